@@ -1,0 +1,29 @@
+# The executable, the benchmarks, and an installation that runs from anywhere.
+
+find_package(Git QUIET)
+add_custom_target(esmscale_revision
+  COMMAND ${CMAKE_COMMAND} -DGIT=${GIT_EXECUTABLE} -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+    -DOUTPUT=${CMAKE_BINARY_DIR}/generated/esmscale_revision.h -DVERSION=${PROJECT_VERSION}
+    -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/Revision.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/esmscale_revision.h
+  COMMENT "Reading the git revision")
+add_dependencies(esmscale_core esmscale_revision)
+target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
+
+add_executable(esmscale src/main.cpp)
+target_link_libraries(esmscale PRIVATE esmscale_cli)
+set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;${ESMSCALE_TORCH_LIB}")
+
+install(TARGETS esmscale RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs)
+install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/scripts USE_SOURCE_PERMISSIONS)
+install(FILES LICENSE NOTICE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+if(ESMSCALE_BENCHMARKS)
+  file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.cpp)
+  foreach(source ${benchmarks})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(benchmark_${name} ${source})
+    target_link_libraries(benchmark_${name} PRIVATE esmscale_cli)
+  endforeach()
+endif()

@@ -1,0 +1,57 @@
+# esmscale_room(NAME [TORCH] [USES room…] [LIBRARIES target…])
+#
+# One room of the house: the static library esmscale_NAME from src/NAME/*.cpp (and *.cu in a CUDA build), and the
+# test program NAME_test from tests/NAME/*_test.cpp. A test program links only its own room and the rooms below it,
+# so an include that the plan in Rooms.cmake forbids does not link. TORCH rooms see LibTorch and share one
+# precompiled header; the others compile in a second. LIBRARIES stay private to the room.
+
+add_library(esmscale_options INTERFACE)
+target_include_directories(esmscale_options INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/include)
+target_compile_options(esmscale_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ESMSCALE_WERROR}>>:-Werror>)
+if(ESMSCALE_SANITIZER)
+  target_compile_options(esmscale_options INTERFACE -fsanitize=${ESMSCALE_SANITIZER} -fno-omit-frame-pointer)
+  target_link_options(esmscale_options INTERFACE -fsanitize=${ESMSCALE_SANITIZER})
+endif()
+
+add_library(esmscale_torch_header OBJECT EXCLUDE_FROM_ALL ${CMAKE_CURRENT_SOURCE_DIR}/cmake/torch_header.cpp)
+target_link_libraries(esmscale_torch_header PRIVATE esmscale_options esmscale::torch)
+target_precompile_headers(esmscale_torch_header PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/torch_header.h)
+
+function(esmscale_room name)
+  cmake_parse_arguments(ROOM "TORCH" "" "USES;LIBRARIES" ${ARGN})
+  set(target esmscale_${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cu)
+  if(ESMSCALE_HAS_CUDA)
+    list(APPEND sources ${kernels})
+  endif()
+  list(TRANSFORM ROOM_USES PREPEND esmscale_)
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_link_libraries(${target} PUBLIC esmscale_options ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
+    if(ROOM_TORCH)
+      target_link_libraries(${target} PUBLIC esmscale::torch)
+      if(NOT kernels OR NOT ESMSCALE_HAS_CUDA)
+        target_precompile_headers(${target} REUSE_FROM esmscale_torch_header)
+      endif()
+    endif()
+  else()  # a room still empty passes on what stands below it
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE esmscale_options ${ROOM_USES})
+  endif()
+
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${name}/*_test.cpp)
+  if(ESMSCALE_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE ${target} ${ROOM_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+    target_compile_definitions(${name}_test PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+    if(ROOM_TORCH)
+      target_precompile_headers(${name}_test REUSE_FROM esmscale_torch_header)
+    endif()
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+      PROPERTIES TIMEOUT 600 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  endif()
+endfunction()

@@ -1,0 +1,19 @@
+# The plan of the house, ground floor first. A room uses only rooms that stand above it in this list.
+
+esmscale_room(core LIBRARIES spdlog::spdlog)
+esmscale_room(config USES core)
+esmscale_room(data USES config core LIBRARIES esmscale::compression)
+esmscale_room(accounting USES config core)
+esmscale_room(run USES config core)
+esmscale_room(scaling USES run accounting config core LIBRARIES esmscale::lbfgs)
+esmscale_room(report USES scaling run accounting config core)
+
+esmscale_room(model TORCH USES data config core)
+esmscale_room(dist TORCH USES model config core)
+esmscale_room(optim TORCH USES dist model config core)
+esmscale_room(checkpoint TORCH USES optim dist model data config core)
+esmscale_room(interop TORCH USES checkpoint model data config core)
+esmscale_room(eval TORCH USES model dist data config core)
+esmscale_room(train TORCH USES eval checkpoint optim dist model run accounting data config core)
+esmscale_room(cli TORCH USES train interop eval checkpoint report scaling run accounting data config core
+  LIBRARIES CLI11::CLI11)

@@ -1,0 +1,110 @@
+// The configuration of a run. Every field is declared once, in fields() (config.cpp), and the structs below hold
+// the defaults. Tokens are real tokens: residues + START + END.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "esmscale/config/field.h"
+#include "esmscale/core/json.h"
+
+namespace esmscale {
+
+struct ModelConfig {
+  std::string name = "custom";
+  int64_t layers = 6;
+  int64_t width = 320;
+  int64_t heads = 20;
+  int64_t ffn = 0;         // 0: 4 · width; resolve() writes the number
+  int64_t alphabet = 29;   // 29 (the paper's tokens) or 33 (the official order)
+  bool token_dropout = true;
+  struct Init {
+    std::string scheme = "xavier";       // xavier | hf
+    std::string decoder_bias = "zeros";  // zeros | frequencies
+  } init;
+
+  int64_t head_dim() const { return width / heads; }
+  int64_t ffn_dim() const { return ffn > 0 ? ffn : 4 * width; }
+};
+
+struct DataConfig {
+  std::string train, holdout;  // folders of prepared data sets
+  int64_t sequences = 0;       // the first so many of the shuffled order; 0: all
+  int64_t max_seq_len = 1024;  // rows of the longest crop, START and END included
+};
+
+struct TrainConfig {
+  int64_t batch_tokens = 524288;
+  int64_t micro_batch_tokens = 0;  // per rank; 0: chosen for the device
+  int64_t pack_tokens = 0;         // 0: 2 · max_seq_len
+  int64_t epochs = 1;
+  int64_t max_tokens = 0;          // 0: all epochs
+  int64_t seed = 1;
+  std::string precision = "fp32";  // fp32 | tf32 | bf16
+  std::string engine = "auto";     // auto | plain | fused
+  double grad_clip = 1.0;          // 0: none
+  std::string recompute = "none";
+  bool deterministic = false;
+  int64_t max_bad_steps = 5;
+};
+
+struct OptimizerConfig {
+  std::string name = "adam";
+  double lr = 4e-4;
+  std::array<double, 2> betas{0.9, 0.98};
+  double eps = 1e-8;
+  double weight_decay = 0;
+};
+
+struct ScheduleConfig {
+  std::string name = "exponential";  // exponential | constant | linear | cosine | wsd
+  int64_t warmup_tokens = 0;
+  int64_t decay_tokens = 0;          // 0: the planned tokens of the run
+  double decay_factor = 0.1;
+  double decay_fraction = 0.2;       // wsd: the last part of the run
+  double min_lr = 0;
+};
+
+struct RunConfig {
+  ModelConfig model;
+  DataConfig data;
+  TrainConfig train;
+  OptimizerConfig optimizer;
+  struct Masking { double mlm_probability = 0.15; } masking;
+  ScheduleConfig schedule;
+  struct Parallel { int64_t zero_stage = 0; double heartbeat_seconds = 30, collective_timeout_seconds = 600; } parallel;
+  struct Eval { int64_t every_tokens = 0; } eval;                                        // 0: at the end only
+  struct Checkpoint { int64_t every_tokens = 0; double every_minutes = 15; int64_t keep = 2; } checkpoint;
+  struct Log { int64_t every_steps = 10; bool tensorboard = false; } log;
+  struct Study { std::string name; double budget = 0; int64_t replicate = 0; } study;
+};
+
+// Every field of `config`, in the order of the documentation; the homes point into `config`.
+std::vector<Field> fields(RunConfig& config);
+
+Json to_json(const RunConfig& config);
+
+// Defaults, overlaid with a document or with key.path=value settings. Unknown keys (the nearest is named), wrong
+// types, values out of bounds and contradictions are one usage error that lists them all.
+RunConfig config_from_json(const Json& document, std::string_view where);
+RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
+
+// FILE as given, then among the shipped configs/ (beside the sources or in the installation).
+std::filesystem::path find_config(const std::filesystem::path& file);
+std::vector<std::filesystem::path> shipped_configs();
+
+// Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several.
+void resolve(RunConfig& config);
+
+// The keys that a resumed run must agree on, and a checksum of them.
+Json identity(const RunConfig& config);
+std::string identity_hash(const RunConfig& config);
+
+// For `esmscale config`: one entry a field, and a JSON Schema for editors.
+Json schema();
+
+}  // namespace esmscale

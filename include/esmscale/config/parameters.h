@@ -1,0 +1,39 @@
+// The one table of an ESM-2's parameters. Counts, memory, the flat buffers, the optimiser, checkpoints and exports
+// all derive from it. Order: embedding, blocks, final norm, head.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "esmscale/config/config.h"
+
+namespace esmscale {
+
+enum class ParameterKind { embedding, matrix, bias, norm_weight, norm_bias };
+
+// Which row of the accounting table (science.md, section 5) a matrix belongs to.
+enum class ParameterPart { embedding, attention, ffn, head_dense, head_decoder };
+
+struct Parameter {
+  std::string name;            // "blocks.3.qkv.weight"
+  std::vector<int64_t> shape;  // a matrix is [out, in]
+  ParameterKind kind;
+  ParameterPart part;
+  int64_t offset;              // of its first element in a flat buffer
+
+  int64_t size() const;
+  bool decays() const { return kind == ParameterKind::matrix; }  // weight decay: matrices only
+};
+
+// Rows of the embedding are the alphabet's tokens (29 or 33). The decoder is tied; only its bias is a row here.
+//   embedding.weight [V, D]
+//   blocks.i.{attention_norm, ffn_norm}.{weight, bias} [D]
+//   blocks.i.qkv.{weight [3D, D], bias}     query, key, value rows in that order
+//   blocks.i.out.{weight [D, D], bias}
+//   blocks.i.ffn_in.{weight [F, D], bias}, blocks.i.ffn_out.{weight [D, F], bias}
+//   final_norm.{weight, bias}, head.dense.{weight [D, D], bias}, head.norm.{weight, bias}, head.bias [V]
+std::vector<Parameter> parameter_table(const ModelConfig& model);
+int64_t total_size(const std::vector<Parameter>& table);
+
+}  // namespace esmscale

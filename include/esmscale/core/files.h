@@ -1,0 +1,75 @@
+// Files that are whole or absent: written aside, synced, renamed. Every failure is an esmscale::Error that names
+// the path and the system's reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace esmscale {
+
+std::string read_file(const std::filesystem::path& path);
+
+// Publishes `content` at `path`: a reader sees the old file or the new one, never a part.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+void sync_directory(const std::filesystem::path& path);
+// Renames (over an empty or absent target) and syncs the parent.
+void publish(const std::filesystem::path& aside, const std::filesystem::path& path);
+
+// Error when the file system that will hold `path` has less than `bytes` free.
+void require_free_space(const std::filesystem::path& path, uint64_t bytes);
+
+// A file that is written from front to back (or at offsets) and checked at every call; not atomic by itself.
+class OutputFile {
+ public:
+  explicit OutputFile(std::filesystem::path path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view bytes);
+  uint64_t size() const { return size_; }
+  void close(bool sync = true);
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  uint64_t size_ = 0;
+};
+
+// A read-only view of a whole file; pages are read when touched.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Held for the life of a run: a second holder of the same path gets an Error that names the first one's process.
+class FileLock {
+ public:
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace esmscale

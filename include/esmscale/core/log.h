@@ -1,0 +1,25 @@
+// Logging to stderr. Results never go here; they go to stdout. (spdlog stays behind log.cpp: LibTorch brings
+// another fmt.)
+#pragma once
+
+#include <string_view>
+
+#include "esmscale/core/text.h"
+
+namespace esmscale {
+
+enum class LogLevel { debug, info, warning, error, off };
+
+// "debug", "info", "warning" (or "warn"), "error", "off"; anything else is a usage error.
+LogLevel log_level_from(std::string_view name);
+void set_log_level(LogLevel level);
+void log(LogLevel level, std::string_view message);
+
+template <class... Parts>
+void log_debug(const Parts&... parts) { log(LogLevel::debug, text(parts...)); }
+template <class... Parts>
+void log_info(const Parts&... parts) { log(LogLevel::info, text(parts...)); }
+template <class... Parts>
+void log_warning(const Parts&... parts) { log(LogLevel::warning, text(parts...)); }
+
+}  // namespace esmscale

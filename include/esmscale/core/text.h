@@ -1,0 +1,37 @@
+// Text for people: joining, sizes, counts, durations, and the nearest name to a misspelt one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace esmscale {
+
+// text("a ", 3, " b") is "a 3 b".
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+std::string join(std::span<const std::string> parts, std::string_view separator);
+
+// The candidate with the smallest edit distance, or "" when none is near (over a third of its letters differ).
+std::string nearest(std::string_view wanted, std::span<const std::string> candidates);
+// "; did you mean 'x'?" or "" when nothing is near.
+std::string did_you_mean(std::string_view wanted, std::span<const std::string> candidates);
+
+std::string fixed(double value, int decimals);       // 2.7196 with 3 decimals: "2.720"
+std::string scientific(double value, int decimals);  // "1.23e+18"
+std::string human_count(double value);               // 1234567: "1.23M"
+std::string human_bytes(double bytes);               // 1536: "1.50 KiB"
+std::string human_duration(double seconds);          // 3725: "1:02:05"
+
+// A number with K, M, G (1000) or KiB, MiB, GiB (1024); `where` names the flag in the usage error otherwise.
+int64_t parse_size(std::string_view size, std::string_view where);
+
+}  // namespace esmscale

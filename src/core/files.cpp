@@ -1,0 +1,148 @@
+#include "esmscale/core/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, const std::string& attempt, const std::string& advice = {}) {
+  throw Error({.where = path.string(), .expected = "to " + attempt, .found = std::strerror(errno), .advice = advice});
+}
+
+int open_or_fail(const fs::path& path, int flags, const std::string& attempt) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail(path, attempt);
+  return descriptor;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  const MappedFile file(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  const fs::path aside = path.string() + ".partial";
+  OutputFile file(aside);
+  file.write(content);
+  file.close();
+  publish(aside, path);
+}
+
+void sync_directory(const fs::path& path) {
+  const int descriptor = open_or_fail(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY, "open the folder");
+  const int status = ::fsync(descriptor);
+  ::close(descriptor);
+  // Some network file systems cannot sync a folder; the rename itself has still happened.
+  if (status != 0 && errno != EINVAL && errno != ENOTSUP) fail(path, "sync the folder");
+}
+
+void publish(const fs::path& aside, const fs::path& path) {
+  if (::rename(aside.c_str(), path.c_str()) != 0) fail(path, text("rename ", aside.string(), " to it"));
+  sync_directory(path.parent_path());
+}
+
+void require_free_space(const fs::path& path, uint64_t bytes) {
+  fs::path existing = fs::absolute(path);
+  while (!fs::exists(existing) && existing.has_relative_path()) existing = existing.parent_path();
+  const fs::space_info space = fs::space(existing);
+  if (space.available < bytes)
+    throw Error({.where = path.string(),
+                 .expected = human_bytes(static_cast<double>(bytes)) + " of free disk",
+                 .found = human_bytes(static_cast<double>(space.available)),
+                 .advice = "free some space or choose another folder"});
+}
+
+OutputFile::OutputFile(fs::path path) : path_(std::move(path)) {
+  descriptor_ = open_or_fail(path_, O_WRONLY | O_CREAT | O_TRUNC, "create the file");
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, "write to it", "what was there before is untouched");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    size_ += static_cast<uint64_t>(written);
+  }
+}
+
+void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+
+void OutputFile::close(bool sync) {
+  const int descriptor = std::exchange(descriptor_, -1);
+  if (sync && ::fsync(descriptor) != 0 && errno != EINVAL) {
+    ::close(descriptor);
+    fail(path_, "sync it to disk");
+  }
+  if (::close(descriptor) != 0) fail(path_, "close it");
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const int descriptor = open_or_fail(path, O_RDONLY, "open the file for reading");
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor);
+    throw Error({.where = path.string(), .expected = "a regular file", .found = "something else"});
+  }
+  size_ = static_cast<size_t>(status.st_size);
+  if (size_ > 0) {
+    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+    ::close(descriptor);
+    if (mapped == MAP_FAILED) fail(path, "map the file");
+    data_ = static_cast<const std::byte*>(mapped);
+  } else {
+    ::close(descriptor);
+  }
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+FileLock::FileLock(const fs::path& path) {
+  descriptor_ = open_or_fail(path, O_RDWR | O_CREAT, "open the lock file");
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    char holder[64] = {};
+    const ssize_t length = ::pread(descriptor_, holder, sizeof holder - 1, 0);
+    ::close(descriptor_);
+    throw Error({.where = path.parent_path().string(),
+                 .expected = "a folder that no other process uses",
+                 .found = text("process ", length > 0 ? holder : "(unknown)", " at work in it"),
+                 .advice = "wait for it, or choose another folder"});
+  }
+  const std::string me = std::to_string(::getpid());
+  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, me.data(), me.size(), 0) < 0)
+    fail(path, "write the lock file");
+}
+
+FileLock::~FileLock() { ::close(descriptor_); }
+
+}  // namespace esmscale

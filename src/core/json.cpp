@@ -1,0 +1,51 @@
+#include "esmscale/core/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "esmscale/core/checksum.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+
+namespace esmscale {
+
+Json parse_json(std::string_view source, std::string_view where) {
+  try {
+    return Json::parse(source.begin(), source.end(), nullptr, true, /*ignore_comments=*/true);
+  } catch (const Json::parse_error& error) {
+    const size_t at = std::min(source.size(), error.byte > 0 ? error.byte - 1 : 0);
+    const auto line = 1 + std::count(source.begin(), source.begin() + static_cast<ptrdiff_t>(at), '\n');
+    const size_t line_start = at == 0 ? 0 : source.rfind('\n', at - 1) + 1;  // npos + 1 is 0
+    throw Error({.where = text(where, ":", line, ":", at - line_start + 1),
+                 .expected = "JSON",
+                 .found = at < source.size() ? text("'", source.substr(at, 12), "'") : "the end of the text"});
+  }
+}
+
+Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+
+std::string to_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+void write_checked_json(const std::filesystem::path& path, Json json) {
+  json.erase("checksum");
+  json["checksum"] = checksum_hex(to_text(json));
+  write_file(path, to_text(json, 2) + "\n");
+}
+
+Json read_checked_json(const std::filesystem::path& path) {
+  Json json = read_json(path);
+  const std::string stored = json.is_object() ? json.value("checksum", "") : "";
+  if (stored.empty())
+    throw Error({.where = path.string(), .expected = "a JSON object with a checksum", .found = "none"});
+  json.erase("checksum");
+  if (const std::string actual = checksum_hex(to_text(json)); actual != stored)
+    throw Error({.where = path.string(),
+                 .expected = "checksum " + stored,
+                 .found = actual,
+                 .advice = "the file is damaged or was edited by hand"});
+  return json;
+}
+
+}  // namespace esmscale

@@ -1,0 +1,81 @@
+#include "esmscale/core/files.h"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/temporary.h"
+#include "esmscale/core/checksum.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/json.h"
+
+namespace esmscale {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <class Action>
+std::string error_of(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Files, WriteReplacesWhole) {
+  const TemporaryFolder folder;
+  write_file(folder / "a", "first");
+  write_file(folder / "a", "second");
+  EXPECT_EQ(read_file(folder / "a"), "second");
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.partial"));
+}
+
+TEST(Files, FullDiskLeavesWhatWasThere) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  OutputFile file("/dev/full");
+  EXPECT_THAT(error_of([&] { file.write(std::string(1 << 20, 'x')); }), HasSubstr("No space left"));
+}
+
+TEST(Files, ErrorsNameThePath) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(error_of([&] { read_file(folder / "missing"); }), HasSubstr("missing"));
+  EXPECT_THAT(error_of([&] { read_file(folder.path()); }), HasSubstr("regular file"));
+  EXPECT_THAT(error_of([&] { require_free_space(folder.path(), uint64_t{1} << 62); }), HasSubstr("free disk"));
+}
+
+TEST(Files, LockHasOneHolder) {
+  const TemporaryFolder folder;
+  const FileLock first(folder / "lock");
+  EXPECT_THAT(error_of([&] { FileLock second(folder / "lock"); }), HasSubstr(std::to_string(::getpid())));
+}
+
+// Oracle: the XXH3-128 of the empty input, as published with the reference implementation's test vectors.
+TEST(Checksum, PiecesEqualWhole) {
+  EXPECT_EQ(checksum_hex(""), "99aa06d3014798d86001c324468d497f");
+  RunningChecksum sum;
+  sum.add(bytes_of(std::string_view("hello ")));
+  sum.add(bytes_of(std::string_view("world")));
+  EXPECT_EQ(sum.hex(), checksum_hex("hello world"));
+}
+
+TEST(CheckedJson, FindsAFlippedDigit) {
+  const TemporaryFolder folder;
+  write_checked_json(folder / "m.json", Json{{"sequences", 17}, {"name", "x"}});
+  EXPECT_EQ(read_checked_json(folder / "m.json")["sequences"], 17);
+  std::string content = read_file(folder / "m.json");
+  content[content.find("17")] = '2';
+  std::ofstream(folder / "m.json") << content;
+  EXPECT_THAT(error_of([&] { read_checked_json(folder / "m.json"); }), HasSubstr("checksum"));
+}
+
+TEST(Json, ErrorNamesLineAndColumn) {
+  EXPECT_THAT(error_of([] { parse_json("{\n  \"a\": 1,\n  \"b\" 2}", "c.json"); }), HasSubstr("c.json:3:"));
+  EXPECT_EQ(parse_json("{ // a comment\n \"a\": 1}", "c")["a"], 1);
+}
+
+}  // namespace
+}  // namespace esmscale

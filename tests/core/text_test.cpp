@@ -1,0 +1,47 @@
+#include "esmscale/core/text.h"
+
+#include <gtest/gtest.h>
+
+#include "esmscale/core/error.h"
+
+namespace esmscale {
+namespace {
+
+TEST(Text, NearestName) {
+  const std::vector<std::string> names{"optimizer.lr", "train.seed", "model.layers"};
+  EXPECT_EQ(nearest("optimiser.lr", names), "optimizer.lr");
+  EXPECT_EQ(nearest("model.layer", names), "model.layers");
+  EXPECT_EQ(nearest("zzz", names), "");
+}
+
+TEST(Text, Numbers) {
+  EXPECT_EQ(human_count(999), "999");
+  EXPECT_EQ(human_count(1234567), "1.23M");
+  EXPECT_EQ(human_count(999999), "1.00M");
+  EXPECT_EQ(human_bytes(1536), "1.50 KiB");
+  EXPECT_EQ(human_duration(3725), "1:02:05");
+  EXPECT_EQ(human_duration(59.6), "1:00");
+}
+
+TEST(Text, Sizes) {
+  EXPECT_EQ(parse_size("17", "--n"), 17);
+  EXPECT_EQ(parse_size("1.5K", "--n"), 1500);
+  EXPECT_EQ(parse_size("2GiB", "--n"), int64_t{2} << 30);
+  for (const char* wrong : {"", "x", "-1", "5Q", "1e30G", "nan"}) {
+    try {
+      parse_size(wrong, "--memory");
+      FAIL() << wrong;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_code(), 2);
+      EXPECT_EQ(error.report().where, "--memory");
+    }
+  }
+}
+
+TEST(Error, OneLineWithAllItKnows) {
+  const Error error({.where = "a.bin", .expected = "8 bytes", .found = "3", .advice = "copy it again"});
+  EXPECT_STREQ(error.what(), "a.bin: expected 8 bytes, found 3; copy it again");
+}
+
+}  // namespace
+}  // namespace esmscale
