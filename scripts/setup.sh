@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs what esmscale is built from: Debian packages, and LibTorch into .deps. Safe to run again.
+#
+#   scripts/setup.sh [--build PRESET]
+#
+#   --build PRESET   then configure and build that preset: release, dev, asan or tsan
+#
+# Environment:
+#   Torch_DIR, CMAKE_PREFIX_PATH   a LibTorch 2.11 that they name is used; nothing is downloaded
+#   ESMSCALE_DEPS                  folder for LibTorch instead of .deps; several clones may share it
+#   CMAKE_BUILD_PARALLEL_LEVEL     compiler jobs; default: as many as cores and memory allow
+
+scripts=$(dirname "${BASH_SOURCE[0]}")
+source "$scripts/lib/common.sh"
+source "$scripts/lib/packages.sh"
+source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/build.sh"
+
+preset=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --build)
+      preset=${2:?--build needs a preset: release, dev, asan or tsan}
+      shift 2
+      ;;
+    -h | --help)
+      sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    *) fail "unknown argument '$1'; see scripts/setup.sh --help" ;;
+  esac
+done
+
+say "Debian packages"
+install_packages "${BUILD_PACKAGES[@]}"
+say "LibTorch"
+setup_libtorch
+[ -z "$preset" ] || build_preset "$preset"
