@@ -17,3 +17,4 @@ esmscale_room(eval TORCH USES model dist data config core)
 esmscale_room(train TORCH USES eval checkpoint optim dist model run accounting data config core)
 esmscale_room(cli TORCH USES train interop eval checkpoint report scaling run accounting data config core
   LIBRARIES CLI11::CLI11)
+target_compile_definitions(esmscale_config PRIVATE ESMSCALE_SOURCE_CONFIGS="${CMAKE_CURRENT_SOURCE_DIR}/configs")

@@ -90,7 +90,8 @@ Json to_json(const RunConfig& config);
 
 // Defaults, overlaid with a document or with key.path=value settings. Unknown keys (the nearest is named), wrong
 // types, values out of bounds and contradictions are one usage error that lists them all.
-RunConfig config_from_json(const Json& document, std::string_view where);
+RunConfig config_from_json(const Json& document, std::string_view where,
+                           std::span<const std::string> settings = {});
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
 // FILE as given, then among the shipped configs/ (beside the sources or in the installation).

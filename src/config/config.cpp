@@ -1,0 +1,225 @@
+#include "esmscale/config/config.h"
+
+#include "esmscale/core/checksum.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+using Violations = std::vector<std::string>;
+
+Json value_of(const Field& field) {
+  return std::visit([](const auto* home) { return Json(*home); }, field.home);
+}
+
+Json::json_pointer pointer_to(const std::string& path) {
+  std::string pointer = "/" + path;
+  std::replace(pointer.begin(), pointer.end(), '.', '/');
+  return Json::json_pointer(pointer);
+}
+
+const char* type_name(const Field& field) {
+  return std::visit(Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
+                               [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
+                               [](std::array<double, 2>*) { return "two numbers"; }},
+                    field.home);
+}
+
+std::string shown_bounds(const Field& field) {
+  if (std::isinf(field.maximum)) return text("at least ", field.minimum);
+  return text("between ", field.minimum, " and ", field.maximum);
+}
+
+bool is_whole(const Json& value) {
+  return value.is_number_integer() ||
+         (value.is_number_float() && std::floor(value.get<double>()) == value.get<double>() &&
+          std::abs(value.get<double>()) < 9e15);
+}
+
+bool has_type(const Field& field, const Json& value) {
+  return std::visit(
+      Overloaded{[&](int64_t*) { return is_whole(value); }, [&](double*) { return value.is_number(); },
+                 [&](bool*) { return value.is_boolean(); }, [&](std::string*) { return value.is_string(); },
+                 [&](std::array<double, 2>*) {
+                   return value.is_array() && value.size() == 2 && value[0].is_number() &&
+                          value[1].is_number();
+                 }},
+      field.home);
+}
+
+void check_bounds(const Field& field, double value, Violations& violations) {
+  if (!(value >= field.minimum && value <= field.maximum))
+    violations.push_back(text(field.path, " = ", value, " is not ", shown_bounds(field)));
+}
+
+void assign(const Field& field, const Json& value, Violations& violations) {
+  if (!has_type(field, value)) {
+    violations.push_back(text(field.path, " is ", type_name(field), ", not ", to_text(value)));
+    return;
+  }
+  if (!field.choices.empty() &&
+      std::find(field.choices.begin(), field.choices.end(), value.get<std::string>()) == field.choices.end())
+    violations.push_back(
+        text(field.path, " is one of ", join(field.choices, ", "), ", not ", to_text(value)));
+  for (const Json& number : value.is_array() ? value : Json::array({value}))
+    if (number.is_number()) check_bounds(field, number.get<double>(), violations);
+  std::visit(Overloaded{[&](int64_t* home) { *home = static_cast<int64_t>(value.get<double>()); },
+                        [&](auto* home) { value.get_to(*home); }},
+             field.home);
+}
+
+std::vector<std::string> paths_of(const std::vector<Field>& all) {
+  std::vector<std::string> paths;
+  for (const Field& field : all) paths.push_back(field.path);
+  return paths;
+}
+
+std::string unknown(const std::string& path, const std::vector<Field>& all) {
+  const std::string hint = did_you_mean(path, paths_of(all));
+  return text("unknown key '", path, "'", hint.empty() ? "" : "; ", hint);
+}
+
+void overlay(const std::vector<Field>& all, const Json& document, const std::string& prefix,
+             Violations& violations) {
+  for (const auto& [key, value] : document.items()) {
+    const std::string path = prefix.empty() ? key : prefix + "." + key;
+    const auto field = std::find_if(all.begin(), all.end(), [&](const Field& f) { return f.path == path; });
+    const bool is_group =
+        std::any_of(all.begin(), all.end(), [&](const Field& f) { return f.path.starts_with(path + "."); });
+    if (field != all.end())
+      assign(*field, value, violations);
+    else if (is_group && value.is_object())
+      overlay(all, value, path, violations);
+    else if (is_group)
+      violations.push_back(text(path, " is a group of keys, not ", to_text(value)));
+    else if (path != "$schema")
+      violations.push_back(unknown(path, all));
+  }
+}
+
+// The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted.
+Json parse_setting(const Field& field, const std::string& value) {
+  if (std::holds_alternative<std::string*>(field.home)) return value;
+  if (std::holds_alternative<int64_t*>(field.home) && !value.empty() && value.front() != '-') {
+    try {
+      return parse_size(value, field.path);
+    } catch (const Error&) {
+      return value;  // assign() reports the type
+    }
+  }
+  const Json parsed = Json::parse(value, nullptr, false);
+  return parsed.is_discarded() ? Json(value) : parsed;
+}
+
+void apply(const std::vector<Field>& all, const std::string& setting, Violations& violations) {
+  const size_t equals = setting.find('=');
+  const std::string path = setting.substr(0, equals);
+  const auto field = std::find_if(all.begin(), all.end(), [&](const Field& f) { return f.path == path; });
+  if (equals == std::string::npos)
+    violations.push_back(text("--set ", setting, " is not key.path=value"));
+  else if (field == all.end())
+    violations.push_back(unknown(path, all));
+  else
+    assign(*field, parse_setting(*field, setting.substr(equals + 1)), violations);
+}
+
+void check_relations(const RunConfig& c, Violations& violations) {
+  const auto require = [&](bool holds, const std::string& what) {
+    if (!holds) violations.push_back(what);
+  };
+  const ModelConfig& m = c.model;
+  require(m.heads > 0 && m.width % m.heads == 0,
+          text("model.heads = ", m.heads, " does not divide model.width = ", m.width));
+  require(m.heads <= 0 || m.width % m.heads != 0 || m.head_dim() % 2 == 0,
+          text("head_dim = width / heads = ", m.heads > 0 ? m.head_dim() : 0, " is odd; rotary needs pairs"));
+  require(m.alphabet == 29 || m.alphabet == 33,
+          text("model.alphabet = ", m.alphabet, " is neither 29 nor 33"));
+  require(c.optimizer.name == "adamw" || c.optimizer.weight_decay == 0,
+          "optimizer.weight_decay > 0 needs optimizer.name = adamw");
+  const TrainConfig& t = c.train;
+  const int64_t pack = t.pack_tokens > 0 ? t.pack_tokens : std::min(2 * c.data.max_seq_len, t.batch_tokens);
+  require(pack >= c.data.max_seq_len,
+          text("train.pack_tokens = ", pack,
+               " is smaller than one sequence's crop, data.max_seq_len = ", c.data.max_seq_len));
+  require(t.batch_tokens % pack == 0,
+          text("train.batch_tokens = ", t.batch_tokens, " is not a multiple of train.pack_tokens = ", pack));
+  require(t.micro_batch_tokens % pack == 0, text("train.micro_batch_tokens = ", t.micro_batch_tokens,
+                                                 " is not a multiple of train.pack_tokens = ", pack));
+}
+
+void refuse(const Violations& violations, std::string_view where) {
+  if (violations.empty()) return;
+  throw usage_error({.where = std::string(where),
+                     .expected = "",
+                     .found = join(violations, "; "),
+                     .advice = "`esmscale config` lists every key with its bounds"});
+}
+
+}  // namespace
+
+Json to_json(const RunConfig& config) {
+  RunConfig copy = config;
+  Json document = Json::object();
+  for (const Field& field : fields(copy)) document[pointer_to(field.path)] = value_of(field);
+  return document;
+}
+
+RunConfig config_from_json(const Json& document, std::string_view where,
+                           std::span<const std::string> settings) {
+  RunConfig config;
+  const std::vector<Field> all = fields(config);
+  Violations violations;
+  if (document.is_object())
+    overlay(all, document, "", violations);
+  else
+    violations.push_back("a configuration is a JSON object");
+  for (const std::string& setting : settings) apply(all, setting, violations);
+  if (violations.empty()) check_relations(config, violations);
+  refuse(violations, where);
+  return config;
+}
+
+RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings) {
+  const std::filesystem::path path = find_config(file);
+  return config_from_json(read_json(path), path.string(), settings);
+}
+
+void resolve(RunConfig& config) {
+  config.model.ffn = config.model.ffn_dim();
+  TrainConfig& train = config.train;
+  if (train.pack_tokens == 0) train.pack_tokens = std::min(2 * config.data.max_seq_len, train.batch_tokens);
+  // A pack more does not make a step faster once the matrix products are full; about 8,192 rows fill them.
+  if (train.micro_batch_tokens == 0)
+    train.micro_batch_tokens =
+        std::min(train.batch_tokens, std::max<int64_t>(1, 8192 / train.pack_tokens) * train.pack_tokens);
+  Violations violations;
+  check_relations(config, violations);
+  refuse(violations, "configuration");
+}
+
+Json identity(const RunConfig& config) {
+  RunConfig copy = config;
+  Json keys = Json::object();
+  for (const Field& field : fields(copy))
+    if (field.is_identity) keys[field.path] = value_of(field);
+  return keys;
+}
+
+std::string identity_hash(const RunConfig& config) {
+  return checksum_hex(to_text(identity(config)));
+}
+
+}  // namespace esmscale

@@ -1,0 +1,45 @@
+#include "esmscale/config/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace esmscale {
+
+Schedule::Schedule(const ScheduleConfig& config, double peak_lr, int64_t planned_tokens)
+    : config_(config), peak_(peak_lr) {
+  decay_ = config.decay_tokens > 0 ? config.decay_tokens : planned_tokens;
+  warmup_ = config.warmup_tokens;
+  // A tenth of a short run is warm-up at most, and no decay ends beyond the run.
+  if (planned_tokens > 0 && warmup_ > planned_tokens / 10) {
+    warmup_ = planned_tokens / 10;
+    scaled_down_ = true;
+  }
+  if (planned_tokens > 0 && decay_ > planned_tokens) {
+    decay_ = planned_tokens;
+    scaled_down_ = true;
+  }
+}
+
+double Schedule::at(int64_t tokens) const {
+  if (tokens < warmup_) return peak_ * static_cast<double>(tokens) / static_cast<double>(warmup_);
+  const double span = std::max<double>(1, static_cast<double>(decay_ - warmup_));
+  const double progress = static_cast<double>(tokens - warmup_) / span;  // beyond 1 once the decay has ended
+  const double held = std::min(1.0, progress);
+  const double r = config_.decay_factor;
+  double factor = 1;
+  if (config_.name == "exponential") {
+    factor = std::pow(r, progress);
+  } else if (config_.name == "linear") {
+    factor = 1 - (1 - r) * held;
+  } else if (config_.name == "cosine") {
+    factor = r + (1 - r) * 0.5 * (1 + std::cos(std::numbers::pi * held));
+  } else if (config_.name == "wsd") {
+    const double begin = (1 - config_.decay_fraction) * static_cast<double>(decay_);
+    const double length = std::max(1.0, static_cast<double>(decay_) - begin);
+    factor = 1 - (1 - r) * std::clamp((static_cast<double>(tokens) - begin) / length, 0.0, 1.0);
+  }
+  return std::max(peak_ * factor, config_.min_lr);
+}
+
+}  // namespace esmscale

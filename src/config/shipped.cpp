@@ -1,0 +1,50 @@
+// Where the shipped configurations are: beside the program when installed, beside the sources otherwise.
+#include "esmscale/config/config.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> config_folders() {
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {program / "../share/esmscale/configs", fs::path(ESMSCALE_SOURCE_CONFIGS)};
+}
+
+fs::path shipped_folder() {
+  for (const fs::path& folder : config_folders())
+    if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
+  return {};
+}
+
+}  // namespace
+
+std::vector<fs::path> shipped_configs() {
+  std::vector<fs::path> found;
+  if (const fs::path folder = shipped_folder(); !folder.empty())
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+      if (entry.path().extension() == ".json") found.push_back(entry.path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+fs::path find_config(const fs::path& file) {
+  if (fs::is_regular_file(file)) return file;
+  for (const fs::path& candidate : {shipped_folder() / file, shipped_folder() / (file.string() + ".json")})
+    if (file.is_relative() && fs::is_regular_file(candidate)) return candidate;
+  std::vector<std::string> names;
+  for (const fs::path& shipped : shipped_configs()) names.push_back(shipped.filename());
+  throw usage_error(
+      {.where = file.string(),
+       .expected = "a configuration file, as given or among the shipped ones (" + join(names, ", ") + ")",
+       .found = "none",
+       .advice = did_you_mean(file.filename().string(), names)});
+}
+
+}  // namespace esmscale

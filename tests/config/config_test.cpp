@@ -1,0 +1,136 @@
+#include "esmscale/config/config.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+
+#include <set>
+
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string violations_of(const Json& document, const std::vector<std::string>& settings = {}) {
+  try {
+    config_from_json(document, "c.json", settings);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 2);
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(Config, JsonRoundTripKeepsEveryField) {
+  RunConfig config;
+  config.optimizer.lr = 0.1 + 0.2;  // not a short decimal: full precision must survive
+  config.optimizer.betas = {0.8, 0.999};
+  config.data.train = "some/folder";
+  config.log.tensorboard = true;
+  const Json document = to_json(config);
+  EXPECT_EQ(to_json(config_from_json(parse_json(to_text(document), "c"), "c")), document);
+  EXPECT_EQ(document.flatten().size(), fields(config).size() + 1) << "betas are two leaves, all others one";
+}
+
+TEST(Config, FieldsAreDeclaredOnce) {
+  RunConfig config;
+  std::set<std::string> paths;
+  std::set<const void*> homes;
+  for (const Field& field : fields(config)) {
+    EXPECT_TRUE(paths.insert(field.path).second) << field.path;
+    EXPECT_TRUE(
+        homes.insert(std::visit([](const auto* home) { return static_cast<const void*>(home); }, field.home))
+            .second)
+        << field.path << " shares its home with another field";
+    EXPECT_FALSE(field.help.empty()) << field.path;
+  }
+}
+
+TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
+  EXPECT_THAT(
+      violations_of(
+          {{"optimiser", {{"lr", 1}}}, {"model", {{"layers", "six"}, {"width", -4}}}, {"train", 7}}),
+      AllOf(HasSubstr("unknown key 'optimiser'"), HasSubstr("model.layers is an integer, not \"six\""),
+            HasSubstr("model.width = -4 is not between"), HasSubstr("train is a group of keys")));
+  EXPECT_THAT(violations_of(Json::object(), {"optimizer.lrr=1"}), HasSubstr("did you mean 'optimizer.lr'?"));
+  EXPECT_THAT(violations_of(Json::object(), {"train.epochs"}), HasSubstr("not key.path=value"));
+  EXPECT_THAT(violations_of({{"schedule", {{"name", "step"}}}}), HasSubstr("exponential, constant"));
+  EXPECT_THAT(violations_of({{"optimizer", {{"betas", {0.9}}}}}), HasSubstr("two numbers"));
+  EXPECT_THAT(violations_of({{"log", {{"tensorboard", 1}}}}), HasSubstr("true or false"));
+  EXPECT_THAT(violations_of(Json::array()), HasSubstr("JSON object"));
+}
+
+TEST(Config, Contradictions) {
+  EXPECT_THAT(violations_of({{"model", {{"width", 100}, {"heads", 3}}}}), HasSubstr("does not divide"));
+  EXPECT_THAT(violations_of({{"model", {{"width", 9}, {"heads", 3}}}}), HasSubstr("odd"));
+  EXPECT_THAT(violations_of({{"model", {{"alphabet", 31}}}}), HasSubstr("neither 29 nor 33"));
+  EXPECT_THAT(violations_of({{"optimizer", {{"weight_decay", 0.1}}}}), HasSubstr("adamw"));
+  EXPECT_THAT(violations_of({{"train", {{"batch_tokens", 512}}}}),
+              HasSubstr("smaller than one sequence's crop"));
+  EXPECT_THAT(violations_of({{"train", {{"batch_tokens", 5000}}}}), HasSubstr("not a multiple"));
+  EXPECT_THAT(violations_of({{"train", {{"micro_batch_tokens", 3000}}}}),
+              HasSubstr("train.micro_batch_tokens"));
+}
+
+TEST(Config, SettingsTakeSizes) {
+  const RunConfig config = config_from_json(
+      Json::object(), "c",
+      std::vector<std::string>{"train.max_tokens=2M", "train.batch_tokens=1MiB", "optimizer.betas=[0.5,0.6]",
+                               "optimizer.lr=3e-4", "model.name=7"});
+  EXPECT_EQ(config.train.max_tokens, 2000000);
+  EXPECT_EQ(config.train.batch_tokens, 1 << 20);
+  EXPECT_EQ(config.optimizer.betas[1], 0.6);
+  EXPECT_EQ(config.optimizer.lr, 3e-4);
+  EXPECT_EQ(config.model.name, "7");
+}
+
+TEST(Config, IdentityIgnoresWhatAResumeMayChange) {
+  const RunConfig base;
+  RunConfig free = base, bound = base;
+  free.parallel.zero_stage = 2;
+  free.train.micro_batch_tokens = 2048;
+  free.log.every_steps = 1;
+  free.data.train = "elsewhere";
+  bound.optimizer.lr *= 2;
+  EXPECT_EQ(identity_hash(base), identity_hash(free));
+  EXPECT_NE(identity_hash(base), identity_hash(bound));
+}
+
+TEST(Config, MissingFileNamesTheShippedOnes) {
+  try {
+    load_config("esm2_8m.json");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 2);
+  }
+}
+
+TEST(Config, EveryShippedConfigurationLoadsAndResolves) {
+  for (const auto& path : shipped_configs()) {
+    RunConfig config = load_config(path);
+    resolve(config);
+    EXPECT_GT(config.train.pack_tokens, 0) << path;
+  }
+}
+
+TEST(Config, SchemaKnowsEveryField) {
+  RunConfig config;
+  const Json root = schema();
+  for (const Field& field : fields(config)) {
+    const Json* node = &root;
+    std::istringstream parts(field.path);
+    for (std::string part; std::getline(parts, part, '.');) {
+      ASSERT_TRUE((*node)["properties"].contains(part)) << field.path;
+      node = &(*node)["properties"][part];
+    }
+    EXPECT_TRUE(node->contains("default")) << field.path;
+  }
+}
+
+}  // namespace
+}  // namespace esmscale

@@ -1,0 +1,56 @@
+#include "esmscale/config/schedule.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+ScheduleConfig named(const std::string& name) {
+  ScheduleConfig config;
+  config.name = name;
+  config.warmup_tokens = 100;
+  config.decay_tokens = 1100;
+  return config;
+}
+
+// Oracle for all: the closed forms of science's section 4, at points where they are exact by hand.
+TEST(Schedule, WarmUpIsLinearAndTheFirstStepIsNotZero) {
+  for (const char* name : {"exponential", "constant", "linear", "cosine", "wsd"}) {
+    const Schedule schedule(named(name), 1.0, 1100);
+    EXPECT_DOUBLE_EQ(schedule.at(1), 0.01) << name;
+    EXPECT_DOUBLE_EQ(schedule.at(50), 0.5) << name;
+    EXPECT_DOUBLE_EQ(schedule.at(100), 1.0) << name;
+  }
+}
+
+TEST(Schedule, ClosedForms) {
+  EXPECT_DOUBLE_EQ(Schedule(named("exponential"), 2.0, 1100).at(600), 2.0 * std::sqrt(0.1));
+  EXPECT_DOUBLE_EQ(Schedule(named("exponential"), 2.0, 1100).at(1100), 0.2);
+  EXPECT_DOUBLE_EQ(Schedule(named("constant"), 2.0, 1100).at(5000), 2.0);
+  EXPECT_DOUBLE_EQ(Schedule(named("linear"), 2.0, 1100).at(600), 2.0 * 0.55);
+  EXPECT_DOUBLE_EQ(Schedule(named("linear"), 2.0, 1100).at(9999), 0.2);
+  EXPECT_DOUBLE_EQ(Schedule(named("cosine"), 2.0, 1100).at(600), 2.0 * 0.55);
+  const Schedule wsd(named("wsd"), 2.0, 1100);  // decays over the last 220 tokens
+  EXPECT_DOUBLE_EQ(wsd.at(880), 2.0);
+  EXPECT_NEAR(wsd.at(990), 2.0 * 0.55, 1e-12);
+  EXPECT_NEAR(wsd.at(1100), 0.2, 1e-12);
+}
+
+TEST(Schedule, FloorHoldsAfterWarmUp) {
+  ScheduleConfig config = named("exponential");
+  config.min_lr = 0.5;
+  EXPECT_DOUBLE_EQ(Schedule(config, 1.0, 1100).at(10), 0.1);
+  EXPECT_DOUBLE_EQ(Schedule(config, 1.0, 1100).at(1100), 0.5);
+}
+
+TEST(Schedule, ShortRunIsScaledDown) {
+  const Schedule schedule(named("linear"), 1.0, 500);
+  EXPECT_TRUE(schedule.scaled_down());
+  EXPECT_EQ(schedule.warmup_tokens(), 50);
+  EXPECT_DOUBLE_EQ(schedule.at(500), 0.1);
+}
+
+}  // namespace
+}  // namespace esmscale
