@@ -1,6 +1,8 @@
 // How a verb joins the program: one file each in src/cli, listed once in verbs.cpp.
 #pragma once
 
+#include "esmscale/core/json.h"
+
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -8,21 +10,20 @@
 
 #include <CLI/CLI.hpp>
 
-#include "esmscale/core/json.h"
-
 namespace esmscale {
 
-// What all verbs share. A verb's add_ function declares its subcommand and flags, and lets CLI11's callback set
-// `action`, which does the work and returns the exit code.
+// What all verbs share. A verb's add_ function declares its subcommand and flags, and lets CLI11's callback
+// set `action`, which does the work and returns the exit code.
 struct Program {
-  std::ostream& out;            // results, and nothing else
-  bool json = false;            // --json: out gets exactly one JSON document
-  int threads = 0;              // --threads; 0: all cores
+  std::ostream& out;  // results, and nothing else
+  bool json = false;  // --json: out gets exactly one JSON document
+  int threads = 0;    // --threads; 0: all cores
   std::string log_level = "info";
   std::function<int()> action;
 
   // The common flags; returns the subcommand for the verb's own.
-  CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help, const std::string& example);
+  CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help,
+                     const std::string& example);
   int thread_count() const;
   void print(const Json& document) const;
 };
@@ -32,6 +33,9 @@ struct Verb {
   void (*add)(CLI::App& app, Program& program);
 };
 const std::vector<Verb>& verbs();
+
+// What --version prints.
+std::string version_text();
 
 // The whole program: parses, dispatches, maps errors to exit codes. Tests call it too.
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);

@@ -1,0 +1,81 @@
+#include "esmscale/config/config.h"
+
+#include "esmscale/cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+std::string value_text(const Field& field) {
+  return std::visit([](const auto* home) { return to_text(Json(*home)); }, field.home);
+}
+
+std::string bounds_text(const Field& field) {
+  if (!field.choices.empty()) return join(field.choices, " | ");
+  const bool low = field.minimum > -1e300, high = field.maximum < 1e300;
+  if (low && high) return text(field.minimum, " … ", field.maximum);
+  return low ? text("≥ ", field.minimum) : "";
+}
+
+Json entry(const Field& field) {
+  return {{"key", field.path},
+          {"default", std::visit([](const auto* home) { return Json(*home); }, field.home)},
+          {"unit", field.units},
+          {"bounds", bounds_text(field)},
+          {"identity", field.is_identity},
+          {"help", field.help}};
+}
+
+bool is_under(const Field& field, const std::string& key) {
+  return key.empty() || field.path == key || field.path.starts_with(key + ".");
+}
+
+int list(const Program& program, const std::string& key) {
+  RunConfig defaults;
+  Json entries = Json::array();
+  std::vector<std::string> paths;
+  for (const Field& field : fields(defaults)) {
+    paths.push_back(field.path);
+    if (!is_under(field, key)) continue;
+    entries.push_back(entry(field));
+    if (program.json) continue;
+    program.out << field.path << " = " << value_text(field) << (field.units.empty() ? "" : " " + field.units);
+    if (const std::string bounds = bounds_text(field); !bounds.empty())
+      program.out << "   [" << bounds << "]";
+    program.out << "\n    " << field.help << (field.is_identity ? " (a resumed run must agree)" : "") << "\n";
+  }
+  if (entries.empty())
+    throw usage_error({.where = "config " + key,
+                       .expected = "a configuration key or group",
+                       .found = "neither",
+                       .advice = did_you_mean(key, paths)});
+  if (program.json) program.print(entries);
+  return 0;
+}
+
+}  // namespace
+
+void add_config(CLI::App& app, Program& program) {
+  struct Options {
+    std::string key;
+    bool schema = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      program.add_verb(app, "config", "Every configuration field with default, unit, bounds and help",
+                       "esmscale config optimizer");
+  verb->add_option("KEY", options->key, "A field or a group");
+  verb->add_flag("--schema", options->schema, "A JSON Schema for editors");
+  verb->callback([&program, options] {
+    program.action = [&program, options] {
+      if (!options->schema) return list(program, options->key);
+      program.print(schema());
+      return 0;
+    };
+  });
+}
+
+}  // namespace esmscale
