@@ -1,12 +1,12 @@
 #include "esmscale/core/checksum.h"
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "esmscale/core/error.h"
 
 #include <array>
 #include <fstream>
 
-#include "esmscale/core/error.h"
+#include <xxhash.h>
 
 namespace esmscale {
 namespace {
@@ -24,9 +24,13 @@ std::string hex_of(XXH128_hash_t hash) {
 
 }  // namespace
 
-uint64_t checksum64(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+uint64_t checksum64(std::span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
-std::string checksum_hex(std::string_view bytes) { return hex_of(XXH3_128bits(bytes.data(), bytes.size())); }
+std::string checksum_hex(std::string_view bytes) {
+  return hex_of(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
 std::string file_checksum_hex(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -35,7 +39,8 @@ std::string file_checksum_hex(const std::filesystem::path& path) {
   std::array<char, 1 << 16> piece;
   while (file.read(piece.data(), piece.size()) || file.gcount() > 0)
     sum.add(bytes_of(std::string_view(piece.data(), static_cast<size_t>(file.gcount()))));
-  if (file.bad()) throw Error({.where = path.string(), .expected = "to read it to its end", .found = "a read error"});
+  if (file.bad())
+    throw Error({.where = path.string(), .expected = "to read it to its end", .found = "a read error"});
   return sum.hex();
 }
 
@@ -43,7 +48,9 @@ struct RunningChecksum::State {
   alignas(64) XXH3_state_t xxh;
 };
 
-RunningChecksum::RunningChecksum() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh); }
+RunningChecksum::RunningChecksum() : state_(std::make_unique<State>()) {
+  XXH3_128bits_reset(&state_->xxh);
+}
 RunningChecksum::~RunningChecksum() = default;
 RunningChecksum::RunningChecksum(RunningChecksum&&) noexcept = default;
 RunningChecksum& RunningChecksum::operator=(RunningChecksum&&) noexcept = default;
@@ -52,6 +59,8 @@ void RunningChecksum::add(std::span<const std::byte> bytes) {
   XXH3_128bits_update(&state_->xxh, bytes.data(), bytes.size());
 }
 
-std::string RunningChecksum::hex() const { return hex_of(XXH3_128bits_digest(&state_->xxh)); }
+std::string RunningChecksum::hex() const {
+  return hex_of(XXH3_128bits_digest(&state_->xxh));
+}
 
 }  // namespace esmscale

@@ -1,17 +1,17 @@
 #include "esmscale/core/files.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
-#include "esmscale/core/error.h"
-#include "esmscale/core/text.h"
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace esmscale {
 namespace {
@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, const std::string& attempt, const std::string& advice = {}) {
-  throw Error({.where = path.string(), .expected = "to " + attempt, .found = std::strerror(errno), .advice = advice});
+  throw Error(
+      {.where = path.string(), .expected = "to " + attempt, .found = std::strerror(errno), .advice = advice});
 }
 
 int open_or_fail(const fs::path& path, int flags, const std::string& attempt) {
@@ -85,7 +86,9 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void OutputFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+void OutputFile::write(std::string_view bytes) {
+  write(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 void OutputFile::close(bool sync) {
   const int descriptor = std::exchange(descriptor_, -1);
@@ -118,7 +121,9 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -143,6 +148,8 @@ FileLock::FileLock(const fs::path& path) {
     fail(path, "write the lock file");
 }
 
-FileLock::~FileLock() { ::close(descriptor_); }
+FileLock::~FileLock() {
+  ::close(descriptor_);
+}
 
 }  // namespace esmscale

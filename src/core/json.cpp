@@ -1,11 +1,11 @@
 #include "esmscale/core/json.h"
 
-#include <nlohmann/json.hpp>
-
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+
+#include <nlohmann/json.hpp>
 
 namespace esmscale {
 
@@ -16,13 +16,16 @@ Json parse_json(std::string_view source, std::string_view where) {
     const size_t at = std::min(source.size(), error.byte > 0 ? error.byte - 1 : 0);
     const auto line = 1 + std::count(source.begin(), source.begin() + static_cast<ptrdiff_t>(at), '\n');
     const size_t line_start = at == 0 ? 0 : source.rfind('\n', at - 1) + 1;  // npos + 1 is 0
-    throw Error({.where = text(where, ":", line, ":", at - line_start + 1),
-                 .expected = "JSON",
-                 .found = at < source.size() ? text("'", source.substr(at, 12), "'") : "the end of the text"});
+    throw Error(
+        {.where = text(where, ":", line, ":", at - line_start + 1),
+         .expected = "JSON",
+         .found = at < source.size() ? text("'", source.substr(at, 12), "'") : "the end of the text"});
   }
 }
 
-Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+Json read_json(const std::filesystem::path& path) {
+  return parse_json(read_file(path), path.string());
+}
 
 std::string to_text(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);

@@ -1,20 +1,26 @@
 #include "esmscale/core/progress.h"
 
-#include <unistd.h>
+#include "esmscale/core/log.h"
+#include "esmscale/core/text.h"
 
 #include <cmath>
 #include <iostream>
 
-#include "esmscale/core/log.h"
-#include "esmscale/core/text.h"
+#include <unistd.h>
 
 namespace esmscale {
 
-bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
+bool stderr_is_terminal() {
+  return ::isatty(STDERR_FILENO) == 1;
+}
 
 Progress::Progress(std::string label, double total, std::string unit)
-    : label_(std::move(label)), unit_(std::move(unit)), total_(total), terminal_(stderr_is_terminal()),
-      begin_(Clock::now()), last_(begin_) {}
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      terminal_(stderr_is_terminal()),
+      begin_(Clock::now()),
+      last_(begin_) {}
 
 Progress::~Progress() {
   if (open_) std::cerr << std::endl;

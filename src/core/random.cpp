@@ -37,7 +37,9 @@ uint64_t RandomStream::next_u64() {
   return low | uint64_t{next_u32()} << 32;
 }
 
-double RandomStream::uniform() { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
+double RandomStream::uniform() {
+  return static_cast<double>(next_u64() >> 11) * 0x1p-53;
+}
 
 uint32_t RandomStream::below(uint32_t bound) {
   // Lemire's multiplication; the rare low products that would bias the result are drawn again.

@@ -1,13 +1,13 @@
 #include "esmscale/core/text.h"
 
+#include "esmscale/core/error.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <iomanip>
 #include <numeric>
-
-#include "esmscale/core/error.h"
 
 namespace esmscale {
 namespace {
@@ -98,8 +98,14 @@ std::string human_duration(double seconds) {
 }
 
 int64_t parse_size(std::string_view size, std::string_view where) {
-  static constexpr std::array<std::pair<std::string_view, double>, 8> suffixes{
-      {{"", 1}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}}};
+  static constexpr std::array<std::pair<std::string_view, double>, 8> suffixes{{{"", 1},
+                                                                                {"K", 1e3},
+                                                                                {"M", 1e6},
+                                                                                {"G", 1e9},
+                                                                                {"T", 1e12},
+                                                                                {"KiB", 0x1p10},
+                                                                                {"MiB", 0x1p20},
+                                                                                {"GiB", 0x1p30}}};
   double number = 0;
   const auto [end, status] = std::from_chars(size.data(), size.data() + size.size(), number);
   const std::string_view suffix(end, static_cast<size_t>(size.data() + size.size() - end));

@@ -4,7 +4,11 @@
 
 namespace esmscale {
 
-const char* version() { return ESMSCALE_VERSION; }
-const char* revision() { return ESMSCALE_REVISION; }
+const char* version() {
+  return ESMSCALE_VERSION;
+}
+const char* revision() {
+  return ESMSCALE_REVISION;
+}
 
 }  // namespace esmscale

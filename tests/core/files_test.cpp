@@ -1,15 +1,15 @@
 #include "esmscale/core/files.h"
 
-#include <fstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
-#include "core/temporary.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
+
+#include <fstream>
+
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace esmscale {
 namespace {
@@ -44,7 +44,8 @@ TEST(Files, ErrorsNameThePath) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of([&] { read_file(folder / "missing"); }), HasSubstr("missing"));
   EXPECT_THAT(error_of([&] { read_file(folder.path()); }), HasSubstr("regular file"));
-  EXPECT_THAT(error_of([&] { require_free_space(folder.path(), uint64_t{1} << 62); }), HasSubstr("free disk"));
+  EXPECT_THAT(error_of([&] { require_free_space(folder.path(), uint64_t{1} << 62); }),
+              HasSubstr("free disk"));
 }
 
 TEST(Files, LockHasOneHolder) {

@@ -28,7 +28,8 @@ TEST(RandomStream, EveryCoordinateMatters) {
   EXPECT_NE(base, RandomStream(1, Purpose::mask, 7, 3).next_u64());
 }
 
-// Oracle: the distributions' moments; bounds are five standard errors, so a right generator fails once in 10^6.
+// Oracle: the distributions' moments; bounds are five standard errors, so a right generator fails once in
+// 10^6.
 TEST(RandomStream, Moments) {
   RandomStream random(3, Purpose::test, 0);
   constexpr int draws = 100000;

@@ -1,8 +1,8 @@
 #include "esmscale/core/text.h"
 
-#include <gtest/gtest.h>
-
 #include "esmscale/core/error.h"
+
+#include <gtest/gtest.h>
 
 namespace esmscale {
 namespace {
