@@ -1,0 +1,19 @@
+// Dense peak rates of devices, by name and precision, for MFU. A number always travels with its name.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace esmscale {
+
+struct DevicePeak {
+  std::string name;   // "NVIDIA H100 SXM bf16 dense"; for an unknown device what was asked for
+  double flops = 0;   // per second, without sparsity; 0 when unknown (then no MFU is shown)
+  double memory = 0;  // bytes; 0 when unknown
+};
+
+// `device` as CUDA names it ("NVIDIA H100 80GB HBM3") or a short name (a100, h100, h200); precision
+// fp32|tf32|bf16. A size in the name ("40GB") wins over the table's. A slice of a device (MIG) is unknown.
+DevicePeak device_peak(std::string_view device, std::string_view precision);
+
+}  // namespace esmscale

@@ -1,0 +1,40 @@
+// Bytes a run allocates on one rank, per part: what train measures must be within 15% of it (CPU). Only
+// tensors that the run allocates; the program itself, its libraries and the loader's queue come on top.
+#pragma once
+
+#include "esmscale/config/config.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+struct MemoryPrediction {
+  double parameters = 0;   // flat fp32 masters; bf16 adds the copies the blocks compute with
+  double gradients = 0;    // flat fp32; ZeRO-2 keeps this rank's shard and the buckets on their way
+  double moments = 0;      // Adam's two, flat fp32; ZeRO-1 and ZeRO-2 keep this rank's shard
+  double activations = 0;  // what forward leaves for backward, one micro-batch
+  double workspace = 0;    // the largest temporaries of backward
+  double total() const { return parameters + gradients + moments + activations + workspace; }
+};
+
+// For a resolved config on `ranks` ranks.
+MemoryPrediction predict_memory(const RunConfig& config, int ranks);
+
+// A tensor that forward leaves for backward. T rows of a micro-batch, M masked positions among them, D width,
+// F FFN width, H heads, K head_dim, V vocabulary.
+struct ActivationTensor {
+  std::string name;   // "FFN hidden before GELU"
+  std::string shape;  // "[T, F]"
+  double elements;    // of one copy
+  int64_t element_bytes;
+  int64_t copies;  // blocks that hold one at the same time
+
+  double bytes() const { return elements * static_cast<double>(element_bytes) * static_cast<double>(copies); }
+};
+
+// All of them for one micro-batch of a resolved config; predict_memory's `activations` is their sum.
+std::vector<ActivationTensor> activation_tensors(const RunConfig& config);
+
+}  // namespace esmscale

@@ -1,0 +1,82 @@
+#include "esmscale/accounting/flops.h"
+
+#include "esmscale/config/parameters.h"
+
+namespace esmscale {
+namespace {
+
+constexpr double kTrainingOverForward = 3;
+
+double head(const ForwardFlops& forward) {
+  return forward.head_dense + forward.head_decoder;
+}
+
+}  // namespace
+
+ParameterCounts count_parameters(const ModelConfig& model) {
+  const std::vector<Parameter> table = parameter_table(model);
+  const auto weights_of = [&table](ParameterPart part) {
+    int64_t sum = 0;
+    for (const Parameter& p : table)
+      if (p.part == part && (p.kind == ParameterKind::matrix || p.kind == ParameterKind::embedding))
+        sum += p.size();
+    return sum;
+  };
+  ParameterCounts counts{.embedding = weights_of(ParameterPart::embedding),
+                         .attention = weights_of(ParameterPart::attention),
+                         .ffn = weights_of(ParameterPart::ffn),
+                         .head_dense = weights_of(ParameterPart::head_dense),
+                         .head_decoder = weights_of(ParameterPart::head_decoder),
+                         .trainable = total_size(table)};
+  counts.kaplan_non_embedding = counts.attention + counts.ffn;
+  return counts;
+}
+
+double ForwardFlops::total() const {
+  return embedding + qkv + attention_logits + attention_softmax + attention_values + attention_output + ffn +
+         head_dense + head_decoder;
+}
+
+ForwardFlops forward_flops(const ModelConfig& model, double sequence_length) {
+  return forward_flops(model, sequence_length, sequence_length * sequence_length);
+}
+
+ForwardFlops forward_flops(const ModelConfig& model, double tokens, double squared_tokens) {
+  const auto L = static_cast<double>(model.layers), d = static_cast<double>(model.width),
+             h = static_cast<double>(model.heads), f = static_cast<double>(model.ffn_dim()),
+             V = static_cast<double>(model.alphabet);
+  const double d_attn = h * static_cast<double>(model.head_dim());
+  return {.embedding = 2 * tokens * V * d,
+          .qkv = L * 2 * 3 * tokens * d * d_attn,
+          .attention_logits = L * 2 * squared_tokens * d_attn,
+          .attention_softmax = L * 3 * h * squared_tokens,
+          .attention_values = L * 2 * squared_tokens * d_attn,
+          .attention_output = L * 2 * tokens * d_attn * d,
+          .ffn = L * 4 * tokens * d * f,
+          .head_dense = 2 * tokens * d * d,
+          .head_decoder = 2 * tokens * d * V};
+}
+
+FlopCounter::FlopCounter(const ModelConfig& model) {
+  const ForwardFlops per_row = forward_flops(model, 1, 0);
+  const ForwardFlops per_squared_row = forward_flops(model, 0, 1);
+  linear_ = kTrainingOverForward * per_row.total();
+  quadratic_ = kTrainingOverForward * per_squared_row.total();
+  head_per_position_ = kTrainingOverForward * head(per_row);
+  executed_linear_ = linear_ - kTrainingOverForward * per_row.embedding - head_per_position_;
+  n_ = static_cast<double>(count_parameters(model).kaplan_non_embedding);
+}
+
+double FlopCounter::training(double tokens, double squared_tokens) const {
+  return linear_ * tokens + quadratic_ * squared_tokens;
+}
+
+double FlopCounter::executed(double tokens, double squared_tokens, double masked_positions) const {
+  return executed_linear_ * tokens + quadratic_ * squared_tokens + head_per_position_ * masked_positions;
+}
+
+double FlopCounter::six_n_d(double tokens) const {
+  return 6 * n_ * tokens;
+}
+
+}  // namespace esmscale

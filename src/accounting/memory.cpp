@@ -1,0 +1,134 @@
+#include "esmscale/accounting/memory.h"
+
+#include "esmscale/config/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale {
+namespace {
+
+constexpr int64_t kFloat = 4;
+
+// Gradients on their way to their owner under ZeRO-2: one bucket fills while the one before it is reduced.
+constexpr double kBucketsInFlight = 2 * 25.0 * (1 << 20);
+
+bool is_plain(const RunConfig& config) {
+  return config.train.engine == "plain";
+}
+bool is_bf16(const RunConfig& config) {
+  return config.train.precision == "bf16";
+}
+
+// The sizes that shapes are made of, and the element size of what blocks compute with.
+struct Shapes {
+  double T, M, D, F, H, K, V;
+  int64_t compute;
+
+  explicit Shapes(const RunConfig& config)
+      : T(static_cast<double>(config.train.micro_batch_tokens)),
+        M(std::ceil(config.masking.mlm_probability * T)),
+        D(static_cast<double>(config.model.width)),
+        F(static_cast<double>(config.model.ffn_dim())),
+        H(static_cast<double>(config.model.heads)),
+        K(static_cast<double>(config.model.head_dim())),
+        V(static_cast<double>(config.model.alphabet)),
+        compute(is_bf16(config) ? 2 : kFloat) {}
+};
+
+using Tensors = std::vector<ActivationTensor>;
+
+// What ATen's operations save for autograd in one block, the block's input first.
+Tensors plain_block(const Shapes& s) {
+  const double rows = s.T * s.D;
+  return {
+      {"block input (attention LayerNorm's input)", "[T, D]", rows, s.compute, 1},
+      {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"attention LayerNorm's output (input of QKV)", "[T, D]", rows, s.compute, 1},
+      // Only v is saved, but it is a view that keeps all of QKV's output alive.
+      {"QKV", "[T, 3D]", 3 * rows, s.compute, 1},
+      {"q and k after rotary", "[T, 2D]", 2 * rows, s.compute, 1},
+      {"attention's output, by sequence", "[T, D]", rows, s.compute, 1},
+      {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
+      {"attention's output, joined (input of the output projection)", "[T, D]", rows, s.compute, 1},
+      {"residual after attention (FFN LayerNorm's input)", "[T, D]", rows, s.compute, 1},
+      {"FFN LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"FFN LayerNorm's output (input of the first linear)", "[T, D]", rows, s.compute, 1},
+      {"FFN hidden before GELU", "[T, F]", s.T * s.F, s.compute, 1},
+      {"FFN hidden after GELU", "[T, F]", s.T * s.F, s.compute, 1},
+  };
+}
+
+// What a backward that is written out needs of one block: rotary in place, attention into one buffer.
+Tensors fused_block(const Shapes& s) {
+  const double rows = s.T * s.D;
+  return {
+      {"block input", "[T, D]", rows, s.compute, 1},
+      {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"attention LayerNorm's output", "[T, D]", rows, s.compute, 1},
+      {"QKV, q and k after rotary", "[T, 3D]", 3 * rows, s.compute, 1},
+      {"attention's output", "[T, D]", rows, s.compute, 1},
+      {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
+      {"residual after attention", "[T, D]", rows, s.compute, 1},
+      {"FFN LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"FFN LayerNorm's output", "[T, D]", rows, s.compute, 1},
+      {"FFN hidden before GELU", "[T, F]", s.T * s.F, s.compute, 1},
+      {"FFN hidden after GELU", "[T, F]", s.T * s.F, s.compute, 1},
+  };
+}
+
+// Once a micro-batch, whatever the engine: the tables before the blocks and the head on masked positions
+// behind.
+Tensors outside_blocks(const Shapes& s) {
+  return {
+      {"rotary cos and sin", "[T, 2K]", 2 * s.T * s.K, kFloat, 1},
+      {"final LayerNorm's input", "[T, D]", s.T * s.D, s.compute, 1},
+      {"final LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"head dense's input", "[M, D]", s.M * s.D, s.compute, 1},
+      {"head dense's output, before GELU", "[M, D]", s.M * s.D, s.compute, 1},
+      {"head LayerNorm's input", "[M, D]", s.M * s.D, s.compute, 1},
+      {"head LayerNorm's output", "[M, D]", s.M * s.D, s.compute, 1},
+      {"log-probabilities", "[M, V]", s.M * s.V, kFloat, 1},
+  };
+}
+
+// Backward is dearest at the last block's second FFN linear, where nothing of the blocks is freed yet: the
+// gradients of its output and its input. The fused engine has the block's input gradient aside; autograd has
+// the weight's gradient aside before it is added to the flat buffer.
+double workspace(const RunConfig& config, const Shapes& s) {
+  const double gradients_of_rows = s.T * (s.D + s.F) * static_cast<double>(s.compute);
+  if (is_plain(config)) return gradients_of_rows + s.D * s.F * kFloat;
+  return gradients_of_rows + s.T * s.D * static_cast<double>(s.compute);
+}
+
+}  // namespace
+
+std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
+  const Shapes shapes(config);
+  const bool recompute = config.train.recompute == "blocks";
+  Tensors tensors = is_plain(config) ? plain_block(shapes) : fused_block(shapes);
+  // With recomputation every block keeps its input, and only the block under way has the rest.
+  for (ActivationTensor& tensor : tensors)
+    tensor.copies = recompute && &tensor != &tensors.front() ? 1 : config.model.layers;
+  for (ActivationTensor& tensor : outside_blocks(shapes)) tensors.push_back(std::move(tensor));
+  return tensors;
+}
+
+MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
+  const auto parameters = static_cast<double>(total_size(parameter_table(config.model)));
+  const double flat = kFloat * parameters;
+  const double shard = kFloat * std::ceil(parameters / ranks);
+  const bool shards_moments = config.parallel.zero_stage >= 1;
+  const bool shards_gradients = config.parallel.zero_stage >= 2 && ranks > 1;
+
+  MemoryPrediction memory{
+      .parameters = flat + (is_bf16(config) ? 2 * parameters : 0),
+      .gradients = shards_gradients ? shard + std::min(flat, kBucketsInFlight) : flat,
+      .moments = 2 * (shards_moments ? shard : flat),
+      .workspace = workspace(config, Shapes(config)),
+  };
+  for (const ActivationTensor& tensor : activation_tensors(config)) memory.activations += tensor.bytes();
+  return memory;
+}
+
+}  // namespace esmscale

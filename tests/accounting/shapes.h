@@ -1,0 +1,30 @@
+// The published ESM-2 shapes, for tests.
+#pragma once
+
+#include "esmscale/config/config.h"
+
+namespace esmscale {
+
+inline ModelConfig esm2(int64_t layers, int64_t width, int64_t heads, int64_t tokens = 33) {
+  ModelConfig model;
+  model.layers = layers;
+  model.width = width;
+  model.heads = heads;
+  model.alphabet = tokens;
+  return model;
+}
+
+inline ModelConfig esm2_8M(int64_t tokens = 33) {
+  return esm2(6, 320, 20, tokens);
+}
+inline ModelConfig esm2_35M(int64_t tokens = 33) {
+  return esm2(12, 480, 20, tokens);
+}
+inline ModelConfig esm2_150M(int64_t tokens = 33) {
+  return esm2(30, 640, 20, tokens);
+}
+inline ModelConfig esm2_650M(int64_t tokens = 33) {
+  return esm2(33, 1280, 20, tokens);
+}
+
+}  // namespace esmscale
