@@ -12,12 +12,19 @@ target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
 
 add_executable(esmscale src/main.cpp)
 target_link_libraries(esmscale PRIVATE esmscale_cli)
-set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;${ESMSCALE_TORCH_LIB}")
 
-install(TARGETS esmscale RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# Without CUDA the installed tree carries every library but the C and C++ ones, so it runs wherever it is moved.
+# LibTorch's CUDA libraries are gigabytes; a CUDA build goes on using those that it was built with.
+if(ESMSCALE_HAS_CUDA)
+  set_target_properties(esmscale PROPERTIES INSTALL_RPATH ${ESMSCALE_TORCH_LIB})
+  install(TARGETS esmscale)
+else()
+  set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS esmscale RUNTIME_DEPENDENCIES
+    POST_EXCLUDE_REGEXES "/(ld-linux.*|libc|libm|libdl|librt|libpthread|libgcc_s|libstdc[+][+])[.]so")
+endif()
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs)
-install(DIRECTORY scripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/scripts USE_SOURCE_PERMISSIONS)
-install(FILES LICENSE NOTICE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(ESMSCALE_BENCHMARKS)
   file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.cpp)

@@ -65,7 +65,7 @@ def main():
         elif room is not None:
             faults.append(f"{path}: cmake/Rooms.cmake knows no room '{room}'")
     print(*faults, sep="\n", end="\n" if faults else "")
-    print(f"{len(files)} files, {len(plan)} rooms, {len(faults)} includes against the plan")
+    print(f"{len(files)} files, {len(plan)} rooms, {len(faults)} breaches of the plan")
     return 1 if faults or not files or not plan else 0
 
 
