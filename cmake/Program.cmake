@@ -21,7 +21,7 @@ if(ESMSCALE_HAS_CUDA)
 else()
   set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS esmscale RUNTIME_DEPENDENCIES
-    POST_EXCLUDE_REGEXES "/(ld-linux.*|libc|libm|libdl|librt|libpthread|libgcc_s|libstdc[+][+])[.]so")
+    POST_EXCLUDE_REGEXES "/(ld-linux.*|libc|libm|libdl|librt|libutil|libpthread|libgcc_s|libstdc[+][+])[.]so")
 endif()
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs)
 install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -25,17 +25,13 @@ with_log() {
   fi
 }
 
-# as_root COMMAND…: directly as root, otherwise through sudo.
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    fail "installing Debian packages needs root, and there is no sudo here" \
-      "Run as root, or have these installed: ${missing_packages[*]-}"
-  fi
+require_root() { # WHAT FOR
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+    fail "$1 needs root, and there is no sudo here" "Run this script as root once"
 }
+
+# Directly as root, otherwise through sudo; require_root comes first.
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # What the set-up fetches; clones may share one folder.
 DEPS=${ESMSCALE_DEPS:-$ROOT/.deps}

@@ -13,26 +13,24 @@ is_installed() {
 }
 
 install_packages() {
-  command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
-    fail "this set-up knows Debian and Ubuntu (apt-get); neither is here" \
-      "Install a C++20 compiler and the libraries named in scripts/lib/packages.sh, then use cmake --preset release"
-  local package
-  missing_packages=()
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    note "not a Debian or Ubuntu: what stands for these packages must be here already: $*"
+    return
+  fi
+  local package log missing_packages=()
   for package in "$@"; do
     is_installed "$package" || missing_packages+=("$package")
   done
   if [ ${#missing_packages[@]} -eq 0 ]; then
-    note "all $# Debian packages are installed"
+    note "installed already: $*"
     return
   fi
   note "installing ${missing_packages[*]}"
-  as_root true
-  local log
+  require_root "installing Debian packages"
   log=$(mktemp)
-  with_log "$log" as_root apt-get update ||
-    fail "apt-get update failed: is there a network? (log: $log)"
+  with_log "$log" as_root apt-get update || fail "apt-get update failed (log: $log)"
   with_log "$log" as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install --yes --no-install-recommends "${missing_packages[@]}" ||
-    fail "apt-get could not install ${missing_packages[*]} (log: $log)"
+    fail "apt-get could not install these packages: is there a network? (log: $log)"
   rm -f "$log"
 }
