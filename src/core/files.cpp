@@ -68,8 +68,9 @@ void require_free_space(const fs::path& path, uint64_t bytes) {
                  .advice = "free some space or choose another folder"});
 }
 
-OutputFile::OutputFile(fs::path path) : path_(std::move(path)) {
-  descriptor_ = open_or_fail(path_, O_WRONLY | O_CREAT | O_TRUNC, "create the file");
+OutputFile::OutputFile(fs::path path, Begin begin) : path_(std::move(path)) {
+  const int where = begin == Begin::empty ? O_TRUNC : O_APPEND;
+  descriptor_ = open_or_fail(path_, O_WRONLY | O_CREAT | where, "create the file");
 }
 
 OutputFile::~OutputFile() {

@@ -34,6 +34,13 @@ TEST(Files, WriteReplacesWhole) {
   EXPECT_FALSE(std::filesystem::exists(folder / "a.partial"));
 }
 
+TEST(Files, BeginAtEndKeepsWhatIsThere) {
+  const TemporaryFolder folder;
+  for (const char* line : {"one\n", "two\n"})
+    OutputFile(folder / "log", OutputFile::Begin::at_end).write(std::string_view(line));
+  EXPECT_EQ(read_file(folder / "log"), "one\ntwo\n");
+}
+
 TEST(Files, FullDiskLeavesWhatWasThere) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   OutputFile file("/dev/full");

@@ -1,5 +1,5 @@
-// Files that are whole or absent: written aside, synced, renamed. Every failure is an esmscale::Error that names
-// the path and the system's reason.
+// Files that are whole or absent: written aside, synced, renamed. Every failure is an esmscale::Error that
+// names the path and the system's reason.
 #pragma once
 
 #include <cstddef>
@@ -26,14 +26,15 @@ void require_free_space(const std::filesystem::path& path, uint64_t bytes);
 // A file that is written from front to back (or at offsets) and checked at every call; not atomic by itself.
 class OutputFile {
  public:
-  explicit OutputFile(std::filesystem::path path);
+  enum class Begin { empty, at_end };  // at_end: after what the file holds already
+  explicit OutputFile(std::filesystem::path path, Begin begin = Begin::empty);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes);
-  uint64_t size() const { return size_; }
+  uint64_t size() const { return size_; }  // written through this object
   void close(bool sync = true);
 
  private:
@@ -60,7 +61,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Held for the life of a run: a second holder of the same path gets an Error that names the first one's process.
+// Held for the life of a run: a second holder of the same path gets an Error that names the first one's
+// process.
 class FileLock {
  public:
   explicit FileLock(const std::filesystem::path& path);
