@@ -1,0 +1,34 @@
+// A packed micro-batch as tensors on a device.
+#pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/data/alphabet.h"
+#include "esmscale/data/batch.h"
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale {
+
+struct DeviceBatch {
+  at::Tensor tokens_T;           // int64
+  at::Tensor factor_T;           // fp32: what each embedding is multiplied by (token dropout; 0 for <pad>)
+  at::Tensor positions_T;        // int64, restarting in each sequence
+  at::Tensor cu_seqlens;         // int32 [N + 1]
+  at::Tensor masked_rows_M;      // int64
+  at::Tensor targets_M;          // int64, −1 for inert room
+  std::vector<int64_t> lengths;  // [N] rows of each sequence, on the host
+  int64_t max_length = 0;        // of `lengths`; on CUDA the fixed bound max_seq_len
+  int64_t masked = 0;            // real masked positions
+
+  int64_t rows() const { return tokens_T.size(0); }
+};
+
+// Copies from pinned memory without waiting on CUDA. mlm_probability is the p of token dropout:
+// factor = (1 − 0.8 p) / (1 − n_mask / n) for every token of a sequence but <mask>, which gets 0.
+DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double mlm_probability,
+                      const TokenList& tokens, const at::Device& device);
+
+}  // namespace esmscale

@@ -1,0 +1,43 @@
+// How a step is computed. Two engines behind one seam: `plain`, ATen operations under autograd, the
+// reference; and `fused`, written out forward and backward.
+#pragma once
+
+#include "esmscale/model/device_batch.h"
+#include "esmscale/model/sink.h"
+#include "esmscale/model/weights.h"
+
+#include <memory>
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale {
+
+struct EngineOptions {
+  std::string engine = "auto";     // auto | plain | fused
+  std::string precision = "fp32";  // fp32 | tf32 | bf16: of matrix products; the weights stay fp32
+  std::string recompute = "none";  // none | blocks
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const char* name() const = 0;
+
+  // Adds the gradients of the summed cross-entropy over the masked positions to the sink. Returns that sum
+  // (nats, a scalar on the device, not yet waited for).
+  virtual at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) = 0;
+
+  // Hidden states after the final norm, [T, D] fp32; no gradient.
+  virtual at::Tensor hidden(const DeviceBatch& batch) = 0;
+
+  // The RoBERTa head on hidden rows [R, D]: logits [R, V] fp32; no gradient.
+  virtual at::Tensor logits(const at::Tensor& hidden_RD) = 0;
+};
+
+// `weights` must outlive the engine; it reads their values anew at every call. A request that cannot be
+// honoured (fused on a device that has no fused engine, bf16 on a CPU engine) is a usage error; `auto` takes
+// the fastest engine that has been run on the device.
+std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
+
+}  // namespace esmscale

@@ -1,0 +1,58 @@
+// An ESM-2's parameters as tensors: one flat fp32 buffer in the table's order, and named views of it.
+// Shape suffixes everywhere: T rows of a packed batch, D width, H heads, K head_dim, F FFN width, M masked
+// positions, V tokens.
+#pragma once
+
+#include "esmscale/config/parameters.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale {
+
+struct Norm {
+  at::Tensor weight_D, bias_D;
+};
+
+struct Linear {
+  at::Tensor weight, bias;  // [out, in], [out]
+};
+
+struct Block {
+  Norm attention_norm;
+  Linear qkv;  // [3D, D]: query, key and value rows in that order
+  Linear out;
+  Norm ffn_norm;
+  Linear ffn_in, ffn_out;
+};
+
+struct Weights {
+  ModelConfig config;
+  std::vector<Parameter> table;
+  at::Tensor flat;              // [P] fp32: the master weights
+  std::vector<at::Tensor> all;  // views of flat, by table index
+  at::Tensor inv_freq;          // [K/2] fp32: rotary frequencies (a buffer, not a parameter)
+
+  at::Tensor embedding_VD;
+  std::vector<Block> blocks;
+  Norm final_norm;
+  Linear head_dense;
+  Norm head_norm;
+  at::Tensor head_bias_V;
+};
+
+// Uninitialised weights on a device ("cpu", "cuda:0"), inv_freq by the fp32 formula 10000^(−2i/K).
+Weights make_weights(const ModelConfig& model, const at::Device& device);
+
+// The same names over other tensors, one per table row (for autograd leaves, bf16 copies, gradients).
+Weights rename(const Weights& like, std::vector<at::Tensor> all);
+
+// Fills the weights (science.md, section 2: `xavier` [ours] or `hf`): a pure function of the seed, whatever
+// the device and the number of threads. letter_counts: by letter code, for decoder_bias = frequencies.
+void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter_counts);
+
+}  // namespace esmscale

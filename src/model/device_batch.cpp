@@ -1,0 +1,49 @@
+#include "esmscale/model/device_batch.h"
+
+#include <algorithm>
+
+#include <ATen/ops/empty.h>
+
+namespace esmscale {
+namespace {
+
+template <class Out, class In>
+at::Tensor tensor_of(const std::vector<In>& values, at::ScalarType type, const at::Device& device) {
+  const at::Tensor host = at::empty({static_cast<int64_t>(values.size())},
+                                    at::TensorOptions().dtype(type).pinned_memory(device.is_cuda()));
+  std::copy(values.begin(), values.end(), host.data_ptr<Out>());
+  return host.to(device, /*non_blocking=*/true);
+}
+
+}  // namespace
+
+DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double mlm_probability,
+                      const TokenList& tokens, const at::Device& device) {
+  std::vector<float> factors(batch.tokens.size());
+  std::vector<int64_t> positions(batch.tokens.size());
+  DeviceBatch result;
+  for (size_t i = 0; i + 1 < batch.cu_seqlens.size(); ++i) {
+    const int64_t begin = batch.cu_seqlens[i], length = batch.cu_seqlens[i + 1] - begin;
+    if (length == 0) continue;
+    const double observed = static_cast<double>(batch.mask_counts[i]) / static_cast<double>(length);
+    const auto shown = static_cast<float>((1 - 0.8 * mlm_probability) / (1 - observed));
+    for (int64_t t = 0; t < length; ++t) {
+      const int32_t token = batch.tokens[begin + t];
+      const bool zeroed = token == tokens.pad() || (model.token_dropout && token == tokens.mask());
+      factors[begin + t] = zeroed ? 0.0f : model.token_dropout ? shown : 1.0f;
+      positions[begin + t] = t;
+    }
+    result.lengths.push_back(length);
+    result.max_length = std::max(result.max_length, length);
+  }
+  result.tokens_T = tensor_of<int64_t>(batch.tokens, at::kLong, device);
+  result.factor_T = tensor_of<float>(factors, at::kFloat, device);
+  result.positions_T = tensor_of<int64_t>(positions, at::kLong, device);
+  result.cu_seqlens = tensor_of<int32_t>(batch.cu_seqlens, at::kInt, device);
+  result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
+  result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
+  result.masked = std::count_if(batch.targets.begin(), batch.targets.end(), [](int32_t t) { return t >= 0; });
+  return result;
+}
+
+}  // namespace esmscale

@@ -1,0 +1,61 @@
+#include "plain_engine.h"
+
+#include "esmscale/model/forward.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+namespace esmscale {
+namespace {
+
+class ReadyHook final : public torch::autograd::PostAccumulateGradHook {
+ public:
+  ReadyHook(GradientSink** sink, size_t p) : sink_(sink), p_(p) {}
+  void operator()(const torch::autograd::Variable&) override { (*sink_)->ready(p_); }
+  void compiled_args(torch::dynamo::autograd::CompiledNodeArgs&) const override {}
+
+ private:
+  GradientSink** sink_;
+  size_t p_;
+};
+
+}  // namespace
+
+PlainEngine::PlainEngine(const Weights& weights, at::ScalarType type) : weights_(weights), type_(type) {
+  std::vector<at::Tensor> leaves;
+  for (size_t p = 0; p < weights.all.size(); ++p) {
+    leaves.push_back(weights.all[p].detach().requires_grad_());
+    torch::autograd::impl::set_post_acc_grad_hooks(leaves[p], std::make_unique<ReadyHook>(&sink_, p));
+  }
+  leaves_ = rename(weights, std::move(leaves));
+}
+
+at::Tensor PlainEngine::forward_backward(const DeviceBatch& batch, GradientSink& sink) {
+  sink_ = &sink;
+  // A gradient that is defined is added to in place: autograd writes straight into the sink's buffers.
+  for (size_t p = 0; p < leaves_.all.size(); ++p) leaves_.all[p].mutable_grad() = sink.buffer(p);
+  const at::AutoGradMode on(true);
+  const at::Tensor hidden_TD = forward_hidden(leaves_, batch, type_);
+  const at::Tensor logits_MV = forward_head(leaves_, hidden_TD.index_select(0, batch.masked_rows_M));
+  const at::Tensor loss_sum = at::cross_entropy_loss(logits_MV, batch.targets_M, {}, at::Reduction::Sum,
+                                                     /*ignore_index=*/-1);
+  torch::autograd::backward({loss_sum}, {});
+  for (at::Tensor& leaf : leaves_.all) leaf.mutable_grad().reset();
+  return loss_sum.detach();
+}
+
+at::Tensor PlainEngine::hidden(const DeviceBatch& batch) {
+  const at::NoGradGuard off;
+  return forward_hidden(weights_, batch, type_).to(at::kFloat);
+}
+
+at::Tensor PlainEngine::logits(const at::Tensor& hidden_RD) {
+  const at::NoGradGuard off;
+  return forward_head(weights_, hidden_RD.to(type_));
+}
+
+}  // namespace esmscale

@@ -1,0 +1,24 @@
+// The reference engine: ATen operations under autograd, a hook per parameter telling the sink.
+#pragma once
+
+#include "esmscale/model/engine.h"
+
+namespace esmscale {
+
+class PlainEngine final : public Engine {
+ public:
+  PlainEngine(const Weights& weights, at::ScalarType type);
+
+  const char* name() const override { return "plain"; }
+  at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) override;
+  at::Tensor hidden(const DeviceBatch& batch) override;
+  at::Tensor logits(const at::Tensor& hidden_RD) override;
+
+ private:
+  const Weights& weights_;
+  at::ScalarType type_;
+  Weights leaves_;                // the same storage, as autograd leaves
+  GradientSink* sink_ = nullptr;  // of the backward that is under way
+};
+
+}  // namespace esmscale

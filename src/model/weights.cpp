@@ -1,0 +1,156 @@
+#include "esmscale/model/weights.h"
+
+#include "esmscale/core/random.h"
+#include "esmscale/data/alphabet.h"
+
+#include <cmath>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+namespace esmscale {
+namespace {
+
+at::Tensor rotary_frequencies(int64_t head_dim) {
+  const at::Tensor inv_freq = at::empty({head_dim / 2}, at::kFloat);
+  for (int64_t i = 0; i < head_dim / 2; ++i)
+    inv_freq.data_ptr<float>()[i] =
+        1.0f / std::pow(10000.0f, static_cast<float>(2 * i) / static_cast<float>(head_dim));
+  return inv_freq;
+}
+
+using Draw = double (*)(RandomStream& random, double scale);
+double uniform(RandomStream& random, double bound) {
+  return (2 * random.uniform() - 1) * bound;
+}
+double normal(RandomStream& random, double deviation) {
+  return random.normal() * deviation;
+}
+
+// A stream per piece of 2^16 values, so threads may share a parameter out without changing a value.
+void fill(const at::Tensor& values, uint64_t seed, size_t p, Draw draw, double scale) {
+  constexpr int64_t piece = 1 << 16;
+  float* data = values.data_ptr<float>();
+  const int64_t size = values.numel();
+  at::parallel_for(0, (size + piece - 1) / piece, 1, [&](int64_t first, int64_t last) {
+    for (int64_t c = first; c < last; ++c) {
+      RandomStream random(seed, Purpose::initialisation, p, static_cast<uint32_t>(c));
+      for (int64_t i = c * piece; i < std::min(size, (c + 1) * piece); ++i)
+        data[i] = static_cast<float>(draw(random, scale));
+    }
+  });
+}
+
+// Xavier's bound gain · √(6 / (fan_in + fan_out)); query, key and value count as three matrices with gain
+// 1/√2.
+double xavier_bound(const Parameter& parameter) {
+  const bool is_qkv = parameter.name.ends_with("qkv.weight");
+  const double out = static_cast<double>(parameter.shape[0]) / (is_qkv ? 3 : 1);
+  const double in = static_cast<double>(parameter.shape[1]);
+  return (is_qkv ? std::sqrt(0.5) : 1.0) * std::sqrt(6 / (in + out));
+}
+
+void fill_parameter(const Weights& weights, const at::Tensor& values, uint64_t seed, size_t p) {
+  const Parameter& parameter = weights.table[p];
+  const bool hf = weights.config.init.scheme == "hf";
+  switch (parameter.kind) {
+    case ParameterKind::embedding:
+      fill(values, seed, p, normal, hf ? 0.02 : 1 / std::sqrt(static_cast<double>(weights.config.width)));
+      if (hf) values[TokenList::of(weights.config.alphabet).pad()].zero_();
+      break;
+    case ParameterKind::matrix:
+      if (hf)
+        fill(values, seed, p, normal, 0.02);
+      else
+        fill(values, seed, p, uniform, xavier_bound(parameter));
+      break;
+    case ParameterKind::norm_weight:
+      values.fill_(1);
+      break;
+    case ParameterKind::norm_bias:
+    case ParameterKind::bias:
+      values.zero_();
+      break;
+  }
+}
+
+// Log frequencies with one count added to every token, so that tokens never seen stay finite [ours].
+at::Tensor log_frequencies(const TokenList& tokens, std::span<const int64_t> letter_counts) {
+  const at::Tensor bias = at::zeros({tokens.size()}, at::kFloat);
+  double total = static_cast<double>(tokens.size());
+  for (int code = 0; code < kStandardLetters; ++code) total += static_cast<double>(letter_counts[code]);
+  bias.fill_(-std::log(total));
+  for (int code = 0; code < kStandardLetters; ++code)
+    bias.data_ptr<float>()[tokens.letter(static_cast<uint8_t>(code))] =
+        static_cast<float>(std::log((static_cast<double>(letter_counts[code]) + 1) / total));
+  return bias;
+}
+
+}  // namespace
+
+Weights rename(const Weights& like, std::vector<at::Tensor> all) {
+  Weights named{.config = like.config,
+                .table = like.table,
+                .flat = {},
+                .all = std::move(all),
+                .inv_freq = like.inv_freq,
+                .embedding_VD = {},
+                .blocks = {},
+                .final_norm = {},
+                .head_dense = {},
+                .head_norm = {},
+                .head_bias_V = {}};
+  auto next = named.all.begin();  // the table's order is the order of the names below
+  const auto norm = [&] {
+    const at::Tensor weight = *next++;
+    return Norm{weight, *next++};
+  };
+  const auto linear = [&] {
+    const at::Tensor weight = *next++;
+    return Linear{weight, *next++};
+  };
+  named.embedding_VD = *next++;
+  for (int64_t i = 0; i < like.config.layers; ++i) {
+    Block block;
+    block.attention_norm = norm();
+    block.qkv = linear();
+    block.out = linear();
+    block.ffn_norm = norm();
+    block.ffn_in = linear();
+    block.ffn_out = linear();
+    named.blocks.push_back(std::move(block));
+  }
+  named.final_norm = norm();
+  named.head_dense = linear();
+  named.head_norm = norm();
+  named.head_bias_V = *next++;
+  return named;
+}
+
+Weights make_weights(const ModelConfig& model, const at::Device& device) {
+  Weights weights;
+  weights.config = model;
+  weights.table = parameter_table(model);
+  weights.inv_freq = rotary_frequencies(model.head_dim()).to(device);
+  const at::Tensor flat =
+      at::empty({total_size(weights.table)}, at::TensorOptions().dtype(at::kFloat).device(device));
+  std::vector<at::Tensor> views;
+  for (const Parameter& parameter : weights.table)
+    views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
+  Weights named = rename(weights, std::move(views));
+  named.flat = flat;
+  return named;
+}
+
+void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter_counts) {
+  for (size_t p = 0; p < weights.table.size(); ++p) {
+    const at::Tensor values = at::empty(weights.table[p].shape, at::kFloat);
+    fill_parameter(weights, values, seed, p);
+    weights.all[p].copy_(values);
+  }
+  if (weights.config.init.decoder_bias == "frequencies")
+    weights.head_bias_V.copy_(log_frequencies(TokenList::of(weights.config.alphabet), letter_counts));
+}
+
+}  // namespace esmscale
