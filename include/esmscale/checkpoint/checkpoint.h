@@ -1,0 +1,61 @@
+// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, Adam's moments, each group
+// in the table's order) and checkpoint.json, written last. Independent of the number of ranks (docs/formats.md).
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "esmscale/config/config.h"
+#include "esmscale/data/batch.h"
+#include "esmscale/model/weights.h"
+
+namespace esmscale {
+
+inline constexpr int kCheckpointVersion = 1;
+
+// What checkpoint.json holds beside checksums: all that a run needs to go on, and what a result needs to be read.
+struct CheckpointInfo {
+  RunConfig config;                  // resolved; model.alphabet is the order of the embedding's rows
+  int64_t step = 0;                  // optimizer updates, skipped ones included
+  int64_t updates = 0;               // updates applied: Adam's step count
+  int64_t tokens = 0, sequences = 0; // consumed
+  double flops = 0, flops_6nd = 0;   // training FLOPs so far (science.md, section 5)
+  DataState data;                    // where the data goes on
+  int data_order_version = 0;
+  int64_t bad_steps = 0;             // non-finite steps skipped so far
+  std::string dataset_hash;          // of the training set's manifest; "" when imported
+  std::array<int64_t, 25> letter_counts{};  // of the training set, for baselines; all 0 when imported
+  std::string holdout_label;         // how far the holdout was checked against the training set
+  std::optional<double> holdout_loss;  // last evaluation of this run at this step, nats
+  std::string parent;                // the checkpoint or folder this run began from
+  Json origin = {};                  // imported models: where from, with what configuration
+};
+
+struct Moments {
+  at::Tensor first, second;  // [P] fp32 each
+};
+
+// Writes aside and renames; free disk is checked first. `moments` is absent in weights-only checkpoints.
+void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
+                     const Moments* moments);
+
+struct Checkpoint {
+  CheckpointInfo info;
+  Weights weights;                  // on the CPU
+  std::optional<Moments> moments;
+};
+// Every byte is checked against its checksum. Errors name what is damaged, missing, newer or of another kind.
+Checkpoint load_checkpoint(const std::filesystem::path& folder);
+CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
+
+bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
+
+// A run folder's checkpoints, newest first; and what a --checkpoint argument means: a checkpoint, or a run folder's
+// newest one. (Hugging Face folders are interop's.)
+std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& run);
+std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
+
+}  // namespace esmscale
