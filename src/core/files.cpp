@@ -44,6 +44,15 @@ void write_file(const fs::path& path, std::string_view content) {
   publish(aside, path);
 }
 
+void make_folder(const fs::path& path) {
+  std::error_code reason;
+  fs::create_directories(path, reason);
+  if (reason || !fs::is_directory(path))
+    throw Error({.where = path.string(),
+                 .expected = "to make the folder",
+                 .found = reason ? reason.message() : "a file of that name"});
+}
+
 void sync_directory(const fs::path& path) {
   const int descriptor = open_or_fail(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY, "open the folder");
   const int status = ::fsync(descriptor);

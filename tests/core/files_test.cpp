@@ -1,11 +1,11 @@
 #include "esmscale/core/files.h"
 
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
 
 #include <fstream>
 
+#include "core/error_of.h"
 #include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,16 +15,6 @@ namespace esmscale {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <class Action>
-std::string error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(Files, WriteReplacesWhole) {
   const TemporaryFolder folder;
@@ -51,6 +41,9 @@ TEST(Files, ErrorsNameThePath) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of([&] { read_file(folder / "missing"); }), HasSubstr("missing"));
   EXPECT_THAT(error_of([&] { read_file(folder.path()); }), HasSubstr("regular file"));
+  write_file(folder / "file", "");
+  EXPECT_THAT(error_of([&] { make_folder(folder / "file"); }), HasSubstr("to make the folder"));
+  EXPECT_THAT(error_of([&] { make_folder(folder / "file" / "below"); }), HasSubstr("to make the folder"));
   EXPECT_THAT(error_of([&] { require_free_space(folder.path(), uint64_t{1} << 62); }),
               HasSubstr("free disk"));
 }

@@ -16,6 +16,9 @@ std::string read_file(const std::filesystem::path& path);
 // Publishes `content` at `path`: a reader sees the old file or the new one, never a part.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
+// Makes a folder and its parents; one that is there already is fine.
+void make_folder(const std::filesystem::path& path);
+
 void sync_directory(const std::filesystem::path& path);
 // Renames (over an empty or absent target) and syncs the parent.
 void publish(const std::filesystem::path& aside, const std::filesystem::path& path);
