@@ -10,6 +10,7 @@ class PlainEngine final : public Engine {
   PlainEngine(const Weights& weights, at::ScalarType type);
 
   const char* name() const override { return "plain"; }
+  at::Device device() const override { return weights_.flat.device(); }
   at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) override;
   at::Tensor hidden(const DeviceBatch& batch) override;
   at::Tensor logits(const at::Tensor& hidden_RD) override;

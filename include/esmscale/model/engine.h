@@ -23,6 +23,7 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
+  virtual at::Device device() const = 0;
 
   // Adds the gradients of the summed cross-entropy over the masked positions to the sink. Returns that sum
   // (nats, a scalar on the device, not yet waited for).

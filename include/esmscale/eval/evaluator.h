@@ -1,0 +1,81 @@
+// Scores a model on a holdout's fixed windows and masks, beside what letter frequencies alone would give
+// (science.md, section 3). Losses in nats per masked position; errors are per-sequence (cluster) standard
+// errors.
+#pragma once
+
+#include "esmscale/core/json.h"
+#include "esmscale/data/evaluation.h"
+#include "esmscale/model/engine.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace esmscale {
+
+// What one sequence adds to a pattern's sums. `inner` leaves the first residue out: it is M in 93% of
+// sequences.
+struct SequenceScore {
+  int64_t sequence = 0;
+  int64_t tokens = 0;
+  int64_t masked = 0, hits = 0;
+  double loss = 0;  // sum over masked positions
+  int64_t inner_masked = 0;
+  double inner_loss = 0, inner_baseline = 0;
+  double baseline = 0;
+};
+
+// The frequency-only predictor: P(true letter | what is shown) from letter counts.
+class LetterBaseline {
+ public:
+  explicit LetterBaseline(
+      std::span<const int64_t> letter_counts);  // by letter code; a letter never seen counts once
+
+  double loss_at_mask(int letter) const { return -log_p_[static_cast<size_t>(letter)]; }
+  // BERT's pattern where a letter is shown: P(t | s) ∝ ½ p(s) [t = s] + ½ p(t) / 20.
+  double loss_at_letter(int letter, int shown) const;
+
+ private:
+  std::array<double, 20> p_{}, log_p_{};
+};
+
+// One pass over the holdout (this rank's part of it).
+std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
+                                         const EvaluationOptions& options, const LetterBaseline& baseline);
+
+// A ratio Σ value / Σ weight over sequences, with its cluster standard error.
+struct Estimate {
+  double value = 0, error = 0;
+};
+
+struct PatternResult {
+  Estimate loss;
+  double baseline = 0;      // frequency-only loss on the same positions
+  Estimate below_baseline;  // baseline − loss, paired, first residue excluded
+  double accuracy = 0;
+  int64_t masked = 0, tokens = 0, sequences = 0;
+};
+PatternResult summarise(std::span<const SequenceScore> scores);
+// a − b, paired by sequence; both must come from the same holdout and pattern.
+Estimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b);
+
+struct Evaluation {
+  std::optional<PatternResult> bert, mask_only;
+  std::vector<SequenceScore> bert_scores, mask_only_scores;
+};
+
+struct EvaluateOptions {
+  std::optional<MaskPattern> only;  // both patterns when absent
+  double mlm_probability = 0.15;
+  int64_t max_sequences = 0;  // 0: all
+};
+// letter_counts: of the training set, or the holdout's own for an imported model.
+Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts);
+
+// The keys of `eval --json` that a holdout alone decides.
+Json to_json(const Evaluation& evaluation);
+
+}  // namespace esmscale

@@ -1,0 +1,171 @@
+#include "esmscale/eval/evaluator.h"
+
+#include "esmscale/core/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ops/log_softmax.h>
+
+namespace esmscale {
+namespace {
+
+int letter_of(int32_t token, const TokenList& tokens) {
+  return token - tokens.letter(0);
+}
+
+// Adds a batch's masked positions to the scores of their sequences.
+class Scorer {
+ public:
+  Scorer(const TokenList& tokens, const LetterBaseline& baseline) : tokens_(tokens), baseline_(baseline) {}
+
+  void add(const PackedBatch& batch, const at::Tensor& log_p_MV, std::vector<SequenceScore>& scores) {
+    const auto log_p = log_p_MV.accessor<double, 2>();
+    const at::Tensor best_M = log_p_MV.argmax(1);
+    const int64_t* best = best_M.data_ptr<int64_t>();
+    size_t m = 0;
+    for (size_t i = 0; i < batch.sequences.size(); ++i) {
+      SequenceScore score{.sequence = batch.sequences[i],
+                          .tokens = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i]};
+      for (; m < batch.masked_rows.size() && batch.masked_rows[m] < batch.cu_seqlens[i + 1]; ++m) {
+        const int32_t row = batch.masked_rows[m], target = batch.targets[m];
+        const bool is_first_residue = row == batch.cu_seqlens[i] + 1;
+        add_position(score, -log_p[static_cast<int64_t>(m)][target], baseline_at(target, batch.tokens[row]),
+                     best[m] == target, is_first_residue);
+      }
+      scores.push_back(score);
+    }
+  }
+
+ private:
+  double baseline_at(int32_t target, int32_t shown) const {
+    const int letter = letter_of(target, tokens_);
+    return shown == tokens_.mask() ? baseline_.loss_at_mask(letter)
+                                   : baseline_.loss_at_letter(letter, letter_of(shown, tokens_));
+  }
+
+  static void add_position(SequenceScore& score, double loss, double baseline, bool hit,
+                           bool is_first_residue) {
+    ++score.masked;
+    score.hits += hit;
+    score.loss += loss;
+    score.baseline += baseline;
+    if (is_first_residue) return;
+    ++score.inner_masked;
+    score.inner_loss += loss;
+    score.inner_baseline += baseline;
+  }
+
+  const TokenList& tokens_;
+  const LetterBaseline& baseline_;
+};
+
+// r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w.
+template <class Value, class Weight>
+Estimate ratio(size_t n, Value&& value, Weight&& weight) {
+  double values = 0, weights = 0, squares = 0;
+  for (size_t i = 0; i < n; ++i) {
+    values += value(i);
+    weights += weight(i);
+  }
+  if (weights == 0) return {};
+  const double r = values / weights;
+  for (size_t i = 0; i < n; ++i) squares += std::pow(value(i) - r * weight(i), 2);
+  const double correction = n > 1 ? static_cast<double>(n) / static_cast<double>(n - 1) : 1;
+  return {r, std::sqrt(correction * squares) / weights};
+}
+
+}  // namespace
+
+LetterBaseline::LetterBaseline(std::span<const int64_t> letter_counts) {
+  double total = 0;
+  for (size_t i = 0; i < p_.size(); ++i)
+    total += p_[i] = static_cast<double>(std::max<int64_t>(1, letter_counts[i]));
+  for (size_t i = 0; i < p_.size(); ++i) {
+    p_[i] /= total;
+    log_p_[i] = std::log(p_[i]);
+  }
+}
+
+double LetterBaseline::loss_at_letter(int letter, int shown) const {
+  const double random = 0.5 / static_cast<double>(p_.size());
+  const auto joint = [&](int t) { return p_[static_cast<size_t>(t)] * ((t == shown ? 0.5 : 0.0) + random); };
+  return -std::log(joint(letter) / (0.5 * p_[static_cast<size_t>(shown)] + random));
+}
+
+std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
+                                         const EvaluationOptions& options, const LetterBaseline& baseline) {
+  const TokenList& tokens = *options.tokens;
+  EvaluationBatches batches(holdout, options);
+  Scorer scorer(tokens, baseline);
+  std::vector<SequenceScore> scores;
+  const at::Device device = engine.device();
+  for (PackedBatch batch; batches.next(batch);) {
+    const DeviceBatch on_device = to_device(batch, model, options.mlm_probability, tokens, device);
+    const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
+    const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
+    scorer.add(batch, at::log_softmax(logits_MV, 1), scores);
+  }
+  return scores;
+}
+
+PatternResult summarise(std::span<const SequenceScore> scores) {
+  PatternResult result;
+  double baseline = 0, hits = 0;
+  for (const SequenceScore& score : scores) {
+    result.masked += score.masked;
+    result.tokens += score.tokens;
+    baseline += score.baseline;
+    hits += static_cast<double>(score.hits);
+  }
+  const double masked = static_cast<double>(std::max<int64_t>(1, result.masked));
+  result.sequences = static_cast<int64_t>(scores.size());
+  result.baseline = baseline / masked;
+  result.accuracy = hits / masked;
+  result.loss = ratio(
+      scores.size(), [&](size_t i) { return scores[i].loss; },
+      [&](size_t i) { return static_cast<double>(scores[i].masked); });
+  result.below_baseline = ratio(
+      scores.size(), [&](size_t i) { return scores[i].inner_baseline - scores[i].inner_loss; },
+      [&](size_t i) { return static_cast<double>(scores[i].inner_masked); });
+  return result;
+}
+
+Estimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b) {
+  const bool same =
+      a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
+        return x.sequence == y.sequence && x.masked == y.masked;
+      });
+  if (!same)
+    throw Error({.where = "paired comparison",
+                 .expected = "the same masked positions for both models",
+                 .found = "others"});
+  return ratio(
+      a.size(), [&](size_t i) { return a[i].loss - b[i].loss; },
+      [&](size_t i) { return static_cast<double>(a[i].masked); });
+}
+
+Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts) {
+  const LetterBaseline baseline(letter_counts);
+  const auto pass = [&](MaskPattern pattern) {
+    return score_holdout(engine, model, holdout,
+                         {.pattern = pattern,
+                          .mlm_probability = options.mlm_probability,
+                          .max_sequences = options.max_sequences,
+                          .tokens = &TokenList::of(model.alphabet)},
+                         baseline);
+  };
+  Evaluation evaluation;
+  if (options.only != MaskPattern::mask_only) {
+    evaluation.bert_scores = pass(MaskPattern::bert);
+    evaluation.bert = summarise(evaluation.bert_scores);
+  }
+  if (options.only != MaskPattern::bert) {
+    evaluation.mask_only_scores = pass(MaskPattern::mask_only);
+    evaluation.mask_only = summarise(evaluation.mask_only_scores);
+  }
+  return evaluation;
+}
+
+}  // namespace esmscale
