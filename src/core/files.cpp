@@ -100,6 +100,16 @@ void OutputFile::write(std::string_view bytes) {
   write(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
+void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, "write to it");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+}
+
 void OutputFile::close(bool sync) {
   const int descriptor = std::exchange(descriptor_, -1);
   if (sync && ::fsync(descriptor) != 0 && errno != EINVAL) {
