@@ -1,17 +1,18 @@
-// The safetensors format (github.com/huggingface/safetensors): 8 bytes of header length, a JSON header, tensor
-// bytes. Reading is mapped and bounds-checked; a hostile file gives an Error, never a crash. No Torch here.
+// The safetensors format (github.com/huggingface/safetensors): 8 bytes of header length, a JSON header,
+// tensor bytes. Reading is mapped and bounds-checked; a hostile file gives an Error, never a crash. No Torch
+// here.
 #pragma once
+
+#include "esmscale/core/files.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
-
-#include "esmscale/core/files.h"
 
 namespace esmscale {
 
@@ -24,14 +25,16 @@ struct TensorEntry {
   int64_t elements() const;
 };
 
-// A header for tensors laid one after the other in the given order (begin and end are filled in), padded so that
-// the data section starts at a multiple of 64 bytes. Returns the bytes that precede the data section.
-std::string safetensors_header(std::vector<TensorEntry>& entries, const std::map<std::string, std::string>& metadata);
+// A header for tensors laid one after the other in the given order (begin and end are filled in), padded so
+// that the data section starts at a multiple of 64 bytes. Returns the bytes that precede the data section.
+// Error when a name comes twice or a dtype is unknown.
+std::string safetensors_header(std::vector<TensorEntry>& entries,
+                               const std::map<std::string, std::string>& metadata);
 
 class SafetensorsFile {
  public:
-  // Error when the header or an entry is not right: too long, not JSON, unknown dtype, a shape whose product
-  // overflows, offsets that overlap, leave gaps, or point past the end.
+  // Error when the header or an entry is not right: too long, not JSON, a name twice, unknown dtype, a shape
+  // whose product overflows, offsets that overlap, leave gaps, or point past the end.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
@@ -44,6 +47,7 @@ class SafetensorsFile {
  private:
   MappedFile file_;
   std::vector<TensorEntry> entries_;
+  std::unordered_map<std::string, size_t> index_;  // into entries_, by name
   std::map<std::string, std::string> metadata_;
   uint64_t data_offset_ = 0;
 };
