@@ -1,0 +1,31 @@
+// Where and with what a run ran, and what this process uses of the machine.
+#pragma once
+
+#include "esmscale/core/json.h"
+
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+// What the run room cannot see by itself.
+struct EnvironmentFacts {
+  std::vector<std::string> command_line;
+  std::vector<std::string> devices;  // names; empty on the CPU
+  std::string libtorch;              // its version
+  int ranks = 1;
+  int threads = 1;
+};
+
+// One start of a run: version, revision, host, CPU, memory, devices, LibTorch, date (UTC), command line, and
+// the SLURM job when there is one.
+Json environment_record(const EnvironmentFacts& facts);
+
+std::string host_name();
+double seconds_since_1970();                      // wall clock
+std::string utc_text(double seconds_since_1970);  // "2026-03-09T14:05:07Z"
+
+// The most memory this process has had resident so far, bytes.
+double peak_resident_bytes();
+
+}  // namespace esmscale

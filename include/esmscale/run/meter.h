@@ -1,0 +1,54 @@
+// How fast a run goes, and the line that tells it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <string>
+
+namespace esmscale {
+
+struct Pace {
+  double tokens_per_second = 0;
+  double flops_per_second = 0;                                     // executed FLOPs
+  double seconds_left = std::numeric_limits<double>::quiet_NaN();  // NaN: unknown
+};
+
+// Rates over the last steps: the shortest run of them that lasts `window` seconds. All times are seconds of
+// one steady clock of the caller's.
+class Meter {
+ public:
+  // planned_tokens: of the whole run, 0 when unknown; done_tokens: consumed before `now` (a resumed run).
+  Meter(double planned_tokens, double done_tokens, double now, double window = 30);
+
+  // A step that ended at `now`.
+  void add_step(double now, double tokens, double executed_flops);
+  // Time that went into something else than training (evaluation, a checkpoint) since the last step.
+  void leave_out(double seconds);
+
+  // Zero before the first step.
+  Pace pace() const;
+
+ private:
+  struct Mark {
+    double time, tokens, flops;  // so far
+  };
+  double planned_tokens_, window_;
+  double left_out_ = 0;
+  std::deque<Mark> marks_;
+};
+
+// What a line of progress shows; memory in bytes.
+struct StepFigures {
+  int64_t step = 0;
+  double tokens = 0, planned_tokens = 0;  // 0 planned: no share is shown
+  double loss = 0;                        // nats
+  Pace pace;
+  double peak_flops = 0;  // of the device, all ranks; 0: GFLOP/s are shown in place of MFU
+  double memory_bytes = 0;
+};
+
+// "step 1200  41.3%  loss 2.713  12.3K tokens/s  38.1% MFU  1.20 GiB  12:30 left"
+std::string progress_line(const StepFigures& figures);
+
+}  // namespace esmscale

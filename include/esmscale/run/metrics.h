@@ -1,0 +1,38 @@
+// metrics.jsonl: one JSON object a line, full precision (keys in docs/run_folder.md). Losses in nats.
+#pragma once
+
+#include "esmscale/core/json.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+namespace esmscale {
+
+// Lines of a metrics file. A last line that was cut short (no newline, not JSON) is left out; any other line
+// that is not a JSON object with a whole number "step" is an Error that names the file and the line.
+std::vector<Json> read_metrics(const std::filesystem::path& file);
+
+// Cuts the file back to the lines whose "step" is at most `step`, and drops a last line that was cut short: a
+// resumed run writes each step once. The lines that stay keep every byte. The file may be absent.
+void cut_metrics(const std::filesystem::path& file, int64_t step);
+
+class MetricsWriter {
+ public:
+  // Appends to RUN/metrics.jsonl and, when asked, to a new TensorBoard event file in RUN/tensorboard. A last
+  // line that was cut short is dropped first; TensorBoard is told to forget steps behind the last one in the
+  // file.
+  MetricsWriter(const std::filesystem::path& run, bool tensorboard);
+  ~MetricsWriter();
+
+  // `line` has a whole number "step". NaN and infinities are written as null. Handed to the system before it
+  // returns, so a killed run loses no line. TensorBoard gets every number of it but "step" and "time".
+  void write(const Json& line);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,60 @@
+// A run's folder and the names in it (docs/run_folder.md): what a run was, what came of it, where to go on.
+#pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/json.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+namespace esmscale {
+
+// The file of a checkpoint's folder that is written last: where it stands, the checkpoint is whole.
+inline constexpr const char* kCheckpointMetadata = "checkpoint.json";
+
+struct CheckpointFolder {
+  int64_t step = 0;
+  std::filesystem::path path;
+};
+
+class RunFolder {
+ public:
+  // Touches nothing.
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config() const { return path_ / "config.json"; }
+  std::filesystem::path environment() const { return path_ / "environment.json"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200
+
+  bool is_run() const;    // holds a config.json
+  bool is_empty() const;  // absent, or nothing in it but a lock file
+
+  // Makes the folder. The lock lasts as long as what is returned; a second holder gets an Error.
+  FileLock lock() const;
+
+  // The resolved configuration, so that `train --config RUN/config.json` is the same run again.
+  void write_config(const RunConfig& config) const;
+  // An Error when the folder holds no run.
+  RunConfig read_config() const;
+
+  // Adds one start to environment.json: a list with one record (environment.h) a start, the newest last.
+  void add_start(const Json& record) const;
+
+  // Published checkpoints, the newest first. Others (a folder still being written, other names) are passed
+  // over.
+  std::vector<CheckpointFolder> list_checkpoints() const;
+  std::optional<CheckpointFolder> newest_checkpoint() const;
+
+ private:
+  std::filesystem::path lock_file() const { return path_ / "lock"; }
+  std::filesystem::path path_;
+};
+
+}  // namespace esmscale

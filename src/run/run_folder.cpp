@@ -1,0 +1,91 @@
+#include "esmscale/run/run_folder.h"
+
+#include "esmscale/core/error.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kStep = "step-";
+constexpr int kStepDigits = 8;
+
+// "step-00001200" is 1200; any other name is nothing.
+std::optional<int64_t> step_of(const std::string& name) {
+  if (!name.starts_with(kStep) || name.size() < kStep.size() + kStepDigits) return std::nullopt;
+  int64_t step = 0;
+  const char* end = name.data() + name.size();
+  const auto [stop, status] = std::from_chars(name.data() + kStep.size(), end, step);
+  return status == std::errc() && stop == end && step >= 0 ? std::optional(step) : std::nullopt;
+}
+
+}  // namespace
+
+fs::path RunFolder::checkpoint(int64_t step) const {
+  std::string digits = std::to_string(step);
+  if (digits.size() < kStepDigits) digits.insert(0, kStepDigits - digits.size(), '0');
+  return checkpoints() / (std::string(kStep) + digits);
+}
+
+bool RunFolder::is_run() const {
+  return fs::is_regular_file(config());
+}
+
+bool RunFolder::is_empty() const {
+  if (!fs::exists(path_)) return true;
+  const fs::directory_iterator entries(path_);
+  return std::all_of(begin(entries), end(entries),
+                     [&](const fs::directory_entry& entry) { return entry.path() == lock_file(); });
+}
+
+FileLock RunFolder::lock() const {
+  make_folder(path_);
+  return FileLock(lock_file());
+}
+
+void RunFolder::write_config(const RunConfig& config_) const {
+  write_file(config(), to_text(to_json(config_), 2) + "\n");
+}
+
+RunConfig RunFolder::read_config() const {
+  if (!is_run())
+    throw Error({.where = path_.string(),
+                 .expected = "a run folder",
+                 .found = fs::exists(path_) ? "a folder without config.json" : "no such folder"});
+  return config_from_json(read_json(config()), config().string());
+}
+
+void RunFolder::add_start(const Json& record) const {
+  Json starts = fs::exists(environment()) ? read_json(environment()) : Json::array();
+  if (!starts.is_array())
+    throw Error({.where = environment().string(),
+                 .expected = "a list of starts",
+                 .found = starts.type_name(),
+                 .advice = "remove the file"});
+  starts.push_back(record);
+  write_file(environment(), to_text(starts, 2) + "\n");
+}
+
+std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {
+  std::vector<CheckpointFolder> found;
+  if (!fs::is_directory(checkpoints())) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints()))
+    if (const auto step = step_of(entry.path().filename());
+        step && fs::exists(entry.path() / kCheckpointMetadata))
+      found.push_back({*step, entry.path()});
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  return found;
+}
+
+std::optional<CheckpointFolder> RunFolder::newest_checkpoint() const {
+  const std::vector<CheckpointFolder> all = list_checkpoints();
+  return all.empty() ? std::nullopt : std::optional(all.front());
+}
+
+}  // namespace esmscale
