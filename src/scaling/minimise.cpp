@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include <lbfgs.h>
 
 namespace esmscale {
 namespace {
 
-constexpr double kRunaway = 1e6;  // a coordinate beyond it follows a slope without end
+constexpr double kRunaway = 1e6;  // a point further out follows a slope without end
+constexpr double kRoundedGradient = 1e-6;
 
 struct FreeVector {
   void operator()(lbfgsfloatval_t* x) const { lbfgs_free(x); }
@@ -29,6 +31,10 @@ lbfgs_parameter_t parameters() {
   return settings;
 }
 
+double norm(const double* x, size_t size) {
+  return std::sqrt(std::inner_product(x, x + size, x, 0.0));
+}
+
 }  // namespace
 
 Minimum minimise(const Objective& objective, const std::vector<double>& start) {
@@ -41,21 +47,22 @@ Minimum minimise(const Objective& objective, const std::vector<double>& start) {
 
   std::vector<double> gradient(start.size());
   double value = objective(x.get(), gradient.data());
-  bool converged = false, gained = true;
-  for (int restart = 0; std::isfinite(value) && gained && !converged && restart <= kMostRestarts; ++restart) {
+  bool arrived = false, gained = true;
+  for (int restart = 0; std::isfinite(value) && gained && !arrived && restart <= kMostRestarts; ++restart) {
     double reached = value;
     const int status =
         lbfgs(size, x.get(), &reached, evaluate, nullptr, const_cast<Objective*>(&objective), &settings);
-    converged = status == LBFGS_SUCCESS || status == LBFGS_ALREADY_MINIMIZED;
+    arrived = status == LBFGS_SUCCESS || status == LBFGS_ALREADY_MINIMIZED;
     gained = reached < value - kLeastGain * std::abs(value);
-    // A line search that cannot move from where a fresh one put it has met rounding: that is the minimum.
-    converged = converged || (!gained && status != LBFGSERR_MAXIMUMITERATION);
     value = reached;
   }
-  Minimum minimum{std::vector<double>(x.get(), x.get() + size), value, converged};
-  for (const double v : minimum.at) minimum.converged = minimum.converged && std::abs(v) < kRunaway;
-  minimum.converged = minimum.converged && std::isfinite(value);
-  return minimum;
+  // A line search that cannot move any more has met the rounding of the value, whose gradient is small, not
+  // nil.
+  objective(x.get(), gradient.data());
+  const double distance = norm(x.get(), start.size()), slope = norm(gradient.data(), start.size());
+  const bool flat = arrived || slope <= kRoundedGradient * std::max(1.0, distance);
+  return {std::vector<double>(x.get(), x.get() + size), value,
+          std::isfinite(value) && distance < kRunaway && flat};
 }
 
 double minimise_between(const std::function<double(double)>& f, double low, double high) {

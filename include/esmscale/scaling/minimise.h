@@ -16,8 +16,9 @@ struct Minimum {
   bool converged = false;  // finite, not running away, and the gradient is zero to rounding
 };
 
-// L-BFGS from `start` until |gradient| ≤ 1e-9 · max(1, |x|). Where a line search stops short (the objective
-// is only once differentiable at Huber's corners) it starts afresh from there, until that gains nothing more.
+// L-BFGS from `start` until |gradient| ≤ 1e-9 · max(1, |x|), or 1e-6 where rounding stops it. Where a line
+// search stops short (the objective is only once differentiable at Huber's corners) it starts afresh from
+// there, until that gains nothing more.
 Minimum minimise(const Objective& objective, const std::vector<double>& start);
 
 // The minimum of a function that has one minimum in [low, high], to 1e-10 of the interval.
