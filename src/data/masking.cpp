@@ -40,16 +40,16 @@ int64_t crop_begin(uint64_t seed, MaskSource source, int64_t epoch, int64_t sequ
   return stream.below(static_cast<uint32_t>(length - window + 1));
 }
 
-int64_t max_chosen(double mlm_probability, int64_t residues) {
-  return static_cast<int64_t>((in_units(mlm_probability) * static_cast<uint64_t>(residues) + 0xFFFFFFFF) >>
-                              32);
-}
-
 Masker::Masker(uint64_t seed, MaskSource source, double mlm_probability, MaskPattern pattern)
-    : seed_(seed),
-      purpose_(source == MaskSource::training ? Purpose::mask : Purpose::evaluation_mask),
-      probability_(checked_units(mlm_probability)),
-      pattern_(pattern) {}
+    : seed_(seed), source_(source), probability_(checked_units(mlm_probability)), pattern_(pattern) {}
+
+MaskedWindow Masker::window(int64_t epoch, int64_t sequence, std::span<const uint8_t> residues,
+                            int64_t longest) {
+  const auto length = static_cast<int64_t>(residues.size());
+  const int64_t begin = crop_begin(seed_, source_, epoch, sequence, length, longest);
+  const std::span<const uint8_t> letters = residues.subspan(begin, std::min(length, longest));
+  return {letters, choose(epoch, sequence, letters)};
+}
 
 std::span<const ChosenResidue> Masker::choose(int64_t epoch, int64_t sequence,
                                               std::span<const uint8_t> letters) {
@@ -59,7 +59,8 @@ std::span<const ChosenResidue> Masker::choose(int64_t epoch, int64_t sequence,
   for (size_t i = 0; !all && i < letters.size(); ++i)
     if (is_standard(letters[i])) eligible_.push_back(static_cast<int32_t>(i));
 
-  RandomStream stream(seed_, purpose_, static_cast<uint64_t>(sequence), static_cast<uint32_t>(epoch));
+  const Purpose purpose = source_ == MaskSource::training ? Purpose::mask : Purpose::evaluation_mask;
+  RandomStream stream(seed_, purpose, static_cast<uint64_t>(sequence), static_cast<uint32_t>(epoch));
   const auto count =
       static_cast<int64_t>((probability_ * static_cast<uint64_t>(eligible) + stream.next_u32()) >> 32);
   choose_places(stream, eligible, count);

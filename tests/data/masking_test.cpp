@@ -48,15 +48,6 @@ TEST(Masking, CountIsFloorOfPNPlusU) {
   }
 }
 
-TEST(Masking, NeverMoreThanMaxChosen) {
-  EXPECT_EQ(max_chosen(0.15, 1022), 154);
-  EXPECT_EQ(max_chosen(0.15, 0), 0);
-  EXPECT_EQ(max_chosen(1, 10), 10);
-  for (const double p : {0.0, 0.15, 0.35, 1.0})
-    for (int64_t n = 0; n < 300; ++n)
-      ASSERT_LE(static_cast<double>(max_chosen(p, n)), std::ceil(p * static_cast<double>(n)) + 1e-9);
-}
-
 TEST(Masking, NoEligibleResidueGivesNothing) {
   Masker masker(1, kTraining, 1.0);
   const std::vector<uint8_t> unknown(50, kUnknownLetter);

@@ -4,6 +4,7 @@
 
 #include "esmscale/core/random.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,8 +18,12 @@ enum class MaskPattern { bert, mask_only };
 // What a training run draws from, or a holdout (with its own seed).
 enum class MaskSource { training, evaluation };
 
-// First residue of the window of `window` residues that stands for a sequence of `length`; 0 when it fits
-// whole.
+// Rows of a sequence of `length` residues: those in a window, START and END.
+inline int64_t rows_of(int64_t length, int64_t window) {
+  return std::min(length, window) + 2;
+}
+
+// First residue of the window that stands for a sequence of `length` residues; 0 when it fits whole.
 int64_t crop_begin(uint64_t seed, MaskSource source, int64_t epoch, int64_t sequence, int64_t length,
                    int64_t window);
 
@@ -29,8 +34,11 @@ struct ChosenResidue {
   uint8_t shown;
 };
 
-// Upper bound of the residues chosen among `residues`: ⌈p · residues⌉.
-int64_t max_chosen(double mlm_probability, int64_t residues);
+// What stands for a sequence: a window of its letter codes and the residues chosen in it.
+struct MaskedWindow {
+  std::span<const uint8_t> letters;
+  std::span<const ChosenResidue> chosen;
+};
 
 // Keeps scratch space between calls; one per thread.
 class Masker {
@@ -38,14 +46,18 @@ class Masker {
   // Usage error unless 0 ≤ mlm_probability ≤ 1.
   Masker(uint64_t seed, MaskSource source, double mlm_probability, MaskPattern pattern = MaskPattern::bert);
 
-  // Chooses among the standard letters of a window; ascending places, valid until the next call.
+  // A window of at most `longest` residues, masked; valid until the next call.
+  MaskedWindow window(int64_t epoch, int64_t sequence, std::span<const uint8_t> residues, int64_t longest);
+
+  // Chooses k = ⌊p·n + u⌋ of the window's n standard letters, so at most ⌈p·n⌉; ascending places, valid until
+  // the next call.
   std::span<const ChosenResidue> choose(int64_t epoch, int64_t sequence, std::span<const uint8_t> letters);
 
  private:
   void choose_places(RandomStream& stream, int64_t eligible, int64_t count);
 
   uint64_t seed_;
-  Purpose purpose_;
+  MaskSource source_;
   uint64_t probability_;  // in units of 2⁻³²
   MaskPattern pattern_;
   std::vector<int32_t> eligible_;    // places of standard letters, when the window has others too

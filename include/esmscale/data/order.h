@@ -16,6 +16,7 @@ class EpochOrder {
  public:
   EpochOrder(uint64_t seed, int64_t epoch, int64_t sequences);
 
+  int64_t epoch() const { return epoch_; }
   int64_t sequences() const { return sequences_; }
   // The sequence at `position`, 0 ≤ position < sequences(). Any order of calls; neighbours cost least.
   int64_t at(int64_t position);

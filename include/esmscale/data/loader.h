@@ -1,0 +1,65 @@
+// From a data set to global batches: order, crop, pack, mask, on threads ahead of the trainer. Order, crops,
+// masks and packing are pure functions of (seed, epoch, sequence) and the lengths (docs/data_order.md).
+#pragma once
+
+#include "esmscale/data/alphabet.h"
+#include "esmscale/data/batch.h"
+#include "esmscale/data/dataset.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace esmscale {
+
+// Version of the rule in docs/data_order.md; kept in checkpoints.
+inline constexpr int kDataOrderVersion = 1;
+
+// How a failed read is met: tried again after a pause that grows fourfold (0.25, 1, 4, 16 s), then an Error.
+struct ReadPatience {
+  int attempts = 5;
+  double pause_seconds = 0.25;
+  // Called before each attempt with the sequence; an Error that it throws is a failed read. For tests of
+  // storage that is slow or flaky.
+  std::function<void(int64_t)> before_read{};
+};
+
+struct LoaderOptions {
+  uint64_t seed = 1;
+  int64_t sequences = 0;           // the first so many of the data set; 0: all
+  int64_t max_seq_len = 1024;      // rows of the longest crop, START and END included
+  int64_t pack_tokens = 2048;      // rows of a pack
+  int64_t batch_tokens = 524288;   // rows of a global batch: a multiple of pack_tokens
+  int64_t micro_batch_tokens = 0;  // rows of a micro-batch on one rank: a multiple of pack_tokens
+  int64_t epochs = 1;
+  double mlm_probability = 0.15;
+  int rank = 0;
+  int ranks = 1;
+  int threads = 1;            // that read and mask; one more plans
+  bool fixed_shapes = false;  // CUDA: every micro-batch has the shape fixed_shape(), the rest inert room
+  const TokenList* tokens = nullptr;  // null: the 29
+  ReadPatience patience{};
+};
+
+class Loader {
+ public:
+  // Starts reading at once. Usage error, all that is wrong in it, when the options contradict each other, the
+  // data set or `from`. `dataset` must outlive the loader.
+  Loader(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
+  ~Loader();  // does not wait for what is still to be read
+
+  // The next global batch, or nothing after the last epoch's last (incomplete) batch. The error of a read
+  // comes when its batch is due, and again at every later call. Up to a million rows of this rank (2 to 64
+  // batches) are ready or in the making ahead of it, and one more batch a thread.
+  std::optional<GlobalBatch> next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Real tokens of one epoch: lengths after cropping. Reads the whole mapped length file once.
+int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
+
+}  // namespace esmscale
