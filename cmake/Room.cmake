@@ -11,7 +11,8 @@ target_compile_options(esmscale_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ESMSCALE_WERROR}>>:-Werror>)
 if(ESMSCALE_SANITIZER)
-  target_compile_options(esmscale_options INTERFACE -fsanitize=${ESMSCALE_SANITIZER} -fno-omit-frame-pointer)
+  target_compile_options(esmscale_options INTERFACE
+    -fsanitize=${ESMSCALE_SANITIZER} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(esmscale_options INTERFACE -fsanitize=${ESMSCALE_SANITIZER})
 endif()
 
