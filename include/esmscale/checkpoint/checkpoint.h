@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "esmscale/config/config.h"
+#include "esmscale/core/json.h"
 #include "esmscale/data/batch.h"
 #include "esmscale/model/weights.h"
 
@@ -29,9 +30,11 @@ struct CheckpointInfo {
   std::string dataset_hash;          // of the training set's manifest; "" when imported
   std::array<int64_t, 25> letter_counts{};  // of the training set, for baselines; all 0 when imported
   std::string holdout_label;         // how far the holdout was checked against the training set
-  std::optional<double> holdout_loss;  // last evaluation of this run at this step, nats
+  std::optional<double> holdout_loss;  // evaluated at this step, nats
+  double best_holdout_loss = 0;      // of the run so far, and its step; 0: none yet
+  int64_t best_step = -1;
   std::string parent;                // the checkpoint or folder this run began from
-  Json origin = {};                  // imported models: where from, with what configuration
+  std::string origin;                // imported models: their config.json and what else export must give back
 };
 
 struct Moments {
@@ -53,9 +56,7 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
 
-// A run folder's checkpoints, newest first; and what a --checkpoint argument means: a checkpoint, or a run folder's
-// newest one. (Hugging Face folders are interop's.)
-std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& run);
+// What a --checkpoint argument means: a checkpoint, or the newest one of a run folder. Error when it is neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
 }  // namespace esmscale

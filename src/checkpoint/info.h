@@ -1,0 +1,11 @@
+#pragma once
+
+#include "esmscale/checkpoint/checkpoint.h"
+
+namespace esmscale {
+
+Json info_to_json(const CheckpointInfo& info);
+// Errors name the file and what is missing, newer or of another kind.
+CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& file);
+
+}  // namespace esmscale
