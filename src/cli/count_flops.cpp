@@ -1,0 +1,134 @@
+// esmscale count-flops: parameters, FLOPs and memory of configurations, from numbers alone.
+#include "esmscale/accounting/account.h"
+#include "esmscale/cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/data/dataset.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+struct Options {
+  std::vector<std::string> configs;
+  int64_t sequence_length = 1024;
+  std::string data, tokens;
+  int64_t vocabulary = 0;  // 0: each configuration's own
+  int ranks = 1;
+};
+
+RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
+  RunConfig config = load_config(file);
+  resolve(config);
+  if (config.model.name == ModelConfig().name) config.model.name = file.stem();
+  if (vocabulary > 0) config.model.alphabet = vocabulary;
+  return config;
+}
+
+// Presets from the smallest model up; several presets of one model (another schedule, say) count once.
+std::vector<RunConfig> presets(int64_t vocabulary) {
+  std::vector<RunConfig> configs;
+  std::set<std::string> names;
+  for (const std::filesystem::path& file : shipped_configs()) {
+    RunConfig config = read_config(file, vocabulary);
+    if (names.insert(config.model.name).second) configs.push_back(std::move(config));
+  }
+  std::stable_sort(configs.begin(), configs.end(), [](const RunConfig& a, const RunConfig& b) {
+    return count_parameters(a.model).kaplan_non_embedding < count_parameters(b.model).kaplan_non_embedding;
+  });
+  return configs;
+}
+
+// The rows that configurations train on: those of their part of the data set, or one length for all.
+class RowsOf {
+ public:
+  explicit RowsOf(const Options& options) : one_length_(static_cast<double>(options.sequence_length)) {
+    if (options.data.empty()) return;
+    data_.emplace(options.data);
+    if (data_->sequences() == 0)
+      throw Error({.where = options.data, .expected = "at least one sequence", .found = "none"});
+  }
+
+  Lengths operator()(const RunConfig& config) {
+    if (!data_) return equal_lengths(one_length_);
+    const int64_t all = data_->sequences();
+    const int64_t used = config.data.sequences > 0 ? std::min(config.data.sequences, all) : all;
+    // Presets share them, and 64 million lengths are worth reading once only.
+    const auto [known, is_new] = known_.try_emplace({used, config.data.max_seq_len});
+    if (is_new)
+      known->second =
+          real_lengths(data_->lengths().first(static_cast<size_t>(used)), config.data.max_seq_len);
+    return known->second;
+  }
+
+ private:
+  double one_length_;
+  std::optional<Dataset> data_;
+  std::map<std::pair<int64_t, int64_t>, Lengths> known_;
+};
+
+// D: as asked, else what the configuration and the data say; 0 when neither does.
+double run_tokens(const RunConfig& config, const Lengths& lengths, const Options& options) {
+  if (!options.tokens.empty()) return static_cast<double>(parse_size(options.tokens, "--tokens"));
+  const auto most = static_cast<double>(config.train.max_tokens);
+  if (options.data.empty()) return most;
+  const double all_epochs = lengths.tokens * static_cast<double>(config.train.epochs);
+  return most > 0 ? std::min(most, all_epochs) : all_epochs;
+}
+
+int count_flops(const Program& program, const Options& options) {
+  std::vector<RunConfig> configs;
+  for (const std::string& file : options.configs) configs.push_back(read_config(file, options.vocabulary));
+  if (options.configs.empty()) configs = presets(options.vocabulary);
+  RowsOf rows_of(options);
+
+  std::vector<Account> accounts;
+  for (const RunConfig& config : configs) {
+    const Lengths lengths = rows_of(config);
+    accounts.push_back(account_for(config, lengths, run_tokens(config, lengths, options), options.ranks));
+  }
+  if (program.json) {
+    Json models = Json::array();
+    for (const Account& account : accounts) models.push_back(to_json(account));
+    program.print({{"models", models}});
+  } else if (options.configs.empty()) {
+    program.out << accounts_table(accounts);
+  } else {
+    for (const Account& account : accounts)
+      program.out << (&account == &accounts.front() ? "" : "\n") << account_text(account);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_count_flops(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = program.add_verb(app, "count-flops",
+                                    "Parameters, FLOPs and memory of configurations, or of all presets",
+                                    "esmscale count-flops --config esm2_35M.json --tokens 20G");
+  verb->add_option("--config", options->configs, "Configurations; without it all shipped ones");
+  CLI::Option* length = verb->add_option("--sequence-length", options->sequence_length,
+                                         "Rows of a sequence, START and END included")
+                            ->check(CLI::Range(1, 1 << 24))
+                            ->capture_default_str();
+  verb->add_option("--data", options->data, "Prepared data set: its real lengths, cropped as configured")
+      ->excludes(length);
+  verb->add_option("--tokens", options->tokens,
+                   "D of the run (SIZE); without it train.max_tokens, or the data's tokens");
+  verb->add_option("--vocabulary", options->vocabulary, "Tokens in place of the configuration's")
+      ->check(CLI::Range(1, 1 << 24));
+  verb->add_option("--ranks", options->ranks, "Ranks that memory is predicted for")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->callback([&program, options] {
+    program.action = [&program, options] { return count_flops(program, *options); };
+  });
+}
+
+}  // namespace esmscale
