@@ -6,6 +6,7 @@ if(ESMSCALE_TESTS)
   add_test(NAME tree.rooms_keep_to_the_plan
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_rooms.py)
   add_test(NAME tree.check_rooms_finds_breaches COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_rooms_test.py)
+  add_test(NAME tree.links_lead_somewhere COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_links_test.py)
   if(NOT ESMSCALE_SANITIZER)
     add_test(NAME tree.installation_runs_from_anywhere COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR})
   endif()
