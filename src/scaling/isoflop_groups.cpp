@@ -1,0 +1,71 @@
+#include "esmscale/scaling/approach2.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace esmscale {
+namespace {
+
+constexpr double kWindow = 0.08;  // in ln C, either side
+constexpr size_t kFewestSizes = 5;
+
+size_t different_sizes(const PointSet& set, const std::vector<size_t>& points) {
+  std::vector<double> sizes;
+  for (const size_t i : points)
+    if (std::none_of(sizes.begin(), sizes.end(),
+                     [&](double n) { return same_size(n, set.points[i].parameters); }))
+      sizes.push_back(set.points[i].parameters);
+  return sizes.size();
+}
+
+Profile profile_of(const PointSet& set, std::vector<size_t> points, double budget) {
+  std::sort(points.begin(), points.end(),
+            [&](size_t a, size_t b) { return set.points[a].parameters < set.points[b].parameters; });
+  double log_flops = 0;
+  for (const size_t i : points) log_flops += std::log(set.points[i].flops) / double(points.size());
+  Profile profile;
+  profile.flops = std::exp(log_flops);
+  profile.budget = budget > 0 ? budget : profile.flops;
+  profile.points = std::move(points);
+  return profile;
+}
+
+// The window of most sizes first, then the next among what is left.
+std::vector<Profile> windows(const PointSet& set, std::vector<size_t> left) {
+  std::vector<Profile> profiles;
+  while (true) {
+    std::vector<size_t> fullest;
+    size_t most = kFewestSizes - 1;
+    for (const size_t centre : left) {
+      std::vector<size_t> window;
+      for (const size_t i : left)
+        if (std::abs(std::log(set.points[i].flops / set.points[centre].flops)) <= kWindow)
+          window.push_back(i);
+      if (const size_t sizes = different_sizes(set, window); sizes > most) {
+        most = sizes;
+        fullest = std::move(window);
+      }
+    }
+    if (fullest.empty()) return profiles;
+    std::erase_if(left,
+                  [&](size_t i) { return std::find(fullest.begin(), fullest.end(), i) != fullest.end(); });
+    profiles.push_back(profile_of(set, std::move(fullest), 0));
+  }
+}
+
+}  // namespace
+
+std::vector<Profile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use) {
+  std::map<double, std::vector<size_t>> by_label;
+  for (const size_t i : use)
+    if (set.points[i].budget > 0) by_label[set.points[i].budget].push_back(i);
+  std::vector<Profile> profiles;
+  for (auto& [label, points] : by_label) profiles.push_back(profile_of(set, std::move(points), label));
+  if (by_label.empty()) profiles = windows(set, use);
+  std::sort(profiles.begin(), profiles.end(),
+            [](const Profile& a, const Profile& b) { return a.flops < b.flops; });
+  return profiles;
+}
+
+}  // namespace esmscale
