@@ -50,6 +50,9 @@ function(esmscale_room name)
     target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
     target_compile_definitions(${name}_test PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
     if(ROOM_TORCH)
+      # Compiled as the rooms are (a program would get -fPIE), or the shared header would not fit.
+      set_target_properties(${name}_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(${name}_test PRIVATE -fPIC)
       target_precompile_headers(${name}_test REUSE_FROM esmscale_torch_header)
     endif()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
