@@ -8,6 +8,7 @@ if(ESMSCALE_TESTS)
   add_test(NAME tree.check_rooms_finds_breaches COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_rooms_test.py)
   add_test(NAME tree.links_lead_somewhere COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_links_test.py)
   if(NOT ESMSCALE_SANITIZER)
-    add_test(NAME tree.installation_runs_from_anywhere COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR})
+    add_test(NAME tree.installation_runs_from_anywhere
+      COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR} $<IF:$<BOOL:${ESMSCALE_HAS_CUDA}>,borrows,carries>)
   endif()
 endif()
