@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# installation_test.sh BUILD carries|borrows: an installed tree runs after it was moved, from any folder, and finds its own configs.
+# installation_test.sh BUILD carries|borrows: an installed tree runs after it was moved, from any folder, and finds its
+# own configs.
 # Oracle: the program's own answers; where the tree carries its libraries (a CPU build), what the loader finds.
 # LD_LIBRARY_PATH is unset, so nothing but the tree's own rpath can help it.
 
@@ -16,7 +17,8 @@ cp "$configs/esm2_8M.json" "$configs/only_in_the_moved_tree.json"
 cd /
 unset LD_LIBRARY_PATH
 "$place/moved/bin/esmscale" --version
-"$place/moved/bin/esmscale" count-flops --config only_in_the_moved_tree.json --json | grep -q '"kaplan_non_embedding"'
+"$place/moved/bin/esmscale" count-flops --config only_in_the_moved_tree.json --json |
+  grep '"kaplan_non_embedding"' >/dev/null
 
 if [ "$libraries" = carries ] && ldd "$place/moved/bin/esmscale" |
   grep -E 'not found|libtorch|libc10|libspdlog' | grep -v "$place/moved/"; then
