@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,7 +27,7 @@ struct DatasetManifest {
   std::array<int64_t, 25> residue_counts{};  // by letter code
   double unigram_entropy = 0;    // H of the 20 standard letters, nats
   double baseline_loss = 0;      // frequency-only loss of BERT's pattern at p = 0.15, nats (science.md, section 3)
-  std::string hash;              // of the manifest: the data set's identity
+  std::string hash;              // of the manifest's content part: the data set's identity, wherever it lies
   std::string split;             // how a holdout was made: "random split, homologues present", …; "" for a training set
 };
 
@@ -34,15 +35,22 @@ struct DatasetManifest {
 double unigram_entropy(std::span<const int64_t> residue_counts);
 double bert_baseline_loss(std::span<const int64_t> residue_counts);
 
+// As pread(2): bytes read, 0 at the end of the file, −1 with errno set. Tests put delays and faults here.
+using ReadBytes = std::function<int64_t(int descriptor, std::span<std::byte> into, uint64_t offset)>;
+
 class Dataset {
  public:
   // Reads the manifest and maps lengths and index; no sequence is read. Errors name the file and what is wrong:
   // missing, truncated, another version, a checksum that does not hold, a file that belongs to another set.
-  explicit Dataset(const std::filesystem::path& folder);
+  // Frames are read with `read` (pread when empty); a failed read is tried again, with a warning, before it is an
+  // Error.
+  explicit Dataset(const std::filesystem::path& folder, ReadBytes read = {});
   ~Dataset();
   Dataset(Dataset&&) noexcept;
 
   const DatasetManifest& manifest() const;
+  // The manifest as it stands on disk: "provenance" (inputs, counts per corner case), "holdout_report", "files".
+  const Json& document() const;
   const std::filesystem::path& folder() const;
   int64_t sequences() const { return manifest().sequences; }
   std::span<const uint32_t> lengths() const;  // residues of each sequence, mapped
