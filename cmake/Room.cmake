@@ -8,7 +8,7 @@
 add_library(esmscale_options INTERFACE)
 target_include_directories(esmscale_options INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/include)
 target_compile_options(esmscale_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${ESMSCALE_WERROR}>>:-Werror>)
 if(ESMSCALE_SANITIZER)
   target_compile_options(esmscale_options INTERFACE

@@ -79,7 +79,7 @@ void Program::print(const Json& document) const {
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
   try {
     CLI::App app("esmscale: which ESM-2 to train with this compute and these sequences, and its training");
-    Program program{out};
+    Program program{.out = out, .command_line = arguments};
     app.require_subcommand(1);
     app.set_version_flag("--version", version_text);
     for (const Verb& verb : verbs()) verb.add(app, program);

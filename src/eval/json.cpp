@@ -1,4 +1,6 @@
-// `eval --json`'s keys.
+// An evaluation in words and keys.
+#include "esmscale/core/text.h"
+#include "esmscale/data/shard_manifest.h"
 #include "esmscale/eval/evaluator.h"
 
 #include <cmath>
@@ -7,7 +9,16 @@
 
 namespace esmscale {
 
-Json to_json(const Evaluation& evaluation) {
+std::string holdout_label(const Dataset& holdout, const std::string& training_hash) {
+  const Json report = read_manifest(holdout.folder()).value("holdout_report", Json::object());
+  if (report.is_object() && report.value("training_hash", "") == training_hash && !training_hash.empty())
+    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0));
+  const std::string& split = holdout.manifest().split;
+  return text("never checked against the training set", split.empty() ? "" : " (" + split + ")");
+}
+
+Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
+                       const std::string& holdout_label) {
   Json json = Json::object();
   if (const auto& bert = evaluation.bert) {
     json["loss"] = bert->loss.value;
@@ -31,6 +42,9 @@ Json to_json(const Evaluation& evaluation) {
   json["masked_tokens"] = any.masked;
   json["tokens"] = any.tokens;
   json["sequences"] = any.sequences;
+  json["checkpoint"] = checkpoint.string();
+  json["step"] = step;
+  json["holdout_label"] = holdout_label;
   return json;
 }
 

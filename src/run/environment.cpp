@@ -39,7 +39,7 @@ Json environment_record(const EnvironmentFacts& facts) {
               {"revision", revision()},
               {"libtorch", facts.libtorch},
               {"host", host_name()},
-              {"cpu", proc_value("/proc/cpuinfo", "model name")},
+              {"cpu", cpu_name()},
               {"cores", std::thread::hardware_concurrency()},
               {"memory_bytes", physical_memory()},
               {"devices", facts.devices},
@@ -49,6 +49,8 @@ Json environment_record(const EnvironmentFacts& facts) {
   if (const char* job = std::getenv("SLURM_JOB_ID")) record["slurm_job"] = job;
   return record;
 }
+
+std::string cpu_name() { return proc_value("/proc/cpuinfo", "model name"); }
 
 std::string host_name() {
   std::array<char, 256> name{};

@@ -1,6 +1,12 @@
-// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, Adam's moments, each group
-// in the table's order) and checkpoint.json, written last. Independent of the number of ranks (docs/formats.md).
+// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, Adam's moments, each
+// group in the table's order) and checkpoint.json, written last. Independent of the number of ranks
+// (docs/formats.md).
 #pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/core/json.h"
+#include "esmscale/data/batch.h"
+#include "esmscale/model/weights.h"
 
 #include <array>
 #include <filesystem>
@@ -8,33 +14,33 @@
 #include <string>
 #include <vector>
 
-#include "esmscale/config/config.h"
-#include "esmscale/core/json.h"
-#include "esmscale/data/batch.h"
-#include "esmscale/model/weights.h"
-
 namespace esmscale {
 
 inline constexpr int kCheckpointVersion = 1;
 
-// What checkpoint.json holds beside checksums: all that a run needs to go on, and what a result needs to be read.
-struct CheckpointInfo {
-  RunConfig config;                  // resolved; model.alphabet is the order of the embedding's rows
-  int64_t step = 0;                  // optimizer updates, skipped ones included
-  int64_t updates = 0;               // updates applied: Adam's step count
-  int64_t tokens = 0, sequences = 0; // consumed
-  double flops = 0, flops_6nd = 0;   // training FLOPs so far (science.md, section 5)
-  DataState data;                    // where the data goes on
+// How far a run has come.
+struct RunPosition {
+  int64_t step = 0;                   // optimizer updates, skipped ones included
+  int64_t tokens = 0, sequences = 0;  // consumed
+  double flops = 0, flops_6nd = 0;    // training FLOPs so far (science.md, section 5)
+};
+
+// What checkpoint.json holds beside checksums: all that a run needs to go on, and what a result needs to be
+// read.
+struct CheckpointInfo : RunPosition {
+  RunConfig config;     // resolved; model.alphabet is the order of the embedding's rows
+  int64_t updates = 0;  // updates applied: Adam's step count
+  DataState data;       // where the data goes on
   int data_order_version = 0;
-  int64_t bad_steps = 0;             // non-finite steps skipped so far
-  std::string dataset_hash;          // of the training set's manifest; "" when imported
+  int64_t bad_steps = 0;                    // non-finite steps skipped so far
+  std::string dataset_hash;                 // of the training set's manifest; "" when imported
   std::array<int64_t, 25> letter_counts{};  // of the training set, for baselines; all 0 when imported
-  std::string holdout_label;         // how far the holdout was checked against the training set
-  std::optional<double> holdout_loss;  // evaluated at this step, nats
-  double best_holdout_loss = 0;      // of the run so far, and its step; 0: none yet
+  std::string holdout_label;                // how far the holdout was checked against the training set
+  std::optional<double> holdout_loss;       // evaluated at this step, nats
+  double best_holdout_loss = 0;             // of the run so far, and its step; 0: none yet
   int64_t best_step = -1;
-  std::string parent;                // the checkpoint or folder this run began from
-  std::string origin;                // imported models: their config.json and what else export must give back
+  std::string parent;  // the checkpoint or folder this run began from
+  std::string origin;  // imported models: their config.json and what else export must give back
 };
 
 struct Moments {
@@ -47,7 +53,7 @@ void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& 
 
 struct Checkpoint {
   CheckpointInfo info;
-  Weights weights;                  // on the CPU
+  Weights weights;  // on the CPU
   std::optional<Moments> moments;
 };
 // Every byte is checked against its checksum. Errors name what is damaged, missing, newer or of another kind.
@@ -56,7 +62,8 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
 
-// What a --checkpoint argument means: a checkpoint, or the newest one of a run folder. Error when it is neither.
+// What a --checkpoint argument means: a checkpoint, or the newest one of a run folder. Error when it is
+// neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
 }  // namespace esmscale

@@ -19,6 +19,7 @@ struct Program {
   bool json = false;  // --json: out gets exactly one JSON document
   int threads = 0;    // --threads; 0: all cores
   std::string log_level = "info";
+  std::vector<std::string> command_line{};
   std::function<int()> action;
 
   // The common flags; returns the subcommand for the verb's own.

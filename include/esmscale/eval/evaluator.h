@@ -9,8 +9,10 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace esmscale {
@@ -75,7 +77,11 @@ struct EvaluateOptions {
 Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
                     const EvaluateOptions& options, std::span<const int64_t> letter_counts);
 
-// The keys of `eval --json` that a holdout alone decides.
-Json to_json(const Evaluation& evaluation);
+// How far a holdout was checked against a training set (by its manifest's hash), in words for every result.
+std::string holdout_label(const Dataset& holdout, const std::string& training_hash);
+
+// What `eval --json` prints.
+Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
+                       const std::string& holdout_label);
 
 }  // namespace esmscale

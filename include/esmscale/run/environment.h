@@ -22,6 +22,7 @@ struct EnvironmentFacts {
 Json environment_record(const EnvironmentFacts& facts);
 
 std::string host_name();
+std::string cpu_name();
 double seconds_since_1970();                      // wall clock
 std::string utc_text(double seconds_since_1970);  // "2026-03-09T14:05:07Z"
 

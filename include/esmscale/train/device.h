@@ -1,0 +1,16 @@
+// Which device to compute on.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <c10/core/Device.h>
+
+namespace esmscale {
+
+// auto | cpu | cuda. A GPU that is asked for and is not there is a usage error.
+c10::Device choose_device(std::string_view name);
+// "NVIDIA H100 80GB HBM3", or the CPU's model name.
+std::string device_name(const c10::Device& device);
+
+}  // namespace esmscale

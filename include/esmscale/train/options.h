@@ -1,0 +1,23 @@
+// What `train` is asked to do, beside the configuration.
+#pragma once
+
+#include "esmscale/config/config.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+struct TrainOptions {
+  RunConfig config;             // resolved
+  std::filesystem::path run;    // the run folder
+  std::string device = "auto";  // auto | cpu | cuda
+  int threads = 1;
+  std::string resume = "auto";        // auto | never | a checkpoint
+  std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder
+  std::filesystem::path branch_from;  // a new run from a checkpoint's whole state
+  std::vector<std::string> command_line;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,28 @@
+// The arithmetic of a run before it starts.
+#pragma once
+
+#include "esmscale/accounting/flops.h"
+#include "esmscale/accounting/memory.h"
+#include "esmscale/config/config.h"
+#include "esmscale/core/json.h"
+#include "esmscale/data/loader.h"
+
+namespace esmscale {
+
+struct RunPlan {
+  ParameterCounts parameters;
+  int64_t sequences = 0;                 // of one epoch
+  int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run
+  double steps = 0;                      // about: packs are never quite full
+  double flops = 0, flops_6nd = 0;       // of the whole run (science.md, section 5)
+  MemoryPrediction memory;               // of one rank
+};
+
+// config: resolved. Reads the mapped lengths once.
+RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks);
+LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes);
+
+Json to_json(const RunPlan& plan);
+std::string to_text(const RunPlan& plan);
+
+}  // namespace esmscale

@@ -1,0 +1,30 @@
+// Where a run begins: fresh, from weights, branched from another run, or where its folder left off.
+#pragma once
+
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/data/dataset.h"
+#include "esmscale/optim/adam.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/options.h"
+
+#include <memory>
+#include <string>
+
+namespace esmscale {
+
+struct TrainingState {
+  CheckpointInfo info;
+  Weights weights;  // on the training device
+  std::unique_ptr<Adam> adam;
+};
+
+// Decides by --resume, --init-from and --branch-from. A run folder of another identity (cli.md: the keys that
+// must agree, and the data set's hash) is refused by the names of what differs; a finished run comes back as
+// it ended. Cuts metrics.jsonl back to the step that the state is at.
+TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
+                             const at::Device& device);
+
+// "train.seed: the run has 1, asked for is 2; …" or "" when both agree.
+std::string identity_differences(const RunConfig& stored, const RunConfig& asked);
+
+}  // namespace esmscale

@@ -1,0 +1,30 @@
+// The training of one model from start to finish: steps, metrics, evaluations, checkpoints, stopping.
+#pragma once
+
+#include "esmscale/core/json.h"
+#include "esmscale/train/options.h"
+
+#include <memory>
+
+namespace esmscale {
+
+class Trainer {
+ public:
+  // Opens the data, locks the run folder, decides where to begin. Errors name what is wrong before anything
+  // is computed: a holdout that shares sequences with the training set, a run of another identity, no such
+  // device.
+  explicit Trainer(TrainOptions options);
+  ~Trainer();
+
+  // Trains to the end of the plan. 0: finished; 85: stopped by a signal, after writing a checkpoint.
+  int run();
+
+  // What came of it: steps, tokens, FLOPs, losses, speed, the run folder.
+  Json summary() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,99 @@
+#include "recorder.h"
+
+#include "esmscale/core/log.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/train/host_memory.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+
+Recorder::Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan,
+                   const RunPosition& begin, const DevicePeak& peak)
+    : config_(config),
+      plan_(plan),
+      flops_(config.model),
+      peak_(peak),
+      metrics_(run.path(), config.log.tensorboard),
+      begin_(std::chrono::steady_clock::now()),
+      meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {}
+
+double Recorder::now() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+}
+
+double Recorder::tokens_per_second() const {
+  return training_seconds_ > 0 ? session_tokens_ / training_seconds_ : 0;
+}
+
+Json Recorder::head(const RunPosition& at) const {
+  return {{"step", at.step},           {"tokens", at.tokens},
+          {"sequences", at.sequences}, {"flops", at.flops},
+          {"flops_6nd", at.flops_6nd}, {"parameters", plan_.parameters.kaplan_non_embedding}};
+}
+
+void Recorder::step(const RunPosition& at, const StepResult::Values& values, double lr,
+                    const GlobalBatch& batch, int64_t masked) {
+  const double time = now();
+  const double tokens = static_cast<double>(batch.tokens);
+  meter_.add_step(time, tokens, flops_.executed(tokens, batch.squared_tokens, static_cast<double>(masked)));
+  training_seconds_ += time - last_mark_;
+  last_mark_ = time;
+  session_tokens_ += tokens;
+  last_loss_ = values.loss;
+  if (status_.is_due()) show_progress(at, values.loss);
+  if (at.step % config_.log.every_steps != 0) return;
+
+  const Pace pace = meter_.pace();
+  Json line = head(at);
+  line["train/loss"] = values.loss;
+  line["train/perplexity"] = std::exp(values.loss);
+  line["train/learning_rate"] = lr;
+  line["train/grad_norm"] = values.grad_norm;
+  line["train/tokens_per_second"] = pace.tokens_per_second;
+  line["train/gflops_per_second"] = pace.flops_per_second / 1e9;
+  if (peak_.flops > 0) {
+    line["train/mfu"] = pace.flops_per_second / peak_.flops;
+    line["train/mfu_peak"] = peak_.name;
+  } else {
+    line["train/mfu"] = nullptr;  // no peak is known for this device
+  }
+  line["train/fill"] = tokens / static_cast<double>(batch.packs * config_.train.pack_tokens);
+  line["train/loader_wait_seconds"] = batch.wait_seconds;
+  line["memory_bytes"] = peak_resident_bytes();
+  line["time"] = seconds_since_1970();
+  metrics_.write(line);
+}
+
+void Recorder::evaluation(const RunPosition& at, const Json& result, bool finished) {
+  Json line = head(at);
+  for (const auto& [key, value] : result.items()) line["eval/" + key] = value;
+  line["time"] = seconds_since_1970();
+  if (finished) line["finished"] = true;
+  metrics_.write(line);
+  if (!result.contains("loss")) return;
+  status_.clear();
+  log_info("step ", at.step, ": holdout loss ", fixed(result["loss"].get<double>(), 4), " ± ",
+           fixed(result["standard_error"].get<double>(), 4), " nats (frequencies alone ",
+           fixed(result["baseline_loss"].get<double>(), 4), "), ",
+           result["holdout_label"].get<std::string>());
+}
+
+void Recorder::leave_out(double seconds) {
+  meter_.leave_out(seconds);
+  last_mark_ = now();
+}
+
+void Recorder::show_progress(const RunPosition& at, double loss) {
+  status_.show(progress_line({.step = at.step,
+                              .tokens = static_cast<double>(at.tokens),
+                              .planned_tokens = static_cast<double>(plan_.tokens),
+                              .loss = loss,
+                              .pace = meter_.pace(),
+                              .peak_flops = peak_.flops,
+                              .memory_bytes = peak_resident_bytes()}));
+}
+
+}  // namespace esmscale

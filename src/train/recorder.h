@@ -1,0 +1,50 @@
+// What a run tells: lines of metrics, the line of progress, the summary.
+#pragma once
+
+#include "esmscale/accounting/device_peak.h"
+#include "esmscale/accounting/flops.h"
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/progress.h"
+#include "esmscale/run/meter.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/plan.h"
+
+#include <chrono>
+
+#include "step.h"
+
+namespace esmscale {
+
+class Recorder {
+ public:
+  Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan, const RunPosition& begin,
+           const DevicePeak& peak);
+
+  // A step that has ended. `at` is the position after it.
+  void step(const RunPosition& at, const StepResult::Values& values, double lr, const GlobalBatch& batch,
+            int64_t masked);
+  void evaluation(const RunPosition& at, const Json& result, bool finished);
+  // Time that was not training.
+  void leave_out(double seconds);
+
+  double now() const;                // seconds of one steady clock
+  double tokens_per_second() const;  // over this start of the run, training time only
+  double last_loss() const { return last_loss_; }
+
+ private:
+  Json head(const RunPosition& at) const;
+  void show_progress(const RunPosition& at, double loss);
+
+  const RunConfig& config_;
+  RunPlan plan_;
+  FlopCounter flops_;
+  DevicePeak peak_;
+  MetricsWriter metrics_;
+  std::chrono::steady_clock::time_point begin_;
+  Meter meter_;
+  StatusLine status_;
+  double training_seconds_ = 0, last_mark_ = 0, session_tokens_ = 0, last_loss_ = 0;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,296 @@
+#include "esmscale/train/trainer.h"
+
+#include "esmscale/config/schedule.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
+#include "esmscale/data/loader.h"
+#include "esmscale/eval/evaluator.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/train/device.h"
+#include "esmscale/train/host_memory.h"
+#include "esmscale/train/start.h"
+#include "esmscale/train/stop_signal.h"
+
+#include <filesystem>
+
+#include "recorder.h"
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+namespace esmscale {
+
+struct Trainer::Impl {
+  explicit Impl(TrainOptions given);
+
+  int run();
+  // A step whose result has not been read yet.
+  struct Pending {
+    RunPosition position;  // after it
+    StepResult result;
+    GlobalBatch batch;  // without its rows; packs = 0: nothing is pending
+    double lr = 0;
+    int64_t masked = 0;
+  };
+
+  void step(GlobalBatch batch);
+  void settle(Pending& done);
+  void evaluate_holdout(bool finished);
+  void checkpoint();
+  void prune() const;
+  bool was_finished();
+  void count_bad_step(int64_t step);
+  bool is_finished() const { return info().tokens >= plan.tokens; }
+  CheckpointInfo& info() { return state.info; }
+  const CheckpointInfo& info() const { return state.info; }
+
+  TrainOptions options;
+  at::Device device;
+  Dataset train;
+  std::optional<Dataset> holdout;
+  RunFolder folder;
+  FileLock lock;
+  TrainingState state;
+  RunPlan plan;
+  Schedule schedule;
+  std::unique_ptr<Engine> engine;
+  FlatGradients gradients;
+  Recorder recorder;
+  Pending pending;
+  Json last_evaluation = Json::object();
+  int64_t bad_in_a_row = 0, checkpoint_step = -1, checkpoint_tokens = 0;
+  double checkpoint_time = 0;
+};
+
+namespace {
+
+const RunConfig& config_of(const TrainOptions& options) {
+  return options.config;
+}
+
+std::filesystem::path data_folder(const RunConfig& config) {
+  if (!config.data.train.empty()) return config.data.train;
+  throw usage_error({.where = "data.train",
+                     .expected = "the folder of a prepared data set",
+                     .found = "none",
+                     .advice = "give --data DIR, or make one with `esmscale prepare`"});
+}
+
+std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
+  if (config.data.holdout.empty()) return std::nullopt;
+  Dataset holdout(config.data.holdout);
+  const int64_t sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
+  if (const Overlap overlap = find_overlap(holdout, train, sequences); overlap.count > 0)
+    throw Error({.where = config.data.holdout,
+                 .expected = "no sequence of the training set " + config.data.train,
+                 .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
+                               join(overlap.examples, ", "), ")"),
+                 .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
+  return holdout;
+}
+
+bool crosses(int64_t before, int64_t after, int64_t every) {
+  return every > 0 && before / every != after / every;
+}
+
+}  // namespace
+
+Trainer::Impl::Impl(TrainOptions given)
+    : options(std::move(given)),
+      device(choose_device(options.device)),
+      train(data_folder(options.config)),
+      holdout(open_holdout(options.config, train)),
+      folder(options.run),
+      lock(folder.lock()),
+      state(start_training(options, folder, train, device)),
+      plan(plan_run(options.config, train, 1)),
+      schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens),
+      engine(make_engine(state.weights, {.engine = options.config.train.engine,
+                                         .precision = options.config.train.precision,
+                                         .recompute = options.config.train.recompute})),
+      gradients(state.weights),
+      recorder(config_of(options), folder, plan, state.info,
+               device_peak(device_name(device), options.config.train.precision)) {
+  folder.write_config(options.config);
+  folder.add_start(environment_record(
+      {.command_line = options.command_line,
+       .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
+       .libtorch = TORCH_VERSION,
+       .ranks = 1,
+       .threads = options.threads}));
+  checkpoint_step = info().step > 0 ? info().step : -1;
+  checkpoint_tokens = info().tokens;
+  log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
+           to_text(plan));
+  if (schedule.scaled_down())
+    log_info("the run is shorter than its schedule: warm-up is ", schedule.warmup_tokens(),
+             " tokens, the decay ends at ", schedule.decay_tokens());
+}
+
+// A run that ended before: its last line of metrics says so and holds its evaluation.
+bool Trainer::Impl::was_finished() {
+  const std::vector<Json> lines = read_metrics(folder.metrics());
+  if (lines.empty() || !lines.back().value("finished", false)) return false;
+  for (const auto& [key, value] : lines.back().items())
+    if (key.starts_with("eval/")) last_evaluation[key.substr(5)] = value;
+  log_info(folder.path().string(), " is finished: step ", info().step, ", ", info().tokens, " tokens");
+  return true;
+}
+
+int Trainer::Impl::run() {
+  if (is_finished() && was_finished()) return 0;
+  const StopSignal stop;
+  Loader loader(train, loader_options(options.config, 0, 1, 1, device.is_cuda()), info().data);
+  while (!is_finished()) {
+    std::optional<GlobalBatch> batch = loader.next();
+    if (!batch) break;
+    const int64_t tokens_before = info().tokens;
+    step(std::move(*batch));
+    if (crosses(tokens_before, info().tokens, options.config.eval.every_tokens) && !is_finished())
+      evaluate_holdout(/*finished=*/false);
+    const auto& every = options.config.checkpoint;
+    const bool is_time =
+        every.every_minutes > 0 && recorder.now() - checkpoint_time > 60 * every.every_minutes;
+    if (is_time || crosses(tokens_before, info().tokens, every.every_tokens)) checkpoint();
+    if (stop.is_raised()) {
+      checkpoint();
+      log_warning("stopped by ", stop.name(), " at step ", info().step, "; start me again to go on");
+      return kStoppedBySignal;
+    }
+  }
+  evaluate_holdout(/*finished=*/true);
+  checkpoint();
+  return 0;
+}
+
+void Trainer::Impl::step(GlobalBatch batch) {
+  const double lr = schedule.at(info().tokens + batch.tokens);
+  const StepParts parts{*engine,
+                        gradients,
+                        *state.adam,
+                        options.config.model,
+                        options.config.masking.mlm_probability,
+                        options.config.train.grad_clip,
+                        TokenList::of(options.config.model.alphabet)};
+  int64_t masked = 0;
+  StepResult result = train_step(parts, batch, lr, masked);
+
+  const FlopCounter flops(options.config.model);
+  const auto tokens = static_cast<double>(batch.tokens);
+  info().step += 1;
+  info().tokens += batch.tokens;
+  info().sequences += batch.sequences;
+  info().flops += flops.training(tokens, batch.squared_tokens);
+  info().flops_6nd += flops.six_n_d(tokens);
+  info().data = batch.end;
+
+  batch.micro_batches.clear();
+  Pending now{info(), std::move(result), std::move(batch), lr, masked};
+  // A GPU is busy with this step while the host reads the one before it.
+  if (device.is_cuda()) std::swap(now, pending);
+  settle(now);
+}
+
+void Trainer::Impl::settle(Pending& done) {
+  if (done.batch.packs == 0) return;
+  const StepResult::Values values = done.result.wait();
+  recorder.step(done.position, values, done.lr, done.batch, done.masked);
+  done.batch.packs = 0;
+  if (values.skipped)
+    count_bad_step(done.position.step);
+  else
+    bad_in_a_row = 0;
+}
+
+void Trainer::Impl::count_bad_step(int64_t step) {
+  ++info().bad_steps;
+  ++bad_in_a_row;
+  const std::string culprit = gradients.first_non_finite();
+  const std::string what =
+      culprit.empty() ? "a loss that is not finite" : "a gradient that is not finite in " + culprit;
+  log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
+  if (bad_in_a_row >= options.config.train.max_bad_steps)
+    throw Error(
+        {.where = text("step ", step),
+         .expected = text("fewer than train.max_bad_steps = ", options.config.train.max_bad_steps,
+                          " non-finite steps in a row"),
+         .found = what,
+         .advice = "lower optimizer.lr, or lengthen schedule.warmup_tokens; the last checkpoint is good"});
+}
+
+void Trainer::Impl::evaluate_holdout(bool finished) {
+  settle(pending);
+  const double begin = recorder.now();
+  last_evaluation = Json::object();
+  if (holdout) {
+    const Evaluation evaluation =
+        evaluate(*engine, options.config.model, *holdout,
+                 {.mlm_probability = options.config.masking.mlm_probability}, info().letter_counts);
+    info().holdout_label = holdout_label(*holdout, train.manifest().hash);
+    last_evaluation =
+        evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
+    info().holdout_loss = evaluation.bert->loss.value;
+  }
+  recorder.evaluation(info(), last_evaluation, finished);
+  if (holdout && (info().best_step < 0 || *info().holdout_loss < info().best_holdout_loss)) {
+    info().best_holdout_loss = *info().holdout_loss;
+    info().best_step = info().step;
+    checkpoint();
+  }
+  recorder.leave_out(recorder.now() - begin);
+}
+
+void Trainer::Impl::checkpoint() {
+  settle(pending);
+  if (checkpoint_step == info().step) return;
+  const double begin = recorder.now();
+  info().updates = state.adam->updates();
+  const Moments moments{state.adam->first_moment(), state.adam->second_moment()};
+  save_checkpoint(folder.checkpoint(info().step), info(), state.weights, &moments);
+  checkpoint_step = info().step;
+  checkpoint_time = recorder.now();
+  info().holdout_loss.reset();
+  prune();
+  recorder.leave_out(recorder.now() - begin);
+}
+
+void Trainer::Impl::prune() const {
+  int64_t kept = 0;
+  for (const CheckpointFolder& old : folder.list_checkpoints())
+    if (old.step != info().best_step && ++kept > options.config.checkpoint.keep)
+      std::filesystem::remove_all(old.path);
+}
+
+Trainer::Trainer(TrainOptions options) {
+  at::set_num_threads(options.threads);
+  impl_ = std::make_unique<Impl>(std::move(options));
+}
+
+Trainer::~Trainer() = default;
+
+int Trainer::run() {
+  return impl_->run();
+}
+
+Json Trainer::summary() const {
+  const CheckpointInfo& info = impl_->info();
+  Json summary{{"run", impl_->folder.path().string()},
+               {"checkpoint", impl_->folder.checkpoint(info.step).string()},
+               {"finished", impl_->is_finished()},
+               {"step", info.step},
+               {"tokens", info.tokens},
+               {"sequences", info.sequences},
+               {"parameters", impl_->plan.parameters.kaplan_non_embedding},
+               {"flops", info.flops},
+               {"flops_6nd", info.flops_6nd},
+               {"bad_steps", info.bad_steps},
+               {"tokens_per_second", impl_->recorder.tokens_per_second()},
+               {"memory_predicted", impl_->plan.memory.total()},
+               {"memory_tensors_peak", peak_host_tensor_bytes()},
+               {"memory_resident_peak", peak_resident_bytes()}};
+  if (!impl_->last_evaluation.empty()) summary["evaluation"] = impl_->last_evaluation;
+  return summary;
+}
+
+}  // namespace esmscale
