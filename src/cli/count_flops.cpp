@@ -2,6 +2,7 @@
 #include "esmscale/accounting/account.h"
 #include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
 #include "esmscale/data/dataset.h"
 
 #include <algorithm>
@@ -38,6 +39,11 @@ std::vector<RunConfig> presets(int64_t vocabulary) {
     RunConfig config = read_config(file, vocabulary);
     if (names.insert(config.model.name).second) configs.push_back(std::move(config));
   }
+  if (configs.empty())
+    throw Error({.where = "count-flops",
+                 .expected = "the shipped configurations",
+                 .found = "none beside the program",
+                 .advice = "name one with --config"});
   std::stable_sort(configs.begin(), configs.end(), [](const RunConfig& a, const RunConfig& b) {
     return count_parameters(a.model).kaplan_non_embedding < count_parameters(b.model).kaplan_non_embedding;
   });
@@ -72,16 +78,17 @@ class RowsOf {
   std::map<std::pair<int64_t, int64_t>, Lengths> known_;
 };
 
-// D: as asked, else what the configuration and the data say; 0 when neither does.
-double run_tokens(const RunConfig& config, const Lengths& lengths, const Options& options) {
-  if (!options.tokens.empty()) return static_cast<double>(parse_size(options.tokens, "--tokens"));
+// D when it is not asked for: what the configuration and the data say; 0 when neither does.
+double planned_tokens(const RunConfig& config, const Lengths& lengths, bool lengths_are_real) {
   const auto most = static_cast<double>(config.train.max_tokens);
-  if (options.data.empty()) return most;
+  if (!lengths_are_real) return most;
   const double all_epochs = lengths.tokens * static_cast<double>(config.train.epochs);
   return most > 0 ? std::min(most, all_epochs) : all_epochs;
 }
 
 int count_flops(const Program& program, const Options& options) {
+  std::optional<double> tokens;
+  if (!options.tokens.empty()) tokens = static_cast<double>(parse_size(options.tokens, "--tokens"));
   std::vector<RunConfig> configs;
   for (const std::string& file : options.configs) configs.push_back(read_config(file, options.vocabulary));
   if (options.configs.empty()) configs = presets(options.vocabulary);
@@ -90,7 +97,8 @@ int count_flops(const Program& program, const Options& options) {
   std::vector<Account> accounts;
   for (const RunConfig& config : configs) {
     const Lengths lengths = rows_of(config);
-    accounts.push_back(account_for(config, lengths, run_tokens(config, lengths, options), options.ranks));
+    const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
+    accounts.push_back(account_for(config, lengths, D, options.ranks));
   }
   if (program.json) {
     Json models = Json::array();

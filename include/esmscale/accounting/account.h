@@ -41,7 +41,7 @@ struct Account {
 // `run_tokens` 0: no run is counted.
 Account account_for(const RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks);
 
-// One entry of `count-flops --json` (docs/formats.md).
+// One entry of `count-flops --json`.
 Json to_json(const Account& account);
 
 // For people: every row of the table of weights and FLOPs, then the totals, the run and the memory.
