@@ -7,7 +7,6 @@
 #include "esmscale/data/dataset.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -16,13 +15,11 @@ namespace esmscale {
 // Version of the rule in docs/data_order.md; kept in checkpoints.
 inline constexpr int kDataOrderVersion = 1;
 
-// How a failed read is met: tried again after a pause that grows fourfold (0.25, 1, 4, 16 s), then an Error.
+// How often a sequence that cannot be read is read again before it is an Error, and the first pause; pauses grow
+// fourfold.
 struct ReadPatience {
-  int attempts = 5;
-  double pause_seconds = 0.25;
-  // Called before each attempt with the sequence; an Error that it throws is a failed read. For tests of
-  // storage that is slow or flaky.
-  std::function<void(int64_t)> before_read{};
+  int attempts = 3;
+  double pause_seconds = 1;
 };
 
 struct LoaderOptions {
