@@ -1,0 +1,19 @@
+#include "esmscale/kernels/layer_norm.h"
+
+#include "table.h"
+
+namespace esmscale::kernels {
+
+void layer_norm_forward(const LayerNormForward& work, Range rows) {
+  active_table().layer_norm_forward(work, rows);
+}
+
+void layer_norm_again(const LayerNormAgain& work, Range rows) {
+  active_table().layer_norm_again(work, rows);
+}
+
+void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows) {
+  active_table().layer_norm_backward(work, blocks, rows);
+}
+
+}  // namespace esmscale::kernels
