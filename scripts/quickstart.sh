@@ -39,7 +39,7 @@ train() {
   esac
 }
 
-"$scripts/setup.sh" --build release
+"$scripts/setup.sh" --build release --target esmscale
 cd "$ROOT"
 say "Proteins"
 fetch_proteins "$proteins"

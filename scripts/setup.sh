@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what esmscale is built from: Debian packages, and LibTorch into .deps. Safe to run again.
 #
-#   scripts/setup.sh [--build PRESET]
+#   scripts/setup.sh [--build PRESET] [--target NAME]
 #
 #   --build PRESET   then configure and build that preset: release, dev, asan or tsan
+#   --target NAME    only that target of it: esmscale leaves the tests out
 #
 # Environment:
 #   Torch_DIR, CMAKE_PREFIX_PATH   a LibTorch 2.11 that they name is used; nothing is downloaded
@@ -16,11 +17,15 @@ source "$scripts/lib/packages.sh"
 source "$scripts/lib/libtorch.sh"
 source "$scripts/lib/build.sh"
 
-preset=
+preset='' target=all
 while [ $# -gt 0 ]; do
   case $1 in
     --build)
       preset=${2:?--build needs a preset: release, dev, asan or tsan}
+      shift 2
+      ;;
+    --target)
+      target=${2:?--target needs a name}
       shift 2
       ;;
     -h | --help)
@@ -35,4 +40,4 @@ say "Debian packages"
 install_packages "${BUILD_PACKAGES[@]}"
 say "LibTorch"
 setup_libtorch
-[ -z "$preset" ] || build_preset "$preset"
+[ -z "$preset" ] || build_preset "$preset" "$target"

@@ -1,4 +1,4 @@
-# Configure and build one preset. LibTorch's headers cost a compiler about 1.5 GB, so memory bounds the jobs too.
+# Configure one preset and build a target of it. LibTorch's headers cost a compiler about 1.5 GB, so memory bounds the jobs too.
 
 build_jobs() {
   local cores memory_gb jobs
@@ -11,12 +11,12 @@ build_jobs() {
 }
 
 build_preset() {
-  local preset=$1 jobs log=$ROOT/build/configure-$1.log
+  local preset=$1 target=$2 jobs log=$ROOT/build/configure-$1.log
   jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(build_jobs)}
-  say "Building preset $preset into build/$preset ($jobs at a time)"
+  say "Building $target of preset $preset into build/$preset ($jobs at a time)"
   mkdir -p "$ROOT/build"
   cd "$ROOT"
   with_log "$log" cmake --preset "$preset" -DESMSCALE_DEPS="$DEPS" || fail "cmake --preset $preset failed (log: $log)"
   note "$(sed -n 's/^-- \(LibTorch: .*\)/\1/p' "$log")"
-  cmake --build --preset "$preset" --parallel "$jobs" >&2 || fail "the build of preset $preset failed"
+  cmake --build --preset "$preset" --target "$target" --parallel "$jobs" >&2 || fail "the build of preset $preset failed"
 }
