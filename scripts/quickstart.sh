@@ -39,7 +39,7 @@ train() {
   esac
 }
 
-"$scripts/setup.sh" --build release --target esmscale
+"$scripts/setup.sh" --build release --target esmscale || exit 1
 cd "$ROOT"
 say "Proteins"
 fetch_proteins "$proteins"

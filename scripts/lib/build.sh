@@ -1,4 +1,5 @@
-# Configure one preset and build a target of it. LibTorch's headers cost a compiler about 1.5 GB, so memory bounds the jobs too.
+# Configure one preset and build a target of it. LibTorch's headers cost a compiler about 1.5 GB, so memory bounds the
+# jobs too.
 
 build_jobs() {
   local cores memory_gb jobs
