@@ -23,7 +23,7 @@ named_torch() {
 # The wheel is built with CUDA 13, so an nvcc of another major version cannot add to it.
 find_nvcc_13() {
   local nvcc release
-  nvcc=$(PATH=$PATH:/usr/local/cuda/bin command -v nvcc) || return 1
+  nvcc=$(PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin command -v nvcc) || return 1
   release=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
   if [[ $release != 13.* ]]; then
     note "nvcc is CUDA $release; LibTorch $TORCH_VERSION is built with 13, so this will be a CPU build"
