@@ -149,8 +149,9 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
   });
   set_intervals(fit.estimates, draws);
   fit.draws.clear();
-  for (const DrawValues& v : draws)
-    if (!v.empty()) fit.draws.push_back({.E = v[0], .A = v[1], .B = v[2], .alpha = v[3], .beta = v[4]});
+  for (size_t i = 0; i < draws.size(); ++i)
+    if (const DrawValues& v = draws[i]; !v.empty())
+      fit.draws.push_back({i, {.E = v[0], .A = v[1], .B = v[2], .alpha = v[3], .beta = v[4]}});
 }
 
 }  // namespace esmscale

@@ -127,9 +127,10 @@ std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Appr
                    {.name = "R_star_N", .value = law->parameters}};
   BootstrapOptions of_draws = options;
   of_draws.draws = int64_t(approach3->draws.size());
-  set_intervals(fit.estimates, bootstrap(of_draws, [&](uint64_t draw) -> DrawValues {
-                  const auto drawn = fit_scales(set, repeated, approach3->draws[draw],
-                                                run_weights(options.seed, draw, set.points.size()));
+  set_intervals(fit.estimates, bootstrap(of_draws, [&](uint64_t i) -> DrawValues {
+                  const Approach3::Draw& draw = approach3->draws[i];
+                  const auto drawn = fit_scales(set, repeated, draw.law,
+                                                run_weights(options.seed, draw.number, set.points.size()));
                   return drawn ? DrawValues{drawn->tokens, drawn->parameters} : DrawValues();
                 }));
   if (fit.most_epochs < 4)

@@ -14,6 +14,11 @@
 namespace esmscale {
 
 struct Approach3 {
+  struct Draw {
+    uint64_t number;  // of run_weights
+    ParametricLaw law;
+  };
+
   ParametricLaw law;
   double objective = 0;  // the Huber sum
   size_t points = 0;
@@ -21,7 +26,7 @@ struct Approach3 {
   FrontierLaws frontier;        // over the C of the points
   // E, A, B, alpha, beta, a, b, then G_N and G_D, the coefficients of N_opt and D_opt.
   std::vector<Estimate> estimates;
-  std::vector<ParametricLaw> draws;  // those that could be fitted
+  std::vector<Draw> draws;  // those that could be fitted
   std::vector<std::string> warnings;
 
   const Estimate& estimate(const std::string& name) const;

@@ -1,0 +1,48 @@
+// All laws of one set of points: which points feed which, what cannot be fitted and why, what to doubt.
+#pragma once
+
+#include "esmscale/scaling/approach1.h"
+#include "esmscale/scaling/approach2.h"
+#include "esmscale/scaling/approach3.h"
+#include "esmscale/scaling/kaplan.h"
+#include "esmscale/scaling/plateau.h"
+#include "esmscale/scaling/points.h"
+#include "esmscale/scaling/repeats.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+struct Laws {
+  PointSet set;
+  std::vector<size_t> use;  // points of one epoch: what all laws but the repeats are fitted to
+  SeedNoise noise;          // in ln L
+  BootstrapOptions options;
+  std::optional<Approach1> approach1;
+  std::optional<Approach2> approach2;
+  std::optional<Approach3> approach3;
+  std::vector<KaplanLaw> kaplan;  // those of L_N, L_D, L_C, L_ND that the points support
+  std::optional<Repeats> repeats;
+  Plateau plateau;
+  std::map<std::string, std::string> why;  // part that is null → the reason
+  std::vector<std::string> warnings;
+
+  const KaplanLaw* find_kaplan(const std::string& name) const;
+};
+
+// Error with fewer than two points.
+Laws fit_laws(PointSet set, const BootstrapOptions& options);
+
+// A published frontier to print beside one's own: N_opt ∝ C^a, D_opt ∝ C^b.
+struct PublishedFrontier {
+  const char *name, *source;
+  double a, b;
+  // Coefficients of N_opt and D_opt where they are published; 0: only the exponents are.
+  double coefficient_parameters = 0, coefficient_tokens = 0;
+};
+const std::vector<PublishedFrontier>& published_frontiers();
+
+}  // namespace esmscale
