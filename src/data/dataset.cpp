@@ -17,7 +17,7 @@
 namespace esmscale {
 namespace {
 
-constexpr double kShown = 0.2;   // of BERT's chosen positions, those that show a letter
+constexpr double kShown = 0.2;  // of BERT's chosen positions, those that show a letter
 constexpr double kUniform = 1.0 / kStandardLetters;
 
 double minus_p_log_p(double p) {
@@ -53,7 +53,11 @@ double bert_baseline_loss(std::span<const int64_t> residue_counts) {
 }
 
 Dataset::Impl::Impl(const std::filesystem::path& where, ReadBytes with)
-    : folder(where), read(std::move(with)), document(read_manifest(where)), manifest(manifest_of(document)), files(files_of(document)) {
+    : folder(where),
+      read(std::move(with)),
+      document(read_manifest(where)),
+      manifest(manifest_of(document)),
+      files(files_of(document)) {
   if (!read)
     read = [](int descriptor, std::span<std::byte> into, uint64_t offset) {
       return ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));
@@ -87,8 +91,9 @@ void Dataset::Impl::check_whole() const {
   std::array<uint64_t, 6> items{};
   for (const FileRecord& record : files) items[static_cast<size_t>(record.kind)] += record.items;
   const auto count = [&](FileKind kind) { return items[static_cast<size_t>(kind)]; };
-  const bool counts_agree = identifiers && fingerprints && count(FileKind::lengths) == n && count(FileKind::identifiers) == n &&
-                            count(FileKind::fingerprints) == n && count(FileKind::index) == count(FileKind::shard);
+  const bool counts_agree = identifiers && fingerprints && count(FileKind::lengths) == n &&
+                            count(FileKind::identifiers) == n && count(FileKind::fingerprints) == n &&
+                            count(FileKind::index) == count(FileKind::shard);
   if (!counts_agree || n == 0)
     throw Error({.where = (folder / kManifestName).string(),
                  .expected = text("files that hold ", n, " sequences, at least one"),
@@ -103,8 +108,9 @@ int64_t Dataset::Impl::frame_of(int64_t sequence) const {
                  .expected = text("a sequence below ", manifest.sequences),
                  .found = text(sequence)});
   const std::span<const FrameEntry> all = frames();
-  const auto after = std::upper_bound(all.begin(), all.end(), wanted,
-                                      [](uint64_t s, const FrameEntry& entry) { return s < entry.first_sequence; });
+  const auto after =
+      std::upper_bound(all.begin(), all.end(), wanted,
+                       [](uint64_t s, const FrameEntry& entry) { return s < entry.first_sequence; });
   const int64_t frame = std::max<int64_t>(0, after - all.begin() - 1);
   const FrameEntry& entry = all[static_cast<size_t>(frame)];
   const bool holds = wanted >= entry.first_sequence && wanted - entry.first_sequence < entry.sequences &&

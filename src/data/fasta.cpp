@@ -45,16 +45,21 @@ std::string shown(char c) {
 }  // namespace
 
 Json FastaCounts::json() const {
-  return {{"records", records},         {"unnamed", unnamed},
-          {"lower_case", lower_case},   {"j_to_x", j_to_x},
-          {"stops_dropped", stops_dropped}, {"stops_to_x", stops_to_x},
+  return {{"records", records},
+          {"unnamed", unnamed},
+          {"lower_case", lower_case},
+          {"j_to_x", j_to_x},
+          {"stops_dropped", stops_dropped},
+          {"stops_to_x", stops_to_x},
           {"gaps_dropped", gaps_dropped}};
 }
 
 FastaReader::FastaReader(const std::string& path, FastaCounts& counts) : file_(path), counts_(counts) {}
 
-void FastaReader::fail(const std::string& expected, const std::string& found, const std::string& advice) const {
-  throw Error({.where = text(file_.name(), ":", line_), .expected = expected, .found = found, .advice = advice});
+void FastaReader::fail(const std::string& expected, const std::string& found,
+                       const std::string& advice) const {
+  throw Error(
+      {.where = text(file_.name(), ":", line_), .expected = expected, .found = found, .advice = advice});
 }
 
 bool FastaReader::refill() {
@@ -121,7 +126,8 @@ bool FastaReader::read_line(FastaRecord& record) {
   if (rest_.front() == '>') return false;
   for (;;) {
     const void* found = std::memchr(rest_.data(), '\n', rest_.size());
-    const size_t end = found ? static_cast<size_t>(static_cast<const char*>(found) - rest_.data()) : rest_.size();
+    const size_t end =
+        found ? static_cast<size_t>(static_cast<const char*>(found) - rest_.data()) : rest_.size();
     add_piece(rest_.substr(0, end), record);
     rest_.remove_prefix(end + (found != nullptr));
     if (found) break;
@@ -134,8 +140,8 @@ bool FastaReader::read_line(FastaRecord& record) {
 void FastaReader::add_piece(std::string_view piece, FastaRecord& record) {
   if (piece.ends_with('\r')) piece.remove_suffix(1);
   if (record.residues.size() + piece.size() > kLongestSequence)
-    fail(text("a protein, of at most ", kLongestSequence, " letters"), text("a longer sequence, ", record.identifier),
-         "are these genomes? Translate them first");
+    fail(text("a protein, of at most ", kLongestSequence, " letters"),
+         text("a longer sequence, ", record.identifier), "are these genomes? Translate them first");
   const size_t before = record.residues.size();
   record.residues.resize(before + piece.size());
   uint8_t* out = record.residues.data() + before;

@@ -88,7 +88,9 @@ class PlainSource : public ByteSource {
 
 class GzipSource : public ByteSource {
  public:
-  explicit GzipSource(RawBytes& raw) : raw_(raw), state_(std::make_unique<inflate_state>()) { begin_member(); }
+  explicit GzipSource(RawBytes& raw) : raw_(raw), state_(std::make_unique<inflate_state>()) {
+    begin_member();
+  }
 
   size_t read(std::span<std::byte> into) override {
     size_t size = 0;
@@ -112,8 +114,9 @@ class GzipSource : public ByteSource {
     if (status < 0)
       throw Error({.where = raw_.name(),
                    .expected = "gzip data",
-                   .found = status == ISAL_INCORRECT_CHECKSUM ? "data that do not agree with their checksum"
-                                                              : text("damaged data (ISA-L status ", status, ")"),
+                   .found = status == ISAL_INCORRECT_CHECKSUM
+                                ? "data that do not agree with their checksum"
+                                : text("damaged data (ISA-L status ", status, ")"),
                    .advice = "the file is damaged: copy or download it again"});
     raw_.take(bytes.size() - state_->avail_in);
     const size_t size = into.size() - state_->avail_out;
@@ -186,12 +189,20 @@ std::unique_ptr<ByteSource> source_of(RawBytes& raw) {
   using namespace std::string_view_literals;
   const std::span<const std::byte> first = raw.peek_at_least(6);
   if (first.empty())
-    throw Error({.where = raw.name(), .expected = "FASTA", .found = "an empty file", .advice = "look at where it came from"});
+    throw Error({.where = raw.name(),
+                 .expected = "FASTA",
+                 .found = "an empty file",
+                 .advice = "look at where it came from"});
   if (begins_with(first, "\x1f\x8b"sv)) return std::make_unique<GzipSource>(raw);
   // A zstd file may begin with a skippable frame too.
-  if (begins_with(first, "\x28\xb5\x2f\xfd"sv) || begins_with(first.subspan(std::min<size_t>(1, first.size())), "\x2a\x4d\x18"sv))
+  if (begins_with(first, "\x28\xb5\x2f\xfd"sv) ||
+      begins_with(first.subspan(std::min<size_t>(1, first.size())), "\x2a\x4d\x18"sv))
     return std::make_unique<ZstdSource>(raw);
-  for (const auto& [magic, kind] : {std::pair{"BZh"sv, "bzip2"}, {"\xfd" "7zXZ\0"sv, "xz"}, {"PK\x03\x04"sv, "zip"}})
+  for (const auto& [magic, kind] : {std::pair{"BZh"sv, "bzip2"},
+                                    {"\xfd"
+                                     "7zXZ\0"sv,
+                                     "xz"},
+                                    {"PK\x03\x04"sv, "zip"}})
     if (begins_with(first, magic))
       throw Error({.where = raw.name(),
                    .expected = "plain, gzip or zstd",

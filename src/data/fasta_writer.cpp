@@ -32,13 +32,14 @@ class StreamWriter : public FastaWriter {
 
  private:
   [[noreturn]] static void fail() {
-    throw Error({.where = "standard output", .expected = "to write to it", .found = "that it was closed or is full"});
+    throw Error(
+        {.where = "standard output", .expected = "to write to it", .found = "that it was closed or is full"});
   }
   std::ostream& out_;
 };
 
-// Written aside, and renamed when whole. Compressed output is a row of independent members (gzip) or frames (zstd),
-// which every reader joins.
+// Written aside, and renamed when whole. Compressed output is a row of independent members (gzip) or frames
+// (zstd), which every reader joins.
 class FileWriter : public FastaWriter {
  public:
   explicit FileWriter(std::filesystem::path path)
@@ -67,7 +68,8 @@ class FileWriter : public FastaWriter {
  private:
   std::span<const std::byte> gzip(std::string_view text) {
     level_room_.resize(ISAL_DEF_LVL1_DEFAULT);
-    member_.resize(text.size() + text.size() / 8 + 1024);  // deflate grows by five bytes in 64 KiB at the worst
+    member_.resize(text.size() + text.size() / 8 +
+                   1024);  // deflate grows by five bytes in 64 KiB at the worst
     isal_zstream stream;
     isal_deflate_init(&stream);
     stream.gzip_flag = IGZIP_GZIP;
@@ -80,7 +82,8 @@ class FileWriter : public FastaWriter {
     stream.next_out = reinterpret_cast<uint8_t*>(member_.data());
     stream.avail_out = static_cast<uint32_t>(member_.size());
     if (isal_deflate(&stream) != COMP_OK || stream.avail_in != 0 || stream.internal_state.state != ZSTATE_END)
-      throw Error({.where = path_.string(), .expected = "to compress with gzip", .found = "a failure of ISA-L"});
+      throw Error(
+          {.where = path_.string(), .expected = "to compress with gzip", .found = "a failure of ISA-L"});
     return std::span(member_).first(stream.total_out);
   }
 

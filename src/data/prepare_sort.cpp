@@ -15,7 +15,8 @@ constexpr size_t kLeastCapacity = 1024;
 // A sorted run, read from front to back.
 class Run {
  public:
-  Run(const std::filesystem::path& path, size_t buffered) : path_(path), in_(path, std::ios::binary), buffer_(buffered) {
+  Run(const std::filesystem::path& path, size_t buffered)
+      : path_(path), in_(path, std::ios::binary), buffer_(buffered) {
     fill();
   }
 
@@ -27,11 +28,13 @@ class Run {
 
  private:
   void fill() {
-    in_.read(reinterpret_cast<char*>(buffer_.data()), static_cast<std::streamsize>(buffer_.size() * sizeof(Fingerprint)));
+    in_.read(reinterpret_cast<char*>(buffer_.data()),
+             static_cast<std::streamsize>(buffer_.size() * sizeof(Fingerprint)));
     filled_ = static_cast<size_t>(in_.gcount()) / sizeof(Fingerprint);
     next_ = 0;
     if (in_.bad() || (filled_ == 0 && !in_.eof()))
-      throw Error({.where = path_.string(), .expected = "to read back a sorted run", .found = "a failed read"});
+      throw Error(
+          {.where = path_.string(), .expected = "to read back a sorted run", .found = "a failed read"});
   }
 
   std::filesystem::path path_;
@@ -66,6 +69,7 @@ void FingerprintSorter::spill() {
   OutputFile file(run_path(runs_));
   ++runs_;
   file.write(std::as_bytes(std::span(buffer_)));
+  spilled_ += file.size();
   file.close(/*sync=*/false);
   buffer_.clear();
 }

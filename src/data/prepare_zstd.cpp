@@ -21,23 +21,24 @@ struct Free {
 
 std::vector<std::byte> compress(std::span<const std::byte> bytes) {
   thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
-  thread_local std::vector<std::byte> room;  // results are half its size: copying them out keeps what waits small
+  thread_local std::vector<std::byte>
+      room;  // results are half its size: copying them out keeps what waits small
   room.resize(std::max(room.size(), ZSTD_compressBound(bytes.size())));
   const size_t size =
       ZSTD_compressCCtx(context.get(), room.data(), room.size(), bytes.data(), bytes.size(), kLevel);
-  if (ZSTD_isError(size)) throw Error({.where = "zstd", .expected = "to compress", .found = ZSTD_getErrorName(size)});
+  if (ZSTD_isError(size))
+    throw Error({.where = "zstd", .expected = "to compress", .found = ZSTD_getErrorName(size)});
   return {room.begin(), room.begin() + static_cast<ptrdiff_t>(size)};
 }
 
-std::vector<std::byte> decompress(std::span<const std::byte> frame, size_t size, const char* where) {
+void decompress(std::span<const std::byte> frame, std::span<std::byte> into) {
   thread_local const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
-  std::vector<std::byte> out(size);
-  const size_t found = ZSTD_decompressDCtx(context.get(), out.data(), size, frame.data(), frame.size());
-  if (found != size)
-    throw Error({.where = where,
-                 .expected = text(size, " bytes from zstd"),
+  const size_t found =
+      ZSTD_decompressDCtx(context.get(), into.data(), into.size(), frame.data(), frame.size());
+  if (found != into.size())
+    throw Error({.where = "zstd",
+                 .expected = text(into.size(), " bytes"),
                  .found = ZSTD_isError(found) ? std::string(ZSTD_getErrorName(found)) : text(found)});
-  return out;
 }
 
 }  // namespace esmscale

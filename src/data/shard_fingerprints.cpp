@@ -43,13 +43,15 @@ uint64_t FingerprintLookup::guess(uint64_t hash, uint64_t low, uint64_t high) co
   // From the block read last: the nearer that one lies, the smaller the error.
   const bool known = loaded_ < blocks_;
   const double from = known ? static_cast<double>(loaded_) : 0;
-  const double distance = static_cast<double>(hash) - (known ? static_cast<double>(used(*block_).front().hash) : 0);
+  const double distance =
+      static_cast<double>(hash) - (known ? static_cast<double>(used(*block_).front().hash) : 0);
   const double place = from + distance / 0x1p64 * static_cast<double>(blocks_);
   return static_cast<uint64_t>(std::clamp(place, static_cast<double>(low), static_cast<double>(high - 1)));
 }
 
 std::optional<uint64_t> FingerprintLookup::find(uint64_t hash) {
-  // The first fingerprint that is not below `hash` stands in blocks low … high, or at the front of block high.
+  // The first fingerprint that is not below `hash` stands in blocks low … high, or at the front of block
+  // high.
   uint64_t low = 0, high = blocks_;
   std::optional<uint64_t> at_front_of_high;
   for (int tries = 0; low < high; ++tries) {

@@ -24,7 +24,8 @@ uint64_t payload_bytes(const FileRecord& record) {
     case FileKind::index:
       return record.items * sizeof(FrameEntry);
     case FileKind::fingerprints:
-      return (record.items + FingerprintBlock::kCapacity - 1) / FingerprintBlock::kCapacity * sizeof(FingerprintBlock);
+      return (record.items + FingerprintBlock::kCapacity - 1) / FingerprintBlock::kCapacity *
+             sizeof(FingerprintBlock);
     default:
       return record.bytes - sizeof(FileHeader);
   }
@@ -96,11 +97,11 @@ void check_header(const FileHeader& header, const FileRecord& record, const std:
   if (header.kind != record.kind || header.items != record.items ||
       header.payload_bytes + sizeof header != record.bytes ||
       std::string_view(header.payload_checksum, sizeof header.payload_checksum) != record.payload_checksum)
-    throw Error({.where = where,
-                 .expected = "the file that manifest.json names, checksum " + record.payload_checksum,
-                 .found = "one with checksum " +
-                          std::string(header.payload_checksum, sizeof header.payload_checksum),
-                 .advice = "it belongs to another data set: put the right file back"});
+    throw Error(
+        {.where = where,
+         .expected = "the file that manifest.json names, checksum " + record.payload_checksum,
+         .found = "one with checksum " + std::string(header.payload_checksum, sizeof header.payload_checksum),
+         .advice = "it belongs to another data set: put the right file back"});
 }
 
 void check_size(uint64_t found, const FileRecord& record, const std::filesystem::path& folder) {

@@ -13,11 +13,12 @@
 namespace esmscale {
 namespace {
 
-constexpr std::array<std::pair<FileKind, std::string_view>, 5> kKindNames{{{FileKind::shard, "shard"},
-                                                                           {FileKind::lengths, "lengths"},
-                                                                           {FileKind::index, "index"},
-                                                                           {FileKind::identifiers, "identifiers"},
-                                                                           {FileKind::fingerprints, "fingerprints"}}};
+constexpr std::array<std::pair<FileKind, std::string_view>, 5> kKindNames{
+    {{FileKind::shard, "shard"},
+     {FileKind::lengths, "lengths"},
+     {FileKind::index, "index"},
+     {FileKind::identifiers, "identifiers"},
+     {FileKind::fingerprints, "fingerprints"}}};
 
 Json to_json(const FileRecord& file) {
   std::string_view kind;
@@ -53,10 +54,11 @@ FileRecord file_from(const Json& json) {
                  .advice = "make one with `esmscale prepare`"});
   const bool interrupted =
       fs::exists(folder / kStageName) || fs::exists(folder / file_name(FileKind::lengths));
-  throw Error({.where = folder.string(),
-               .expected = "a data set, which has a manifest.json",
-               .found = interrupted ? "what an interrupted prepare left" : "no manifest.json",
-               .advice = interrupted ? "run `esmscale prepare` again" : "name the output of `esmscale prepare`"});
+  throw Error(
+      {.where = folder.string(),
+       .expected = "a data set, which has a manifest.json",
+       .found = interrupted ? "what an interrupted prepare left" : "no manifest.json",
+       .advice = interrupted ? "run `esmscale prepare` again" : "name the output of `esmscale prepare`"});
 }
 
 // A document with a good checksum may still be another program's: a missing key is an Error, not a crash.
@@ -81,16 +83,12 @@ Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRe
     counts[std::string(1, kLetters[code])] = manifest.residue_counts[code];
   Json list = Json::array();
   for (const FileRecord& file : files) list.push_back(to_json(file));
-  const Json content = {{"sequences", manifest.sequences},   {"residues", manifest.residues},
-                        {"tokens", manifest.tokens},         {"max_length", manifest.max_length},
-                        {"seed", manifest.seed},             {"eval_length", manifest.eval_length},
-                        {"residue_counts", counts},          {"files", list}};
-  return {{"format", kDatasetFormat},
-          {"version", kDatasetVersion},
-          {"hash", checksum_hex(to_text(content))},
-          {"split", manifest.split},
-          {"content", content},
-          {"provenance", provenance}};
+  const Json content = {{"sequences", manifest.sequences}, {"residues", manifest.residues},
+                        {"tokens", manifest.tokens},       {"max_length", manifest.max_length},
+                        {"seed", manifest.seed},           {"eval_length", manifest.eval_length},
+                        {"residue_counts", counts},        {"files", list}};
+  return {{"format", kDatasetFormat}, {"version", kDatasetVersion}, {"hash", checksum_hex(to_text(content))},
+          {"split", manifest.split},  {"content", content},         {"provenance", provenance}};
 }
 
 Json read_manifest(const std::filesystem::path& folder) {

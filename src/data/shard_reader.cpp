@@ -35,7 +35,8 @@ FrameFile::FrameFile(const std::filesystem::path& folder, const FileRecord& reco
                  .found = std::strerror(errno),
                  .advice = "copy the data set again"});
   FileHeader header;
-  if (static_cast<size_t>(status.st_size) < sizeof header) check_size(static_cast<uint64_t>(status.st_size), record, folder);
+  if (static_cast<size_t>(status.st_size) < sizeof header)
+    check_size(static_cast<uint64_t>(status.st_size), record, folder);
   read_at(0, std::as_writable_bytes(std::span(&header, 1)));
   check_header(header, record, folder);
   check_size(static_cast<uint64_t>(status.st_size), record, folder);
@@ -103,7 +104,8 @@ void FrameDecoder::decode(const Blob& blob, std::span<std::byte> into) {
     fail("an index entry that points outside the file");
   compressed_.resize(blob.compressed_bytes);
   blob.file.read_at(blob.offset, compressed_);
-  const size_t size = ZSTD_decompressDCtx(context_->zstd, into.data(), into.size(), compressed_.data(), compressed_.size());
+  const size_t size =
+      ZSTD_decompressDCtx(context_->zstd, into.data(), into.size(), compressed_.data(), compressed_.size());
   if (ZSTD_isError(size)) fail(ZSTD_getErrorName(size));
   if (size != into.size()) fail(text(size, " bytes"));
   if (checksum64(into) != blob.checksum) fail("others");
@@ -121,15 +123,16 @@ void FrameDecoder::residues(int64_t frame, std::vector<uint8_t>& codes, std::vec
                  .found = "others",
                  .advice = "the file is damaged: copy the data set again"});
   codes.resize(entry.residues);
-  decode({*dataset_.shards[entry.shard], "residues", frame, entry.offset, entry.compressed_bytes, entry.residue_checksum},
+  decode({*dataset_.shards[entry.shard], "residues", frame, entry.offset, entry.compressed_bytes,
+          entry.residue_checksum},
          std::as_writable_bytes(std::span(codes)));
 }
 
 void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
   const FrameEntry& entry = dataset_.frames()[static_cast<size_t>(frame)];
   std::string lines(entry.identifier_bytes, '\0');
-  decode({*dataset_.identifiers, "identifiers", frame, entry.identifier_offset, entry.identifier_compressed_bytes,
-          entry.identifier_checksum},
+  decode({*dataset_.identifiers, "identifiers", frame, entry.identifier_offset,
+          entry.identifier_compressed_bytes, entry.identifier_checksum},
          std::as_writable_bytes(std::span(lines)));
   names.clear();
   for (size_t begin = 0; begin < lines.size();) {

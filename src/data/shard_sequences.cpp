@@ -34,9 +34,8 @@ struct SequenceReader::Impl {
     for (Frame& frame : kept)
       if (frame.holds(sequence)) return touch(frame);
     const int64_t number = dataset.frame_of(sequence);
-    Frame& oldest = *std::min_element(kept.begin(), kept.end(), [](const Frame& a, const Frame& b) {
-      return a.last_use < b.last_use;
-    });
+    Frame& oldest = *std::min_element(kept.begin(), kept.end(),
+                                      [](const Frame& a, const Frame& b) { return a.last_use < b.last_use; });
     oldest.number = -1;  // stays empty when the decoder throws
     oldest.names.clear();
     decoder.residues(number, oldest.codes, oldest.starts);
@@ -72,7 +71,8 @@ std::string SequenceReader::identifier(int64_t sequence) {
   if (frame.names.empty()) impl_->decoder.identifiers(frame.number, frame.names);
   if (frame.names.size() != frame.sequences)
     throw Error({.where = impl_->dataset.identifiers->path().string(),
-                 .expected = std::to_string(frame.sequences) + " identifiers in frame " + std::to_string(frame.number),
+                 .expected = std::to_string(frame.sequences) + " identifiers in frame " +
+                             std::to_string(frame.number),
                  .found = std::to_string(frame.names.size()),
                  .advice = "prepare the data set again"});
   return frame.names[static_cast<size_t>(sequence) - frame.first];

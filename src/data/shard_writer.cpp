@@ -129,8 +129,10 @@ void DatasetWriter::write(EncodedFrame&& frame) {
   identifiers_->write(frame.identifiers);
   lengths_->write(std::as_bytes(std::span(frame.lengths)));
   index_->write(std::as_bytes(std::span(&frame.entry, 1)));
-  for (size_t i = 0; i < frame.hashes.size(); ++i) fingerprints_.add({frame.hashes[i], frame.entry.first_sequence + i});
-  for (size_t code = 0; code < frame.counts.size(); ++code) manifest_.residue_counts[code] += frame.counts[code];
+  for (size_t i = 0; i < frame.hashes.size(); ++i)
+    fingerprints_.add({frame.hashes[i], frame.entry.first_sequence + i});
+  for (size_t code = 0; code < frame.counts.size(); ++code)
+    manifest_.residue_counts[code] += frame.counts[code];
   ++frames_;
   ++shard_frames_;
   shard_residues_ += frame.entry.residues;

@@ -1,4 +1,5 @@
-// FASTA in and out. The rules for what is not one of the 25 letters are written here once, and each case is counted.
+// FASTA in and out. The rules for what is not one of the 25 letters are written here once, and each case is
+// counted.
 #pragma once
 
 #include "esmscale/core/checksum.h"
@@ -15,21 +16,21 @@
 namespace esmscale {
 
 struct FastaRecord {
-  std::string identifier;         // the header's first word; "unnamed_<n>" for the n-th record when it has none
+  std::string identifier;  // the header's first word; "unnamed_<n>" for the n-th record when it has none
   std::vector<uint8_t> residues;  // letter codes
 };
 
-// Upper and lower case are the same. B, U, Z, O and X are kept; J becomes X. A `*` at the end of a sequence (the stop
-// codon) is dropped, one inside becomes X. `-` and `.` are an alignment's gaps and are dropped. Spaces, tabs, empty
-// lines and carriage returns mean nothing. Any other byte is an Error.
+// Upper and lower case are the same. B, U, Z, O and X are kept; J becomes X. A `*` at the end of a sequence
+// (the stop codon) is dropped, one inside becomes X. `-` and `.` are an alignment's gaps and are dropped.
+// Spaces, tabs, empty lines and carriage returns mean nothing. Any other byte is an Error.
 struct FastaCounts {
   int64_t records = 0;
-  int64_t unnamed = 0;         // headers without a word
-  int64_t lower_case = 0;      // residues
-  int64_t j_to_x = 0;          // residues
-  int64_t stops_dropped = 0;   // `*` at an end
-  int64_t stops_to_x = 0;      // `*` inside
-  int64_t gaps_dropped = 0;    // `-` and `.`
+  int64_t unnamed = 0;        // headers without a word
+  int64_t lower_case = 0;     // residues
+  int64_t j_to_x = 0;         // residues
+  int64_t stops_dropped = 0;  // `*` at an end
+  int64_t stops_to_x = 0;     // `*` inside
+  int64_t gaps_dropped = 0;   // `-` and `.`
 
   Json json() const;
 };
@@ -56,7 +57,8 @@ class FastaReader {
   void add_piece(std::string_view piece, FastaRecord& record);
   void add_letter_by_letter(std::string_view piece, FastaRecord& record);
   void add_inner_stops(FastaRecord& record);
-  [[noreturn]] void fail(const std::string& expected, const std::string& found, const std::string& advice) const;
+  [[noreturn]] void fail(const std::string& expected, const std::string& found,
+                         const std::string& advice) const;
 
   InputFile file_;
   FastaCounts& counts_;

@@ -1,6 +1,8 @@
-// The bytes of a file, decompressed: plain, gzip (also of several members) or zstd (also of several frames), told
-// apart by their first bytes. "-" is the standard input.
+// The bytes of a file, decompressed: plain, gzip (also of several members) or zstd (also of several frames),
+// told apart by their first bytes. "-" is the standard input.
 #pragma once
+
+#include "esmscale/core/queue.h"
 
 #include <atomic>
 #include <cstddef>
@@ -10,8 +12,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "esmscale/core/queue.h"
 
 namespace esmscale {
 
@@ -41,7 +41,9 @@ class InputFile {
   // The next block, valid until the next call; empty at the end. Throws what the reading thread met.
   std::span<const std::byte> next();
 
-  uint64_t raw_bytes() const { return raw_bytes_.load(std::memory_order_relaxed); }  // read of the file so far
+  uint64_t raw_bytes() const {
+    return raw_bytes_.load(std::memory_order_relaxed);
+  }  // read of the file so far
 
  private:
   void run();

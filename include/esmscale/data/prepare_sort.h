@@ -25,6 +25,8 @@ class FingerprintSorter {
   // Every pair, ascending by (hash, number); once, after the last add(). Gives the memory back.
   void for_each(const std::function<void(const Fingerprint&)>& visit);
 
+  uint64_t spilled_bytes() const { return spilled_; }  // on disk, written in all
+
  private:
   void spill();
   std::filesystem::path run_path(size_t run) const;
@@ -32,6 +34,7 @@ class FingerprintSorter {
   std::filesystem::path stem_;
   size_t capacity_;
   size_t runs_ = 0;
+  uint64_t spilled_ = 0;
   std::vector<Fingerprint> buffer_;
 };
 

@@ -36,8 +36,8 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-// Hands results to `take`, on the caller's thread, in the order of push(). At most `most` are under way: that bounds
-// the memory they hold. An exception of a task comes out of push() or finish().
+// Hands results to `take`, on the caller's thread, in the order of push(). At most `most` are under way: that
+// bounds the memory they hold. An exception of a task comes out of push() or finish().
 template <class Result>
 class InOrder {
  public:
@@ -51,7 +51,8 @@ class InOrder {
   void push(std::future<Result> result) {
     under_way_.push_back(std::move(result));
     while (under_way_.size() >= most_ ||
-           (!under_way_.empty() && under_way_.front().wait_for(std::chrono::seconds(0)) == std::future_status::ready))
+           (!under_way_.empty() &&
+            under_way_.front().wait_for(std::chrono::seconds(0)) == std::future_status::ready))
       take_first();
   }
 

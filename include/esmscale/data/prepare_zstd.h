@@ -10,7 +10,7 @@ namespace esmscale {
 // A whole zstd frame. Level 1: protein letters hold little but their frequencies, which every level finds.
 std::vector<std::byte> compress(std::span<const std::byte> bytes);
 
-// The `size` bytes of a whole frame; Error naming `where` when it is not one of that size.
-std::vector<std::byte> decompress(std::span<const std::byte> frame, size_t size, const char* where);
+// Fills `into` from a whole frame; Error when the frame holds anything but so many bytes.
+void decompress(std::span<const std::byte> frame, std::span<std::byte> into);
 
 }  // namespace esmscale

@@ -1,4 +1,5 @@
-// The fingerprint file: which sequence has these residues, answered from a block or two of a file of any size.
+// The fingerprint file: which sequence has these residues, answered from a block or two of a file of any
+// size.
 #pragma once
 
 #include "esmscale/data/shard_format.h"
@@ -11,9 +12,9 @@
 
 namespace esmscale {
 
-// Looks hashes up, ascending ones quickest. Hashes are spread evenly, so where one stands is guessed from its value,
-// and a guess misses by a block or so: two reads of 16 KiB among 64 million sequences. Read, not mapped: the
-// kernel maps whole neighbourhoods of a touched page, and all of the file would become resident.
+// Looks hashes up, ascending ones quickest. Hashes are spread evenly, so where one stands is guessed from its
+// value, and a guess misses by a block or so: two reads of 16 KiB among 64 million sequences. Read, not
+// mapped: the kernel maps whole neighbourhoods of a touched page, and all of the file would become resident.
 class FingerprintLookup {
  public:
   explicit FingerprintLookup(const Dataset::Impl& dataset);

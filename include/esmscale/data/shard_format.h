@@ -1,5 +1,6 @@
-// The files of a data set, byte for byte (docs/formats.md). Every file starts with the same header, which is a zstd
-// skippable frame: `zstd -dc` reads the shards and the identifiers as they stand. Integers are little-endian.
+// The files of a data set, byte for byte (docs/formats.md). Every file starts with the same header, which is
+// a zstd skippable frame: `zstd -dc` reads the shards and the identifiers as they stand. Integers are
+// little-endian.
 #pragma once
 
 #include "esmscale/core/files.h"
@@ -30,11 +31,11 @@ struct FileHeader {
   char magic[8] = {'E', 'S', 'M', 'S', 'C', 'A', 'L', 'E'};
   FileKind kind = FileKind::shard;
   uint32_t version = kDatasetVersion;
-  uint64_t payload_bytes = 0;      // of what follows the header, to the end of the file
-  uint64_t items = 0;              // shard: frames; lengths, identifiers, fingerprints: sequences; index: frames
+  uint64_t payload_bytes = 0;  // of what follows the header, to the end of the file
+  uint64_t items = 0;          // shard: frames; lengths, identifiers, fingerprints: sequences; index: frames
   char payload_checksum[32] = {};  // XXH3-128 of the payload, as hexadecimal digits
   uint64_t reserved[2] = {};
-  uint64_t header_checksum = 0;    // XXH3-64 of the bytes before it
+  uint64_t header_checksum = 0;  // XXH3-64 of the bytes before it
 };
 static_assert(sizeof(FileHeader) == 96);
 
@@ -43,16 +44,16 @@ struct FrameEntry {
   uint64_t first_sequence;
   uint32_t sequences;
   uint32_t shard;
-  uint64_t offset;              // in the shard file
+  uint64_t offset;  // in the shard file
   uint32_t compressed_bytes;
-  uint32_t residues;            // letter codes, one byte each
-  uint64_t residue_checksum;    // XXH3-64 of the letter codes
-  uint64_t length_checksum;     // of this frame's slice of the length file
-  uint64_t identifier_offset;   // in the identifier file
+  uint32_t residues;           // letter codes, one byte each
+  uint64_t residue_checksum;   // XXH3-64 of the letter codes
+  uint64_t length_checksum;    // of this frame's slice of the length file
+  uint64_t identifier_offset;  // in the identifier file
   uint32_t identifier_compressed_bytes;
-  uint32_t identifier_bytes;    // identifiers, each ended by a line feed
+  uint32_t identifier_bytes;  // identifiers, each ended by a line feed
   uint64_t identifier_checksum;
-  uint64_t entry_checksum;      // of the bytes before it
+  uint64_t entry_checksum;  // of the bytes before it
 };
 static_assert(sizeof(FrameEntry) == 80);
 
@@ -65,7 +66,8 @@ struct Fingerprint {
 };
 static_assert(sizeof(Fingerprint) == 16);
 
-// The fingerprint file is a row of these, its fingerprints ascending; what the last block does not use is zero.
+// The fingerprint file is a row of these, its fingerprints ascending; what the last block does not use is
+// zero.
 struct FingerprintBlock {
   static constexpr size_t kCapacity = 1023;
   Fingerprint fingerprints[kCapacity];
@@ -74,8 +76,8 @@ struct FingerprintBlock {
 };
 static_assert(sizeof(FingerprintBlock) == 16384);
 
-// When a frame and a shard close: a rule on content alone, so that nothing of the machine shows in the files. Only
-// tests choose other numbers.
+// When a frame and a shard close: a rule on content alone, so that nothing of the machine shows in the files.
+// Only tests choose other numbers.
 struct FrameRule {
   uint64_t frame_residues = 256 << 10;  // a frame closes at so many residues or more …
   uint32_t frame_sequences = 4096;      // … or at so many sequences
@@ -95,7 +97,8 @@ struct FileRecord {
   std::string payload_checksum{};
 };
 
-// Error unless `header`, read from the file of `record` in `folder`, is whole and the one that the manifest means.
+// Error unless `header`, read from the file of `record` in `folder`, is whole and the one that the manifest
+// means.
 void check_header(const FileHeader& header, const FileRecord& record, const std::filesystem::path& folder);
 // Error unless the file of `record` has the size that the manifest says, and that size fits its items.
 void check_size(uint64_t found, const FileRecord& record, const std::filesystem::path& folder);

@@ -11,11 +11,13 @@
 namespace esmscale {
 
 // The document: {"format", "version", "hash", "split", "content": {counts, seed, "files": […]}, "provenance",
-// "holdout_report"}. "hash" is the checksum of "content", so that provenance and reports leave the identity alone.
-Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRecord>& files, const Json& provenance);
+// "holdout_report"}. "hash" is the checksum of "content", so that provenance and reports leave the identity
+// alone.
+Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRecord>& files,
+                       const Json& provenance);
 
-// The document of a folder, its checksum, format, version and hash checked. An interrupted prepare (no manifest) and
-// a folder that never was a data set each get an Error of their own.
+// The document of a folder, its checksum, format, version and hash checked. An interrupted prepare (no
+// manifest) and a folder that never was a data set each get an Error of their own.
 Json read_manifest(const std::filesystem::path& folder);
 
 DatasetManifest manifest_of(const Json& document);

@@ -15,8 +15,9 @@
 
 namespace esmscale {
 
-// A file that is read in pieces, from any thread. A read that the system fails is tried four times, with a named
-// warning and a growing pause (network storage does fail now and then); a file that ends too early is an Error.
+// A file that is read in pieces, from any thread. A read that the system fails is tried four times, with a
+// named warning and a growing pause (network storage does fail now and then); a file that ends too early is
+// an Error.
 class FrameFile {
  public:
   FrameFile(const std::filesystem::path& folder, const FileRecord& record, const ReadBytes& read);
@@ -63,7 +64,8 @@ class FrameDecoder {
   explicit FrameDecoder(const Dataset::Impl& dataset);
   ~FrameDecoder();
 
-  // Letter codes of the whole frame, and where each sequence starts: [sequences + 1], after the checked lengths.
+  // Letter codes of the whole frame, and where each sequence starts: [sequences + 1], after the checked
+  // lengths.
   void residues(int64_t frame, std::vector<uint8_t>& codes, std::vector<uint32_t>& starts);
   void identifiers(int64_t frame, std::vector<std::string>& names);
 

@@ -38,11 +38,11 @@ struct WriterOptions {
   int64_t eval_length = 1022;
   FrameRule rule{};
   uint64_t sort_memory = 64 << 20;  // bytes for sorting fingerprints
-  size_t frames_under_way = 8;      // frames being compressed at most; each holds about three times its residues
+  size_t frames_under_way = 8;  // frames being compressed at most; each holds about three times its residues
 };
 
-// Frames are compressed by `workers` and written in order. Nothing but the sequences, the options and zstd's version
-// decides a byte of the files.
+// Frames are compressed by `workers` and written in order. Nothing but the sequences, the options and zstd's
+// version decides a byte of the files.
 class DatasetWriter {
  public:
   // `folder` exists and is empty; `temporary` takes what sorting does not hold in memory.
