@@ -206,9 +206,12 @@ std::string accounts_table(std::span<const Account> accounts) {
                                  fixed(a.training_per_token / a.six_n_per_token, 2),
                                  shown_flops(a.executed_per_token),
                                  human_bytes(a.memory.total())};
+    const auto of_run = [&](double per_token) {
+      return a.run_tokens > 0 ? shown_flops(per_token * a.run_tokens) : "–";
+    };
     if (has_run)
-      row.insert(row.end(), {human_count(a.run_tokens), shown_flops(a.training_per_token * a.run_tokens),
-                             shown_flops(a.six_n_per_token * a.run_tokens)});
+      row.insert(row.end(), {a.run_tokens > 0 ? human_count(a.run_tokens) : "–", of_run(a.training_per_token),
+                             of_run(a.six_n_per_token)});
     table.add(row);
   }
   return table.str();

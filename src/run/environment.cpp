@@ -50,7 +50,9 @@ Json environment_record(const EnvironmentFacts& facts) {
   return record;
 }
 
-std::string cpu_name() { return proc_value("/proc/cpuinfo", "model name"); }
+std::string cpu_name() {
+  return proc_value("/proc/cpuinfo", "model name");
+}
 
 std::string host_name() {
   std::array<char, 256> name{};

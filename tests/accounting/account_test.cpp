@@ -78,9 +78,9 @@ TEST(Account, NoRunWithoutTokens) {
 TEST(Account, TextNamesWhatItCounts) {
   const Account account = account_for(preset(esm2_8M(33), "esm2_8M"), equal_lengths(1024), 1e9, 1);
   const std::string shown = account_text(account);
-  EXPECT_THAT(shown,
-              AllOf(HasSubstr("trainable, all told 7512353"), HasSubstr("7372800"), HasSubstr(" × 6N (4.424e+07)"),
-                    HasSubstr("softmax"), HasSubstr("a run of 1.00G tokens"), HasSubstr("moments")));
+  EXPECT_THAT(shown, AllOf(HasSubstr("trainable, all told 7512353"), HasSubstr("7372800"),
+                           HasSubstr(" × 6N (4.424e+07)"), HasSubstr("softmax"),
+                           HasSubstr("a run of 1.00G tokens"), HasSubstr("moments")));
   const std::vector<Account> two{account,
                                  account_for(preset(esm2_35M(33), "esm2_35M"), equal_lengths(1024), 0, 1)};
   const std::string table = accounts_table(two);
