@@ -1,0 +1,22 @@
+// Cross-entropy of M rows of V logits against one true token each, V small (29 or 33).
+#pragma once
+
+#include "esmscale/kernels/range.h"
+
+namespace esmscale::kernels {
+
+struct CrossEntropy {
+  int64_t vocabulary = 0;
+  // [M, V] in: before the bias; out: softmax − one_hot(target), or without `gradients` the logits with the
+  // bias.
+  float* logits = nullptr;
+  const float* bias = nullptr;       // [V]; null: none
+  const int32_t* targets = nullptr;  // [M] each below V; not checked here
+  double* losses = nullptr;          // [M] −log softmax(logits + bias)[target], in nats, computed in double
+  bool gradients = true;             // of the SUM of losses
+};
+
+// How many rows of the range have their largest logit at the target (the lowest token wins a tie).
+int64_t cross_entropy(const CrossEntropy& work, Range rows);
+
+}  // namespace esmscale::kernels
