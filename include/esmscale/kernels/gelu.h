@@ -1,6 +1,7 @@
 // Bias and the exact GELU: y = z · Φ(z), z = x + bias, Φ the normal distribution function (the erf form, not
-// tanh). T rows of width F, row-major. Φ has a relative error below 4e-7 for |z| < 5 and an absolute one
-// below 1.2e-7 everywhere, of which the polynomial has 3e-8 (tests/kernels/gelu_test.cpp).
+// tanh). T rows of width F, row-major. Measured against erfc in double over a grid on [−15, 15]: Φ is off by
+// less than 2e-7, relatively by less than 1.5e-6 above −5 (so y keeps digits where 1 + erf has lost them),
+// dy/dz by less than 2.5e-7.
 #pragma once
 
 #include "esmscale/kernels/range.h"
