@@ -55,6 +55,8 @@ endif()
 
 add_library(esmscale::torch INTERFACE IMPORTED GLOBAL)
 target_link_libraries(esmscale::torch INTERFACE Threads::Threads)
+# LibTorch exports an std::filesystem of its own, from an older libstdc++: the system's must be found first.
+target_link_options(esmscale::torch INTERFACE LINKER:--push-state,--no-as-needed -lstdc++ LINKER:--pop-state)
 if(ESMSCALE_HAS_CUDA)
   message(STATUS "LibTorch: ${torch_root}, with CUDA (${ESMSCALE_NVCC})")
   set(CMAKE_CUDA_COMPILER ${ESMSCALE_NVCC} CACHE FILEPATH "")

@@ -42,7 +42,7 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   result.cu_seqlens = tensor_of<int32_t>(batch.cu_seqlens, at::kInt, device);
   result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
   result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
-  result.masked = std::count_if(batch.targets.begin(), batch.targets.end(), [](int32_t t) { return t >= 0; });
+  result.masked = batch.real_masked;
   return result;
 }
 

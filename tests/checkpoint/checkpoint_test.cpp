@@ -1,0 +1,140 @@
+#include "esmscale/checkpoint/checkpoint.h"
+
+#include "esmscale/core/files.h"
+#include "esmscale/run/run_folder.h"
+
+#include <fstream>
+
+#include "core/error_of.h"
+#include "core/temporary.h"
+#include <ATen/ops/rand_like.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+CheckpointInfo some_info() {
+  CheckpointInfo info;
+  info.config.model.layers = 2;
+  info.config.model.width = 16;
+  info.config.model.heads = 2;
+  resolve(info.config);
+  info.step = 17;
+  info.updates = 16;
+  info.tokens = 123456789012;
+  info.sequences = 300;
+  info.flops = 1.0 / 3;
+  info.flops_6nd = 2e20;
+  info.data = {2, 99};
+  info.data_order_version = 1;
+  info.bad_steps = 1;
+  info.dataset_hash = "abc";
+  info.letter_counts[3] = 5;
+  info.holdout_label = "never checked";
+  info.holdout_loss = 2.5;
+  info.best_holdout_loss = 2.4;
+  info.best_step = 12;
+  info.parent = "elsewhere";
+  return info;
+}
+
+struct Saved {
+  TemporaryFolder folder;
+  fs::path path = folder / "step-00000017";
+  CheckpointInfo info = some_info();
+  Weights weights = make_weights(info.config.model, at::kCPU);
+  Moments moments{at::rand_like(weights.flat), at::rand_like(weights.flat)};
+
+  Saved() {
+    initialise(weights, 3, {});
+    save_checkpoint(path, info, weights, &moments);
+  }
+  std::string error_after(const std::string& file, const std::function<void(std::string&)>& damage) const {
+    std::string content = read_file(path / file);
+    damage(content);
+    std::ofstream(path / file, std::ios::binary) << content;
+    return error_of([&] { load_checkpoint(path); });
+  }
+};
+
+TEST(Checkpoint, RoundTripKeepsEveryBit) {
+  const Saved saved;
+  const Checkpoint loaded = load_checkpoint(saved.path);
+  EXPECT_TRUE(loaded.weights.flat.equal(saved.weights.flat));
+  EXPECT_TRUE(loaded.weights.inv_freq.equal(saved.weights.inv_freq));
+  EXPECT_TRUE(loaded.moments->first.equal(saved.moments.first));
+  EXPECT_TRUE(loaded.moments->second.equal(saved.moments.second));
+  const CheckpointInfo &a = loaded.info, &b = saved.info;
+  EXPECT_EQ(to_json(a.config), to_json(b.config));
+  EXPECT_EQ(
+      std::tie(a.step, a.updates, a.tokens, a.sequences, a.flops, a.flops_6nd, a.bad_steps, a.dataset_hash),
+      std::tie(b.step, b.updates, b.tokens, b.sequences, b.flops, b.flops_6nd, b.bad_steps, b.dataset_hash));
+  EXPECT_EQ(
+      std::tie(a.letter_counts, a.holdout_label, a.holdout_loss, a.best_holdout_loss, a.best_step, a.parent),
+      std::tie(b.letter_counts, b.holdout_label, b.holdout_loss, b.best_holdout_loss, b.best_step, b.parent));
+  EXPECT_EQ(a.data, b.data);
+  EXPECT_FALSE(fs::exists(saved.path.string() + ".partial"));
+}
+
+TEST(Checkpoint, WeightsOnly) {
+  const TemporaryFolder folder;
+  const Saved saved;
+  save_checkpoint(folder / "w", saved.info, saved.weights, nullptr);
+  EXPECT_FALSE(load_checkpoint(folder / "w").moments.has_value());
+}
+
+TEST(Checkpoint, DamageIsNamed) {
+  EXPECT_THAT(Saved().error_after("tensors.safetensors", [](std::string& c) { c[c.size() / 2] ^= 1; }),
+              HasSubstr("checksum"));
+  EXPECT_THAT(Saved().error_after("tensors.safetensors", [](std::string& c) { c.resize(c.size() - 4); }),
+              HasSubstr("tensors.safetensors"));
+  EXPECT_THAT(Saved().error_after("checkpoint.json", [](std::string& c) { c[c.find("17")] = '2'; }),
+              HasSubstr("checksum"));
+  EXPECT_THAT(Saved().error_after("checkpoint.json", [](std::string& c) { c.resize(40); }),
+              HasSubstr("checkpoint.json"));
+}
+
+TEST(Checkpoint, TensorsOfAnotherRunAreRefused) {
+  const Saved saved, other;
+  other.weights.flat.add_(1);
+  const TemporaryFolder folder;
+  save_checkpoint(folder / "other", other.info, other.weights, &other.moments);
+  fs::copy_file(folder / "other" / "tensors.safetensors", saved.path / "tensors.safetensors",
+                fs::copy_options::overwrite_existing);
+  EXPECT_THAT(error_of([&] { load_checkpoint(saved.path); }), HasSubstr("belongs to another checkpoint"));
+}
+
+TEST(Checkpoint, NewerVersionIsRefused) {
+  const Saved saved;
+  Json json = read_checked_json(saved.path / "checkpoint.json");
+  json["version"] = kCheckpointVersion + 1;
+  write_checked_json(saved.path / "checkpoint.json", json);
+  EXPECT_THAT(error_of([&] { load_checkpoint(saved.path); }), HasSubstr("newer esmscale"));
+}
+
+TEST(Checkpoint, MissingOnes) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(error_of([&] { load_checkpoint(folder.path()); }),
+              HasSubstr("checkpoint.json and tensors.safetensors"));
+  EXPECT_THAT(error_of([&] { resolve_checkpoint(folder.path()); }), HasSubstr("neither"));
+  EXPECT_THAT(error_of([&] { resolve_checkpoint(folder / "nothing"); }), HasSubstr("no such folder"));
+}
+
+TEST(Checkpoint, RunFolderMeansItsNewest) {
+  const TemporaryFolder folder;
+  const Saved saved;
+  const RunFolder run(folder.path());
+  for (const int64_t step : {5, 20, 10}) {
+    fs::create_directories(run.checkpoints());
+    save_checkpoint(run.checkpoint(step), saved.info, saved.weights, nullptr);
+  }
+  EXPECT_EQ(resolve_checkpoint(folder.path()), run.checkpoint(20));
+}
+
+}  // namespace
+}  // namespace esmscale

@@ -1,0 +1,256 @@
+#include "esmscale/train/trainer.h"
+
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/stop_signal.h"
+
+#include <thread>
+
+#include "core/error_of.h"
+#include "core/temporary.h"
+#include "data/protein_set.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+// A model of some thousand parameters on 160 random proteins: an epoch is about ten steps.
+struct Bench {
+  ProteinSet train{ProteinSet::random(160, 60)};
+  ProteinSet holdout{ProteinSet::random(20, 50), 126};
+  TemporaryFolder folder;
+
+  RunConfig config() const {
+    RunConfig c;
+    c.model.layers = 2;
+    c.model.width = 16;
+    c.model.heads = 2;
+    c.data = {.train = train.folder(), .holdout = holdout.folder(), .sequences = 0, .max_seq_len = 128};
+    c.train.batch_tokens = 1024;
+    c.train.micro_batch_tokens = 512;
+    c.train.epochs = 2;
+    c.optimizer.lr = 1e-2;
+    c.log.every_steps = 1;
+    c.checkpoint.every_minutes = 0;
+    resolve(c);
+    return c;
+  }
+  TrainOptions options(const std::string& run, const RunConfig& c) const {
+    return {.config = c, .run = folder / run, .device = "cpu"};
+  }
+  TrainOptions options(const std::string& run) const { return options(run, config()); }
+};
+
+std::map<int64_t, double> losses_of(const fs::path& run) {
+  std::map<int64_t, double> losses;
+  for (const Json& line : read_metrics(RunFolder(run).metrics()))
+    if (line.contains("train/loss")) {
+      EXPECT_FALSE(losses.contains(line["step"].get<int64_t>())) << "a step stands twice";
+      losses[line["step"].get<int64_t>()] = line["train/loss"].get<double>();
+    }
+  return losses;
+}
+
+TEST(Trainer, FinishesAndSaysSo) {
+  const Bench bench;
+  Trainer trainer(bench.options("run"));
+  EXPECT_EQ(trainer.run(), 0);
+  const Json summary = trainer.summary();
+  EXPECT_TRUE(summary["finished"].get<bool>());
+  int64_t tokens = 0;
+  for (const uint32_t length : bench.train.dataset().lengths()) tokens += std::min<int64_t>(length, 126) + 2;
+  EXPECT_EQ(summary["tokens"], 2 * tokens) << "every token of both epochs, the incomplete last batches too";
+  const Json last = read_metrics(RunFolder(bench.folder / "run").metrics()).back();
+  EXPECT_TRUE(last["finished"].get<bool>());
+  EXPECT_EQ(last["eval/loss"], summary["evaluation"]["loss"]);
+  EXPECT_THAT(last["eval/holdout_label"].get<std::string>(), HasSubstr("never checked"));
+
+  Trainer again(bench.options("run"));
+  EXPECT_EQ(again.run(), 0);
+  EXPECT_EQ(again.summary()["evaluation"]["loss"], summary["evaluation"]["loss"]);
+  EXPECT_EQ(read_metrics(RunFolder(bench.folder / "run").metrics()).back(), last)
+      << "nothing is written twice";
+}
+
+// Oracle: the run that was never stopped. Bit for bit, because a checkpoint is the whole state.
+TEST(Trainer, ResumeIsExactFromAnyStep) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.checkpoint.every_tokens = 1;  // after every step
+  config.checkpoint.keep = 1000;
+  ASSERT_EQ(Trainer(bench.options("whole", config)).run(), 0);
+  const auto whole = losses_of(bench.folder / "whole");
+  const auto checkpoints = RunFolder(bench.folder / "whole").list_checkpoints();
+  ASSERT_GE(checkpoints.size(), 15u);
+  for (const size_t i : {size_t{1}, checkpoints.size() / 2, checkpoints.size() - 2}) {
+    TrainOptions options = bench.options("resumed" + std::to_string(i), config);
+    options.resume = checkpoints[i].path;
+    ASSERT_EQ(Trainer(options).run(), 0);
+    const auto resumed = losses_of(options.run);
+    EXPECT_EQ(resumed.begin()->first, checkpoints[i].step + 1);
+    for (const auto& [step, loss] : resumed) EXPECT_EQ(loss, whole.at(step)) << "step " << step;
+    EXPECT_EQ(resumed.rbegin()->first, whole.rbegin()->first);
+  }
+}
+
+TEST(Trainer, SignalStopsWithACheckpointAndResumesExactly) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("whole")).run(), 0);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+    const std::string name = "stopped" + std::to_string(signal);
+    Trainer trainer(bench.options(name));
+    std::thread sender([&] {
+      while (!fs::exists(bench.folder / name / "metrics.jsonl")) std::this_thread::yield();
+      while (read_metrics(bench.folder / name / "metrics.jsonl").size() < 2) std::this_thread::yield();
+      ::raise(signal);
+    });
+    const int status = trainer.run();
+    sender.join();
+    EXPECT_EQ(status, kStoppedBySignal);
+    EXPECT_EQ(Trainer(bench.options(name)).run(), 0);
+    EXPECT_EQ(losses_of(bench.folder / name), losses_of(bench.folder / "whole"));
+  }
+}
+
+// One normaliser for the whole global batch: how a batch is cut into micro-batches changes rounding only. A
+// step moves weights by about lr; differences of 1e-7 in a gradient that Adam normalises grow by a few per
+// step, so the first steps agree to 1e-5 and later ones to 1e-3.
+TEST(Trainer, MicroBatchesDoNotMatter) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  ASSERT_EQ(Trainer(bench.options("two", config)).run(), 0);
+  for (const int64_t micro : {256, 1024}) {
+    config.train.micro_batch_tokens = micro;
+    const std::string name = "micro" + std::to_string(micro);
+    ASSERT_EQ(Trainer(bench.options(name, config)).run(), 0);
+    const auto a = losses_of(bench.folder / "two"), b = losses_of(bench.folder / name);
+    ASSERT_EQ(a.size(), b.size());
+    EXPECT_NEAR(a.at(1), b.at(1), 1e-6);
+    EXPECT_NEAR(a.at(3), b.at(3), 1e-5);
+    EXPECT_NEAR(a.rbegin()->second, b.rbegin()->second, 1e-3);
+  }
+}
+
+// Oracle: a model that can store 8 sequences must learn them: the loss of random letters (ln 20 = 3.0) falls
+// to near zero on the same masks, which epochs without fresh letters still allow.
+TEST(Trainer, OverfitsAFewSequences) {
+  const ProteinSet few(ProteinSet::random(8, 30));
+  const TemporaryFolder folder;
+  RunConfig c = Bench().config();
+  c.model = {.layers = 2, .width = 64, .heads = 4};
+  c.data = {.train = few.folder(), .holdout = "", .sequences = 0, .max_seq_len = 128};
+  c.train.pack_tokens = c.train.batch_tokens = c.train.micro_batch_tokens = 512;
+  c.train.epochs = 600;
+  c.optimizer.lr = 3e-3;
+  c.schedule.name = "linear";
+  resolve(c);
+  ASSERT_EQ(Trainer({.config = c, .run = folder / "run", .device = "cpu"}).run(), 0);
+  const auto losses = losses_of(folder / "run");
+  double last = 0;
+  for (auto it = std::prev(losses.end(), 20); it != losses.end(); ++it) last += it->second / 20;
+  EXPECT_LT(last, 0.1);
+}
+
+TEST(Trainer, KeepsTheNewestAndTheBest) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.checkpoint.every_tokens = 1024;
+  config.checkpoint.keep = 2;
+  config.eval.every_tokens = 4096;
+  ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
+  const auto kept = RunFolder(bench.folder / "run").list_checkpoints();
+  const CheckpointInfo info = read_checkpoint_info(kept.front().path);
+  EXPECT_LE(kept.size(), 3u);
+  EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const auto& c) { return c.step == info.best_step; }));
+}
+
+TEST(Trainer, AnotherIdentityIsRefusedByName) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
+  RunConfig other = bench.config();
+  other.train.seed = 2;
+  other.optimizer.lr = 0.5;
+  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", other)); }),
+              AllOf(HasSubstr("train.seed: the run has 1, asked for is 2"), HasSubstr("optimizer.lr")));
+  TrainOptions never = bench.options("run");
+  never.resume = "never";
+  EXPECT_THAT(error_of([&] { Trainer{never}; }), HasSubstr("empty folder"));
+}
+
+TEST(Trainer, AnotherDataSetIsRefused) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
+  const ProteinSet others(ProteinSet::random(150, 60));
+  RunConfig config = bench.config();
+  config.data.train = others.folder();
+  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
+              HasSubstr("the data set it was trained on"));
+}
+
+TEST(Trainer, TwoRunsInOneFolderAreRefused) {
+  const Bench bench;
+  const Trainer first(bench.options("run"));
+  EXPECT_THAT(error_of([&] { Trainer(bench.options("run")); }), HasSubstr("no other process uses"));
+}
+
+TEST(Trainer, SharedSequencesAreNamedWithTheCount) {
+  Bench bench;
+  RunConfig config = bench.config();
+  config.data.holdout = config.data.train;
+  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
+              AllOf(HasSubstr("160 of its 160 sequences"), HasSubstr("protein")));
+}
+
+TEST(Trainer, NonFiniteLossesStopTheRunByName) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.optimizer.lr = 10;  // the largest allowed
+  config.optimizer.eps = 0;
+  config.train.grad_clip = 0;
+  config.train.epochs = 100;
+  config.model.layers = 12;
+  config.train.max_bad_steps = 3;
+  const std::string error = error_of([&] { Trainer(bench.options("run", config)).run(); });
+  EXPECT_THAT(error, AllOf(HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
+}
+
+TEST(Trainer, BranchBeginsWhereItsParentIs) {
+  const Bench bench;
+  RunConfig trunk = bench.config();
+  trunk.schedule.name = "constant";
+  trunk.checkpoint.every_tokens = 4096;
+  trunk.checkpoint.keep = 100;
+  ASSERT_EQ(Trainer(bench.options("trunk", trunk)).run(), 0);
+  const CheckpointFolder parent = RunFolder(bench.folder / "trunk").list_checkpoints().back();
+  RunConfig branch = trunk;
+  branch.schedule.name = "wsd";
+  branch.train.max_tokens = read_checkpoint_info(parent.path).tokens + 3000;
+  TrainOptions options = bench.options("branch", branch);
+  options.branch_from = parent.path;
+  ASSERT_EQ(Trainer(options).run(), 0);
+  const auto losses = losses_of(options.run);
+  EXPECT_EQ(losses.begin()->first, parent.step + 1);
+  EXPECT_EQ(losses.begin()->second, losses_of(bench.folder / "trunk").at(parent.step + 1))
+      << "the loss of the first step is that of the trunk: same weights, same batch";
+  EXPECT_EQ(read_checkpoint_info(RunFolder(options.run).newest_checkpoint()->path).parent,
+            parent.path.string());
+}
+
+TEST(Trainer, NoGpuIsAnError) {
+  const Bench bench;
+  TrainOptions options = bench.options("run");
+  options.device = "cuda";
+  if (error_of([&] { Trainer{options}; }) == "no error") GTEST_SKIP() << "this machine has a GPU";
+  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("--device cuda"));
+}
+
+}  // namespace
+}  // namespace esmscale
