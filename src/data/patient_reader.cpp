@@ -11,20 +11,18 @@
 namespace esmscale {
 
 PatientReader::PatientReader(const Dataset& dataset, const ReadPatience& patience, std::stop_token stop)
-    : dataset_(dataset), patience_(patience), stop_(std::move(stop)) {}
+    : reader_(dataset), patience_(patience), stop_(std::move(stop)) {}
 
 std::span<const uint8_t> PatientReader::residues(int64_t sequence) {
   double seconds = patience_.pause_seconds;
   for (int attempt = 1;; ++attempt) {
     try {
-      if (!reader_) reader_.emplace(dataset_);
-      return reader_->residues(sequence);
+      return reader_.residues(sequence);
     } catch (const Error& error) {
       if (attempt >= patience_.attempts || stop_.stop_requested()) throw;
       log_warning("reading sequence ", sequence, " failed (attempt ", attempt, " of ", patience_.attempts,
                   "), again in ", seconds, " s: ", error.what());
     }
-    reader_.reset();
     pause(seconds);
     seconds *= 4;
   }

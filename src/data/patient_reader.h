@@ -5,15 +5,14 @@
 #include "esmscale/data/loader.h"
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <stop_token>
 
 namespace esmscale {
 
-// One per thread. A sequence that cannot be read (a checksum that does not hold, or an error of the system that
-// lasts) is read again from the start with a warning that names it, after a pause; the last failure is the Error that
-// the caller sees. A stop request ends the pauses.
+// One per thread. A sequence that cannot be read (a checksum that does not hold, or an error of the system
+// that lasts) is read again from the start with a warning that names it, after a pause; the last failure is
+// the Error that the caller sees. A stop request ends the pauses.
 class PatientReader {
  public:
   PatientReader(const Dataset& dataset, const ReadPatience& patience, std::stop_token stop = {});
@@ -24,10 +23,9 @@ class PatientReader {
  private:
   void pause(double seconds);
 
-  const Dataset& dataset_;
+  SequenceReader reader_;
   const ReadPatience patience_;
   const std::stop_token stop_;
-  std::optional<SequenceReader> reader_;
 };
 
 }  // namespace esmscale
