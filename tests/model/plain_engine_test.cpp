@@ -13,15 +13,15 @@ namespace esmscale {
 namespace {
 
 // The same terms summed in another order, in fp32: products of at most 192 terms and sums over at most 100
-// rows, in three layers. Measured differences are near 1e-6 of the largest value; ten times that is asked.
-constexpr double kOtherOrder = 1e-5;
+// rows, in three layers. Measured differences are up to 5e-7 of the largest value; six times that is asked.
+constexpr double kOtherOrder = 3e-6;
 
 class PlainEngineTest : public ::testing::Test {
  protected:
   DeviceBatch batch_of(const std::vector<ShownSequence>& sequences) const {
-    return batch_of(pack(tokens_, sequences));
+    return on_device(pack(tokens_, sequences));
   }
-  DeviceBatch batch_of(const PackedBatch& batch) const {
+  DeviceBatch on_device(const PackedBatch& batch) const {
     return to_device(batch, model_, 0.15, tokens_, at::kCPU);
   }
 
@@ -79,7 +79,7 @@ TEST_F(PlainEngineTest, ASequenceDoesNotSeeItsNeighbours) {
   const at::Tensor before = engine_->hidden(batch_of(sequences));
   sequences[2].shown = "W__WWWWWWWWWWWWW";
   const PackedBatch changed = pack(tokens_, sequences);
-  const at::Tensor after = engine_->hidden(batch_of(changed));
+  const at::Tensor after = engine_->hidden(on_device(changed));
   for (size_t i = 0; i < sequences.size(); ++i) {
     const int64_t begin = changed.cu_seqlens[i], end = changed.cu_seqlens[i + 1];
     EXPECT_EQ(before.slice(0, begin, end).equal(after.slice(0, begin, end)), i != 2) << "sequence " << i;
@@ -90,8 +90,8 @@ TEST_F(PlainEngineTest, ASequenceDoesNotSeeItsNeighbours) {
 // where shapes never change.
 TEST_F(PlainEngineTest, InertRoomChangesNothing) {
   PackedBatch batch = pack(tokens_, mixed_sequences());
-  const Result real = run({batch_of(batch)});
-  const DeviceBatch plain = batch_of(batch);
+  const Result real = run({on_device(batch)});
+  const DeviceBatch plain = on_device(batch);
   for (const int32_t rows : {7, 0, 0}) {
     batch.tokens.insert(batch.tokens.end(), static_cast<size_t>(rows), tokens_.pad());
     batch.cu_seqlens.push_back(batch.cu_seqlens.back() + rows);
@@ -100,7 +100,7 @@ TEST_F(PlainEngineTest, InertRoomChangesNothing) {
   }
   batch.masked_rows.insert(batch.masked_rows.end(), 4, 0);
   batch.targets.insert(batch.targets.end(), 4, -1);
-  const DeviceBatch padded = batch_of(batch);
+  const DeviceBatch padded = on_device(batch);
   EXPECT_EQ(padded.masked, plain.masked);
   expect_same(run({padded}), real, kOtherOrder);
 }
@@ -143,22 +143,22 @@ TEST_F(PlainEngineTest, GradientIsTheSlopeOfTheLoss) {
 // Oracle: the definition, by hand. Sequence 1 has 3 of 12 rows masked, sequence 2 none of 6.
 TEST_F(PlainEngineTest, TokenDropoutFactor) {
   const PackedBatch packed = pack(tokens_, {{"ACDEFGHIKL", "AC_EF__IKl"}, {"MKLV", "MKLV"}});
-  const at::Tensor factor = batch_of(packed).factor_T;
+  const at::Tensor factor = on_device(packed).factor_T;
   const auto shown_1 = static_cast<float>(0.88 / 0.75), shown_2 = 0.88f;
   for (int64_t t = 0; t < packed.rows(); ++t) {
     const float expected = packed.tokens[t] == tokens_.mask() ? 0.0f : t < 12 ? shown_1 : shown_2;
     EXPECT_EQ(factor[t].item<float>(), expected) << "row " << t;
   }
   model_.token_dropout = false;
-  EXPECT_TRUE(batch_of(packed).factor_T.eq(1).all().item<bool>());
+  EXPECT_TRUE(on_device(packed).factor_T.eq(1).all().item<bool>());
 }
 
 TEST_F(PlainEngineTest, PadsAreZeroedWithAndWithoutTokenDropout) {
   PackedBatch batch = pack(tokens_, {{"ACD", "A_D"}});
   batch.tokens.back() = tokens_.pad();
-  EXPECT_EQ(batch_of(batch).factor_T[4].item<float>(), 0);
+  EXPECT_EQ(on_device(batch).factor_T[4].item<float>(), 0);
   model_.token_dropout = false;
-  EXPECT_EQ(batch_of(batch).factor_T[4].item<float>(), 0);
+  EXPECT_EQ(on_device(batch).factor_T[4].item<float>(), 0);
 }
 
 TEST_F(PlainEngineTest, PositionsRestartInEachSequence) {

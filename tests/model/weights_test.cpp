@@ -85,7 +85,7 @@ struct MeanLoss {
 
 // Mean loss over fresh models; a model's own mean is one draw, so seeds give the standard error.
 MeanLoss loss_at_initialisation(const ModelConfig& model) {
-  constexpr int models = 200;
+  constexpr int models = 100;
   std::string truth(kLetters.substr(0, kStandardLetters)), shown;
   for (const char letter : truth) (shown += letter) += '_';
   const std::string doubled = [&] {
@@ -121,7 +121,7 @@ TEST(Initialise, LossIsWhatTheInitialisationImplies) {
   };
   const MeanLoss xavier = loss_at_initialisation(model);
   EXPECT_NEAR(xavier.mean, implied(1), 5 * xavier.standard_error + 0.01);
-  EXPECT_LT(xavier.standard_error, 0.04);
+  EXPECT_LT(xavier.standard_error, 0.05);
 
   model.init.scheme = "hf";
   const MeanLoss hf = loss_at_initialisation(model);
