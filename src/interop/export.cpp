@@ -1,0 +1,113 @@
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/safetensors.h"
+#include "esmscale/interop/hugging_face.h"
+
+#include <cmath>
+
+#include "hugging_face_config.h"
+#include "origin.h"
+#include "vocabulary.h"
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+// e^(−10⁴) is 0 in fp32, and 10⁴ is still exact in fp16.
+constexpr float kAbsentBias = -1e4f;
+
+struct NamedTensor {
+  std::string key;
+  at::Tensor values;  // fp32, contiguous, on the CPU
+};
+
+// Rows of our tokens under the wanted list's order; absent tokens get `filler`.
+at::Tensor by_token(const at::Tensor& rows, const TokenList& ours, const TokenList& wanted, float filler) {
+  std::vector<int64_t> shape = rows.sizes().vec();
+  shape[0] = wanted.size();
+  const at::Tensor result = at::zeros(shape, at::kFloat).fill_(filler);
+  for (int64_t v = 0; v < ours.size(); ++v)
+    result[wanted.id(ours.names()[static_cast<size_t>(v)])].copy_(rows[v]);
+  return result;
+}
+
+std::vector<NamedTensor> tensors_of(const CheckpointInfo& info, const Weights& weights, int64_t alphabet) {
+  const TokenList &ours = TokenList::of(weights.config.alphabet), &wanted = TokenList::of(alphabet);
+  std::vector<NamedTensor> tensors;
+  for (size_t p = 0; p < weights.table.size(); ++p) {
+    at::Tensor values = weights.all[p].cpu();
+    if (weights.table[p].name == "embedding.weight") values = by_token(values, ours, wanted, 0);
+    if (weights.table[p].name == "head.bias") values = by_token(values, ours, wanted, kAbsentBias);
+    Parameter parameter = weights.table[p];
+    parameter.shape = values.sizes().vec();
+    for (const HuggingFaceTensor& tensor : hugging_face_tensors(parameter))
+      tensors.push_back({tensor.key, values.narrow(0, tensor.first_row, tensor.rows)});
+  }
+  for (int64_t i = 0; i < weights.config.layers; ++i)
+    tensors.push_back({text("esm.encoder.layer.", i, ".attention.self.rotary_embeddings.inv_freq"),
+                       weights.inv_freq.cpu()});
+
+  ContactHead head = contact_head_of(info.origin, weights.config.layers * weights.config.heads);
+  const auto size = static_cast<int64_t>(head.weight.size());
+  tensors.push_back({kContactWeight, at::from_blob(head.weight.data(), {1, size}, at::kFloat).clone()});
+  tensors.push_back({kContactBias, at::zeros({1}, at::kFloat).fill_(head.bias)});
+  return tensors;
+}
+
+void write_tensors(const fs::path& file, const std::vector<NamedTensor>& tensors) {
+  std::vector<TensorEntry> entries;
+  for (const NamedTensor& tensor : tensors)
+    entries.push_back({.name = tensor.key, .dtype = "F32", .shape = tensor.values.sizes().vec()});
+  const std::string header = safetensors_header(entries, {{"format", "pt"}});
+  require_free_space(file, header.size() + entries.back().end);
+  OutputFile out(file);
+  out.write(header);
+  for (const NamedTensor& tensor : tensors)
+    out.write({static_cast<const std::byte*>(tensor.values.const_data_ptr()), tensor.values.nbytes()});
+  out.close();
+}
+
+void check_request(const fs::path& folder, int64_t ours, int64_t alphabet) {
+  if (alphabet == 29 && ours == 33)
+    throw usage_error({.where = "--alphabet 29",
+                       .expected = "33 for a model of 33 tokens",
+                       .found = "a softmax over 29, which is another model",
+                       .advice = "leave --alphabet out"});
+  if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))
+    throw Error({.where = folder.string(),
+                 .expected = "an absent or empty folder",
+                 .found = "something there already",
+                 .advice = "choose another --output or remove it"});
+}
+
+// transformers writes ESM-2's own 0.15 · 0.8 into its code instead of reading it from the configuration.
+void warn_about_token_dropout(const RunConfig& config) {
+  if (!config.model.token_dropout || std::abs(0.8 * config.masking.mlm_probability - 0.12) < 1e-12) return;
+  log_warning("token dropout was trained with masking.mlm_probability = ", config.masking.mlm_probability,
+              "; transformers scales embeddings as for 0.15, so its logits will differ");
+}
+
+}  // namespace
+
+void export_hugging_face(const CheckpointInfo& info, const Weights& weights, const fs::path& folder,
+                         int64_t alphabet) {
+  check_request(folder, weights.config.alphabet, alphabet);
+  warn_about_token_dropout(info.config);
+  RunConfig config = info.config;
+  config.model = weights.config;
+
+  const fs::path aside = folder.string() + ".partial";
+  fs::remove_all(aside);
+  make_folder(aside);
+  write_tensors(aside / "model.safetensors", tensors_of(info, weights, alphabet));
+  write_tokenizer(aside, TokenList::of(alphabet));
+  write_file(aside / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
+  publish(aside, folder);
+}
+
+}  // namespace esmscale

@@ -1,0 +1,108 @@
+#include "tensor_set.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/json.h"
+#include "esmscale/core/text.h"
+
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include <ATen/ops/empty.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<at::ScalarType> type_of(const std::string& dtype) {
+  if (dtype == "F32") return at::kFloat;
+  if (dtype == "F16") return at::kHalf;
+  if (dtype == "BF16") return at::kBFloat16;
+  return std::nullopt;
+}
+
+// Shards stand beside their index: a name with a folder in it would read elsewhere.
+bool is_plain_name(const Json& name) {
+  return name.is_string() && !name.get<std::string>().empty() &&
+         fs::path(name.get<std::string>()).filename() == name.get<std::string>();
+}
+
+[[noreturn]] void fail_without_safetensors(const fs::path& folder) {
+  const bool is_pickled =
+      fs::exists(folder / "pytorch_model.bin") || fs::exists(folder / "pytorch_model.bin.index.json");
+  throw Error({.where = folder.string(),
+               .expected = "model.safetensors or model.safetensors.index.json",
+               .found = is_pickled ? "pytorch_model.bin, a Python pickle" : "neither",
+               .advice = is_pickled ? "load it with transformers and call save_pretrained()" : ""});
+}
+
+}  // namespace
+
+TensorSet::TensorSet(const fs::path& folder) : path_(folder / "model.safetensors") {
+  const fs::path index = folder / "model.safetensors.index.json";
+  if (fs::exists(path_)) {
+    add_all(path_);
+  } else if (fs::exists(index)) {
+    path_ = index;
+    add_shards();
+  } else {
+    fail_without_safetensors(folder);
+  }
+}
+
+void TensorSet::add_all(const fs::path& file) {
+  files_.push_back(std::make_unique<SafetensorsFile>(file));
+  for (const TensorEntry& entry : files_.back()->entries())
+    places_[entry.name] = {files_.back().get(), &entry};
+}
+
+void TensorSet::add_shards() {
+  const Json index = read_json(path_);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    throw Error({.where = path_.string(), .expected = "an object under \"weight_map\"", .found = "none"});
+  std::map<std::string, std::string> weight_map;
+  std::set<std::string> names;
+  for (const auto& [key, name] : index["weight_map"].items()) {
+    if (!is_plain_name(name))
+      throw Error({.where = path_.string(), .expected = "names of files beside it", .found = to_text(name)});
+    weight_map[key] = name.get<std::string>();
+    names.insert(weight_map[key]);
+  }
+  for (const std::string& name : names) add_all(path_.parent_path() / name);
+  for (const auto& [key, name] : weight_map) {
+    const auto place = places_.find(key);
+    if (place == places_.end() || place->second.file->path().filename() != name)
+      throw Error({.where = (path_.parent_path() / name).string(),
+                   .expected = text("tensor ", key, ", as the index says"),
+                   .found = "none",
+                   .advice = "download the folder's files again"});
+  }
+}
+
+std::vector<std::string> TensorSet::keys() const {
+  std::vector<std::string> all;
+  for (const auto& [key, place] : places_) all.push_back(key);
+  return all;
+}
+
+const TensorEntry* TensorSet::find(const std::string& key) const {
+  const auto place = places_.find(key);
+  return place == places_.end() ? nullptr : place->second.entry;
+}
+
+bool TensorSet::is_readable(const TensorEntry& entry) {
+  return type_of(entry.dtype).has_value();
+}
+
+at::Tensor TensorSet::read(const std::string& key) const {
+  const Place& place = places_.at(key);
+  const at::Tensor stored = at::empty(place.entry->shape, *type_of(place.entry->dtype));
+  const std::span<const std::byte> bytes = place.file->bytes(*place.entry);
+  if (!bytes.empty())
+    std::memcpy(stored.mutable_data_ptr(), bytes.data(), bytes.size());  // may not be aligned
+  return stored.to(at::kFloat);
+}
+
+}  // namespace esmscale
