@@ -46,12 +46,12 @@ double mean_of_end(const FinishedRun& run, const char* key) {
   return count > 0 ? sum / count : latest;
 }
 
-// Training losses are noisy, and an envelope would pick the lucky ones: means over 1/20 of an e-fold of
+// Training losses are noisy, and an envelope would pick the lucky ones: means over a tenth of an e-fold of
 // tokens.
 std::vector<Curve::Sample> averaged(const std::vector<Curve::Sample>& samples) {
   std::vector<Curve::Sample> means;
   for (size_t i = 0; i < samples.size();) {
-    const double until = samples[i].tokens * std::exp(0.05);
+    const double until = samples[i].tokens * std::exp(0.1);
     Curve::Sample mean{0, 0, 0};
     double count = 0;
     for (; i < samples.size() && samples[i].tokens <= until; ++i, ++count) {

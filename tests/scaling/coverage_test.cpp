@@ -1,0 +1,82 @@
+// Do the intervals cover what they promise? Known law, 100 points over IsoFLOP profiles of five budgets, σ =
+// 0.005 in ln L, 400 synthetic sets of 100 draws each. The band is the promise ± 5 points; with 400 sets the
+// binomial standard error is 2 points at 80% and 1.1 at 95%. Each fit starts at the true constants, which is
+// where the 4,500 starts of such sets arrive (approaches_test); that keeps the test to seconds.
+#include "esmscale/scaling/approach3.h"
+#include "esmscale/scaling/parallel.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "scaling/synthetic.h"
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+struct Coverage {
+  std::array<double, 7> likely{}, wide{};  // percent, for E, A, B, alpha, beta, a, b
+};
+
+Approach3 fit_near_truth(const PointSet& set, uint64_t seed) {
+  Observations observations;
+  for (size_t i = 0; i < set.points.size(); ++i)
+    observations.add(std::log(set.points[i].parameters), std::log(set.points[i].tokens), set.points[i].loss,
+                     i);
+  const std::vector<double> truth{std::log(known_law.A), std::log(known_law.B), std::log(known_law.E),
+                                  known_law.alpha, known_law.beta};
+  Approach3 fit;
+  fit.optima = fit_form(parametric_form, observations, {truth}, 1);
+  const auto& theta = fit.optima.front().theta;
+  fit.law = {std::exp(theta[2]), std::exp(theta[0]), std::exp(theta[1]), theta[3], theta[4]};
+  bootstrap_approach3(fit, set, all_of(set), {.draws = 100, .seed = seed, .threads = 1});
+  return fit;
+}
+
+Coverage coverage_of(int sizes_per_budget, int sets) {
+  const double a = known_law.beta / (known_law.alpha + known_law.beta);
+  const std::array truth{known_law.E, known_law.A, known_law.B, known_law.alpha, known_law.beta, a, 1 - a};
+  const PointSet exact = isoflop_points(known_law, {6e17, 3.4e18, 1.9e19, 1.1e20, 6e20}, sizes_per_budget, 8);
+  std::vector<Approach3> fits(static_cast<size_t>(sets));
+  parallel_for(fits.size(), 2,
+               [&](size_t i) { fits[i] = fit_near_truth(with_noise(exact, 0.005, 1000 + i), i); });
+  Coverage coverage;
+  for (const Approach3& fit : fits)
+    for (size_t k = 0; k < truth.size(); ++k) {
+      const Estimate& e = fit.estimates[k];
+      coverage.likely[k] += e.likely.low <= truth[k] && truth[k] <= e.likely.high ? 100.0 / sets : 0;
+      coverage.wide[k] += e.wide.low <= truth[k] && truth[k] <= e.wide.high ? 100.0 / sets : 0;
+    }
+  return coverage;
+}
+
+const std::array<const char*, 7> names{"E", "A", "B", "alpha", "beta", "a", "b"};
+
+void print(const Coverage& coverage) {
+  for (size_t k = 0; k < names.size(); ++k)
+    std::printf("  %-6s the 80%% interval covers %5.1f%%, the 95%% interval %5.1f%%\n", names[k],
+                coverage.likely[k], coverage.wide[k]);
+}
+
+TEST(Coverage, IntervalsOfAHundredPoints) {
+  const Coverage coverage = coverage_of(20, 400);
+  print(coverage);
+  for (size_t k = 0; k < names.size(); ++k) {
+    EXPECT_NEAR(coverage.likely[k], 80, 5) << names[k];
+    EXPECT_NEAR(coverage.wide[k], 95, 5) << names[k];
+  }
+}
+
+// A study of 25 points: reported, and held only to not being wildly off.
+TEST(Coverage, IntervalsOfAStudysTwentyFivePoints) {
+  const Coverage coverage = coverage_of(5, 200);
+  print(coverage);
+  for (size_t k = 0; k < names.size(); ++k) {
+    EXPECT_NEAR(coverage.likely[k], 80, 12) << names[k];
+    EXPECT_GT(coverage.wide[k], 85) << names[k];
+  }
+}
+
+}  // namespace
+}  // namespace esmscale
