@@ -175,6 +175,7 @@ void Preparation::write(Intake& intake) {
   const Json from = provenance(intake);
   summary_.train = train.finish("", from);
   if (holdout) summary_.holdout = holdout->finish(kRandomSplit, from);
+  summary_.counts = intake.counts();
   summary_.input_bytes = intake.raw_bytes();
   summary_.text_bytes = intake.text_bytes();
   summary_.temporary_bytes = intake.spilled_bytes();

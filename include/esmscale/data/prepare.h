@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 namespace esmscale {
 
 struct PrepareOptions {
@@ -36,6 +38,7 @@ struct PrepareOptions {
 struct PrepareSummary {
   DatasetManifest train;
   std::optional<DatasetManifest> holdout;
+  Json counts{};                      // of the input: records, and each corner case (docs/formats.md)
   std::vector<std::string> warnings;  // logged already
   int64_t input_bytes = 0;            // as stored
   int64_t text_bytes = 0;             // of FASTA, decompressed
