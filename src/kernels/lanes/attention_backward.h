@@ -66,24 +66,42 @@ void attend_backward_block(BackwardItem& b, int64_t key, int64_t query) {
                         b.dq + (query + i) * b.step);
 }
 
+// Where gradients of an item's part leave to, and their column sums.
+struct Leaving {
+  float* to;
+  int64_t step;
+  float* dbias;  // null: none
+
+  ESMSCALE_INLINE void put(int64_t row, int64_t column, Vec v, int64_t count) const {
+    store(to + row * step + column, v, count);
+    if (dbias) store(dbias + column, load(dbias + column, count) + v, count);
+  }
+};
+
 // Gradients of part `part`, rows `row` … of the sequence, on their way back through scale, rotation and bias.
 void put_gradient(const AttentionBackward& work, const Item& item, int64_t part, int64_t row, int64_t count,
-                  float factor, float* rows, int64_t step) {
+                  float factor, const float* rows, int64_t step) {
   const AttentionInputs& in = work.in;
-  if (in.rotary && part != 2)
-    rotate_rows(*in.rotary, row, -1.0f, factor, rows, count, step);
-  else if (factor != 1.0f)
-    scale_rows(factor, rows, count, step);
-  const int64_t to_step = 3 * in.heads * in.head_dim;
-  float* to = work.dqkv + packed_at(in, item, part) + row * to_step;
-  float* dbias =
-      work.dbias_partials ? work.dbias_partials + item.sequence * to_step + bias_at(in, item, part) : nullptr;
+  const int64_t width = 3 * in.heads * in.head_dim;
+  const Leaving leaving = {
+      work.dqkv + packed_at(in, item, part) + row * width, width,
+      work.dbias_partials ? work.dbias_partials + item.sequence * width + bias_at(in, item, part) : nullptr};
+  if (!in.rotary || part == 2) {
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t c = 0; c < in.head_dim; c += kLanes)
+        leaving.put(r, c, load(rows + r * step + c) * factor, in.head_dim - c);
+    return;
+  }
+  const int64_t half = in.rotary->half();
   for (int64_t r = 0; r < count; ++r)
-    for (int64_t c = 0; c < in.head_dim; c += kLanes) {
-      const int64_t left = in.head_dim - c;
-      const Vec v = load(rows + r * step + c);
-      store(to + r * to_step + c, v, left);
-      if (dbias) store(dbias + c, load(dbias + c, left) + v, left);
+    for (int64_t c = 0; c < half; c += kLanes) {
+      const int64_t left = half - c;
+      // Back by the same angle: the transposed rotation.
+      const Pair x = turn({load(rows + r * step + c, left), load(rows + r * step + half + c, left)},
+                          load(in.rotary->cos(row + r) + c, left) * factor,
+                          load(in.rotary->sin(row + r) + c, left) * -factor);
+      leaving.put(r, c, x.low, left);
+      leaving.put(r, half + c, x.high, left);
     }
 }
 
@@ -114,7 +132,8 @@ void attend_item_backward(BackwardItem& b) {
   load_part(in, b.item, 0, b.q, b.step);
   load_part(in, b.item, 1, b.k, b.step);
   load_part(in, b.item, 2, b.v, b.step);
-  copy_rows({b.work.dout + out_at, heads_width}, nullptr, length, in.head_dim, b.dout, b.step);
+  copy_rows({b.work.dout + out_at, heads_width}, nullptr, 1.0f, length, in.head_dim, b.dout, b.step);
+  clear_padding(length, in.head_dim, b.dout, b.step);
   const float* lse = b.work.lse + b.item.head * in.cu_seqlens.back() + b.item.first;
   for (int64_t i = 0; i < round_up(length, kRowUnit); ++i) {
     b.minus_lse[i] = i < length ? -lse[i] * kLog2E : 0.0f;

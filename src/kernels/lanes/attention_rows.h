@@ -48,60 +48,63 @@ ESMSCALE_INLINE int64_t bias_at(const AttentionInputs& in, const Item& item, int
   return (part * in.heads + item.head) * in.head_dim;
 }
 
+// Zeros behind the head's numbers of each row, and in the rows that fill up the last tile.
+void clear_padding(int64_t length, int64_t head_dim, float* rows, int64_t step) {
+  if (head_dim < step)
+    for (int64_t r = 0; r < length; ++r) std::fill(rows + r * step + head_dim, rows + (r + 1) * step, 0.0f);
+  std::fill(rows + length * step, rows + round_up(length, kRowUnit) * step, 0.0f);
+}
+
 // A head's rows in a packed array.
 struct Packed {
   const float* data;
   int64_t step;  // numbers from row to row
 };
 
-void copy_rows(Packed from, const float* bias, int64_t length, int64_t head_dim, float* to, int64_t step) {
-  for (int64_t r = 0; r < round_up(length, kRowUnit); ++r) {
-    float* row = to + r * step;
-    int64_t c = 0;
-    if (r < length)
-      for (; c < head_dim; c += kLanes) {
-        Vec v = load(from.data + r * from.step + c, head_dim - c);
-        if (bias) v += load(bias + c, head_dim - c);
-        store(row + c, v);
-      }
-    for (; c < step; c += kLanes) store(row + c, Vec{});
-  }
-}
-
-// Turns pairs (c, c + K/2) of each row by its position's angles; `sign` −1 turns back, which is the
-// gradient's way.
-void rotate_rows(const RotaryTable& table, int64_t position, float sign, float factor, float* rows,
-                 int64_t count, int64_t step) {
-  const int64_t half = table.half();
-  for (int64_t r = 0; r < count; ++r) {
-    float* __restrict low = rows + r * step;
-    float* __restrict high = low + half;
-    const float* __restrict cosine = table.cos(position + r);
-    const float* __restrict sine = table.sin(position + r);
-    for (int64_t c = 0; c < half; ++c) {
-      const float a = low[c] * factor, b = high[c] * factor, s = sine[c] * sign;
-      low[c] = a * cosine[c] - b * s;
-      high[c] = b * cosine[c] + a * s;
+void copy_rows(Packed from, const float* bias, float factor, int64_t length, int64_t head_dim, float* to,
+               int64_t step) {
+  for (int64_t r = 0; r < length; ++r)
+    for (int64_t c = 0; c < head_dim; c += kLanes) {
+      Vec v = load(from.data + r * from.step + c, head_dim - c);
+      if (bias) v += load(bias + c, head_dim - c);
+      store(to + r * step + c, v * factor);
     }
-  }
 }
 
-void scale_rows(float factor, float* rows, int64_t count, int64_t step) {
-  for (int64_t i = 0; i < count * step; ++i) rows[i] *= factor;
+// The pair (c, c + K/2) of a row turned by its position's angle.
+struct Pair {
+  Vec low, high;
+};
+ESMSCALE_INLINE Pair turn(Pair x, Vec cosine, Vec sine) {
+  return {x.low * cosine - x.high * sine, x.high * cosine + x.low * sine};
+}
+
+void copy_turned_rows(Packed from, const float* bias, float factor, int64_t length, const RotaryTable& table,
+                      float* to, int64_t step) {
+  const int64_t half = table.half();
+  for (int64_t r = 0; r < length; ++r)
+    for (int64_t c = 0; c < half; c += kLanes) {
+      const int64_t left = half - c;
+      const float* at = from.data + r * from.step + c;
+      Pair x = {load(at, left), load(at + half, left)};
+      if (bias) x = {x.low + load(bias + c, left), x.high + load(bias + half + c, left)};
+      x = turn(x, load(table.cos(r) + c, left) * factor, load(table.sin(r) + c, left) * factor);
+      store(to + r * step + c, x.low, left);
+      store(to + r * step + half + c, x.high, left);
+    }
 }
 
 // Part `part` of an item as the scores see it.
 void load_part(const AttentionInputs& in, const Item& item, int64_t part, float* to, int64_t step) {
+  const Packed from = {in.qkv + packed_at(in, item, part), 3 * in.heads * in.head_dim};
   const float* bias = in.bias ? in.bias + bias_at(in, item, part) : nullptr;
-  copy_rows({in.qkv + packed_at(in, item, part), 3 * in.heads * in.head_dim}, bias, item.length, in.head_dim,
-            to, step);
   // Scores are kept in units of log 2, so that the softmax needs 2^x and no multiplication.
   const float factor = part == 0 ? in.scale * kLog2E : 1.0f;
-  if (part == 2) return;
-  if (in.rotary)
-    rotate_rows(*in.rotary, 0, 1.0f, factor, to, item.length, step);
-  else if (part == 0)
-    scale_rows(factor, to, item.length, step);
+  if (in.rotary && part < 2)
+    copy_turned_rows(from, bias, factor, item.length, *in.rotary, to, step);
+  else
+    copy_rows(from, bias, factor, item.length, in.head_dim, to, step);
+  clear_padding(item.length, in.head_dim, to, step);
 }
 
 }  // namespace

@@ -14,12 +14,15 @@ ESMSCALE_INLINE float row_mean(const float* x, int64_t width) {
 
 // From the deviations, not from the mean of squares: a row far from zero would lose its digits.
 ESMSCALE_INLINE float row_variance(const float* x, int64_t width, float mean) {
+  const int64_t whole = width / kLanes * kLanes;
   Vec total = {};
-  for (int64_t c = 0; c < width; c += kLanes) {
-    const Vec d = load(x + c, width - c, splat(mean)) - mean;
+  for (int64_t c = 0; c < whole; c += kLanes) {
+    const Vec d = load(x + c) - mean;
     total += d * d;
   }
-  return sum(total) / static_cast<float>(width);
+  float squares = sum(total);
+  for (int64_t c = whole; c < width; ++c) squares += (x[c] - mean) * (x[c] - mean);
+  return squares / static_cast<float>(width);
 }
 
 // The same rounding in the forward pass and again: one function, one order of operations.

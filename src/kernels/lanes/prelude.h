@@ -9,5 +9,8 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "../table.h"

@@ -28,15 +28,43 @@ ESMSCALE_INLINE void store(float* to, Vec v) {
   *reinterpret_cast<VecInMemory*>(to) = v;
 }
 
-// The last vector of a row may be short: lanes from `count` on read as `fill` and are not written.
-ESMSCALE_INLINE Vec load(const float* from, int64_t count, Vec fill = Vec{}) {
-  if (count >= kLanes) return load(from);
-  std::memcpy(&fill, from, static_cast<size_t>(count) * sizeof(float));
-  return fill;
+// The last vector of a row may be short: lanes from `count` on read as zero and are not written.
+#if ESMSCALE_LANES == 16 && defined(__x86_64__)
+ESMSCALE_INLINE __mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>((1u << count) - 1);
+}
+ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
+  return (Vec)_mm512_maskz_loadu_ps(first_lanes(count), from);
+}
+ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
+  _mm512_mask_storeu_ps(to, first_lanes(count), (__m512)v);
+}
+#elif ESMSCALE_LANES == 8 && defined(__x86_64__)
+ESMSCALE_INLINE __m256i first_lanes(int64_t count) {
+  static constexpr int32_t kOnThenOff[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnThenOff + 8 - count));
+}
+ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
+  return (Vec)_mm256_maskload_ps(from, first_lanes(count));
+}
+ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
+  _mm256_maskstore_ps(to, first_lanes(count), (__m256)v);
+}
+#else
+ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
+  Vec v = {};
+  for (int64_t i = 0; i < count; ++i) v[i] = from[i];
+  return v;
+}
+ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = v[i];
+}
+#endif
+ESMSCALE_INLINE Vec load(const float* from, int64_t count) {
+  return count >= kLanes ? load(from) : load_short(from, count);
 }
 ESMSCALE_INLINE void store(float* to, Vec v, int64_t count) {
-  if (count >= kLanes) return store(to, v);
-  std::memcpy(to, &v, static_cast<size_t>(count) * sizeof(float));
+  count >= kLanes ? store(to, v) : store_short(to, v, count);
 }
 
 // The second operand wins when one of the two is not a number.
@@ -48,13 +76,24 @@ ESMSCALE_INLINE Vec abs(Vec a) {
   return (Vec)((VecBits)a & 0x7fffffff);
 }
 
+template <int64_t count>
+struct Lanes {
+  typedef float Type __attribute__((vector_size(count * 4)));
+};
+
 // The sum of the lanes, by halves: the error grows with log2(lanes).
-ESMSCALE_INLINE float sum(Vec v) {
-  float lanes[kLanes];
-  std::memcpy(lanes, &v, sizeof lanes);
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
+template <int64_t count = kLanes>
+ESMSCALE_INLINE float sum(typename Lanes<count>::Type v) {
+  if constexpr (count == 1) {
+    return v[0];
+  } else if constexpr (count == 4) {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+  } else {
+    typename Lanes<count / 2>::Type low, high;
+    std::memcpy(&low, &v, sizeof low);
+    std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+    return sum<count / 2>(low + high);
+  }
 }
 
 }  // namespace
