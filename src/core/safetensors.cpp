@@ -165,7 +165,8 @@ std::string safetensors_header(std::vector<TensorEntry>& entries,
   uint64_t offset = 0;
   for (TensorEntry& entry : entries) {
     const std::optional<uint64_t> bytes = byte_size(entry.shape, bytes_per_element(entry.dtype));
-    if (!bytes || bytes_per_element(entry.dtype) == 0 || header.contains(entry.name))
+    if (!bytes || bytes_per_element(entry.dtype) == 0 || header.contains(entry.name) ||
+        entry.name == kMetadata)
       throw Error({.where = "tensor " + shown(entry.name),
                    .expected = "a name used once, a known dtype and a size that fits",
                    .found = entry.dtype});

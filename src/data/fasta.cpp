@@ -54,7 +54,8 @@ Json FastaCounts::json() const {
           {"gaps_dropped", gaps_dropped}};
 }
 
-FastaReader::FastaReader(const std::string& path, FastaCounts& counts) : file_(path), counts_(counts) {}
+FastaReader::FastaReader(const std::string& path, FastaCounts& counts, bool has_masks)
+    : file_(path), counts_(counts), has_masks_(has_masks) {}
 
 void FastaReader::fail(const std::string& expected, const std::string& found,
                        const std::string& advice) const {
@@ -162,6 +163,9 @@ void FastaReader::add_letter_by_letter(std::string_view piece, FastaRecord& reco
       ++pending_stops_;  // at the end, or inside? The next letter tells
     } else if (c == '-' || c == '.') {
       ++counts_.gaps_dropped;
+    } else if (c == '_' && has_masks_) {
+      add_inner_stops(record);
+      record.residues.push_back(kMaskLetter);
     } else if (!is_blank(c)) {
       const uint8_t code = letter_code(c);
       if (code == 255)

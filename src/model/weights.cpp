@@ -143,6 +143,13 @@ Weights make_weights(const ModelConfig& model, const at::Device& device) {
   return named;
 }
 
+Weights copy_of(const Weights& weights, const at::Device& device) {
+  Weights copy = make_weights(weights.config, device);
+  copy.flat.copy_(weights.flat);
+  copy.inv_freq.copy_(weights.inv_freq);
+  return copy;
+}
+
 void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter_counts) {
   for (size_t p = 0; p < weights.table.size(); ++p) {
     const at::Tensor values = at::empty(weights.table[p].shape, at::kFloat);

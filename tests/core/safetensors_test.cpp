@@ -187,6 +187,8 @@ TEST_F(Safetensors, HeaderRefusesWhatNobodyCouldRead) {
   std::vector<TensorEntry> twice{{.name = "a", .dtype = "F32", .shape = {1}},
                                  {.name = "a", .dtype = "F32", .shape = {1}}};
   EXPECT_THAT(error_of([&] { safetensors_header(twice, {}); }), HasSubstr("'a'"));
+  std::vector<TensorEntry> reserved{{.name = "__metadata__", .dtype = "F32", .shape = {1}}};
+  EXPECT_THAT(error_of([&] { safetensors_header(reserved, {}); }), HasSubstr("__metadata__"));
   std::vector<TensorEntry> unknown{{.name = "a", .dtype = "F31", .shape = {1}}};
   EXPECT_THAT(error_of([&] { safetensors_header(unknown, {}); }), HasSubstr("F31"));
 }

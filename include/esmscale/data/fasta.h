@@ -15,6 +15,9 @@
 
 namespace esmscale {
 
+// In place of a letter code: a residue that is shown as <mask>.
+inline constexpr uint8_t kMaskLetter = 254;
+
 struct FastaRecord {
   std::string identifier;  // the header's first word; "unnamed_<n>" for the n-th record when it has none
   std::vector<uint8_t> residues;  // letter codes
@@ -40,8 +43,9 @@ inline constexpr size_t kLongestSequence = 1 << 20;
 
 class FastaReader {
  public:
-  // `counts` goes on counting from file to file and outlives the reader.
-  FastaReader(const std::string& path, FastaCounts& counts);
+  // `counts` goes on counting from file to file and outlives the reader. With `has_masks` a `_` is
+  // kMaskLetter; otherwise it is an Error like any other byte that is no residue.
+  FastaReader(const std::string& path, FastaCounts& counts, bool has_masks = false);
 
   // False at the end. An Error names file and line: not FASTA, binary, cut short, a byte that is no residue.
   bool next(FastaRecord& record);
@@ -62,6 +66,7 @@ class FastaReader {
 
   InputFile file_;
   FastaCounts& counts_;
+  bool has_masks_;
   std::string_view rest_;  // of the current block
   int64_t line_ = 1;
   uint64_t text_bytes_ = 0;

@@ -48,6 +48,9 @@ struct Weights {
 // Uninitialised weights on a device ("cpu", "cuda:0"), inv_freq by the fp32 formula 10000^(−2i/K).
 Weights make_weights(const ModelConfig& model, const at::Device& device);
 
+// The same values on a device, in buffers of their own.
+Weights copy_of(const Weights& weights, const at::Device& device);
+
 // The same names over other tensors, one per table row (for autograd leaves, bf16 copies, gradients).
 Weights rename(const Weights& like, std::vector<at::Tensor> all);
 

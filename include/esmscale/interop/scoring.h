@@ -1,0 +1,38 @@
+// Sequences through a model: logits and hidden states of every residue, for variant scoring and for comparing
+// with other programs.
+#pragma once
+
+#include "esmscale/data/fasta.h"
+#include "esmscale/model/engine.h"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale {
+
+// START, the letters and END of each record; kMaskLetter is <mask>. Nothing is asked of the model: no
+// targets.
+PackedBatch pack_records(std::span<const FastaRecord> records, const TokenList& tokens);
+
+// One sequence of n residues, START and END included: fp32, contiguous, on the CPU.
+struct SequenceScores {
+  at::Tensor logits_TV;  // [n + 2, V]
+  at::Tensor hidden_TD;  // [n + 2, D], after the final norm
+};
+
+struct ScoringOptions {
+  // Rows of a forward pass; a longer sequence stands alone, and 0 gives each sequence a pass of its own, so
+  // that not even the last bit depends on its neighbours.
+  int64_t batch_rows = 0;
+  double mlm_probability = 0.15;  // the p of token dropout
+};
+
+// Calls `take` for every record, in order.
+void score_records(Engine& engine, const Weights& weights, std::span<const FastaRecord> records,
+                   const ScoringOptions& options,
+                   const std::function<void(const FastaRecord&, const SequenceScores&)>& take);
+
+}  // namespace esmscale

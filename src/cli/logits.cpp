@@ -1,0 +1,135 @@
+#include "esmscale/cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/safetensors.h"
+#include "esmscale/interop/loaded_model.h"
+#include "esmscale/interop/scoring.h"
+#include "esmscale/train/device.h"
+
+#include <unordered_set>
+
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+constexpr int64_t kGpuRows = 16384;
+
+struct Options {
+  std::string checkpoint, input, output, device = "auto";
+  bool embeddings = false;
+  int64_t batch_rows = -1;  // −1: chosen for the device
+};
+
+// All of them: names must be unique before anything is computed, and the file's header holds every shape.
+std::vector<FastaRecord> read_records(const std::string& path) {
+  FastaCounts counts;
+  FastaReader reader(path, counts, /*has_masks=*/true);
+  std::vector<FastaRecord> records;
+  std::unordered_set<std::string> names;
+  for (FastaRecord record; reader.next(record); records.push_back(record))
+    if (!names.insert(record.identifier).second)
+      throw Error({.where = path,
+                   .expected = "each identifier once: it names a tensor",
+                   .found = record.identifier + " twice",
+                   .advice = "rename one of them"});
+  return records;
+}
+
+// Rotary positions go on beyond the crop, so longer sequences are computed whole; how well is another matter.
+void note_long_ones(const std::vector<FastaRecord>& records, int64_t max_seq_len) {
+  int64_t count = 0, longest = 0;
+  for (const FastaRecord& record : records) {
+    const auto rows = static_cast<int64_t>(record.residues.size()) + 2;
+    longest = std::max(longest, rows);
+    count += rows > max_seq_len;
+  }
+  if (count > 0)
+    log_warning(count, " sequences have more rows (up to ", longest, ") than the ", max_seq_len,
+                " that the model was trained on; they are computed whole");
+}
+
+std::vector<TensorEntry> entries_of(const std::vector<FastaRecord>& records, const ModelConfig& model,
+                                    bool embeddings) {
+  std::vector<TensorEntry> entries;
+  for (const FastaRecord& record : records) {
+    const auto rows = static_cast<int64_t>(record.residues.size()) + 2;
+    entries.push_back({.name = record.identifier, .dtype = "F32", .shape = {rows, model.alphabet}});
+    if (embeddings)
+      entries.push_back(
+          {.name = record.identifier + "/hidden", .dtype = "F32", .shape = {rows, model.width}});
+  }
+  return entries;
+}
+
+void write(OutputFile& file, const at::Tensor& values) {
+  file.write({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()});
+}
+
+void write_scores(const std::filesystem::path& path, const Weights& weights,
+                  const std::vector<FastaRecord>& records, const ScoringOptions& scoring, bool embeddings) {
+  std::vector<TensorEntry> entries = entries_of(records, weights.config, embeddings);
+  const Json tokens = TokenList::of(weights.config.alphabet).names();
+  const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
+  require_free_space(path, header.size() + entries.back().end);
+  const std::filesystem::path aside = path.string() + ".partial";
+  OutputFile file(aside);
+  file.write(header);
+  const auto engine = make_engine(weights, {});
+  score_records(*engine, weights, records, scoring, [&](const FastaRecord&, const SequenceScores& scores) {
+    write(file, scores.logits_TV);
+    if (embeddings) write(file, scores.hidden_TD);
+  });
+  file.close();
+  publish(aside, path);
+}
+
+int write_logits(const Program& program, const Options& options) {
+  at::set_num_threads(program.thread_count());
+  const std::vector<FastaRecord> records = read_records(options.input);
+  const at::Device device = choose_device(options.device);
+  const LoadedModel model = load_model(options.checkpoint);
+  note_long_ones(records, model.info.config.data.max_seq_len);
+  const Weights weights = copy_of(model.weights, device);
+  const ScoringOptions scoring{
+      .batch_rows = options.batch_rows >= 0 ? options.batch_rows : (device.is_cuda() ? kGpuRows : 0),
+      .mlm_probability = model.info.config.masking.mlm_probability};
+  write_scores(options.output, weights, records, scoring, options.embeddings);
+  if (program.json)
+    program.print({{"output", options.output},
+                   {"checkpoint", model.path.string()},
+                   {"sequences", records.size()},
+                   {"tokens", TokenList::of(weights.config.alphabet).names()}});
+  else
+    program.out << options.output << ": logits of " << records.size() << " sequences over "
+                << weights.config.alphabet << " tokens\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_logits(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = program.add_verb(
+      app, "logits", "Logits of every residue of a FASTA file, in which _ is MASK",
+      "esmscale logits --checkpoint runs/8M --input variants.fasta --output logits.safetensors");
+  verb->add_option("--checkpoint", options->checkpoint, "Run, checkpoint or Hugging Face folder")->required();
+  verb->add_option("--input", options->input, "FASTA (.gz, .zst, - for stdin); _ is MASK, J becomes X")
+      ->required();
+  verb->add_option("--output", options->output, "safetensors: NAME is [residues + 2, tokens], float32")
+      ->required();
+  verb->add_flag("--embeddings", options->embeddings,
+                 "NAME/hidden too: final hidden states [residues + 2, width]");
+  verb->add_option(
+          "--batch-rows", options->batch_rows,
+          "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  verb->callback([&program, options] {
+    program.action = [&program, options] { return write_logits(program, *options); };
+  });
+}
+
+}  // namespace esmscale
