@@ -9,7 +9,7 @@
 namespace esmscale::kernels::lanes {
 namespace {
 
-constexpr int64_t kBackwardQueries = 32;
+constexpr int64_t kBackwardQueries = 1024 / kLanes;
 
 struct BackwardItem {
   const AttentionBackward& work;

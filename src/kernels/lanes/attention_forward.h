@@ -9,7 +9,7 @@
 namespace esmscale::kernels::lanes {
 namespace {
 
-constexpr int64_t kForwardKeys = 64;  // scores of a block: 12 KiB with AVX-512, for the first cache
+constexpr int64_t kForwardKeys = 2048 / kLanes;  // scores of a block: 12 KiB, for the first cache
 
 struct ForwardItem {
   const AttentionForward& work;
