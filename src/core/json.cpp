@@ -20,6 +20,8 @@ Json parse_json(std::string_view source, std::string_view where) {
         {.where = text(where, ":", line, ":", at - line_start + 1),
          .expected = "JSON",
          .found = at < source.size() ? text("'", source.substr(at, 12), "'") : "the end of the text"});
+  } catch (const Json::exception& error) {  // such as a number that no double holds
+    throw Error({.where = std::string(where), .expected = "JSON", .found = error.what()});
   }
 }
 

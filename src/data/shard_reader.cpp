@@ -59,6 +59,7 @@ void FrameFile::read_at(uint64_t offset, std::span<std::byte> into) const {
     if (got > 0) {
       into = into.subspan(static_cast<size_t>(got));
       offset += static_cast<uint64_t>(got);
+      failures = 0;
       continue;
     }
     const std::string reason = std::strerror(errno);
@@ -69,7 +70,7 @@ void FrameFile::read_at(uint64_t offset, std::span<std::byte> into) const {
                    .advice = "look at the storage; the run can be resumed"});
     log_warning(path_.string(), ": reading at ", offset, " failed (", reason, "), attempt ", failures, " of ",
                 kReadAttempts);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 << (2 * failures)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5 << (2 * failures)));
   }
 }
 
