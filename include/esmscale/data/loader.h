@@ -15,8 +15,8 @@ namespace esmscale {
 // Version of the rule in docs/data_order.md; kept in checkpoints.
 inline constexpr int kDataOrderVersion = 1;
 
-// How often a sequence that cannot be read is read again before it is an Error, and the first pause; pauses grow
-// fourfold.
+// How often a sequence that cannot be read is read again before it is an Error, and the first pause; pauses
+// grow fourfold.
 struct ReadPatience {
   int attempts = 3;
   double pause_seconds = 1;
