@@ -119,15 +119,20 @@ std::optional<KaplanFit> fit_one(const Kind& kind, bool irreducible, const Obser
   const LawForm& form = form_of(kind, irreducible);
   const auto optima = fit_form(form, points, starts_of(kind, irreducible, points), options.threads);
   if (optima.empty()) return std::nullopt;
-  KaplanFit fit{.theta = optima.front().theta, .estimates = {}, .objective = optima.front().objective};
+  KaplanFit fit;
+  fit.theta = optima.front().theta;
+  fit.objective = optima.front().objective;
   const DrawValues values = constants_of(kind, fit.theta);
   const auto names = names_of(kind, irreducible);
   for (size_t i = 0; i < values.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
-  const auto draws = bootstrap(options, [&](uint64_t draw) -> DrawValues {
-    const FormFit refit = refit_form(form, points, run_weights(options.seed, draw, runs), optima);
-    return refit.theta.empty() ? DrawValues() : constants_of(kind, refit.theta);
+  const auto thetas = bootstrap(options, [&](uint64_t draw) -> DrawValues {
+    return refit_form(form, points, run_weights(options.seed, draw, runs), optima).theta;
   });
+  std::vector<DrawValues> draws;
+  for (const DrawValues& theta : thetas) draws.push_back(theta.empty() ? theta : constants_of(kind, theta));
   set_intervals(fit.estimates, draws);
+  std::copy_if(thetas.begin(), thetas.end(), std::back_inserter(fit.draws),
+               [](const auto& t) { return !t.empty(); });
   return fit;
 }
 

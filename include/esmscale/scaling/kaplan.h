@@ -17,8 +17,9 @@
 namespace esmscale {
 
 struct KaplanFit {
-  std::vector<double> theta;        // of its form
-  std::vector<Estimate> estimates;  // Nc, alpha_N, … and L_inf where it has one
+  std::vector<double> theta;               // of its form
+  std::vector<std::vector<double>> draws;  // θ of each draw that could be fitted
+  std::vector<Estimate> estimates;         // Nc, alpha_N, … and L_inf where it has one
   double objective = 0;
   double held_out_error =
       0;  // root mean square over held-out points, nats; NaN when there are too few points

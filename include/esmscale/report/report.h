@@ -1,0 +1,16 @@
+// DIR/report.html: one self-contained page of a fit, and its plots as files of their own.
+#pragma once
+
+#include "esmscale/scaling/laws.h"
+
+#include <filesystem>
+#include <string>
+
+namespace esmscale {
+
+std::string report_page(const Laws& laws);
+
+// Writes DIR/report.html and one DIR/NAME.svg a plot. The folder is made when it is not there.
+void write_report(const std::filesystem::path& folder, const Laws& laws);
+
+}  // namespace esmscale

@@ -1,0 +1,156 @@
+// IsoFLOP profiles, and N_opt and D_opt against C with the published slopes beside.
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "plot_data.h"
+
+namespace esmscale {
+namespace {
+
+constexpr int kGrid = 60;
+
+Plot isoflop_profiles(const Laws& laws) {
+  const Approach2& fit = *laws.approach2;
+  Plot plot("isoflop", "IsoFLOP profiles", {parameters_label(laws.set.basis), Axis::Kind::counts},
+            {loss_label(laws.set.basis), Axis::Kind::linear});
+  std::vector<PlotPoint> minima;
+  for (size_t k = 0; k < fit.profiles.size(); ++k) {
+    const Profile& profile = fit.profiles[k];
+    const Colour colour = ramp(fit.profiles.size() > 1 ? double(k) / double(fit.profiles.size() - 1) : 0.5);
+    std::vector<PlotPoint> points;
+    for (const size_t i : profile.points) {
+      const Point& p = laws.set.points[i];
+      points.push_back({.x = p.parameters, .y = p.loss, .title = title_of(p)});
+    }
+    const Span span{points.front().x, points.back().x};
+    plot.add_points(text("C = ", power_text(profile.flops), profile.rejected.empty() ? "" : " (left out)"),
+                    colour, std::move(points), !profile.rejected.empty());
+    if (!profile.rejected.empty()) continue;
+    plot.add_line("", colour, sampled(log_grid(span, 1.1, kGrid), [&](double n) {
+                    return profile.parabola.at(std::log(n));
+                  }));
+    minima.push_back(
+        {.x = profile.minimum.parameters,
+         .y = profile.minimum.loss,
+         .title =
+             text("minimum of C = ", scientific(profile.flops, 2), ": N ",
+                  human_count(profile.minimum.parameters), ", D ", human_count(profile.minimum.tokens),
+                  ", loss ", fixed(profile.minimum.loss, 4), ", c ", fixed(profile.parabola.curvature, 4))});
+  }
+  plot.add_points("minima", category(4), std::move(minima), true);
+  return plot;
+}
+
+// One of N_opt and D_opt: which member of each law it is.
+struct Side {
+  const char *name, *title, *exponent;
+  std::string axis;
+  double Optimum::*value;
+  PowerLaw Approach1::*of_approach1;
+  PowerLaw Approach2::*of_approach2;
+  double PublishedFrontier::*published;
+};
+
+void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<double>& grid) {
+  if (laws.approach3) {
+    const auto& fit = *laws.approach3;
+    const FlopRatio& ratio = laws.set.basis.flop_ratio;
+    plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
+                    return optimum(fit.draws[draw].law, ratio, c).*side.value;
+                  }));
+    plot.add_line(text("approach 3, C^", fixed(fit.estimate(side.exponent).value, 2)), category(0),
+                  sampled(grid, [&](double c) { return optimum(fit.law, ratio, c).*side.value; }));
+  }
+  const bool is_parameters = side.value == &Optimum::parameters;
+  if (laws.approach2) {
+    const auto& fit = *laws.approach2;
+    const size_t exponent = is_parameters ? 0 : 1, coefficient = is_parameters ? 2 : 3;
+    plot.add_band(category(1), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
+                    return fit.draws[draw][coefficient] * std::pow(c, fit.draws[draw][exponent]);
+                  }));
+    const PowerLaw& law = fit.*side.of_approach2;
+    plot.add_line(text("approach 2, C^", fixed(law.exponent, 2)), category(1),
+                  sampled(grid, [&](double c) { return law.at(c); }));
+    std::vector<PlotPoint> minima;
+    for (const Profile& p : fit.profiles) {
+      if (!p.rejected.empty()) continue;
+      PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
+      if (const Estimate& e = p.log_parameters; e.has_interval) {
+        const double low = std::exp(e.wide.low - e.value), high = std::exp(e.wide.high - e.value);
+        minimum.low = is_parameters ? minimum.y * low : minimum.y / high;
+        minimum.high = is_parameters ? minimum.y * high : minimum.y / low;
+      }
+      minimum.title = text("C ", scientific(p.flops, 2), ": ", human_count(minimum.y));
+      if (minimum.high > minimum.low)
+        minimum.title += text(" (95%: ", human_count(minimum.low), " to ", human_count(minimum.high), ")");
+      minima.push_back(std::move(minimum));
+    }
+    plot.add_points("IsoFLOP minima", category(1), std::move(minima));
+  }
+  if (laws.approach1) {
+    const PowerLaw& law = (*laws.approach1).*side.of_approach1;
+    plot.add_line(text("approach 1, C^", fixed(law.exponent, 2)), category(2),
+                  sampled(grid, [&](double c) { return law.at(c); }));
+  }
+}
+
+// Only slopes are published for most, and for other data: each is drawn through the middle of one's own
+// frontier.
+void add_published(Plot& plot, const Laws& laws, const Side& side, Span span) {
+  const double middle = std::sqrt(span.low * span.high);
+  double through = 0;
+  if (laws.approach3)
+    through = optimum(laws.approach3->law, laws.set.basis.flop_ratio, middle).*side.value;
+  else if (laws.approach2)
+    through = ((*laws.approach2).*side.of_approach2).at(middle);
+  else if (laws.approach1)
+    through = ((*laws.approach1).*side.of_approach1).at(middle);
+  const struct {
+    const char* name;
+    int colour;
+  } families[] = {{"Kaplan", 5}, {"Hoffmann", 3}, {"Serrano", 4}, {"Cheng", 6}};
+  for (const auto& family : families) {
+    double low = INFINITY, high = -INFINITY;
+    for (const PublishedFrontier& p : published_frontiers()) {
+      if (!std::string(p.name).starts_with(family.name)) continue;
+      const double slope = p.*side.published;
+      low = std::min(low, slope);
+      high = std::max(high, slope);
+    }
+    const std::string label =
+        text(family.name, " ", fixed(low, 2), high > low + 0.005 ? "–" + fixed(high, 2) : "");
+    const auto grid = log_grid(span, 1.5, 2);
+    const auto line = [&](double slope) {
+      return sampled(grid, [&](double c) { return through * std::pow(c / middle, slope); });
+    };
+    plot.add_line(label, category(family.colour), line(low), true, false);
+    if (high > low + 0.005) plot.add_line("", category(family.colour), line(high), true, false);
+  }
+}
+
+Plot optimum_against_flops(const Laws& laws, const Side& side) {
+  Plot plot(side.name, side.title, {flops_label(laws.set.basis), Axis::Kind::powers},
+            {side.axis, Axis::Kind::counts});
+  const Span span = span_of(laws.set, &Point::flops);
+  add_own(plot, laws, side, log_grid(span, 1.5, kGrid));
+  add_published(plot, laws, side, span);
+  return plot;
+}
+
+}  // namespace
+
+void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots) {
+  if (laws.approach2) plots.push_back(isoflop_profiles(laws));
+  if (!laws.approach1 && !laws.approach2 && !laws.approach3) return;
+  plots.push_back(optimum_against_flops(
+      laws,
+      {"n_opt", "Best model size for a budget", "a", "N_opt " + parameters_label(laws.set.basis).substr(2),
+       &Optimum::parameters, &Approach1::parameters, &Approach2::parameters, &PublishedFrontier::a}));
+  plots.push_back(optimum_against_flops(
+      laws, {"d_opt", "Best number of tokens for a budget", "b", "D_opt (tokens)", &Optimum::tokens,
+             &Approach1::tokens, &Approach2::tokens, &PublishedFrontier::b}));
+}
+
+}  // namespace esmscale

@@ -1,0 +1,38 @@
+// What several of the pictures share: labels of points, grids, bands.
+#pragma once
+
+#include "esmscale/report/plot.h"
+#include "esmscale/scaling/laws.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+struct Span {
+  double low = 0, high = 0;
+};
+
+// The least and largest of a member over all points.
+Span span_of(const PointSet& set, double Point::*member);
+// `count` values spread evenly in the logarithm over the span widened by `factor` at both ends.
+std::vector<double> log_grid(Span span, double factor, int count);
+
+// "run a: loss 2.3456, N 1.2M, D 3.4G, C 1.2·10¹⁸, seed 1"
+std::string title_of(const Point& point);
+std::string flops_label(const Basis& basis);       // "C (FLOPs, 6ND)"
+std::string parameters_label(const Basis& basis);  // "N (parameters, kaplan)"
+std::string loss_label(const Basis& basis);        // "loss (nats, eval)"
+
+// y(x) over a grid.
+std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y);
+// The central 80% over draws of y(draw, x), from at most 200 draws; empty with fewer than 20.
+std::vector<PlotPoint> band_of(const std::vector<double>& grid, size_t draws,
+                               const std::function<double(size_t draw, double x)>& y);
+
+// The plots of law_plots(), one maker a file.
+void add_loss_plots(const Laws& laws, std::vector<Plot>& plots);
+void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots);
+
+}  // namespace esmscale

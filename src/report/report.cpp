@@ -1,0 +1,118 @@
+#include "esmscale/report/report.h"
+
+#include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+#include "esmscale/core/version.h"
+#include "esmscale/report/html.h"
+#include "esmscale/report/law_plots.h"
+
+#include <cmath>
+
+#include "report_tables.h"
+
+namespace esmscale {
+namespace {
+
+std::string card(const std::string& value, const std::string& what) {
+  return text("<div class=\"card\"><b>", escaped(value), "</b><span>", escaped(what), "</span></div>");
+}
+
+std::string with_interval(const Estimate& e, int decimals) {
+  return e.has_interval ? text("95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals))
+                        : "no interval";
+}
+
+std::string cards(const Laws& laws) {
+  std::string out = "<div class=\"cards\">" + card(text(laws.set.points.size()), "points");
+  const auto exponents = [&](const char* approach, const Estimate& a, const Estimate& b) {
+    out += card(text("C^", fixed(a.value, 2)), text("N_opt, ", approach, "; ", with_interval(a, 2)));
+    out += card(text("C^", fixed(b.value, 2)), text("D_opt, ", approach, "; ", with_interval(b, 2)));
+  };
+  if (laws.approach3) {
+    const Estimate& e = laws.approach3->estimate("E");
+    exponents("approach 3", laws.approach3->estimate("a"), laws.approach3->estimate("b"));
+    out += card(fixed(e.value, 3), text("E, nats; ", with_interval(e, 2)));
+  }
+  if (laws.approach2) exponents("approach 2", laws.approach2->estimates[0], laws.approach2->estimates[1]);
+  if (!laws.approach3 && laws.approach1)
+    exponents("approach 1", laws.approach1->estimates[0], laws.approach1->estimates[1]);
+  return out + "</div>\n";
+}
+
+std::string head(const Laws& laws) {
+  const Basis& b = laws.set.basis;
+  std::vector<std::string> facts{text("points from ", b.source), text("N: ", b.parameter_count, " count"),
+                                 text("C: ", b.flop_count == "6nd" ? "6·N·D" : b.flop_count + " count"),
+                                 text("loss: ", b.loss, ", nats")};
+  if (!b.dataset.empty()) facts.push_back("training set " + b.dataset);
+  if (!b.holdout.empty())
+    facts.push_back("holdout " + b.holdout + (b.holdout_label.empty() ? "" : " (" + b.holdout_label + ")"));
+  if (!b.alphabet.empty()) facts.push_back(b.alphabet);
+  return text("<h1>Scaling laws</h1><p class=\"soft\">", escaped(join(facts, " · ")), "</p>\n");
+}
+
+std::string doubts(const Laws& laws) {
+  std::string out;
+  if (!laws.warnings.empty())
+    out += "<div class=\"warnings\"><h3>What these points do not carry</h3>" + bullets(laws.warnings) +
+           "</div>\n";
+  std::vector<std::string> nulls;
+  for (const auto& [part, why] : laws.why) nulls.push_back(text(part, ": null, because ", why));
+  if (!nulls.empty()) out += section("Parts that are null", bullets(nulls));
+  return out;
+}
+
+std::string figures(const std::vector<Plot>& plots) {
+  std::string out = "<div class=\"plots\">\n";
+  for (const Plot& plot : plots)
+    out += text("<figure><a href=\"", plot.name(), ".svg\">SVG</a><h3>", escaped(plot.title()), "</h3>",
+                plot.svg(false), "</figure>\n");
+  return out + "</div>\n";
+}
+
+std::string optional_section(const std::string& title, const std::string& lead, const std::string& table) {
+  return table.empty() ? "" : section(title, (lead.empty() ? "" : paragraph(lead)) + table);
+}
+
+std::string noise_sentence(const Laws& laws) {
+  if (laws.noise.degrees == 0) return "There are no replicates, so the noise between seeds is not known.";
+  return text("Between seeds ln L varies with a standard deviation of ", significant(laws.noise.sigma, 2),
+              " (", laws.noise.degrees, " degrees of freedom).");
+}
+
+std::string page_of(const Laws& laws, const std::vector<Plot>& plots) {
+  std::string body = head(laws) + cards(laws) + doubts(laws);
+  body += section(
+      "Pictures",
+      paragraph("Bands hold 80% of the bootstrap. Hover or tap a point for its run. Published slopes are for "
+                "other data and are drawn through the middle of the frontier found here.") +
+          figures(plots));
+  body += optional_section(
+      "Constants",
+      text("Intervals: ", laws.options.draws, " bootstrap draws over whole runs, seed ", laws.options.seed,
+           "; approach 2 draws noise about its fitted profiles. ", noise_sentence(laws)),
+      constants_table(laws));
+  body += optional_section("Is there a plateau?", laws.plateau.verdict, frontier_table(laws));
+  body += optional_section("Floor or pure power law", "Root mean square error on held-out runs, nats.",
+                           kaplan_table(laws));
+  body += optional_section("IsoFLOP minima", "", minima_table(laws));
+  body += optional_section("Beside published frontiers", "", published_table(laws));
+  body += section("Runs", runs_table(laws));
+  body += optional_section("Left out", "", excluded_table(laws));
+  return page("Scaling laws", body + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"));
+}
+
+}  // namespace
+
+std::string report_page(const Laws& laws) {
+  return page_of(laws, law_plots(laws));
+}
+
+void write_report(const std::filesystem::path& folder, const Laws& laws) {
+  make_folder(folder);
+  const std::vector<Plot> plots = law_plots(laws);
+  for (const Plot& plot : plots) write_file(folder / (plot.name() + ".svg"), plot.svg(true));
+  write_file(folder / "report.html", page_of(laws, plots));
+}
+
+}  // namespace esmscale
