@@ -100,14 +100,31 @@ AttentionSpeed attention_speed(int64_t heads, int64_t head_dim, const std::vecto
   Floats inv_freq;
   for (int64_t i = 0; i < head_dim / 2; ++i) inv_freq.push_back(std::pow(1e4f, -2.0f * i / head_dim));
   const RotaryTable rotary(1024, inv_freq);
-  const AttentionInputs in{
-      heads, head_dim, cu_seqlens, qkv.data(), bias.data(), &rotary, 1 / std::sqrt(1.0f * head_dim)};
+  const auto rows_of = [width](auto& packed, int64_t part) {
+    return HeadRows{packed.data() + part * width, 3 * width};
+  };
+  const AttentionInputs in{.heads = heads,
+                           .head_dim = head_dim,
+                           .cu_seqlens = cu_seqlens,
+                           .q = rows_of(qkv, 0),
+                           .k = rows_of(qkv, 1),
+                           .v = rows_of(qkv, 2),
+                           .bias = bias.data(),
+                           .rotary = &rotary,
+                           .scale = 1 / std::sqrt(static_cast<float>(head_dim))};
   const AttentionForward forward{in, out.data(), lse.data()};
-  const AttentionBackward backward{in, out.data(), lse.data(), dout.data(), dqkv.data(), dbias.data()};
+  const AttentionBackward backward{.in = in,
+                                   .out = out.data(),
+                                   .lse = lse.data(),
+                                   .dout = dout.data(),
+                                   .dq = rows_of(dqkv, 0),
+                                   .dk = rows_of(dqkv, 1),
+                                   .dv = rows_of(dqkv, 2),
+                                   .dbias_partials = dbias.data()};
   double squares = 0;
   for (size_t n = 0; n + 1 < cu_seqlens.size(); ++n)
     squares += std::pow(cu_seqlens[n + 1] - cu_seqlens[n], 2);
-  const auto cuts = attention_cuts(cu_seqlens, heads, threads);
+  const auto cuts = attention_cuts(in, threads);
   const double gflop = squares * static_cast<double>(width) * 1e-9;
   return {
       4 * gflop / median_seconds([&] { on_threads(cuts, [&](Range r) { attention_forward(forward, r); }); }),

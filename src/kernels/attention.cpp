@@ -56,15 +56,20 @@ void attention_backward(const AttentionBackward& work, Range items) {
   active_table().attention_backward(work, items);
 }
 
-std::vector<int64_t> attention_cuts(std::span<const int32_t> cu_seqlens, int64_t heads, int64_t parts) {
-  // Per row a head costs one pass over the keys and some fixed work (loading, rotation), here set as 16 keys'
+std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts) {
+  // A head costs its queries × keys, and some fixed work a row (loading, rotation), here set as 16 keys'
   // worth.
   constexpr int64_t kFixed = 16;
   std::vector<int64_t> cost_before{0};
-  for (size_t n = 0; n + 1 < cu_seqlens.size(); ++n) {
-    const int64_t length = length_of(cu_seqlens, n);
-    for (int64_t h = 0; h < heads; ++h)
-      cost_before.push_back(cost_before.back() + length * (length + kFixed));
+  for (size_t n = 0; n + 1 < in.cu_seqlens.size(); ++n) {
+    const int64_t length = length_of(in.cu_seqlens, n);
+    int64_t queries = length;
+    if (in.query_rows) {
+      const auto begin = std::lower_bound(in.query_rows->begin(), in.query_rows->end(), in.cu_seqlens[n]);
+      queries = std::lower_bound(begin, in.query_rows->end(), in.cu_seqlens[n + 1]) - begin;
+    }
+    for (int64_t h = 0; h < in.heads; ++h)
+      cost_before.push_back(cost_before.back() + queries * length + kFixed * (queries + length));
   }
   std::vector<int64_t> cuts;
   for (int64_t part = 0; part < parts; ++part) {

@@ -12,7 +12,7 @@ struct Row {
 };
 
 // −log softmax[target] = log Σ exp(l − largest) − (l[target] − largest); `logits` hold the bias already.
-Row row_loss(const CrossEntropy& w, float* logits, int32_t target) {
+Row row_loss(const CrossEntropy& w, float* logits, int64_t target) {
   const float* top = std::max_element(logits, logits + w.vocabulary);
   const double largest = *top;
   const double above = logits[target] - largest;
@@ -40,6 +40,11 @@ int64_t cross_entropy(const CrossEntropy& work, Range rows) {
     float* logits = work.logits + m * work.vocabulary;
     if (work.bias)
       for (int64_t v = 0; v < work.vocabulary; ++v) logits[v] += work.bias[v];
+    if (work.targets[m] < 0) {
+      work.losses[m] = 0;
+      if (work.gradients) std::fill_n(logits, work.vocabulary, 0.0f);
+      continue;
+    }
     const Row row = row_loss(work, logits, work.targets[m]);
     work.losses[m] = row.loss;
     hits += row.hit;

@@ -5,12 +5,12 @@
 
 namespace esmscale::kernels {
 
-void gather_rows(const float* from, const int32_t* rows, int64_t width, float* to, Range range) {
+void gather_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range) {
   for (int64_t m = range.begin; m < range.end; ++m)
     std::memcpy(to + m * width, from + rows[m] * width, static_cast<size_t>(width) * sizeof(float));
 }
 
-void scatter_add_rows(const float* from, const int32_t* rows, int64_t width, float* to, Range range) {
+void scatter_add_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range) {
   for (int64_t m = range.begin; m < range.end; ++m) add(from + m * width, to + rows[m] * width, {0, width});
 }
 

@@ -1,6 +1,8 @@
 // Oracle: the formulas of attention.h in double, loop by loop, with the whole [S, S] matrix.
 #include "esmscale/kernels/attention.h"
 
+#include "esmscale/kernels/rows.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -33,11 +35,14 @@ struct Problem {
 
   int64_t rows() const { return cu_seqlens.back(); }
   int64_t sequences() const { return static_cast<int64_t>(cu_seqlens.size()) - 1; }
+  int64_t width() const { return heads * head_dim; }
   AttentionInputs inputs() const {
     return {.heads = heads,
             .head_dim = head_dim,
             .cu_seqlens = cu_seqlens,
-            .qkv = qkv.data(),
+            .q = {qkv.data(), 3 * width()},
+            .k = {qkv.data() + width(), 3 * width()},
+            .v = {qkv.data() + 2 * width(), 3 * width()},
             .bias = with_bias ? bias.data() : nullptr,
             .rotary = with_rotary ? &rotary : nullptr,
             .scale = 1 / std::sqrt(static_cast<float>(head_dim))};
@@ -149,33 +154,38 @@ struct Ours {
   Floats out, lse, dqkv, dbias_partials;  // the last [N, 3, H, K]
 };
 
-// The kernels, item by item cut into `parts` ranges that are run last to first.
+HeadRows<float> part_of(Floats& packed, int64_t part, int64_t width) {
+  return {packed.data() + part * width, 3 * width};
+}
+
+// The kernels, the work cut into `parts` ranges that are run last to first.
 Ours run(const Problem& p, int64_t parts = 1, bool in_place = false) {
-  const int64_t width = p.heads * p.head_dim;
-  Ours ours{garbage(p.rows() * width), garbage(p.heads * p.rows()), garbage(p.rows() * 3 * width),
-            garbage(p.sequences() * 3 * width)};
+  Ours ours{garbage(p.rows() * p.width()), garbage(p.heads * p.rows()), garbage(p.rows() * 3 * p.width()),
+            garbage(p.sequences() * 3 * p.width())};
   AttentionForward forward{p.inputs(), ours.out.data(), ours.lse.data()};
-  const auto cuts = attention_cuts(p.cu_seqlens, p.heads, parts);
+  const auto cuts = attention_cuts(p.inputs(), parts);
   for (int64_t i = parts - 1; i >= 0; --i) attention_forward(forward, {cuts[i], cuts[i + 1]});
+  if (in_place) ours.dqkv = p.qkv;
   AttentionBackward backward{.in = p.inputs(),
                              .out = ours.out.data(),
                              .lse = ours.lse.data(),
                              .dout = p.dout.data(),
-                             .dqkv = ours.dqkv.data(),
+                             .dq = part_of(ours.dqkv, 0, p.width()),
+                             .dk = part_of(ours.dqkv, 1, p.width()),
+                             .dv = part_of(ours.dqkv, 2, p.width()),
                              .dbias_partials = ours.dbias_partials.data()};
   if (in_place) {
-    ours.dqkv = p.qkv;
-    backward.in.qkv = backward.dqkv = ours.dqkv.data();
+    backward.in.q.data = backward.dq.data;
+    backward.in.k.data = backward.dk.data;
+    backward.in.v.data = backward.dv.data;
   }
   for (int64_t i = parts - 1; i >= 0; --i) attention_backward(backward, {cuts[i], cuts[i + 1]});
   return ours;
 }
 
 Floats total_bias(const Problem& p, const Ours& ours) {
-  const int64_t width = 3 * p.heads * p.head_dim;
-  Floats total = zeros(width);
-  for (int64_t n = 0; n < p.sequences(); ++n)
-    for (int64_t c = 0; c < width; ++c) total[c] += ours.dbias_partials[n * width + c];
+  Floats total = zeros(3 * p.width());
+  sum_partials(ours.dbias_partials.data(), p.sequences(), 3 * p.width(), total.data(), {0, 3 * p.width()});
   return total;
 }
 
@@ -291,25 +301,98 @@ TEST_P(AttentionEachIsa, CutsChangeNothing) {
   }
 }
 
+// Only some rows ask: the others' gradients of the output are zero, and so are their gradients of q. The
+// oracle is the whole attention with those zeros; q, out, lse and dq hold the asking rows only, q in an array
+// of its own.
+TEST_P(AttentionEachIsa, SomeRowsAsk) {
+  Problem p(2, 16, {40, 3, 9, 60});
+  const std::vector<int64_t> asking{0, 1, 39, 43, 50, 51, 52, 53, 54, 60, 77, 91, 111};  // none of the second
+  const auto count = static_cast<int64_t>(asking.size()), width = p.width();
+  for (int64_t t = 0; t < p.rows(); ++t)
+    if (!std::binary_search(asking.begin(), asking.end(), t))
+      std::fill_n(p.dout.begin() + t * width, width, 0.0f);
+  const Result wanted = Oracle(p).result();
+  const auto rows_of_asking = [&](const auto& from, int64_t step, int64_t length) {
+    std::decay_t<decltype(from)> chosen;
+    for (int64_t t : asking)
+      chosen.insert(chosen.end(), from.begin() + t * step, from.begin() + t * step + length);
+    return chosen;
+  };
+  const Floats q = rows_of_asking(p.qkv, 3 * width, width), dout = rows_of_asking(p.dout, width, width);
+  AttentionInputs in = p.inputs();
+  in.q = {q.data(), width};
+  in.query_rows = asking;
+  Floats out = garbage(count * width), lse = garbage(2 * count), dq = out,
+         dkv = garbage(p.rows() * 2 * width), partials = garbage(4 * 3 * width), total = zeros(3 * width);
+  for (const auto& cuts = attention_cuts(in, 2); int64_t i : {1, 0})
+    attention_forward({in, out.data(), lse.data()}, {cuts[i], cuts[i + 1]});
+  attention_backward({.in = in,
+                      .out = out.data(),
+                      .lse = lse.data(),
+                      .dout = dout.data(),
+                      .dq = {dq.data(), width},
+                      .dk = {dkv.data(), 2 * width},
+                      .dv = {dkv.data() + width, 2 * width},
+                      .dbias_partials = partials.data()},
+                     {0, in.items()});
+  sum_partials(partials.data(), 4, 3 * width, total.data(), {0, 3 * width});
+  expect_near_all(out, rows_of_asking(wanted.out, width, width), 3e-6, "out");
+  expect_near_all(dq, rows_of_asking(wanted.dqkv, 3 * width, width), 3e-6, "dq");
+  for (int64_t h = 0; h < 2; ++h)
+    for (int64_t m = 0; m < count; ++m)
+      ASSERT_NEAR(lse[h * count + m], wanted.lse[h * p.rows() + asking[m]], 1e-5);
+  Doubles wanted_dkv;
+  for (int64_t t = 0; t < p.rows(); ++t)
+    for (int64_t c = 0; c < 2 * width; ++c) wanted_dkv.push_back(wanted.dqkv[t * 3 * width + width + c]);
+  expect_near_all(dkv, wanted_dkv, 3e-6, "dk, dv");
+  expect_near_all(total, wanted.dbias, 3e-6, "dbias");
+}
+
+TEST_P(AttentionEachIsa, NobodyAsks) {
+  Problem p(1, 16, {20});
+  AttentionInputs in = p.inputs();
+  in.query_rows = std::span<const int64_t>{};
+  Floats dqkv = garbage(20 * 48);
+  attention_forward({in, nullptr, nullptr}, {0, 1});
+  attention_backward({.in = in, .dk = part_of(dqkv, 1, 16), .dv = part_of(dqkv, 2, 16)}, {0, 1});
+  for (int64_t i = 0; i < 20 * 48; ++i) ASSERT_EQ(dqkv[i] == 0, i % 48 >= 16);
+}
+
 TEST(AttentionCuts, AreBalancedAndCoverEverything) {
   const std::vector<int32_t> cu_seqlens{0, 1000, 1010, 1500, 1600, 1600};
-  for (int64_t parts : {1, 2, 3, 7}) {
-    const auto cuts = attention_cuts(cu_seqlens, 20, parts);
-    ASSERT_EQ(static_cast<int64_t>(cuts.size()), parts + 1);
-    EXPECT_EQ(cuts.front(), 0);
-    EXPECT_EQ(cuts.back(), 5 * 20);
-    const double total = 20 * (1000.0 * 1016 + 10 * 26 + 490 * 506 + 100 * 116);
-    for (int64_t i = 0; i < parts; ++i) {
-      ASSERT_LE(cuts[i], cuts[i + 1]);
-      double cost = 0;
-      for (int64_t item = cuts[i]; item < cuts[i + 1]; ++item) {
-        const double length = cu_seqlens[item / 20 + 1] - cu_seqlens[item / 20];
-        cost += length * (length + 16);
+  AttentionInputs in{.heads = 20, .head_dim = 16, .cu_seqlens = cu_seqlens};
+  std::vector<int64_t> asking;
+  for (int64_t t = 0; t < 1600; t += 7) asking.push_back(t);
+  for (bool some : {false, true}) {
+    if (some) in.query_rows = asking;
+    std::vector<double> costs;
+    for (size_t n = 0; n < 5; ++n) {
+      const double length = cu_seqlens[n + 1] - cu_seqlens[n];
+      const double queries =
+          some ? std::count_if(asking.begin(), asking.end(),
+                               [&](int64_t t) { return t >= cu_seqlens[n] && t < cu_seqlens[n + 1]; })
+               : length;
+      costs.insert(costs.end(), 20, queries * length + 16 * (queries + length));
+    }
+    const double total = std::accumulate(costs.begin(), costs.end(), 0.0);
+    for (int64_t parts : {1, 2, 3, 7}) {
+      const auto cuts = attention_cuts(in, parts);
+      ASSERT_EQ(static_cast<int64_t>(cuts.size()), parts + 1);
+      EXPECT_EQ(cuts.front(), 0);
+      EXPECT_EQ(cuts.back(), 5 * 20);
+      for (int64_t i = 0; i < parts; ++i) {
+        ASSERT_LE(cuts[i], cuts[i + 1]);
+        const double cost = std::accumulate(costs.begin() + cuts[i], costs.begin() + cuts[i + 1], 0.0);
+        EXPECT_NEAR(cost, total / parts, costs[0]);  // an item is never cut, and the first are the largest
       }
-      EXPECT_NEAR(cost, total / parts, 1000 * 1016);  // an item is never cut
     }
   }
-  EXPECT_EQ(attention_cuts(std::vector<int32_t>{0}, 4, 2), (std::vector<int64_t>{0, 0, 0}));
+}
+
+TEST(AttentionCuts, NothingToCut) {
+  const std::vector<int32_t> cu_seqlens{0};
+  EXPECT_EQ(attention_cuts({.heads = 4, .head_dim = 8, .cu_seqlens = cu_seqlens}, 2),
+            (std::vector<int64_t>{0, 0, 0}));
 }
 
 TEST(AttentionErrors, RotaryTableOfAnotherShape) {

@@ -14,7 +14,7 @@ struct Result {
   int64_t hits = 0;
 };
 
-Result run(const Floats& logits, const Floats& bias, const std::vector<int32_t>& targets,
+Result run(const Floats& logits, const Floats& bias, const std::vector<int64_t>& targets,
            bool gradients = true) {
   const auto rows = static_cast<int64_t>(targets.size());
   Result r{logits, Doubles(targets.size(), std::nan("")), 0};
@@ -28,7 +28,7 @@ Result run(const Floats& logits, const Floats& bias, const std::vector<int32_t>&
   return r;
 }
 
-void expect_as_oracle(const Floats& logits, const Floats& bias, const std::vector<int32_t>& targets) {
+void expect_as_oracle(const Floats& logits, const Floats& bias, const std::vector<int64_t>& targets) {
   const size_t vocabulary = logits.size() / targets.size();
   const Result ours = run(logits, bias, targets);
   int64_t hits = 0;
@@ -47,7 +47,7 @@ void expect_as_oracle(const Floats& logits, const Floats& bias, const std::vecto
                 1e-13 * (1 + std::abs(static_cast<double>(largest))));
     for (size_t v = 0; v < vocabulary; ++v)
       gradients.push_back(static_cast<double>(std::exp(row[v] - largest) / total) -
-                          (static_cast<int32_t>(v) == targets[m] ? 1.0 : 0.0));
+                          (static_cast<int64_t>(v) == targets[m] ? 1.0 : 0.0));
   }
   expect_near_all(ours.logits, gradients, 2e-7, "gradients");
   EXPECT_EQ(ours.hits, hits);
@@ -55,15 +55,15 @@ void expect_as_oracle(const Floats& logits, const Floats& bias, const std::vecto
 
 TEST(CrossEntropy, RowsOf29And33) {
   for (int64_t vocabulary : {29, 33, 1, 2}) {
-    std::vector<int32_t> targets;
-    for (int32_t m = 0; m < 200; ++m) targets.push_back(m % static_cast<int32_t>(vocabulary));
+    std::vector<int64_t> targets;
+    for (int64_t m = 0; m < 200; ++m) targets.push_back(m % vocabulary);
     expect_as_oracle(normals(200 * vocabulary, 1, 3), normals(vocabulary, 2), targets);
     expect_as_oracle(normals(200 * vocabulary, 3, 3), {}, targets);
   }
 }
 
 TEST(CrossEntropy, LargeLogitsDoNotOverflow) {
-  expect_as_oracle(normals(100 * 29, 4, 1e4), normals(29, 5), std::vector<int32_t>(100, 3));
+  expect_as_oracle(normals(100 * 29, 4, 1e4), normals(29, 5), std::vector<int64_t>(100, 3));
 }
 
 // With equal logits the loss is log V; the lowest token wins the tie.
@@ -90,6 +90,13 @@ TEST(CrossEntropy, WithoutGradientsTheLogitsStay) {
   EXPECT_EQ(with.losses, without.losses);
   EXPECT_EQ(with.hits, without.hits);
   for (size_t i = 0; i < logits.size(); ++i) ASSERT_EQ(without.logits[i], logits[i] + bias[i % 33]);
+}
+
+TEST(CrossEntropy, ARowWithoutTargetCountsNothing) {
+  const Result r = run(Floats(3 * 29, 1.0f), {}, {-1, 0, -1});
+  EXPECT_EQ(r.losses, (Doubles{0, std::log(29.0), 0}));
+  EXPECT_EQ(r.hits, 1);
+  for (size_t i = 0; i < r.logits.size(); ++i) EXPECT_EQ(r.logits[i] == 0, i < 29 || i >= 58) << i;
 }
 
 TEST(CrossEntropy, NotANumberIsNotALoss) {

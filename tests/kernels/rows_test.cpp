@@ -6,7 +6,7 @@
 namespace esmscale::kernels {
 namespace {
 
-const std::vector<int32_t> kRows{1, 4, 5};
+const std::vector<int64_t> kRows{1, 4, 5};
 
 TEST(Rows, GatherTakesAndScatterAddsBack) {
   const Floats from = normals(6 * 7, 1);

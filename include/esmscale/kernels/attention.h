@@ -9,6 +9,7 @@
 
 #include "esmscale/kernels/range.h"
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,23 +30,39 @@ class RotaryTable {
   std::vector<float> cos_, sin_;  // [max_length, K / 2]
 };
 
+// One of q, k, v or a gradient of theirs: [rows, H, K], `step` numbers from row to row. Of projections packed
+// as [T, 3, H, K] the three are {qkv, 3HK}, {qkv + HK, 3HK}, {qkv + 2HK, 3HK}.
+template <class Number>
+struct HeadRows {
+  Number* data = nullptr;
+  int64_t step = 0;
+};
+
 struct AttentionInputs {
   int64_t heads = 0;
   int64_t head_dim = 0;  // any; even with rotary. Multiples of 8 are the quick ones
   std::span<const int32_t>
-      cu_seqlens;  // [N + 1] rows of sequence n: cu_seqlens[n] … cu_seqlens[n + 1]; may be empty
-  const float* qkv = nullptr;           // [T, 3, H, K] projections before the bias
-  const float* bias = nullptr;          // [3, H, K]; null: none
+      cu_seqlens;           // [N + 1] rows of sequence n: cu_seqlens[n] … cu_seqlens[n + 1]; may be empty
+  HeadRows<const float> q;  // [Q, H, K] projections before the bias
+  HeadRows<const float> k, v;           // [T, H, K], T = cu_seqlens[N]
+  const float* bias = nullptr;          // [3, H, K] of q, k, v; null: none
   const RotaryTable* rotary = nullptr;  // as long as the longest sequence; null: no positions
   float scale = 1;                      // of q, K^-½ in ESM-2
 
+  // [Q] which row of the batch each query is, ascending; nothing: every row asks, Q = T. A network's last
+  // attention need answer only at the positions that the loss is taken at.
+  std::optional<std::span<const int64_t>> query_rows;
+
   int64_t items() const { return (static_cast<int64_t>(cu_seqlens.size()) - 1) * heads; }
+  int64_t queries() const {
+    return query_rows ? static_cast<int64_t>(query_rows->size()) : cu_seqlens.back();
+  }
 };
 
 struct AttentionForward {
   AttentionInputs in;
-  float* out = nullptr;  // [T, H, K]
-  float* lse = nullptr;  // [H, T] natural log of the sum of exp(score) over a row's keys
+  float* out = nullptr;  // [Q, H, K]
+  float* lse = nullptr;  // [H, Q] natural log of the sum of exp(score) over a query's keys
 };
 
 // A rotary table that does not fit the head or the sequences is an Error.
@@ -53,18 +70,18 @@ void attention_forward(const AttentionForward& work, Range items);
 
 struct AttentionBackward {
   AttentionInputs in;
-  const float* out = nullptr;   // [T, H, K] of the forward pass
-  const float* lse = nullptr;   // [H, T] of the forward pass
-  const float* dout = nullptr;  // [T, H, K]
-  float* dqkv = nullptr;        // [T, 3, H, K] written; may be in.qkv
+  const float* out = nullptr;   // [Q, H, K] of the forward pass
+  const float* lse = nullptr;   // [H, Q] of the forward pass
+  const float* dout = nullptr;  // [Q, H, K]
+  HeadRows<float> dq, dk, dv;   // of the projections, written; may be in.q, in.k, in.v
   float* dbias_partials =
-      nullptr;  // [N, 3, H, K] column sums of dqkv per sequence, for sum_partials(); null: none
+      nullptr;  // [N, 3, H, K] column sums of dq, dk, dv by sequence, for sum_partials(); null: none
 };
 
 void attention_backward(const AttentionBackward& work, Range items);
 
-// Cuts the items into `parts` consecutive ranges of about equal cost (cost grows with length²): parts + 1
-// borders.
-std::vector<int64_t> attention_cuts(std::span<const int32_t> cu_seqlens, int64_t heads, int64_t parts);
+// Cuts the items into `parts` consecutive ranges of about equal cost, which grows with queries × keys: parts
+// + 1 borders.
+std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts);
 
 }  // namespace esmscale::kernels

@@ -10,10 +10,11 @@ struct CrossEntropy {
   // [M, V] in: before the bias; out: softmax − one_hot(target), or without `gradients` the logits with the
   // bias.
   float* logits = nullptr;
-  const float* bias = nullptr;       // [V]; null: none
-  const int32_t* targets = nullptr;  // [M] each below V; not checked here
-  double* losses = nullptr;          // [M] −log softmax(logits + bias)[target], in nats, computed in double
-  bool gradients = true;             // of the SUM of losses
+  const float* bias = nullptr;  // [V]; null: none
+  const int64_t* targets =
+      nullptr;               // [M] each below V, not checked here; −1: an inert row, loss and gradient 0
+  double* losses = nullptr;  // [M] −log softmax(logits + bias)[target], in nats, computed in double
+  bool gradients = true;     // of the SUM of losses
 };
 
 // How many rows of the range have their largest logit at the target (the lowest token wins a tie).

@@ -6,10 +6,10 @@
 namespace esmscale::kernels {
 
 // to[m] = from[rows[m]] for m in the range.
-void gather_rows(const float* from, const int32_t* rows, int64_t width, float* to, Range range);
+void gather_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range);
 
 // to[rows[m]] += from[m] for m in the range. The rows named are distinct, so ranges do not meet.
-void scatter_add_rows(const float* from, const int32_t* rows, int64_t width, float* to, Range range);
+void scatter_add_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range);
 
 // to += from, over a range of single numbers.
 void add(const float* from, float* to, Range numbers);

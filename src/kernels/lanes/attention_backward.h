@@ -41,7 +41,7 @@ template <int64_t N>
 void attend_backward_block(BackwardItem& b, int64_t key, int64_t query) {
   constexpr int64_t width = N * kLanes;
   const int64_t head_dim = b.work.in.head_dim;
-  const int64_t queries = std::min(kBackwardQueries, b.item.length - query);
+  const int64_t queries = std::min(kBackwardQueries, b.item.queries - query);
   const float *q = b.q + query * b.step, *dout = b.dout + query * b.step;
   for (int64_t i = 0; i < queries; i += kTileRows) {
     multiply_tile<N>({q + i * b.step, b.step, 1}, b.keys, width, head_dim,
@@ -66,7 +66,7 @@ void attend_backward_block(BackwardItem& b, int64_t key, int64_t query) {
                         b.dq + (query + i) * b.step);
 }
 
-// Where gradients of an item's part leave to, and their column sums.
+// Where gradients of q, k or v (part 0, 1, 2) leave to, and their column sums.
 struct Leaving {
   float* to;
   int64_t step;
@@ -78,31 +78,44 @@ struct Leaving {
   }
 };
 
-// Gradients of part `part`, rows `row` … of the sequence, on their way back through scale, rotation and bias.
-void put_gradient(const AttentionBackward& work, const Item& item, int64_t part, int64_t row, int64_t count,
-                  float factor, const float* rows, int64_t step) {
+float* dbias_of(const AttentionBackward& work, const Item& item, int64_t part) {
   const AttentionInputs& in = work.in;
-  const int64_t width = 3 * in.heads * in.head_dim;
-  const Leaving leaving = {
-      work.dqkv + packed_at(in, item, part) + row * width, width,
-      work.dbias_partials ? work.dbias_partials + item.sequence * width + bias_at(in, item, part) : nullptr};
-  if (!in.rotary || part == 2) {
-    for (int64_t r = 0; r < count; ++r)
-      for (int64_t c = 0; c < in.head_dim; c += kLanes)
-        leaving.put(r, c, load(rows + r * step + c) * factor, in.head_dim - c);
-    return;
-  }
-  const int64_t half = in.rotary->half();
+  if (!work.dbias_partials) return nullptr;
+  return work.dbias_partials + ((item.sequence * 3 + part) * in.heads + item.head) * in.head_dim;
+}
+
+Leaving leaving(const AttentionBackward& work, HeadRows<float> rows, int64_t part, int64_t row,
+                const Item& item) {
+  return {rows.data + row * rows.step + item.head * work.in.head_dim, rows.step, dbias_of(work, item, part)};
+}
+
+void put_rows(Leaving to, float factor, int64_t count, int64_t head_dim, const float* rows, int64_t step) {
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t c = 0; c < head_dim; c += kLanes)
+      to.put(r, c, load(rows + r * step + c) * factor, head_dim - c);
+}
+
+// Back by the same angles, which is the transposed rotation.
+void put_turned_rows(Leaving to, float factor, const RotaryTable& table, Positions positions, int64_t count,
+                     const float* rows, int64_t step) {
+  const int64_t half = table.half();
   for (int64_t r = 0; r < count; ++r)
     for (int64_t c = 0; c < half; c += kLanes) {
-      const int64_t left = half - c;
-      // Back by the same angle: the transposed rotation.
-      const Pair x = turn({load(rows + r * step + c, left), load(rows + r * step + half + c, left)},
-                          load(in.rotary->cos(row + r) + c, left) * factor,
-                          load(in.rotary->sin(row + r) + c, left) * -factor);
-      leaving.put(r, c, x.low, left);
-      leaving.put(r, half + c, x.high, left);
+      const int64_t left = half - c, position = positions.of(r);
+      const Pair x =
+          turn({load(rows + r * step + c, left), load(rows + r * step + half + c, left)},
+               load(table.cos(position) + c, left) * factor, load(table.sin(position) + c, left) * -factor);
+      to.put(r, c, x.low, left);
+      to.put(r, half + c, x.high, left);
     }
+}
+
+void put_placed(const AttentionInputs& in, Leaving to, float factor, Positions positions, int64_t count,
+                const float* rows, int64_t step) {
+  if (in.rotary)
+    put_turned_rows(to, factor, *in.rotary, positions, count, rows, step);
+  else
+    put_rows(to, factor, count, in.head_dim, rows, step);
 }
 
 template <int64_t N>
@@ -113,50 +126,56 @@ void attend_backward(BackwardItem& b, int64_t key) {
   transpose(b.v + key * b.step, b.step, width, head_dim, b.values, width);
   std::memset(b.dkeys, 0, static_cast<size_t>(b.step * width) * sizeof(float));
   std::memset(b.dvalues, 0, static_cast<size_t>(b.step * width) * sizeof(float));
-  for (int64_t query = 0; query < b.item.length; query += kBackwardQueries)
+  for (int64_t query = 0; query < b.item.queries; query += kBackwardQueries)
     attend_backward_block<N>(b, key, query);
 
   // v's rows of this block have served: their place takes the gradients.
-  const int64_t count = std::min(width, b.item.length - key);
+  const int64_t count = std::min(width, b.item.length - key), row = b.item.first + key;
   float* rows = b.v + key * b.step;
   transpose(b.dvalues, width, head_dim, count, rows, b.step);
-  put_gradient(b.work, b.item, 2, key, count, 1.0f, rows, b.step);
+  put_rows(leaving(b.work, b.work.dv, 2, row, b.item), 1.0f, count, head_dim, rows, b.step);
   transpose(b.dkeys, width, head_dim, count, rows, b.step);
-  put_gradient(b.work, b.item, 1, key, count, kLn2, rows, b.step);  // q in scratch is in units of log 2
+  // ln 2 because q in scratch is in units of log 2.
+  put_placed(b.work.in, leaving(b.work, b.work.dk, 1, row, b.item), kLn2, {nullptr, key}, count, rows,
+             b.step);
+}
+
+// What the queries bring along: dout, −lse, −D.
+void load_answers(BackwardItem& b) {
+  const AttentionInputs& in = b.work.in;
+  const int64_t width = in.heads * in.head_dim, at = b.item.first_query * width + b.item.head * in.head_dim;
+  copy_rows({b.work.dout + at, width, nullptr}, 1.0f, b.item.queries, in.head_dim, b.dout, b.step);
+  clear_padding(b.item.queries, in.head_dim, b.dout, b.step);
+  const float* lse = b.work.lse + b.item.head * in.queries() + b.item.first_query;
+  for (int64_t i = 0; i < b.item.queries; ++i) {
+    Vec delta = {};
+    for (int64_t c = 0; c < in.head_dim; c += kLanes)
+      delta += load(b.dout + i * b.step + c) * load(b.work.out + at + i * width + c, in.head_dim - c);
+    b.minus_lse[i] = -lse[i] * kLog2E;
+    b.minus_delta[i] = -sum(delta);
+  }
+  for (int64_t i = b.item.queries; i < round_up(b.item.queries, kRowUnit); ++i)
+    b.minus_lse[i] = b.minus_delta[i] = 0.0f;
 }
 
 void attend_item_backward(BackwardItem& b) {
   const AttentionInputs& in = b.work.in;
-  const int64_t length = b.item.length, heads_width = in.heads * in.head_dim;
-  const int64_t out_at = (b.item.first * in.heads + b.item.head) * in.head_dim;
-  load_part(in, b.item, 0, b.q, b.step);
-  load_part(in, b.item, 1, b.k, b.step);
-  load_part(in, b.item, 2, b.v, b.step);
-  copy_rows({b.work.dout + out_at, heads_width}, nullptr, 1.0f, length, in.head_dim, b.dout, b.step);
-  clear_padding(length, in.head_dim, b.dout, b.step);
-  const float* lse = b.work.lse + b.item.head * in.cu_seqlens.back() + b.item.first;
-  for (int64_t i = 0; i < round_up(length, kRowUnit); ++i) {
-    b.minus_lse[i] = i < length ? -lse[i] * kLog2E : 0.0f;
-    Vec delta = {};
-    if (i < length)
-      for (int64_t c = 0; c < in.head_dim; c += kLanes)
-        delta +=
-            load(b.dout + i * b.step + c) * load(b.work.out + out_at + i * heads_width + c, in.head_dim - c);
-    b.minus_delta[i] = -sum(delta);
-  }
-  std::memset(b.dq, 0, static_cast<size_t>(round_up(length, kRowUnit) * b.step) * sizeof(float));
-  if (b.work.dbias_partials)
-    for (int64_t part = 0; part < 3; ++part)
-      std::memset(b.work.dbias_partials + b.item.sequence * 3 * heads_width + bias_at(in, b.item, part), 0,
-                  static_cast<size_t>(in.head_dim) * sizeof(float));
-  for (int64_t key = 0; key < length;) {
-    const int64_t vecs = next_vecs(length - key);
+  load_queries(in, b.item, b.q, b.step);
+  load_keys(in, b.item, b.k, b.step);
+  load_values(in, b.item, b.v, b.step);
+  load_answers(b);
+  std::fill_n(b.dq, round_up(b.item.queries, kRowUnit) * b.step, 0.0f);
+  for (int64_t part = 0; part < 3; ++part)
+    if (float* dbias = dbias_of(b.work, b.item, part)) std::fill_n(dbias, in.head_dim, 0.0f);
+  for (int64_t key = 0; key < b.item.length;) {
+    const int64_t vecs = next_vecs(b.item.length - key);
     if (vecs == 3) attend_backward<3>(b, key);
     if (vecs == 2) attend_backward<2>(b, key);
     if (vecs == 1) attend_backward<1>(b, key);
     key += vecs * kLanes;
   }
-  put_gradient(b.work, b.item, 0, 0, length, in.scale, b.dq, b.step);
+  put_placed(in, leaving(b.work, b.work.dq, 0, b.item.first_query, b.item), in.scale,
+             b.item.query_positions(), b.item.queries, b.dq, b.step);
 }
 
 void attention_backward(const AttentionBackward& work, Range items) {

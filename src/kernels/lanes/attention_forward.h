@@ -76,11 +76,11 @@ void attend(ForwardItem& f, int64_t query) {
       float* at = f.weighted + c * width + n * kLanes;
       store(at, load(at) / total[n]);
     }
-  const int64_t count = std::min(width, f.item.length - query);
-  const int64_t row = f.item.first + query;
+  const int64_t count = std::min(width, f.item.queries - query);
+  const int64_t row = f.item.first_query + query;
   transpose(f.weighted, width, in.head_dim, count, f.work.out + (row * in.heads + f.item.head) * in.head_dim,
             in.heads * in.head_dim);
-  float* lse = f.work.lse + f.item.head * in.cu_seqlens.back() + row;
+  float* lse = f.work.lse + f.item.head * in.queries() + row;
   for (int64_t i = 0; i < count; ++i)
     lse[i] = largest[i / kLanes][i % kLanes] * kLn2 + std::log(total[i / kLanes][i % kLanes]);
 }
@@ -96,11 +96,11 @@ void attention_forward(const AttentionForward& work, Range items) {
   f.scores = scratch.take(kForwardKeys * widest);
   for (int64_t i = items.begin; i < items.end; ++i) {
     f.item = Item(work.in, i);
-    load_part(work.in, f.item, 0, f.q, step);
-    load_part(work.in, f.item, 1, f.k, step);
-    load_part(work.in, f.item, 2, f.v, step);
-    for (int64_t query = 0; query < f.item.length;) {
-      const int64_t vecs = next_vecs(f.item.length - query);
+    load_queries(work.in, f.item, f.q, step);
+    load_keys(work.in, f.item, f.k, step);
+    load_values(work.in, f.item, f.v, step);
+    for (int64_t query = 0; query < f.item.queries;) {
+      const int64_t vecs = next_vecs(f.item.queries - query);
       if (vecs == 3) attend<3>(f, query);
       if (vecs == 2) attend<2>(f, query);
       if (vecs == 1) attend<1>(f, query);

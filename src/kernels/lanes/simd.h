@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kLanes = ESMSCALE_LANES;
 
 typedef float Vec __attribute__((vector_size(ESMSCALE_LANES * 4)));
-typedef int32_t VecBits __attribute__((vector_size(ESMSCALE_LANES * 4)));
+typedef uint32_t VecBits __attribute__((vector_size(ESMSCALE_LANES * 4)));
 typedef float VecInMemory __attribute__((vector_size(ESMSCALE_LANES * 4), aligned(4), may_alias));
 
 #define ESMSCALE_INLINE __attribute__((always_inline)) inline
