@@ -28,7 +28,30 @@ ESMSCALE_INLINE void store(float* to, Vec v) {
   *reinterpret_cast<VecInMemory*>(to) = v;
 }
 
-// The last vector of a row may be short: lanes from `count` on read as zero and are not written.
+// The lanes of a and b (counted on through both) in the order given; both compilers' word for it.
+#if defined(__clang__)
+#define ESMSCALE_SHUFFLE(Index, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define ESMSCALE_SHUFFLE(Index, a, b, ...) __builtin_shuffle(a, b, Index{__VA_ARGS__})
+#endif
+
+// The sum of the lanes, by halves: the error grows with log2(lanes).
+ESMSCALE_INLINE float sum(Vec v) {
+#if ESMSCALE_LANES == 16
+  v += ESMSCALE_SHUFFLE(VecBits, v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  v += ESMSCALE_SHUFFLE(VecBits, v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+#elif ESMSCALE_LANES == 8
+  v += ESMSCALE_SHUFFLE(VecBits, v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+#endif
+#if ESMSCALE_LANES >= 4
+  return (v[0] + v[2]) + (v[1] + v[3]);
+#else
+  return v[0];
+#endif
+}
+
+// Vectors of which only the first `count` lanes are loaded (the others are zero) or stored: by masks where
+// there are.
 #if ESMSCALE_LANES == 16 && defined(__x86_64__)
 ESMSCALE_INLINE __mmask16 first_lanes(int64_t count) {
   return static_cast<__mmask16>((1u << count) - 1);
@@ -39,7 +62,9 @@ ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
 ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
   _mm512_mask_storeu_ps(to, first_lanes(count), (__m512)v);
 }
+
 #elif ESMSCALE_LANES == 8 && defined(__x86_64__)
+
 ESMSCALE_INLINE __m256i first_lanes(int64_t count) {
   static constexpr int32_t kOnThenOff[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnThenOff + 8 - count));
@@ -50,6 +75,7 @@ ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
 ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
   _mm256_maskstore_ps(to, first_lanes(count), (__m256)v);
 }
+
 #else
 ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
   Vec v = {};
@@ -59,7 +85,10 @@ ESMSCALE_INLINE Vec load_short(const float* from, int64_t count) {
 ESMSCALE_INLINE void store_short(float* to, Vec v, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = v[i];
 }
+
 #endif
+
+// The last vector of a row may be short.
 ESMSCALE_INLINE Vec load(const float* from, int64_t count) {
   return count >= kLanes ? load(from) : load_short(from, count);
 }
@@ -74,26 +103,6 @@ ESMSCALE_INLINE Vec max(Vec a, Vec b) {
 
 ESMSCALE_INLINE Vec abs(Vec a) {
   return (Vec)((VecBits)a & 0x7fffffff);
-}
-
-template <int64_t count>
-struct Lanes {
-  typedef float Type __attribute__((vector_size(count * 4)));
-};
-
-// The sum of the lanes, by halves: the error grows with log2(lanes).
-template <int64_t count = kLanes>
-ESMSCALE_INLINE float sum(typename Lanes<count>::Type v) {
-  if constexpr (count == 1) {
-    return v[0];
-  } else if constexpr (count == 4) {
-    return (v[0] + v[2]) + (v[1] + v[3]);
-  } else {
-    typename Lanes<count / 2>::Type low, high;
-    std::memcpy(&low, &v, sizeof low);
-    std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
-    return sum<count / 2>(low + high);
-  }
 }
 
 }  // namespace

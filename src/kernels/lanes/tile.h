@@ -79,23 +79,19 @@ typedef float Quad __attribute__((vector_size(16)));
 typedef float QuadInMemory __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t QuadIndex __attribute__((vector_size(16)));
 
-#if defined(__clang__)
-#define ESMSCALE_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
-#else
-#define ESMSCALE_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadIndex{i, j, k, l})
-#endif
-
 ESMSCALE_INLINE void transpose_4x4(const float* from, int64_t from_step, float* to, int64_t to_step) {
   Quad row[4];
   for (int64_t i = 0; i < 4; ++i) row[i] = *reinterpret_cast<const QuadInMemory*>(from + i * from_step);
-  const Quad low02 = ESMSCALE_SHUFFLE(row[0], row[2], 0, 4, 1, 5),
-             low13 = ESMSCALE_SHUFFLE(row[1], row[3], 0, 4, 1, 5);
-  const Quad high02 = ESMSCALE_SHUFFLE(row[0], row[2], 2, 6, 3, 7),
-             high13 = ESMSCALE_SHUFFLE(row[1], row[3], 2, 6, 3, 7);
-  *reinterpret_cast<QuadInMemory*>(to) = ESMSCALE_SHUFFLE(low02, low13, 0, 4, 1, 5);
-  *reinterpret_cast<QuadInMemory*>(to + to_step) = ESMSCALE_SHUFFLE(low02, low13, 2, 6, 3, 7);
-  *reinterpret_cast<QuadInMemory*>(to + 2 * to_step) = ESMSCALE_SHUFFLE(high02, high13, 0, 4, 1, 5);
-  *reinterpret_cast<QuadInMemory*>(to + 3 * to_step) = ESMSCALE_SHUFFLE(high02, high13, 2, 6, 3, 7);
+  const Quad low02 = ESMSCALE_SHUFFLE(QuadIndex, row[0], row[2], 0, 4, 1, 5),
+             low13 = ESMSCALE_SHUFFLE(QuadIndex, row[1], row[3], 0, 4, 1, 5);
+  const Quad high02 = ESMSCALE_SHUFFLE(QuadIndex, row[0], row[2], 2, 6, 3, 7),
+             high13 = ESMSCALE_SHUFFLE(QuadIndex, row[1], row[3], 2, 6, 3, 7);
+  *reinterpret_cast<QuadInMemory*>(to) = ESMSCALE_SHUFFLE(QuadIndex, low02, low13, 0, 4, 1, 5);
+  *reinterpret_cast<QuadInMemory*>(to + to_step) = ESMSCALE_SHUFFLE(QuadIndex, low02, low13, 2, 6, 3, 7);
+  *reinterpret_cast<QuadInMemory*>(to + 2 * to_step) =
+      ESMSCALE_SHUFFLE(QuadIndex, high02, high13, 0, 4, 1, 5);
+  *reinterpret_cast<QuadInMemory*>(to + 3 * to_step) =
+      ESMSCALE_SHUFFLE(QuadIndex, high02, high13, 2, 6, 3, 7);
 }
 
 // to[c][r] = from[r][c].
