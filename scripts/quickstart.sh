@@ -25,17 +25,14 @@ prepare() {
     fail "preparing $proteins failed"
 }
 
+# Goes on from a checkpoint when there is one; a finished run only prints its summary.
 train() {
-  if tail -n 1 "$run/metrics.jsonl" 2>/dev/null | grep -q '"finished": *true'; then
-    note "$run is a finished run; remove that folder to train anew"
-    return
-  fi
   local status=0
   "$esmscale" train --config "$config" --device cpu --output "$run" || status=$?
   case $status in
     0) ;;
     85) fail "training was stopped and has written a checkpoint" "Run scripts/quickstart.sh again to go on from it" ;;
-    *) fail "training failed with status $status" "Its run folder is $run" ;;
+    *) fail "training failed with status $status" "To begin anew, remove $run" ;;
   esac
 }
 

@@ -8,8 +8,7 @@ import sys
 
 def read_metrics(path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    steps = [line for line in lines if "train/loss" in line]
-    return steps[-1], statistics.median(line["train/tokens_per_second"] for line in steps)
+    return lines[-1], statistics.median(line["train/tokens_per_second"] for line in lines if "train/loss" in line)
 
 
 def main():
@@ -17,14 +16,13 @@ def main():
     evaluation = json.loads((run / "results/eval.json").read_text())
     model = json.loads((run / "results/count-flops.json").read_text())["models"][0]
     last, speed = read_metrics(run / "metrics.jsonl")
-    label = evaluation["holdout_label"]
 
     print(f"""
 Trained {model["name"]}: {model["layers"]} layers of width {model["width"]}, N = \
 {model["parameters"]["kaplan_non_embedding"]:,} parameters without the embedding
   {last["step"]:,} steps, {last["tokens"]:,} tokens, {last["flops"]:.3e} FLOPs, {speed:,.0f} tokens/s (median)
 
-Held out: {evaluation["sequences"]:,} sequences, {evaluation["masked_tokens"]:,} masked positions ({label})
+Held out: {evaluation["sequences"]:,} sequences, {evaluation["masked_tokens"]:,} masked positions ({evaluation["holdout_label"]})
   loss {evaluation["loss"]:.4f} ± {evaluation["standard_error"]:.4f} nats, perplexity {evaluation["perplexity"]:.3f}
 
   mask pattern   loss     letter frequencies alone   below them, paired (first residue excluded)""")
