@@ -166,6 +166,19 @@ TEST_P(LayerNormEachIsa, WithoutBranchAndInPlace) {
   EXPECT_EQ(y, ours.y);
   EXPECT_EQ(mean, ours.mean);
   EXPECT_EQ(rstd, ours.rstd);
+  Floats dsum = p.dsum, dgamma(100), dbeta(100);
+  layer_norm_backward({.width = 100,
+                       .sum = ours.sum.data(),
+                       .mean = mean.data(),
+                       .rstd = rstd.data(),
+                       .gamma = p.gamma.data(),
+                       .dy = p.dy.data(),
+                       .dsum = dsum.data(),
+                       .dgamma_partials = dgamma.data(),
+                       .dbeta_partials = dbeta.data()},
+                      {0, 1}, 5);
+  EXPECT_EQ(dsum, ours.dsum);
+  EXPECT_EQ(dgamma, ours.dgamma);
 }
 
 TEST_P(LayerNormEachIsa, AgainIsTheSameToTheLastBit) {

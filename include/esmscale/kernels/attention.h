@@ -40,17 +40,16 @@ struct HeadRows {
 
 struct AttentionInputs {
   int64_t heads = 0;
-  int64_t head_dim = 0;  // any; even with rotary. Multiples of 8 are the quick ones
-  std::span<const int32_t>
-      cu_seqlens;           // [N + 1] rows of sequence n: cu_seqlens[n] … cu_seqlens[n + 1]; may be empty
-  HeadRows<const float> q;  // [Q, H, K] projections before the bias
+  int64_t head_dim = 0;                 // any; even with rotary. Multiples of 8 are the quick ones
+  std::span<const int32_t> cu_seqlens;  // [N + 1]: rows cu_seqlens[n] … cu_seqlens[n + 1] − 1, or none
+  HeadRows<const float> q;              // [Q, H, K] projections before the bias
   HeadRows<const float> k, v;           // [T, H, K], T = cu_seqlens[N]
   const float* bias = nullptr;          // [3, H, K] of q, k, v; null: none
   const RotaryTable* rotary = nullptr;  // as long as the longest sequence; null: no positions
   float scale = 1;                      // of q, K^-½ in ESM-2
 
-  // [Q] which row of the batch each query is, ascending; nothing: every row asks, Q = T. A network's last
-  // attention need answer only at the positions that the loss is taken at.
+  // [Q] which row of the batch each query is, ascending, each once; nothing: every row asks, Q = T. A
+  // network's last attention need answer only at the positions that the loss is taken at.
   std::optional<std::span<const int64_t>> query_rows;
 
   int64_t items() const { return (static_cast<int64_t>(cu_seqlens.size()) - 1) * heads; }
@@ -70,18 +69,16 @@ void attention_forward(const AttentionForward& work, Range items);
 
 struct AttentionBackward {
   AttentionInputs in;
-  const float* out = nullptr;   // [Q, H, K] of the forward pass
-  const float* lse = nullptr;   // [H, Q] of the forward pass
-  const float* dout = nullptr;  // [Q, H, K]
-  HeadRows<float> dq, dk, dv;   // of the projections, written; may be in.q, in.k, in.v
-  float* dbias_partials =
-      nullptr;  // [N, 3, H, K] column sums of dq, dk, dv by sequence, for sum_partials(); null: none
+  const float* out = nullptr;       // [Q, H, K] of the forward pass
+  const float* lse = nullptr;       // [H, Q] of the forward pass
+  const float* dout = nullptr;      // [Q, H, K]
+  HeadRows<float> dq, dk, dv;       // of the projections, written; may be in.q, in.k, in.v
+  float* dbias_partials = nullptr;  // [N, 3, H, K] column sums by sequence, for sum_partials(); null: none
 };
 
 void attention_backward(const AttentionBackward& work, Range items);
 
-// Cuts the items into `parts` consecutive ranges of about equal cost, which grows with queries × keys: parts
-// + 1 borders.
+// The parts + 1 borders of `parts` consecutive ranges of items of about equal cost (queries × keys).
 std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts);
 
 }  // namespace esmscale::kernels

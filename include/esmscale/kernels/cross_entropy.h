@@ -7,14 +7,12 @@ namespace esmscale::kernels {
 
 struct CrossEntropy {
   int64_t vocabulary = 0;
-  // [M, V] in: before the bias; out: softmax − one_hot(target), or without `gradients` the logits with the
-  // bias.
-  float* logits = nullptr;
-  const float* bias = nullptr;  // [V]; null: none
-  const int64_t* targets =
-      nullptr;               // [M] each below V, not checked here; −1: an inert row, loss and gradient 0
-  double* losses = nullptr;  // [M] −log softmax(logits + bias)[target], in nats, computed in double
-  bool gradients = true;     // of the SUM of losses
+  float* logits = nullptr;           // [M, V] before the bias; what they become: see `gradients`
+  const float* bias = nullptr;       // [V]; null: none
+  const int64_t* targets = nullptr;  // [M] each below V (not checked); −1: an inert row, loss and gradient 0
+  double* losses = nullptr;          // [M] −log softmax(logits + bias)[target], in nats, computed in double
+  // true: logits become softmax − one_hot(target), the gradient of the SUM of losses; false: logits + bias.
+  bool gradients = true;
 };
 
 // How many rows of the range have their largest logit at the target (the lowest token wins a tie).

@@ -41,16 +41,16 @@ void layer_norm_again(const LayerNormAgain& work, Range rows);
 // came through y added. It is then the gradient of x and of branch alike.
 struct LayerNormBackward {
   int64_t width = 0;
-  const float* sum = nullptr;        // [T, D] what was normalised
-  const float* mean = nullptr;       // [T]
-  const float* rstd = nullptr;       // [T]
-  const float* gamma = nullptr;      // [D]
-  const float* dy = nullptr;         // [T, D]
-  float* dsum = nullptr;             // [T, D] +=
-  float* dgamma_partials = nullptr;  // [row_blocks(T), D] one sum per block (range.h)
-  float* dbeta_partials = nullptr;   // [row_blocks(T), D]
-  float* dbranch_bias_partials =
-      nullptr;  // [row_blocks(T), D] column sums of the finished dsum; null: not wanted
+  const float* sum = nullptr;    // [T, D] what was normalised
+  const float* mean = nullptr;   // [T]
+  const float* rstd = nullptr;   // [T]
+  const float* gamma = nullptr;  // [D]
+  const float* dy = nullptr;     // [T, D]
+  float* dsum = nullptr;         // [T, D] +=
+  // [row_blocks(T), D] each, one sum per block (range.h). The last are column sums of the finished dsum.
+  float* dgamma_partials = nullptr;
+  float* dbeta_partials = nullptr;
+  float* dbranch_bias_partials = nullptr;  // null: not wanted
 };
 
 void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows);

@@ -35,8 +35,8 @@ ESMSCALE_INLINE void multiply_along_head(Left left, const float* right, int64_t 
   }
 }
 
-// With P = softmax and D = Σ_k dout · out per query: dv = Pᵀ dout, dS = P ∘ (dout vᵀ − D), dk = dSᵀ q, dq =
-// dS k.
+// With P the softmax and D = dout · out of a query:
+//   dv = Pᵀ dout,  dS = P ∘ (dout vᵀ − D),  dk = dSᵀ q,  dq = dS k.
 template <int64_t N>
 void attend_backward_block(BackwardItem& b, int64_t key, int64_t query) {
   constexpr int64_t width = N * kLanes;

@@ -25,8 +25,7 @@ constexpr int64_t next_vecs(int64_t left) {
   return vecs == kTileVecs + 1 ? 2 : vecs < kTileVecs ? vecs : kTileVecs;
 }
 
-// The left side's number (row m, depth d) is at data[m · row_step + d · depth_step]: either way round will
-// do.
+// The left side's number (row m, depth d) is at data[m · row_step + d · depth_step]: either way round.
 struct Left {
   const float* data;
   int64_t row_step, depth_step;
