@@ -4,6 +4,7 @@
 #include "esmscale/data/alphabet.h"
 #include "esmscale/data/dataset.h"
 #include "esmscale/data/shard_format.h"
+#include "esmscale/data/shard_manifest.h"
 
 #include <ostream>
 #include <string>
@@ -23,8 +24,11 @@ Json letters(const DatasetManifest& manifest) {
 }  // namespace
 
 bool is_dataset(const std::filesystem::path& path) {
-  return std::filesystem::exists(path / kManifestName) &&
-         std::filesystem::exists(path / file_name(FileKind::lengths));
+  // Not by its manifest, which other folders have too, and a damaged or interrupted set may lack.
+  for (const std::string& name :
+       {file_name(FileKind::lengths), file_name(FileKind::index), std::string(kStageName)})
+    if (std::filesystem::exists(path / name)) return true;
+  return false;
 }
 
 Json dataset_info(const std::filesystem::path& path, bool verify) {

@@ -8,7 +8,7 @@
 
 namespace esmscale {
 
-// Is it a data set's folder, whole or damaged?
+// Is it a data set's folder, whole, damaged or interrupted?
 bool is_dataset(const std::filesystem::path& path);
 
 // {"kind": "dataset", "sequences", "tokens", "residues", …, "verified"}. With `verify` every byte is read
