@@ -4,36 +4,77 @@
 #include "esmscale/core/text.h"
 
 #include <atomic>
+#include <bit>
 #include <cstdlib>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <malloc.h>
 
 namespace esmscale {
 namespace {
 
-constexpr size_t kAlignment = 64;  // a cache line; also room for the size in front of the data
+constexpr size_t kAlignment = 64;  // a cache line; also room in front of the data for the header
 
 std::atomic<int64_t> current{0}, peak{0};
+
+struct Header {
+  size_t bytes, room;  // asked for; allocated behind the header
+};
+
+// Eight sizes between a power of two and the next: at most an eighth is wasted, and blocks find takers.
+size_t size_class(size_t bytes) {
+  const size_t step = std::max<size_t>(kAlignment, std::bit_floor(std::max<size_t>(bytes, 1)) / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+// Blocks that were freed, by size. Kept for the life of the process.
+class Store {
+ public:
+  void* take(size_t room) {
+    const std::lock_guard lock(mutex_);
+    std::vector<void*>& blocks = free_[room];
+    if (blocks.empty()) return nullptr;
+    void* block = blocks.back();
+    blocks.pop_back();
+    return block;
+  }
+  void give(void* block, size_t room) {
+    const std::lock_guard lock(mutex_);
+    free_[room].push_back(block);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<size_t, std::vector<void*>> free_;
+};
+
+Store& store() {
+  static auto* forever = new Store;  // tensors may be freed after static destructors have run
+  return *forever;
+}
 
 void release(void* data) {
   if (!data) return;
   void* block = static_cast<char*>(data) - kAlignment;
-  current -= static_cast<int64_t>(*static_cast<size_t*>(block));
-  std::free(block);
+  const Header header = *static_cast<Header*>(block);
+  current -= static_cast<int64_t>(header.bytes);
+  store().give(block, header.room);
 }
 
 class CountingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
-    void* block = nullptr;
-    if (::posix_memalign(&block, kAlignment, bytes + kAlignment) != 0)
+    const size_t room = size_class(bytes);
+    void* block = store().take(room);
+    if (!block && ::posix_memalign(&block, kAlignment, room + kAlignment) != 0)
       throw Error({.where = "memory",
                    .expected = text("to allocate ", human_bytes(static_cast<double>(bytes)), " for a tensor"),
                    .found = "no memory left",
                    .advice = "use a smaller train.micro_batch_tokens or model"});
-    *static_cast<size_t*>(block) = bytes;
+    *static_cast<Header*>(block) = {bytes, room};
     const int64_t now = current += static_cast<int64_t>(bytes);
     for (int64_t seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {
     }
@@ -49,10 +90,8 @@ class CountingAllocator final : public c10::Allocator {
 }  // namespace
 
 void count_host_memory() {
-  static CountingAllocator allocator;
-  c10::SetCPUAllocator(&allocator, /*priority=*/1);
-  ::mallopt(M_MMAP_MAX, 0);  // large blocks from the heap too
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  static auto* allocator = new CountingAllocator;
+  c10::SetCPUAllocator(allocator, /*priority=*/1);
 }
 
 int64_t peak_host_tensor_bytes() {

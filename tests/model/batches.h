@@ -35,7 +35,8 @@ struct ShownSequence {
   std::string shown;
 };
 
-inline PackedBatch pack(const TokenList& tokens, const std::vector<ShownSequence>& sequences) {
+inline PackedBatch pack(const TokenList& tokens, const std::vector<ShownSequence>& sequences,
+                        bool has_targets = true) {
   PackedBatch batch;
   batch.cu_seqlens.push_back(0);
   for (size_t i = 0; i < sequences.size(); ++i) {
@@ -43,7 +44,7 @@ inline PackedBatch pack(const TokenList& tokens, const std::vector<ShownSequence
     batch.tokens.push_back(tokens.start());
     for (size_t at = 0; at < sequences[i].shown.size(); ++at) {
       const char shown = sequences[i].shown[at];
-      if (shown == '_' || std::islower(static_cast<unsigned char>(shown))) {
+      if (has_targets && (shown == '_' || std::islower(static_cast<unsigned char>(shown)))) {
         batch.masked_rows.push_back(static_cast<int32_t>(batch.tokens.size()));
         batch.targets.push_back(tokens.letter(letter_code(sequences[i].truth[at])));
       }

@@ -1,6 +1,7 @@
-// What every engine must hold to, shown on the plain one.
-#include "esmscale/core/error.h"
+// What every engine must hold to, and that they agree.
 #include "esmscale/model/engine.h"
+
+#include "esmscale/core/error.h"
 #include "esmscale/model/forward.h"
 
 #include "core/error_of.h"
@@ -16,7 +17,7 @@ namespace {
 // rows, in three layers. Measured differences are up to 5e-7 of the largest value; six times that is asked.
 constexpr double kOtherOrder = 3e-6;
 
-class PlainEngineTest : public ::testing::Test {
+class EngineTest : public ::testing::TestWithParam<const char*> {
  protected:
   DeviceBatch batch_of(const std::vector<ShownSequence>& sequences) const {
     return on_device(pack(tokens_, sequences));
@@ -49,10 +50,10 @@ class PlainEngineTest : public ::testing::Test {
   ModelConfig model_ = model_of(3, 48, 3);
   const TokenList& tokens_ = TokenList::of(29);
   Weights weights_ = random_weights(model_, 5);
-  std::unique_ptr<Engine> engine_ = make_engine(weights_, {.engine = "plain"});
+  std::unique_ptr<Engine> engine_ = make_engine(weights_, {.engine = GetParam()});
 };
 
-TEST_F(PlainEngineTest, PackedEqualsOneByOne) {
+TEST_P(EngineTest, PackedEqualsOneByOne) {
   const std::vector<ShownSequence> sequences = mixed_sequences();
   const DeviceBatch packed = batch_of(sequences);
   std::vector<DeviceBatch> alone;
@@ -67,14 +68,14 @@ TEST_F(PlainEngineTest, PackedEqualsOneByOne) {
   expect_same(run({packed}), run(alone), kOtherOrder);
 }
 
-TEST_F(PlainEngineTest, MicroBatchesAddUp) {
+TEST_P(EngineTest, MicroBatchesAddUp) {
   const std::vector<ShownSequence> all = mixed_sequences();
   const std::vector<ShownSequence> first(all.begin(), all.begin() + 2), rest(all.begin() + 2, all.end());
   expect_same(run({batch_of(first), batch_of(rest)}), run({batch_of(all)}), kOtherOrder);
 }
 
 // No tolerance: a row's arithmetic does not depend on the values of other sequences' rows.
-TEST_F(PlainEngineTest, ASequenceDoesNotSeeItsNeighbours) {
+TEST_P(EngineTest, ASequenceDoesNotSeeItsNeighbours) {
   std::vector<ShownSequence> sequences = mixed_sequences();
   const at::Tensor before = engine_->hidden(batch_of(sequences));
   sequences[2].shown = "W__WWWWWWWWWWWWW";
@@ -88,7 +89,7 @@ TEST_F(PlainEngineTest, ASequenceDoesNotSeeItsNeighbours) {
 
 // Pads behind the real rows, sequences without rows and masked positions without a target, as on a device
 // where shapes never change.
-TEST_F(PlainEngineTest, InertRoomChangesNothing) {
+TEST_P(EngineTest, InertRoomChangesNothing) {
   PackedBatch batch = pack(tokens_, mixed_sequences());
   const Result real = run({on_device(batch)});
   const DeviceBatch plain = on_device(batch);
@@ -105,7 +106,7 @@ TEST_F(PlainEngineTest, InertRoomChangesNothing) {
   expect_same(run({padded}), real, kOtherOrder);
 }
 
-TEST_F(PlainEngineTest, EveryParameterIsReadyOnceAndComplete) {
+TEST_P(EngineTest, EveryParameterIsReadyOnceAndComplete) {
   for (const auto& sequences : {mixed_sequences(), std::vector<ShownSequence>{{"ACDEF", "ACDEF"}}}) {
     CollectedGradients gradients(weights_);
     engine_->forward_backward(batch_of(sequences), gradients);
@@ -116,7 +117,7 @@ TEST_F(PlainEngineTest, EveryParameterIsReadyOnceAndComplete) {
   }
 }
 
-TEST_F(PlainEngineTest, NothingMaskedMeansNoLossAndNoGradient) {
+TEST_P(EngineTest, NothingMaskedMeansNoLossAndNoGradient) {
   const Result result = run({batch_of({{"ACDEF", "ACDEF"}})});
   EXPECT_EQ(result.loss, 0);
   for (const at::Tensor& gradient : result.gradients) EXPECT_EQ(gradient.abs().max().item<double>(), 0);
@@ -125,7 +126,7 @@ TEST_F(PlainEngineTest, NothingMaskedMeansNoLossAndNoGradient) {
 // Oracle: the slope of the loss along the gradient itself is ‖g‖², by a central difference. In fp32 a loss
 // near 45 is known to 45 · 2^-24 · a few, and the step moves it by about 0.2, which leaves 1e-4; curvature
 // adds its own.
-TEST_F(PlainEngineTest, GradientIsTheSlopeOfTheLoss) {
+TEST_P(EngineTest, GradientIsTheSlopeOfTheLoss) {
   const DeviceBatch batch = batch_of(mixed_sequences());
   const Result here = run({batch});
   double squares = 0;
@@ -141,7 +142,7 @@ TEST_F(PlainEngineTest, GradientIsTheSlopeOfTheLoss) {
 }
 
 // Oracle: the definition, by hand. Sequence 1 has 3 of 12 rows masked, sequence 2 none of 6.
-TEST_F(PlainEngineTest, TokenDropoutFactor) {
+TEST_P(EngineTest, TokenDropoutFactor) {
   const PackedBatch packed = pack(tokens_, {{"ACDEFGHIKL", "AC_EF__IKl"}, {"MKLV", "MKLV"}});
   const at::Tensor factor = on_device(packed).factor_T;
   const auto shown_1 = static_cast<float>(0.88 / 0.75), shown_2 = 0.88f;
@@ -153,7 +154,7 @@ TEST_F(PlainEngineTest, TokenDropoutFactor) {
   EXPECT_TRUE(on_device(packed).factor_T.eq(1).all().item<bool>());
 }
 
-TEST_F(PlainEngineTest, PadsAreZeroedWithAndWithoutTokenDropout) {
+TEST_P(EngineTest, PadsAreZeroedWithAndWithoutTokenDropout) {
   PackedBatch batch = pack(tokens_, {{"ACD", "A_D"}});
   batch.tokens.back() = tokens_.pad();
   EXPECT_EQ(on_device(batch).factor_T[4].item<float>(), 0);
@@ -161,7 +162,7 @@ TEST_F(PlainEngineTest, PadsAreZeroedWithAndWithoutTokenDropout) {
   EXPECT_EQ(on_device(batch).factor_T[4].item<float>(), 0);
 }
 
-TEST_F(PlainEngineTest, PositionsRestartInEachSequence) {
+TEST_P(EngineTest, PositionsRestartInEachSequence) {
   const DeviceBatch batch = batch_of({{"AC", "AC"}, {"D", "_"}});
   const std::vector<int64_t> expected{0, 1, 2, 3, 0, 1, 2};
   for (size_t t = 0; t < expected.size(); ++t)
@@ -169,9 +170,33 @@ TEST_F(PlainEngineTest, PositionsRestartInEachSequence) {
   EXPECT_EQ(batch.max_length, 4);
 }
 
-TEST_F(PlainEngineTest, PrecisionThatTheDeviceLacksIsRefused) {
-  EXPECT_THAT(error_of([&] { make_engine(weights_, {.engine = "plain", .precision = "bf16"}); }),
+TEST_P(EngineTest, PrecisionThatTheDeviceLacksIsRefused) {
+  EXPECT_THAT(error_of([&] { make_engine(weights_, {.engine = GetParam(), .precision = "bf16"}); }),
               ::testing::HasSubstr("train.precision"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, ::testing::Values("plain", "fused"),
+                         [](const auto& engine) { return std::string(engine.param); });
+
+// Oracle: autograd. Both are fp32 with sums in other orders, so the bound is the one for another packing.
+TEST(FusedEngine, AgreesWithThePlainOne) {
+  for (const auto& [layers, width, heads] : {std::tuple{1, 16, 1}, {2, 48, 3}, {3, 64, 2}, {2, 40, 2}}) {
+    const ModelConfig model = model_of(layers, width, heads);
+    const Weights weights = random_weights(model, 9);
+    const TokenList& tokens = TokenList::of(29);
+    const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
+    const auto plain = make_engine(weights, {.engine = "plain"}),
+               fused = make_engine(weights, {.engine = "fused"});
+    CollectedGradients a(weights), b(weights);
+    EXPECT_NEAR(plain->forward_backward(batch, a).item<double>(),
+                fused->forward_backward(batch, b).item<double>(), 1e-4);
+    EXPECT_LE((plain->hidden(batch) - fused->hidden(batch)).abs().max().item<double>(), 1e-5);
+    for (size_t p = 0; p < weights.table.size(); ++p) {
+      const double scale = a.sums[p].abs().max().item<double>();
+      EXPECT_LE((a.sums[p] - b.sums[p]).abs().max().item<double>(), 1e-5 * scale + 1e-6)
+          << weights.table[p].name;
+    }
+  }
 }
 
 }  // namespace
