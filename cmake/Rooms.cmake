@@ -19,3 +19,6 @@ esmscale_room(train TORCH USES eval interop checkpoint optim dist model run acco
 esmscale_room(cli TORCH USES train interop eval checkpoint report scaling run accounting data config core
   LIBRARIES CLI11::CLI11)
 target_compile_definitions(esmscale_config PRIVATE ESMSCALE_SOURCE_CONFIGS="${CMAKE_CURRENT_SOURCE_DIR}/configs")
+
+# No room: tests of several against another program's numbers, and a probe for scripts/compare_with_hf.sh.
+esmscale_room(golden TORCH USES interop checkpoint optim dist model data config core)

@@ -1,0 +1,13 @@
+# The comparison with Hugging Face's transformers: a probe that prints what no verb does, and a live test.
+
+if(ESMSCALE_TESTS)
+  add_executable(golden_probe tests/golden/probe.cpp)
+  target_link_libraries(golden_probe PRIVATE esmscale_golden)
+  target_include_directories(golden_probe PRIVATE tests)
+  target_compile_definitions(golden_probe PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+
+  add_test(NAME golden.compare_with_hugging_face
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/compare_with_hf.sh --build ${CMAKE_BINARY_DIR} --model tiny --if-possible)
+  set_tests_properties(golden.compare_with_hugging_face PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900
+    ENVIRONMENT OMP_NUM_THREADS=1)
+endif()

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""esmscale against transformers, both ways; scripts/compare_with_hf.sh runs it with the right versions."""
+
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "reference"))
+import esm  # noqa: E402
+import safetensors  # noqa: E402
+import safetensors.torch  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+PRESETS = {"tiny": (2, 64, 4), "5M": (6, 256, 16), "8M": (6, 320, 20), "35M": (12, 480, 20), "150M": (30, 640, 20)}
+LOGITS, LOSS, GRADIENTS = 1e-5, 1e-5, 1e-4  # relative to the largest; the gradient's to the largest of its kind
+NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small beside the largest is held to that one's scale
+
+
+class Comparison:
+    def __init__(self, build, folder):
+        self.build, self.folder, self.rows = pathlib.Path(build), folder, []
+
+    def run(self, *command):
+        """What esmscale or the probe prints."""
+        done = subprocess.run([str(self.build / command[0]), *map(str, command[1:])], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit(f"error: {' '.join(map(str, command))} ended with status {done.returncode}")
+        return done.stdout
+
+    def add(self, what, difference, bound):
+        self.rows.append((what, difference, bound))
+
+    def logits(self, checkpoint, sequences, *flags):
+        fasta, out = self.folder / "sequences.fasta", self.folder / "logits.safetensors"
+        fasta.write_text("".join(f">{i}\n{s['shown'].upper()}\n" for i, s in enumerate(sequences)))
+        self.run("esmscale", "logits", "--checkpoint", checkpoint, "--input", fasta, "--output", out, *flags)
+        tensors = safetensors.torch.load_file(out)
+        return [tensors[str(i)] for i in range(len(sequences))]
+
+    def compare_logits(self, what, theirs, ours):
+        scale = max(l.abs().max().item() for l in theirs)
+        self.add(what, max((a - b).abs().max().item() for a, b in zip(theirs, ours)) / scale, LOGITS)
+
+    def compare_gradients(self, model, checkpoint, sequences):
+        (self.folder / "sequences.json").write_text(json.dumps(sequences))
+        out = self.folder / "gradients.safetensors"
+        self.run("golden_probe", "gradients", checkpoint, self.folder / "sequences.json", out)
+        _, loss, theirs = esm.gradients(model, sequences)
+        errors, scales = {}, {}
+        with safetensors.safe_open(out, "pt") as ours:
+            self.add("loss", abs(json.loads(ours.metadata()["loss"]) - loss) / loss, LOSS)
+            for name, gradient in theirs.items():
+                kind = ".".join(part for part in name.split(".") if not part.isdigit())
+                error = (ours.get_tensor(name) - gradient).abs().max().item()
+                errors[kind] = max(errors.get(kind, 0), error)
+                scales[kind] = max(scales.get(kind, 0), gradient.abs().max().item())
+        least = NEGLIGIBLE * max(scales.values())
+        worst = max(errors, key=lambda kind: errors[kind] / max(scales[kind], least))
+        self.add(f"gradients (worst: {worst})", errors[worst] / max(scales[worst], least), GRADIENTS)
+
+    def compare_eval(self, model, checkpoint, alphabet):
+        """The verb eval against transformers on the same windows and masks."""
+        rng = random.Random(5)
+        fasta, data = self.folder / "proteins.fasta", self.folder / "data"
+        fasta.write_text("".join(f">p{i}\n{''.join(rng.choices(esm.LETTERS[:20], k=rng.randrange(20, 160)))}\n"
+                                 for i in range(24)))
+        self.run("esmscale", "prepare", "--input", fasta, "--output", data, "--eval-length", 120)
+        ours = json.loads(self.run("esmscale", "eval", "--checkpoint", checkpoint, "--holdout", data, "--json"))
+        for pattern, key in (("bert", "loss"), ("mask-only", "loss_mask_only")):
+            masks = json.loads(self.run("golden_probe", "masks", data, pattern, alphabet, 24))
+            with torch.no_grad():
+                _, loss, chosen = esm.forward(model, masks)
+            theirs = loss.item() / chosen
+            self.add(f"eval, {pattern}", abs(ours[key] - theirs) / theirs, LOSS)
+
+    def table(self):
+        width = max(len(what) for what, _, _ in self.rows)
+        lines = [f"| {'compared':<{width}} | difference | tolerance |", f"| {'-' * width} | ---------- | --------- |"]
+        lines += [f"| {what:<{width}} | {difference:10.1e} | {bound:9.0e} |" for what, difference, bound in self.rows]
+        return "\n".join(lines)
+
+    def failed(self):
+        return [what for what, difference, bound in self.rows if not difference <= bound]
+
+
+def sequences_for_comparison():
+    """Odd lengths, letters outside the twenty, masks, letters in a chosen residue's place."""
+    rng = random.Random(7)
+    made = []
+    for length in (1, 17, 64, 131):
+        truth = "".join(rng.choices(esm.LETTERS, k=length))
+        shown = "".join("_" if rng.random() < 0.15 else c.lower() if rng.random() < 0.05 else c for c in truth)
+        made.append(dict(truth=truth, shown=shown))
+    return [*made, dict(truth="MKTAYIAKQR", shown="MKT_YiAK_R")]
+
+
+def reference_model(name, folder):
+    """(folder, its number of tokens): as given, or one of random weights that transformers writes."""
+    if name not in PRESETS:
+        return pathlib.Path(name), json.loads((pathlib.Path(name) / "config.json").read_text())["vocab_size"]
+    layers, width, heads = PRESETS[name]
+    model = esm.make_model(dict(layers=layers, width=width, heads=heads, ffn=4 * width, alphabet=33, token_dropout=True))
+    esm.fill_by_rule(model)
+    esm.round_rotary(model)
+    with torch.no_grad():
+        model.esm.contact_head.regression.weight.normal_()
+        model.esm.contact_head.regression.bias.fill_(-1.5)
+    model.save_pretrained(folder / "theirs")
+    esm.write_vocabulary(folder / "theirs", 33)
+    return folder / "theirs", 33
+
+
+def check_export(comparison, model, folder):
+    """What the exported folder must have beside the same logits."""
+    found, missed = esm.load_model(folder)
+    if missed:
+        sys.exit(f"error: transformers loads {folder} with {missed}")
+    for name, value in model.state_dict().items():
+        if not torch.equal(value, found.state_dict()[name]):
+            sys.exit(f"error: {name} did not come back from the export")
+    tokenizer = transformers.EsmTokenizer.from_pretrained(folder)
+    ids = tokenizer("MKX<mask>B")["input_ids"]
+    wanted = esm.token_ids(dict(shown="MKX_B"), model.config.vocab_size)[0].tolist()
+    if ids != wanted or len(tokenizer) != model.config.vocab_size:
+        sys.exit(f"error: the exported tokenizer gives {ids} of {len(tokenizer)} tokens, not {wanted}")
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--model", required=True)
+    arguments = parser.parse_args()
+    torch.manual_seed(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        theirs, alphabet = reference_model(arguments.model, folder)
+        model, _ = esm.load_model(theirs)
+        comparison = Comparison(arguments.build, folder)
+        sequences = sequences_for_comparison()
+        with torch.no_grad():
+            logits, _, _ = esm.forward(model, sequences)
+
+        comparison.compare_logits("logits of their folder", logits, comparison.logits(theirs, sequences))
+        comparison.compare_logits("the same, packed together", logits,
+                                  comparison.logits(theirs, sequences, "--batch-rows", 100000))
+        checkpoint = folder / "checkpoint"
+        comparison.run("esmscale", "import", theirs, "--output", checkpoint)
+        comparison.run("esmscale", "export", checkpoint, "--output", folder / "ours", "--alphabet", alphabet)
+        returned = check_export(comparison, model, folder / "ours")
+        with torch.no_grad():
+            comparison.compare_logits("logits of our export, theirs and ours", esm.forward(returned, sequences)[0],
+                                      comparison.logits(checkpoint, sequences))
+        comparison.compare_gradients(model, checkpoint, sequences)
+        comparison.compare_eval(model, checkpoint, alphabet)
+
+    print(f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "
+          f"{arguments.model}\n\n{comparison.table()}")
+    if comparison.failed():
+        sys.exit("error: above tolerance: " + "; ".join(comparison.failed()))
+
+
+if __name__ == "__main__":
+    main()

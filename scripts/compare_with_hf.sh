@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Compares esmscale with Hugging Face's transformers, both ways, and prints one table: the largest differences of
+# logits, loss and gradients. Exit status 1 when one is above its tolerance.
+#
+#   scripts/compare_with_hf.sh [--model MODEL] [--build DIR] [--if-possible]
+#
+#   --model MODEL     tiny, 5M, 8M, 35M, 150M (random weights), or a Hugging Face folder; default: 8M
+#   --build DIR       where esmscale is built; default: build/release
+#   --if-possible     status 77 instead of an error when transformers cannot be had here without fetching torch
+#
+# Environment: ESMSCALE_TRANSFORMERS, another version of transformers; ESMSCALE_DEPS, where it is kept.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")
+source "$scripts/lib/common.sh"
+source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/reference.sh"
+
+model=8M
+build=$ROOT/build/release
+small=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --model) model=${2:?--model needs a preset or a folder}; shift 2 ;;
+    --build) build=${2:?--build needs a folder}; shift 2 ;;
+    --if-possible) small=--small; shift ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) fail "unknown argument '$1'; see scripts/compare_with_hf.sh --help" ;;
+  esac
+done
+
+for program in esmscale golden_probe; do
+  [ -x "$build/$program" ] || fail "there is no $build/$program" "Build it first: scripts/setup.sh --build release"
+done
+if ! setup_reference $small; then
+  [ -n "$small" ] || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+  note "skipped: no transformers here, and it cannot be had without fetching torch"
+  exit 77
+fi
+reference_python "$scripts/compare_with_hf.py" --build "$build" --model "$model"

@@ -1,0 +1,35 @@
+# The program that esmscale is compared with: Hugging Face's transformers, in a folder of its own. Only tests and
+# scripts use it.
+
+TRANSFORMERS_VERSION=${ESMSCALE_TRANSFORMERS:-4.57.6}
+REFERENCE=$DEPS/transformers-$TRANSFORMERS_VERSION
+
+# Python with transformers, and with torch from LibTorch's own wheel when all of that is there.
+reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 python3 -W ignore "$@"; }
+
+can_import() { reference_python -c "import $1" >/dev/null 2>&1; }
+
+pip_install() { # FOLDER REQUIREMENT
+  with_log "$DEPS/transformers.log" env PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
+    python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$1" "$2"
+}
+
+# setup_reference [--small]: --small leaves it (status 1) when that would mean fetching torch, 4 GB.
+setup_reference() {
+  exec 9>"$DEPS/.lock"
+  flock 9
+  if ! can_import transformers; then
+    note "fetching transformers $TRANSFORMERS_VERSION into $REFERENCE"
+    rm -rf "$REFERENCE.partial"
+    pip_install "$REFERENCE.partial" "transformers==$TRANSFORMERS_VERSION" || return 1
+    rm -rf "$REFERENCE"
+    mv "$REFERENCE.partial" "$REFERENCE"
+  fi
+  if ! can_import torch; then
+    [ "${1-}" != --small ] || return 1
+    note "LibTorch here is the one without CUDA, which Python cannot import: fetching torch $TORCH_VERSION"
+    pip_install "$REFERENCE" "torch==$TORCH_VERSION" || return 1
+  fi
+  exec 9>&-
+  can_import transformers
+}

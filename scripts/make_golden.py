@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Makes the fixtures of tests/golden with transformers: logits, loss and gradients of small ESM-2s, and the losses of
+ten AdamW steps. scripts/make_golden.sh runs it with the right versions.
+
+    scripts/make_golden.sh [FOLDER]     default: tests/golden/data
+"""
+
+import json
+import pathlib
+import random
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "reference"))
+import esm  # noqa: E402
+import safetensors.torch  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+SHAPES = [
+    dict(name="head_dim_16", layers=2, width=32, heads=2, ffn=64, alphabet=33, token_dropout=True),
+    dict(name="head_dim_24", layers=1, width=48, heads=2, ffn=96, alphabet=29, token_dropout=True),
+    dict(name="head_dim_32", layers=3, width=32, heads=1, ffn=49, alphabet=33, token_dropout=False),
+    dict(name="head_dim_64", layers=1, width=64, heads=1, ffn=128, alphabet=33, token_dropout=True, max_seq_len=64,
+         rounded_rotary=True),
+]
+TRAINED = "head_dim_16"
+TRAINING = dict(betas=[0.9, 0.98], eps=1e-8, weight_decay=0.01, max_norm=1.0,
+                learning_rates=[0.001, 0.002, 0.003, 0.004, 0.004, 0.004, 0.003, 0.002, 0.001, 0.0005])
+
+
+def sequence(rng, length, odd_letters=""):
+    """BERT's pattern with more masks than usual, so that a short sequence has several."""
+    truth = [rng.choice(esm.LETTERS[:20]) for _ in range(length)]
+    for letter in odd_letters:
+        truth[rng.randrange(length)] = letter
+    shown = list(truth)
+    for at in range(length):
+        if truth[at] not in esm.LETTERS[:20] or rng.random() >= 0.25:
+            continue
+        draw = rng.random()
+        shown[at] = "_" if draw < 0.8 else rng.choice(esm.LETTERS[:20]).lower() if draw < 0.9 else truth[at].lower()
+    return dict(truth="".join(truth), shown="".join(shown))
+
+
+def model_of(shape):
+    model = esm.make_model(shape)
+    esm.fill_by_rule(model)
+    if shape.get("rounded_rotary"):
+        esm.round_rotary(model)
+    return model
+
+
+def make_case(shape, folder):
+    rng = random.Random(shape["name"])
+    sequences = [sequence(rng, 23, "XB"), sequence(rng, 1), dict(truth="MKV", shown="M_V"), sequence(rng, 38, "UZO"),
+                 dict(truth="ACDEFGH", shown="ACDEFGH")]
+    if "max_seq_len" in shape:
+        sequences.append(sequence(rng, shape["max_seq_len"] + 33))
+    model = model_of(shape)
+    logits, loss, gradients = esm.gradients(model, sequences)
+    tensors = {f"logits/{i}": l for i, l in enumerate(logits)}
+    tensors |= {f"gradient/{name}": g for name, g in gradients.items()}
+    tensors["inv_freq"] = esm.rotary_buffers(model)[0]
+    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, folder / f"{shape['name']}.safetensors")
+    return dict(shape=shape, sequences=sequences, loss=loss)
+
+
+def train(shape):
+    """Ten steps of AdamW: weight decay on matrices only, gradients clipped, a learning rate for each step."""
+    rng = random.Random("training")
+    batches = [[sequence(rng, rng.randrange(5, 40)) for _ in range(6)] for _ in TRAINING["learning_rates"]]
+    model = model_of(shape)
+    decayed = [p for name, p in esm.parameters(model) if p.dim() == 2 and "embeddings" not in name]
+    others = [p for name, p in esm.parameters(model) if p.dim() == 1 or "embeddings" in name]
+    optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=TRAINING["weight_decay"]),
+                                   dict(params=others, weight_decay=0.0)],
+                                  betas=TRAINING["betas"], eps=TRAINING["eps"])
+    losses, norms = [], []
+    for batch, rate in zip(batches, TRAINING["learning_rates"]):
+        _, loss, _ = esm.gradients(model, batch)
+        losses.append(loss)
+        norms.append(torch.nn.utils.clip_grad_norm_([*decayed, *others], TRAINING["max_norm"]).item())
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+    return dict(shape=shape["name"], **TRAINING, batches=batches, losses=losses, gradient_norms=norms)
+
+
+def main():
+    default = pathlib.Path(__file__).parent.parent / "tests/golden/data"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    golden = dict(made_with=dict(transformers=transformers.__version__, torch=torch.__version__),
+                  cases=[make_case(shape, folder) for shape in SHAPES],
+                  training=train(next(shape for shape in SHAPES if shape["name"] == TRAINED)))
+    (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+// Ours against transformers' EsmForMaskedLM, from fixtures that scripts/make_golden.sh makes: logits, loss,
+// the gradient of every parameter, ten steps of AdamW. ESMSCALE_TEST_DEVICE=cuda runs it on a GPU.
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/dist/gradients.h"
+#include "esmscale/model/engine.h"
+#include "esmscale/model/forward.h"
+#include "esmscale/optim/adam.h"
+
+#include <cstdlib>
+#include <map>
+
+#include "core/temporary.h"
+#include "golden/fixtures.h"
+#include <ATen/ops/cat.h>
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+// The same arithmetic in fp32 with sums in another order: an error of a few 2^-24 for each of some fifty
+// roundings in sequence, which add like a random walk.
+constexpr double kLogits = 1e-5;
+// A gradient passes the model twice, and its smallest entries are differences of large ones.
+constexpr double kGradients = 1e-4;
+// Ten steps: Adam divides by the root of the second moment, so entries near zero move by the full learning
+// rate in a direction that rounding decides; they hardly matter to the loss.
+constexpr double kLosses = 1e-4;
+
+at::Device test_device() {
+  const char* name = std::getenv("ESMSCALE_TEST_DEVICE");
+  return at::Device(name ? name : "cpu");
+}
+
+const Json& golden() {
+  static const Json all = read_json(golden_folder() / "golden.json");
+  return all;
+}
+
+// "attention.self.query.weight" of every layer is one kind.
+std::string kind_of(const std::string& key) {
+  constexpr std::string_view layer = "esm.encoder.layer.";
+  return key.starts_with(layer) ? key.substr(key.find('.', layer.size()) + 1) : key;
+}
+
+class Golden : public ::testing::TestWithParam<size_t> {
+ protected:
+  DeviceBatch batch() const {
+    const TokenList& tokens = TokenList::of(weights_.config.alphabet);
+    return to_device(pack(tokens, sequences_of(case_["sequences"])), weights_.config, 0.15, tokens,
+                     test_device());
+  }
+  // Of all sequences, one after the other as in the batch.
+  at::Tensor golden_logits() const {
+    std::vector<at::Tensor> logits;
+    for (size_t i = 0; i < case_["sequences"].size(); ++i)
+      logits.push_back(golden_tensor(file_, "logits/" + std::to_string(i)));
+    return at::cat(logits);
+  }
+
+  const Json& case_ = golden()["cases"][GetParam()];
+  const SafetensorsFile file_{golden_folder() / (case_["shape"]["name"].get<std::string>() + ".safetensors")};
+  const Weights weights_ = copy_of(weights_of(case_["shape"]), test_device());
+};
+
+TEST_P(Golden, RotaryFrequencies) {
+  const at::Tensor expected = golden_tensor(file_, "inv_freq"), ours = weights_.inv_freq.cpu();
+  // A power in fp32 is good to a unit or two of 2^-24; rounded to fp16 it is the same number.
+  const double tolerance = case_["shape"].value("rounded_rotary", false) ? 0 : 2.4e-7;
+  EXPECT_LE(((ours - expected) / expected).abs().max().item<double>(), tolerance);
+}
+
+TEST_P(Golden, Logits) {
+  const auto engine = make_engine(weights_, {});
+  const at::Tensor ours = engine->logits(engine->hidden(batch())).cpu(), theirs = golden_logits();
+  ASSERT_EQ(ours.sizes(), theirs.sizes());
+  EXPECT_LE((ours - theirs).abs().max().item<double>(), kLogits * theirs.abs().max().item<double>());
+}
+
+// Weights and arithmetic in bfloat16, whose epsilon is 2^-8: some fifty roundings in sequence, each relative
+// to values of the size of the hidden states, add like a random walk to about seven epsilons of the largest
+// logit at worst; the root mean square is held to one.
+TEST_P(Golden, LogitsInSixteenBits) {
+  constexpr double epsilon = 1.0 / 256;
+  const at::Tensor hidden = forward_hidden(weights_, batch(), at::kBFloat16);
+  const at::Tensor error = forward_head(weights_, hidden).cpu() - golden_logits();
+  const at::Tensor theirs = golden_logits();
+  EXPECT_LE(error.abs().max().item<double>(), 7 * epsilon * theirs.abs().max().item<double>());
+  EXPECT_LE(error.square().mean().sqrt().item<double>(), epsilon * theirs.abs().max().item<double>());
+  EXPECT_GT(error.abs().max().item<double>(), kLogits);  // it was not fp32
+}
+
+TEST_P(Golden, LossAndGradients) {
+  FlatGradients gradients(weights_);
+  gradients.zero();
+  const DeviceBatch all = batch();
+  const double loss = make_engine(weights_, {})->forward_backward(all, gradients).item<double>() /
+                      static_cast<double>(all.masked);
+  EXPECT_NEAR(loss, case_["loss"].get<double>(), kLogits * loss);
+
+  std::map<std::string, double> errors, largest;
+  for (size_t p = 0; p < weights_.table.size(); ++p)
+    for (const HuggingFaceTensor& part : hugging_face_tensors(weights_.table[p])) {
+      const at::Tensor theirs = golden_tensor(file_, "gradient/" + part.key);
+      const at::Tensor ours =
+          gradients.buffer(p).narrow(0, part.first_row, part.rows).cpu() / static_cast<double>(all.masked);
+      ASSERT_EQ(ours.sizes(), theirs.sizes()) << part.key;
+      double &error = errors[kind_of(part.key)], &scale = largest[kind_of(part.key)];
+      error = std::max(error, (ours - theirs).abs().max().item<double>());
+      scale = std::max(scale, theirs.abs().max().item<double>());
+    }
+  EXPECT_EQ(errors.size(), 24u);  // 16 kinds in a layer and 8 outside
+  for (const auto& [kind, error] : errors) EXPECT_LE(error, kGradients * largest[kind]) << kind;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Golden, ::testing::Range<size_t>(0, 4), [](const auto& info) {
+  return golden()["cases"][info.param]["shape"]["name"].template get<std::string>();
+});
+
+// A run of the golden steps, which can be saved and taken up again.
+class GoldenRun {
+ public:
+  explicit GoldenRun(Weights weights) : weights_(copy_of(weights, test_device())) {}
+
+  // The loss before the update of step s.
+  double step(size_t s) {
+    const TokenList& tokens = TokenList::of(weights_.config.alphabet);
+    const DeviceBatch batch = to_device(pack(tokens, sequences_of(training_["batches"][s])), weights_.config,
+                                        0.15, tokens, test_device());
+    gradients_.zero();
+    const at::Tensor loss_sum = engine_->forward_backward(batch, gradients_);
+    const GradientScale scale =
+        gradient_scale(squared_norm(gradients_.flat()), loss_sum, batch.masked, training_["max_norm"]);
+    adam_.step(training_["learning_rates"][s], gradients_.flat(), scale);
+    gradient_norm = scale.norm.item<double>();
+    return loss_sum.item<double>() / static_cast<double>(batch.masked);
+  }
+
+  void save(const std::filesystem::path& folder) {
+    CheckpointInfo info;
+    info.config.model = weights_.config;
+    info.updates = adam_.updates();
+    const Moments moments{adam_.first_moment(), adam_.second_moment()};
+    save_checkpoint(folder, info, weights_, &moments);
+  }
+
+  static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder) {
+    Checkpoint checkpoint = load_checkpoint(folder);
+    auto run = std::make_unique<GoldenRun>(checkpoint.weights);
+    run->adam_.first_moment().copy_(checkpoint.moments->first);
+    run->adam_.second_moment().copy_(checkpoint.moments->second);
+    run->adam_.set_updates(checkpoint.info.updates);
+    return run;
+  }
+
+  double gradient_norm = 0;
+
+ private:
+  static OptimizerConfig optimizer() {
+    const Json& t = golden()["training"];
+    OptimizerConfig config;
+    config.name = "adamw";
+    config.betas = {t["betas"][0], t["betas"][1]};
+    config.eps = t["eps"];
+    config.weight_decay = t["weight_decay"];
+    return config;
+  }
+
+  const Json& training_ = golden()["training"];
+  Weights weights_;
+  std::unique_ptr<Engine> engine_ = make_engine(weights_, {});
+  FlatGradients gradients_{weights_};
+  Adam adam_{optimizer(), weights_, 0, weights_.flat.numel()};
+};
+
+std::unique_ptr<GoldenRun> new_run() {
+  for (const Json& one : golden()["cases"])
+    if (one["shape"]["name"] == golden()["training"]["shape"])
+      return std::make_unique<GoldenRun>(weights_of(one["shape"]));
+  throw std::logic_error("golden.json trains a shape that is none of its cases");
+}
+
+TEST(GoldenTraining, TenStepsOfAdamW) {
+  const Json& training = golden()["training"];
+  const auto run = new_run();
+  ASSERT_EQ(training["losses"].size(), 10u);
+  for (size_t s = 0; s < 10; ++s) {
+    EXPECT_NEAR(run->step(s), training["losses"][s].get<double>(), kLosses) << "step " << s;
+    const double norm = training["gradient_norms"][s].get<double>();
+    EXPECT_NEAR(run->gradient_norm, norm, kLosses * norm) << "step " << s;
+  }
+}
+
+// No tolerance: what a checkpoint holds is all that decides the next step.
+TEST(GoldenTraining, SavedAndLoadedItGoesOnBitForBit) {
+  const TemporaryFolder temporary;
+  const auto run = new_run();
+  for (size_t s = 0; s < 5; ++s) run->step(s);
+  run->save(temporary / "checkpoint");
+  const auto loaded = GoldenRun::load(temporary / "checkpoint");
+  for (size_t s = 5; s < 10; ++s) EXPECT_EQ(loaded->step(s), run->step(s)) << "step " << s;
+}
+
+}  // namespace
+}  // namespace esmscale
