@@ -97,6 +97,11 @@ std::string page_of(const Laws& laws, const std::vector<Plot>& plots) {
                            kaplan_table(laws));
   body += optional_section("IsoFLOP minima", "", minima_table(laws));
   body += optional_section("Beside published frontiers", "", published_table(laws));
+  body += section(
+      "Are known models compute-optimal?",
+      paragraph("Published models at their N and D against these laws and a published one. Repeated data is "
+                "counted as seen; nats lost only where the objective is masked language modelling.") +
+          known_models_table(laws));
   body += section("Runs", runs_table(laws));
   body += optional_section("Left out", "", excluded_table(laws));
   return page("Scaling laws", body + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"));

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/report/html.h"
+#include "esmscale/report/plan_text.h"
 
 #include <cmath>
 
@@ -101,6 +102,14 @@ std::string published_table(const Laws& laws) {
   for (const PublishedFrontier& p : published_frontiers())
     table.add({p.name, p.source, significant(p.a), significant(p.b)});
   return table.html();
+}
+
+std::string known_models_table(const Laws& laws) {
+  HtmlTable table(placement_header(), 2);
+  const LawFile file = law_file(laws);
+  for (const Placement& placement : assess(&file)) table.add(placement_cells(placement));
+  return table.html() + "<details><summary>Where D comes from</summary>" + bullets(placement_notes()) +
+         "</details>";
 }
 
 std::string runs_table(const Laws& laws) {

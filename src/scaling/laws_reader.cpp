@@ -82,7 +82,31 @@ double mean_curvature(const Node& approach2) {
   return minima.empty() ? 0 : sum / double(minima.size());
 }
 
+template <class Approach>
+LawFile::Powers powers_of(const Approach& fit) {
+  return {fit.parameters, fit.tokens, fit.draws};
+}
+
 }  // namespace
+
+LawFile law_file(const Laws& laws) {
+  LawFile file;
+  file.path = laws.set.basis.source;
+  file.basis = laws.set.basis;
+  file.warnings = laws.warnings;
+  if (laws.approach3) {
+    file.approach3 = laws.approach3->law;
+    for (const auto& draw : laws.approach3->draws) file.draws.push_back(draw.law);
+  }
+  if (laws.approach1) file.approach1 = powers_of(*laws.approach1);
+  if (laws.approach2) file.approach2 = powers_of(*laws.approach2);
+  if (laws.repeats) file.repeats = laws.repeats->law;
+  for (const Point& p : laws.set.points) {
+    file.lowest_flops = file.lowest_flops > 0 ? std::min(file.lowest_flops, p.flops) : p.flops;
+    file.highest_flops = std::max(file.highest_flops, p.flops);
+  }
+  return file;
+}
 
 LawFile read_laws(const std::filesystem::path& file) {
   const Json json = read_json(file);

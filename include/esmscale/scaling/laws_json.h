@@ -35,6 +35,9 @@ struct LawFile {
   std::vector<std::string> warnings;
 };
 
+// The same of a fit that has just been made.
+LawFile law_file(const Laws& laws);
+
 // Error names the file and the key that is missing or wrong.
 LawFile read_laws(const std::filesystem::path& file);
 

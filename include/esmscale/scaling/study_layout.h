@@ -1,0 +1,56 @@
+// A study laid out: IsoFLOP profiles of several sizes at several budgets, replicates at each middle, and a
+// sweep of the learning rate at the two smallest sizes, to be run first.
+#pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/core/json.h"
+#include "esmscale/scaling/laws_json.h"
+#include "esmscale/scaling/recipe.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale {
+
+struct StudyRequest {
+  std::string name = "study";
+  std::vector<double> budgets;    // C, by basis.flop_count
+  int models = 8;                 // sizes per budget
+  double spread = 4;              // sizes reach from N_opt/spread to N_opt·spread
+  int replicates = 1;             // further seeds at each budget's middle size
+  double centre = 0;              // N_opt expected at the geometric mean of the budgets; 0: from a law
+  double exponent = 0.5;          // N_opt ∝ C^exponent about that centre
+  const LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
+  bool sweep = true;
+  Basis basis;  // which counts; mean_squared_length for hoffmann
+  ConfigOptions config;
+};
+
+struct StudyRun {
+  std::string name, stage;  // stage: lr_sweep | isoflop
+  RunConfig config;
+  double budget = 0, parameters = 0, tokens = 0, flops = 0;
+};
+
+struct StudyLayout {
+  std::string name, centre_from;
+  std::vector<StudyRun> runs;  // in the order to run them
+  std::vector<std::string> warnings;
+  double flops() const;
+};
+
+// Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
+StudyLayout lay_out_study(const StudyRequest& request);
+
+// DIR/study.json, DIR/configs/NAME.json one a run, DIR/array.sbatch. The folder must be empty or absent.
+void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
+
+// A SLURM array over configs/NAME.json, one task a run, that stops in time, requeues itself and resumes.
+std::string slurm_array(const std::string& name, const std::vector<std::string>& runs, int gpus,
+                        double hours);
+
+Json to_json(const StudyLayout& layout);
+
+}  // namespace esmscale

@@ -1,0 +1,118 @@
+#include "esmscale/report/plan_text.h"
+
+#include "esmscale/core/table.h"
+#include "esmscale/core/text.h"
+#include "esmscale/report/html.h"
+#include "esmscale/scaling/shapes.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale {
+namespace {
+
+std::string with_interval(const Planned& planned, const auto& show) {
+  std::string out = show(planned.value);
+  if (planned.wide)
+    out += text("  (80%: ", show(planned.likely->low), " to ", show(planned.likely->high),
+                "; 95%: ", show(planned.wide->low), " to ", show(planned.wide->high), ")");
+  return out;
+}
+
+std::string percent(double share) {
+  return std::isfinite(share) ? text(share < 0 ? "" : "+", fixed(100 * share, share < 0.1 ? 1 : 0), "%")
+                              : "cannot reach";
+}
+
+std::string off_optimum_table(const BudgetPlan& plan) {
+  if (plan.off_optimum.empty()) return "";
+  Table table({"N/N_opt", "N", "D at the same C", "nats lost", "more C for the same loss"}, 0);
+  for (const OffOptimum& row : plan.off_optimum)
+    table.add({significant(row.factor, 3), human_count(row.parameters), human_count(row.tokens),
+               fixed(row.lost, 4), percent(row.extra_compute)});
+  return text("\nOff the optimum (from ", plan.off_optimum_from, ")\n", table.str());
+}
+
+std::string rules_beside(const char* what, const std::vector<Advice>& rules, const auto& show) {
+  std::string out;
+  for (const Advice& rule : rules) out += text("    ", what, " ", show(rule.value), "  ", rule.rule, "\n");
+  return out;
+}
+
+}  // namespace
+
+std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+  const auto lr = [](double v) { return significant(v, 3); };
+  const auto loss = [](double v) { return fixed(v, 4); };
+  std::string out = text("C = ", scientific(plan.flops, 3), " FLOPs (", laws.basis.flop_count, "), N by the ",
+                         laws.basis.parameter_count, " count, loss ", laws.basis.loss, "; approach ",
+                         plan.approach, " of ", laws.path, "\n\n");
+  out += text("  N_opt      ", with_interval(plan.parameters, human_count), "\n");
+  out += text("  D_opt      ", with_interval(plan.tokens, human_count), "\n");
+  if (std::isfinite(plan.loss.value)) out += text("  loss       ", with_interval(plan.loss, loss), " nats\n");
+  out += text("  shape      ", shape_name(plan.shape),
+              " (layers x width x heads), N = ", human_count(plan.shape_parameters),
+              ", D = ", human_count(plan.shape_tokens), "; costs ", fixed(plan.shape_cost, 5), " nats\n");
+  if (plan.epochs > 0) out += text("  epochs     ", fixed(plan.epochs, 2), " of the data\n");
+  out += text("  batch      ", human_count(plan.recipe.batch_tokens.value), " tokens  ",
+              plan.recipe.batch_tokens.rule, "\n");
+  out += rules_beside("          ", plan.recipe.published_batch, human_count);
+  out += text("  peak LR    ", lr(plan.config.optimizer.lr), "  ", plan.recipe.lr.rule, "\n");
+  out += rules_beside("          ", plan.recipe.published_lr, lr);
+  out += text("  warm-up    ", human_count(plan.recipe.warmup_tokens.value), " tokens  ",
+              plan.recipe.warmup_tokens.rule, "\n");
+  out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,
+              " rank(s), predicted\n");
+  for (const DeviceTime& time : plan.times)
+    out +=
+        text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
+             " of one ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
+             fixed(100 * request.mfu, 0), "% MFU\n");
+  out += off_optimum_table(plan);
+  for (const std::string& warning : plan.warnings) out += text("warning: ", warning, "\n");
+  return out;
+}
+
+std::string to_text(const StudyLayout& layout) {
+  Table table({"run", "stage", "C", "N", "D", "D/N", "steps", "LR", "batch"}, 2);
+  for (const StudyRun& run : layout.runs)
+    table.add({run.name, run.stage, scientific(run.flops, 1), human_count(run.parameters),
+               human_count(run.tokens), significant(run.tokens / run.parameters, 3),
+               human_count(run.tokens / double(run.config.train.batch_tokens)),
+               significant(run.config.optimizer.lr, 3), human_count(double(run.config.train.batch_tokens))});
+  std::string out = text(layout.runs.size(), " runs, ", scientific(layout.flops(), 2),
+                         " FLOPs in all; sizes about ", layout.centre_from, "\n", table.str());
+  for (const std::string& warning : layout.warnings) out += text("warning: ", warning, "\n");
+  return out;
+}
+
+std::vector<std::string> placement_header() {
+  return {"model", "law", "N", "D", "C", "N_opt at that C", "N/N_opt", "nats lost"};
+}
+
+std::vector<std::string> placement_cells(const Placement& p) {
+  return {p.model->name,
+          p.law + (p.is_beyond_law ? " (extrapolated)" : ""),
+          human_count(p.parameters),
+          human_count(p.tokens),
+          scientific(p.flops, 1),
+          human_count(p.best_parameters),
+          significant(p.oversized, 2),
+          std::isfinite(p.nats_lost) ? fixed(p.nats_lost, 4) : "–"};
+}
+
+std::vector<std::string> placement_notes() {
+  std::vector<std::string> notes;
+  for (const KnownModel& model : known_models()) notes.push_back(text(model.name, ": ", model.tokens_source));
+  return notes;
+}
+
+std::string to_text(const std::vector<Placement>& placements) {
+  Table table(placement_header(), 2);
+  for (const Placement& p : placements) table.add(placement_cells(p));
+  std::string out = table.str() + "\nWhere D comes from (repeated data is counted as seen)\n";
+  for (const std::string& note : placement_notes()) out += "  " + note + "\n";
+  return out;
+}
+
+}  // namespace esmscale

@@ -1,0 +1,180 @@
+#include "esmscale/scaling/study_layout.h"
+
+#include "esmscale/accounting/flops.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/scaling/budget_plan.h"
+#include "esmscale/scaling/shapes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+constexpr int kFewestModels = 4;
+// Cheng et al. 2024's MLM law was fitted in this range of C (planning, IsoFLOP profiles in proteins).
+constexpr double kChengLow = 1e18, kChengHigh = 1e21;
+
+double middle_of(const std::vector<double>& budgets) {
+  double log_sum = 0;
+  for (const double budget : budgets) log_sum += std::log(budget) / double(budgets.size());
+  return std::exp(log_sum);
+}
+
+// N_opt expected at a budget.
+double expected_size(const StudyRequest& request, double budget) {
+  if (request.centre > 0)
+    return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
+  if (request.laws) {
+    const LawFile& laws = *request.laws;
+    if (laws.approach3) return optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
+    if (laws.approach2) return laws.approach2->parameters.at(budget);
+    if (laws.approach1) return laws.approach1->parameters.at(budget);
+  }
+  const PublishedFrontier& cheng = published_frontiers().back();
+  return cheng.coefficient_parameters * std::pow(budget, cheng.a);
+}
+
+std::string centre_source(const StudyRequest& request) {
+  if (request.centre > 0)
+    return text("N_opt = ", human_count(request.centre),
+                " at C = ", scientific(middle_of(request.budgets), 2), " as given, ∝ C^",
+                fixed(request.exponent, 2));
+  if (request.laws && (request.laws->approach1 || request.laws->approach2 || request.laws->approach3))
+    return "the laws of " + request.laws->path;
+  return "Cheng et al. 2024 (protein MLM): N_opt = 1.365e-7·C^0.7598";
+}
+
+void check(const StudyRequest& request) {
+  std::vector<std::string> wrong;
+  if (request.budgets.empty()) wrong.push_back("no budgets");
+  for (const double budget : request.budgets)
+    if (!(budget > 0) || !std::isfinite(budget)) wrong.push_back(text("budget ", budget));
+  if (request.models < kFewestModels) wrong.push_back(text(request.models, " models"));
+  if (!(request.spread > 1)) wrong.push_back(text("a spread of ", request.spread));
+  if (!wrong.empty())
+    throw usage_error(
+        {.where = "plan --isoflop",
+         .expected = text("budgets above zero, ", kFewestModels, " models or more, a spread above 1"),
+         .found = join(wrong, ", ")});
+}
+
+// One batch a budget: that of its middle size.
+StudyRun run_of(const StudyRequest& request, const ModelConfig& shape, double budget, double batch_tokens,
+                int64_t seed) {
+  StudyRun run;
+  run.stage = "isoflop";
+  run.budget = budget;
+  run.parameters = count_as(shape, request.basis.parameter_count);
+  run.tokens = std::round(budget / flops_per_token(shape, request.basis));
+  run.flops = budget;
+  ConfigOptions options = request.config;
+  options.batch_tokens = batch_tokens;
+  run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
+  run.config.train.seed = seed;
+  run.config.study = {request.name, budget, seed - 1};
+  run.name = text("c", scientific(budget, 1), "_", shape_name(shape), "_s", seed);
+  return run;
+}
+
+void add_profile(StudyLayout& layout, const StudyRequest& request, double budget) {
+  const int64_t alphabet = request.basis.alphabet.starts_with("33") ? 33 : 29;
+  const double best = expected_size(request, budget);
+  std::vector<ModelConfig> shapes;
+  for (int i = 0; i < request.models; ++i) {
+    const double n = best * std::pow(request.spread, 2.0 * i / (request.models - 1) - 1);
+    const ModelConfig shape = nearest_shape(n, request.basis.parameter_count, alphabet);
+    if (shapes.empty() || shape_name(shapes.back()) != shape_name(shape)) shapes.push_back(shape);
+  }
+  if (int(shapes.size()) < request.models)
+    layout.warnings.push_back(text("budget ", scientific(budget, 1), ": only ", shapes.size(),
+                                   " different shapes near ", human_count(best), " parameters"));
+  const StudyRun middle = run_of(request, shapes[shapes.size() / 2], budget, request.config.batch_tokens, 1);
+  const double batch_tokens = double(middle.config.train.batch_tokens);
+  for (size_t i = 0; i < shapes.size(); ++i)
+    for (int64_t seed = 1; seed <= 1 + (i == shapes.size() / 2 ? request.replicates : 0); ++seed)
+      layout.runs.push_back(run_of(request, shapes[i], budget, batch_tokens, seed));
+}
+
+// ½, 1, 2 and 4 times the recipe's rate at the two smallest sizes of the smallest budget.
+std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
+  std::vector<StudyRun> sweep;
+  for (const StudyRun& run : runs) {
+    if (run.budget != runs.front().budget || run.config.train.seed != 1) continue;
+    if (sweep.size() == 8) break;
+    for (const double factor : {0.5, 1.0, 2.0, 4.0}) {
+      StudyRun trial = run;
+      trial.stage = "lr_sweep";
+      trial.config.optimizer.lr *= factor;
+      trial.config.study.name += "_lr_sweep";
+      trial.name = text("lr", factor, "_", run.name);
+      sweep.push_back(std::move(trial));
+    }
+  }
+  return sweep;
+}
+
+void add_doubts(StudyLayout& layout, const StudyRequest& request) {
+  const auto [low, high] = std::minmax_element(request.budgets.begin(), request.budgets.end());
+  if (request.budgets.size() < 5 || std::log10(*high / *low) < 2.5)
+    layout.warnings.push_back(text(request.budgets.size(), " budgets over ",
+                                   fixed(std::log10(*high / *low), 1),
+                                   " decades; 5 or more over 2.5 are advised"));
+  const bool is_cheng = request.centre <= 0 && !request.laws;
+  if (is_cheng && (*low < kChengLow || *high > kChengHigh))
+    layout.warnings.push_back(
+        "Cheng et al.'s law was fitted from 1e18 to 1e21 FLOPs; give --centre where it does not hold");
+  for (const StudyRun& run : layout.runs)
+    if (run.tokens < 2000.0 * double(run.config.train.batch_tokens)) {
+      layout.warnings.push_back(text("some runs are shorter than 2,000 steps (", run.name, ")"));
+      break;
+    }
+}
+
+Json row_of(const StudyRun& run) {
+  return {{"name", run.name},
+          {"stage", run.stage},
+          {"config", "configs/" + run.name + ".json"},
+          {"budget", run.budget},
+          {"parameters", run.parameters},
+          {"tokens", run.tokens},
+          {"flops", run.flops},
+          {"seed", run.config.train.seed},
+          {"lr", run.config.optimizer.lr},
+          {"batch_tokens", run.config.train.batch_tokens},
+          {"shape", shape_name(run.config.model)}};
+}
+
+}  // namespace
+
+double StudyLayout::flops() const {
+  double sum = 0;
+  for (const StudyRun& run : runs) sum += run.flops;
+  return sum;
+}
+
+StudyLayout lay_out_study(const StudyRequest& request) {
+  check(request);
+  StudyLayout layout{.name = request.name, .centre_from = centre_source(request), .runs = {}, .warnings = {}};
+  std::vector<double> budgets = request.budgets;
+  std::sort(budgets.begin(), budgets.end());
+  for (const double budget : budgets) add_profile(layout, request, budget);
+  if (request.sweep) {
+    std::vector<StudyRun> sweep = sweep_of(layout.runs);
+    layout.runs.insert(layout.runs.begin(), sweep.begin(), sweep.end());
+  }
+  add_doubts(layout, request);
+  return layout;
+}
+
+Json to_json(const StudyLayout& layout) {
+  Json runs = Json::array();
+  for (const StudyRun& run : layout.runs) runs.push_back(row_of(run));
+  return {{"format", "esmscale study 1"}, {"name", layout.name},         {"centre", layout.centre_from},
+          {"flops", layout.flops()},      {"warnings", layout.warnings}, {"runs", std::move(runs)}};
+}
+
+}  // namespace esmscale
