@@ -59,21 +59,19 @@ Tensors plain_block(const Shapes& s) {
   };
 }
 
-// What a backward that is written out needs of one block: rotary in place, attention into one buffer.
+// What the written-out backward needs of one block: LayerNorm and GELU outputs are made again from what is
+// kept.
 Tensors fused_block(const Shapes& s) {
   const double rows = s.T * s.D;
   return {
-      {"block input", "[T, D]", rows, s.compute, 1},
+      {"block input (attention LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
-      {"attention LayerNorm's output", "[T, D]", rows, s.compute, 1},
-      {"QKV, q and k after rotary", "[T, 3D]", 3 * rows, s.compute, 1},
+      {"QKV before bias and rotary", "[T, 3D]", 3 * rows, s.compute, 1},
       {"attention's output", "[T, D]", rows, s.compute, 1},
       {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
-      {"residual after attention", "[T, D]", rows, s.compute, 1},
+      {"residual after attention (FFN LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"FFN LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
-      {"FFN LayerNorm's output", "[T, D]", rows, s.compute, 1},
       {"FFN hidden before GELU", "[T, F]", s.T * s.F, s.compute, 1},
-      {"FFN hidden after GELU", "[T, F]", s.T * s.F, s.compute, 1},
   };
 }
 
@@ -92,13 +90,14 @@ Tensors outside_blocks(const Shapes& s) {
   };
 }
 
-// Backward is dearest at the last block's second FFN linear, where nothing of the blocks is freed yet: the
-// gradients of its output and its input. The fused engine has the block's input gradient aside; autograd has
-// the weight's gradient aside before it is added to the flat buffer.
+// Backward is dearest in the last block's FFN, where nothing of the blocks is freed yet. The fused engine
+// holds the residual's gradient, the FFN's activation and its gradient, and a LayerNorm's output or its
+// gradient. Autograd holds the gradients of the second linear's output and input, and a weight's before it is
+// added to the flat buffer.
 double workspace(const RunConfig& config, const Shapes& s) {
-  const double gradients_of_rows = s.T * (s.D + s.F) * static_cast<double>(s.compute);
-  if (is_plain(config)) return gradients_of_rows + s.D * s.F * kFloat;
-  return gradients_of_rows + s.T * s.D * static_cast<double>(s.compute);
+  const auto compute = static_cast<double>(s.compute);
+  if (is_plain(config)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
+  return s.T * (2 * s.D + 2 * s.F) * compute;
 }
 
 }  // namespace

@@ -15,6 +15,11 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
                        .expected = "fp32 on a CPU",
                        .found = options.precision,
                        .advice = "use --set train.precision=fp32 or a GPU"});
+  if (options.recompute != "none")
+    throw usage_error({.where = "train.recompute",
+                       .expected = "none: no engine recomputes yet",
+                       .found = options.recompute,
+                       .advice = "use a smaller train.micro_batch_tokens to save memory"});
   if (options.engine == "fused" && cuda)
     throw usage_error({.where = "train.engine",
                        .expected = "plain or auto on a GPU",

@@ -118,12 +118,11 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_TD, const
   return losses_M.sum();
 }
 
-void FusedEngine::backward_block(size_t i, const DeviceBatch& batch, Kept& kept,
-                                 const at::Tensor& gradient_TD, GradientSink& sink) {
+void FusedEngine::backward_ffn(size_t i, const Kept& kept, const at::Tensor& gradient_TD,
+                               GradientSink& sink) {
   const Block& block = weights_.blocks[i];
-  const int64_t rows = batch.rows(), inner = kept.inner_TF.size(1);
-
-  // FFN: `gradient` is that of its output. dinner and the activation share one pass.
+  const int64_t rows = kept.inner_TF.size(0), inner = kept.inner_TF.size(1);
+  // One pass turns the gradient of GELU's output into that of its input, and makes the output again.
   at::Tensor dinner_TF = project_back(gradient_TD, block.ffn_out.weight);
   const at::Tensor active_TF = floats({rows, inner}),
                    dinner_bias = floats({kernels::row_blocks(rows), inner});
@@ -143,12 +142,15 @@ void FusedEngine::backward_block(size_t i, const DeviceBatch& batch, Kept& kept,
   finish(sink, block_row(i, ffn_in), 2);
   norm_backward(kept.ffn_norm, block_row(i, ffn_norm), project_back(dinner_TF, block.ffn_in.weight),
                 gradient_TD, block_row(i, out) + 1, sink);
+}
 
-  // Attention: `gradient` is now that of the residual stream between the two halves.
+void FusedEngine::backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept,
+                                     const at::Tensor& gradient_TD, GradientSink& sink) {
+  const Block& block = weights_.blocks[i];
   const at::Tensor dattended_TD = project_back(gradient_TD, block.out.weight);
   add_weight_gradient(sink.buffer(block_row(i, out)), gradient_TD, kept.attended_TD);
   finish(sink, block_row(i, out), 1);
-  const int64_t d = weights_.config.width, sequences = batch.cu_seqlens.numel() - 1;
+  const int64_t rows = batch.rows(), d = weights_.config.width, sequences = batch.cu_seqlens.numel() - 1;
   const at::Tensor dqkv_T3D = floats({rows, 3 * d}), dqkv_bias = floats({sequences, 3 * d});
   const kernels::AttentionBackward attention{.in = attention_inputs(block, kept.qkv_T3D, batch),
                                              .out = data(kept.attended_TD),
@@ -167,22 +169,27 @@ void FusedEngine::backward_block(size_t i, const DeviceBatch& batch, Kept& kept,
                 gradient_TD, i > 0 ? std::optional(block_row(i - 1, ffn_out) + 1) : std::nullopt, sink);
 }
 
+at::Tensor FusedEngine::tail_forward_backward(const Residual& residual, const DeviceBatch& batch,
+                                              GradientSink& sink, const at::Tensor& gradient_TD) {
+  NormState state = make_norm_state(batch.rows());
+  const at::Tensor hidden_TD = floats(gradient_TD.sizes()), dhidden_TD = floats(gradient_TD.sizes());
+  norm_forward(residual, weights_.final_norm, state, hidden_TD);
+  const at::Tensor loss_sum = head_forward_backward(hidden_TD, batch, sink, dhidden_TD);
+  const size_t tail = 1 + weights_.blocks.size() * rows_of_block;
+  norm_backward(state, tail + final_norm, dhidden_TD, gradient_TD, tail - rows_of_block + ffn_out + 1, sink);
+  return loss_sum;
+}
+
 at::Tensor FusedEngine::forward_backward(const DeviceBatch& batch, GradientSink& sink) {
   const at::NoGradGuard off;
   std::vector<Kept> kept;
   for (size_t i = 0; i < weights_.blocks.size(); ++i) kept.push_back(make_kept(batch.rows()));
-  const Residual residual = forward_blocks(batch, kept);
-  NormState last = make_norm_state(batch.rows());
-  const at::Tensor hidden_TD = floats({batch.rows(), weights_.config.width});
-  norm_forward(residual, weights_.final_norm, last, hidden_TD);
-
-  const size_t tail = 1 + weights_.blocks.size() * rows_of_block;
-  const at::Tensor dhidden_TD = floats(hidden_TD.sizes());
-  const at::Tensor loss_sum = head_forward_backward(hidden_TD, batch, sink, dhidden_TD);
-  const at::Tensor gradient_TD = at::zeros(hidden_TD.sizes(), at::kFloat);
-  norm_backward(last, tail + final_norm, dhidden_TD, gradient_TD, tail - rows_of_block + ffn_out + 1, sink);
+  // The gradient of the residual stream, from the last block down to the embedding.
+  const at::Tensor gradient_TD = at::zeros({batch.rows(), weights_.config.width}, at::kFloat);
+  const at::Tensor loss_sum = tail_forward_backward(forward_blocks(batch, kept), batch, sink, gradient_TD);
   for (size_t i = weights_.blocks.size(); i-- > 0;) {
-    backward_block(i, batch, kept[i], gradient_TD, sink);
+    backward_ffn(i, kept[i], gradient_TD, sink);
+    backward_attention(i, batch, kept[i], gradient_TD, sink);
     kept[i] = {};  // its memory serves the next block's temporaries
   }
 

@@ -61,8 +61,13 @@ class FusedEngine final : public Engine {
   void norm_backward(const NormState& state, size_t norm, const at::Tensor& dy_TD,
                      const at::Tensor& gradient_TD, std::optional<size_t> branch_bias,
                      GradientSink& sink) const;
-  void backward_block(size_t i, const DeviceBatch& batch, Kept& kept, const at::Tensor& gradient_TD,
-                      GradientSink& sink);
+  // Final norm and head, forward and backward.
+  at::Tensor tail_forward_backward(const Residual& residual, const DeviceBatch& batch, GradientSink& sink,
+                                   const at::Tensor& gradient_TD);
+  // gradient_TD comes in as that of the half's output and leaves as that of its input.
+  void backward_ffn(size_t i, const Kept& kept, const at::Tensor& gradient_TD, GradientSink& sink);
+  void backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept, const at::Tensor& gradient_TD,
+                          GradientSink& sink);
 
   const Weights& weights_;
   std::optional<kernels::RotaryTable> rotary_;

@@ -34,7 +34,7 @@ TEST(PredictMemory, PlainEngineAgainstTheAllocator) {
   }
 }
 
-// Oracle: elements counted by hand for one block: 16 rows of width (D or, four times, F/4) and 4 + H numbers
+// Oracle: elements counted by hand for one block: 10 rows of width (D or, four times, F/4) and 4 + H numbers
 // a row in the fused engine, 19 in the plain one; all of it scales with the blocks.
 TEST(PredictMemory, BlocksByHand) {
   const auto per_block = [](const std::string& engine) {
@@ -43,7 +43,7 @@ TEST(PredictMemory, BlocksByHand) {
     return two - one;
   };
   EXPECT_EQ(per_block("plain"), 4.0 * 2048 * (19 * 320 + 4 + 20));
-  EXPECT_EQ(per_block("fused"), 4.0 * 2048 * (16 * 320 + 4 + 20));
+  EXPECT_EQ(per_block("fused"), 4.0 * 2048 * (10 * 320 + 4 + 20));
 }
 
 // Oracle: recomputation keeps one block whole and the input of every other.
@@ -51,7 +51,7 @@ TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const double kept = predict_memory(config, 1).activations;
   config.train.recompute = "blocks";
-  const double freed = 5 * 4.0 * 2048 * (15 * 320 + 4 + 20);
+  const double freed = 5 * 4.0 * 2048 * (9 * 320 + 4 + 20);
   EXPECT_EQ(predict_memory(config, 1).activations, kept - freed);
 }
 
@@ -89,7 +89,7 @@ TEST(PredictMemory, HalfPrecision) {
   const MemoryPrediction memory = predict_memory(config, 1);
   EXPECT_EQ(memory.parameters, 6.0 * static_cast<double>(count_parameters(config.model).trainable));
   EXPECT_EQ(memory.activations - predict_memory(smaller, 1).activations,
-            2.0 * 2048 * 16 * 320 + 4.0 * 2048 * (4 + 20));
+            2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));
 }
 
 TEST(PredictMemory, TotalIsTheSumOfTheParts) {
