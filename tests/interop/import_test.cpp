@@ -225,7 +225,7 @@ TEST_F(Import, RotaryFrequenciesMustAgree) {
 
 // transformers 5 keeps one for all layers, under names of its own, and norms under those of TensorFlow.
 TEST_F(Import, NamesOfTransformers5) {
-  for (const std::string name :
+  for (const std::string& name :
        {std::string("esm.rotary_embeddings.inv_freq"), "esm.encoder.layer.*." + kInvFreq}) {
     const std::filesystem::path folder = temporary_ / std::to_string(name.size());
     write_folder(folder, 33);
