@@ -60,6 +60,7 @@ struct Trainer::Impl {
   Pending pending;
   Json last_evaluation = Json::object();
   int64_t bad_in_a_row = 0, checkpoint_step = -1, checkpoint_tokens = 0;
+  int64_t training_peak = 0;  // bytes of tensors on the host
   double checkpoint_time = 0;
 };
 
@@ -222,6 +223,7 @@ void Trainer::Impl::count_bad_step(int64_t step) {
 void Trainer::Impl::evaluate_holdout(bool finished) {
   settle(pending);
   const double begin = recorder.now();
+  training_peak = std::max(training_peak, peak_host_tensor_bytes());
   last_evaluation = Json::object();
   if (holdout) {
     const Evaluation evaluation =
@@ -238,6 +240,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     info().best_step = info().step;
     checkpoint();
   }
+  reset_peak_host_tensor_bytes();  // evaluation has its own batches: the prediction is of training
   recorder.leave_out(recorder.now() - begin);
 }
 
@@ -287,7 +290,7 @@ Json Trainer::summary() const {
                {"bad_steps", info.bad_steps},
                {"tokens_per_second", impl_->recorder.tokens_per_second()},
                {"memory_predicted", impl_->plan.memory.total()},
-               {"memory_tensors_peak", peak_host_tensor_bytes()},
+               {"memory_tensors_peak", std::max(impl_->training_peak, peak_host_tensor_bytes())},
                {"memory_resident_peak", peak_resident_bytes()}};
   if (!impl_->last_evaluation.empty()) summary["evaluation"] = impl_->last_evaluation;
   return summary;
