@@ -4,6 +4,7 @@
 #include "esmscale/kernels/rows.h"
 
 #include <algorithm>
+#include <numbers>
 #include <numeric>
 
 #include "core/error_of.h"
@@ -346,6 +347,36 @@ TEST_P(AttentionEachIsa, SomeRowsAsk) {
     for (int64_t c = 0; c < 2 * width; ++c) wanted_dkv.push_back(wanted.dqkv[t * 3 * width + width + c]);
   expect_near_all(dkv, wanted_dkv, 3e-6, "dk, dv");
   expect_near_all(total, wanted.dbias, 3e-6, "dbias");
+}
+
+// One query and two keys, with values 0 and 1 and scores 0 and −f · ln 2, f ≥ 25: the sum of exp is 1 to the
+// last bit, and the output is 2^-f as the kernel has it, to the 1e-7 that normal.h promises. (scale · log2(e)
+// rounds to 1.)
+TEST_P(AttentionEachIsa, ProbabilitiesAreAccurateToFp32) {
+  constexpr int64_t kCount = 20000;
+  std::vector<int32_t> cu_seqlens;
+  std::vector<int64_t> asking;
+  Floats k, v;
+  for (int32_t n = 0; n < kCount; ++n) {
+    cu_seqlens.push_back(2 * n);
+    asking.push_back(2 * n);
+    k.insert(k.end(), {0.0f, -25 - static_cast<float>(n) * 0.005f});
+    v.insert(v.end(), {0.0f, 1.0f});
+  }
+  cu_seqlens.push_back(2 * kCount);
+  const Floats q(kCount, 1.0f);
+  Floats out = garbage(kCount), lse = garbage(kCount);
+  const AttentionInputs in{.heads = 1,
+                           .head_dim = 1,
+                           .cu_seqlens = cu_seqlens,
+                           .q = {q.data(), 1},
+                           .k = {k.data(), 1},
+                           .v = {v.data(), 1},
+                           .scale = static_cast<float>(std::numbers::ln2),
+                           .query_rows = asking};
+  attention_forward({in, out.data(), lse.data()}, {0, kCount});
+  for (int64_t n = 0; n < kCount; ++n)
+    ASSERT_NEAR(out[n] / std::exp2(static_cast<double>(k[2 * n + 1])), 1, 1e-7) << k[2 * n + 1];
 }
 
 TEST_P(AttentionEachIsa, NobodyAsks) {

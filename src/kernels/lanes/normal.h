@@ -7,7 +7,7 @@
 namespace esmscale::kernels::lanes {
 namespace {
 
-// 2^x for x ≤ 127, with a relative error below 8e-8; below −126 it stays at 2^-126; not a number stays so.
+// 2^x for x ≤ 127, with a relative error below 1e-7; below −126 it stays at 2^-126; not a number stays so.
 ESMSCALE_INLINE Vec exp2(Vec x) {
   x = max(splat(-126.0f), x);
   // Adding 1.5 · 2^23 rounds to an integer, which then stands in the low bits.
