@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Speed and memory of training on the CPU, ours against Hugging Face's EsmForMaskedLM, on the quickstart's proteins:
+# prints one table in Markdown. About half an hour on a quiet machine with two cores; --quick takes a minute and only
+# shows that it works.
+#
+#   benchmarks/cpu_training.sh [--quick] [--models 8M,35M] [--batches 1,8] [--rounds 3] [--seconds 25] [--threads 2]
+#                              [--step-tokens 4096] [--set KEY=VALUE]… [--build DIR] [--data DIR]
+#
+#   --set KEY=VALUE   a configuration field of ours, such as train.engine=plain
+#   --build DIR       where esmscale is built; default: build/release
+#   --data DIR        a prepared data set; default: data/quickstart/train, which scripts/quickstart.sh makes
+#
+# Environment: ESMSCALE_TRANSFORMERS, another version of transformers; ESMSCALE_DEPS, where it is kept.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
+source "$scripts/lib/common.sh"
+source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/reference.sh"
+
+build=$ROOT/build/release
+data=$ROOT/data/quickstart/train
+command="benchmarks/cpu_training.sh${*:+ $*}"
+rest=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --build) build=${2:?--build needs a folder}; shift 2 ;;
+    --data) data=${2:?--data needs a folder}; shift 2 ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) rest+=("$1"); shift ;;
+  esac
+done
+
+[ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Build it first: scripts/setup.sh --build release"
+"$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
+  fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
+setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+reference_python "$ROOT/benchmarks/cpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
+  ${rest[@]+"${rest[@]}"}

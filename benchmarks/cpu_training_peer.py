@@ -1,0 +1,102 @@
+"""Trains Hugging Face's EsmForMaskedLM for some seconds and prints its speed as JSON: the peer of cpu_training.py.
+
+As a user would write it: SDPA, fp32, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
+gradients accumulated to STEP_TOKENS real tokens. Batches are made, masked and padded before the clock starts.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scripts" / "reference"))
+import esm  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+IGNORED = -100
+
+
+def peak_resident_bytes():
+    """Of this process; ru_maxrss would begin with what its parent held."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def masked(ids, tokens, generator):
+    """BERT's pattern: (what the model sees, targets)."""
+    residues = ids >= tokens.index("L")
+    chosen = residues & (torch.rand(ids.shape, generator=generator) < 0.15)
+    draw = torch.rand(ids.shape, generator=generator)
+    random_residues = torch.randint(tokens.index("L"), tokens.index("L") + 20, ids.shape, generator=generator)
+    shown = torch.where(chosen & (draw < 0.8), tokens.index("<mask>"), ids)
+    shown = torch.where(chosen & (draw >= 0.8) & (draw < 0.9), random_residues, shown)
+    return shown, torch.where(chosen, ids, IGNORED)
+
+
+def make_batches(sequences, size, alphabet, max_seq_len):
+    tokens = esm.TOKENS[alphabet]
+    generator = torch.Generator().manual_seed(1)
+    batches = []
+    for first in range(0, len(sequences) - size + 1, size):
+        rows = [esm.token_ids({"shown": s[:max_seq_len - 2]}, alphabet)[0] for s in sequences[first:first + size]]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokens.index("<pad>"))
+        mask = (ids != tokens.index("<pad>")).long()
+        shown, targets = masked(ids, tokens, generator)
+        batches.append((dict(input_ids=shown, attention_mask=mask, labels=targets), int(mask.sum())))
+    return batches
+
+
+class Trainer:
+    def __init__(self, model, batches, step_tokens):
+        self.model, self.batches, self.step_tokens = model.train(), batches, step_tokens
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
+        self.next = 0
+
+    def step(self):
+        """One update; returns its real tokens."""
+        done = 0
+        while done < self.step_tokens:
+            batch, tokens = self.batches[self.next % len(self.batches)]
+            self.model(**batch).loss.backward()
+            self.next += 1
+            done += tokens
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return done
+
+
+def measure(trainer, seconds):
+    trainer.step()  # first touch of memory, choice of algorithms
+    begin, tokens = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        tokens += trainer.step()
+    return tokens / (time.perf_counter() - begin)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", type=json.loads, required=True, help="layers, width, heads, ffn, alphabet")
+    parser.add_argument("--sequences", type=pathlib.Path, required=True, help="one a line")
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--step-tokens", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    before = peak_resident_bytes()
+    shape = options.shape
+    model = esm.make_model({**shape, "token_dropout": True})
+    if model.config._attn_implementation != "sdpa":
+        sys.exit(f"expected SDPA attention, found {model.config._attn_implementation}")
+    batches = make_batches(options.sequences.read_text().split(), options.batch, shape["alphabet"],
+                           shape["max_seq_len"])
+    rate = measure(Trainer(model, batches, options.step_tokens), options.seconds)
+    json.dump({"tokens_per_second": rate, "peak_bytes": peak_resident_bytes(), "bytes_before_model": before,
+               "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
