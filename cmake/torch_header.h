@@ -1,4 +1,5 @@
-// What nearly every Torch room includes, compiled once: a tensor, its operations, and the standard containers.
+// What nearly every Torch room includes, compiled once: a tensor, its operations, and the standard
+// containers.
 #pragma once
 
 #include <algorithm>

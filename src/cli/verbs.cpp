@@ -49,7 +49,10 @@ int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all{
-      {"train", add_train}, {"eval", add_eval}, {"count-flops", add_count_flops}, {"config", add_config},
+      {"prepare", add_prepare}, {"info", add_info},     {"fasta", add_fasta},
+      {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
+      {"import", add_import},   {"export", add_export}, {"logits", add_logits},
+      {"fit", add_fit},         {"plan", add_plan},     {"config", add_config},
   };
   return all;
 }

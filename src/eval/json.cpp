@@ -14,7 +14,7 @@ std::string holdout_label(const Dataset& holdout, const std::string& training_ha
   if (report.is_object() && report.value("training_hash", "") == training_hash && !training_hash.empty())
     return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0));
   const std::string& split = holdout.manifest().split;
-  return text("never checked against the training set", split.empty() ? "" : " (" + split + ")");
+  return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")");
 }
 
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,

@@ -96,7 +96,8 @@ TEST(Adam, NonFiniteStepChangesNothing) {
   const at::Tensor before = weights.flat.clone();
   at::Tensor gradient = random_gradient(weights, 1);
   gradient[7] = std::numeric_limits<float>::quiet_NaN();
-  const GradientScale scale = gradient_scale(squared_norm(gradient), at::scalar_tensor(1.0, at::kDouble), 10, 1.0);
+  const GradientScale scale =
+      gradient_scale(squared_norm(gradient), at::scalar_tensor(1.0, at::kDouble), 10, 1.0);
   adam.step(0.01, gradient, scale);
   EXPECT_EQ(scale.found_inf.item<float>(), 1);
   EXPECT_TRUE(weights.flat.equal(before));

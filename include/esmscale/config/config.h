@@ -1,6 +1,9 @@
-// The configuration of a run. Every field is declared once, in fields() (config.cpp), and the structs below hold
-// the defaults. Tokens are real tokens: residues + START + END.
+// The configuration of a run. Every field is declared once, in fields() (config.cpp), and the structs below
+// hold the defaults. Tokens are real tokens: residues + START + END.
 #pragma once
+
+#include "esmscale/config/field.h"
+#include "esmscale/core/json.h"
 
 #include <array>
 #include <cstdint>
@@ -9,9 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "esmscale/config/field.h"
-#include "esmscale/core/json.h"
-
 namespace esmscale {
 
 struct ModelConfig {
@@ -19,8 +19,8 @@ struct ModelConfig {
   int64_t layers = 6;
   int64_t width = 320;
   int64_t heads = 20;
-  int64_t ffn = 0;         // 0: 4 · width; resolve() writes the number
-  int64_t alphabet = 29;   // 29 (the paper's tokens) or 33 (the official order)
+  int64_t ffn = 0;        // 0: 4 · width; resolve() writes the number
+  int64_t alphabet = 29;  // 29 (the paper's tokens) or 33 (the official order)
   bool token_dropout = true;
   struct Init {
     std::string scheme = "xavier";       // xavier | hf
@@ -42,7 +42,7 @@ struct TrainConfig {
   int64_t micro_batch_tokens = 0;  // per rank; 0: chosen for the device
   int64_t pack_tokens = 0;         // 0: 2 · max_seq_len
   int64_t epochs = 1;
-  int64_t max_tokens = 0;          // 0: all epochs
+  int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
   std::string precision = "fp32";  // fp32 | tf32 | bf16
   std::string engine = "auto";     // auto | plain | fused
@@ -63,9 +63,9 @@ struct OptimizerConfig {
 struct ScheduleConfig {
   std::string name = "exponential";  // exponential | constant | linear | cosine | wsd
   int64_t warmup_tokens = 0;
-  int64_t decay_tokens = 0;          // 0: the planned tokens of the run
+  int64_t decay_tokens = 0;  // 0: the planned tokens of the run
   double decay_factor = 0.1;
-  double decay_fraction = 0.2;       // wsd: the last part of the run
+  double decay_fraction = 0.2;  // wsd: the last part of the run
   double min_lr = 0;
 };
 
@@ -74,13 +74,31 @@ struct RunConfig {
   DataConfig data;
   TrainConfig train;
   OptimizerConfig optimizer;
-  struct Masking { double mlm_probability = 0.15; } masking;
+  struct Masking {
+    double mlm_probability = 0.15;
+  } masking;
   ScheduleConfig schedule;
-  struct Parallel { int64_t zero_stage = 0; double heartbeat_seconds = 30, collective_timeout_seconds = 600; } parallel;
-  struct Eval { int64_t every_tokens = 0; } eval;                                        // 0: at the end only
-  struct Checkpoint { int64_t every_tokens = 0; double every_minutes = 15; int64_t keep = 2; } checkpoint;
-  struct Log { int64_t every_steps = 10; bool tensorboard = false; } log;
-  struct Study { std::string name; double budget = 0; int64_t replicate = 0; } study;
+  struct Parallel {
+    int64_t zero_stage = 0;
+    double heartbeat_seconds = 30, collective_timeout_seconds = 600;
+  } parallel;
+  struct Eval {
+    int64_t every_tokens = 0;
+  } eval;  // 0: at the end only
+  struct Checkpoint {
+    int64_t every_tokens = 0;
+    double every_minutes = 15;
+    int64_t keep = 2;
+  } checkpoint;
+  struct Log {
+    int64_t every_steps = 10;
+    bool tensorboard = false;
+  } log;
+  struct Study {
+    std::string name;
+    double budget = 0;
+    int64_t replicate = 0;
+  } study;
 };
 
 // Every field of `config`, in the order of the documentation; the homes point into `config`.
@@ -88,8 +106,8 @@ std::vector<Field> fields(RunConfig& config);
 
 Json to_json(const RunConfig& config);
 
-// Defaults, overlaid with a document or with key.path=value settings. Unknown keys (the nearest is named), wrong
-// types, values out of bounds and contradictions are one usage error that lists them all.
+// Defaults, overlaid with a document or with key.path=value settings. Unknown keys (the nearest is named),
+// wrong types, values out of bounds and contradictions are one usage error that lists them all.
 RunConfig config_from_json(const Json& document, std::string_view where,
                            std::span<const std::string> settings = {});
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});

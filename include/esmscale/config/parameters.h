@@ -1,12 +1,12 @@
-// The one table of an ESM-2's parameters. Counts, memory, the flat buffers, the optimiser, checkpoints and exports
-// all derive from it. Order: embedding, blocks, final norm, head.
+// The one table of an ESM-2's parameters. Counts, memory, the flat buffers, the optimiser, checkpoints and
+// exports all derive from it. Order: embedding, blocks, final norm, head.
 #pragma once
+
+#include "esmscale/config/config.h"
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "esmscale/config/config.h"
 
 namespace esmscale {
 
@@ -20,13 +20,14 @@ struct Parameter {
   std::vector<int64_t> shape;  // a matrix is [out, in]
   ParameterKind kind;
   ParameterPart part;
-  int64_t offset;              // of its first element in a flat buffer
+  int64_t offset;  // of its first element in a flat buffer
 
   int64_t size() const;
   bool decays() const { return kind == ParameterKind::matrix; }  // weight decay: matrices only
 };
 
-// Rows of the embedding are the alphabet's tokens (29 or 33). The decoder is tied; only its bias is a row here.
+// Rows of the embedding are the alphabet's tokens (29 or 33). The decoder is tied; only its bias is a row
+// here.
 //   embedding.weight [V, D]
 //   blocks.i.{attention_norm, ffn_norm}.{weight, bias} [D]
 //   blocks.i.qkv.{weight [3D, D], bias}     query, key, value rows in that order

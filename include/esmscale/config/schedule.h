@@ -1,15 +1,17 @@
-// Learning rate as a pure function of the tokens consumed, the batch being applied included (science.md, section 4).
+// Learning rate as a pure function of the tokens consumed, the batch being applied included (science.md,
+// section 4).
 #pragma once
 
-#include <cstdint>
-
 #include "esmscale/config/config.h"
+
+#include <cstdint>
 
 namespace esmscale {
 
 class Schedule {
  public:
-  // planned_tokens: what the whole run will consume; a warm-up or decay longer than that is scaled down to it.
+  // planned_tokens: what the whole run will consume; a warm-up or decay longer than that is scaled down to
+  // it.
   Schedule(const ScheduleConfig& config, double peak_lr, int64_t planned_tokens);
 
   double at(int64_t tokens) const;

@@ -12,8 +12,8 @@
 namespace esmscale {
 
 uint64_t checksum64(std::span<const std::byte> bytes);
-std::string checksum_hex(std::string_view bytes);                     // 128 bits, 32 hexadecimal digits
-std::string file_checksum_hex(const std::filesystem::path& path);     // the same, over a whole file
+std::string checksum_hex(std::string_view bytes);                  // 128 bits, 32 hexadecimal digits
+std::string file_checksum_hex(const std::filesystem::path& path);  // the same, over a whole file
 
 // The same 128 bits over bytes that arrive in pieces.
 class RunningChecksum {
@@ -31,7 +31,11 @@ class RunningChecksum {
 };
 
 template <class T>
-std::span<const std::byte> bytes_of(std::span<T> values) { return std::as_bytes(values); }
-inline std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
+std::span<const std::byte> bytes_of(std::span<T> values) {
+  return std::as_bytes(values);
+}
+inline std::span<const std::byte> bytes_of(std::string_view s) {
+  return std::as_bytes(std::span(s.data(), s.size()));
+}
 
 }  // namespace esmscale

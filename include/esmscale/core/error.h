@@ -1,5 +1,5 @@
-// The one exception of the program. Whatever goes wrong, the user reads where, what was expected, what was found
-// and what to do. main maps it to an exit code: failure 1, usage (wrong flags or configuration) 2.
+// The one exception of the program. Whatever goes wrong, the user reads where, what was expected, what was
+// found and what to do. main maps it to an exit code: failure 1, usage (wrong flags or configuration) 2.
 #pragma once
 
 #include <stdexcept>
@@ -30,6 +30,8 @@ class Error : public std::runtime_error {
 };
 
 // A wrong flag or configuration: exit code 2.
-inline Error usage_error(Error::Report report) { return Error(std::move(report), Error::Kind::usage); }
+inline Error usage_error(Error::Report report) {
+  return Error(std::move(report), Error::Kind::usage);
+}
 
 }  // namespace esmscale

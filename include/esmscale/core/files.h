@@ -38,7 +38,7 @@ class OutputFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes);
   void write_at(uint64_t offset, std::span<const std::byte> bytes);  // over what was written; size() stays
-  uint64_t size() const { return size_; }  // written through this object
+  uint64_t size() const { return size_; }                            // written through this object
   void close(bool sync = true);
 
  private:

@@ -18,8 +18,8 @@ Json read_json(const std::filesystem::path& path);
 // Full precision, NaN and infinities as null.
 std::string to_text(const Json& json, int indent = -1);
 
-// A document that carries a checksum of itself under "checksum", over its compact text without that key: a flipped
-// digit in JSON is still JSON. read_ checks it.
+// A document that carries a checksum of itself under "checksum", over its compact text without that key: a
+// flipped digit in JSON is still JSON. read_ checks it.
 void write_checked_json(const std::filesystem::path& path, Json json);
 Json read_checked_json(const std::filesystem::path& path);
 

@@ -2,9 +2,9 @@
 // another fmt.)
 #pragma once
 
-#include <string_view>
-
 #include "esmscale/core/text.h"
+
+#include <string_view>
 
 namespace esmscale {
 
@@ -16,10 +16,16 @@ void set_log_level(LogLevel level);
 void log(LogLevel level, std::string_view message);
 
 template <class... Parts>
-void log_debug(const Parts&... parts) { log(LogLevel::debug, text(parts...)); }
+void log_debug(const Parts&... parts) {
+  log(LogLevel::debug, text(parts...));
+}
 template <class... Parts>
-void log_info(const Parts&... parts) { log(LogLevel::info, text(parts...)); }
+void log_info(const Parts&... parts) {
+  log(LogLevel::info, text(parts...));
+}
 template <class... Parts>
-void log_warning(const Parts&... parts) { log(LogLevel::warning, text(parts...)); }
+void log_warning(const Parts&... parts) {
+  log(LogLevel::warning, text(parts...));
+}
 
 }  // namespace esmscale

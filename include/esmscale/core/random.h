@@ -1,5 +1,5 @@
-// Counter-based random numbers (Philox4x32-10; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// A draw is a pure function of (seed, purpose, subject, epoch, index): never of rank, thread or clock.
+// Counter-based random numbers (Philox4x32-10; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3"). A draw is a pure function of (seed, purpose, subject, epoch, index): never of rank, thread or clock.
 #pragma once
 
 #include <array>
@@ -11,10 +11,10 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<u
 
 // What a stream is for; the numbers are part of the data order's identity and never change.
 enum class Purpose : uint32_t {
-  shuffle = 1,         // prepare's global order; subject: ordinal in the input
-  epoch_order = 2,     // order of later epochs; subject: block or position
-  crop = 3,            // window of an over-long sequence; subject: sequence
-  mask = 4,            // chosen positions and what they show; subject: sequence
+  shuffle = 1,      // prepare's global order; subject: ordinal in the input
+  epoch_order = 2,  // order of later epochs; subject: block or position
+  crop = 3,         // window of an over-long sequence; subject: sequence
+  mask = 4,         // chosen positions and what they show; subject: sequence
   evaluation_crop = 5,
   evaluation_mask = 6,
   initialisation = 7,  // subject: parameter

@@ -1,5 +1,5 @@
-// Letters and tokens. A data set stores letter codes, which know nothing of tokens; a token list (29 or 33) turns
-// them into token ids, so one data set serves both.
+// Letters and tokens. A data set stores letter codes, which know nothing of tokens; a token list (29 or 33)
+// turns them into token ids, so one data set serves both.
 #pragma once
 
 #include <array>
@@ -21,7 +21,8 @@ uint8_t letter_code(char c);
 // The order of a checkpoint's embedding rows.
 class TokenList {
  public:
-  static const TokenList& of(int64_t size);  // 29 (the paper's) or 33 (the official order); else a usage error
+  static const TokenList& of(
+      int64_t size);  // 29 (the paper's) or 33 (the official order); else a usage error
 
   int64_t size() const { return static_cast<int64_t>(names_.size()); }
   const std::vector<std::string>& names() const { return names_; }  // "<cls>", "<pad>", "<eos>", …, "<mask>"

@@ -2,6 +2,8 @@
 // "Sequence" is everywhere an index in the data set's shuffled order.
 #pragma once
 
+#include "esmscale/core/json.h"
+
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -10,8 +12,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "esmscale/core/json.h"
 
 namespace esmscale {
 
@@ -22,13 +22,14 @@ struct DatasetManifest {
   int64_t max_length = 0;  // residues of the longest sequence
   int64_t shards = 0;
   int64_t bytes = 0;
-  uint64_t seed = 0;             // of the shuffle; a holdout's masks and windows are fixed by it too
-  int64_t eval_length = 1022;    // residues of an evaluation window
+  uint64_t seed = 0;           // of the shuffle; a holdout's masks and windows are fixed by it too
+  int64_t eval_length = 1022;  // residues of an evaluation window
   std::array<int64_t, 25> residue_counts{};  // by letter code
-  double unigram_entropy = 0;    // H of the 20 standard letters, nats
-  double baseline_loss = 0;      // frequency-only loss of BERT's pattern at p = 0.15, nats (science.md, section 3)
-  std::string hash;              // of the manifest's content part: the data set's identity, wherever it lies
-  std::string split;             // how a holdout was made: "random split, homologues present", …; "" for a training set
+  double unigram_entropy = 0;                // H of the 20 standard letters, nats
+  double baseline_loss =
+      0;              // frequency-only loss of BERT's pattern at p = 0.15, nats (science.md, section 3)
+  std::string hash;   // of the manifest's content part: the data set's identity, wherever it lies
+  std::string split;  // how a holdout was made: "random split, homologues present", …; "" for a training set
 };
 
 // Entropy and BERT-pattern frequency-only loss of the 20 standard letters (science.md, section 3), nats.
@@ -40,16 +41,17 @@ using ReadBytes = std::function<int64_t(int descriptor, std::span<std::byte> int
 
 class Dataset {
  public:
-  // Reads the manifest and maps lengths and index; no sequence is read. Errors name the file and what is wrong:
-  // missing, truncated, another version, a checksum that does not hold, a file that belongs to another set.
-  // Frames are read with `read` (pread when empty); a failed read is tried again, with a warning, before it is an
-  // Error.
+  // Reads the manifest and maps lengths and index; no sequence is read. Errors name the file and what is
+  // wrong: missing, truncated, another version, a checksum that does not hold, a file that belongs to another
+  // set. Frames are read with `read` (pread when empty); a failed read is tried again, with a warning, before
+  // it is an Error.
   explicit Dataset(const std::filesystem::path& folder, ReadBytes read = {});
   ~Dataset();
   Dataset(Dataset&&) noexcept;
 
   const DatasetManifest& manifest() const;
-  // The manifest as it stands on disk: "provenance" (inputs, counts per corner case), "holdout_report", "files".
+  // The manifest as it stands on disk: "provenance" (inputs, counts per corner case), "holdout_report",
+  // "files".
   const Json& document() const;
   const std::filesystem::path& folder() const;
   int64_t sequences() const { return manifest().sequences; }
@@ -71,7 +73,8 @@ class SequenceReader {
   explicit SequenceReader(const Dataset& dataset);
   ~SequenceReader();
 
-  // Letter codes of one sequence; valid until the next call. An Error names shard and frame when a checksum fails.
+  // Letter codes of one sequence; valid until the next call. An Error names shard and frame when a checksum
+  // fails.
   std::span<const uint8_t> residues(int64_t sequence);
   std::string identifier(int64_t sequence);
 
@@ -80,8 +83,8 @@ class SequenceReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// How many sequences of `holdout` stand in the first `train_sequences` of `train` too (same residues), and the
-// identifiers of the first few.
+// How many sequences of `holdout` stand in the first `train_sequences` of `train` too (same residues), and
+// the identifiers of the first few.
 struct Overlap {
   int64_t count = 0;
   std::vector<std::string> examples{};

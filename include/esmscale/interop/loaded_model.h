@@ -1,16 +1,16 @@
 // A model from wherever it is: a run folder (its newest checkpoint), a checkpoint, or a Hugging Face folder.
 #pragma once
 
-#include <filesystem>
-
 #include "esmscale/checkpoint/checkpoint.h"
+
+#include <filesystem>
 
 namespace esmscale {
 
 struct LoadedModel {
   std::filesystem::path path;  // the checkpoint or folder it came from
   CheckpointInfo info;
-  Weights weights;             // on the CPU
+  Weights weights;  // on the CPU
 };
 
 LoadedModel load_model(const std::filesystem::path& path);
