@@ -49,6 +49,12 @@ EvaluationBatches::EvaluationBatches(const Dataset& holdout, const EvaluationOpt
 
 EvaluationBatches::~EvaluationBatches() = default;
 
+int64_t EvaluationBatches::window_begin(int64_t sequence) const {
+  const DatasetManifest& manifest = impl_->holdout.manifest();
+  return crop_begin(manifest.seed, MaskSource::evaluation, 0, sequence, impl_->holdout.lengths()[sequence],
+                    manifest.eval_length);
+}
+
 bool EvaluationBatches::next(PackedBatch& batch) {
   Impl& state = *impl_;
   if (state.upcoming >= state.end) return false;

@@ -17,7 +17,8 @@ int letter_of(int32_t token, const TokenList& tokens) {
 // Adds a batch's masked positions to the scores of their sequences.
 class Scorer {
  public:
-  Scorer(const TokenList& tokens, const LetterBaseline& baseline) : tokens_(tokens), baseline_(baseline) {}
+  Scorer(const TokenList& tokens, const LetterBaseline& baseline, const EvaluationBatches& batches)
+      : tokens_(tokens), baseline_(baseline), batches_(batches) {}
 
   void add(const PackedBatch& batch, const at::Tensor& log_p_MV, std::vector<SequenceScore>& scores) {
     const auto log_p = log_p_MV.accessor<double, 2>();
@@ -27,11 +28,13 @@ class Scorer {
     for (size_t i = 0; i < batch.sequences.size(); ++i) {
       SequenceScore score{.sequence = batch.sequences[i],
                           .tokens = batch.cu_seqlens[i + 1] - batch.cu_seqlens[i]};
+      // A window from the middle of a protein has no first residue.
+      const int32_t first_residue =
+          batches_.window_begin(batch.sequences[i]) == 0 ? batch.cu_seqlens[i] + 1 : -1;
       for (; m < batch.masked_rows.size() && batch.masked_rows[m] < batch.cu_seqlens[i + 1]; ++m) {
         const int32_t row = batch.masked_rows[m], target = batch.targets[m];
-        const bool is_first_residue = row == batch.cu_seqlens[i] + 1;
         add_position(score, -log_p[static_cast<int64_t>(m)][target], baseline_at(target, batch.tokens[row]),
-                     best[m] == target, is_first_residue);
+                     best[m] == target, row == first_residue);
       }
       scores.push_back(score);
     }
@@ -58,6 +61,7 @@ class Scorer {
 
   const TokenList& tokens_;
   const LetterBaseline& baseline_;
+  const EvaluationBatches& batches_;
 };
 
 // r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w.
@@ -97,7 +101,7 @@ std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& mode
                                          const EvaluationOptions& options, const LetterBaseline& baseline) {
   const TokenList& tokens = *options.tokens;
   EvaluationBatches batches(holdout, options);
-  Scorer scorer(tokens, baseline);
+  Scorer scorer(tokens, baseline, batches);
   std::vector<SequenceScore> scores;
   const at::Device device = engine.device();
   for (PackedBatch batch; batches.next(batch);) {

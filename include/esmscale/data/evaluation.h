@@ -34,6 +34,9 @@ class EvaluationBatches {
 
   bool next(PackedBatch& batch);  // false at the end
 
+  // The residue of `sequence` that its window begins with; 0 when it fits whole.
+  int64_t window_begin(int64_t sequence) const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -17,8 +17,8 @@
 
 namespace esmscale {
 
-// What one sequence adds to a pattern's sums. `inner` leaves the first residue out: it is M in 93% of
-// sequences.
+// What one sequence adds to a pattern's sums. `inner` leaves the protein's first residue out: it is M in 93%
+// of sequences.
 struct SequenceScore {
   int64_t sequence = 0;
   int64_t tokens = 0;

@@ -1,0 +1,218 @@
+#include "esmscale/eval/evaluator.h"
+
+#include "esmscale/data/prepare.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/protein_set.h"
+#include "model/batches.h"
+#include "scores.h"
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr int64_t kWindow = 40;
+
+// 60 random proteins, scored in windows of 40 residues at most: about half are cropped.
+const ProteinSet& holdout() {
+  static const ProteinSet set(ProteinSet::random(60, 60), kWindow);
+  return set;
+}
+
+const TokenList& tokens() {
+  return TokenList::of(29);
+}
+
+LetterBaseline holdout_letters() {
+  return LetterBaseline(holdout().dataset().manifest().residue_counts);
+}
+
+// A model's scores on the whole holdout, or on some of it.
+std::vector<SequenceScore> scores_of(const Weights& weights, EvaluationOptions options,
+                                     const LetterBaseline& baseline) {
+  at::set_num_threads(1);
+  options.tokens = &tokens();
+  const auto engine = make_engine(weights, {.engine = "plain"});
+  return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline);
+}
+
+// All weights zero but the head's bias: the same logits everywhere, the log counts of the letters.
+Weights letters_only_model() {
+  Weights weights = make_weights(model_of(1, 8, 2), at::kCPU);
+  weights.flat.zero_();
+  float* bias = weights.head_bias_V.data_ptr<float>();
+  std::fill_n(bias, tokens().size(), -1e4f);  // what is no letter is never guessed
+  const auto& counts = holdout().dataset().manifest().residue_counts;
+  for (int code = 0; code < kStandardLetters; ++code)
+    bias[tokens().letter(static_cast<uint8_t>(code))] =
+        static_cast<float>(std::log(static_cast<double>(counts[static_cast<size_t>(code)])));
+  return weights;
+}
+
+// Oracle: the holdout's own masks, drawn again, and sums over them by hand: a model that knows the letter
+// frequencies only gives −log p(truth) at every position, whatever is shown. Tolerance: fp32 biases near ln
+// 100.
+TEST(ScoreHoldout, LettersOnlyModelIsTheMaskOnlyBaseline) {
+  const Dataset& set = holdout().dataset();
+  const LetterBaseline baseline = holdout_letters();
+  const Weights weights = letters_only_model();
+  const auto scores = scores_of(weights, {.pattern = MaskPattern::mask_only}, baseline);
+  ASSERT_EQ(scores.size(), 60u);
+
+  Masker masker(set.manifest().seed, MaskSource::evaluation, 0.15, MaskPattern::mask_only);
+  SequenceReader reader(set);
+  const auto& counts = set.manifest().residue_counts;
+  const auto most_frequent = std::max_element(counts.begin(), counts.begin() + 20) - counts.begin();
+  int firsts = 0, cropped_firsts = 0;
+  for (const SequenceScore& score : scores) {
+    const auto residues = reader.residues(score.sequence);
+    const MaskedWindow window = masker.window(0, score.sequence, residues, kWindow);
+    double loss = 0, first_loss = 0;
+    int64_t hits = 0, first = 0;
+    for (const ChosenResidue& chosen : window.chosen) {
+      const uint8_t truth = window.letters[static_cast<size_t>(chosen.place)];
+      loss += baseline.loss_at_mask(truth);
+      hits += truth == most_frequent;
+      if (chosen.place != 0) continue;
+      const bool is_first = window.letters.data() == residues.data();
+      cropped_firsts += !is_first;
+      if (!is_first) continue;
+      first = 1;
+      first_loss = baseline.loss_at_mask(truth);
+    }
+    firsts += first;
+    const auto n = static_cast<int64_t>(window.chosen.size());
+    EXPECT_EQ(score.tokens, static_cast<int64_t>(window.letters.size()) + 2);
+    EXPECT_EQ(score.masked, n);
+    EXPECT_EQ(score.hits, hits);
+    EXPECT_NEAR(score.loss, loss, 1e-5 * static_cast<double>(n));
+    EXPECT_NEAR(score.baseline, loss, 1e-12 * static_cast<double>(n));
+    EXPECT_EQ(score.inner_masked, n - first) << "residue 0 of the protein is left out, not of the window";
+    EXPECT_NEAR(score.inner_baseline, loss - first_loss, 1e-12 * static_cast<double>(n));
+  }
+  EXPECT_GT(firsts, 0);
+  EXPECT_GT(cropped_firsts, 0)
+      << "the set has no window that begins with a chosen residue in a protein's middle";
+
+  const PatternResult result = summarise(scores);
+  EXPECT_NEAR(result.loss.value, result.baseline, 1e-5);
+  EXPECT_NEAR(result.below_baseline.value, 0, 1e-5);
+}
+
+// BERT's pattern: the baseline knows that a shown letter is right half of the time, the model does not.
+TEST(ScoreHoldout, BaselineUsesTheLettersShown) {
+  const LetterBaseline baseline = holdout_letters();
+  const Dataset& set = holdout().dataset();
+  const auto scores = scores_of(letters_only_model(), {}, baseline);
+  Masker masker(set.manifest().seed, MaskSource::evaluation, 0.15);
+  SequenceReader reader(set);
+  int64_t shown_letters = 0;
+  for (const SequenceScore& score : scores) {
+    const MaskedWindow window = masker.window(0, score.sequence, reader.residues(score.sequence), kWindow);
+    double expected = 0;
+    for (const ChosenResidue& chosen : window.chosen) {
+      const uint8_t truth = window.letters[static_cast<size_t>(chosen.place)];
+      const bool is_mask = chosen.shown == ChosenResidue::kMask;
+      shown_letters += !is_mask;
+      expected += is_mask ? baseline.loss_at_mask(truth) : baseline.loss_at_letter(truth, chosen.shown);
+    }
+    EXPECT_NEAR(score.baseline, expected, 1e-12);
+  }
+  EXPECT_GT(shown_letters, 20);
+}
+
+// The same sums however sequences are packed. A packed product may add in another order: fp32 hidden states
+// of order 1 differ by about 1e-6, so do losses per position.
+TEST(ScoreHoldout, DoesNotDependOnBatchRowsOrRanks) {
+  const Weights weights = random_weights(model_of(2, 16, 2), 5);
+  const LetterBaseline baseline = holdout_letters();
+  const auto base = scores_of(weights, {}, baseline);
+  const auto expect_equal = [&](const std::vector<SequenceScore>& scores) {
+    ASSERT_EQ(scores.size(), base.size());
+    for (size_t i = 0; i < base.size(); ++i) {
+      EXPECT_EQ(scores[i].sequence, base[i].sequence);
+      EXPECT_EQ(scores[i].masked, base[i].masked);
+      EXPECT_EQ(scores[i].inner_masked, base[i].inner_masked);
+      EXPECT_EQ(scores[i].baseline, base[i].baseline);
+      EXPECT_NEAR(scores[i].loss, base[i].loss, 1e-5 * static_cast<double>(base[i].masked + 1));
+    }
+  };
+  for (const int64_t batch_rows : {1, 100, 999})
+    expect_equal(scores_of(weights, {.batch_rows = batch_rows}, baseline));
+
+  std::vector<SequenceScore> together;
+  for (int rank = 0; rank < 3; ++rank) {
+    const auto part = scores_of(weights, {.rank = rank, .ranks = 3}, baseline);
+    together.insert(together.end(), part.begin(), part.end());
+  }
+  std::sort(together.begin(), together.end(),
+            [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  expect_equal(together);
+}
+
+TEST(Evaluate, RunsThePatternsAskedFor) {
+  at::set_num_threads(1);
+  const Weights weights = random_weights(model_of(1, 8, 2), 6);
+  const auto engine = make_engine(weights, {.engine = "plain"});
+  const Dataset& set = holdout().dataset();
+  const auto& counts = set.manifest().residue_counts;
+  const auto run = [&](const EvaluateOptions& options) {
+    return evaluate(*engine, weights.config, set, options, counts);
+  };
+  const Evaluation both = run({});
+  ASSERT_TRUE(both.bert && both.mask_only);
+  EXPECT_EQ(both.bert->masked, both.mask_only->masked) << "the same residues";
+  EXPECT_LT(both.bert->baseline, both.mask_only->baseline) << "a letter shown tells something";
+  const Evaluation bert = run({.only = MaskPattern::bert}), mask_only = run({.only = MaskPattern::mask_only});
+  EXPECT_FALSE(bert.mask_only || mask_only.bert);
+  EXPECT_EQ(bert.bert->loss.value, both.bert->loss.value);
+  EXPECT_EQ(mask_only.mask_only->loss.value, both.mask_only->loss.value);
+  EXPECT_EQ(run({.max_sequences = 7}).bert->sequences, 7);
+}
+
+// Oracle: the keys that cli.md promises, each from its own field.
+TEST(EvaluationResult, HasTheKeys) {
+  Evaluation evaluation;
+  evaluation.bert = summarise(random_scores(9));
+  evaluation.mask_only = summarise(random_scores(9, 1));
+  const Json json = evaluation_result(evaluation, "runs/a/checkpoints/step-00000007", 7, "never checked");
+  EXPECT_EQ(json["loss"], evaluation.bert->loss.value);
+  EXPECT_EQ(json["standard_error"], evaluation.bert->loss.error);
+  EXPECT_EQ(json["perplexity"], std::exp(evaluation.bert->loss.value));
+  EXPECT_EQ(json["accuracy"], evaluation.bert->accuracy);
+  EXPECT_EQ(json["loss_mask_only"], evaluation.mask_only->loss.value);
+  EXPECT_EQ(json["baseline_loss"], evaluation.bert->baseline);
+  EXPECT_EQ(json["baseline_mask_only"], evaluation.mask_only->baseline);
+  EXPECT_EQ(json["below_baseline"], evaluation.bert->below_baseline.value);
+  EXPECT_EQ(json["below_baseline_error"], evaluation.bert->below_baseline.error);
+  EXPECT_EQ(json["below_baseline_mask_only"], evaluation.mask_only->below_baseline.value);
+  EXPECT_EQ(json["below_baseline_mask_only_error"], evaluation.mask_only->below_baseline.error);
+  EXPECT_EQ(json["masked_tokens"], evaluation.bert->masked);
+  EXPECT_EQ(json["tokens"], evaluation.bert->tokens);
+  EXPECT_EQ(json["sequences"], 9);
+  EXPECT_EQ(json["checkpoint"], "runs/a/checkpoints/step-00000007");
+  EXPECT_EQ(json["step"], 7);
+  EXPECT_EQ(json["holdout_label"], "never checked");
+}
+
+TEST(HoldoutLabel, SaysHowFarItWasChecked) {
+  const ProteinSet set(ProteinSet::random(5, 20));
+  const auto label = [&](const std::string& hash) { return holdout_label(Dataset(set.folder()), hash); };
+  EXPECT_EQ(label("abc"), "identity to the training set never checked");
+  attach_holdout_report(set.folder(), {{"training_hash", "abc"}, {"largest_identity", 0.3}}, "random split");
+  EXPECT_THAT(label("abc"), AllOf(HasSubstr("checked"), HasSubstr("0.3")));
+  EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
+  EXPECT_EQ(label(""), "identity to the training set never checked (random split)")
+      << "an imported model has no training set";
+}
+
+}  // namespace
+}  // namespace esmscale
