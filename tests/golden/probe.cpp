@@ -30,8 +30,8 @@ void write_gradients(const std::filesystem::path& model_path, const std::filesys
   std::vector<at::Tensor> values;
   for (size_t p = 0; p < model.weights.table.size(); ++p)
     for (const HuggingFaceTensor& part : hugging_face_tensors(model.weights.table[p])) {
-      values.push_back(gradients.buffer(p).narrow(0, part.first_row, part.rows) /
-                       static_cast<double>(batch.masked));
+      values.push_back(
+          gradients.buffer(p).narrow(0, part.first_row, part.rows).div(static_cast<double>(batch.masked)));
       entries.push_back({.name = part.key, .dtype = "F32", .shape = values.back().sizes().vec()});
     }
   OutputFile file(output);
