@@ -11,6 +11,7 @@ struct Options {
 };
 
 int import_folder(const Program& program, const Options& options) {
+  require_new_folder(options.output);
   const Checkpoint checkpoint = import_hugging_face(options.input);
   save_checkpoint(options.output, checkpoint.info, checkpoint.weights, nullptr);
   const ModelConfig& model = checkpoint.weights.config;

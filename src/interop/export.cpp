@@ -72,17 +72,12 @@ void write_tensors(const fs::path& file, const std::vector<NamedTensor>& tensors
   out.close();
 }
 
-void check_request(const fs::path& folder, int64_t ours, int64_t alphabet) {
+void check_alphabet(int64_t ours, int64_t alphabet) {
   if (alphabet == 29 && ours == 33)
     throw usage_error({.where = "--alphabet 29",
                        .expected = "33 for a model of 33 tokens",
                        .found = "a softmax over 29, which is another model",
                        .advice = "leave --alphabet out"});
-  if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))
-    throw Error({.where = folder.string(),
-                 .expected = "an absent or empty folder",
-                 .found = "something there already",
-                 .advice = "choose another --output or remove it"});
 }
 
 // transformers writes ESM-2's own 0.15 · 0.8 into its code instead of reading it from the configuration.
@@ -94,9 +89,18 @@ void warn_about_token_dropout(const RunConfig& config) {
 
 }  // namespace
 
+void require_new_folder(const fs::path& folder) {
+  if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))
+    throw Error({.where = folder.string(),
+                 .expected = "an absent or empty folder",
+                 .found = "something there already",
+                 .advice = "choose another --output or remove it"});
+}
+
 void export_hugging_face(const CheckpointInfo& info, const Weights& weights, const fs::path& folder,
                          int64_t alphabet) {
-  check_request(folder, weights.config.alphabet, alphabet);
+  check_alphabet(weights.config.alphabet, alphabet);
+  require_new_folder(folder);
   warn_about_token_dropout(info.config);
   RunConfig config = info.config;
   config.model = weights.config;

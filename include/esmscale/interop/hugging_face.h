@@ -29,6 +29,9 @@ CheckpointInfo read_hugging_face_info(const std::filesystem::path& folder);  // 
 void export_hugging_face(const CheckpointInfo& info, const Weights& weights,
                          const std::filesystem::path& folder, int64_t alphabet);
 
+// Error unless `folder` is absent or empty: nothing is overwritten by import or export.
+void require_new_folder(const std::filesystem::path& folder);
+
 // Rows of a table row under their name there: a fused qkv is their query, key and value.
 struct HuggingFaceTensor {
   std::string key;
