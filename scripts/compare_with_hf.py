@@ -16,7 +16,8 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-PRESETS = {"tiny": (2, 64, 4), "5M": (6, 256, 16), "8M": (6, 320, 20), "35M": (12, 480, 20), "150M": (30, 640, 20)}
+PRESETS = {"tiny": (2, 64, 4, 33), "tiny-29": (2, 64, 4, 29), "5M": (6, 256, 16, 33), "8M": (6, 320, 20, 33),
+           "35M": (12, 480, 20, 33), "150M": (30, 640, 20, 33)}  # layers, width, heads, tokens
 LOGITS, LOSS, GRADIENTS = 1e-5, 1e-5, 1e-4  # relative to the largest; the gradient's to the largest of its kind
 NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small beside the largest is held to that one's scale
 
@@ -27,7 +28,9 @@ class Comparison:
 
     def run(self, *command):
         """What esmscale or the probe prints."""
-        done = subprocess.run([str(self.build / command[0]), *map(str, command[1:])], stdout=subprocess.PIPE, text=True)
+        quiet = ["--log-level", "error"] if command[0] == "esmscale" else []
+        done = subprocess.run([str(self.build / command[0]), *map(str, command[1:]), *quiet], stdout=subprocess.PIPE,
+                              text=True)
         if done.returncode:
             sys.exit(f"error: {' '.join(map(str, command))} ended with status {done.returncode}")
         return done.stdout
@@ -45,6 +48,18 @@ class Comparison:
     def compare_logits(self, what, theirs, ours):
         scale = max(l.abs().max().item() for l in theirs)
         self.add(what, max((a - b).abs().max().item() for a, b in zip(theirs, ours)) / scale, LOGITS)
+
+    def compare_wider(self, checkpoint, logits, sequences):
+        """A model of 29 tokens as a folder of 33: the log-probabilities of the 29 are the same."""
+        self.run("esmscale", "export", checkpoint, "--output", self.folder / "wide", "--alphabet", 33)
+        wide, missed = esm.load_model(self.folder / "wide")
+        if missed:
+            sys.exit(f"error: transformers loads the folder of 33 tokens with {missed}")
+        with torch.no_grad():
+            of_33, _, _ = esm.forward(wide, sequences)
+        places = [esm.TOKENS[33].index(token) for token in esm.TOKENS[29]]
+        self.compare_logits("log-probabilities, exported with 33 tokens", [l.log_softmax(-1) for l in logits],
+                            [l.log_softmax(-1)[:, places] for l in of_33])
 
     def compare_gradients(self, model, checkpoint, sequences):
         (self.folder / "sequences.json").write_text(json.dumps(sequences))
@@ -103,16 +118,17 @@ def reference_model(name, folder):
     """(folder, its number of tokens): as given, or one of random weights that transformers writes."""
     if name not in PRESETS:
         return pathlib.Path(name), json.loads((pathlib.Path(name) / "config.json").read_text())["vocab_size"]
-    layers, width, heads = PRESETS[name]
-    model = esm.make_model(dict(layers=layers, width=width, heads=heads, ffn=4 * width, alphabet=33, token_dropout=True))
+    layers, width, heads, alphabet = PRESETS[name]
+    model = esm.make_model(dict(layers=layers, width=width, heads=heads, ffn=4 * width, alphabet=alphabet,
+                                token_dropout=True))
     esm.fill_by_rule(model)
     esm.round_rotary(model)
     with torch.no_grad():
         model.esm.contact_head.regression.weight.normal_()
         model.esm.contact_head.regression.bias.fill_(-1.5)
     model.save_pretrained(folder / "theirs")
-    esm.write_vocabulary(folder / "theirs", 33)
-    return folder / "theirs", 33
+    esm.write_vocabulary(folder / "theirs", alphabet)
+    return folder / "theirs", alphabet
 
 
 def check_export(comparison, model, folder):
@@ -158,6 +174,8 @@ def main():
         with torch.no_grad():
             comparison.compare_logits("logits of our export, theirs and ours", esm.forward(returned, sequences)[0],
                                       comparison.logits(checkpoint, sequences))
+        if alphabet == 29:
+            comparison.compare_wider(checkpoint, logits, sequences)
         comparison.compare_gradients(model, checkpoint, sequences)
         comparison.compare_eval(model, checkpoint, alphabet)
 

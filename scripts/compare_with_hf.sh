@@ -4,7 +4,8 @@
 #
 #   scripts/compare_with_hf.sh [--model MODEL] [--build DIR] [--if-possible]
 #
-#   --model MODEL     tiny, 5M, 8M, 35M, 150M (random weights), or a Hugging Face folder; default: 8M
+#   --model MODEL     tiny, tiny-29 (29 tokens), 5M, 8M, 35M, 150M with random weights, or a Hugging Face
+#                     folder; default: 8M
 #   --build DIR       where esmscale is built; default: build/release
 #   --if-possible     status 77 instead of an error when transformers cannot be had here without fetching torch
 #
