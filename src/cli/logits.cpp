@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kGpuRows = 16384;
 
 struct Options {
-  std::string checkpoint, input, output, device = "auto";
+  std::string checkpoint, input, output, device = "auto", engine = "auto";
   bool embeddings = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
@@ -68,22 +68,22 @@ void write(OutputFile& file, const at::Tensor& values) {
   file.write({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()});
 }
 
-void write_scores(const std::filesystem::path& path, const Weights& weights,
-                  const std::vector<FastaRecord>& records, const ScoringOptions& scoring, bool embeddings) {
-  std::vector<TensorEntry> entries = entries_of(records, weights.config, embeddings);
+void write_scores(const Options& options, const Weights& weights, const std::vector<FastaRecord>& records,
+                  const ScoringOptions& scoring) {
+  const auto engine = make_engine(weights, {.engine = options.engine});
+  std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
   const Json tokens = TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
-  require_free_space(path, header.size() + entries.back().end);
-  const std::filesystem::path aside = path.string() + ".partial";
+  require_free_space(options.output, header.size() + entries.back().end);
+  const std::filesystem::path aside = options.output + ".partial";
   OutputFile file(aside);
   file.write(header);
-  const auto engine = make_engine(weights, {});
   score_records(*engine, weights, records, scoring, [&](const FastaRecord&, const SequenceScores& scores) {
     write(file, scores.logits_TV);
-    if (embeddings) write(file, scores.hidden_TD);
+    if (options.embeddings) write(file, scores.hidden_TD);
   });
   file.close();
-  publish(aside, path);
+  publish(aside, options.output);
 }
 
 int write_logits(const Program& program, const Options& options) {
@@ -96,7 +96,7 @@ int write_logits(const Program& program, const Options& options) {
   const ScoringOptions scoring{
       .batch_rows = options.batch_rows >= 0 ? options.batch_rows : (device.is_cuda() ? kGpuRows : 0),
       .mlm_probability = model.info.config.masking.mlm_probability};
-  write_scores(options.output, weights, records, scoring, options.embeddings);
+  write_scores(options, weights, records, scoring);
   if (program.json)
     program.print({{"output", options.output},
                    {"checkpoint", model.path.string()},
@@ -127,6 +127,9 @@ void add_logits(CLI::App& app, Program& program) {
           "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  verb->add_option("--engine", options->engine, "auto, fused or plain (the reference)")
+      ->check(CLI::IsMember({"auto", "fused", "plain"}))
+      ->capture_default_str();
   verb->callback([&program, options] {
     program.action = [&program, options] { return write_logits(program, *options); };
   });

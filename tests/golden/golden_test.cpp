@@ -43,7 +43,8 @@ std::string kind_of(const std::string& key) {
   return key.starts_with(layer) ? key.substr(key.find('.', layer.size()) + 1) : key;
 }
 
-class Golden : public ::testing::TestWithParam<size_t> {
+// The case and the engine.
+class Golden : public ::testing::TestWithParam<std::tuple<size_t, const char*>> {
  protected:
   DeviceBatch batch() const {
     const TokenList& tokens = TokenList::of(weights_.config.alphabet);
@@ -58,9 +59,10 @@ class Golden : public ::testing::TestWithParam<size_t> {
     return at::cat(logits);
   }
 
-  const Json& case_ = golden()["cases"][GetParam()];
+  const Json& case_ = golden()["cases"][std::get<0>(GetParam())];
   const SafetensorsFile file_{golden_folder() / (case_["shape"]["name"].get<std::string>() + ".safetensors")};
   const Weights weights_ = copy_of(weights_of(case_["shape"]), test_device());
+  const std::unique_ptr<Engine> engine_ = make_engine(weights_, {.engine = std::get<1>(GetParam())});
 };
 
 TEST_P(Golden, RotaryFrequencies) {
@@ -71,8 +73,7 @@ TEST_P(Golden, RotaryFrequencies) {
 }
 
 TEST_P(Golden, Logits) {
-  const auto engine = make_engine(weights_, {});
-  const at::Tensor ours = engine->logits(engine->hidden(batch())).cpu(), theirs = golden_logits();
+  const at::Tensor ours = engine_->logits(engine_->hidden(batch())).cpu(), theirs = golden_logits();
   ASSERT_EQ(ours.sizes(), theirs.sizes());
   const double error = (ours - theirs).abs().max().item<double>() / theirs.abs().max().item<double>();
   RecordProperty("difference", scientific(error, 1));
@@ -96,8 +97,8 @@ TEST_P(Golden, LossAndGradients) {
   FlatGradients gradients(weights_);
   gradients.zero();
   const DeviceBatch all = batch();
-  const double loss = make_engine(weights_, {})->forward_backward(all, gradients).item<double>() /
-                      static_cast<double>(all.masked);
+  const double loss =
+      engine_->forward_backward(all, gradients).item<double>() / static_cast<double>(all.masked);
   EXPECT_NEAR(loss, case_["loss"].get<double>(), kLogits * loss);
 
   std::map<std::string, double> errors, largest;
@@ -120,16 +121,25 @@ TEST_P(Golden, LossAndGradients) {
   RecordProperty("difference", scientific(worst, 1));
 }
 
-std::string shape_name(const ::testing::TestParamInfo<size_t>& shape) {
-  return golden()["cases"][shape.param]["shape"]["name"];
+std::string case_name(const ::testing::TestParamInfo<Golden::ParamType>& one) {
+  const auto [shape, engine] = one.param;
+  return golden()["cases"][shape]["shape"]["name"].get<std::string>() + "_" + engine;
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Golden, ::testing::Range<size_t>(0, 4), shape_name);
+std::vector<const char*> engines() {
+  if (test_device().is_cuda()) return {"plain"};
+  return {"plain", "fused"};
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Golden,
+                         ::testing::Combine(::testing::Range<size_t>(0, 4), ::testing::ValuesIn(engines())),
+                         case_name);
 
 // A run of the golden steps, which can be saved and taken up again.
 class GoldenRun {
  public:
-  explicit GoldenRun(Weights weights) : weights_(copy_of(weights, test_device())) {}
+  GoldenRun(const Weights& weights, const std::string& engine)
+      : weights_(copy_of(weights, test_device())), engine_(make_engine(weights_, {.engine = engine})) {}
 
   // The loss before the update of step s.
   double step(size_t s) {
@@ -153,9 +163,9 @@ class GoldenRun {
     save_checkpoint(folder, info, weights_, &moments);
   }
 
-  static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder) {
+  static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder, const std::string& engine) {
     Checkpoint checkpoint = load_checkpoint(folder);
-    auto run = std::make_unique<GoldenRun>(checkpoint.weights);
+    auto run = std::make_unique<GoldenRun>(checkpoint.weights, engine);
     run->adam_.first_moment().copy_(checkpoint.moments->first);
     run->adam_.second_moment().copy_(checkpoint.moments->second);
     run->adam_.set_updates(checkpoint.info.updates);
@@ -177,21 +187,23 @@ class GoldenRun {
 
   const Json& training_ = golden()["training"];
   Weights weights_;
-  std::unique_ptr<Engine> engine_ = make_engine(weights_, {});
+  std::unique_ptr<Engine> engine_;
   FlatGradients gradients_{weights_};
   Adam adam_{optimizer(), weights_, 0, weights_.flat.numel()};
 };
 
-std::unique_ptr<GoldenRun> new_run() {
+std::unique_ptr<GoldenRun> new_run(const std::string& engine) {
   for (const Json& one : golden()["cases"])
     if (one["shape"]["name"] == golden()["training"]["shape"])
-      return std::make_unique<GoldenRun>(weights_of(one["shape"]));
+      return std::make_unique<GoldenRun>(weights_of(one["shape"]), engine);
   throw std::logic_error("golden.json trains a shape that is none of its cases");
 }
 
-TEST(GoldenTraining, TenStepsOfAdamW) {
+class GoldenTraining : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenTraining, TenStepsOfAdamW) {
   const Json& training = golden()["training"];
-  const auto run = new_run();
+  const auto run = new_run(GetParam());
   ASSERT_EQ(training["losses"].size(), 10u);
   double worst = 0;
   for (size_t s = 0; s < 10; ++s) {
@@ -205,14 +217,17 @@ TEST(GoldenTraining, TenStepsOfAdamW) {
 }
 
 // No tolerance: what a checkpoint holds is all that decides the next step.
-TEST(GoldenTraining, SavedAndLoadedItGoesOnBitForBit) {
+TEST_P(GoldenTraining, SavedAndLoadedItGoesOnBitForBit) {
   const TemporaryFolder temporary;
-  const auto run = new_run();
+  const auto run = new_run(GetParam());
   for (size_t s = 0; s < 5; ++s) run->step(s);
   run->save(temporary / "checkpoint");
-  const auto loaded = GoldenRun::load(temporary / "checkpoint");
+  const auto loaded = GoldenRun::load(temporary / "checkpoint", GetParam());
   for (size_t s = 5; s < 10; ++s) EXPECT_EQ(loaded->step(s), run->step(s)) << "step " << s;
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, GoldenTraining, ::testing::ValuesIn(engines()),
+                         [](const auto& one) { return std::string(one.param); });
 
 }  // namespace
 }  // namespace esmscale
