@@ -144,7 +144,14 @@ void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
                                  plan.epochs > 4 ? ", and above 4 epochs proteins gain little" : ""));
 }
 
-void add_doubts(BudgetPlan& plan, const LawFile& laws) {
+void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+  if (plan.approach == 3 && request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens) {
+    const double balanced = laws.approach3->balanced_parameters(request.max_tokens);
+    plan.warnings.push_back(text(
+        "D is bound by --max-tokens, so the whole budget goes into N; for this D the law is balanced at N = ",
+        human_count(balanced),
+        ", C = ", scientific(laws.basis.flop_ratio.flops(balanced, request.max_tokens), 1)));
+  }
   if (plan.flops > 3 * laws.highest_flops || plan.flops < laws.lowest_flops / 3)
     plan.warnings.push_back(text("C lies beyond the points (", scientific(laws.lowest_flops, 1), " to ",
                                  scientific(laws.highest_flops, 1), "): this is an extrapolation"));
@@ -189,7 +196,7 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
     const DevicePeak peak = device_peak(device, options.precision);
     plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});
   }
-  add_doubts(plan, laws);
+  add_doubts(plan, laws, request);
   return plan;
 }
 

@@ -13,7 +13,8 @@ namespace esmscale {
 
 std::string slurm_array(const std::string& name, const std::vector<std::string>& runs, int gpus,
                         double hours) {
-  const int limit = std::max(1, int(std::ceil(hours)));
+  // A longer run requeues itself, so no task asks for more than what most sites grant.
+  const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
   return text(
       "#!/bin/bash\n",
       "# One task a run. Set DATA and HOLDOUT to prepared data sets; submit from this folder: sbatch "

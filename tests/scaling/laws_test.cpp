@@ -4,9 +4,8 @@
 #include "esmscale/core/files.h"
 #include "esmscale/scaling/laws_json.h"
 
-#include <fstream>
-
 #include "core/error_of.h"
+#include "core/temporary.h"
 #include "scaling/synthetic.h"
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -18,10 +17,6 @@ using testing::Contains;
 using testing::HasSubstr;
 
 const BootstrapOptions few_draws{.draws = 40, .threads = 1};
-
-std::string temporary_file(const std::string& name) {
-  return testing::TempDir() + "/" + name;
-}
 
 TEST(Laws, AWholeStudyHasAllParts) {
   const Laws laws =
@@ -143,7 +138,8 @@ TEST(Frontier, DataThatRunsOut) {
 TEST(LawsJson, WhatIsWrittenIsRead) {
   const Laws laws =
       fit_laws(with_noise(isoflop_points(known_law, {1e18, 1e19, 1e20}, 7, 4), 0.003, 2), few_draws);
-  const std::string file = temporary_file("laws.json");
+  const TemporaryFolder folder;
+  const std::string file = folder / "laws.json";
   write_file(file, readable_text(to_json(laws)));
   const LawFile read = read_laws(file);
   ASSERT_TRUE(read.approach3 && read.approach2);
@@ -169,7 +165,8 @@ TEST(LawsJson, KeysThatScriptsReadAreThere) {
 }
 
 std::string error_for_document(const Json& json) {
-  const std::string file = temporary_file("broken_laws.json");
+  const TemporaryFolder folder;
+  const std::string file = folder / "laws.json";
   write_file(file, to_text(json));
   return error_of([&] { read_laws(file); });
 }

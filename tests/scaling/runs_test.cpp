@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "core/error_of.h"
+#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -24,14 +25,6 @@ constexpr double mean_squared = 300;  // Σn²/Σn of the pretended sequences
 
 class Runs : public testing::Test {
  protected:
-  void SetUp() override {
-    root = fs::path(testing::TempDir()) /
-           text("runs_", ::getpid(), "_", testing::UnitTest::GetInstance()->random_seed());
-    fs::remove_all(root);
-    fs::create_directories(root);
-  }
-  void TearDown() override { fs::remove_all(root); }
-
   static RunConfig config(int64_t width, int64_t seed = 1) {
     RunConfig c;
     c.model.layers = 2;
@@ -69,7 +62,8 @@ class Runs : public testing::Test {
     return path;
   }
 
-  fs::path root;
+  TemporaryFolder folder;
+  fs::path root = folder.path();
 };
 
 // Oracle: Kaplan's 12·L·d², the metrics written above, and Hoffmann's count with the pretended lengths.

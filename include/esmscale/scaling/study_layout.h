@@ -48,6 +48,7 @@ StudyLayout lay_out_study(const StudyRequest& request);
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
 // A SLURM array over configs/NAME.json, one task a run, that stops in time, requeues itself and resumes.
+// hours: what a run is expected to need; a task asks for at most 24.
 std::string slurm_array(const std::string& name, const std::vector<std::string>& runs, int gpus,
                         double hours);
 

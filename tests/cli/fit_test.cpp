@@ -1,0 +1,95 @@
+// esmscale fit: what scripts rely on, and every way to ask for it wrongly.
+#include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+
+#include <cmath>
+
+#include "cli/outcome.h"
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Three budgets of five sizes on L = 1.8 + 480/N^0.35 + 2100/D^0.37, exactly.
+std::string exact_points() {
+  std::string csv = "parameters,tokens,loss,budget\n";
+  for (const double budget : {1e18, 1e19, 1e20})
+    for (int i = -2; i <= 2; ++i) {
+      const double n = 0.06 * std::pow(budget, 0.51) * std::pow(2.0, i), d = budget / (6 * n);
+      csv +=
+          text(n, ",", d, ",", 1.8 + 480 / std::pow(n, 0.35) + 2100 / std::pow(d, 0.37), ",", budget, "\n");
+    }
+  return csv;
+}
+
+TEST(Fit, WritesLawsReportAndPlots) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const Outcome outcome = run({"fit", "--points", folder / "points.csv", "--output", folder / "laws",
+                               "--bootstrap", "30", "--threads", "1", "--json", "--log-level", "error"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Json printed = parse_json(outcome.out, "stdout"), written = read_json(folder / "laws/laws.json");
+  EXPECT_EQ(printed, written);
+  EXPECT_EQ(written["points"], 15);
+  EXPECT_NEAR(written["approach3"]["alpha"].get<double>(), 0.35,
+              0.01);  // six digits of each loss are printed
+  EXPECT_EQ(written["approach2"]["minima"].size(), 3u);
+  EXPECT_TRUE(written["approach1"].is_null());
+  EXPECT_TRUE(written["why"].contains("approach1"));
+  for (const char* file : {"report.html", "n_opt.svg", "d_opt.svg", "isoflop.svg", "loss_flops.svg"})
+    EXPECT_TRUE(std::filesystem::exists(folder / (std::string("laws/") + file))) << file;
+}
+
+TEST(Fit, SaysItInWords) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const Outcome outcome = run({"fit", "--points", folder / "points.csv", "--output", folder / "laws",
+                               "--bootstrap", "0", "--drop-highest", "1", "--log-level", "error"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("14 points"), HasSubstr("approach 3: L = "), HasSubstr("left out: line"),
+                    HasSubstr("approach1: null, because"), HasSubstr("report.html")));
+}
+
+TEST(FitErrors, WrongUsageIsTwo) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const std::string points = folder / "points.csv", laws = folder / "laws";
+  const std::vector<std::vector<std::string>> wrong{
+      {"fit", "--output", laws},
+      {"fit", "--points", points},
+      {"fit", laws, "--points", points, "--output", laws},
+      {"fit", "--points", points, "--output", laws, "--flop-count", "5nd"},
+      {"fit", "--points", points, "--output", laws, "--loss", "best"},
+      {"fit", "--points", points, "--output", laws, "--bootstrap", "-1"},
+      {"fit", "--points", points, "--output", laws, "--flop-count", "hoffmann"},
+      {"fit", "--points", points, "--outptu", laws}};
+  for (const auto& arguments : wrong) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("error: "));
+    EXPECT_FALSE(std::filesystem::exists(laws));
+  }
+  EXPECT_THAT(run(wrong.back()).err, HasSubstr("--output"));
+}
+
+TEST(FitErrors, WhatCannotBeReadIsOneAndWritesNothing) {
+  const TemporaryFolder folder;
+  write_file(folder / "bad.csv", "parameters,tokens,loss\n1e6,1e9,-2\n");
+  for (const std::string file : {"bad.csv", "absent.csv"}) {
+    const Outcome outcome = run({"fit", "--points", folder / file, "--output", folder / "laws"});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, HasSubstr(file));
+  }
+  EXPECT_EQ(run({"fit", folder / "no-run", "--output", folder / "laws"}).status, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder / "laws"));
+}
+
+}  // namespace
+}  // namespace esmscale

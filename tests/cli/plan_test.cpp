@@ -1,0 +1,111 @@
+// esmscale plan: budgets, studies, known models; every way to ask wrongly.
+#include "esmscale/core/files.h"
+
+#include <cmath>
+
+#include "cli/outcome.h"
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// A hand-written laws.json: what plan reads and nothing more.
+constexpr const char* kLaws = R"({"format": "esmscale laws 1",
+  "basis": {"source": "test", "flop_count": "6nd", "parameter_count": "kaplan", "loss": "eval", "dataset": "",
+            "holdout": "", "holdout_label": "", "alphabet": "", "mean_squared_length": 0, "flops_over_6nd": []},
+  "approach3": {"E": 1.8, "A": 480, "B": 2100, "alpha": 0.35, "beta": 0.37, "draws": []},
+  "runs": [{"flops": 1e18}, {"flops": 1e20}], "warnings": ["too few seeds"]})";
+
+class Plan : public testing::Test {
+ protected:
+  void SetUp() override { write_file(laws, kLaws); }
+  Outcome plan(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), "plan");
+    return run(flags);
+  }
+  TemporaryFolder folder;
+  std::string laws = folder / "laws.json";
+};
+
+// Oracle: the closed form of the law above at C = 1e20.
+TEST_F(Plan, ABudgetByTheClosedForm) {
+  const Outcome outcome =
+      plan({"--laws", laws, "--flops", "1e20", "--output", folder / "next", "--name", "next", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Json json = parse_json(outcome.out, "stdout");
+  const double g = std::pow(0.35 * 480 / (0.37 * 2100), 1 / 0.72), n = g * std::pow(1e20 / 6, 0.37 / 0.72);
+  EXPECT_NEAR(json["optimum"]["parameters"]["value"].get<double>() / n, 1, 1e-9);
+  EXPECT_EQ(read_json(folder / "next/plan.json")["optimum"], json["optimum"]);
+  const Json config = read_json(folder / "next/configs/next.json");
+  EXPECT_EQ(config["model"]["width"], json["shape"]["width"]);
+  EXPECT_THAT(read_file(folder / "next/array.sbatch"),
+              AllOf(HasSubstr("runs=(next)"), HasSubstr("--signal=USR1")));
+}
+
+// Oracle: 100 h × 3600 s × 989 TFLOP/s (H100 SXM, bf16, dense) × 0.5.
+TEST_F(Plan, ABudgetInGpuHours) {
+  const Outcome outcome =
+      plan({"--laws", laws, "--gpu-hours", "100", "--device", "h100", "--mfu", "0.5", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NEAR(parse_json(outcome.out, "stdout")["flops"].get<double>() / (100 * 3600 * 989e12 * 0.5), 1,
+              1e-9);
+}
+
+TEST_F(Plan, AStudyBeforeAnyLaw) {
+  const Outcome outcome =
+      plan({"--isoflop", "1e18,3e18", "--models", "6", "--output", folder / "study", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Json json = parse_json(outcome.out, "stdout");
+  EXPECT_EQ(json["runs"].size(), 8u + 2 * 7);
+  EXPECT_TRUE(std::filesystem::exists(folder / ("study/" + json["runs"][0]["config"].get<std::string>())));
+}
+
+TEST_F(Plan, KnownModels) {
+  const Outcome outcome = plan({"--assess", "--laws", laws, "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["model"], "ESM-2 8M");
+  EXPECT_THAT(plan({"--assess"}).out, HasSubstr("xTrimoPGLM"));
+}
+
+TEST_F(Plan, WordsForPeople) {
+  EXPECT_THAT(plan({"--laws", laws, "--flops", "1e20"}).out,
+              AllOf(HasSubstr("N_opt"), HasSubstr("peak LR"), HasSubstr("warning: the law: too few seeds")));
+  EXPECT_THAT(plan({"--isoflop", "1e18,1e19", "--no-lr-sweep"}).out,
+              AllOf(HasSubstr("18 runs"), HasSubstr("Cheng")));
+}
+
+TEST_F(Plan, WrongUsageIsTwo) {
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {},
+           {"--laws", laws},
+           {"--laws", laws, "--flops", "1e20", "--gpu-hours", "5"},
+           {"--laws", laws, "--flops", "nan"},
+           {"--laws", laws, "--flops", "-1"},
+           {"--laws", laws, "--flops", "many"},
+           {"--laws", laws, "--gpu-hours", "5", "--device", "abacus"},
+           {"--laws", laws, "--flops", "1e20", "--approach", "1"},
+           {"--laws", laws, "--flops", "1e20", "--flop-count", "hoffmann"},
+           {"--laws", laws, "--flops", "1e20", "--parameter-count", "trainable"},
+           {"--laws", laws, "--flops", "1e20", "--loss", "eval-mask-only"},
+           {"--isoflop", "1e18,"},
+           {"--isoflop", "1e18", "--models", "2"}}) {
+    const Outcome outcome = plan(flags);
+    EXPECT_EQ(outcome.status, 2) << outcome.out << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("error: "));
+  }
+}
+
+TEST_F(Plan, AFileThatIsNoLawIsOne) {
+  write_file(folder / "other.json", "{\"format\": 3}");
+  EXPECT_EQ(plan({"--laws", folder / "other.json", "--flops", "1e20"}).status, 1);
+  EXPECT_EQ(plan({"--laws", folder / "absent.json", "--flops", "1e20"}).status, 1);
+}
+
+}  // namespace
+}  // namespace esmscale

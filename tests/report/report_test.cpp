@@ -1,0 +1,74 @@
+// The report of a small study: whole, self-contained, and saying what is null.
+#include "esmscale/report/report.h"
+
+#include "esmscale/core/files.h"
+#include "esmscale/report/law_plots.h"
+#include "esmscale/report/plan_text.h"
+
+#include "core/temporary.h"
+#include "report/well_formed.h"
+#include "scaling/synthetic.h"
+#include <gmock/gmock.h>
+
+namespace esmscale {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+Laws small_study() {
+  PointSet set = with_noise(isoflop_points(known_law, {1e18, 1e19, 1e20}, 6, 4), 0.003, 4);
+  set.points[3].run = "run <3> & co";
+  set.excluded.push_back({"unfinished", "it has not finished (step 7)"});
+  return fit_laws(std::move(set), {.draws = 40, .threads = 1});
+}
+
+std::vector<std::string> names_of(const std::vector<Plot>& plots) {
+  std::vector<std::string> names;
+  for (const Plot& plot : plots) names.push_back(plot.name());
+  return names;
+}
+
+TEST(Report, IsOneSelfContainedPageWithItsPlots) {
+  const Laws laws = small_study();
+  const TemporaryFolder folder;
+  write_report(folder / "laws", laws);
+  const std::string page = read_file(folder / "laws/report.html");
+  EXPECT_EQ(markup_problem(page), "");
+  EXPECT_THAT(page, AllOf(HasSubstr("prefers-color-scheme:dark"), HasSubstr("width=device-width"),
+                          HasSubstr("run &lt;3&gt; &amp; co"), HasSubstr("it has not finished (step 7)"),
+                          HasSubstr("approach1: null, because"), HasSubstr("Serrano et al. 2024"),
+                          HasSubstr("ESM-2 650M")));
+  // Nothing is fetched from elsewhere: the only http address is SVG's name space.
+  EXPECT_THAT(page,
+              AllOf(Not(HasSubstr("src=\"http")), Not(HasSubstr("@import")), Not(HasSubstr("href=\"http"))));
+  EXPECT_THAT(names_of(law_plots(laws)), ElementsAre("loss_flops", "loss_parameters", "loss_tokens",
+                                                     "residuals", "isoflop", "n_opt", "d_opt"));
+  for (const std::string& name : names_of(law_plots(laws)))
+    EXPECT_EQ(markup_problem(read_file(folder / ("laws/" + name + ".svg"))), "") << name;
+  for (const Estimate& e : laws.approach3->estimates) EXPECT_THAT(page, HasSubstr(">" + e.name + "<"));
+  for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
+}
+
+TEST(Report, APageOfTwoPointsStillIsOne) {
+  PointSet set;
+  set.points = {known_point(known_law, 1e7, 1e9), known_point(known_law, 1e8, 1e9)};
+  const Laws laws = fit_laws(set, {.draws = 0, .threads = 1});
+  EXPECT_EQ(markup_problem(report_page(laws)), "");
+  EXPECT_THAT(names_of(law_plots(laws)), ElementsAre("loss_flops", "loss_parameters", "loss_tokens"));
+}
+
+TEST(PlanText, SaysTheNumbersAndTheRules) {
+  const LawFile laws = law_file(small_study());
+  const PlanRequest request{.flops = 1e20};
+  const std::string text_of_plan = to_text(plan_budget(laws, request), laws, request);
+  EXPECT_THAT(text_of_plan, AllOf(HasSubstr("N_opt"), HasSubstr("95%:"), HasSubstr("ours: 2^19"),
+                                  HasSubstr("NVIDIA H100"), HasSubstr("Cheng et al."), HasSubstr("N/N_opt")));
+  EXPECT_THAT(to_text(assess(&laws)), AllOf(HasSubstr("ESM-2 15B"), HasSubstr("approach 3"),
+                                            HasSubstr("ESM-1b: tokens seen: not found")));
+}
+
+}  // namespace
+}  // namespace esmscale

@@ -1,0 +1,259 @@
+// The planner: rules by hand, plans against the closed form, a study's layout, known models.
+#include "esmscale/accounting/flops.h"
+#include "esmscale/core/files.h"
+#include "esmscale/scaling/budget_plan.h"
+#include "esmscale/scaling/known_models.h"
+#include "esmscale/scaling/shapes.h"
+#include "esmscale/scaling/study_layout.h"
+
+#include <cmath>
+#include <set>
+
+#include "core/error_of.h"
+#include "core/temporary.h"
+#include "scaling/synthetic.h"
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+LawFile known_laws() {
+  LawFile laws;
+  laws.path = "laws.json";
+  laws.approach3 = known_law;
+  for (int i = 0; i < 40; ++i) {
+    ParametricLaw draw = known_law;
+    draw.alpha += 1e-4 * (i - 20);
+    laws.draws.push_back(draw);
+  }
+  laws.lowest_flops = 1e18;
+  laws.highest_flops = 1e21;
+  return laws;
+}
+
+// Oracle: the rules of the header by hand. D = 2e10: 2^19 tokens; N = 1e8: 5.3e-4.
+TEST(Recipe, OursAtItsAnchor) {
+  const Recipe recipe = recipe_for(1e8, 2e10, 1.2e19, 2048);
+  EXPECT_EQ(recipe.batch_tokens.value, 524288);
+  EXPECT_NEAR(recipe.lr.value, 5.3e-4, 1e-12);
+  EXPECT_EQ(recipe.warmup_tokens.value, 0.025 * 2e10);
+  EXPECT_TRUE(recipe.warnings.empty());
+}
+
+TEST(Recipe, ItsBounds) {
+  EXPECT_EQ(recipe_for(1e9, 1e13, 6e22, 2048).batch_tokens.value, 1 << 21);
+  EXPECT_EQ(recipe_for(1.5e10, 1e13, 9e23, 2048).batch_tokens.value, 1 << 22);
+  EXPECT_LE(recipe_for(1e8, 1e8, 6e16, 2048).batch_tokens.value, 1e8 / 2000);
+  EXPECT_EQ(recipe_for(1e6, 1e5, 6e11, 2048).batch_tokens.value, 2048);  // never under a pack
+  EXPECT_EQ(std::fmod(recipe_for(1e8, 2e10, 1e19, 3000).batch_tokens.value, 3000), 0);
+  EXPECT_EQ(recipe_for(6e6, 1e12, 4e19, 2048).lr.value, 1e-3);
+  EXPECT_EQ(recipe_for(8e9, 1e12, 5e22, 2048).lr.value, 1.6e-4);
+  EXPECT_EQ(recipe_for(1e9, 5e9, 3e19, 2048).warmup_tokens.value, 0.1 * 5e9);
+  EXPECT_THAT(recipe_for(1.5e5, 6e6, 5e12, 512).warnings, Contains(HasSubstr("sweep")));
+  EXPECT_EQ(recipe_for(1.5e5, 6e6, 5e12, 512).lr.value, 4e-3);
+}
+
+TEST(Recipe, PlannedConfigurationsAreWhole) {
+  const RunConfig config =
+      planned_config(nearest_shape(1e8, "kaplan"), 1e8, 2e10, 1.2e19, {.unique_tokens = 7e9});
+  EXPECT_EQ(config.train.batch_tokens % config.train.pack_tokens, 0);
+  EXPECT_EQ(config.train.max_tokens, 20000000000);
+  EXPECT_EQ(config.train.epochs, 3);
+  EXPECT_EQ(config.study.budget, 1.2e19);
+  const RunConfig again = config_from_json(to_json(config), "plan");
+  EXPECT_EQ(identity_hash(again), identity_hash(config));
+}
+
+// Oracle: the closed form, and the formula of the loss off the optimum:
+// ΔL/(L_opt − E) = [β(k^−α − 1) + α(k^β − 1)]/(α + β).
+TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
+  const LawFile laws = known_laws();
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  const Optimum best = optimum(known_law, {}, 1e20);
+  EXPECT_EQ(plan.approach, 3);
+  EXPECT_EQ(plan.parameters.value, best.parameters);
+  EXPECT_EQ(plan.tokens.value, best.tokens);
+  ASSERT_TRUE(plan.parameters.wide && plan.loss.likely);
+  EXPECT_LT(plan.parameters.wide->low, best.parameters);
+  EXPECT_GT(plan.parameters.wide->high, best.parameters);
+  const double a = known_law.alpha, b = known_law.beta;
+  for (const OffOptimum& row : plan.off_optimum) {
+    const double k = row.factor;
+    const double share = (b * (std::pow(k, -a) - 1) + a * (std::pow(k, b) - 1)) / (a + b);
+    EXPECT_NEAR(row.lost, share * (best.loss - known_law.E), 1e-9);
+    const double bracket = 1 + b / a * (1 - std::pow(k, -a));
+    if (bracket <= 0) {
+      EXPECT_TRUE(std::isinf(row.extra_compute));
+    } else {
+      EXPECT_NEAR(row.extra_compute, k * std::pow(bracket, -1 / b) - 1, 1e-6 * k);
+    }
+  }
+}
+
+TEST(BudgetPlan, TheShapeIsNearAndItsCostIsSmall) {
+  const BudgetPlan plan = plan_budget(known_laws(), {.flops = 1e20});
+  EXPECT_NEAR(plan.shape_parameters / plan.parameters.value, 1, 0.05);
+  EXPECT_GE(plan.shape_cost, 0);
+  EXPECT_LT(plan.shape_cost, 1e-3);
+  EXPECT_NEAR(6 * plan.shape_parameters * plan.shape_tokens, 1e20, 1e8);
+  EXPECT_GT(plan.memory_bytes, 16 * plan.shape_parameters);  // fp32 weights, gradients and two moments
+  ASSERT_EQ(plan.times.size(), 2u);
+  EXPECT_NEAR(plan.times[1].days, 1e20 / (plan.times[1].peak * 0.4) / 86400, 1e-9);
+}
+
+TEST(BudgetPlan, DataThatRunsOutIsRespectedAndRepeatsAreCounted) {
+  const LawFile laws = known_laws();
+  const double free_tokens = plan_budget(laws, {.flops = 1e20}).tokens.value;
+  const BudgetPlan bound = plan_budget(laws, {.flops = 1e20, .max_tokens = free_tokens / 3});
+  EXPECT_NEAR(bound.tokens.value, free_tokens / 3, 1);
+  EXPECT_LE(bound.shape_tokens, free_tokens / 3 * 1.0001);
+  EXPECT_THAT(bound.warnings, Contains(HasSubstr("balanced at")));
+  const BudgetPlan repeated = plan_budget(laws, {.flops = 1e20, .unique_tokens = free_tokens / 5});
+  EXPECT_NEAR(repeated.epochs, 5, 0.3);
+  EXPECT_THAT(repeated.warnings, Contains(AllOf(HasSubstr("epochs of the data"), HasSubstr("above 4"))));
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e21, .unique_tokens = 1e9}); }),
+              HasSubstr("--allow-repeats"));
+  EXPECT_GT(plan_budget(laws, {.flops = 1e21, .unique_tokens = 1e9, .allow_repeats = true}).epochs, 8);
+}
+
+TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
+  LawFile laws = known_laws();
+  laws.approach3.reset();
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("3 null"));
+  laws.approach2 = LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws.curvature = 0.03;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_EQ(plan.approach, 2);
+  EXPECT_NEAR(plan.parameters.value, 0.2 * std::pow(1e20, 0.48), 1e-3);
+  EXPECT_FALSE(plan.parameters.wide);
+  EXPECT_TRUE(std::isnan(plan.loss.value));
+  EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = 3}); }),
+              HasSubstr("--approach 3"));
+  EXPECT_THAT(plan_budget(laws, {.flops = 1e24, .allow_repeats = true}).warnings,
+              Contains(HasSubstr("extrapolation")));
+}
+
+// Oracle: Hoffmann's count of the chosen shape itself.
+TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
+  LawFile laws = known_laws();
+  laws.basis.flop_count = "hoffmann";
+  laws.basis.mean_squared_length = 500;
+  laws.basis.flop_ratio = FlopRatio({{1e6, 1.6}, {1e8, 1.2}, {1e10, 1.05}});
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_NEAR(FlopCounter(plan.shape).training(plan.shape_tokens, 500 * plan.shape_tokens) / 1e20, 1, 1e-9);
+}
+
+StudyRequest request() {
+  StudyRequest request;
+  request.budgets = {1e19, 1e18, 3e18};
+  request.models = 7;
+  request.basis.flop_count = "6nd";
+  return request;
+}
+
+TEST(StudyLayout, SizesReplicatesAndSweep) {
+  const StudyLayout layout = lay_out_study(request());
+  std::set<std::string> names;
+  int isoflop = 0, sweep = 0, replicates = 0;
+  for (const StudyRun& run : layout.runs) {
+    EXPECT_TRUE(names.insert(run.name).second) << run.name;
+    EXPECT_NEAR(6 * run.parameters * run.tokens / run.budget, 1, 1e-6);
+    (run.stage == "isoflop" ? isoflop : sweep) += 1;
+    replicates += run.config.train.seed > 1;
+    EXPECT_EQ(run.config.study.budget, run.budget);
+  }
+  EXPECT_EQ(isoflop, 3 * 8);
+  EXPECT_EQ(replicates, 3);
+  EXPECT_EQ(sweep, 8);
+  EXPECT_EQ(layout.runs.front().stage, "lr_sweep");
+  EXPECT_EQ(layout.runs[8].budget, 1e18);
+  EXPECT_THAT(layout.warnings, Contains(HasSubstr("5 or more")));
+}
+
+// Sizes about Cheng's N_opt by default, about a law's, or about a given centre; one batch a budget.
+TEST(StudyLayout, WhereItsSizesLie) {
+  const auto sizes = [](const StudyLayout& layout, double budget) {
+    std::vector<double> n;
+    for (const StudyRun& run : layout.runs)
+      if (run.stage == "isoflop" && run.budget == budget) n.push_back(run.parameters);
+    return n;
+  };
+  const auto by_cheng = sizes(lay_out_study(request()), 1e19);
+  const double cheng = 1.365e-7 * std::pow(1e19, 0.7598);
+  EXPECT_NEAR(std::log(by_cheng.front() / (cheng / 4)), 0, 0.1);
+  EXPECT_NEAR(std::log(by_cheng.back() / (cheng * 4)), 0, 0.1);
+
+  StudyRequest by_law = request();
+  const LawFile laws = known_laws();
+  by_law.laws = &laws;
+  EXPECT_NEAR(
+      std::log(sizes(lay_out_study(by_law), 1e19).back() / (4 * optimum(known_law, {}, 1e19).parameters)), 0,
+      0.1);
+
+  StudyRequest by_hand = request();
+  by_hand.budgets = {1e12, 1e14};
+  by_hand.centre = 2e5;
+  const StudyLayout layout = lay_out_study(by_hand);
+  EXPECT_NEAR(std::log(sizes(layout, 1e14).back() / (4 * 2e5 * std::sqrt(10))), 0, 0.15);
+  std::set<int64_t> batches;
+  for (const StudyRun& run : layout.runs)
+    if (run.budget == 1e14) batches.insert(run.config.train.batch_tokens);
+  EXPECT_EQ(batches.size(), 1u);
+}
+
+TEST(StudyLayout, ItsFilesAreReadyToRun) {
+  const TemporaryFolder folder;
+  const StudyLayout layout = lay_out_study(request());
+  write_study(folder / "study", layout);
+  const Json json = read_json(folder / "study/study.json");
+  ASSERT_EQ(json["runs"].size(), layout.runs.size());
+  for (const Json& row : json["runs"]) {
+    const RunConfig config = load_config(folder / ("study/" + row["config"].get<std::string>()));
+    EXPECT_EQ(config.train.max_tokens, row["tokens"].get<double>());
+  }
+  const std::string script = read_file(folder / "study/array.sbatch");
+  EXPECT_THAT(script, AllOf(HasSubstr(text("--array=0-", layout.runs.size() - 1)), HasSubstr("--resume auto"),
+                            HasSubstr(layout.runs.back().name), HasSubstr("85")));
+  EXPECT_THAT(error_of([&] { write_study(folder / "study", layout); }), HasSubstr("empty or absent"));
+}
+
+TEST(StudyLayout, WrongRequests) {
+  StudyRequest none = request(), few = request(), flat = request();
+  none.budgets = {};
+  few.models = 3;
+  flat.spread = 1;
+  EXPECT_THAT(error_of([&] { lay_out_study(none); }), HasSubstr("no budgets"));
+  EXPECT_THAT(error_of([&] { lay_out_study(few); }), HasSubstr("3 models"));
+  EXPECT_THAT(error_of([&] { lay_out_study(flat); }), HasSubstr("a spread of 1"));
+}
+
+// Oracle: ESM-2's shapes by Kaplan's count, C = 6ND, and the law's own loss.
+TEST(KnownModels, ArePlacedAgainstTheLaw) {
+  const LawFile laws = known_laws();
+  const std::vector<Placement> placements = assess(&laws);
+  int of_650m = 0;
+  for (const Placement& p : placements) {
+    EXPECT_NE(p.model->name, "ESM-1b");  // its D is not known
+    EXPECT_NEAR(p.oversized * p.best_parameters / p.parameters, 1, 1e-12);
+    if (p.model->name != "ESM-2 650M" || p.law != "approach 3") continue;
+    ++of_650m;
+    EXPECT_EQ(p.parameters, 12.0 * 33 * 1280 * 1280);
+    EXPECT_EQ(p.flops, 6 * p.parameters * 1e12);
+    EXPECT_NEAR(p.nats_lost, known_law.loss(p.parameters, 1e12) - optimum(known_law, {}, p.flops).loss,
+                1e-12);
+  }
+  EXPECT_EQ(of_650m, 1);
+  for (const Placement& p : placements)
+    EXPECT_TRUE(p.model->is_mlm || std::isnan(p.nats_lost)) << p.model->name;
+  EXPECT_FALSE(assess(nullptr).empty());
+}
+
+}  // namespace
+}  // namespace esmscale
