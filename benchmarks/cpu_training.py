@@ -19,12 +19,19 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 TARGET_BEST, TARGET_BATCH_8 = 1.3, 3.0
-PEER_SEQUENCES = 4096  # more than the peer can read in a measurement
+PEER_SEQUENCES = 512  # read in turn; few, because they count as the peer's memory
 Speed = collections.namedtuple("Speed", "tokens_per_second peak_bytes bytes_before_model", defaults=[None])
 
 
+def output_of(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {' '.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
 def run_json(command):
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    return json.loads(output_of(command))
 
 
 def resolved_config(options, model):
@@ -68,8 +75,7 @@ def measure_ours(options, model, folder):
 
 
 def write_peer_sequences(options, path):
-    fasta = subprocess.run([options.esmscale, "fasta", options.data, "--range", f"0:{options.peer_sequences}"],
-                           check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    fasta = output_of([options.esmscale, "fasta", options.data, "--range", f"0:{options.peer_sequences}"])
     records = fasta.split(">")[1:]
     path.write_text("\n".join("".join(record.split("\n")[1:]) for record in records))
 
@@ -138,7 +144,6 @@ def cpu_name():
 
 
 def print_report(options, load, results):
-    version = subprocess.run([options.esmscale, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
     print(f"Training on the CPU, fp32, {options.threads} threads, {options.step_tokens} tokens an update, median of "
           f"{options.rounds} measurements of {options.seconds:g} s\n")
     print("| model | program | real tokens/s | range | peak memory, MiB | esmscale is faster by |")
@@ -149,7 +154,7 @@ def print_report(options, load, results):
     for model, speeds in results.items():
         print_targets(model, speeds)
     print(f"\n{options.command}, {datetime.date.today()}, {cpu_name()}, {os.cpu_count()} cores, load {load:.1f} at "
-          f"the start; {' '.join(version.split())}; {options.peer_versions}")
+          f"the start; {' '.join(output_of([options.esmscale, '--version']).split())}; {options.peer_versions}")
 
 
 def parse():

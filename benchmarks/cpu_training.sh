@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Speed and memory of training on the CPU, ours against Hugging Face's EsmForMaskedLM, on the quickstart's proteins:
-# prints one table in Markdown. About half an hour on a quiet machine with two cores; --quick takes a minute and only
+# prints one table in Markdown. About twenty minutes on a quiet machine with two cores; --quick takes a minute and only
 # shows that it works.
 #
 #   benchmarks/cpu_training.sh [--quick] [--models 8M,35M] [--batches 1,8] [--rounds 3] [--seconds 25] [--threads 2]

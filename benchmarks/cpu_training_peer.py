@@ -25,11 +25,12 @@ def peak_resident_bytes():
 
 
 def masked(ids, tokens, generator):
-    """BERT's pattern: (what the model sees, targets)."""
-    residues = ids >= tokens.index("L")
-    chosen = residues & (torch.rand(ids.shape, generator=generator) < 0.15)
+    """BERT's pattern on the 20 standard amino acids: (what the model sees, targets)."""
+    first = tokens.index("L")
+    standard = (ids >= first) & (ids < first + 20)
+    chosen = standard & (torch.rand(ids.shape, generator=generator) < 0.15)
     draw = torch.rand(ids.shape, generator=generator)
-    random_residues = torch.randint(tokens.index("L"), tokens.index("L") + 20, ids.shape, generator=generator)
+    random_residues = torch.randint(first, first + 20, ids.shape, generator=generator)
     shown = torch.where(chosen & (draw < 0.8), tokens.index("<mask>"), ids)
     shown = torch.where(chosen & (draw >= 0.8) & (draw < 0.9), random_residues, shown)
     return shown, torch.where(chosen, ids, IGNORED)

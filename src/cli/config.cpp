@@ -4,6 +4,8 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -13,11 +15,17 @@ std::string value_text(const Field& field) {
   return std::visit([](const auto* home) { return to_text(Json(*home)); }, field.home);
 }
 
+// Bounds in full, where a stream would round them to six digits.
+std::string bound_text(const Field& field, double bound) {
+  const bool is_integer = std::holds_alternative<int64_t*>(field.home);
+  return is_integer ? text(static_cast<int64_t>(bound)) : to_text(Json(bound));
+}
+
 std::string bounds_text(const Field& field) {
   if (!field.choices.empty()) return join(field.choices, " | ");
-  const bool low = field.minimum > -1e300, high = field.maximum < 1e300;
-  if (low && high) return text(field.minimum, " … ", field.maximum);
-  return low ? text("≥ ", field.minimum) : "";
+  const bool low = std::isfinite(field.minimum), high = std::isfinite(field.maximum);
+  if (low && high) return bound_text(field, field.minimum) + " … " + bound_text(field, field.maximum);
+  return low ? "≥ " + bound_text(field, field.minimum) : "";
 }
 
 Json entry(const Field& field) {
@@ -36,9 +44,11 @@ bool is_under(const Field& field, const std::string& key) {
 int list(const Program& program, const std::string& key) {
   RunConfig defaults;
   Json entries = Json::array();
-  std::vector<std::string> paths;
+  std::vector<std::string> keys;
   for (const Field& field : fields(defaults)) {
-    paths.push_back(field.path);
+    keys.push_back(field.path);
+    for (size_t dot = field.path.find('.'); dot != std::string::npos; dot = field.path.find('.', dot + 1))
+      keys.push_back(field.path.substr(0, dot));
     if (!is_under(field, key)) continue;
     entries.push_back(entry(field));
     if (program.json) continue;
@@ -51,7 +61,7 @@ int list(const Program& program, const std::string& key) {
     throw usage_error({.where = "config " + key,
                        .expected = "a configuration key or group",
                        .found = "neither",
-                       .advice = did_you_mean(key, paths)});
+                       .advice = did_you_mean(key, keys)});
   if (program.json) program.print(entries);
   return 0;
 }

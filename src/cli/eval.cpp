@@ -138,6 +138,8 @@ int evaluate_checkpoints(const Program& program, Options options) {
     throw usage_error({.where = "--checkpoint",
                        .expected = "one, or two to compare",
                        .found = std::to_string(options.checkpoints.size())});
+  if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
+    throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
     write_per_sequence(options.per_sequence, a.evaluation, Dataset(holdout_folder(options, a.model)));
@@ -182,7 +184,8 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
   verb->add_option("--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes")
       ->check(CLI::IsMember({"bert", "mask-only"}));
-  verb->add_option("--per-sequence", options->per_sequence, "Write each sequence's sums to this TSV file");
+  verb->add_option("--per-sequence", options->per_sequence,
+                   "Write each sequence's sums to this TSV file (of one checkpoint)");
   verb->add_option("--max-sequences", options->max_sequences, "Score the first so many; 0 is all")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();

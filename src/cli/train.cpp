@@ -28,13 +28,9 @@ RunConfig resolved_config(const Options& options) {
 }
 
 int dry_run(const Program& program, const RunConfig& config) {
+  const RunPlan plan = config.data.train.empty() ? plan_without_data(config, 1)
+                                                 : plan_run(config, Dataset(config.data.train), 1);
   Json document{{"config", to_json(config)}};
-  if (config.data.train.empty())
-    throw usage_error({.where = "data.train",
-                       .expected = "a prepared data set to plan with",
-                       .found = "none",
-                       .advice = "give --data DIR"});
-  const RunPlan plan = plan_run(config, Dataset(config.data.train), 1);
   document["plan"] = to_json(plan);
   if (program.json)
     program.print(document);

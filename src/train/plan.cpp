@@ -17,6 +17,30 @@ double squared_tokens_per_epoch(const Dataset& train, int64_t sequences, int64_t
   return sum;
 }
 
+// What follows from the tokens of the run and from Σ n and Σ n² of sequences like its own.
+void count(RunPlan& plan, const RunConfig& config, int ranks, double tokens, double squared_tokens) {
+  const auto D = static_cast<double>(plan.tokens);
+  const FlopCounter flops(config.model);
+  plan.parameters = count_parameters(config.model);
+  plan.steps = std::ceil(D / static_cast<double>(config.train.batch_tokens));
+  plan.flops_per_token = flops.training(1, squared_tokens / std::max(1.0, tokens));
+  plan.flops = D * plan.flops_per_token;
+  plan.flops_6nd = flops.six_n_d(D);
+  plan.memory = predict_memory(config, ranks);
+}
+
+Json known(int64_t count) {
+  return count > 0 ? Json(count) : Json();
+}
+
+std::string tokens_text(const RunPlan& plan) {
+  if (plan.tokens == 0) return text(scientific(plan.flops_per_token, 2), " FLOPs a token");
+  const std::string sequences = plan.sequences > 0 ? text(" of ", plan.sequences, " sequences") : "";
+  return text("D ", human_count(static_cast<double>(plan.tokens)), " tokens", sequences, ", about ",
+              static_cast<int64_t>(plan.steps), " steps; ", scientific(plan.flops, 2), " FLOPs (6ND ",
+              scientific(plan.flops_6nd, 2), ", ", scientific(plan.flops_per_token, 2), " a token)");
+}
+
 }  // namespace
 
 LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes) {
@@ -37,20 +61,20 @@ LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int t
 
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks) {
   RunPlan plan;
-  plan.parameters = count_parameters(config.model);
   plan.sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
   plan.epoch_tokens = tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
   plan.tokens = plan.epoch_tokens * config.train.epochs;
   if (config.train.max_tokens > 0) plan.tokens = std::min(plan.tokens, config.train.max_tokens);
-  plan.steps = std::ceil(static_cast<double>(plan.tokens) / static_cast<double>(config.train.batch_tokens));
-  const double epochs =
-      static_cast<double>(plan.tokens) / static_cast<double>(std::max<int64_t>(1, plan.epoch_tokens));
-  const FlopCounter flops(config.model);
-  plan.flops =
-      flops.training(static_cast<double>(plan.tokens),
-                     epochs * squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
-  plan.flops_6nd = flops.six_n_d(static_cast<double>(plan.tokens));
-  plan.memory = predict_memory(config, ranks);
+  count(plan, config, ranks, static_cast<double>(plan.epoch_tokens),
+        squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
+  return plan;
+}
+
+RunPlan plan_without_data(const RunConfig& config, int ranks) {
+  RunPlan plan;
+  plan.tokens = config.train.max_tokens;
+  const auto rows = static_cast<double>(config.data.max_seq_len);
+  count(plan, config, ranks, rows, rows * rows);
   return plan;
 }
 
@@ -58,12 +82,13 @@ Json to_json(const RunPlan& plan) {
   return {{"parameters",
            {{"kaplan_non_embedding", plan.parameters.kaplan_non_embedding},
             {"trainable", plan.parameters.trainable}}},
-          {"sequences", plan.sequences},
-          {"epoch_tokens", plan.epoch_tokens},
-          {"tokens", plan.tokens},
-          {"steps", plan.steps},
-          {"flops", plan.flops},
-          {"flops_6nd", plan.flops_6nd},
+          {"sequences", known(plan.sequences)},
+          {"epoch_tokens", known(plan.epoch_tokens)},
+          {"tokens", known(plan.tokens)},
+          {"steps", plan.tokens > 0 ? Json(plan.steps) : Json()},
+          {"flops", plan.tokens > 0 ? Json(plan.flops) : Json()},
+          {"flops_6nd", plan.tokens > 0 ? Json(plan.flops_6nd) : Json()},
+          {"flops_per_token", plan.flops_per_token},
           {"memory_per_rank",
            {{"parameters", plan.memory.parameters},
             {"gradients", plan.memory.gradients},
@@ -76,13 +101,11 @@ Json to_json(const RunPlan& plan) {
 std::string to_text(const RunPlan& plan) {
   const MemoryPrediction& memory = plan.memory;
   return text("N ", human_count(static_cast<double>(plan.parameters.kaplan_non_embedding)), " (Kaplan), ",
-              human_count(static_cast<double>(plan.parameters.trainable)), " trainable; D ",
-              human_count(static_cast<double>(plan.tokens)), " tokens of ", plan.sequences,
-              " sequences, about ", static_cast<int64_t>(plan.steps), " steps; ", scientific(plan.flops, 2),
-              " FLOPs (6ND ", scientific(plan.flops_6nd, 2), "); memory ", human_bytes(memory.total()),
-              " (parameters ", human_bytes(memory.parameters), ", gradients ", human_bytes(memory.gradients),
-              ", moments ", human_bytes(memory.moments), ", activations ", human_bytes(memory.activations),
-              ", workspace ", human_bytes(memory.workspace), ")");
+              human_count(static_cast<double>(plan.parameters.trainable)), " trainable; ", tokens_text(plan),
+              "; memory ", human_bytes(memory.total()), " (parameters ", human_bytes(memory.parameters),
+              ", gradients ", human_bytes(memory.gradients), ", moments ", human_bytes(memory.moments),
+              ", activations ", human_bytes(memory.activations), ", workspace ",
+              human_bytes(memory.workspace), ")");
 }
 
 }  // namespace esmscale

@@ -11,15 +11,18 @@ namespace esmscale {
 
 struct RunPlan {
   ParameterCounts parameters;
-  int64_t sequences = 0;                 // of one epoch
-  int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run
+  int64_t sequences = 0;                 // of one epoch; 0: unknown without data
+  int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run; 0: unknown
   double steps = 0;                      // about: packs are never quite full
   double flops = 0, flops_6nd = 0;       // of the whole run (science.md, section 5)
+  double flops_per_token = 0;            // of training, on average
   MemoryPrediction memory;               // of one rank
 };
 
 // config: resolved. Reads the mapped lengths once.
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks);
+// Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.
+RunPlan plan_without_data(const RunConfig& config, int ranks);
 LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes);
 
 Json to_json(const RunPlan& plan);

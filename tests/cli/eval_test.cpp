@@ -1,0 +1,187 @@
+#include "esmscale/checkpoint/checkpoint.h"
+
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::string tensors_of(const std::string& run) {
+  return resolve_checkpoint(run) / "tensors.safetensors";
+}
+
+// Oracle: the keys that users and scripts rely on, and what the run itself wrote.
+TEST(Eval, HasTheKeysAndAgreesWithTheRun) {
+  const SmallRun small;
+  const Json trained = json_of(small.train("run"))["evaluation"];
+  const Json result = json_of(small.eval({"--checkpoint", small.path("run"), "--holdout"}));
+  for (const char* key :
+       {"loss", "standard_error", "perplexity", "accuracy", "loss_mask_only", "baseline_loss",
+        "baseline_mask_only", "below_baseline", "below_baseline_error", "below_baseline_mask_only",
+        "below_baseline_mask_only_error", "masked_tokens", "tokens", "sequences", "step"})
+    EXPECT_TRUE(result[key].is_number()) << key;
+  EXPECT_THAT(result["holdout_label"].get<std::string>(), HasSubstr("never checked"));
+  EXPECT_EQ(result["sequences"], 12);
+  EXPECT_EQ(fs::path(result["checkpoint"].get<std::string>()), resolve_checkpoint(small.path("run")));
+  // The same weights and masks on another engine object: the same operations, but at::Tensor storage differs.
+  EXPECT_NEAR(result["loss"].get<double>(), trained["loss"].get<double>(), 1e-6);
+  EXPECT_EQ(result["baseline_loss"], trained["baseline_loss"]);
+  EXPECT_EQ(json_of(small.eval({"--checkpoint", small.path("run"), "--holdout", small.holdout.folder()})),
+            result)
+      << "the run's own holdout";
+  const Outcome shown = run(small.eval({"--checkpoint", small.path("run")}));
+  EXPECT_THAT(shown.out,
+              AllOf(HasSubstr("bert 80/10/10"), HasSubstr("mask only"), HasSubstr("12 sequences")));
+}
+
+TEST(Eval, OnePatternOrSomeSequences) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  const Json both = json_of(small.eval({"--checkpoint", run_folder}));
+  const Json bert = json_of(small.eval({"--checkpoint", run_folder, "--mask-pattern", "bert"}));
+  EXPECT_EQ(bert["loss"], both["loss"]);
+  EXPECT_FALSE(bert.contains("loss_mask_only"));
+  const Json mask_only = json_of(small.eval({"--checkpoint", run_folder, "--mask-pattern", "mask-only"}));
+  EXPECT_EQ(mask_only["loss_mask_only"], both["loss_mask_only"]);
+  EXPECT_FALSE(mask_only.contains("loss"));
+  EXPECT_EQ(mask_only["masked_tokens"], both["masked_tokens"]);
+  EXPECT_EQ(json_of(small.eval({"--checkpoint", run_folder, "--max-sequences", "5"}))["sequences"], 5);
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", run_folder, "--mask-pattern", "random"})),
+              HasSubstr("mask-only"));
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", run_folder, "--max-sequences", "-5"})),
+              HasSubstr("--max-sequences"));
+}
+
+// Oracle: the totals of the same call; numbers are written with 17 digits, sums of twelve round by 1e-15.
+TEST(Eval, PerSequenceSumsAreTheTotal) {
+  const SmallRun small;
+  const std::string file = small.path("sequences.tsv");
+  const Json result = json_of(small.eval({"--checkpoint", small.trained("run"), "--per-sequence", file}));
+  std::istringstream lines(read_file(file));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits");
+  struct Sums {
+    int64_t lines = 0, tokens = 0, masked = 0, hits = 0;
+    double loss = 0, baseline = 0;
+  };
+  std::map<std::string, Sums> sums;
+  SequenceReader reader(small.holdout.dataset());
+  while (std::getline(lines, line)) {
+    std::istringstream row(line);
+    int64_t sequence, tokens, masked, hits;
+    double loss, baseline;
+    std::string identifier, pattern;
+    ASSERT_TRUE(row >> sequence >> identifier >> pattern >> tokens >> masked >> loss >> baseline >> hits);
+    EXPECT_EQ(identifier, reader.identifier(sequence));
+    Sums& sum = sums[pattern];
+    ++sum.lines, sum.tokens += tokens, sum.masked += masked, sum.hits += hits;
+    sum.loss += loss, sum.baseline += baseline;
+  }
+  ASSERT_EQ(sums.size(), 2u);
+  for (const auto& [pattern, suffix] :
+       {std::pair{"bert", "loss"}, std::pair{"mask-only", "loss_mask_only"}}) {
+    const Sums& sum = sums[pattern];
+    EXPECT_EQ(sum.lines, 12);
+    EXPECT_EQ(sum.tokens, result["tokens"]);
+    EXPECT_EQ(sum.masked, result["masked_tokens"]);
+    EXPECT_NEAR(sum.loss / static_cast<double>(sum.masked), result[suffix].get<double>(), 1e-12);
+  }
+  const auto masked = static_cast<double>(sums["bert"].masked);
+  EXPECT_NEAR(sums["bert"].baseline / masked, result["baseline_loss"].get<double>(), 1e-12);
+  EXPECT_NEAR(static_cast<double>(sums["bert"].hits) / masked, result["accuracy"].get<double>(), 1e-12);
+}
+
+// Oracle: the two results on their own; a checkpoint against itself differs by exactly nothing.
+TEST(Eval, TwoCheckpointsArePaired) {
+  const SmallRun small;
+  const std::string a = small.trained("a"), b = small.trained("b", {"--set", "train.seed=2"});
+  const Json both = json_of(small.eval({"--checkpoint", a, "--checkpoint", b}));
+  EXPECT_EQ(both["a"], json_of(small.eval({"--checkpoint", a})));
+  EXPECT_EQ(both["b"], json_of(small.eval({"--checkpoint", b})));
+  const Json& d = both["difference"];
+  EXPECT_NEAR(d["loss"].get<double>(), both["a"]["loss"].get<double>() - both["b"]["loss"].get<double>(),
+              1e-12);
+  EXPECT_NEAR(d["loss_mask_only"].get<double>(),
+              both["a"]["loss_mask_only"].get<double>() - both["b"]["loss_mask_only"].get<double>(), 1e-12);
+  EXPECT_GT(d["standard_error"].get<double>(), 0);
+  EXPECT_GT(d["standard_error_mask_only"].get<double>(), 0);
+
+  const Json same = json_of(small.eval({"--checkpoint", a, "--checkpoint", a}))["difference"];
+  for (const auto& [key, value] : same.items()) EXPECT_EQ(value, 0) << key;
+  EXPECT_THAT(run(small.eval({"--checkpoint", a, "--checkpoint", b})).out, HasSubstr("a − b"));
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", a, "--checkpoint", b, "--checkpoint", a})),
+              HasSubstr("two to compare"));
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", a, "--checkpoint", b, "--per-sequence", "x.tsv"})),
+              HasSubstr("--per-sequence"));
+}
+
+TEST(Eval, HoldoutThatIsNone) {
+  const SmallRun small;
+  const std::string bare = small.trained("bare", {"--holdout", "", "--set", "data.holdout="});
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", bare})), HasSubstr("give --holdout DIR"));
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", bare, "--holdout", small.path("absent")})),
+              HasSubstr("absent"));
+  EXPECT_GT(json_of(small.eval({"--checkpoint", bare, "--holdout", small.holdout.folder()}))["loss"], 0);
+}
+
+TEST(Eval, CheckpointThatIsNone) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", small.path("absent")})), HasSubstr("absent"));
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", small.holdout.folder()})),
+              HasSubstr(small.holdout.folder().string()));
+}
+
+TEST(Eval, LongerWindowsAreRefusedUnlessAsked) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  const ProteinSet longer(ProteinSet::random(9, 120), 200);
+  const Arguments arguments = small.eval({"--checkpoint", run_folder, "--holdout", longer.folder()});
+  EXPECT_THAT(refusal_of(2, arguments), AllOf(HasSubstr("data.max_seq_len"), HasSubstr("--allow-longer")));
+  EXPECT_EQ(json_of(arguments + Arguments{"--allow-longer"})["sequences"], 9);
+}
+
+TEST(Eval, DamagedCheckpointsAreNamed) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run"),
+                    other = small.trained("other", {"--set", "train.seed=2"});
+  const std::string file = tensors_of(run_folder), whole = read_file(file);
+  const auto refused = [&](const std::string& content) {
+    write_file(file, content);
+    return refusal_of(1, small.eval({"--checkpoint", run_folder}));
+  };
+  for (const size_t at : {size_t{3}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+    std::string flipped = whole;
+    flipped[at] ^= 1;
+    EXPECT_THAT(refused(flipped), HasSubstr("tensors.safetensors")) << "bit of byte " << at;
+  }
+  EXPECT_THAT(refused(whole.substr(0, whole.size() - 4)), HasSubstr("bytes"));
+  EXPECT_THAT(refused(""), HasSubstr("tensors.safetensors"));
+  EXPECT_THAT(refused(read_file(tensors_of(other))), HasSubstr("belongs to another checkpoint"));
+  write_file(file, whole);
+  EXPECT_EQ(run(small.eval({"--checkpoint", run_folder})).status, 0);
+
+  const fs::path metadata = resolve_checkpoint(run_folder) / "checkpoint.json";
+  std::string text = read_file(metadata);
+  text[text.find("\"step\"") + 8] ^= 1;
+  write_file(metadata, text);
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", run_folder})), HasSubstr("checkpoint.json"));
+}
+
+TEST(Eval, DeviceThatIsNotThere) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  EXPECT_THAT(refusal_of(2, {"eval", "--checkpoint", run_folder, "--device", "gpu"}),
+              HasSubstr("auto, cpu or cuda"));
+}
+
+}  // namespace
+}  // namespace esmscale

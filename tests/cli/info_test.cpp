@@ -1,0 +1,75 @@
+#include "esmscale/checkpoint/checkpoint.h"
+
+#include <filesystem>
+
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Info, OfADataSet) {
+  const ProteinSet set(ProteinSet::random(30, 40));
+  const Json info = json_of({"info", set.folder()});
+  EXPECT_EQ(info["kind"], "dataset");
+  EXPECT_EQ(info["sequences"], 30);
+  EXPECT_EQ(info["tokens"], info["residues"].get<int64_t>() + 2 * 30);
+  for (const char* key : {"shards", "bytes", "seed", "max_length", "unigram_entropy", "baseline_loss"})
+    EXPECT_TRUE(info[key].is_number()) << key;
+  int64_t residues = 0;
+  for (const auto& [letter, count] : info["residue_counts"].items()) residues += count.get<int64_t>();
+  EXPECT_EQ(residues, info["residues"]);
+  EXPECT_EQ(info["verified"], false);
+  EXPECT_EQ(json_of({"info", set.folder(), "--verify"})["verified"], true);
+  EXPECT_THAT(run({"info", set.folder()}).out, HasSubstr("letter entropy"));
+}
+
+TEST(Info, OfARunACheckpointAndAHuggingFaceFolder) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  const Json of_run = json_of({"info", run_folder, "--verify"});
+  EXPECT_EQ(of_run["kind"], "run");
+  EXPECT_EQ(of_run["finished"], true);
+  EXPECT_EQ(of_run["model"]["kaplan_non_embedding"], 2 * 16 * (2 * 16 + 64));
+  ASSERT_EQ(of_run["checkpoints"].size(), 1u);
+
+  const std::string checkpoint = resolve_checkpoint(run_folder);
+  const Json of_checkpoint = json_of({"info", checkpoint, "--verify"});
+  EXPECT_EQ(of_checkpoint, of_run["checkpoints"][0]);
+  EXPECT_EQ(of_checkpoint["kind"], "checkpoint");
+  EXPECT_EQ(of_checkpoint["step"], of_run["last"]["step"]);
+  EXPECT_EQ(of_checkpoint["dataset_hash"], small.train_set.dataset().manifest().hash);
+
+  const std::string exported = small.path("hf");
+  ASSERT_EQ(run({"export", checkpoint, "--output", exported, "--log-level", "error"}).status, 0);
+  const Json of_folder = json_of({"info", exported, "--verify"});
+  EXPECT_EQ(of_folder["kind"], "huggingface");
+  EXPECT_EQ(of_folder["model"]["layers"], 1);
+  for (const std::string& path : {run_folder, checkpoint, exported})
+    EXPECT_THAT(run({"info", path}).out, AllOf(HasSubstr("kind: "), HasSubstr("kaplan_non_embedding: 3072")));
+}
+
+TEST(Info, VerifyFindsAFlippedBit) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  const std::filesystem::path file = resolve_checkpoint(run_folder) / "tensors.safetensors";
+  std::string bytes = read_file(file);
+  bytes[bytes.size() / 2] ^= 4;
+  write_file(file, bytes);
+  EXPECT_EQ(run({"info", run_folder}).status, 0) << "without --verify no tensor is read";
+  EXPECT_THAT(refusal_of(1, {"info", run_folder, "--verify"}), HasSubstr("tensors.safetensors"));
+}
+
+TEST(Info, OfNothingItKnows) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(refusal_of(1, {"info", folder.path()}), HasSubstr("none of them"));
+  EXPECT_THAT(refusal_of(1, {"info", folder / "absent"}), HasSubstr("nothing there"));
+  write_file(folder / "file", "text");
+  EXPECT_THAT(refusal_of(1, {"info", folder / "file"}), HasSubstr("none of them"));
+}
+
+}  // namespace
+}  // namespace esmscale

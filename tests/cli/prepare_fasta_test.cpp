@@ -1,0 +1,162 @@
+// The verbs prepare, fasta and info of a data set, as users call them.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cli/outcome.h"
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class DataVerbs : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream out(input_);
+    for (int i = 0; i < 100; ++i)
+      out << ">p" << i << " number " << i << "\nMKV" << std::string(1 + i % 70, "LAGE"[i % 4]) << "\n";
+  }
+
+  // Runs `verb` quietly and expects success.
+  std::string done(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--log-level", "off"});
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    return outcome.out;
+  }
+  Json json(std::vector<std::string> arguments) {
+    arguments.push_back("--json");
+    return parse_json(done(arguments), "stdout");
+  }
+  // Expects a failure with this exit code, one error line and nothing on stdout.
+  std::string failed(int status, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--log-level", "off"});
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, status) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with("error: ")) << outcome.err;
+    return outcome.err;
+  }
+
+  // ">name\nletters\n" of each record, sorted.
+  static std::vector<std::string> records(const std::string& fasta) {
+    std::vector<std::string> found;
+    std::istringstream lines(fasta);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with(">"))
+        found.push_back(line.substr(0, line.find(' ')) + "\n");
+      else
+        found.back() += line;
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+  static std::string bytes_of_file(const std::string& path) {
+    std::ifstream in(path);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  TemporaryFolder root_;
+  const std::string input_ = root_ / "in.fasta", set_ = root_ / "set";
+};
+
+TEST_F(DataVerbs, PrepareTellsWhatItMade) {
+  const Json made = json({"prepare", "--input", input_, "--output", set_, "--holdout", "10",
+                          "--holdout-output", root_ / "holdout"});
+  EXPECT_EQ(made.at("sequences"), 90);
+  EXPECT_EQ(made.at("holdout").at("sequences"), 10);
+  EXPECT_EQ(made.at("holdout").at("split"), "random split, homologues present");
+  EXPECT_EQ(made.at("counts").at("records"), 100);
+  EXPECT_THAT(done({"prepare", "--input", input_, "--output", set_, "--force"}), HasSubstr("100 sequences"));
+}
+
+TEST_F(DataVerbs, FastaGivesBackTheInput) {
+  done({"prepare", "--input", input_, "--output", set_});
+  const std::string all = done({"fasta", set_});
+  EXPECT_EQ(records(all), records(bytes_of_file(input_)));
+  EXPECT_EQ(done({"fasta", set_, "--range", "0:40"}) + done({"fasta", set_, "--range", "40:"}), all);
+  EXPECT_EQ(done({"fasta", set_, "--range", ":100"}), all);
+  EXPECT_EQ(done({"fasta", set_, "--range", "7:7"}), "");
+  const Json written = json({"fasta", set_, "--range", "3:5", "--output", root_ / "two.fasta"});
+  EXPECT_EQ(written.at("sequences"), 2);
+  EXPECT_EQ(bytes_of_file(root_ / "two.fasta"), done({"fasta", set_, "--range", "3:5"}));
+}
+
+// prepare → fasta → prepare, compressed: the same records again.
+TEST_F(DataVerbs, RoundTripThroughCompressedFasta) {
+  done({"prepare", "--input", input_, "--output", set_});
+  for (const std::string name : {"out.fasta.gz", "out.fasta.zst"}) {
+    done({"fasta", set_, "--output", root_ / name});
+    done({"prepare", "--input", root_ / name, "--output", root_ / (name + "-set")});
+    EXPECT_EQ(records(done({"fasta", root_ / (name + "-set")})), records(bytes_of_file(input_)));
+  }
+}
+
+TEST_F(DataVerbs, InfoHasTheDocumentedKeys) {
+  done({"prepare", "--input", input_, "--output", set_, "--seed", "9"});
+  const Json info = json({"info", set_, "--verify"});
+  EXPECT_EQ(info.at("kind"), "dataset");
+  EXPECT_EQ(info.at("sequences"), 100);
+  EXPECT_EQ(info.at("tokens").get<int64_t>(), info.at("residues").get<int64_t>() + 200);
+  EXPECT_EQ(info.at("shards"), 1);
+  EXPECT_EQ(info.at("seed"), 9);
+  EXPECT_EQ(info.at("max_length"), 3 + 70);
+  EXPECT_EQ(info.at("residue_counts").at("M"), 100);
+  EXPECT_EQ(info.at("verified"), true);
+  int64_t bytes = 0;
+  for (const auto& file : fs::directory_iterator(set_))
+    if (file.path().filename() != "manifest.json") bytes += static_cast<int64_t>(file.file_size());
+  EXPECT_EQ(info.at("bytes"), bytes);
+  EXPECT_GT(info.at("unigram_entropy"), info.at("baseline_loss"));
+  EXPECT_EQ(json({"info", set_}).at("verified"), false);
+  EXPECT_THAT(done({"info", set_}),
+              AllOf(HasSubstr("100"), HasSubstr("baseline loss"), HasSubstr("no (give --verify)")));
+}
+
+TEST_F(DataVerbs, InfoNamesDamage) {
+  done({"prepare", "--input", input_, "--output", set_});
+  {
+    std::fstream shard(fs::path(set_) / "shard-00000.zst", std::ios::in | std::ios::out | std::ios::binary);
+    shard.seekp(300);
+    shard.put('\x7e');
+  }
+  EXPECT_EQ(run({"info", set_}).status, 0);
+  EXPECT_THAT(failed(1, {"info", set_, "--verify"}), HasSubstr("shard-00000.zst"));
+  EXPECT_THAT(failed(1, {"fasta", set_}), HasSubstr("shard-00000.zst"));
+  fs::remove(fs::path(set_) / "manifest.json");
+  EXPECT_THAT(failed(1, {"info", set_}), HasSubstr("interrupted prepare"));
+}
+
+TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_}), HasSubstr("--output"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--holdout", "3"}),
+              HasSubstr("--holdout-output"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--memory", "lots"}),
+              HasSubstr("--memory"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--dedup"}),
+              HasSubstr("--deduplicate"));
+  EXPECT_THAT(failed(1, {"prepare", "--input", input_, "--output", set_, "--limit", "101"}),
+              HasSubstr("--limit"));
+  EXPECT_THAT(failed(1, {"prepare", "--input", root_ / "absent", "--output", set_}), HasSubstr("absent"));
+  EXPECT_FALSE(fs::exists(set_));
+  done({"prepare", "--input", input_, "--output", set_});
+  EXPECT_THAT(failed(1, {"prepare", "--input", input_, "--output", set_}), HasSubstr("--force"));
+  for (const std::string range : {"5", "a:b", "3:2", "0:101", "-1:4", "1:2:3"})
+    EXPECT_THAT(failed(2, {"fasta", set_, "--range=" + range}), HasSubstr("--range")) << range;
+  EXPECT_THAT(failed(2, {"fasta", set_, "--json"}), HasSubstr("--output"));
+  EXPECT_THAT(failed(1, {"fasta", set_, "--output", root_ / "no/folder.fasta"}), HasSubstr("folder.fasta"));
+  EXPECT_THAT(failed(1, {"fasta", root_.path()}), HasSubstr("manifest.json"));
+}
+
+}  // namespace
+}  // namespace esmscale

@@ -1,0 +1,52 @@
+// The way from arguments to an exit code.
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Program, MisspeltNamesGetTheNearest) {
+  EXPECT_THAT(refusal_of(2, {"trian", "--config", "x.json"}), HasSubstr("'train'"));
+  EXPECT_THAT(refusal_of(2, {"train", "--confg", "x.json"}), HasSubstr("'--config'"));
+  EXPECT_THAT(refusal_of(2, {"eval", "--checkpiont=x"}), HasSubstr("'--checkpoint'"));
+  EXPECT_THAT(refusal_of(2, {"config", "--shema"}), HasSubstr("'--schema'"));
+  EXPECT_THAT(refusal_of(2, {"info", "--verfy", "x"}), HasSubstr("'--verify'"));
+}
+
+TEST(Program, WrongUsageIsTwo) {
+  EXPECT_THAT(refusal_of(2, {}), HasSubstr("--help"));
+  EXPECT_THAT(refusal_of(2, {"qqqqqqqqqqqq"}), HasSubstr("--help"));
+  EXPECT_THAT(refusal_of(2, {"train"}), HasSubstr("--config"));
+  EXPECT_THAT(refusal_of(2, {"info"}), HasSubstr("PATH"));
+  EXPECT_THAT(refusal_of(2, {"config", "--threads", "-1"}), HasSubstr("--threads"));
+  EXPECT_THAT(refusal_of(2, {"config", "--log-level", "loud"}),
+              AllOf(HasSubstr("loud"), HasSubstr("warning")));
+}
+
+TEST(Program, FailureIsOne) {
+  EXPECT_THAT(refusal_of(1, {"info", "/no/such/folder"}), HasSubstr("/no/such/folder"));
+}
+
+TEST(Program, EveryVerbHasHelpWithAnExample) {
+  for (const Verb& verb : verbs()) {
+    const Outcome outcome = run({verb.name, "--help"});
+    EXPECT_EQ(outcome.status, 0) << verb.name;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("Example:\n  esmscale " + std::string(verb.name) + " "),
+                                   HasSubstr("--json"), HasSubstr("--log-level"), HasSubstr("--threads")));
+  }
+  const std::string all = run({"--help"}).out;
+  for (const Verb& verb : verbs()) EXPECT_THAT(all, HasSubstr(verb.name));
+}
+
+TEST(Program, VersionSaysWhatItStandsOn) {
+  const Outcome outcome = run({"--version"});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("esmscale "), HasSubstr("LibTorch ")));
+}
+
+}  // namespace
+}  // namespace esmscale

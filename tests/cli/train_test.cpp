@@ -1,0 +1,175 @@
+#include "esmscale/accounting/flops.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <thread>
+
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+#include <signal.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+TEST(Train, FinishesAndASecondStartPrintsTheSame) {
+  const SmallRun small;
+  const Json summary = json_of(small.train("run"));
+  EXPECT_TRUE(summary["finished"].get<bool>());
+  EXPECT_EQ(summary["run"], small.path("run"));
+  EXPECT_GT(summary["step"].get<int64_t>(), 1);
+  EXPECT_GT(summary["evaluation"]["standard_error"].get<double>(), 0);
+  const auto bytes = read_file(RunFolder(small.path("run")).metrics());
+  const Json again = json_of(small.train("run"));
+  for (const char* key : {"step", "tokens", "flops", "evaluation", "checkpoint"})
+    EXPECT_EQ(again[key], summary[key]) << key;
+  EXPECT_EQ(read_file(RunFolder(small.path("run")).metrics()), bytes) << "nothing is trained twice";
+
+  const Outcome shown = run(small.train("run"));
+  EXPECT_EQ(shown.status, 0);
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("finished"), HasSubstr("holdout loss"), HasSubstr("never checked")));
+}
+
+TEST(Train, SignalIs85AndTheNextStartGoesOn) {
+  const SmallRun small;
+  const Arguments long_run = small.train("run", {"--set", "train.epochs=30", "--set", "log.every_steps=1"});
+  std::thread sender([&] {
+    const fs::path metrics = RunFolder(small.path("run")).metrics();
+    while (!fs::exists(metrics) || read_metrics(metrics).size() < 2)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ::raise(SIGTERM);
+  });
+  const Outcome stopped = run(long_run + Arguments{"--json"});
+  sender.join();
+  ASSERT_EQ(stopped.status, 85) << stopped.err;
+  const Json summary = parse_json(stopped.out, "stdout");
+  EXPECT_FALSE(summary["finished"].get<bool>());
+  const Json finished = json_of(long_run);
+  EXPECT_TRUE(finished["finished"].get<bool>());
+  EXPECT_GT(finished["step"], summary["step"]);
+}
+
+// Oracle: the tokens of the set, cropped, and the shape's own counts: N = 2·16·(2·16 + 64).
+TEST(Train, DryRunPlansAndWritesNothing) {
+  const SmallRun small;
+  const Json document = json_of(small.train("run", {"--dry-run", "--set", "train.epochs=3"}));
+  EXPECT_FALSE(fs::exists(small.path("run")));
+  EXPECT_EQ(document["config"]["train"]["epochs"], 3);
+  EXPECT_EQ(document["config"]["model"]["ffn"], 64) << "resolved";
+  const Json& plan = document["plan"];
+  int64_t tokens = 0;
+  double squares = 0;
+  for (const uint32_t length : small.train_set.dataset().lengths()) {
+    const int64_t rows = std::min<int64_t>(length, 62) + 2;
+    tokens += rows;
+    squares += static_cast<double>(rows * rows);
+  }
+  EXPECT_EQ(plan["parameters"]["kaplan_non_embedding"], 3072);
+  EXPECT_EQ(plan["tokens"], 3 * tokens);
+  EXPECT_EQ(plan["flops_6nd"], 6.0 * 3072 * 3 * static_cast<double>(tokens));
+  const double flops = FlopCounter(ModelConfig{.layers = 1, .width = 16, .heads = 2})
+                           .training(3 * static_cast<double>(tokens), 3 * squares);
+  EXPECT_NEAR(plan["flops"].get<double>() / flops, 1, 1e-12);
+  EXPECT_GT(plan["memory_per_rank"]["total"].get<double>(), 0);
+}
+
+// A preset needs no edits and no data to be planned.
+TEST(Train, DryRunWithoutData) {
+  const Json plan =
+      json_of({"train", "--config", "esm2_8M.json", "--dry-run", "--set", "train.max_tokens=2G"})["plan"];
+  EXPECT_EQ(plan["tokens"], 2'000'000'000);
+  EXPECT_EQ(plan["parameters"]["kaplan_non_embedding"], 6 * 12 * 320 * 320);
+  EXPECT_EQ(plan["flops_6nd"], 6.0 * 6 * 12 * 320 * 320 * 2e9);
+  EXPECT_NEAR(plan["flops"].get<double>(), 2e9 * plan["flops_per_token"].get<double>(), 1e6);
+  EXPECT_TRUE(plan["sequences"].is_null());
+  EXPECT_EQ(plan["steps"], std::ceil(2e9 / 524288));
+
+  const Json unknown = json_of({"train", "--config", "esm2_8M.json", "--dry-run"})["plan"];
+  EXPECT_TRUE(unknown["tokens"].is_null() && unknown["flops"].is_null());
+  EXPECT_EQ(unknown["flops_per_token"], plan["flops_per_token"]);
+  EXPECT_EQ(unknown["memory_per_rank"], plan["memory_per_rank"]);
+  EXPECT_THAT(run({"train", "--config", "esm2_8M.json", "--dry-run"}).out, HasSubstr("FLOPs a token"));
+}
+
+TEST(Train, ImpossibleShapesAreRefused) {
+  const SmallRun small;
+  const auto refused = [&](const std::string& setting) {
+    return refusal_of(2, small.train("run", {"--set", setting}));
+  };
+  EXPECT_THAT(refused("model.heads=3"), AllOf(HasSubstr("model.heads = 3"), HasSubstr("model.width = 16")));
+  EXPECT_THAT(refused("model.heads=16"), HasSubstr("odd"));
+  EXPECT_THAT(refused("train.batch_tokens=32"), HasSubstr("train.batch_tokens = 32"));
+  EXPECT_THAT(refused("train.pack_tokens=32"), HasSubstr("one sequence's crop"));
+  EXPECT_THAT(refused("train.micro_batch_tokens=100"), HasSubstr("train.micro_batch_tokens = 100"));
+  EXPECT_THAT(refused("optimizer.lrr=1"), HasSubstr("'optimizer.lr'"));
+  EXPECT_FALSE(fs::exists(small.path("run"))) << "nothing half written";
+}
+
+TEST(Train, DataThatIsNone) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(2, {"train", "--config", small.config(), "--output", small.path("run")}),
+              AllOf(HasSubstr("data.train"), HasSubstr("--data")));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--data", small.path("absent")})), HasSubstr("absent"));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--holdout", small.path("absent")})), HasSubstr("absent"));
+  EXPECT_FALSE(fs::exists(small.path("run")));
+}
+
+TEST(Train, HoldoutThatSharesSequencesIsRefused) {
+  const SmallRun small;
+  std::vector<std::string> proteins = ProteinSet::random(6, 45);
+  const std::vector<std::string> trained = ProteinSet::random(80, 50);
+  proteins.insert(proteins.end(), trained.begin(), trained.begin() + 3);
+  const ProteinSet leaky(proteins, 62);
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--holdout", leaky.folder()})),
+              AllOf(HasSubstr("3 of its 9 sequences"), HasSubstr("protein8")));
+}
+
+TEST(Train, OutputThatCannotBeARun) {
+  const SmallRun small;
+  write_file(small.path("file"), "mine");
+  EXPECT_THAT(refusal_of(1, small.train("file")), HasSubstr(small.path("file")));
+  EXPECT_EQ(read_file(small.path("file")), "mine");
+
+  fs::create_directory(small.path("folder"));
+  write_file(small.path("folder") + "/notes.txt", "mine");
+  EXPECT_THAT(refusal_of(1, small.train("folder")), HasSubstr("something else"));
+}
+
+TEST(Train, ARunOfAnotherIdentityIsRefusedByName) {
+  const SmallRun small;
+  small.trained("run");
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--set", "train.seed=7", "--set", "optimizer.lr=0.02"})),
+              AllOf(HasSubstr("train.seed: the run has 1, asked for is 7"), HasSubstr("optimizer.lr")));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--resume", "never"})), HasSubstr("--output"));
+  EXPECT_EQ(json_of(small.train("run", {"--set", "log.every_steps=3"}))["finished"], true)
+      << "free to change";
+}
+
+TEST(Train, DeviceThatIsNotThere) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "gpu"})), HasSubstr("auto, cpu or cuda"));
+#ifndef ESMSCALE_HAS_CUDA
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "cuda"})),
+              AllOf(HasSubstr("without CUDA"), HasSubstr("--device cpu")));
+#endif
+}
+
+// 200 TB of weights. The planned numbers are given all the same.
+TEST(Train, AModelThatNoMemoryHolds) {
+  const SmallRun small;
+  const Arguments huge{"--set", "model.width=65536", "--set", "model.heads=1024",
+                       "--set", "model.layers=1000"};
+  EXPECT_THAT(refusal_of(1, small.train("run", huge)), HasSubstr("memory"));
+  EXPECT_GT(json_of(small.train("run", huge + Arguments{"--dry-run"}))["plan"]["memory_per_rank"]["total"]
+                .get<double>(),
+            1e14);
+}
+
+}  // namespace
+}  // namespace esmscale
