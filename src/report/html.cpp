@@ -49,8 +49,8 @@ for(const dot of document.querySelectorAll('.plot circle')){
 
 }  // namespace
 
-HtmlTable::HtmlTable(std::vector<std::string> header, size_t left_columns)
-    : header_(std::move(header)), left_columns_(left_columns) {}
+HtmlTable::HtmlTable(std::vector<std::string> header, size_t left_columns, bool text_last)
+    : header_(std::move(header)), left_columns_(left_columns), text_last_(text_last) {}
 
 void HtmlTable::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
@@ -59,8 +59,10 @@ void HtmlTable::add(std::vector<std::string> cells) {
 std::string HtmlTable::html() const {
   const auto row = [&](const std::vector<std::string>& cells, const char* tag) {
     std::string out = "<tr>";
-    for (size_t i = 0; i < cells.size(); ++i)
-      out += text("<", tag, i < left_columns_ ? " class=\"l\"" : "", ">", escaped(cells[i]), "</", tag, ">");
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const bool is_left = i < left_columns_ || (text_last_ && i + 1 == cells.size());
+      out += text("<", tag, is_left ? " class=\"l\"" : "", ">", escaped(cells[i]), "</", tag, ">");
+    }
     return out + "</tr>\n";
   };
   std::string out = "<div class=\"scroll\"><table><thead>" + row(header_, "th") + "</thead><tbody>\n";

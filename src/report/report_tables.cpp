@@ -23,7 +23,7 @@ void add_constants(HtmlTable& table, const std::string& part, const std::string&
 }  // namespace
 
 std::string constants_table(const Laws& laws) {
-  HtmlTable table({"part", "constant", "value", "95% interval", "80% interval", "formula"}, 2);
+  HtmlTable table({"part", "constant", "value", "95% interval", "80% interval", "formula"}, 2, true);
   const char* powers = "N_opt = G_N·C^a, D_opt = G_D·C^b";
   if (laws.approach3) {
     const auto& all = laws.approach3->estimates;
@@ -67,7 +67,7 @@ std::string frontier_table(const Laws& laws) {
 std::string minima_table(const Laws& laws) {
   if (!laws.approach2) return "";
   HtmlTable table(
-      {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0);
+      {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
   for (const Profile& p : laws.approach2->profiles) {
     if (!p.rejected.empty()) {
       table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});

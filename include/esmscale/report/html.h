@@ -9,8 +9,8 @@ namespace esmscale {
 // A table that scrolls sideways on a narrow screen. Cells are text; they are escaped here.
 class HtmlTable {
  public:
-  // The first `left_columns` are aligned to the left (names), the others to the right (numbers).
-  explicit HtmlTable(std::vector<std::string> header, size_t left_columns = 1);
+  // The first `left_columns` are aligned to the left (names), and the last where it holds text; the others to the right.
+  explicit HtmlTable(std::vector<std::string> header, size_t left_columns = 1, bool text_last = false);
   void add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   std::string html() const;
@@ -19,6 +19,7 @@ class HtmlTable {
   std::vector<std::string> header_;
   std::vector<std::vector<std::string>> rows_;
   size_t left_columns_;
+  bool text_last_;
 };
 
 // A titled section; body is HTML.
