@@ -9,7 +9,8 @@ namespace esmscale {
 // A table that scrolls sideways on a narrow screen. Cells are text; they are escaped here.
 class HtmlTable {
  public:
-  // The first `left_columns` are aligned to the left (names), and the last where it holds text; the others to the right.
+  // The first `left_columns` are aligned to the left (names), and the last where it holds text; the others to
+  // the right.
   explicit HtmlTable(std::vector<std::string> header, size_t left_columns = 1, bool text_last = false);
   void add(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
