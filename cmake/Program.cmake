@@ -13,6 +13,12 @@ target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
 add_executable(esmscale src/main.cpp)
 target_link_libraries(esmscale PRIVATE esmscale_cli)
 
+# Some tests of the command line need processes of their own.
+if(TARGET cli_test)
+  target_compile_definitions(cli_test PRIVATE ESMSCALE_PROGRAM="$<TARGET_FILE:esmscale>")
+  add_dependencies(cli_test esmscale)
+endif()
+
 # Without CUDA the installed tree carries every library but the C and C++ ones, so it runs wherever it is moved.
 # LibTorch's CUDA libraries are gigabytes; a CUDA build goes on using those that it was built with.
 if(ESMSCALE_HAS_CUDA)

@@ -52,7 +52,8 @@ const std::vector<Verb>& verbs() {
       {"prepare", add_prepare}, {"info", add_info},     {"fasta", add_fasta},
       {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
       {"import", add_import},   {"export", add_export}, {"logits", add_logits},
-      {"fit", add_fit},         {"plan", add_plan},     {"config", add_config},
+      {"fit", add_fit},         {"plan", add_plan},     {"study", add_study},
+      {"config", add_config},
   };
   return all;
 }

@@ -5,6 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/scaling/shapes.h"
+#include "esmscale/scaling/study_layout.h"
 
 #include <algorithm>
 #include <cmath>
@@ -149,6 +150,10 @@ PointSet read_runs(const std::vector<fs::path>& paths, const PointOptions& optio
   for (const fs::path& path : run_folders(paths)) {
     std::string why;
     std::optional<FinishedRun> run = read_finished_run(path, why);
+    if (run && run->config.study.name.ends_with(kSweepSuffix)) {
+      why = "it is a trial of the sweep of learning rates";
+      run.reset();
+    }
     if (run && !(final_loss(*run, options.loss) > 0)) {
       why = text("it has no ", loss_key(options.loss));
       run.reset();

@@ -109,7 +109,7 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
       StudyRun trial = run;
       trial.stage = "lr_sweep";
       trial.config.optimizer.lr *= factor;
-      trial.config.study.name += "_lr_sweep";
+      trial.config.study.name += kSweepSuffix;
       trial.name = text("lr", factor, "_", run.name);
       sweep.push_back(std::move(trial));
     }

@@ -14,6 +14,9 @@
 
 namespace esmscale {
 
+// study.name of a trial of the sweep ends so: fit leaves it out, for it trains at a rate that was not chosen.
+inline constexpr const char* kSweepSuffix = "_lr_sweep";
+
 struct StudyRequest {
   std::string name = "study";
   std::vector<double> budgets;    // C, by basis.flop_count

@@ -1,0 +1,84 @@
+// esmscale study: runs a planned study, tells how far it is, runs again what failed.
+#include "esmscale/cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+
+#include "study_runner.h"
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+struct Options {
+  std::string action, folder, device;
+  std::vector<std::string> settings;
+  bool slurm = false;
+  StudyOptions run;
+};
+
+std::vector<std::string> train_arguments(const Program& program, const Options& options) {
+  std::vector<std::string> arguments;
+  if (!options.device.empty()) arguments.push_back("--device=" + options.device);
+  if (program.threads > 0) arguments.push_back("--threads=" + std::to_string(program.threads));
+  for (const std::string& setting : options.settings) arguments.insert(arguments.end(), {"--set", setting});
+  return arguments;
+}
+
+void print_status(const Program& program, const Study& study) {
+  const StudyRecord record = read_record(study);
+  const StudyStatus status = status_of(study, record);
+  if (program.json)
+    program.print(to_json(study, record, status));
+  else
+    program.out << to_text(study, record, status);
+}
+
+void select(const Study& study) {
+  const FileLock lock(study.folder / "lock");
+  StudyRecord record = read_record(study);
+  settle_lr(study, record);
+}
+
+int study(const Program& program, Options& options) {
+  const Study planned = read_study(options.folder);
+  options.run.train = train_arguments(program, options);
+  options.run.retry = options.action == "retry";
+  int status = 0;
+  if (options.action == "select")
+    select(planned);
+  else if (options.action != "status" && options.slurm)
+    submit_study(planned, options.run);
+  else if (options.action != "status")
+    status = run_study(planned, options.run);
+  print_status(program, planned);
+  return status;
+}
+
+}  // namespace
+
+void add_study(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = program.add_verb(
+      app, "study",
+      "Runs a planned study here or through SLURM; exit code 85 means stopped by a signal, start me again",
+      "esmscale study run studies/first --data data/train --holdout data/holdout");
+  verb->add_option(
+          "ACTION", options->action,
+          "run: what is not done, the sweep of the learning rate first; status; retry: what has failed; "
+          "select: only choose the learning rate from the finished sweep")
+      ->required()
+      ->check(CLI::IsMember({"run", "status", "retry", "select"}));
+  verb->add_option("DIR", options->folder, "A study that esmscale plan --isoflop laid out")->required();
+  verb->add_option("--data", options->run.data, "Training set; remembered for the next start");
+  verb->add_option("--holdout", options->run.holdout, "Holdout; remembered for the next start");
+  verb->add_option("--device", options->device, "auto, cpu or cuda, of every run");
+  verb->add_option("--set", options->settings, "key.path=value, over every configuration (repeatable)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  verb->add_flag("--slurm", options->slurm, "Submit array.sbatch with sbatch in place of running here");
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return study(program, *options); }; });
+}
+
+}  // namespace esmscale

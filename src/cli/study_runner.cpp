@@ -1,0 +1,213 @@
+#include "study_runner.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/progress.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/train/stop_signal.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "child.h"
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Runner {
+ public:
+  Runner(const Study& study, const StudyOptions& options)
+      : study_(study), options_(options), lock_(study.folder / "lock"), record_(read_record(study)) {
+    make_folder(study.folder / "runs");
+    make_folder(study.folder / "logs");
+    remember_data(options, record_);
+    write_record(study_, record_);
+  }
+
+  int run() {
+    if (!run_stage(/*is_sweep=*/true)) return kStoppedBySignal;
+    // Without a choice the main runs would train at a rate that nobody chose: they wait for a retry of the
+    // sweep.
+    if (!options_.retry && study_.runs.front().is_sweep()) settle_lr(study_, record_);
+    if (!run_stage(/*is_sweep=*/false)) return kStoppedBySignal;
+    return report_failures();
+  }
+
+  static void remember_data(const StudyOptions& options, StudyRecord& record) {
+    if (!options.data.empty()) record.data = fs::absolute(options.data).lexically_normal();
+    if (!options.holdout.empty()) record.holdout = fs::absolute(options.holdout).lexically_normal();
+  }
+
+ private:
+  // False when told to stop.
+  bool run_stage(bool is_sweep) {
+    for (const StudyEntry& run : study_.runs)
+      if (run.is_sweep() == is_sweep && is_due(run) && !train(run)) return false;
+    return true;
+  }
+
+  bool is_due(const StudyEntry& run) const {
+    const RunState wanted = options_.retry ? RunState::failed : RunState::waiting;
+    return status_of(study_, run, record_).state == wanted;
+  }
+
+  bool train(const StudyEntry& run) {
+    log_info("run ", run.name, ": ", human_count(run.parameters), " parameters, ", human_count(run.tokens),
+             " tokens");
+    const ChildEnd end = run_child(
+        signals_, "/proc/self/exe", arguments_of(run), study_.log(run),
+        [&](int process) { begin(run, process); }, [&] { show(run); });
+    line_.clear();
+    finish(run, end);
+    return !end.is_stopped;
+  }
+
+  std::vector<std::string> arguments_of(const StudyEntry& run) const {
+    std::vector<std::string> arguments{
+        "train", "--config", study_.config(run), "--output", study_.output(run), "--resume", "auto"};
+    if (!record_.data.empty()) arguments.insert(arguments.end(), {"--data", record_.data});
+    if (!record_.holdout.empty()) arguments.insert(arguments.end(), {"--holdout", record_.holdout});
+    arguments.insert(arguments.end(), options_.train.begin(), options_.train.end());
+    return arguments;
+  }
+
+  void begin(const StudyEntry& run, int process) {
+    record_.running = run.name;
+    record_.process = process;
+    record_.since = seconds_since_1970();
+    write_record(study_, record_);
+  }
+
+  void finish(const StudyEntry& run, const ChildEnd& end) {
+    record_.seconds[run.name] += seconds_since_1970() - record_.since;
+    record_.running.clear();
+    record_.process = 0;
+    if (end.status == 0) record_.failures.erase(run.name);
+    if (!end.error.empty() && end.status != 0) {
+      record_.failures[run.name] = end.error;
+      log(LogLevel::error, text(run.name, ": ", end.error));
+    }
+    write_record(study_, record_);
+    if (end.status == 0) log_info(run.name, ": loss ", fixed(status_of(study_, run, record_).loss, 4));
+  }
+
+  // Folders are read every few seconds, the line is drawn when it is due.
+  void show(const StudyEntry& run) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!line_.is_due() || now - read_at_ < std::chrono::seconds(5)) return;
+    read_at_ = now;
+    const StudyStatus all = status_of(study_, record_);
+    const RunStatus one = status_of(study_, run, record_);
+    line_.show(
+        text("study ", all.count(RunState::done), "/", study_.runs.size(), " runs, ",
+             fixed(100 * all.flops_done / (all.flops_done + all.flops_left), 1), "% of FLOPs",
+             std::isfinite(all.seconds_left) ? text(", ", human_duration(all.seconds_left), " left") : "",
+             "; ", run.name, " ", fixed(100 * one.flops / run.flops, 0), "%",
+             std::isfinite(one.loss) ? text(" loss ", fixed(one.loss, 4)) : ""));
+  }
+
+  int report_failures() const {
+    std::vector<std::string> names;
+    for (const StudyEntry& run : study_.runs)
+      if (status_of(study_, run, record_).state == RunState::failed) names.push_back(run.name);
+    if (names.empty()) return 0;
+    throw Error({.where = study_.folder.string(),
+                 .expected = "every run to finish",
+                 .found = text(names.size(), " failed: ", join(names, ", ")),
+                 .advice = text("see ", (study_.folder / "logs").string(), ", then `esmscale study retry`")});
+  }
+
+  const Study& study_;
+  const StudyOptions& options_;
+  const FileLock lock_;
+  const HeldSignals signals_;
+  StudyRecord record_;
+  StatusLine line_;
+  std::chrono::steady_clock::time_point read_at_{};
+};
+
+std::string last_word(const std::string& said) {
+  std::istringstream words(said);
+  std::string word, last;
+  while (words >> word) last = word;
+  return last.substr(0, last.find(';'));  // "123;cluster"
+}
+
+// Returns the job's number.
+std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<std::string> arguments) {
+  const fs::path log = study.folder / "logs" / "sbatch.log";
+  const size_t said_before = fs::exists(log) ? fs::file_size(log) : 0;
+  arguments.insert(arguments.begin(), {"--parsable", "--chdir=" + study.folder.string()});
+  const ChildEnd end = run_child(signals, "sbatch", std::move(arguments), log);
+  const std::string said = read_file(log).substr(said_before), job = last_word(said);
+  if (end.status != 0 || job.empty() || job.find_first_not_of("0123456789") != std::string::npos)
+    throw Error({.where = "sbatch",
+                 .expected = "the number of a job",
+                 .found = said.empty() ? text("exit code ", end.status) : said.substr(0, said.find('\n')),
+                 .advice = text("see ", log.string())});
+  return job;
+}
+
+std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep) {
+  std::vector<std::string> tasks;
+  for (size_t i = 0; i < study.runs.size(); ++i)
+    if (study.runs[i].is_sweep() == is_sweep &&
+        status_of(study, study.runs[i], record).state != RunState::done)
+      tasks.push_back(std::to_string(i));
+  return tasks.empty() ? "" : "--array=" + join(tasks, ",");
+}
+
+}  // namespace
+
+int run_study(const Study& study, const StudyOptions& options) {
+  return Runner(study, options).run();
+}
+
+const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
+  if (record.choice) return *record.choice;
+  record.choice = choose_lr(study);
+  apply_lr(study, record.choice->factor);
+  write_record(study, record);
+  log_info("learning rate: ", record.choice->factor, " times the plan's");
+  for (const std::string& warning : record.choice->warnings) log_warning(warning);
+  return *record.choice;
+}
+
+void submit_study(const Study& study, const StudyOptions& options) {
+  const FileLock lock(study.folder / "lock");
+  StudyRecord record = read_record(study);
+  Runner::remember_data(options, record);
+  if (record.data.empty() || record.holdout.empty())
+    throw usage_error({.where = "esmscale study --slurm",
+                       .expected = "--data and --holdout, which array.sbatch needs",
+                       .found = record.data.empty() ? "no --data" : "no --holdout"});
+  ::setenv("DATA", record.data.c_str(), /*overwrite=*/1);
+  ::setenv("HOLDOUT", record.holdout.c_str(), /*overwrite=*/1);
+  make_folder(study.folder / "logs");
+  record.jobs.clear();
+
+  const HeldSignals signals;
+  const std::string script = study.folder / "array.sbatch";
+  std::vector<std::string> after;
+  if (!record.choice && study.runs.front().is_sweep()) {
+    if (const std::string tasks = array_of(study, record, true); !tasks.empty()) {
+      record.jobs.push_back(sbatch(signals, study, {tasks, script}));
+      after = {"--dependency=afterany:" + record.jobs.back()};
+    }
+    const std::string self = fs::read_symlink("/proc/self/exe");
+    after.insert(after.end(), {"--job-name=" + study.name + "-lr", "--output=logs/select-%j.log",
+                               text("--wrap='", self, "' study select '", study.folder.string(), "'")});
+    record.jobs.push_back(sbatch(signals, study, after));
+    after = {"--dependency=afterok:" + record.jobs.back()};
+  }
+  if (const std::string tasks = array_of(study, record, false); !tasks.empty()) {
+    after.insert(after.end(), {tasks, script});
+    record.jobs.push_back(sbatch(signals, study, after));
+  }
+  write_record(study, record);
+}
+
+}  // namespace esmscale

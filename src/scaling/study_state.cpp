@@ -1,0 +1,203 @@
+#include "esmscale/scaling/study_state.h"
+
+#include "esmscale/config/config.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "finished_run.h"
+#include <nlohmann/json.hpp>
+#include <signal.h>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+StudyEntry entry_of(const Json& row) {
+  return {.name = row.at("name"),
+          .stage = row.at("stage"),
+          .shape = row.at("shape"),
+          .budget = row.at("budget"),
+          .parameters = row.at("parameters"),
+          .tokens = row.at("tokens"),
+          .flops = row.at("flops"),
+          .lr = row.at("lr")};
+}
+
+// "lr0.5_NAME" tries another rate of the main run NAME.
+double factor_of(const Study& study, const StudyEntry& trial) {
+  const std::string main = trial.name.substr(trial.name.find('_') + 1);
+  const auto run =
+      std::find_if(study.runs.begin(), study.runs.end(), [&](const StudyEntry& r) { return r.name == main; });
+  if (run == study.runs.end())
+    throw Error({.where = (study.folder / "study.json").string(),
+                 .expected = text("the run ", main, " that ", trial.name, " is a trial of"),
+                 .found = "no such run",
+                 .advice = "plan the study again"});
+  return trial.lr / run->lr;
+}
+
+double final_loss_of(const fs::path& folder) {
+  std::string why;
+  if (!RunFolder(folder).is_run()) return NAN;
+  const std::optional<FinishedRun> run = read_finished_run(folder, why);
+  if (!run) return NAN;
+  const double holdout = final_loss(*run, "eval");
+  return std::isnan(holdout) ? final_loss(*run, "train") : holdout;
+}
+
+double newest(const std::vector<Json>& lines, const char* key) {
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line)
+    if (const double value = number(*line, key); !std::isnan(value)) return value;
+  return NAN;
+}
+
+bool is_alive(const StudyRecord& record) {
+  return record.process > 0 && ::kill(pid_t(record.process), 0) == 0;
+}
+
+void read_progress(const fs::path& folder, const StudyEntry& run, RunStatus& status) {
+  const std::vector<Json> lines = read_metrics(RunFolder(folder).metrics());
+  if (lines.empty()) return;
+  status.tokens = newest(lines, "tokens");
+  status.loss = newest(lines, "eval/loss");
+  if (std::isnan(status.loss)) status.loss = newest(lines, "train/loss");
+  status.seconds = number(lines.back(), "time") - number(lines.front(), "time");
+  if (lines.back().value("finished", false)) status.state = RunState::done;
+  status.flops =
+      status.state == RunState::done ? run.flops : run.flops * std::min(1.0, status.tokens / run.tokens);
+}
+
+}  // namespace
+
+Study read_study(const fs::path& folder) {
+  const fs::path file = folder / "study.json";
+  if (!fs::exists(file))
+    throw Error({.where = folder.string(),
+                 .expected = "a planned study",
+                 .found = fs::exists(folder) ? "no study.json" : "no such folder",
+                 .advice = "lay one out: esmscale plan --isoflop C1,C2,… --output DIR"});
+  Study study{.folder = fs::absolute(folder).lexically_normal(), .name = {}, .runs = {}};
+  const Json json = read_json(file);
+  try {
+    if (json.at("format") != "esmscale study 1")
+      throw std::runtime_error("the format " + to_text(json.at("format")));
+    study.name = json.at("name");
+    for (const Json& row : json.at("runs")) study.runs.push_back(entry_of(row));
+    if (study.runs.empty()) throw std::runtime_error("no runs");
+  } catch (const std::exception& problem) {
+    throw Error({.where = file.string(),
+                 .expected = "a study as esmscale plan writes it",
+                 .found = problem.what(),
+                 .advice = "plan the study again"});
+  }
+  for (const StudyEntry& run : study.runs)
+    if (!fs::exists(study.config(run)))
+      throw Error({.where = study.config(run).string(),
+                   .expected = text("the configuration of the run ", run.name),
+                   .found = "no such file",
+                   .advice = "plan the study again"});
+  return study;
+}
+
+LrChoice choose_lr(const Study& study) {
+  LrChoice choice;
+  std::map<double, std::vector<double>> losses;
+  for (const StudyEntry& run : study.runs) {
+    if (!run.is_sweep()) continue;
+    const LrTrial trial{run.name, factor_of(study, run), final_loss_of(study.output(run))};
+    losses[trial.factor].push_back(trial.loss);
+    if (std::isnan(trial.loss))
+      choice.warnings.push_back(text(run.name, " has no loss: its factor is left out of the choice"));
+    choice.trials.push_back(trial);
+  }
+  double best = INFINITY;
+  for (const auto& [factor, of_sizes] : losses) {
+    double mean = 0;
+    for (const double loss : of_sizes) mean += loss / double(of_sizes.size());
+    if (!(mean < best)) continue;
+    best = mean;
+    choice.factor = factor;
+  }
+  if (!std::isfinite(best))
+    throw Error({.where = study.folder.string(),
+                 .expected = "a learning rate that was tried at all sizes of the sweep",
+                 .found = "none without a failed or unfinished run",
+                 .advice = "see `esmscale study status`, then `esmscale study retry`"});
+  if (choice.factor == losses.begin()->first || choice.factor == losses.rbegin()->first)
+    choice.warnings.push_back(text("the best factor, ", choice.factor,
+                                   ", is at the edge of the sweep: the best rate may lie beyond"));
+  return choice;
+}
+
+void apply_lr(const Study& study, double factor) {
+  for (const StudyEntry& run : study.runs) {
+    if (run.is_sweep()) continue;
+    RunConfig config = load_config(study.config(run));
+    config.optimizer.lr = factor * run.lr;
+    write_file(study.config(run), to_text(to_json(config), 2) + "\n");
+  }
+}
+
+const char* name_of(RunState state) {
+  switch (state) {
+    case RunState::waiting:
+      return "waiting";
+    case RunState::running:
+      return "running";
+    case RunState::failed:
+      return "failed";
+    case RunState::done:
+      return "done";
+  }
+  return "";
+}
+
+RunStatus status_of(const Study& study, const StudyEntry& run, const StudyRecord& record) {
+  RunStatus status;
+  try {
+    if (fs::exists(RunFolder(study.output(run)).metrics())) read_progress(study.output(run), run, status);
+  } catch (const Error& damage) {
+    status.state = RunState::failed;
+    status.error = damage.what();
+  }
+  const bool is_running = record.running == run.name && is_alive(record);
+  if (const auto spent = record.seconds.find(run.name); spent != record.seconds.end())
+    status.seconds = spent->second + (is_running ? seconds_since_1970() - record.since : 0);
+  if (status.state == RunState::done) return status;
+  if (is_running) {
+    status.state = RunState::running;
+  } else if (const auto failure = record.failures.find(run.name); failure != record.failures.end()) {
+    status.state = RunState::failed;
+    status.error = failure->second;
+  }
+  return status;
+}
+
+StudyStatus status_of(const Study& study, const StudyRecord& record) {
+  StudyStatus status;
+  for (const StudyEntry& run : study.runs) {
+    status.runs.push_back(status_of(study, run, record));
+    const RunStatus& now = status.runs.back();
+    status.flops_done += now.flops;
+    status.flops_left += run.flops - now.flops;
+    status.seconds_done += now.seconds;
+  }
+  if (status.flops_done > 0 && status.seconds_done > 0)
+    status.seconds_left = status.flops_left * status.seconds_done / status.flops_done;
+  return status;
+}
+
+int StudyStatus::count(RunState state) const {
+  return int(
+      std::count_if(runs.begin(), runs.end(), [&](const RunStatus& run) { return run.state == state; }));
+}
+
+}  // namespace esmscale

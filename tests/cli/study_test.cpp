@@ -1,0 +1,215 @@
+// esmscale study, as processes: a whole little study, stops, failures, the way to SLURM, and every wrong
+// folder.
+#include "esmscale/core/files.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <set>
+#include <thread>
+
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Trains one-layer models of some thousand parameters for a few steps: seconds in all.
+class StudyVerb : public testing::Test {
+ protected:
+  const TemporaryFolder temporary;
+  const std::string folder = temporary / "study";
+  const ProteinSet train_set{ProteinSet::random(80, 50)};
+  const ProteinSet holdout{ProteinSet::random(12, 45), 62};
+
+  void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
+    const Outcome outcome = run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000",
+                                          "--replicates", "0", "--max-seq-len", "64", "--precision", "fp32",
+                                          "--batch-tokens", "256", "--output", folder} +
+                                more);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+  }
+
+  // The command line of one process; its words go to FOLDER.out and FOLDER.err.
+  std::string command(const std::string& action, const std::string& more = {}) const {
+    return std::string(ESMSCALE_PROGRAM) + " study " + action + " " + folder + " --data " +
+           train_set.folder().string() + " --holdout " + holdout.folder().string() +
+           " --device cpu --threads 1 " + more + " >" + folder + ".out 2>" + folder + ".err";
+  }
+  int start(const std::string& action, const std::string& more = {}) const {
+    const int status = std::system(command(action, more).c_str());
+    return WEXITSTATUS(status);
+  }
+  std::string said() const { return read_file(folder + ".err"); }
+  Json status() const { return json_of({"study", "status", folder}); }
+  Json statuses() const { return status()["runs"]; }
+  Json planned() const { return read_json(folder + "/study.json")["runs"]; }
+  std::string state_of(const std::string& name) const {
+    for (const Json& row : statuses())
+      if (row["name"] == name) return row["state"];
+    return "absent";
+  }
+  std::string first_main() const { return planned()[8]["name"]; }
+};
+
+// Oracle: the rule itself, over the final losses that the run folders hold.
+TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
+  plan();
+  EXPECT_EQ(status()["waiting"], 12);
+  ASSERT_EQ(start("run"), 0) << said();
+  const Json after = status();
+  EXPECT_EQ(after["done"], 12);
+  EXPECT_EQ(after["flops_left"], 0);
+  EXPECT_GT(after["hours_done"].get<double>(), 0);
+
+  std::map<double, double> sums;
+  for (const Json& trial : after["learning_rate"]["trials"]) {
+    const std::vector<Json> lines = [&] {
+      std::vector<Json> all;
+      std::istringstream file(
+          read_file(folder + "/runs/" + trial["run"].get<std::string>() + "/metrics.jsonl"));
+      for (std::string line; std::getline(file, line);) all.push_back(parse_json(line, "metrics"));
+      return all;
+    }();
+    sums[trial["factor"]] += lines.back()["eval/loss"].get<double>();
+  }
+  ASSERT_EQ(sums.size(), 4u);
+  const double chosen = after["learning_rate"]["factor"];
+  for (const auto& [factor, sum] : sums) EXPECT_LE(sums.at(chosen), sum) << factor;
+  for (const Json& row : planned()) {
+    if (row["stage"] != "isoflop") continue;
+    const Json config = read_json(folder + "/runs/" + row["name"].get<std::string>() + "/config.json");
+    EXPECT_DOUBLE_EQ(config["optimizer"]["lr"].get<double>(), chosen * row["lr"].get<double>());
+  }
+
+  // Again: nothing is trained, nothing changes. A fit takes the main runs and names the trials it left out.
+  const std::string metrics = read_file(folder + "/runs/" + first_main() + "/metrics.jsonl");
+  ASSERT_EQ(start("run"), 0) << said();
+  EXPECT_EQ(read_file(folder + "/runs/" + first_main() + "/metrics.jsonl"), metrics);
+  const Json laws = json_of(
+      {"fit", folder + "/runs", "--output", temporary / "laws", "--bootstrap", "0", "--log-level", "error"});
+  EXPECT_EQ(laws["points"], 4);
+}
+
+TEST_F(StudyVerb, AStoppedStudyGoesOn) {
+  plan("1e11", {"--no-lr-sweep"});
+  const std::string line = "exec " + command("run");
+  const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
+  pid_t process = 0;
+  ASSERT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
+  const std::string first = planned()[0]["name"];
+  const fs::path metrics = folder + "/runs/" + first + "/metrics.jsonl";
+  // A logged step: the run listens to signals.
+  const auto has_logged = [&] { return fs::exists(metrics) && fs::file_size(metrics) > 0; };
+  for (int i = 0; i < 600 && !has_logged(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(has_logged()) << said();
+  EXPECT_EQ(state_of(first), "running");
+  EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("no other process"));
+
+  ::kill(process, SIGTERM);
+  int ended = 0;
+  ASSERT_EQ(::waitpid(process, &ended, 0), process);
+  ASSERT_TRUE(WIFEXITED(ended));
+  EXPECT_EQ(WEXITSTATUS(ended), 85) << said();
+  EXPECT_EQ(state_of(first), "waiting");
+  EXPECT_EQ(status()["failed"], 0);
+  ASSERT_EQ(start("run"), 0) << said();
+  EXPECT_EQ(status()["done"], 4);
+  // Both starts trained it: it went on, it did not begin anew.
+  EXPECT_EQ(read_json(folder + "/runs/" + first + "/environment.json").size(), 2u);
+}
+
+TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
+  plan("3e9", {"--no-lr-sweep"});
+  const std::string broken = planned()[1]["name"];
+  const std::string config = folder + "/configs/" + broken + ".json", good = read_file(config);
+  write_file(config, "{\"model\": {\"wdth\": 3}}");
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_THAT(said(), AllOf(HasSubstr("1 failed: " + broken), HasSubstr("study retry")));
+  EXPECT_EQ(status()["done"], 3);
+  for (const Json& row : statuses())
+    if (row["name"] == broken) {
+      EXPECT_THAT(row["error"].get<std::string>(), HasSubstr("wdth"));
+    }
+  // Started again, it is not tried again: only retry does.
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_EQ(start("retry"), 1);
+  write_file(config, good);
+  EXPECT_EQ(start("retry"), 0) << said();
+  EXPECT_EQ(status()["done"], 4);
+}
+
+TEST_F(StudyVerb, AFailedTrialTakesItsFactorOut) {
+  plan();
+  const std::string broken = planned()[3]["name"];  // four times the rate
+  write_file(folder + "/configs/" + broken + ".json", "{\"model\": 3}");
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_EQ(status()["done"], 11);
+  EXPECT_LT(status()["learning_rate"]["factor"].get<double>(), 4);
+  EXPECT_THAT(to_text(status()["learning_rate"]["warnings"]), HasSubstr(broken));
+}
+
+// A stand-in for SLURM: keeps its command lines and numbers its jobs.
+TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
+  plan();
+  const fs::path bin = temporary / "bin";
+  fs::create_directories(bin);
+  write_file(bin / "sbatch", "#!/bin/sh\necho \"$DATA $*\" >> " + (temporary / "calls").string() +
+                                 "\nwc -l < " + (temporary / "calls").string() + "\n");
+  fs::permissions(bin / "sbatch", fs::perms::owner_all);
+  const std::string path = "PATH=" + bin.string() + ":$PATH ";
+  ASSERT_EQ(std::system((path + command("run", "--slurm --json")).c_str()), 0) << said();
+  std::istringstream calls(read_file(temporary / "calls"));
+  std::string sweep, select, rest;
+  std::getline(calls, sweep);
+  std::getline(calls, select);
+  std::getline(calls, rest);
+  EXPECT_THAT(sweep, AllOf(HasSubstr(train_set.folder().string()), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
+                           HasSubstr("array.sbatch")));
+  EXPECT_THAT(select, AllOf(HasSubstr("--dependency=afterany:1"), HasSubstr("study select")));
+  EXPECT_THAT(rest, AllOf(HasSubstr("--dependency=afterok:2"), HasSubstr("--array=8,9,10,11 ")));
+  EXPECT_EQ(parse_json(read_file(folder + ".out"), "stdout")["jobs"], Json({"1", "2", "3"}));
+
+  write_file(bin / "sbatch", "#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n");
+  fs::permissions(bin / "sbatch", fs::perms::owner_all);
+  EXPECT_NE(std::system((path + command("run", "--slurm")).c_str()), 0);
+  EXPECT_THAT(said(), HasSubstr("no such partition"));
+  EXPECT_NE(std::system(("PATH=/nowhere " + command("run", "--slurm")).c_str()), 0);
+  EXPECT_THAT(said(), AllOf(HasSubstr("sbatch"), HasSubstr("PATH")));
+  EXPECT_THAT(refusal_of(1, {"study", "select", folder}), HasSubstr("study retry"));
+}
+
+TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
+  EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("no such folder"));
+  fs::create_directories(folder);
+  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("no study.json"));
+  write_file(folder + "/study.json", "{\"format\": \"esmscale study 1\", \"name\"");
+  refusal_of(1, {"study", "status", folder});
+  write_file(folder + "/study.json", R"({"format": "another"})");
+  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("another"));
+  write_file(folder + "/study.json",
+             R"({"format": "esmscale study 1", "name": "x", "runs": [{"name": "a"}]})");
+  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("stage"));
+  write_file(folder + "/study.json", R"({"format": "esmscale study 1", "name": "x", "runs": []})");
+  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("no runs"));
+  fs::remove_all(folder);
+
+  plan();
+  EXPECT_THAT(refusal_of(2, {"study", "run", folder, "--slurm"}), HasSubstr("--data"));
+  EXPECT_THAT(refusal_of(2, {"study", "walk", folder}), HasSubstr("walk"));
+  write_file(folder + "/state.json", "{\"format\": \"esmscale study state 1\"}");
+  refusal_of(1, {"study", "status", folder});
+  fs::remove(folder + "/state.json");
+  fs::remove(folder + "/configs/" + first_main() + ".json");
+  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr(first_main()));
+}
+
+}  // namespace
+}  // namespace esmscale
