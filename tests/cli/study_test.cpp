@@ -99,8 +99,8 @@ TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
 }
 
 TEST_F(StudyVerb, AStoppedStudyGoesOn) {
-  plan("1e11", {"--no-lr-sweep"});
-  const std::string line = "exec " + command("run");
+  plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
+  const std::string line = "exec " + command("run", "--set log.every_steps=1");
   const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
   pid_t process = 0;
   ASSERT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
