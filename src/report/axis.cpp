@@ -78,7 +78,7 @@ std::vector<Tick> Axis::ticks(int most) const {
   std::vector<Tick> ticks;
   if (!is_logarithmic()) {
     const double step = nice_step(high_ - low_, most);
-    for (double i = std::ceil(low_ / step); i * step <= high_; ++i)
+    for (double i = std::ceil(low_ / step) + 0.0; i * step <= high_; ++i)  // −0 + 0 is 0: no "-0.00"
       ticks.push_back({i * step, text_of(i * step)});
     return ticks;
   }
