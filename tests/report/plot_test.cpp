@@ -32,6 +32,10 @@ TEST(Axis, TicksOfALinearAxis) {
   EXPECT_THAT(labels_of(axis_over(Axis::Kind::linear, 2.11, 2.49), 5),
               ElementsAre("2.10", "2.20", "2.30", "2.40", "2.50"));
 }
+TEST(Axis, ItsZeroHasNoSign) {
+  EXPECT_THAT(labels_of(axis_over(Axis::Kind::linear, -0.1, 1.1), 6), testing::Contains("0.00"));
+}
+
 TEST(Axis, DecadesOfALogarithmicAxis) {
   EXPECT_THAT(labels_of(axis_over(Axis::Kind::powers, 1.1e18, 9e20), 6),
               ElementsAre("10¹⁸", "10¹⁹", "10²⁰", "10²¹"));
