@@ -11,12 +11,15 @@ esmscale_room(report USES scaling run accounting config core)
 esmscale_room(kernels USES core)
 esmscale_room(model TORCH USES kernels data config core)
 esmscale_room(dist TORCH USES model config core)
+# Gloo's headers are the system's, the code is LibTorch's: one file sees them, and nothing of theirs leaves it.
+set_source_files_properties(src/dist/gloo_backend.cpp PROPERTIES
+  SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-fvisibility=hidden;-fvisibility-inlines-hidden")
 esmscale_room(optim TORCH USES dist model config core)
 esmscale_room(checkpoint TORCH USES optim dist model run data config core)
 esmscale_room(interop TORCH USES checkpoint model run data config core)
 esmscale_room(eval TORCH USES model dist data config core)
 esmscale_room(train TORCH USES eval interop checkpoint optim dist model run accounting data config core)
-esmscale_room(cli TORCH USES train interop eval checkpoint report scaling run accounting data config core
+esmscale_room(cli TORCH USES train interop eval checkpoint dist report scaling run accounting data config core
   LIBRARIES CLI11::CLI11)
 target_compile_definitions(esmscale_config PRIVATE ESMSCALE_SOURCE_CONFIGS="${CMAKE_CURRENT_SOURCE_DIR}/configs")
 

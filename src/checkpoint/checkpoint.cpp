@@ -8,6 +8,7 @@
 #include "esmscale/run/run_folder.h"
 
 #include <cstring>
+#include <sstream>
 
 #include "info.h"
 #include <nlohmann/json.hpp>
@@ -36,13 +37,45 @@ std::vector<TensorEntry> entries_of(const Weights& weights, bool with_moments) {
   return entries;
 }
 
-std::vector<std::string> block_checksums(std::span<const std::byte> bytes) {
+// Of blocks first, first + every, …
+std::vector<std::string> block_checksums(std::span<const std::byte> bytes, size_t first = 0,
+                                         size_t every = 1) {
   std::vector<std::string> sums;
-  for (size_t at = 0; at < bytes.size(); at += kBlock) {
+  for (size_t at = first * kBlock; at < bytes.size(); at += every * kBlock) {
     const auto block = bytes.subspan(at, std::min(kBlock, bytes.size() - at));
     sums.push_back(checksum_hex({reinterpret_cast<const char*>(block.data()), block.size()}));
   }
   return sums;
+}
+
+// Block b's checksum is word b / n of what rank b mod n said.
+std::vector<std::string> interleave(const std::vector<std::string>& by_rank) {
+  std::vector<std::istringstream> words;
+  for (const std::string& said : by_rank) words.emplace_back(said);
+  std::vector<std::string> sums;
+  for (std::string sum; words[sums.size() % words.size()] >> sum;) sums.push_back(sum);
+  return sums;
+}
+
+bool has_moments(std::span<const StatePiece> pieces) {
+  return !pieces.empty() && pieces.front().first_moment.defined();
+}
+
+// The data section: weights, first and second moments, each in the table's order, then inv_freq, which ends
+// at `end` (0: it is another rank's to write).
+void write_pieces(const fs::path& path, uint64_t data_offset, const Weights& weights,
+                  std::span<const StatePiece> pieces, uint64_t end) {
+  const uint64_t group = weights.flat.nbytes();
+  OutputFile file(path, OutputFile::Begin::in_place);
+  for (const StatePiece& piece : pieces) {
+    const uint64_t at = data_offset + sizeof(float) * static_cast<uint64_t>(piece.begin);
+    file.write_at(at, bytes_of_tensor(piece.weights.cpu()));
+    if (!piece.first_moment.defined()) continue;
+    file.write_at(at + group, bytes_of_tensor(piece.first_moment.cpu()));
+    file.write_at(at + 2 * group, bytes_of_tensor(piece.second_moment.cpu()));
+  }
+  if (end > 0) file.write_at(end - weights.inv_freq.nbytes(), bytes_of_tensor(weights.inv_freq.cpu()));
+  file.close();
 }
 
 void verify_blocks(const SafetensorsFile& file, const MappedFile& whole, const Json& json) {
@@ -84,30 +117,50 @@ Json read_metadata(const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights,
-                     const Moments* moments) {
-  std::vector<TensorEntry> entries = entries_of(weights, moments != nullptr);
+                     std::span<const StatePiece> mine, Ranks& ranks) {
+  const bool with_moments =
+      ranks.from_first("checkpoint", has_moments(mine) ? "training" : "weights") == "training";
+  std::vector<TensorEntry> entries = entries_of(weights, with_moments);
   const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
   const uint64_t bytes = header.size() + entries.back().end;
-  require_free_space(folder, bytes + (1 << 20));
-
-  const fs::path aside = folder.string() + ".partial";
-  fs::remove_all(aside);
-  make_folder(aside);
-  OutputFile file(aside / kTensorFile);
-  file.write(header);
-  file.write(bytes_of_tensor(weights.flat.cpu()));
-  if (moments) {
-    file.write(bytes_of_tensor(moments->first.cpu()));
-    file.write(bytes_of_tensor(moments->second.cpu()));
+  const fs::path aside = folder.string() + ".partial", file = aside / kTensorFile;
+  if (ranks.is_first()) {
+    require_free_space(folder, bytes + (1 << 20));
+    fs::remove_all(aside);
+    make_folder(aside);
+    write_file(file, header);
+    fs::resize_file(file, bytes);
   }
-  file.write(bytes_of_tensor(weights.inv_freq.cpu()));
-  file.close();
+  ranks.barrier("checkpoint: the file is there");
+  write_pieces(file, header.size(), weights, mine, ranks.is_first() ? bytes : 0);
+  ranks.barrier("checkpoint: all have written");
 
-  Json json = info_to_json(info);
-  json["bytes"] = bytes;
-  json["blocks"] = block_checksums(MappedFile(aside / kTensorFile).bytes());
-  write_checked_json(aside / kCheckpointMetadata, json);
-  publish(aside, folder);
+  const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
+  const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
+  if (ranks.is_first()) {
+    Json json = info_to_json(info);
+    json["bytes"] = bytes;
+    json["blocks"] = interleave(by_rank);
+    write_checked_json(aside / kCheckpointMetadata, json);
+    publish(aside, folder);
+  }
+  ranks.barrier("checkpoint: published");
+}
+
+void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights,
+                     const Moments* moments) {
+  StatePiece all{.weights = weights.flat};
+  if (moments) all.first_moment = moments->first, all.second_moment = moments->second;
+  Ranks alone;
+  save_checkpoint(folder, info, weights, std::span(&all, 1), alone);
+}
+
+void restore(Adam& adam, const Moments& moments) {
+  for (const StatePiece& piece : adam.state()) {
+    const int64_t size = piece.weights.numel();
+    piece.first_moment.copy_(moments.first.narrow(0, piece.begin, size));
+    piece.second_moment.copy_(moments.second.narrow(0, piece.begin, size));
+  }
 }
 
 Checkpoint load_checkpoint(const fs::path& folder) {

@@ -69,15 +69,15 @@ Scored score(const Program& program, const Options& options, const std::string& 
   require_reach(model, holdout, options.allow_longer);
 
   const at::Device device = choose_device(options.device);
-  Weights weights = make_weights(model.weights.config, device);
-  weights.flat.copy_(model.weights.flat);
-  weights.inv_freq.copy_(model.weights.inv_freq);
+  const Weights weights = copy_of(model.weights, device);
   const auto engine = make_engine(weights, {});
   EvaluateOptions how{.mlm_probability = model.info.config.masking.mlm_probability,
                       .max_sequences = options.max_sequences};
   if (options.pattern == "bert") how.only = MaskPattern::bert;
   if (options.pattern == "mask-only") how.only = MaskPattern::mask_only;
-  scored.evaluation = evaluate(*engine, weights.config, holdout, how, baseline_letters(model, holdout));
+  Ranks alone;
+  scored.evaluation =
+      evaluate(*engine, weights.config, holdout, how, baseline_letters(model, holdout), alone);
   scored.result = evaluation_result(scored.evaluation, model.path, model.info.step,
                                     holdout_label(holdout, model.info.dataset_hash));
   return scored;

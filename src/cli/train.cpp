@@ -1,10 +1,18 @@
 #include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
+#include "esmscale/dist/launcher.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
 #include "esmscale/train/plan.h"
 #include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <functional>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -14,7 +22,7 @@ namespace {
 
 struct Options {
   std::string config, data, holdout, output, init_from, branch_from;
-  std::string device = "auto", resume = "auto";
+  std::string device = "auto", resume = "auto", ranks;
   std::vector<std::string> settings;
   bool dry_run = false;
 };
@@ -27,9 +35,9 @@ RunConfig resolved_config(const Options& options) {
   return config;
 }
 
-int dry_run(const Program& program, const RunConfig& config) {
-  const RunPlan plan = config.data.train.empty() ? plan_without_data(config, 1)
-                                                 : plan_run(config, Dataset(config.data.train), 1);
+int dry_run(const Program& program, const RunConfig& config, int ranks) {
+  const RunPlan plan = config.data.train.empty() ? plan_without_data(config, ranks)
+                                                 : plan_run(config, Dataset(config.data.train), ranks);
   Json document{{"config", to_json(config)}};
   document["plan"] = to_json(plan);
   if (program.json)
@@ -57,29 +65,88 @@ std::string summary_text(const Json& summary) {
                       evaluation["holdout_label"].get<std::string>(), "\n");
 }
 
+// --ranks N|auto; 0 when it was not given.
+int local_ranks(const Options& options) {
+  if (options.ranks.empty()) return 0;
+  if (options.ranks == "auto") return options.device == "cuda" ? std::max(1, gpu_count()) : 1;
+  int ranks = 0;
+  const char* end = options.ranks.data() + options.ranks.size();
+  const auto [stop, problem] = std::from_chars(options.ranks.data(), end, ranks);
+  if (problem != std::errc() || stop != end || ranks < 1 || ranks > 1024)
+    throw usage_error({.where = "--ranks", .expected = "auto, or 1 to 1024", .found = options.ranks});
+  return ranks;
+}
+
+// The command line of one rank: without --ranks, with its share of the threads.
+std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
+  std::vector<std::string> arguments;
+  for (size_t i = 0; i < program.command_line.size(); ++i) {
+    const std::string& argument = program.command_line[i];
+    if (argument == "--ranks")
+      ++i;
+    else if (!argument.starts_with("--ranks="))
+      arguments.push_back(argument);
+  }
+  const int threads = program.threads > 0 ? program.threads : std::max(1, program.thread_count() / ranks);
+  arguments.push_back("--threads=" + std::to_string(threads));
+  return arguments;
+}
+
+// A rank that fails tells the others; one that has lost them finds out why.
+int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
+  try {
+    const int status = work();
+    ranks.finish();
+    return status;
+  } catch (const PeerLost& error) {
+    const std::string reason = ranks.reason_of_failure(/*seconds=*/5);
+    if (reason.empty()) {
+      ranks.fail(error.what());
+      throw;
+    }
+    throw Error({.where = text("rank ", ranks.rank()),
+                 .expected = "all ranks to the end",
+                 .found = reason,
+                 .advice = "the last checkpoint is good"});
+  } catch (const std::exception& error) {
+    ranks.fail(std::string(first_line(error.what())));
+    throw;
+  }
+}
+
 int train(const Program& program, const Options& options) {
   const RunConfig config = resolved_config(options);
-  if (options.dry_run) return dry_run(program, config);
+  const int local = local_ranks(options);
+  const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
+  if (options.dry_run) return dry_run(program, config, std::max(local, placement.ranks));
+  if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
   ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);
   count_host_memory();
   const std::filesystem::path run = options.output.empty()
                                         ? "runs" / std::filesystem::path(options.config).stem()
                                         : std::filesystem::path(options.output);
-  Trainer trainer({.config = config,
-                   .run = run,
-                   .device = options.device,
-                   .threads = program.thread_count(),
-                   .resume = options.resume,
-                   .init_from = options.init_from,
-                   .branch_from = options.branch_from,
-                   .command_line = program.command_line});
-  const int status = trainer.run();
-  if (program.json)
-    program.print(trainer.summary());
-  else
-    program.out << summary_text(trainer.summary());
-  return status;
+  Ranks ranks(placement, {.heartbeat_seconds = config.parallel.heartbeat_seconds,
+                          .collective_timeout_seconds = config.parallel.collective_timeout_seconds});
+  if (ranks.size() > 1) log_as_rank(ranks.rank(), RunFolder(run).logs());
+  return train_as_rank(ranks, [&] {
+    Trainer trainer({.config = config,
+                     .run = run,
+                     .device = options.device,
+                     .threads = program.thread_count(),
+                     .resume = options.resume,
+                     .init_from = options.init_from,
+                     .branch_from = options.branch_from,
+                     .command_line = program.command_line},
+                    ranks);
+    const int status = trainer.run();
+    if (!ranks.is_first()) return status;
+    if (program.json)
+      program.print(trainer.summary());
+    else
+      program.out << summary_text(trainer.summary());
+    return status;
+  });
 }
 
 }  // namespace
@@ -97,6 +164,10 @@ void add_train(CLI::App& app, Program& program) {
   verb->add_option("--set", options->settings, "key.path=value, over the configuration (repeatable)")
       ->allow_extra_args(false);
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  verb->add_option(
+      "--ranks", options->ranks,
+      "Start so many local processes, or auto: one per GPU; default: what SLURM, torchrun or Open MPI "
+      "say, else one");
   verb->add_option("--resume", options->resume, "auto, never, or a checkpoint")->capture_default_str();
   auto* init = verb->add_option("--init-from", options->init_from,
                                 "Begin with these weights: a checkpoint or Hugging Face folder");

@@ -62,6 +62,8 @@ CLI::App* Program::add_verb(CLI::App& app, const std::string& name, const std::s
                             const std::string& example) {
   CLI::App* verb = app.add_subcommand(name, help);
   verb->footer("Example:\n  " + example);
+  verb->option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);  // as scripts append overrides
   verb->add_flag("--json", json, "Exactly one JSON document on stdout");
   verb->add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
   verb->add_option("--threads", threads, "Threads where work is threaded; 0 is all cores")
@@ -96,8 +98,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
         << std::endl;
     return 1;
   } catch (const std::exception& error) {
-    err << "error: " << std::string_view(error.what()).substr(0, std::string_view(error.what()).find('\n'))
-        << std::endl;
+    err << "error: " << first_line(error.what()) << std::endl;
     return 1;
   }
 }

@@ -78,7 +78,7 @@ void require_free_space(const fs::path& path, uint64_t bytes) {
 }
 
 OutputFile::OutputFile(fs::path path, Begin begin) : path_(std::move(path)) {
-  const int where = begin == Begin::empty ? O_TRUNC : O_APPEND;
+  const int where = begin == Begin::empty ? O_TRUNC : begin == Begin::at_end ? O_APPEND : 0;
   descriptor_ = open_or_fail(path_, O_WRONLY | O_CREAT | where, "create the file");
 }
 

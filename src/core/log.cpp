@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -50,6 +51,15 @@ LogLevel log_level_from(std::string_view name) {
 
 void set_log_level(LogLevel level) {
   logger().set_level(to_spdlog(level));
+}
+
+void log_as_rank(int rank, const std::filesystem::path& folder) {
+  const std::string name =
+      "rank-" + std::string(rank < 1000 ? 4 - std::to_string(rank).size() : 0, '0') + std::to_string(rank);
+  auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>((folder / (name + ".log")).string());
+  if (rank > 0) logger().sinks().front()->set_level(spdlog::level::warn);
+  logger().sinks().push_back(std::move(file));
+  logger().set_pattern("%H:%M:%S %^%l%$ rank " + std::to_string(rank) + ": %v");
 }
 
 void log(LogLevel level, std::string_view message) {

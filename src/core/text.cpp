@@ -53,6 +53,10 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string> c
   return name.empty() ? "" : "did you mean '" + name + "'?";
 }
 
+std::string_view first_line(std::string_view message) {
+  return message.substr(0, message.find('\n'));
+}
+
 std::string fixed(double value, int decimals) {
   std::ostringstream out;
   out << std::fixed << std::setprecision(decimals) << value;

@@ -1,23 +1,147 @@
 #include "esmscale/dist/gradients.h"
 
+#include <algorithm>
+
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 
 namespace esmscale {
+namespace {
 
-FlatGradients::FlatGradients(const Weights& weights)
-    : weights_(weights), flat_(at::zeros_like(weights.flat)) {
-  for (const Parameter& parameter : weights.table)
-    views_.push_back(flat_.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
+Group& one_process() {
+  static Group group;
+  return group;
 }
 
-void FlatGradients::zero() {
-  flat_.zero_();
+}  // namespace
+
+Gradients::Gradients(const Weights& weights)
+    : Gradients(weights, one_process(), ShardLayout(weights.table, 1), 0) {}
+
+Gradients::Gradients(const Weights& weights, Group& group, ShardLayout layout, int zero_stage)
+    : weights_(weights),
+      group_(group),
+      layout_(std::move(layout)),
+      stage_(group.size() > 1 ? zero_stage : 0),
+      whole_(layout_.buckets().size()),
+      chunk_(layout_.buckets().size()),
+      waiting_(layout_.buckets().size()) {
+  for (size_t b = 0; b < whole_.size(); ++b) {
+    if (stage_ > 0) chunk_[b] = floats(layout_.buckets()[b].chunk);
+    if (stage_ < 2) whole_[b] = floats(room_of(b));
+  }
 }
 
-std::string FlatGradients::first_non_finite() const {
-  for (size_t p = 0; p < views_.size(); ++p)
-    if (!at::isfinite(views_[p]).all().item<bool>()) return weights_.table[p].name;
+int64_t Gradients::room_of(size_t bucket) const {
+  return layout_.buckets()[bucket].chunk * layout_.ranks();
+}
+
+at::Tensor Gradients::floats(int64_t count) {
+  alive_floats_ += count;
+  peak_floats_ = std::max(peak_floats_, alive_floats_);
+  return at::zeros({count}, weights_.flat.options());
+}
+
+void Gradients::zero() {
+  for (const at::Tensor& sum : stage_ == 2 ? chunk_ : whole_) sum.zero_();
+}
+
+void Gradients::begin_micro_batch(bool is_last) {
+  leaves_now_ = group_.size() > 1 && (stage_ == 2 || is_last);
+  turn_ = whole_.size();
+  for (size_t b = 0; b < waiting_.size(); ++b)
+    waiting_[b] = layout_.buckets()[b].end_row - layout_.buckets()[b].first_row;
+}
+
+at::Tensor Gradients::buffer(size_t p) {
+  const size_t b = layout_.bucket_of(p);
+  make_room(b);
+  const Parameter& parameter = weights_.table[p];
+  return whole_[b]
+      .narrow(0, parameter.offset - layout_.buckets()[b].stretch.begin, parameter.size())
+      .view(parameter.shape);
+}
+
+void Gradients::make_room(size_t bucket) {
+  if (whole_[bucket].defined()) return;
+  while (leaving_.size() > 1) arrive();
+  whole_[bucket] = floats(room_of(bucket));
+}
+
+void Gradients::ready(size_t p) {
+  if (!leaves_now_) return;
+  --waiting_[layout_.bucket_of(p)];
+  leave_in_turn();
+}
+
+void Gradients::leave_in_turn() {
+  while (turn_ > 0 && waiting_[turn_ - 1] == 0) leave(--turn_);
+}
+
+void Gradients::leave(size_t bucket) {
+  make_room(bucket);
+  Leaving leaving{.bucket = bucket, .whole = whole_[bucket]};
+  if (stage_ == 0) {
+    leaving.pending = group_.all_reduce(leaving.whole);
+  } else {
+    leaving.chunk = stage_ == 1 ? chunk_[bucket] : floats(layout_.buckets()[bucket].chunk);
+    leaving.pending = group_.reduce_scatter(leaving.chunk, leaving.whole);
+  }
+  leaving_.push_back(std::move(leaving));
+}
+
+void Gradients::arrive() {
+  Leaving& leaving = leaving_.front();
+  leaving.pending.wait();
+  if (stage_ == 2) {
+    chunk_[leaving.bucket] += leaving.chunk;
+    alive_floats_ -= leaving.chunk.numel() + leaving.whole.numel();
+    whole_[leaving.bucket].reset();
+  }
+  leaving_.pop_front();
+}
+
+void Gradients::end_micro_batch() {
+  if (!leaves_now_) return;
+  std::fill(waiting_.begin(), waiting_.end(), 0);
+  leave_in_turn();
+  while (!leaving_.empty()) arrive();
+}
+
+std::vector<Stretch> Gradients::stretches() const {
+  return layout_.updated(group_.rank(), stage_);
+}
+
+std::vector<at::Tensor> Gradients::mine() const {
+  std::vector<at::Tensor> parts;
+  const std::vector<Stretch> updated = stretches();
+  for (size_t b = 0; b < updated.size(); ++b)
+    parts.push_back((stage_ > 0 ? chunk_ : whole_)[b].narrow(0, 0, updated[b].size));
+  return parts;
+}
+
+std::vector<at::Tensor> Gradients::owned() const {
+  std::vector<at::Tensor> parts = mine();
+  if (stage_ > 0) return parts;
+  for (size_t b = 0; b < parts.size(); ++b) {
+    const Bucket& bucket = layout_.buckets()[b];
+    const Stretch stretch = layout_.owned(bucket, group_.rank());
+    parts[b] = parts[b].narrow(0, stretch.begin - bucket.stretch.begin, stretch.size);
+  }
+  return parts;
+}
+
+std::string Gradients::first_non_finite() const {
+  const std::vector<at::Tensor> parts = mine();
+  const std::vector<Stretch> where = stretches();
+  for (const Parameter& parameter : weights_.table)
+    for (size_t b = 0; b < parts.size(); ++b) {
+      const int64_t begin = std::max(parameter.offset, where[b].begin) - where[b].begin;
+      const int64_t end =
+          std::min(parameter.offset + parameter.size(), where[b].begin + where[b].size) - where[b].begin;
+      if (begin < end && !at::isfinite(parts[b].narrow(0, begin, end - begin)).all().item<bool>())
+        return parameter.name;
+    }
   return "";
 }
 

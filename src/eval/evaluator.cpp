@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include <ATen/ops/log_softmax.h>
 
@@ -79,6 +80,20 @@ Estimate ratio(size_t n, Value&& value, Weight&& weight) {
   return {r, std::sqrt(correction * squares) / weights};
 }
 
+// All ranks' scores, by sequence: the sums over them do not depend on who scored what.
+std::vector<SequenceScore> gather(const std::vector<SequenceScore>& mine, Ranks& ranks) {
+  static_assert(std::is_trivially_copyable_v<SequenceScore>);
+  const std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(SequenceScore));
+  std::vector<SequenceScore> all;
+  for (const std::string& part : ranks.exchange("scores of the holdout", bytes)) {
+    const size_t before = all.size();
+    all.resize(before + part.size() / sizeof(SequenceScore));
+    std::memcpy(all.data() + before, part.data(), part.size());
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  return all;
+}
+
 }  // namespace
 
 LetterBaseline::LetterBaseline(std::span<const int64_t> letter_counts) {
@@ -98,19 +113,22 @@ double LetterBaseline::loss_at_letter(int letter, int shown) const {
 }
 
 std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                                         const EvaluationOptions& options, const LetterBaseline& baseline) {
+                                         const EvaluationOptions& options, const LetterBaseline& baseline,
+                                         Ranks& ranks) {
   const TokenList& tokens = *options.tokens;
   EvaluationBatches batches(holdout, options);
   Scorer scorer(tokens, baseline, batches);
   std::vector<SequenceScore> scores;
   const at::Device device = engine.device();
-  for (PackedBatch batch; batches.next(batch);) {
+  PackedBatch batch;
+  for (int number = 0; batches.next(batch); ++number) {
+    if (number % ranks.size() != ranks.rank()) continue;
     const DeviceBatch on_device = to_device(batch, model, options.mlm_probability, tokens, device);
     const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
     const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
     scorer.add(batch, at::log_softmax(logits_MV, 1), scores);
   }
-  return scores;
+  return gather(scores, ranks);
 }
 
 PatternResult summarise(std::span<const SequenceScore> scores) {
@@ -150,7 +168,7 @@ Estimate paired_difference(std::span<const SequenceScore> a, std::span<const Seq
 }
 
 Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                    const EvaluateOptions& options, std::span<const int64_t> letter_counts) {
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts, Ranks& ranks) {
   const LetterBaseline baseline(letter_counts);
   const auto pass = [&](MaskPattern pattern) {
     return score_holdout(engine, model, holdout,
@@ -158,7 +176,7 @@ Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& hol
                           .mlm_probability = options.mlm_probability,
                           .max_sequences = options.max_sequences,
                           .tokens = &TokenList::of(model.alphabet)},
-                         baseline);
+                         baseline, ranks);
   };
   Evaluation evaluation;
   if (options.only != MaskPattern::mask_only) {

@@ -12,10 +12,15 @@
 namespace esmscale {
 namespace {
 
+// Adds a leaf's gradient to the sink as soon as autograd has it, and lets go of it.
 class ReadyHook final : public torch::autograd::PostAccumulateGradHook {
  public:
   ReadyHook(GradientSink** sink, size_t p) : sink_(sink), p_(p) {}
-  void operator()(const torch::autograd::Variable&) override { (*sink_)->ready(p_); }
+  void operator()(const torch::autograd::Variable& leaf) override {
+    (*sink_)->buffer(p_).add_(leaf.grad());
+    leaf.mutable_grad().reset();
+    (*sink_)->ready(p_);
+  }
   void compiled_args(torch::dynamo::autograd::CompiledNodeArgs&) const override {}
 
  private:
@@ -36,15 +41,12 @@ PlainEngine::PlainEngine(const Weights& weights, at::ScalarType type) : weights_
 
 at::Tensor PlainEngine::forward_backward(const DeviceBatch& batch, GradientSink& sink) {
   sink_ = &sink;
-  // A gradient that is defined is added to in place: autograd writes straight into the sink's buffers.
-  for (size_t p = 0; p < leaves_.all.size(); ++p) leaves_.all[p].mutable_grad() = sink.buffer(p);
   const at::AutoGradMode on(true);
   const at::Tensor hidden_TD = forward_hidden(leaves_, batch, type_);
   const at::Tensor logits_MV = forward_head(leaves_, hidden_TD.index_select(0, batch.masked_rows_M));
   const at::Tensor loss_sum = at::cross_entropy_loss(logits_MV, batch.targets_M, {}, at::Reduction::Sum,
                                                      /*ignore_index=*/-1);
   torch::autograd::backward({loss_sum}, {});
-  for (at::Tensor& leaf : leaves_.all) leaf.mutable_grad().reset();
   return loss_sum.detach();
 }
 

@@ -11,49 +11,92 @@
 
 namespace esmscale {
 
-at::Tensor squared_norm(const at::Tensor& flat_gradient) {
-  return at::linalg_vector_norm(flat_gradient, 2, {}, false, at::kDouble).square();
+at::Tensor squared_norm(std::span<const at::Tensor> gradient) {
+  at::Tensor sum;
+  for (const at::Tensor& part : gradient) {
+    const at::Tensor squared = at::linalg_vector_norm(part, 2, {}, false, at::kDouble).square();
+    sum = sum.defined() ? sum + squared : squared;
+  }
+  return sum;
 }
 
-GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_sum, int64_t masked,
+GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_sum, const at::Tensor& masked,
                              double max_norm) {
-  const double count = static_cast<double>(std::max<int64_t>(1, masked));
+  const at::Tensor count = at::clamp_min(masked, 1);
   const at::Tensor norm = squared.sqrt() / count;
   const at::Tensor excess = max_norm > 0 ? at::clamp_min(norm / max_norm, 1.0) : at::ones_like(norm);
-  const at::Tensor finite = at::isfinite(norm).logical_and(at::isfinite(loss_sum));
-  const at::Tensor skip = masked > 0 ? finite.logical_not() : at::ones_like(finite);
+  const at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(loss_sum)).logical_and(masked.gt(0));
   return {.norm = norm.to(at::kFloat),
           .divisor = (excess * count).to(at::kFloat),
-          .found_inf = skip.to(at::kFloat)};
+          .found_inf = good.logical_not().to(at::kFloat)};
 }
 
-Adam::Adam(const OptimizerConfig& config, const Weights& weights, int64_t begin, int64_t end)
+Adam::Adam(const OptimizerConfig& config, const Weights& weights)
+    : Adam(config, weights, {{0, weights.flat.numel()}}) {}
+
+Adam::Adam(const OptimizerConfig& config, const Weights& weights, std::vector<Stretch> stretches)
     : config_(config),
-      weights_(weights.flat.narrow(0, begin, end - begin)),
-      first_(at::zeros_like(weights_)),
-      second_(at::zeros_like(weights_)),
+      weights_(weights.flat),
+      stretches_(std::move(stretches)),
       updates_(at::zeros({}, weights_.options())) {
-  for (const Parameter& parameter : weights.table) {
-    const int64_t from = std::max(begin, parameter.offset),
-                  to = std::min(end, parameter.offset + parameter.size());
-    const double decay = parameter.decays() ? config.weight_decay : 0;
-    if (from >= to) continue;
-    if (!runs_.empty() && runs_.back().weight_decay == decay)
-      runs_.back().end = to - begin;
-    else
-      runs_.push_back({from - begin, to - begin, decay});
+  for (const Stretch& stretch : stretches_) {
+    first_.push_back(at::zeros({stretch.size}, weights_.options()));
+    second_.push_back(at::zeros({stretch.size}, weights_.options()));
+    groups_.push_back(groups_of(stretch, weights.table));
   }
 }
 
-void Adam::step(double lr, const at::Tensor& gradient, const GradientScale& scale) {
+std::vector<Adam::DecayGroup> Adam::groups_of(const Stretch& stretch,
+                                              const std::vector<Parameter>& table) const {
+  std::vector<DecayGroup> groups{{.weight_decay = config_.weight_decay}, {.weight_decay = 0}};
+  for (const Parameter& parameter : table) {
+    const int64_t begin = std::max(stretch.begin, parameter.offset) - stretch.begin;
+    const int64_t end =
+        std::min(stretch.begin + stretch.size, parameter.offset + parameter.size()) - stretch.begin;
+    if (begin >= end) continue;
+    std::vector<Stretch>& parts = groups[parameter.decays() ? 0 : 1].parts;
+    if (!parts.empty() && parts.back().begin + parts.back().size == begin)
+      parts.back().size += end - begin;
+    else
+      parts.push_back({begin, end - begin});
+  }
+  return groups;
+}
+
+void Adam::step(double lr, std::span<const at::Tensor> gradient, const GradientScale& scale,
+                const std::function<void(size_t)>& updated) {
   updates_ += 1;
-  for (const Run& run : runs_) {
-    const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, run.begin, run.end - run.begin); };
-    at::_fused_adamw_({part(weights_)}, {part(gradient)}, {part(first_)}, {part(second_)}, {}, {updates_}, lr,
-                      config_.betas[0], config_.betas[1], run.weight_decay, config_.eps, /*amsgrad=*/false,
-                      /*maximize=*/false, scale.divisor, scale.found_inf);
+  for (size_t i = 0; i < stretches_.size(); ++i) {
+    const at::Tensor weights = weights_.narrow(0, stretches_[i].begin, stretches_[i].size);
+    for (const DecayGroup& group : groups_[i]) {
+      if (group.parts.empty()) continue;
+      const auto parts = [&](const at::Tensor& whole) {
+        std::vector<at::Tensor> views;
+        for (const Stretch& part : group.parts) views.push_back(whole.narrow(0, part.begin, part.size));
+        return views;
+      };
+      at::_fused_adamw_(parts(weights), parts(gradient[i]), parts(first_[i]), parts(second_[i]), {},
+                        std::vector<at::Tensor>(group.parts.size(), updates_), lr, config_.betas[0],
+                        config_.betas[1], group.weight_decay, config_.eps, /*amsgrad=*/false,
+                        /*maximize=*/false, scale.divisor, scale.found_inf);
+    }
+    if (updated) updated(i);
   }
   updates_ -= scale.found_inf;
+}
+
+std::vector<StatePiece> Adam::state(std::span<const Stretch> within) const {
+  std::vector<StatePiece> pieces;
+  for (size_t i = 0; i < within.size(); ++i) {
+    const auto [begin, size] = within[i];
+    const int64_t offset = begin - stretches_[i].begin;
+    if (size > 0)
+      pieces.push_back({.begin = begin,
+                        .weights = weights_.narrow(0, begin, size),
+                        .first_moment = first_[i].narrow(0, offset, size),
+                        .second_moment = second_[i].narrow(0, offset, size)});
+  }
+  return pieces;
 }
 
 int64_t Adam::updates() const {

@@ -40,8 +40,9 @@ bool RunFolder::is_run() const {
 bool RunFolder::is_empty() const {
   if (!fs::exists(path_)) return true;
   const fs::directory_iterator entries(path_);
-  return std::all_of(begin(entries), end(entries),
-                     [&](const fs::directory_entry& entry) { return entry.path() == lock_file(); });
+  return std::all_of(begin(entries), end(entries), [&](const fs::directory_entry& entry) {
+    return entry.path() == lock_file() || entry.path() == logs();
+  });
 }
 
 FileLock RunFolder::lock() const {

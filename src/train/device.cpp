@@ -10,7 +10,6 @@
 #endif
 
 namespace esmscale {
-namespace {
 
 int gpu_count() {
 #ifdef ESMSCALE_HAS_CUDA
@@ -20,9 +19,7 @@ int gpu_count() {
 #endif
 }
 
-}  // namespace
-
-c10::Device choose_device(std::string_view name) {
+c10::Device choose_device(std::string_view name, int local_rank) {
   if (name == "cpu" || name == "auto") {
     // The CUDA path has not been run by its authors yet, so nobody gets it without asking.
     if (name == "auto" && gpu_count() > 0) log_info("a GPU is here; --device cuda uses it");
@@ -39,7 +36,12 @@ c10::Device choose_device(std::string_view name) {
                        .found = "a build without CUDA (no toolkit was there when it was built)",
 #endif
                        .advice = "use --device cpu"});
-  return {c10::DeviceType::CUDA, 0};
+  if (gpu_count() > 1 && local_rank >= gpu_count())
+    throw usage_error({.where = text("local rank ", local_rank),
+                       .expected = "a GPU for each rank of this node",
+                       .found = text(gpu_count(), " GPUs"),
+                       .advice = "start fewer ranks"});
+  return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(gpu_count() > 1 ? local_rank : 0)};
 }
 
 std::string device_name(const c10::Device& device) {

@@ -11,14 +11,15 @@
 namespace esmscale {
 
 Recorder::Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan,
-                   const RunPosition& begin, const DevicePeak& peak)
+                   const RunPosition& begin, const DevicePeak& peak, bool writes)
     : config_(config),
       plan_(plan),
       flops_(config.model),
       peak_(peak),
-      metrics_(run.path(), config.log.tensorboard),
       begin_(std::chrono::steady_clock::now()),
-      meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {}
+      meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {
+  if (writes) metrics_.emplace(run.path(), config.log.tensorboard);
+}
 
 double Recorder::now() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
@@ -35,14 +36,16 @@ Json Recorder::head(const RunPosition& at) const {
 }
 
 void Recorder::step(const RunPosition& at, const StepResult::Values& values, double lr,
-                    const GlobalBatch& batch, int64_t masked) {
+                    const GlobalBatch& batch, const StepTraffic& traffic) {
   const double time = now();
   const double tokens = static_cast<double>(batch.tokens);
-  meter_.add_step(time, tokens, flops_.executed(tokens, batch.squared_tokens, static_cast<double>(masked)));
+  meter_.add_step(time, tokens,
+                  flops_.executed(tokens, batch.squared_tokens, static_cast<double>(values.masked)));
   training_seconds_ += time - last_mark_;
   last_mark_ = time;
   session_tokens_ += tokens;
   last_loss_ = values.loss;
+  if (!metrics_) return;
   if (status_.is_due()) show_progress(at, values.loss);
   if (at.step % config_.log.every_steps != 0) return;
 
@@ -62,17 +65,23 @@ void Recorder::step(const RunPosition& at, const StepResult::Values& values, dou
   }
   line["train/fill"] = tokens / static_cast<double>(batch.packs * config_.train.pack_tokens);
   line["train/loader_wait_seconds"] = batch.wait_seconds;
+  if (traffic.least_bytes > 0) {
+    line["train/communication_bytes"] = traffic.sent.bytes;
+    line["train/communication_least_bytes"] = traffic.least_bytes;
+    line["train/communication_wait_seconds"] = traffic.sent.wait_seconds;
+  }
   line["memory_bytes"] = peak_resident_bytes();
   line["time"] = seconds_since_1970();
-  metrics_.write(line);
+  metrics_->write(line);
 }
 
 void Recorder::evaluation(const RunPosition& at, const Json& result, bool finished) {
+  if (!metrics_) return;
   Json line = head(at);
   for (const auto& [key, value] : result.items()) line["eval/" + key] = value;
   line["time"] = seconds_since_1970();
   if (finished) line["finished"] = true;
-  metrics_.write(line);
+  metrics_->write(line);
   if (!result.contains("loss")) return;
   status_.clear();
   log_info("step ", at.step, ": holdout loss ", fixed(result["loss"].get<double>(), 4), " ± ",

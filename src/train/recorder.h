@@ -11,19 +11,27 @@
 #include "esmscale/train/plan.h"
 
 #include <chrono>
+#include <optional>
 
 #include "step.h"
 
 namespace esmscale {
 
+// What a step cost one rank in communication.
+struct StepTraffic {
+  Traffic sent;
+  double least_bytes = 0;  // the least possible: words × 4 (docs/parallel.md)
+};
+
 class Recorder {
  public:
+  // `writes`: rank 0 tells, the others only keep time. `peak` is that of all devices together.
   Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan, const RunPosition& begin,
-           const DevicePeak& peak);
+           const DevicePeak& peak, bool writes);
 
   // A step that has ended. `at` is the position after it.
   void step(const RunPosition& at, const StepResult::Values& values, double lr, const GlobalBatch& batch,
-            int64_t masked);
+            const StepTraffic& traffic);
   void evaluation(const RunPosition& at, const Json& result, bool finished);
   // Time that was not training.
   void leave_out(double seconds);
@@ -40,7 +48,7 @@ class Recorder {
   RunPlan plan_;
   FlopCounter flops_;
   DevicePeak peak_;
-  MetricsWriter metrics_;
+  std::optional<MetricsWriter> metrics_;
   std::chrono::steady_clock::time_point begin_;
   Meter meter_;
   StatusLine status_;

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/version.h"
 #include "esmscale/data/loader.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/metrics.h"
@@ -13,38 +14,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TrainingState on_device(Checkpoint checkpoint, const RunConfig& config, const at::Device& device) {
-  TrainingState state;
-  state.info = std::move(checkpoint.info);
-  state.info.config = config;
-  state.weights = make_weights(config.model, device);
-  state.weights.flat.copy_(checkpoint.weights.flat);
-  state.weights.inv_freq.copy_(checkpoint.weights.inv_freq);
-  state.adam = std::make_unique<Adam>(config.optimizer, state.weights, 0, state.weights.flat.numel());
+TrainingState with_adam(CheckpointInfo info, Weights weights, const Ranks& ranks) {
+  const ShardLayout layout(weights.table, ranks.size());
+  auto adam = std::make_unique<Adam>(info.config.optimizer, weights,
+                                     layout.updated(ranks.rank(), info.config.parallel.zero_stage));
+  return {.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
+}
+
+TrainingState on_device(Checkpoint checkpoint, const RunConfig& config, const at::Device& device,
+                        const Ranks& ranks) {
+  checkpoint.info.config = config;
+  const int64_t updates = checkpoint.info.updates;
+  TrainingState state = with_adam(std::move(checkpoint.info), copy_of(checkpoint.weights, device), ranks);
   if (checkpoint.moments) {
-    state.adam->first_moment().copy_(checkpoint.moments->first);
-    state.adam->second_moment().copy_(checkpoint.moments->second);
-    state.adam->set_updates(state.info.updates);
+    restore(*state.adam, *checkpoint.moments);
+    state.adam->set_updates(updates);
   }
   return state;
 }
 
-TrainingState fresh(const TrainOptions& options, const Dataset& train, const at::Device& device) {
-  TrainingState state;
-  state.info.config = options.config;
-  state.info.letter_counts = train.manifest().residue_counts;
-  state.weights = make_weights(options.config.model, device);
-  if (options.init_from.empty()) {
-    initialise(state.weights, static_cast<uint64_t>(options.config.train.seed),
-               train.manifest().residue_counts);
-  } else {
-    const LoadedModel model = load_model(options.init_from);
-    state.weights.flat.copy_(model.weights.flat);
-    state.weights.inv_freq.copy_(model.weights.inv_freq);
-    state.info.parent = options.init_from.string();
+TrainingState fresh(const TrainOptions& options, const Dataset& train, const at::Device& device,
+                    const Ranks& ranks) {
+  CheckpointInfo info;
+  info.config = options.config;
+  info.letter_counts = train.manifest().residue_counts;
+  if (!options.init_from.empty()) {
+    info.parent = options.init_from.string();
+    return with_adam(std::move(info), copy_of(load_model(options.init_from).weights, device), ranks);
   }
-  state.adam = std::make_unique<Adam>(options.config.optimizer, state.weights, 0, state.weights.flat.numel());
-  return state;
+  Weights weights = make_weights(options.config.model, device);
+  initialise(weights, static_cast<uint64_t>(options.config.train.seed), train.manifest().residue_counts);
+  return with_adam(std::move(info), std::move(weights), ranks);
 }
 
 // The shape and alphabet of what a run begins with are the run's.
@@ -87,7 +87,7 @@ void require_same_identity(const RunConfig& stored, const RunConfig& asked, cons
 }
 
 TrainingState resumed(const TrainOptions& options, const fs::path& folder, const Dataset& train,
-                      const at::Device& device) {
+                      const at::Device& device, const Ranks& ranks) {
   Checkpoint checkpoint = load_checkpoint(folder);
   require_same_identity(checkpoint.info.config, options.config, folder);
   require_same_data(checkpoint.info, train, folder);
@@ -97,11 +97,12 @@ TrainingState resumed(const TrainOptions& options, const fs::path& folder, const
                        .found = "weights only",
                        .advice = "use --init-from"});
   log_info("resuming ", folder.string(), " at step ", checkpoint.info.step);
-  return on_device(std::move(checkpoint), options.config, device);
+  return on_device(std::move(checkpoint), options.config, device, ranks);
 }
 
 // A branch keeps model, data and their order; what happens from here on may differ.
-TrainingState branched(const TrainOptions& options, const Dataset& train, const at::Device& device) {
+TrainingState branched(const TrainOptions& options, const Dataset& train, const at::Device& device,
+                       const Ranks& ranks) {
   const fs::path parent = resolve_checkpoint(options.branch_from);
   Checkpoint checkpoint = load_checkpoint(parent);
   RunConfig comparable = options.config;
@@ -115,12 +116,13 @@ TrainingState branched(const TrainOptions& options, const Dataset& train, const 
   checkpoint.info.parent = parent.string();
   checkpoint.info.best_step = -1;
   log_info("branching from ", parent.string(), " at step ", checkpoint.info.step);
-  return on_device(std::move(checkpoint), options.config, device);
+  return on_device(std::move(checkpoint), options.config, device, ranks);
 }
 
-TrainingState begin(const TrainOptions& options, const Dataset& train, const at::Device& device) {
-  TrainingState state =
-      options.branch_from.empty() ? fresh(options, train, device) : branched(options, train, device);
+TrainingState begin(const TrainOptions& options, const Dataset& train, const at::Device& device,
+                    const Ranks& ranks) {
+  TrainingState state = options.branch_from.empty() ? fresh(options, train, device, ranks)
+                                                    : branched(options, train, device, ranks);
   state.info.dataset_hash = train.manifest().hash;
   state.info.data_order_version = kDataOrderVersion;
   return state;
@@ -145,21 +147,34 @@ std::string identity_differences(const RunConfig& stored, const RunConfig& asked
   return join(differences, "; ");
 }
 
-TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
-                             const at::Device& device) {
-  if (!options.init_from.empty()) adopt_model(options.config, options.init_from);
-  const bool resumes = options.resume != "never";
-  if (!run.is_empty() && !(resumes && run.is_run())) refuse_a_foreign_folder(run);
-  if (run.is_run()) require_same_identity(run.read_config(), options.config, run.path());
+void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train) {
+  ranks.require_agreement("program", text(version(), " (", revision(), ")"));
+  ranks.require_agreement("data set", train.manifest().hash);
+  Json keys = identity(config);
+  keys["parallel.zero_stage"] = config.parallel.zero_stage;
+  keys["train.micro_batch_tokens"] = config.train.micro_batch_tokens;
+  for (const auto& [key, value] : keys.items()) ranks.require_agreement(key, to_text(value));
+}
 
-  std::optional<fs::path> from;
-  if (options.resume == "auto") {
-    if (const auto newest = run.newest_checkpoint()) from = newest->path;
-  } else if (resumes) {
-    from = resolve_checkpoint(options.resume);
+TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
+                             const at::Device& device, Ranks& ranks) {
+  if (!options.init_from.empty()) adopt_model(options.config, options.init_from);
+  require_one_run(ranks, options.config, train);
+  std::string from;  // "": nowhere
+  if (ranks.is_first()) {
+    const bool resumes = options.resume != "never";
+    if (!run.is_empty() && !(resumes && run.is_run())) refuse_a_foreign_folder(run);
+    if (run.is_run()) require_same_identity(run.read_config(), options.config, run.path());
+    if (options.resume == "auto") {
+      if (const auto newest = run.newest_checkpoint()) from = newest->path;
+    } else if (resumes) {
+      from = resolve_checkpoint(options.resume);
+    }
   }
-  TrainingState state = from ? resumed(options, *from, train, device) : begin(options, train, device);
-  cut_metrics(run.metrics(), from ? state.info.step : -1);
+  from = ranks.from_first("checkpoint to go on from", from);
+  TrainingState state =
+      from.empty() ? begin(options, train, device, ranks) : resumed(options, from, train, device, ranks);
+  if (ranks.is_first()) cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
   return state;
 }
 

@@ -1,16 +1,19 @@
 #include "step.h"
 
+#include <algorithm>
+
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace esmscale {
 
-StepResult::StepResult(const at::Tensor& loss_sum, const GradientScale& scale, int64_t masked)
-    : masked_(masked) {
-  const at::Tensor values =
-      at::stack({loss_sum, scale.norm.to(at::kDouble), scale.found_inf.to(at::kDouble)});
+StepResult::StepResult(const at::Tensor& sums, const GradientScale& scale) {
+  const at::Tensor outcome = at::stack({scale.norm.to(at::kDouble), scale.found_inf.to(at::kDouble)});
+  const at::Tensor values = at::cat({sums, outcome});
   if (!values.is_cuda()) {
     values_ = values;
     return;
@@ -24,25 +27,42 @@ StepResult::StepResult(const at::Tensor& loss_sum, const GradientScale& scale, i
 StepResult::Values StepResult::wait() {
   if (copied_) copied_->synchronize();
   const double* values = values_.const_data_ptr<double>();
-  return {.loss = values[0] / static_cast<double>(std::max<int64_t>(1, masked_)),
-          .grad_norm = values[1],
-          .skipped = values[2] != 0};
+  const double masked = values[1];
+  return {.loss = values[0] / std::max(1.0, masked),
+          .grad_norm = values[5],
+          .masked = static_cast<int64_t>(masked),
+          .skipped = values[6] != 0,
+          .wishes = {.stop = values[3] > 0, .checkpoint = values[4] > 0}};
 }
 
-StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr, int64_t& masked) {
-  masked = 0;
-  parts.gradients.zero();
-  at::Tensor loss_sum = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(parts.engine.device()));
+StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr) {
+  Gradients& gradients = parts.gradients;
+  const auto scalar = at::TensorOptions().dtype(at::kDouble).device(parts.engine.device());
+  at::Tensor loss_sum = at::zeros({}, scalar);
+  double masked = 0;
+  gradients.zero();
   for (const PackedBatch& micro : batch.micro_batches) {
-    const DeviceBatch on_device =
-        to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
-    loss_sum += parts.engine.forward_backward(on_device, parts.gradients);
-    masked += on_device.masked;
+    gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
+    if (micro.real_tokens > 0) {
+      const DeviceBatch on_device =
+          to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
+      loss_sum += parts.engine.forward_backward(on_device, gradients);
+      masked += static_cast<double>(on_device.masked);
+    }
+    gradients.end_micro_batch();
   }
-  const at::Tensor& gradient = parts.gradients.flat();
-  const GradientScale scale = gradient_scale(squared_norm(gradient), loss_sum, masked, parts.max_norm);
-  parts.adam.step(lr, gradient, scale);
-  return {loss_sum, scale, masked};
+
+  const Wishes wishes = parts.wishes();
+  const auto known = [&](double value) { return at::full({}, value, scalar); };
+  const at::Tensor sums = at::stack({loss_sum, known(masked), squared_norm(gradients.owned()),
+                                     known(wishes.stop), known(wishes.checkpoint)});
+  parts.group.all_reduce(sums).wait();
+  const GradientScale scale = gradient_scale(sums[2], sums[0], sums[1], parts.max_norm);
+  parts.adam.step(lr, gradients.mine(), scale, [&](size_t bucket) {
+    if (gradients.stage() > 0) parts.weights.leave(bucket);
+  });
+  parts.weights.finish();
+  return {sums, scale};
 }
 
 }  // namespace esmscale

@@ -3,45 +3,58 @@
 
 #include "esmscale/data/batch.h"
 #include "esmscale/dist/gradients.h"
+#include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/engine.h"
 #include "esmscale/optim/adam.h"
 
+#include <functional>
 #include <optional>
 
 #include <c10/core/Event.h>
 
 namespace esmscale {
 
-// What a step gives, on its way to the host: read it late, and a GPU never waits for the reader.
+// What a rank asks all others for, at the same step: it travels with the sums.
+struct Wishes {
+  bool stop = false, checkpoint = false;
+};
+
+// What a step gives, on its way to the host: read it late, and a GPU never waits for the reader. The same on
+// all ranks.
 class StepResult {
  public:
   StepResult() = default;
-  StepResult(const at::Tensor& loss_sum, const GradientScale& scale, int64_t masked);
+  // fp64 scalars of all ranks: [loss sum, masked positions, squared norm, stops, checkpoints]
+  StepResult(const at::Tensor& sums, const GradientScale& scale);
 
   struct Values {
     double loss, grad_norm;  // nats; ‖gradient of the mean loss‖ before clipping
-    bool skipped;            // not finite: nothing was updated
+    int64_t masked;
+    bool skipped;   // not finite: nothing was updated
+    Wishes wishes;  // of any rank
   };
   Values wait();
 
  private:
-  at::Tensor values_;  // fp64 [3] on the host
+  at::Tensor values_;  // fp64 on the host
   std::optional<c10::Event> copied_;
-  int64_t masked_ = 0;
 };
 
 struct StepParts {
   Engine& engine;
-  FlatGradients& gradients;
+  Group& group;
+  Gradients& gradients;
   Adam& adam;
+  WeightExchange& weights;
   const ModelConfig& model;
   double mlm_probability;
   double max_norm;
   const TokenList& tokens;
+  std::function<Wishes()> wishes;  // asked after the last backward
 };
 
-// Forward and backward of every micro-batch, then one update at learning rate `lr`. `masked` gets the count
-// of masked positions.
-StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr, int64_t& masked);
+// Forward and backward of this rank's micro-batches, then one update of its part of the weights at learning
+// rate `lr`.
+StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr);
 
 }  // namespace esmscale

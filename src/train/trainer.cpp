@@ -13,6 +13,7 @@
 
 #include <filesystem>
 
+#include "opening.h"
 #include "recorder.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -22,7 +23,7 @@
 namespace esmscale {
 
 struct Trainer::Impl {
-  explicit Impl(TrainOptions given);
+  Impl(TrainOptions given, Ranks& all);
 
   int run();
   // A step whose result has not been read yet.
@@ -31,64 +32,56 @@ struct Trainer::Impl {
     StepResult result;
     GlobalBatch batch;  // without its rows; packs = 0: nothing is pending
     double lr = 0;
-    int64_t masked = 0;
+    StepTraffic traffic;
   };
 
-  void step(GlobalBatch batch);
+  void step(GlobalBatch batch, const StopSignal& stop);
   void settle(Pending& done);
   void evaluate_holdout(bool finished);
   void checkpoint();
   void prune() const;
   bool was_finished();
   void count_bad_step(int64_t step);
+  bool is_time_for_checkpoint() const;
   bool is_finished() const { return info().tokens >= plan.tokens; }
   CheckpointInfo& info() { return state.info; }
   const CheckpointInfo& info() const { return state.info; }
 
   TrainOptions options;
+  Ranks& ranks;
   at::Device device;
+  Group& group;
   Dataset train;
   std::optional<Dataset> holdout;
   RunFolder folder;
-  FileLock lock;
+  std::unique_ptr<FileLock> lock;  // rank 0's
   TrainingState state;
   RunPlan plan;
   Schedule schedule;
   std::unique_ptr<Engine> engine;
-  FlatGradients gradients;
+  Gradients gradients;
+  WeightExchange exchange;
   Recorder recorder;
   Pending pending;
   Json last_evaluation = Json::object();
   int64_t bad_in_a_row = 0, checkpoint_step = -1, checkpoint_tokens = 0;
   int64_t training_peak = 0;  // bytes of tensors on the host
   double checkpoint_time = 0;
+  Wishes agreed;  // of any rank, at the step that was settled last
 };
 
 namespace {
 
-const RunConfig& config_of(const TrainOptions& options) {
-  return options.config;
+// The least that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0 and 1
+// send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n.
+double least_bytes(double parameters, int stage, size_t micro_batches, int ranks) {
+  const double times = stage == 2 ? static_cast<double>(micro_batches) + 1 : 2;
+  return sizeof(float) * times * parameters * (ranks - 1) / ranks;
 }
 
-std::filesystem::path data_folder(const RunConfig& config) {
-  if (!config.data.train.empty()) return config.data.train;
-  throw usage_error({.where = "data.train",
-                     .expected = "the folder of a prepared data set",
-                     .found = "none",
-                     .advice = "give --data DIR, or make one with `esmscale prepare`"});
-}
-
-std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
-  if (config.data.holdout.empty()) return std::nullopt;
-  Dataset holdout(config.data.holdout);
-  const int64_t sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
-  if (const Overlap overlap = find_overlap(holdout, train, sequences); overlap.count > 0)
-    throw Error({.where = config.data.holdout,
-                 .expected = "no sequence of the training set " + config.data.train,
-                 .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
-                               join(overlap.examples, ", "), ")"),
-                 .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
-  return holdout;
+Ranks& one_process() {
+  static Ranks alone;
+  return alone;
 }
 
 bool crosses(int64_t before, int64_t after, int64_t every) {
@@ -97,29 +90,35 @@ bool crosses(int64_t before, int64_t after, int64_t every) {
 
 }  // namespace
 
-Trainer::Impl::Impl(TrainOptions given)
+Trainer::Impl::Impl(TrainOptions given, Ranks& all)
     : options(std::move(given)),
-      device(choose_device(options.device)),
-      train(data_folder(options.config)),
+      ranks(all),
+      device(choose_device(options.device, ranks.local_rank())),
+      group(ranks.group(device)),
+      train(training_folder(options.config)),
       holdout(open_holdout(options.config, train)),
       folder(options.run),
-      lock(folder.lock()),
-      state(start_training(options, folder, train, device)),
-      plan(plan_run(options.config, train, 1)),
+      lock(lock_for(folder, ranks)),
+      state(start_training(options, folder, train, device, ranks)),
+      plan(plan_run(options.config, train, ranks.size())),
       schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens),
       engine(make_engine(state.weights, {.engine = options.config.train.engine,
                                          .precision = options.config.train.precision,
                                          .recompute = options.config.train.recompute})),
-      gradients(state.weights),
-      recorder(config_of(options), folder, plan, state.info,
-               device_peak(device_name(device), options.config.train.precision)) {
-  folder.write_config(options.config);
-  folder.add_start(environment_record(
-      {.command_line = options.command_line,
-       .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
-       .libtorch = TORCH_VERSION,
-       .ranks = 1,
-       .threads = options.threads}));
+      gradients(state.weights, group, ShardLayout(state.weights.table, ranks.size()),
+                options.config.parallel.zero_stage),
+      exchange(state.weights.flat, group, gradients.layout()),
+      recorder(options.config, folder, plan, state.info,
+               peak_of_all(device, options.config.train.precision, ranks.size()), ranks.is_first()) {
+  if (ranks.is_first()) {
+    folder.write_config(options.config);
+    folder.add_start(environment_record(
+        {.command_line = options.command_line,
+         .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
+         .libtorch = TORCH_VERSION,
+         .ranks = ranks.size(),
+         .threads = options.threads}));
+  }
   checkpoint_step = info().step > 0 ? info().step : -1;
   checkpoint_tokens = info().tokens;
   log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
@@ -131,6 +130,7 @@ Trainer::Impl::Impl(TrainOptions given)
 
 // A run that ended before: its last line of metrics says so and holds its evaluation.
 bool Trainer::Impl::was_finished() {
+  if (!ranks.is_first()) return false;
   const std::vector<Json> lines = read_metrics(folder.metrics());
   if (lines.empty() || !lines.back().value("finished", false)) return false;
   for (const auto& [key, value] : lines.back().items())
@@ -140,23 +140,23 @@ bool Trainer::Impl::was_finished() {
 }
 
 int Trainer::Impl::run() {
-  if (is_finished() && was_finished()) return 0;
+  if (is_finished() && ranks.from_first("finished", was_finished() ? "yes" : "no") == "yes") return 0;
   const StopSignal stop;
-  Loader loader(train, loader_options(options.config, 0, 1, 1, device.is_cuda()), info().data);
+  Loader loader(train, loader_options(options.config, ranks.rank(), ranks.size(), 1, device.is_cuda()),
+                info().data);
   while (!is_finished()) {
     std::optional<GlobalBatch> batch = loader.next();
     if (!batch) break;
     const int64_t tokens_before = info().tokens;
-    step(std::move(*batch));
+    step(std::move(*batch), stop);
     if (crosses(tokens_before, info().tokens, options.config.eval.every_tokens) && !is_finished())
       evaluate_holdout(/*finished=*/false);
-    const auto& every = options.config.checkpoint;
-    const bool is_time =
-        every.every_minutes > 0 && recorder.now() - checkpoint_time > 60 * every.every_minutes;
-    if (is_time || crosses(tokens_before, info().tokens, every.every_tokens)) checkpoint();
-    if (stop.is_raised()) {
+    if (agreed.checkpoint || crosses(tokens_before, info().tokens, options.config.checkpoint.every_tokens))
       checkpoint();
-      log_warning("stopped by ", stop.name(), " at step ", info().step, "; start me again to go on");
+    if (agreed.stop) {
+      checkpoint();
+      log_warning("stopped by ", stop.is_raised() ? stop.name() : "another rank's signal", " at step ",
+                  info().step, "; start me again to go on");
       return kStoppedBySignal;
     }
   }
@@ -165,17 +165,30 @@ int Trainer::Impl::run() {
   return 0;
 }
 
-void Trainer::Impl::step(GlobalBatch batch) {
+bool Trainer::Impl::is_time_for_checkpoint() const {
+  const double minutes = options.config.checkpoint.every_minutes;
+  return ranks.is_first() && minutes > 0 && recorder.now() - checkpoint_time > 60 * minutes;
+}
+
+void Trainer::Impl::step(GlobalBatch batch, const StopSignal& stop) {
   const double lr = schedule.at(info().tokens + batch.tokens);
-  const StepParts parts{*engine,
-                        gradients,
-                        *state.adam,
-                        options.config.model,
-                        options.config.masking.mlm_probability,
-                        options.config.train.grad_clip,
-                        TokenList::of(options.config.model.alphabet)};
-  int64_t masked = 0;
-  StepResult result = train_step(parts, batch, lr, masked);
+  const Traffic before = group.traffic();
+  const StepParts parts{
+      .engine = *engine,
+      .group = group,
+      .gradients = gradients,
+      .adam = *state.adam,
+      .weights = exchange,
+      .model = options.config.model,
+      .mlm_probability = options.config.masking.mlm_probability,
+      .max_norm = options.config.train.grad_clip,
+      .tokens = TokenList::of(options.config.model.alphabet),
+      .wishes = [&] { return Wishes{.stop = stop.is_raised(), .checkpoint = is_time_for_checkpoint()}; }};
+  StepResult result = train_step(parts, batch, lr);
+  const StepTraffic traffic{
+      .sent = group.traffic() - before,
+      .least_bytes = least_bytes(static_cast<double>(state.weights.flat.numel()), gradients.stage(),
+                                 batch.micro_batches.size(), ranks.size())};
 
   const FlopCounter flops(options.config.model);
   const auto tokens = static_cast<double>(batch.tokens);
@@ -187,7 +200,7 @@ void Trainer::Impl::step(GlobalBatch batch) {
   info().data = batch.end;
 
   batch.micro_batches.clear();
-  Pending now{info(), std::move(result), std::move(batch), lr, masked};
+  Pending now{info(), std::move(result), std::move(batch), lr, traffic};
   // A GPU is busy with this step while the host reads the one before it.
   if (device.is_cuda()) std::swap(now, pending);
   settle(now);
@@ -196,8 +209,9 @@ void Trainer::Impl::step(GlobalBatch batch) {
 void Trainer::Impl::settle(Pending& done) {
   if (done.batch.packs == 0) return;
   const StepResult::Values values = done.result.wait();
-  recorder.step(done.position, values, done.lr, done.batch, done.masked);
+  recorder.step(done.position, values, done.lr, done.batch, done.traffic);
   done.batch.packs = 0;
+  agreed = values.wishes;
   if (values.skipped)
     count_bad_step(done.position.step);
   else
@@ -207,7 +221,11 @@ void Trainer::Impl::settle(Pending& done) {
 void Trainer::Impl::count_bad_step(int64_t step) {
   ++info().bad_steps;
   ++bad_in_a_row;
-  const std::string culprit = gradients.first_non_finite();
+  const std::vector<std::string> culprits =
+      ranks.exchange("what is not finite", gradients.first_non_finite());
+  const auto found =
+      std::find_if(culprits.begin(), culprits.end(), [](const auto& name) { return !name.empty(); });
+  const std::string culprit = found == culprits.end() ? "" : *found;
   const std::string what =
       culprit.empty() ? "a loss that is not finite" : "a gradient that is not finite in " + culprit;
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
@@ -228,7 +246,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (holdout) {
     const Evaluation evaluation =
         evaluate(*engine, options.config.model, *holdout,
-                 {.mlm_probability = options.config.masking.mlm_probability}, info().letter_counts);
+                 {.mlm_probability = options.config.masking.mlm_probability}, info().letter_counts, ranks);
     info().holdout_label = holdout_label(*holdout, train.manifest().hash);
     last_evaluation =
         evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
@@ -249,12 +267,12 @@ void Trainer::Impl::checkpoint() {
   if (checkpoint_step == info().step) return;
   const double begin = recorder.now();
   info().updates = state.adam->updates();
-  const Moments moments{state.adam->first_moment(), state.adam->second_moment()};
-  save_checkpoint(folder.checkpoint(info().step), info(), state.weights, &moments);
+  const std::vector<StatePiece> mine = state.adam->state(gradients.layout().owned(ranks.rank()));
+  save_checkpoint(folder.checkpoint(info().step), info(), state.weights, mine, ranks);
   checkpoint_step = info().step;
   checkpoint_time = recorder.now();
   info().holdout_loss.reset();
-  prune();
+  if (ranks.is_first()) prune();
   recorder.leave_out(recorder.now() - begin);
 }
 
@@ -265,10 +283,12 @@ void Trainer::Impl::prune() const {
       std::filesystem::remove_all(old.path);
 }
 
-Trainer::Trainer(TrainOptions options) {
+Trainer::Trainer(TrainOptions options, Ranks& ranks) {
   at::set_num_threads(options.threads);
-  impl_ = std::make_unique<Impl>(std::move(options));
+  impl_ = std::make_unique<Impl>(std::move(options), ranks);
 }
+
+Trainer::Trainer(TrainOptions options) : Trainer(std::move(options), one_process()) {}
 
 Trainer::~Trainer() = default;
 

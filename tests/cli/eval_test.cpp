@@ -124,6 +124,15 @@ TEST(Eval, TwoCheckpointsArePaired) {
               HasSubstr("--per-sequence"));
 }
 
+TEST(Eval, HoldoutThatIsNone) {
+  const SmallRun small;
+  const std::string bare = small.trained("bare", {"--holdout", "", "--set", "data.holdout="});
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", bare})), HasSubstr("give --holdout DIR"));
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", bare, "--holdout", small.path("absent")})),
+              HasSubstr("absent"));
+  EXPECT_GT(json_of(small.eval({"--checkpoint", bare, "--holdout", small.holdout.folder()}))["loss"], 0);
+}
+
 TEST(Eval, CheckpointThatIsNone) {
   const SmallRun small;
   EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", small.path("absent")})), HasSubstr("absent"));

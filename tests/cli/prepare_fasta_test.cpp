@@ -137,5 +137,26 @@ TEST_F(DataVerbs, InfoNamesDamage) {
   EXPECT_THAT(failed(1, {"info", set_}), HasSubstr("interrupted prepare"));
 }
 
+TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_}), HasSubstr("--output"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--holdout", "3"}),
+              HasSubstr("--holdout-output"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--memory", "lots"}),
+              HasSubstr("--memory"));
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--dedup"}),
+              HasSubstr("--deduplicate"));
+  EXPECT_THAT(failed(1, {"prepare", "--input", input_, "--output", set_, "--limit", "101"}),
+              HasSubstr("--limit"));
+  EXPECT_THAT(failed(1, {"prepare", "--input", root_ / "absent", "--output", set_}), HasSubstr("absent"));
+  EXPECT_FALSE(fs::exists(set_));
+  done({"prepare", "--input", input_, "--output", set_});
+  EXPECT_THAT(failed(1, {"prepare", "--input", input_, "--output", set_}), HasSubstr("--force"));
+  for (const std::string range : {"5", "a:b", "3:2", "0:101", "-1:4", "1:2:3"})
+    EXPECT_THAT(failed(2, {"fasta", set_, "--range=" + range}), HasSubstr("--range")) << range;
+  EXPECT_THAT(failed(2, {"fasta", set_, "--json"}), HasSubstr("--output"));
+  EXPECT_THAT(failed(1, {"fasta", set_, "--output", root_ / "no/folder.fasta"}), HasSubstr("folder.fasta"));
+  EXPECT_THAT(failed(1, {"fasta", root_.path()}), HasSubstr("manifest.json"));
+}
+
 }  // namespace
 }  // namespace esmscale

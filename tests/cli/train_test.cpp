@@ -111,6 +111,25 @@ TEST(Train, ImpossibleShapesAreRefused) {
   EXPECT_FALSE(fs::exists(small.path("run"))) << "nothing half written";
 }
 
+TEST(Train, DataThatIsNone) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(2, {"train", "--config", small.config(), "--output", small.path("run")}),
+              AllOf(HasSubstr("data.train"), HasSubstr("--data")));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--data", small.path("absent")})), HasSubstr("absent"));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--holdout", small.path("absent")})), HasSubstr("absent"));
+  EXPECT_FALSE(fs::exists(small.path("run")));
+}
+
+TEST(Train, HoldoutThatSharesSequencesIsRefused) {
+  const SmallRun small;
+  std::vector<std::string> proteins = ProteinSet::random(6, 45);
+  const std::vector<std::string> trained = ProteinSet::random(80, 50);
+  proteins.insert(proteins.end(), trained.begin(), trained.begin() + 3);
+  const ProteinSet leaky(proteins, 62);
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--holdout", leaky.folder()})),
+              AllOf(HasSubstr("3 of its 9 sequences"), HasSubstr("protein8")));
+}
+
 TEST(Train, OutputThatCannotBeARun) {
   const SmallRun small;
   write_file(small.path("file"), "mine");
@@ -130,6 +149,15 @@ TEST(Train, ARunOfAnotherIdentityIsRefusedByName) {
   EXPECT_THAT(refusal_of(1, small.train("run", {"--resume", "never"})), HasSubstr("--output"));
   EXPECT_EQ(json_of(small.train("run", {"--set", "log.every_steps=3"}))["finished"], true)
       << "free to change";
+}
+
+TEST(Train, DeviceThatIsNotThere) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "gpu"})), HasSubstr("auto, cpu or cuda"));
+#ifndef ESMSCALE_HAS_CUDA
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "cuda"})),
+              AllOf(HasSubstr("without CUDA"), HasSubstr("--device cpu")));
+#endif
 }
 
 // 200 TB of weights. The planned numbers are given all the same.

@@ -41,7 +41,8 @@ std::vector<SequenceScore> scores_of(const Weights& weights, EvaluationOptions o
   at::set_num_threads(1);
   options.tokens = &tokens();
   const auto engine = make_engine(weights, {.engine = "plain"});
-  return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline);
+  Ranks alone;
+  return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline, alone);
 }
 
 // All weights zero but the head's bias: the same logits everywhere, the log counts of the letters.
@@ -165,7 +166,8 @@ TEST(Evaluate, RunsThePatternsAskedFor) {
   const Dataset& set = holdout().dataset();
   const auto& counts = set.manifest().residue_counts;
   const auto run = [&](const EvaluateOptions& options) {
-    return evaluate(*engine, weights.config, set, options, counts);
+    Ranks alone;
+    return evaluate(*engine, weights.config, set, options, counts, alone);
   };
   const Evaluation both = run({});
   ASSERT_TRUE(both.bert && both.mask_only);

@@ -94,7 +94,7 @@ TEST_P(Golden, LogitsInSixteenBits) {
 }
 
 TEST_P(Golden, LossAndGradients) {
-  FlatGradients gradients(weights_);
+  Gradients gradients(weights_);
   gradients.zero();
   const DeviceBatch all = batch();
   const double loss =
@@ -148,9 +148,10 @@ class GoldenRun {
                                         0.15, tokens, test_device());
     gradients_.zero();
     const at::Tensor loss_sum = engine_->forward_backward(batch, gradients_);
-    const GradientScale scale =
-        gradient_scale(squared_norm(gradients_.flat()), loss_sum, batch.masked, training_["max_norm"]);
-    adam_.step(training_["learning_rates"][s], gradients_.flat(), scale);
+    const GradientScale scale = gradient_scale(
+        squared_norm(gradients_.mine()), loss_sum,
+        at::scalar_tensor(static_cast<double>(batch.masked), loss_sum.options()), training_["max_norm"]);
+    adam_.step(training_["learning_rates"][s], gradients_.mine(), scale);
     gradient_norm = scale.norm.item<double>();
     return loss_sum.item<double>() / static_cast<double>(batch.masked);
   }
@@ -159,15 +160,14 @@ class GoldenRun {
     CheckpointInfo info;
     info.config.model = weights_.config;
     info.updates = adam_.updates();
-    const Moments moments{adam_.first_moment(), adam_.second_moment()};
-    save_checkpoint(folder, info, weights_, &moments);
+    Ranks alone;
+    save_checkpoint(folder, info, weights_, adam_.state(), alone);
   }
 
   static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder, const std::string& engine) {
     Checkpoint checkpoint = load_checkpoint(folder);
     auto run = std::make_unique<GoldenRun>(checkpoint.weights, engine);
-    run->adam_.first_moment().copy_(checkpoint.moments->first);
-    run->adam_.second_moment().copy_(checkpoint.moments->second);
+    restore(run->adam_, *checkpoint.moments);
     run->adam_.set_updates(checkpoint.info.updates);
     return run;
   }
@@ -188,8 +188,8 @@ class GoldenRun {
   const Json& training_ = golden()["training"];
   Weights weights_;
   std::unique_ptr<Engine> engine_;
-  FlatGradients gradients_{weights_};
-  Adam adam_{optimizer(), weights_, 0, weights_.flat.numel()};
+  Gradients gradients_{weights_};
+  Adam adam_{optimizer(), weights_};
 };
 
 std::unique_ptr<GoldenRun> new_run(const std::string& engine) {

@@ -21,7 +21,7 @@ void write_gradients(const std::filesystem::path& model_path, const std::filesys
   const TokenList& tokens = TokenList::of(model.weights.config.alphabet);
   const DeviceBatch batch = to_device(pack(tokens, sequences_of(read_json(sequences))), model.weights.config,
                                       model.info.config.masking.mlm_probability, tokens, at::kCPU);
-  FlatGradients gradients(model.weights);
+  Gradients gradients(model.weights);
   gradients.zero();
   const double loss = make_engine(model.weights, {})->forward_backward(batch, gradients).item<double>() /
                       static_cast<double>(batch.masked);

@@ -47,12 +47,16 @@ GradientScale no_scale(double divisor = 1) {
           .found_inf = at::scalar_tensor(0, at::kFloat)};
 }
 
+at::Tensor count(double masked) {
+  return at::scalar_tensor(masked, at::kDouble);
+}
+
 // Oracle: Adam with decoupled weight decay as published (Kingma & Ba 2015; Loshchilov & Hutter 2019), in
 // double. fp32 keeps 24 bits and a step rounds a handful of times: 1e-6 of values of order one.
 TEST(Adam, FollowsTheTextbook) {
   const Weights weights = small_weights();
   const OptimizerConfig config = adamw(0.1);
-  Adam adam(config, weights, 0, weights.flat.numel());
+  Adam adam(config, weights);
   const int64_t size = weights.flat.numel();
   std::vector<double> w(weights.flat.data_ptr<float>(), weights.flat.data_ptr<float>() + size), m(size),
       v(size);
@@ -63,7 +67,7 @@ TEST(Adam, FollowsTheTextbook) {
   for (int step = 1; step <= 5; ++step) {
     const double lr = 0.01 * step, divisor = 3;
     const at::Tensor gradient = random_gradient(weights, step);
-    adam.step(lr, gradient, no_scale(divisor));
+    adam.step(lr, std::array{gradient}, no_scale(divisor));
     for (int64_t i = 0; i < size; ++i) {
       const double g = gradient.data_ptr<float>()[i] / divisor;
       m[i] = config.betas[0] * m[i] + (1 - config.betas[0]) * g;
@@ -80,44 +84,46 @@ TEST(Adam, FollowsTheTextbook) {
 TEST(Adam, ShardsEqualTheWholeBitForBit) {
   const Weights whole = small_weights(), parts = small_weights();
   const int64_t size = whole.flat.numel(), cut = size / 2 + 3;
-  Adam one(adamw(0.1), whole, 0, size), left(adamw(0.1), parts, 0, cut), right(adamw(0.1), parts, cut, size);
+  Adam one(adamw(0.1), whole), left(adamw(0.1), parts, {{0, cut / 2}, {cut / 2, cut - cut / 2}}),
+      right(adamw(0.1), parts, {{cut, size - cut}, {size, 0}});
   for (int step = 1; step <= 3; ++step) {
     const at::Tensor gradient = random_gradient(whole, step);
-    one.step(0.01, gradient, no_scale());
-    left.step(0.01, gradient.narrow(0, 0, cut), no_scale());
-    right.step(0.01, gradient.narrow(0, cut, size - cut), no_scale());
+    const auto part = [&](int64_t begin, int64_t count) { return gradient.narrow(0, begin, count); };
+    one.step(0.01, std::array{gradient}, no_scale());
+    left.step(0.01, std::array{part(0, cut / 2), part(cut / 2, cut - cut / 2)}, no_scale());
+    right.step(0.01, std::array{part(cut, size - cut), part(size, 0)}, no_scale());
   }
   EXPECT_TRUE(whole.flat.equal(parts.flat));
 }
 
 TEST(Adam, NonFiniteStepChangesNothing) {
   const Weights weights = small_weights();
-  Adam adam(adamw(0.1), weights, 0, weights.flat.numel());
+  Adam adam(adamw(0.1), weights);
   const at::Tensor before = weights.flat.clone();
   at::Tensor gradient = random_gradient(weights, 1);
   gradient[7] = std::numeric_limits<float>::quiet_NaN();
   const GradientScale scale =
-      gradient_scale(squared_norm(gradient), at::scalar_tensor(1.0, at::kDouble), 10, 1.0);
-  adam.step(0.01, gradient, scale);
+      gradient_scale(squared_norm(std::array{gradient}), at::scalar_tensor(1.0, at::kDouble), count(10), 1.0);
+  adam.step(0.01, std::array{gradient}, scale);
   EXPECT_EQ(scale.found_inf.item<float>(), 1);
   EXPECT_TRUE(weights.flat.equal(before));
   EXPECT_EQ(adam.updates(), 0);
-  EXPECT_EQ(adam.first_moment().abs().max().item<float>(), 0);
+  EXPECT_EQ(adam.state().front().first_moment.abs().max().item<float>(), 0);
 }
 
 // Oracle: norm and divisor by hand for a gradient of (3, 4) over 2 masked positions: the mean's norm is 2.5.
 TEST(GradientScale, ClipsByTheNormOfTheMean) {
-  const at::Tensor squared = squared_norm(at::tensor({3.f, 4.f}));
+  const at::Tensor squared = squared_norm(std::array{at::tensor({3.f}), at::tensor({4.f})});
   const at::Tensor loss = at::scalar_tensor(1.0, at::kDouble);
-  const GradientScale clipped = gradient_scale(squared, loss, 2, 0.5),
-                      free = gradient_scale(squared, loss, 2, 10);
+  const GradientScale clipped = gradient_scale(squared, loss, count(2), 0.5),
+                      free = gradient_scale(squared, loss, count(2), 10);
   EXPECT_FLOAT_EQ(clipped.norm.item<float>(), 2.5);
   EXPECT_FLOAT_EQ(clipped.divisor.item<float>(), 2 * 2.5 / 0.5);
   EXPECT_FLOAT_EQ(free.divisor.item<float>(), 2);
-  EXPECT_FLOAT_EQ(gradient_scale(squared, loss, 2, 0).divisor.item<float>(), 2);
-  EXPECT_EQ(gradient_scale(squared, loss, 0, 1).found_inf.item<float>(), 1)
+  EXPECT_FLOAT_EQ(gradient_scale(squared, loss, count(2), 0).divisor.item<float>(), 2);
+  EXPECT_EQ(gradient_scale(squared, loss, count(0), 1).found_inf.item<float>(), 1)
       << "nothing masked: nothing to learn from";
-  EXPECT_EQ(gradient_scale(squared, loss / 0.0, 2, 1).found_inf.item<float>(), 1);
+  EXPECT_EQ(gradient_scale(squared, loss / 0.0, count(2), 1).found_inf.item<float>(), 1);
 }
 
 }  // namespace

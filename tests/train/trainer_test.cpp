@@ -161,14 +161,15 @@ TEST(Training, OverfitsABatch) {
   Weights weights = make_weights(model, at::kCPU);
   initialise(weights, 1, {});
   const auto engine = make_engine(weights, {});
-  FlatGradients gradients(weights);
-  Adam adam({.lr = 3e-3}, weights, 0, weights.flat.numel());
+  Gradients gradients(weights);
+  Adam adam({.lr = 3e-3}, weights);
+  const at::Tensor masked = at::scalar_tensor(static_cast<double>(micro.masked), at::kDouble);
   double loss = 0;
   for (int step = 0; step < 300; ++step) {
     gradients.zero();
     const at::Tensor sum = engine->forward_backward(micro, gradients);
     loss = sum.item<double>() / static_cast<double>(micro.masked);
-    adam.step(3e-3, gradients.flat(), gradient_scale(squared_norm(gradients.flat()), sum, micro.masked, 1.0));
+    adam.step(3e-3, gradients.mine(), gradient_scale(squared_norm(gradients.mine()), sum, masked, 1.0));
   }
   EXPECT_LT(loss, 0.01);
 }

@@ -6,11 +6,14 @@
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
 #include "esmscale/data/batch.h"
+#include "esmscale/dist/ranks.h"
 #include "esmscale/model/weights.h"
+#include "esmscale/optim/adam.h"
 
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,9 +50,17 @@ struct Moments {
   at::Tensor first, second;  // [P] fp32 each
 };
 
-// Writes aside and renames; free disk is checked first. `moments` is absent in weights-only checkpoints.
+// Writes aside and renames; free disk is checked first. All ranks call it at the same step: each writes its
+// own pieces of the weights and moments into the one file and checks its share of the bytes, and rank 0
+// publishes. The pieces of all ranks cover the flat buffers once.
+void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
+                     std::span<const StatePiece> mine, Ranks& ranks);
+// One process. `moments` is absent in weights-only checkpoints.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
                      const Moments* moments);
+
+// The moments of what this rank updates.
+void restore(Adam& adam, const Moments& moments);
 
 struct Checkpoint {
   CheckpointInfo info;

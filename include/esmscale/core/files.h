@@ -29,7 +29,7 @@ void require_free_space(const std::filesystem::path& path, uint64_t bytes);
 // A file that is written from front to back (or at offsets) and checked at every call; not atomic by itself.
 class OutputFile {
  public:
-  enum class Begin { empty, at_end };  // at_end: after what the file holds already
+  enum class Begin { empty, at_end, in_place };  // at_end: after what the file holds; in_place: over it
   explicit OutputFile(std::filesystem::path path, Begin begin = Begin::empty);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

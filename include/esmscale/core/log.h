@@ -4,6 +4,7 @@
 
 #include "esmscale/core/text.h"
 
+#include <filesystem>
 #include <string_view>
 
 namespace esmscale {
@@ -14,6 +15,10 @@ enum class LogLevel { debug, info, warning, error, off };
 LogLevel log_level_from(std::string_view name);
 void set_log_level(LogLevel level);
 void log(LogLevel level, std::string_view message);
+
+// One of several processes: its lines name it and go to FOLDER/rank-0002.log too; all but rank 0 show only
+// warnings and errors on stderr.
+void log_as_rank(int rank, const std::filesystem::path& folder);
 
 template <class... Parts>
 void log_debug(const Parts&... parts) {

@@ -26,6 +26,8 @@ std::string nearest(std::string_view wanted, std::span<const std::string> candid
 // "; did you mean 'x'?" or "" when nothing is near.
 std::string did_you_mean(std::string_view wanted, std::span<const std::string> candidates);
 
+std::string_view first_line(std::string_view message);  // without its line end
+
 std::string fixed(double value, int decimals);       // 2.7196 with 3 decimals: "2.720"
 std::string scientific(double value, int decimals);  // "1.23e+18"
 std::string human_count(double value);               // 1234567: "1.23M"

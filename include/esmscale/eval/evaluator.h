@@ -5,6 +5,7 @@
 
 #include "esmscale/core/json.h"
 #include "esmscale/data/evaluation.h"
+#include "esmscale/dist/ranks.h"
 #include "esmscale/model/engine.h"
 
 #include <array>
@@ -43,9 +44,10 @@ class LetterBaseline {
   std::array<double, 20> p_{}, log_p_{};
 };
 
-// One pass over the holdout (this rank's part of it).
+// One pass over the holdout, by sequence. Ranks take its batches in turn, and each gets all scores.
 std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                                         const EvaluationOptions& options, const LetterBaseline& baseline);
+                                         const EvaluationOptions& options, const LetterBaseline& baseline,
+                                         Ranks& ranks);
 
 // A ratio Σ value / Σ weight over sequences, with its cluster standard error.
 struct Estimate {
@@ -73,9 +75,9 @@ struct EvaluateOptions {
   double mlm_probability = 0.15;
   int64_t max_sequences = 0;  // 0: all
 };
-// letter_counts: of the training set, or the holdout's own for an imported model.
+// letter_counts: of the training set, or the holdout's own for an imported model. All ranks call it.
 Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                    const EvaluateOptions& options, std::span<const int64_t> letter_counts);
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts, Ranks& ranks);
 
 // How far a holdout was checked against a training set (by its manifest's hash), in words for every result.
 std::string holdout_label(const Dataset& holdout, const std::string& training_hash);

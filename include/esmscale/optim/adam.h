@@ -4,9 +4,12 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/dist/shard_layout.h"
 #include "esmscale/model/weights.h"
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -20,35 +23,49 @@ struct GradientScale {
   at::Tensor found_inf;  // fp32: 1 when loss or norm is not finite (or nothing was masked), else 0
 };
 
-// squared_norm: Σ g² of the summed gradient over all shards (fp64 scalar); max_norm 0: no clipping.
-GradientScale gradient_scale(const at::Tensor& squared_norm, const at::Tensor& loss_sum, int64_t masked,
-                             double max_norm);
-at::Tensor squared_norm(const at::Tensor& flat_gradient);
+// All over all ranks, fp64 scalars: Σ g² of the summed gradient, the summed loss, the count of masked
+// positions. max_norm 0: no clipping.
+GradientScale gradient_scale(const at::Tensor& squared_norm, const at::Tensor& loss_sum,
+                             const at::Tensor& masked, double max_norm);
+at::Tensor squared_norm(std::span<const at::Tensor> gradient);
+
+// A stretch of the training state: weights and moments, views of `size` floats.
+struct StatePiece {
+  int64_t begin = 0;  // in the flat buffers
+  at::Tensor weights, first_moment, second_moment;
+};
 
 class Adam {
  public:
-  // The shard [begin, end) of the flat buffers; moments start at zero.
-  Adam(const OptimizerConfig& config, const Weights& weights, int64_t begin, int64_t end);
+  // Updates these stretches of the flat weights (some may be empty); moments start at zero.
+  Adam(const OptimizerConfig& config, const Weights& weights, std::vector<Stretch> stretches);
+  Adam(const OptimizerConfig& config, const Weights& weights);  // all of them
 
   // weights ← Adam (decoupled weight decay on matrices only) with gradient / scale.divisor, or nothing when
-  // found_inf. `gradient` is this shard's part of the summed gradient.
-  void step(double lr, const at::Tensor& gradient, const GradientScale& scale);
+  // found_inf. `gradient`: of each stretch, summed over ranks. `updated(i)` is called as soon as stretch i
+  // has its new weights.
+  void step(double lr, std::span<const at::Tensor> gradient, const GradientScale& scale,
+            const std::function<void(size_t)>& updated = {});
 
-  at::Tensor& first_moment() { return first_; }  // [end − begin]
-  at::Tensor& second_moment() { return second_; }
+  // Weights and moments of parts of the stretches: within[i] lies in stretch i.
+  std::vector<StatePiece> state(std::span<const Stretch> within) const;
+  std::vector<StatePiece> state() const { return state(stretches_); }
   int64_t updates() const;  // applied so far; waits for the device
   void set_updates(int64_t updates);
 
  private:
-  struct Run {  // a stretch of the shard with one weight decay
-    int64_t begin, end;
+  struct DecayGroup {  // parts of one stretch with the same weight decay
     double weight_decay;
+    std::vector<Stretch> parts;  // within the stretch
   };
+  std::vector<DecayGroup> groups_of(const Stretch& stretch, const std::vector<Parameter>& table) const;
 
   OptimizerConfig config_;
-  at::Tensor weights_, first_, second_;  // this shard
-  at::Tensor updates_;                   // fp32 scalar on the device
-  std::vector<Run> runs_;
+  at::Tensor weights_;  // [P]
+  std::vector<Stretch> stretches_;
+  std::vector<at::Tensor> first_, second_;       // by stretch
+  std::vector<std::vector<DecayGroup>> groups_;  // by stretch
+  at::Tensor updates_;                           // fp32 scalar on the device
 };
 
 }  // namespace esmscale

@@ -29,12 +29,15 @@ class RunFolder {
   std::filesystem::path config() const { return path_ / "config.json"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path logs() const {
+    return path_ / "logs";
+  }  // rank-0000.log, …, of runs with several ranks
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200
 
   bool is_run() const;    // holds a config.json
-  bool is_empty() const;  // absent, or nothing in it but a lock file
+  bool is_empty() const;  // absent, or nothing in it but a lock and logs
 
   // Makes the folder. The lock lasts as long as what is returned; a second holder gets an Error.
   FileLock lock() const;

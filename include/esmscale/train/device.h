@@ -8,8 +8,10 @@
 
 namespace esmscale {
 
-// auto | cpu | cuda. A GPU that is asked for and is not there is a usage error.
-c10::Device choose_device(std::string_view name);
+// auto | cpu | cuda. A GPU that is asked for and is not there is a usage error. Ranks of one node take the
+// GPUs in turn; a rank that sees only one takes that.
+c10::Device choose_device(std::string_view name, int local_rank = 0);
+int gpu_count();
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(const c10::Device& device);
 

@@ -14,15 +14,18 @@ namespace esmscale {
 
 struct TrainingState {
   CheckpointInfo info;
-  Weights weights;  // on the training device
-  std::unique_ptr<Adam> adam;
+  Weights weights;             // on the training device
+  std::unique_ptr<Adam> adam;  // of what this rank updates
 };
 
-// Decides by --resume, --init-from and --branch-from. A run folder of another identity (cli.md: the keys that
-// must agree, and the data set's hash) is refused by the names of what differs; a finished run comes back as
-// it ended. Cuts metrics.jsonl back to the step that the state is at.
+// All ranks call it; rank 0 decides, by --resume, --init-from and --branch-from. A run folder of another
+// identity (cli.md: the keys that must agree, and the data set's hash) is refused by the names of what
+// differs; a finished run comes back as it ended. Cuts metrics.jsonl back to the step that the state is at.
 TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
-                             const at::Device& device);
+                             const at::Device& device, Ranks& ranks);
+
+// Error that names the rank and the keys in which its program, configuration or data differ from rank 0's.
+void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train);
 
 // "train.seed: the run has 1, asked for is 2; …" or "" when both agree.
 std::string identity_differences(const RunConfig& stored, const RunConfig& asked);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/core/json.h"
+#include "esmscale/dist/ranks.h"
 #include "esmscale/train/options.h"
 
 #include <memory>
@@ -12,8 +13,9 @@ class Trainer {
  public:
   // Opens the data, locks the run folder, decides where to begin. Errors name what is wrong before anything
   // is computed: a holdout that shares sequences with the training set, a run of another identity, no such
-  // device.
-  explicit Trainer(TrainOptions options);
+  // device. All ranks make one; `ranks` must outlive it.
+  Trainer(TrainOptions options, Ranks& ranks);
+  explicit Trainer(TrainOptions options);  // one process
   ~Trainer();
 
   // Trains to the end of the plan. 0: finished; 85: stopped by a signal, after writing a checkpoint.

@@ -1,0 +1,85 @@
+// The one seam for communication of tensors: collectives over one c10d::Backend (NCCL on GPUs, Gloo on CPUs). A group of one
+// does nothing, at no cost.
+#pragma once
+
+#include "esmscale/core/error.h"
+
+#include <cstdint>
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/intrusive_ptr.h>
+
+namespace c10d {
+class Backend;
+class Work;
+}  // namespace c10d
+
+namespace esmscale {
+
+// What one rank's collectives cost so far.
+struct Traffic {
+  int64_t bytes = 0;        // that the backend's algorithm has this rank send: rings (2·S·(n−1)/n for an all-reduce of S)
+  double wait_seconds = 0;  // of the host
+
+  Traffic operator-(const Traffic& before) const {
+    return {bytes - before.bytes, wait_seconds - before.wait_seconds};
+  }
+};
+
+// A collective or an agreement that other ranks did not take part in.
+class PeerLost : public Error {
+ public:
+  using Error::Error;
+};
+
+class Group;
+
+// A collective under way. wait() returns when it is done; on CUDA the current stream waits and the host goes on. Error when a
+// peer is gone or the limit of time is over.
+class Pending {
+ public:
+  Pending();  // nothing to wait for
+  Pending(Group& group, const char* what, c10::intrusive_ptr<c10d::Work> work);
+  Pending(Pending&&) noexcept;
+  Pending& operator=(Pending&&) noexcept;
+  ~Pending();
+
+  void wait();
+
+ private:
+  Group* group_ = nullptr;
+  const char* what_ = "";
+  c10::intrusive_ptr<c10d::Work> work_;
+};
+
+class Group {
+ public:
+  Group();  // one process
+  Group(c10::intrusive_ptr<c10d::Backend> backend, bool scatters_by_all_reduce);
+  Group(Group&&) noexcept;
+  Group& operator=(Group&&) noexcept;
+  ~Group();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // Tensors are contiguous and live until wait() has returned. All ranks call the same collectives in the same order.
+  Pending all_reduce(const at::Tensor& sum);                                     // in place
+  Pending reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole);      // [n·size] → [n], summed
+  Pending all_gather(const at::Tensor& whole, const at::Tensor& chunk);          // [n] → [n·size]
+  Pending broadcast(const at::Tensor& tensor, int root);
+
+  const Traffic& traffic() const { return traffic_; }
+
+ private:
+  friend class Pending;
+  int64_t ring_bytes(const at::Tensor& whole) const;
+
+  c10::intrusive_ptr<c10d::Backend> backend_;
+  bool scatters_by_all_reduce_ = false;  // Gloo: its reduce-scatter is an all-reduce and a copy
+  int rank_ = 0, size_ = 1;
+  Traffic traffic_;
+};
+
+}  // namespace esmscale

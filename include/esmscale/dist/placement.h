@@ -1,0 +1,27 @@
+// Which rank of how many this process is: SLURM, torchrun, Open MPI or our own launcher say it in the environment.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace esmscale {
+
+struct Placement {
+  int rank = 0;
+  int ranks = 1;
+  int local_rank = 0;              // among the ranks of this node
+  std::string host = "127.0.0.1";  // where the ranks meet: a TCPStore
+  int port = 0;
+  bool hosts_store = false;  // this process serves it
+  std::string job;           // keeps two jobs that meet at one address apart
+  std::string source;        // who said so: "torchrun", "Open MPI", "SLURM"; "" for one process
+};
+
+using Environment = std::function<const char*(const char*)>;  // as std::getenv
+
+// RANK and WORLD_SIZE (torchrun, our launcher) win, then OMPI_COMM_WORLD_*, then a SLURM step of several tasks; else one
+// process. MASTER_ADDR and MASTER_PORT name the meeting point; within one node they may be absent. Usage error when the
+// variables contradict each other, or when several nodes have no MASTER_ADDR.
+Placement find_placement(const Environment& environment);
+
+}  // namespace esmscale

@@ -1,0 +1,62 @@
+// The ranks of one run: where they meet, what they agree on, and the watch that they keep over each other. Small agreements go
+// over a TCPStore; tensors go through group().
+#pragma once
+
+#include "esmscale/dist/group.h"
+#include "esmscale/dist/placement.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+namespace esmscale {
+
+struct RanksOptions {
+  double heartbeat_seconds = 30;           // a rank silent for so long ends the run
+  double collective_timeout_seconds = 600;  // longest wait in one collective or agreement
+};
+
+class Ranks {
+ public:
+  Ranks();  // one process: agreements return at once
+  // Meets the others; Error when they do not come within the limit, or the port is taken.
+  Ranks(const Placement& placement, const RanksOptions& options);
+  ~Ranks();
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+  int rank() const { return placement_.rank; }
+  int size() const { return placement_.ranks; }
+  int local_rank() const { return placement_.local_rank; }
+  bool is_first() const { return rank() == 0; }
+
+  // All ranks call these in the same order; each waits for the others.
+  std::vector<std::string> exchange(std::string_view topic, const std::string& mine);  // what each said, by rank
+  std::string from_first(std::string_view topic, const std::string& mine);             // what rank 0 said
+  void barrier(std::string_view topic) { exchange(topic, ""); }
+  // Error that names the first rank whose `mine` differs from rank 0's.
+  void require_agreement(std::string_view what, const std::string& mine);
+
+  // NCCL for CUDA, Gloo for the CPU; connected by the first call, which all ranks make.
+  Group& group(const c10::Device& device);
+
+  // Tells the others why this rank ends, so that they end too and can say why.
+  void fail(const std::string& reason) noexcept;
+  // Why the run ends, when somebody has said so or stays silent; waits for the news up to `seconds`. "": nothing is known.
+  std::string reason_of_failure(double seconds);
+  // The good end: all ranks have come this far, and nobody watches any longer.
+  void finish();
+
+ private:
+  struct Meeting;  // the store and the watch over it; absent in one process
+  Placement placement_;
+  RanksOptions options_;
+  std::unique_ptr<Meeting> meeting_;
+  Group group_;
+  bool is_connected_ = false;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,49 @@
+// Who owns what of the flat buffers. Parameters travel in buckets of consecutive table rows; each rank owns one chunk of
+// every bucket, so that a bucket can be reduce-scattered as soon as backward has completed it. Pure arithmetic.
+#pragma once
+
+#include "esmscale/config/parameters.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace esmscale {
+
+// [begin, begin + size) of a flat buffer.
+struct Stretch {
+  int64_t begin = 0, size = 0;
+  bool operator==(const Stretch&) const = default;
+};
+
+struct Bucket {
+  size_t first_row = 0, end_row = 0;  // of the parameter table
+  Stretch stretch;
+  int64_t chunk = 0;  // floats of one rank: ranks · chunk ≥ stretch.size, and the rest is padding
+};
+
+class ShardLayout {
+ public:
+  // One rank: one bucket, nothing padded. Several: the embedding alone (its gradient is complete last), then buckets of
+  // whole rows that hold bucket_floats or a little more; 0: a sixteenth of the model, at most kBucketBytes.
+  ShardLayout(const std::vector<Parameter>& table, int ranks, int64_t bucket_floats = 0);
+
+  static constexpr int64_t kBucketBytes = 25 << 20;
+
+  int ranks() const { return ranks_; }
+  const std::vector<Bucket>& buckets() const { return buckets_; }
+  size_t bucket_of(size_t row) const { return bucket_of_row_[row]; }
+
+  // What a rank owns of a bucket: may be empty, the last ones are shorter.
+  Stretch owned(const Bucket& bucket, int rank) const;
+  // What a rank owns of every bucket, and what it updates (ZeRO stage 0: all of it), in order; with the empty ones.
+  std::vector<Stretch> owned(int rank) const;
+  std::vector<Stretch> updated(int rank, int zero_stage) const;
+
+ private:
+  int ranks_;
+  std::vector<Bucket> buckets_;
+  std::vector<size_t> bucket_of_row_;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,35 @@
+// Stages 1 and 2: after an update every rank gets the weights that the others have updated, bucket by bucket.
+#pragma once
+
+#include "esmscale/dist/group.h"
+#include "esmscale/dist/shard_layout.h"
+
+#include <deque>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale {
+
+class WeightExchange {
+ public:
+  // `flat`: the weights, [P]; `group` and `layout` must outlive it.
+  WeightExchange(const at::Tensor& flat, Group& group, const ShardLayout& layout)
+      : flat_(flat), group_(group), layout_(layout) {}
+
+  void leave(size_t bucket);  // this rank's chunk of it is new
+  void finish();              // all weights are new (on CUDA for what runs on the stream)
+
+ private:
+  struct Leaving {
+    const Bucket& bucket;
+    at::Tensor whole, chunk;
+    Pending pending;
+  };
+
+  at::Tensor flat_;
+  Group& group_;
+  const ShardLayout& layout_;
+  std::deque<Leaving> leaving_;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,98 @@
+#include "esmscale/dist/placement.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <charconv>
+#include <optional>
+
+namespace esmscale {
+namespace {
+
+constexpr int kFirstPort = 20000, kPorts = 20000;  // below the range that systems hand out by themselves
+
+// How one starter of processes names what we need; "" where it says nothing.
+struct Names {
+  const char *source, *rank, *ranks, *local_rank, *local_ranks, *job;
+};
+constexpr Names kTorchrun{"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"};
+constexpr Names kOpenMpi{"Open MPI",
+                         "OMPI_COMM_WORLD_RANK",
+                         "OMPI_COMM_WORLD_SIZE",
+                         "OMPI_COMM_WORLD_LOCAL_RANK",
+                         "OMPI_COMM_WORLD_LOCAL_SIZE",
+                         "OMPI_MCA_ess_base_jobid"};
+constexpr Names kSlurm{"SLURM", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "", "SLURM_JOB_ID"};
+
+class Reader {
+ public:
+  explicit Reader(const Environment& environment) : environment_(environment) {}
+
+  std::string text_of(const char* name) const {
+    const char* value = *name ? environment_(name) : nullptr;
+    return value ? value : "";
+  }
+
+  std::optional<int> number(const char* name) const {
+    const std::string value = text_of(name);
+    if (value.empty()) return std::nullopt;
+    int number = 0;
+    const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (problem != std::errc() || end != value.data() + value.size() || number < 0)
+      throw usage_error({.where = name, .expected = "a whole number", .found = text("'", value, "'")});
+    return number;
+  }
+
+ private:
+  const Environment& environment_;
+};
+
+int meeting_port(const Reader& env, const std::string& job) {
+  if (const auto port = env.number("MASTER_PORT")) return *port;
+  unsigned hash = 0;
+  for (const char c : job) hash = hash * 31 + static_cast<unsigned char>(c);
+  return kFirstPort + static_cast<int>(hash % kPorts);
+}
+
+bool is_one_node(const Reader& env, const Names& names, int ranks) {
+  if (const auto nodes = env.number("SLURM_STEP_NUM_NODES"); nodes && names.source == kSlurm.source)
+    return *nodes == 1;
+  return env.number(names.local_ranks) == ranks;
+}
+
+std::optional<Placement> placement_by(const Reader& env, const Names& names) {
+  const auto rank = env.number(names.rank), ranks = env.number(names.ranks);
+  if (!rank || !ranks) return std::nullopt;
+  if (*rank >= *ranks)
+    throw usage_error({.where = text(names.rank, " and ", names.ranks),
+                       .expected = "a rank below the number of ranks",
+                       .found = text(*rank, " of ", *ranks)});
+  Placement placement{.rank = *rank,
+                      .ranks = *ranks,
+                      .local_rank = env.number(names.local_rank).value_or(*rank),
+                      .host = env.text_of("MASTER_ADDR"),
+                      .job = env.text_of(names.job),
+                      .source = names.source};
+  if (names.source == kSlurm.source) placement.job = text(placement.job, ".", env.text_of("SLURM_STEP_ID"));
+  placement.port = meeting_port(env, placement.job);
+  if (placement.host.empty() && *ranks > 1 && !is_one_node(env, names, *ranks))
+    throw usage_error({.where = "MASTER_ADDR",
+                       .expected = "the address of the first node, where the ranks meet",
+                       .found = "nothing",
+                       .advice = "export MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)"});
+  if (placement.host.empty()) placement.host = "127.0.0.1";
+  // torchrun's agent and our launcher serve the store themselves.
+  placement.hosts_store = *rank == 0 && env.text_of("TORCHELASTIC_USE_AGENT_STORE") != "True";
+  return placement;
+}
+
+}  // namespace
+
+Placement find_placement(const Environment& environment) {
+  const Reader env(environment);
+  for (const Names& names : {kTorchrun, kOpenMpi, kSlurm})
+    if (auto placement = placement_by(env, names)) return *placement;
+  return {};
+}
+
+}  // namespace esmscale

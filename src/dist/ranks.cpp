@@ -1,0 +1,149 @@
+#include "esmscale/dist/ranks.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <chrono>
+#include <thread>
+
+#include "backend.h"
+#include "store.h"
+#include "watch.h"
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+namespace esmscale {
+namespace {
+
+constexpr double kGoodbyeSeconds = 10;
+
+bool is_this_host(const std::string& host) {
+  return host == "127.0.0.1" || host == "localhost" || host == "::1";
+}
+
+void sleep_for(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+// Whose heart has stopped, found by looking twice.
+std::string silent_ranks(c10d::Store& store, int ranks) {
+  std::vector<int64_t> beats;
+  for (int r = 0; r < ranks; ++r) beats.push_back(store.add(beat_key(r), 0));
+  sleep_for(3 * kBeatSeconds);
+  std::vector<std::string> silent;
+  for (int r = 0; r < ranks; ++r)
+    if (store.add(beat_key(r), 0) == beats[static_cast<size_t>(r)]) silent.push_back(text("rank ", r));
+  return silent.empty() ? "" : join(silent, ", ") + (silent.size() == 1 ? " is gone" : " are gone");
+}
+
+}  // namespace
+
+struct Ranks::Meeting {
+  c10::intrusive_ptr<c10d::TCPStore> served;  // by this process; must go last
+  c10::intrusive_ptr<c10d::Store> store;
+  std::unique_ptr<Watch> watch;
+  int64_t agreements = 0;
+};
+
+Ranks::Ranks() = default;
+
+Ranks::Ranks(const Placement& placement, const RanksOptions& options)
+    : placement_(placement), options_(options) {
+  if (size() == 1) return;
+  meeting_ = std::make_unique<Meeting>();
+  const double timeout = options.collective_timeout_seconds;
+  if (placement.hosts_store) meeting_->served = serve_store(placement.port, timeout);
+  meeting_->store = connect_to_store(placement, timeout);
+  barrier("arrival");
+  meeting_->watch = std::make_unique<Watch>(connect_to_store(placement, timeout), placement, options.heartbeat_seconds);
+}
+
+Ranks::~Ranks() = default;
+
+std::vector<std::string> Ranks::exchange(std::string_view topic, const std::string& mine) {
+  if (!meeting_) return {mine};
+  const auto key = [&](int64_t number, int rank) { return text("agreement/", number, "/", rank); };
+  const int64_t number = ++meeting_->agreements;
+  std::vector<std::string> said;
+  try {
+    meeting_->store->set(key(number, rank()), bytes_of(mine));
+    for (int r = 0; r < size(); ++r) said.push_back(get_text(*meeting_->store, key(number, r)));
+    // Everybody has spoken, so everybody has read what was said the last time.
+    if (number > 1) meeting_->store->deleteKey(key(number - 1, rank()));
+  } catch (const std::exception& error) {
+    throw PeerLost({.where = text("rank ", rank(), ", ", topic),
+                 .expected = text("all ", size(), " ranks; heard from ", said.size()),
+                 .found = std::string(first_line(error.what())),
+                 .advice = "see the other ranks' logs"});
+  }
+  return said;
+}
+
+std::string Ranks::from_first(std::string_view topic, const std::string& mine) {
+  return exchange(topic, is_first() ? mine : "").front();
+}
+
+void Ranks::require_agreement(std::string_view what, const std::string& mine) {
+  const std::vector<std::string> said = exchange(what, mine);
+  for (size_t r = 1; r < said.size(); ++r)
+    if (said[r] != said[0])
+      throw usage_error({.where = text("rank ", r, ", ", what),
+                         .expected = text(said[0], ", as rank 0 has"),
+                         .found = said[r],
+                         .advice = "start every rank with the same program, configuration and data"});
+}
+
+Group& Ranks::group(const c10::Device& device) {
+  if (!meeting_ || is_connected_) return group_;
+  is_connected_ = true;
+  const auto store = c10::make_intrusive<c10d::PrefixStore>("group", meeting_->store);
+  const std::chrono::milliseconds timeout(static_cast<int64_t>(1000 * options_.collective_timeout_seconds));
+  try {
+#ifdef ESMSCALE_HAS_CUDA
+    if (device.is_cuda()) return group_ = Group(make_nccl(store, rank(), size(), timeout), false);
+#endif
+    return group_ = Group(make_gloo(store, rank(), size(), is_this_host(placement_.host), timeout), true);
+  } catch (const std::exception& error) {
+    throw Error({.where = text("rank ", rank(), " of ", size()),
+                 .expected = text("a connection to the others for ", device.is_cuda() ? "NCCL" : "Gloo"),
+                 .found = std::string(first_line(error.what()))});
+  }
+}
+
+void Ranks::fail(const std::string& reason) noexcept {
+  if (!meeting_) return;
+  try {
+    if (meeting_->watch) meeting_->watch->rest();
+    if (!meeting_->store->check({kFailureKey}))
+      meeting_->store->set(kFailureKey, bytes_of(text("rank ", rank(), ": ", reason)));
+  } catch (const std::exception&) {  // the store is gone: the others see that by themselves
+  }
+}
+
+std::string Ranks::reason_of_failure(double seconds) {
+  if (!meeting_ || !meeting_->watch) return "";
+  Watch& watch = *meeting_->watch;
+  watch.hold_fire();
+  for (double waited = 0; waited < seconds && watch.finding().empty(); waited += 0.1) sleep_for(0.1);
+  if (!watch.finding().empty()) return watch.finding();
+  try {
+    return silent_ranks(*meeting_->store, size());
+  } catch (const std::exception&) {
+    return "the meeting point of the ranks is gone, and rank 0 or the launcher with it";
+  }
+}
+
+void Ranks::finish() {
+  if (!meeting_) return;
+  barrier("the end");
+  meeting_->watch->rest();
+  meeting_->watch.reset();
+  group_ = Group();
+  // Whoever serves the store leaves last.
+  meeting_->store->add("gone", 1);
+  if (!meeting_->served) return;
+  for (double waited = 0; waited < kGoodbyeSeconds && meeting_->store->add("gone", 0) < size(); waited += 0.01)
+    sleep_for(0.01);
+}
+
+}  // namespace esmscale

@@ -1,0 +1,52 @@
+#include "store.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <chrono>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
+namespace esmscale {
+namespace {
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
+}
+
+c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(port);
+  options.isServer = serves;
+  options.waitWorkers = false;
+  options.timeout = milliseconds(timeout_seconds);
+  return options;
+}
+
+}  // namespace
+
+c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds) {
+  try {
+    return c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options(port, true, timeout_seconds));
+  } catch (const std::exception& error) {
+    throw Error({.where = text("port ", port),
+                 .expected = "a free port for the ranks to meet at",
+                 .found = std::string(first_line(error.what())),
+                 .advice = "set MASTER_PORT to another one for all ranks"});
+  }
+}
+
+c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds) {
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(placement.host,
+                                                     options(placement.port, false, timeout_seconds));
+    return c10::make_intrusive<c10d::PrefixStore>("esmscale " + placement.job, store);
+  } catch (const std::exception& error) {
+    throw Error({.where = text("rank ", placement.rank, " of ", placement.ranks),
+                 .expected = text("the meeting point at ", placement.host, ":", placement.port),
+                 .found = std::string(first_line(error.what())),
+                 .advice = "rank 0 serves it: see its log; MASTER_ADDR and MASTER_PORT name it"});
+  }
+}
+
+}  // namespace esmscale

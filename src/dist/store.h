@@ -1,0 +1,29 @@
+// The TCPStore that ranks meet at.
+#pragma once
+
+#include "esmscale/dist/placement.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+namespace esmscale {
+
+inline std::vector<uint8_t> bytes_of(std::string_view value) {
+  return {value.begin(), value.end()};
+}
+
+inline std::string get_text(c10d::Store& store, const std::string& key) {
+  const std::vector<uint8_t> value = store.get(key);
+  return {value.begin(), value.end()};
+}
+
+// Serves the store at `port`, 0 for any free one. Error when the port is taken.
+c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds);
+// A connection of its own to the store at host:port; keys stand under the job's name. Error when nobody answers in time.
+c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds);
+
+}  // namespace esmscale

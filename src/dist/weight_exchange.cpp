@@ -1,0 +1,29 @@
+#include "esmscale/dist/weight_exchange.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+namespace esmscale {
+
+void WeightExchange::leave(size_t index) {
+  const Bucket& bucket = layout_.buckets()[index];
+  const Stretch mine = layout_.owned(bucket, group_.rank());
+  // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside its output.
+  Leaving leaving{.bucket = bucket,
+                  .whole = at::empty({bucket.chunk * group_.size()}, flat_.options()),
+                  .chunk = at::zeros({bucket.chunk}, flat_.options())};
+  leaving.chunk.narrow(0, 0, mine.size).copy_(flat_.narrow(0, mine.begin, mine.size));
+  leaving.pending = group_.all_gather(leaving.whole, leaving.chunk);
+  leaving_.push_back(std::move(leaving));
+}
+
+void WeightExchange::finish() {
+  for (; !leaving_.empty(); leaving_.pop_front()) {
+    Leaving& next = leaving_.front();
+    next.pending.wait();
+    const auto [begin, size] = next.bucket.stretch;
+    flat_.narrow(0, begin, size).copy_(next.whole.narrow(0, 0, size));
+  }
+}
+
+}  // namespace esmscale

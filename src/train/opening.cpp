@@ -1,0 +1,43 @@
+#include "opening.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/train/device.h"
+
+namespace esmscale {
+
+std::filesystem::path training_folder(const RunConfig& config) {
+  if (!config.data.train.empty()) return config.data.train;
+  throw usage_error({.where = "data.train",
+                     .expected = "the folder of a prepared data set",
+                     .found = "none",
+                     .advice = "give --data DIR, or make one with `esmscale prepare`"});
+}
+
+std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
+  if (config.data.holdout.empty()) return std::nullopt;
+  Dataset holdout(config.data.holdout);
+  const int64_t sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
+  if (const Overlap overlap = find_overlap(holdout, train, sequences); overlap.count > 0)
+    throw Error({.where = config.data.holdout,
+                 .expected = "no sequence of the training set " + config.data.train,
+                 .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
+                               join(overlap.examples, ", "), ")"),
+                 .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
+  return holdout;
+}
+
+DevicePeak peak_of_all(const at::Device& device, const std::string& precision, int ranks) {
+  DevicePeak peak = device_peak(device_name(device), precision);
+  peak.flops *= ranks;
+  return peak;
+}
+
+std::unique_ptr<FileLock> lock_for(const RunFolder& folder, Ranks& ranks) {
+  std::unique_ptr<FileLock> lock;
+  if (ranks.is_first()) lock.reset(new FileLock(folder.lock()));
+  ranks.barrier("the run folder's lock");
+  return lock;
+}
+
+}  // namespace esmscale
