@@ -69,6 +69,17 @@ Json run_json(const Account& a) {
           {"executed_flops", a.executed_per_token * a.run_tokens}};
 }
 
+// Of a rank at ZeRO stages 0, 1 and 2.
+std::vector<double> totals_by_stage(const Account& a) {
+  std::vector<double> totals;
+  RunConfig config = a.config;
+  for (const int64_t stage : {0, 1, 2}) {
+    config.parallel.zero_stage = stage;
+    totals.push_back(predict_memory(config, a.ranks).total());
+  }
+  return totals;
+}
+
 Json memory_json(const Account& a) {
   const MemoryPrediction& m = a.memory;
   return {{"ranks", a.ranks},
@@ -82,7 +93,8 @@ Json memory_json(const Account& a) {
           {"moments", m.moments},
           {"activations", m.activations},
           {"workspace", m.workspace},
-          {"total", m.total()}};
+          {"total", m.total()},
+          {"total_by_stage", totals_by_stage(a)}};
 }
 
 std::string shown_flops(double flops) {
@@ -106,6 +118,12 @@ std::string part_table(const Account& a) {
   return table.str();
 }
 
+std::string by_stage_text(const Account& a) {
+  std::vector<std::string> shown;
+  for (const double total : totals_by_stage(a)) shown.push_back(human_bytes(total));
+  return join(shown, ", ");
+}
+
 std::string memory_text(const Account& a) {
   const MemoryPrediction& m = a.memory;
   return text("memory of a rank (", a.ranks, a.ranks == 1 ? " rank" : " ranks", ", ZeRO stage ",
@@ -113,7 +131,8 @@ std::string memory_text(const Account& a) {
               a.config.train.micro_batch_tokens, " rows a micro-batch): ", human_bytes(m.total()),
               " = parameters ", human_bytes(m.parameters), " + gradients ", human_bytes(m.gradients),
               " + moments ", human_bytes(m.moments), " + activations ", human_bytes(m.activations),
-              " + workspace ", human_bytes(m.workspace), "\n");
+              " + workspace ", human_bytes(m.workspace), "\n",
+              a.ranks > 1 ? text("  at stages 0, 1, 2: ", by_stage_text(a), "\n") : "");
 }
 
 }  // namespace

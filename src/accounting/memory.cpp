@@ -1,6 +1,6 @@
 #include "esmscale/accounting/memory.h"
 
-#include "esmscale/config/parameters.h"
+#include "esmscale/config/shard_layout.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +9,6 @@ namespace esmscale {
 namespace {
 
 constexpr int64_t kFloat = 4;
-
-// Gradients on their way to their owner under ZeRO-2: one bucket fills while the one before it is reduced.
-constexpr double kBucketsInFlight = 2 * 25.0 * (1 << 20);
 
 bool is_plain(const RunConfig& config) {
   return config.train.engine == "plain";
@@ -100,6 +97,21 @@ double workspace(const RunConfig& config, const Shapes& s) {
   return s.T * (2 * s.D + 2 * s.F) * compute;
 }
 
+// The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
+// has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
+// two buckets that fill or leave, each with what comes back of it.
+int64_t gradient_floats(const ShardLayout& layout, int64_t stage) {
+  int64_t whole = 0, owned = 0, largest = 0;
+  for (const Bucket& bucket : layout.buckets()) {
+    whole += bucket.chunk * layout.ranks();
+    owned += bucket.chunk;
+    largest = std::max(largest, bucket.chunk * (layout.ranks() + 1));
+  }
+  if (stage == 0) return whole;
+  if (stage == 1) return whole + owned;
+  return std::min(whole, layout.buckets().front().chunk * layout.ranks() + 2 * largest) + owned;
+}
+
 }  // namespace
 
 std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
@@ -114,16 +126,17 @@ std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
 }
 
 MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
-  const auto parameters = static_cast<double>(total_size(parameter_table(config.model)));
-  const double flat = kFloat * parameters;
-  const double shard = kFloat * std::ceil(parameters / ranks);
-  const bool shards_moments = config.parallel.zero_stage >= 1;
-  const bool shards_gradients = config.parallel.zero_stage >= 2 && ranks > 1;
+  const std::vector<Parameter> table = parameter_table(config.model);
+  const auto parameters = static_cast<double>(total_size(table));
+  const ShardLayout layout(table, ranks);
+  const int64_t stage = ranks > 1 ? config.parallel.zero_stage : 0;
+  int64_t updated = 0;
+  for (const Stretch& stretch : layout.updated(/*rank=*/0, static_cast<int>(stage))) updated += stretch.size;
 
   MemoryPrediction memory{
-      .parameters = flat + (is_bf16(config) ? 2 * parameters : 0),
-      .gradients = shards_gradients ? shard + std::min(flat, kBucketsInFlight) : flat,
-      .moments = 2 * (shards_moments ? shard : flat),
+      .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
+      .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
+      .moments = static_cast<double>(2 * kFloat * updated),
       .workspace = workspace(config, Shapes(config)),
   };
   for (const ActivationTensor& tensor : activation_tensors(config)) memory.activations += tensor.bytes();

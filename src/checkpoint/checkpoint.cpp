@@ -78,31 +78,56 @@ void write_pieces(const fs::path& path, uint64_t data_offset, const Weights& wei
   file.close();
 }
 
-void verify_blocks(const SafetensorsFile& file, const MappedFile& whole, const Json& json) {
-  if (json.at("bytes").get<uint64_t>() != whole.bytes().size())
-    throw Error({.where = file.path().string(),
+// Where the file is damaged, found by looking at blocks rank, rank + ranks, …; "" when they are whole.
+std::string damage_in(const MappedFile& file, const std::vector<std::string>& stored, const Ranks& ranks) {
+  const auto rank = static_cast<size_t>(ranks.rank()), size = static_cast<size_t>(ranks.size());
+  const std::vector<std::string> mine = block_checksums(file.bytes(), rank, size);
+  for (size_t i = 0; i < mine.size(); ++i)
+    if (const size_t block = rank + i * size; block >= stored.size() || stored[block] != mine[i])
+      return text(", bytes from ", block * kBlock);
+  return "";
+}
+
+void verify_blocks(const fs::path& path, const Json& json, Ranks& ranks) {
+  const MappedFile file(path);
+  if (json.at("bytes").get<uint64_t>() != file.bytes().size())
+    throw Error({.where = path.string(),
                  .expected = text(json.at("bytes").get<uint64_t>(), " bytes"),
-                 .found = std::to_string(whole.bytes().size()),
+                 .found = std::to_string(file.bytes().size()),
                  .advice = "use another checkpoint of the run"});
-  const auto stored = json.at("blocks").get<std::vector<std::string>>();
-  const auto actual = block_checksums(whole.bytes());
-  for (size_t b = 0; b < actual.size(); ++b)
-    if (b >= stored.size() || stored[b] != actual[b])
+  const std::string mine = damage_in(file, json.at("blocks").get<std::vector<std::string>>(), ranks);
+  for (const std::string& damage : ranks.exchange("checkpoint: checksums", mine))
+    if (!damage.empty())
       throw Error(
-          {.where = text(file.path().string(), ", bytes from ", b * kBlock),
+          {.where = path.string() + damage,
            .expected = "the checksum in checkpoint.json",
            .found = "another",
            .advice = "the file is damaged or belongs to another checkpoint; use another one of the run"});
 }
 
-void read_tensor(const SafetensorsFile& file, const std::string& name, const at::Tensor& into) {
+std::span<const std::byte> bytes_of_entry(const SafetensorsFile& file, const std::string& name,
+                                          at::IntArrayRef shape) {
   const TensorEntry* entry = file.find(name);
-  if (!entry || entry->dtype != "F32" || entry->shape != into.sizes().vec())
+  if (!entry || entry->dtype != "F32" || entry->shape != shape.vec())
     throw Error({.where = file.path().string(),
-                 .expected = text("tensor ", name, " F32 ", into.sizes()),
+                 .expected = text("tensor ", name, " F32 ", shape),
                  .found = entry ? text(entry->dtype, " ", at::IntArrayRef(entry->shape)) : "none"});
-  const auto bytes = file.bytes(*entry);
+  return file.bytes(*entry);
+}
+
+void read_tensor(const SafetensorsFile& file, const std::string& name, const at::Tensor& into) {
+  const auto bytes = bytes_of_entry(file, name, into.sizes());
   std::memcpy(into.mutable_data_ptr(), bytes.data(), bytes.size());
+}
+
+// Floats [begin, begin + size) of a parameter's moment, to any device.
+void read_part(const SafetensorsFile& file, const std::string& group, const Parameter& parameter,
+               int64_t begin, const at::Tensor& into) {
+  const auto bytes = bytes_of_entry(file, group + parameter.name, parameter.shape);
+  const at::Tensor host = at::empty({into.numel()}, at::kFloat);
+  std::memcpy(host.mutable_data_ptr(), bytes.data() + sizeof(float) * static_cast<size_t>(begin),
+              host.nbytes());
+  into.copy_(host);
 }
 
 Json read_metadata(const fs::path& folder) {
@@ -147,43 +172,46 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
   ranks.barrier("checkpoint: published");
 }
 
-void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights,
-                     const Moments* moments) {
-  StatePiece all{.weights = weights.flat};
-  if (moments) all.first_moment = moments->first, all.second_moment = moments->second;
+void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights) {
+  const StatePiece all{.weights = weights.flat};
   Ranks alone;
   save_checkpoint(folder, info, weights, std::span(&all, 1), alone);
 }
 
-void restore(Adam& adam, const Moments& moments) {
-  for (const StatePiece& piece : adam.state()) {
-    const int64_t size = piece.weights.numel();
-    piece.first_moment.copy_(moments.first.narrow(0, piece.begin, size));
-    piece.second_moment.copy_(moments.second.narrow(0, piece.begin, size));
-  }
+void restore(Adam& adam, const fs::path& folder, const CheckpointInfo& info,
+             const std::vector<Parameter>& table) {
+  const SafetensorsFile file(folder / kTensorFile);
+  for (const StatePiece& piece : adam.state())
+    for (const Parameter& parameter : table) {
+      const int64_t begin = std::max(piece.begin, parameter.offset);
+      const int64_t end = std::min(piece.begin + piece.weights.numel(), parameter.offset + parameter.size());
+      if (begin >= end) continue;
+      const auto read = [&](const char* group, const at::Tensor& moment) {
+        read_part(file, group, parameter, begin - parameter.offset,
+                  moment.narrow(0, begin - piece.begin, end - begin));
+      };
+      read(kFirst, piece.first_moment);
+      read(kSecond, piece.second_moment);
+    }
+  adam.set_updates(info.updates);
 }
 
 Checkpoint load_checkpoint(const fs::path& folder) {
-  const Json json = read_metadata(folder);
-  Checkpoint checkpoint{
-      .info = info_from_json(json, folder / kCheckpointMetadata), .weights = {}, .moments = {}};
-  const SafetensorsFile file(folder / kTensorFile);
-  verify_blocks(file, MappedFile(folder / kTensorFile), json);
+  Ranks alone;
+  return load_checkpoint(folder, alone);
+}
 
+Checkpoint load_checkpoint(const fs::path& folder, Ranks& ranks) {
+  const Json json = read_metadata(folder);
+  Checkpoint checkpoint{.info = info_from_json(json, folder / kCheckpointMetadata), .weights = {}};
+  verify_blocks(folder / kTensorFile, json, ranks);
+
+  const SafetensorsFile file(folder / kTensorFile);
   checkpoint.weights = make_weights(checkpoint.info.config.model, at::kCPU);
   const Weights& weights = checkpoint.weights;
   for (size_t p = 0; p < weights.table.size(); ++p) read_tensor(file, weights.table[p].name, weights.all[p]);
   read_tensor(file, "inv_freq", weights.inv_freq);
-  if (file.find(kFirst + weights.table.front().name)) {
-    checkpoint.moments = Moments{at::empty_like(weights.flat), at::empty_like(weights.flat)};
-    for (const Parameter& parameter : weights.table) {
-      const auto part = [&](const at::Tensor& flat) {
-        return flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape);
-      };
-      read_tensor(file, kFirst + parameter.name, part(checkpoint.moments->first));
-      read_tensor(file, kSecond + parameter.name, part(checkpoint.moments->second));
-    }
-  }
+  checkpoint.has_moments = file.find(kFirst + weights.table.front().name) != nullptr;
   return checkpoint;
 }
 

@@ -1,30 +1,14 @@
 // Another program run to its end, with our stop signals passed on to it.
 #pragma once
 
+#include "esmscale/core/child.h"
+
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include <signal.h>
-
 namespace esmscale {
-
-// SIGTERM, SIGINT and SIGUSR1 wait to be fetched for as long as this lives.
-class HeldSignals {
- public:
-  HeldSignals();
-  ~HeldSignals();
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-
-  // The next of them, or 0 when none came within a moment (less when a child ends).
-  int next() const;
-  const sigset_t& former() const { return former_; }
-
- private:
-  sigset_t ours_, former_;
-};
 
 struct ChildEnd {
   int status = 0;           // exit code; 1 when a signal killed it
@@ -33,8 +17,8 @@ struct ChildEnd {
 };
 
 // Starts `program` (looked up on PATH) with `arguments`; stdout and stderr are appended to `log`. The signals
-// go on to it; it has a process group of its own, so a terminal's Ctrl-C comes by this way only. on_start
-// gets its process id; on_moment is called about five times a second. Error when it cannot be started.
+// go on to it. on_start gets its process id; on_moment is called about five times a second. Error when it
+// cannot be started.
 ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::vector<std::string> arguments,
                    const std::filesystem::path& log, const std::function<void(int)>& on_start = {},
                    const std::function<void()>& on_moment = {});

@@ -13,7 +13,7 @@ struct Options {
 int import_folder(const Program& program, const Options& options) {
   require_new_folder(options.output);
   const Checkpoint checkpoint = import_hugging_face(options.input);
-  save_checkpoint(options.output, checkpoint.info, checkpoint.weights, nullptr);
+  save_checkpoint(options.output, checkpoint.info, checkpoint.weights);
   const ModelConfig& model = checkpoint.weights.config;
   const int64_t parameters = total_size(checkpoint.weights.table);
   if (program.json)

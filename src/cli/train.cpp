@@ -100,6 +100,7 @@ int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
     return status;
   } catch (const PeerLost& error) {
     const std::string reason = ranks.reason_of_failure(/*seconds=*/5);
+    log_error_to_file(text("the run ends: ", reason.empty() ? error.what() : reason));
     if (reason.empty()) {
       ranks.fail(error.what());
       throw;
@@ -109,6 +110,7 @@ int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
                  .found = reason,
                  .advice = "the last checkpoint is good"});
   } catch (const std::exception& error) {
+    log_error_to_file(text("the run ends: ", first_line(error.what())));
     ranks.fail(std::string(first_line(error.what())));
     throw;
   }

@@ -54,12 +54,24 @@ void set_log_level(LogLevel level) {
 }
 
 void log_as_rank(int rank, const std::filesystem::path& folder) {
-  const std::string name =
-      "rank-" + std::string(rank < 1000 ? 4 - std::to_string(rank).size() : 0, '0') + std::to_string(rank);
-  auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>((folder / (name + ".log")).string());
+  const std::string number = std::to_string(rank);
+  const std::filesystem::path path =
+      folder / ("rank-" + std::string(number.size() < 4 ? 4 - number.size() : 0, '0') + number + ".log");
+  try {
+    logger().sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string()));
+  } catch (const std::exception& error) {
+    throw Error(
+        {.where = path.string(), .expected = "a log file that can be written", .found = error.what()});
+  }
   if (rank > 0) logger().sinks().front()->set_level(spdlog::level::warn);
-  logger().sinks().push_back(std::move(file));
-  logger().set_pattern("%H:%M:%S %^%l%$ rank " + std::to_string(rank) + ": %v");
+  logger().set_pattern("%H:%M:%S %^%l%$ rank " + number + ": %v");
+}
+
+void log_error_to_file(std::string_view message) {
+  if (logger().sinks().size() < 2) return;
+  spdlog::sinks::sink& file = *logger().sinks().back();
+  file.log({logger().name(), spdlog::level::err, {message.data(), message.size()}});
+  file.flush();
 }
 
 void log(LogLevel level, std::string_view message) {

@@ -1,12 +1,12 @@
-// The only file that sees Gloo's headers: they are the system's, older than the Gloo inside LibTorch, so nothing of theirs
-// may be exported from here (cmake/Rooms.cmake), and no object of theirs is made here but through LibTorch.
+// The only file that sees Gloo's headers: they are the system's, older than the Gloo inside LibTorch, so
+// nothing of theirs may be exported from here (cmake/Rooms.cmake), and no object of theirs is made here but
+// through LibTorch.
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif
-#include "backend.h"
-
 #include <cstdlib>
 
+#include "backend.h"
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 namespace esmscale {

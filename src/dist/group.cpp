@@ -24,9 +24,9 @@ void Pending::wait() {
     work_->wait();
   } catch (const std::exception& error) {
     throw PeerLost({.where = text("rank ", group_->rank(), ", ", what_),
-                 .expected = text("all ", group_->size(), " ranks to take part"),
-                 .found = std::string(first_line(error.what())),
-                 .advice = "see the other ranks' logs; the last checkpoint is good"});
+                    .expected = text("all ", group_->size(), " ranks to take part"),
+                    .found = std::string(first_line(error.what())),
+                    .advice = "see the other ranks' logs; the last checkpoint is good"});
   }
   work_.reset();
   group_->traffic_.wait_seconds +=

@@ -3,7 +3,6 @@
 #define USE_C10D_NCCL
 #endif
 #include "backend.h"
-
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 namespace esmscale {

@@ -15,7 +15,8 @@ constexpr int kFirstPort = 20000, kPorts = 20000;  // below the range that syste
 struct Names {
   const char *source, *rank, *ranks, *local_rank, *local_ranks, *job;
 };
-constexpr Names kTorchrun{"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"};
+constexpr Names kTorchrun{"torchrun",           "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE",
+                          "TORCHELASTIC_RUN_ID"};
 constexpr Names kOpenMpi{"Open MPI",
                          "OMPI_COMM_WORLD_RANK",
                          "OMPI_COMM_WORLD_SIZE",
@@ -76,10 +77,11 @@ std::optional<Placement> placement_by(const Reader& env, const Names& names) {
   if (names.source == kSlurm.source) placement.job = text(placement.job, ".", env.text_of("SLURM_STEP_ID"));
   placement.port = meeting_port(env, placement.job);
   if (placement.host.empty() && *ranks > 1 && !is_one_node(env, names, *ranks))
-    throw usage_error({.where = "MASTER_ADDR",
-                       .expected = "the address of the first node, where the ranks meet",
-                       .found = "nothing",
-                       .advice = "export MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)"});
+    throw usage_error(
+        {.where = "MASTER_ADDR",
+         .expected = "the address of the first node, where the ranks meet",
+         .found = "nothing",
+         .advice = "export MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)"});
   if (placement.host.empty()) placement.host = "127.0.0.1";
   // torchrun's agent and our launcher serve the store themselves.
   placement.hosts_store = *rank == 0 && env.text_of("TORCHELASTIC_USE_AGENT_STORE") != "True";

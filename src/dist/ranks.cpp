@@ -55,7 +55,8 @@ Ranks::Ranks(const Placement& placement, const RanksOptions& options)
   if (placement.hosts_store) meeting_->served = serve_store(placement.port, timeout);
   meeting_->store = connect_to_store(placement, timeout);
   barrier("arrival");
-  meeting_->watch = std::make_unique<Watch>(connect_to_store(placement, timeout), placement, options.heartbeat_seconds);
+  meeting_->watch =
+      std::make_unique<Watch>(connect_to_store(placement, timeout), placement, options.heartbeat_seconds);
 }
 
 Ranks::~Ranks() = default;
@@ -72,9 +73,9 @@ std::vector<std::string> Ranks::exchange(std::string_view topic, const std::stri
     if (number > 1) meeting_->store->deleteKey(key(number - 1, rank()));
   } catch (const std::exception& error) {
     throw PeerLost({.where = text("rank ", rank(), ", ", topic),
-                 .expected = text("all ", size(), " ranks; heard from ", said.size()),
-                 .found = std::string(first_line(error.what())),
-                 .advice = "see the other ranks' logs"});
+                    .expected = text("all ", size(), " ranks; heard from ", said.size()),
+                    .found = std::string(first_line(error.what())),
+                    .advice = "see the other ranks' logs"});
   }
   return said;
 }
@@ -142,7 +143,8 @@ void Ranks::finish() {
   // Whoever serves the store leaves last.
   meeting_->store->add("gone", 1);
   if (!meeting_->served) return;
-  for (double waited = 0; waited < kGoodbyeSeconds && meeting_->store->add("gone", 0) < size(); waited += 0.01)
+  for (double waited = 0; waited < kGoodbyeSeconds && meeting_->store->add("gone", 0) < size();
+       waited += 0.01)
     sleep_for(0.01);
 }
 

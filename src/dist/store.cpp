@@ -3,8 +3,10 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 namespace esmscale {
@@ -14,7 +16,13 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
 }
 
+// LibTorch tells warnings with stack traces of its own about what we catch and tell in one line.
+void keep_to_errors() {
+  FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2);
+}
+
 c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {
+  keep_to_errors();
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.isServer = serves;
@@ -38,8 +46,8 @@ c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds)
 
 c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds) {
   try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(placement.host,
-                                                     options(placement.port, false, timeout_seconds));
+    auto store =
+        c10::make_intrusive<c10d::TCPStore>(placement.host, options(placement.port, false, timeout_seconds));
     return c10::make_intrusive<c10d::PrefixStore>("esmscale " + placement.job, store);
   } catch (const std::exception& error) {
     throw Error({.where = text("rank ", placement.rank, " of ", placement.ranks),

@@ -1,11 +1,11 @@
 #include "watch.h"
 
 #include "esmscale/core/log.h"
-#include "store.h"
 
 #include <chrono>
 #include <condition_variable>
 
+#include "store.h"
 #include <unistd.h>
 
 namespace esmscale {

@@ -1,6 +1,6 @@
-// The watch that ranks keep over each other, on threads of its own: each rank beats once a second, looks at the beat of the
-// next one, and at whether anybody has said that the run fails. When it must end, the reason is logged and the process
-// exits with 1: the main thread may hang in a collective that will never complete.
+// The watch that ranks keep over each other, on threads of its own: each rank beats once a second, looks at
+// the beat of the next one, and at whether anybody has said that the run fails. When it must end, the reason
+// is logged and the process exits with 1: the main thread may hang in a collective that will never complete.
 #pragma once
 
 #include "esmscale/dist/placement.h"
@@ -33,13 +33,14 @@ class Watch {
   Watch(c10::intrusive_ptr<c10d::Store> store, const Placement& placement, double limit_seconds);
   ~Watch();
 
-  void rest() { is_resting_ = true; }          // what happens from now on is no failure
-  void hold_fire() { holds_fire_ = true; }     // the main thread reports what the watch finds
-  std::string finding() const;                 // "" while all is well
+  void rest() { is_resting_ = true; }       // what happens from now on is no failure
+  void hold_fire() { holds_fire_ = true; }  // the main thread reports what the watch finds
+  std::string finding() const;              // "" while all is well
 
  private:
-  void beat(const std::stop_token& stop);   // talks to the store
-  void guard(const std::stop_token& stop);  // ends the process when the store does not answer, or something was found
+  void beat(const std::stop_token& stop);  // talks to the store
+  void guard(const std::stop_token&
+                 stop);  // ends the process when the store does not answer, or something was found
   void find(std::string what);
 
   c10::intrusive_ptr<c10d::Store> store_;

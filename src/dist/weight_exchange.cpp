@@ -6,9 +6,11 @@
 namespace esmscale {
 
 void WeightExchange::leave(size_t index) {
+  while (leaving_.size() > 1) arrive();  // two buckets under way, never a second copy of all weights
   const Bucket& bucket = layout_.buckets()[index];
   const Stretch mine = layout_.owned(bucket, group_.rank());
-  // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside its output.
+  // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside
+  // its output.
   Leaving leaving{.bucket = bucket,
                   .whole = at::empty({bucket.chunk * group_.size()}, flat_.options()),
                   .chunk = at::zeros({bucket.chunk}, flat_.options())};
@@ -17,13 +19,16 @@ void WeightExchange::leave(size_t index) {
   leaving_.push_back(std::move(leaving));
 }
 
+void WeightExchange::arrive() {
+  Leaving& next = leaving_.front();
+  next.pending.wait();
+  const auto [begin, size] = next.bucket.stretch;
+  flat_.narrow(0, begin, size).copy_(next.whole.narrow(0, 0, size));
+  leaving_.pop_front();
+}
+
 void WeightExchange::finish() {
-  for (; !leaving_.empty(); leaving_.pop_front()) {
-    Leaving& next = leaving_.front();
-    next.pending.wait();
-    const auto [begin, size] = next.bucket.stretch;
-    flat_.narrow(0, begin, size).copy_(next.whole.narrow(0, 0, size));
-  }
+  while (!leaving_.empty()) arrive();
 }
 
 }  // namespace esmscale

@@ -16,7 +16,8 @@ namespace esmscale {
 
 // data.train; a usage error when there is none.
 std::filesystem::path training_folder(const RunConfig& config);
-// data.holdout, when there is one. Error when it shares sequences with what is trained on: how many, and some of them.
+// data.holdout, when there is one. Error when it shares sequences with what is trained on: how many, and some
+// of them.
 std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train);
 // Rank 0 locks the run folder for all; the others get nothing, and wait until it has.
 std::unique_ptr<FileLock> lock_for(const RunFolder& folder, Ranks& ranks);

@@ -21,15 +21,18 @@ TrainingState with_adam(CheckpointInfo info, Weights weights, const Ranks& ranks
   return {.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
 }
 
-TrainingState on_device(Checkpoint checkpoint, const RunConfig& config, const at::Device& device,
-                        const Ranks& ranks) {
+// Weights and moments of a checkpoint, which must be one of training.
+TrainingState on_device(const fs::path& folder, Checkpoint checkpoint, const RunConfig& config,
+                        const at::Device& device, const Ranks& ranks) {
+  if (!checkpoint.has_moments)
+    throw usage_error({.where = folder.string(),
+                       .expected = "a training checkpoint",
+                       .found = "weights only",
+                       .advice = "use --init-from"});
   checkpoint.info.config = config;
-  const int64_t updates = checkpoint.info.updates;
-  TrainingState state = with_adam(std::move(checkpoint.info), copy_of(checkpoint.weights, device), ranks);
-  if (checkpoint.moments) {
-    restore(*state.adam, *checkpoint.moments);
-    state.adam->set_updates(updates);
-  }
+  Weights weights = device.is_cpu() ? std::move(checkpoint.weights) : copy_of(checkpoint.weights, device);
+  TrainingState state = with_adam(std::move(checkpoint.info), std::move(weights), ranks);
+  restore(*state.adam, folder, state.info, state.weights.table);
   return state;
 }
 
@@ -87,24 +90,19 @@ void require_same_identity(const RunConfig& stored, const RunConfig& asked, cons
 }
 
 TrainingState resumed(const TrainOptions& options, const fs::path& folder, const Dataset& train,
-                      const at::Device& device, const Ranks& ranks) {
-  Checkpoint checkpoint = load_checkpoint(folder);
+                      const at::Device& device, Ranks& ranks) {
+  Checkpoint checkpoint = load_checkpoint(folder, ranks);
   require_same_identity(checkpoint.info.config, options.config, folder);
   require_same_data(checkpoint.info, train, folder);
-  if (!checkpoint.moments)
-    throw usage_error({.where = folder.string(),
-                       .expected = "a training checkpoint",
-                       .found = "weights only",
-                       .advice = "use --init-from"});
   log_info("resuming ", folder.string(), " at step ", checkpoint.info.step);
-  return on_device(std::move(checkpoint), options.config, device, ranks);
+  return on_device(folder, std::move(checkpoint), options.config, device, ranks);
 }
 
 // A branch keeps model, data and their order; what happens from here on may differ.
 TrainingState branched(const TrainOptions& options, const Dataset& train, const at::Device& device,
-                       const Ranks& ranks) {
+                       Ranks& ranks) {
   const fs::path parent = resolve_checkpoint(options.branch_from);
-  Checkpoint checkpoint = load_checkpoint(parent);
+  Checkpoint checkpoint = load_checkpoint(parent, ranks);
   RunConfig comparable = options.config;
   comparable.schedule = checkpoint.info.config.schedule;
   comparable.optimizer = checkpoint.info.config.optimizer;
@@ -116,11 +114,11 @@ TrainingState branched(const TrainOptions& options, const Dataset& train, const 
   checkpoint.info.parent = parent.string();
   checkpoint.info.best_step = -1;
   log_info("branching from ", parent.string(), " at step ", checkpoint.info.step);
-  return on_device(std::move(checkpoint), options.config, device, ranks);
+  return on_device(parent, std::move(checkpoint), options.config, device, ranks);
 }
 
 TrainingState begin(const TrainOptions& options, const Dataset& train, const at::Device& device,
-                    const Ranks& ranks) {
+                    Ranks& ranks) {
   TrainingState state = options.branch_from.empty() ? fresh(options, train, device, ranks)
                                                     : branched(options, train, device, ranks);
   state.info.dataset_hash = train.manifest().hash;

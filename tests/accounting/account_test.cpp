@@ -68,6 +68,10 @@ TEST(Account, JsonKeepsItsPromise) {
   EXPECT_EQ(json["run"]["training_flops"].get<double>(), 3 * sum / 1024 * 2e9);
   EXPECT_EQ(json["memory"]["ranks"], 4);
   EXPECT_EQ(json["memory"]["total"].get<double>(), account.memory.total());
+  const Json& by_stage = json["memory"]["total_by_stage"];
+  EXPECT_EQ(by_stage[account.config.parallel.zero_stage], json["memory"]["total"]);
+  EXPECT_GT(by_stage[0], by_stage[1]);
+  EXPECT_GT(by_stage[1], by_stage[2]);
 }
 
 TEST(Account, NoRunWithoutTokens) {

@@ -167,8 +167,7 @@ class GoldenRun {
   static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder, const std::string& engine) {
     Checkpoint checkpoint = load_checkpoint(folder);
     auto run = std::make_unique<GoldenRun>(checkpoint.weights, engine);
-    restore(run->adam_, *checkpoint.moments);
-    run->adam_.set_updates(checkpoint.info.updates);
+    restore(run->adam_, folder, checkpoint.info, checkpoint.weights.table);
     return run;
   }
 

@@ -87,7 +87,7 @@ TEST(LoadModel, FromWhereverItIs) {
   EXPECT_TRUE(foreign.weights.flat.equal(weights.flat));
   EXPECT_EQ(foreign.path, temporary / "hf");
 
-  save_checkpoint(temporary / "checkpoint", foreign.info, foreign.weights, nullptr);
+  save_checkpoint(temporary / "checkpoint", foreign.info, foreign.weights);
   const LoadedModel own = load_model(temporary / "checkpoint");
   EXPECT_TRUE(own.weights.flat.equal(weights.flat));
   EXPECT_EQ(own.info.origin, foreign.info.origin);

@@ -233,7 +233,7 @@ TEST(Trainer, NonFiniteLossesStopTheRunByName) {
   Weights weights = make_weights(config.model, at::kCPU);
   initialise(weights, 1, {});
   weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
-  save_checkpoint(bench.folder / "broken", info, weights, nullptr);
+  save_checkpoint(bench.folder / "broken", info, weights);
   TrainOptions options = bench.options("run", config);
   options.init_from = bench.folder / "broken";
   EXPECT_THAT(error_of([&] { Trainer(options).run(); }),

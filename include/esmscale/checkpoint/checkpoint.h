@@ -46,29 +46,27 @@ struct CheckpointInfo : RunPosition {
   std::string origin;  // imported models: their config.json and what else export must give back
 };
 
-struct Moments {
-  at::Tensor first, second;  // [P] fp32 each
-};
-
 // Writes aside and renames; free disk is checked first. All ranks call it at the same step: each writes its
 // own pieces of the weights and moments into the one file and checks its share of the bytes, and rank 0
 // publishes. The pieces of all ranks cover the flat buffers once.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
                      std::span<const StatePiece> mine, Ranks& ranks);
-// One process. `moments` is absent in weights-only checkpoints.
-void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
-                     const Moments* moments);
-
-// The moments of what this rank updates.
-void restore(Adam& adam, const Moments& moments);
+// One process, weights only.
+void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights);
 
 struct Checkpoint {
   CheckpointInfo info;
-  Weights weights;  // on the CPU
-  std::optional<Moments> moments;
+  Weights weights;           // on the CPU
+  bool has_moments = false;  // training can go on from it
 };
-// Every byte is checked against its checksum. Errors name what is damaged, missing, newer or of another kind.
-Checkpoint load_checkpoint(const std::filesystem::path& folder);
+// Every byte is checked against its checksum, each rank a share of them. Errors name what is damaged,
+// missing, newer or of another kind; all ranks get the same one.
+Checkpoint load_checkpoint(const std::filesystem::path& folder, Ranks& ranks);
+Checkpoint load_checkpoint(const std::filesystem::path& folder);  // one process
+// Adam's state of what this rank updates, read piece by piece: no rank holds the moments of another.
+// load_checkpoint has checked the file.
+void restore(Adam& adam, const std::filesystem::path& folder, const CheckpointInfo& info,
+             const std::vector<Parameter>& table);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there

@@ -17,8 +17,10 @@ void set_log_level(LogLevel level);
 void log(LogLevel level, std::string_view message);
 
 // One of several processes: its lines name it and go to FOLDER/rank-0002.log too; all but rank 0 show only
-// warnings and errors on stderr.
+// warnings and errors on stderr. Error when the file cannot be opened.
 void log_as_rank(int rank, const std::filesystem::path& folder);
+// An error for that file alone: stderr gets it another way. Nothing without log_as_rank.
+void log_error_to_file(std::string_view message);
 
 template <class... Parts>
 void log_debug(const Parts&... parts) {

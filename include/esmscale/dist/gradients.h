@@ -1,14 +1,14 @@
 // The sink of training: gradients in buckets that leave for the other ranks while backward goes on.
-//   stage 0, 1: a full gradient on every rank, summed once a step in the last micro-batch (0: all-reduce, so
-//   every rank has
-//               all of it; 1: reduce-scatter, so each has its own chunks);
+//   stage 0, 1: a full gradient on every rank, summed once a step in the last micro-batch (0: all-reduce,
+//   every
+//               rank has all of it; 1: reduce-scatter, each has its own chunks);
 //   stage 2:    reduce-scattered in every micro-batch and added to this rank's chunks; a bucket exists from
-//   its first addition
-//               until it has left, so never the full gradient (ZeRO, Rajbhandari et al. 2020).
+//   its
+//               first addition until it has left, so never the full gradient (ZeRO, Rajbhandari et al. 2020).
 #pragma once
 
+#include "esmscale/config/shard_layout.h"
 #include "esmscale/dist/group.h"
-#include "esmscale/dist/shard_layout.h"
 #include "esmscale/model/sink.h"
 #include "esmscale/model/weights.h"
 
@@ -32,8 +32,8 @@ class Gradients final : public GradientSink {
   void begin_micro_batch(bool is_last);
   at::Tensor buffer(size_t p) override;
   void ready(size_t p) override;
-  void end_micro_batch();  // what the engine did not touch leaves too: a rank without a pack takes part all
-                           // the same
+  // What the engine did not touch leaves too: a rank without a pack takes part all the same.
+  void end_micro_batch();
 
   // This rank's part of the summed gradient, one tensor a bucket, and the stretches of the flat weights they
   // belong to.
@@ -68,10 +68,9 @@ class Gradients final : public GradientSink {
   ShardLayout layout_;
   int stage_;
   std::vector<at::Tensor> whole_;  // by bucket: this rank's gradient, [ranks · chunk]
-  std::vector<at::Tensor>
-      chunk_;                    // by bucket: all ranks' gradient of what this rank owns; sharded stages only
-  std::vector<size_t> waiting_;  // by bucket: rows that are not ready
-  size_t turn_ = 0;              // buckets from here on have left
+  std::vector<at::Tensor> chunk_;  // by bucket: all ranks' gradient of what this rank owns; stages 1 and 2
+  std::vector<size_t> waiting_;    // by bucket: rows that are not ready
+  size_t turn_ = 0;                // buckets from here on have left
   bool leaves_now_ = false;
   std::deque<Leaving> leaving_;
   int64_t alive_floats_ = 0, peak_floats_ = 0;

@@ -1,5 +1,5 @@
-// The one seam for communication of tensors: collectives over one c10d::Backend (NCCL on GPUs, Gloo on CPUs). A group of one
-// does nothing, at no cost.
+// The one seam for communication of tensors: collectives over one c10d::Backend (NCCL on GPUs, Gloo on CPUs).
+// A group of one does nothing, at no cost.
 #pragma once
 
 #include "esmscale/core/error.h"
@@ -19,7 +19,8 @@ namespace esmscale {
 
 // What one rank's collectives cost so far.
 struct Traffic {
-  int64_t bytes = 0;        // that the backend's algorithm has this rank send: rings (2·S·(n−1)/n for an all-reduce of S)
+  int64_t bytes =
+      0;  // that the backend's algorithm has this rank send: rings (2·S·(n−1)/n for an all-reduce of S)
   double wait_seconds = 0;  // of the host
 
   Traffic operator-(const Traffic& before) const {
@@ -35,8 +36,8 @@ class PeerLost : public Error {
 
 class Group;
 
-// A collective under way. wait() returns when it is done; on CUDA the current stream waits and the host goes on. Error when a
-// peer is gone or the limit of time is over.
+// A collective under way. wait() returns when it is done; on CUDA the current stream waits and the host goes
+// on. Error when a peer is gone or the limit of time is over.
 class Pending {
  public:
   Pending();  // nothing to wait for
@@ -64,10 +65,11 @@ class Group {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
-  // Tensors are contiguous and live until wait() has returned. All ranks call the same collectives in the same order.
-  Pending all_reduce(const at::Tensor& sum);                                     // in place
-  Pending reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole);      // [n·size] → [n], summed
-  Pending all_gather(const at::Tensor& whole, const at::Tensor& chunk);          // [n] → [n·size]
+  // Tensors are contiguous and live until wait() has returned. All ranks call the same collectives in the
+  // same order.
+  Pending all_reduce(const at::Tensor& sum);                                 // in place
+  Pending reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole);  // [n·size] → [n], summed
+  Pending all_gather(const at::Tensor& whole, const at::Tensor& chunk);      // [n] → [n·size]
   Pending broadcast(const at::Tensor& tensor, int root);
 
   const Traffic& traffic() const { return traffic_; }

@@ -1,4 +1,5 @@
-// Which rank of how many this process is: SLURM, torchrun, Open MPI or our own launcher say it in the environment.
+// Which rank of how many this process is: SLURM, torchrun, Open MPI or our own launcher say it in the
+// environment.
 #pragma once
 
 #include <functional>
@@ -19,9 +20,9 @@ struct Placement {
 
 using Environment = std::function<const char*(const char*)>;  // as std::getenv
 
-// RANK and WORLD_SIZE (torchrun, our launcher) win, then OMPI_COMM_WORLD_*, then a SLURM step of several tasks; else one
-// process. MASTER_ADDR and MASTER_PORT name the meeting point; within one node they may be absent. Usage error when the
-// variables contradict each other, or when several nodes have no MASTER_ADDR.
+// RANK and WORLD_SIZE (torchrun, our launcher) win, then OMPI_COMM_WORLD_*, then a SLURM step of several
+// tasks; else one process. MASTER_ADDR and MASTER_PORT name the meeting point; within one node they may be
+// absent. Usage error when the variables contradict each other, or when several nodes have no MASTER_ADDR.
 Placement find_placement(const Environment& environment);
 
 }  // namespace esmscale

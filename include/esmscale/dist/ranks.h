@@ -1,5 +1,5 @@
-// The ranks of one run: where they meet, what they agree on, and the watch that they keep over each other. Small agreements go
-// over a TCPStore; tensors go through group().
+// The ranks of one run: where they meet, what they agree on, and the watch that they keep over each other.
+// Small agreements go over a TCPStore; tensors go through group().
 #pragma once
 
 #include "esmscale/dist/group.h"
@@ -15,7 +15,7 @@
 namespace esmscale {
 
 struct RanksOptions {
-  double heartbeat_seconds = 30;           // a rank silent for so long ends the run
+  double heartbeat_seconds = 30;            // a rank silent for so long ends the run
   double collective_timeout_seconds = 600;  // longest wait in one collective or agreement
 };
 
@@ -34,8 +34,9 @@ class Ranks {
   bool is_first() const { return rank() == 0; }
 
   // All ranks call these in the same order; each waits for the others.
-  std::vector<std::string> exchange(std::string_view topic, const std::string& mine);  // what each said, by rank
-  std::string from_first(std::string_view topic, const std::string& mine);             // what rank 0 said
+  std::vector<std::string> exchange(std::string_view topic,
+                                    const std::string& mine);               // what each said, by rank
+  std::string from_first(std::string_view topic, const std::string& mine);  // what rank 0 said
   void barrier(std::string_view topic) { exchange(topic, ""); }
   // Error that names the first rank whose `mine` differs from rank 0's.
   void require_agreement(std::string_view what, const std::string& mine);
@@ -45,7 +46,8 @@ class Ranks {
 
   // Tells the others why this rank ends, so that they end too and can say why.
   void fail(const std::string& reason) noexcept;
-  // Why the run ends, when somebody has said so or stays silent; waits for the news up to `seconds`. "": nothing is known.
+  // Why the run ends, when somebody has said so or stays silent; waits for the news up to `seconds`. "":
+  // nothing is known.
   std::string reason_of_failure(double seconds);
   // The good end: all ranks have come this far, and nobody watches any longer.
   void finish();

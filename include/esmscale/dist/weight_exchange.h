@@ -1,8 +1,8 @@
 // Stages 1 and 2: after an update every rank gets the weights that the others have updated, bucket by bucket.
 #pragma once
 
+#include "esmscale/config/shard_layout.h"
 #include "esmscale/dist/group.h"
-#include "esmscale/dist/shard_layout.h"
 
 #include <deque>
 
@@ -25,6 +25,8 @@ class WeightExchange {
     at::Tensor whole, chunk;
     Pending pending;
   };
+
+  void arrive();  // of the one that left first
 
   at::Tensor flat_;
   Group& group_;

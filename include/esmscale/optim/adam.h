@@ -4,7 +4,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
-#include "esmscale/dist/shard_layout.h"
+#include "esmscale/config/shard_layout.h"
 #include "esmscale/model/weights.h"
 
 #include <cstdint>

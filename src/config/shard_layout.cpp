@@ -1,4 +1,4 @@
-#include "esmscale/dist/shard_layout.h"
+#include "esmscale/config/shard_layout.h"
 
 #include <algorithm>
 

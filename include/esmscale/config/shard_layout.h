@@ -1,5 +1,6 @@
-// Who owns what of the flat buffers. Parameters travel in buckets of consecutive table rows; each rank owns one chunk of
-// every bucket, so that a bucket can be reduce-scattered as soon as backward has completed it. Pure arithmetic.
+// Who owns what of the flat buffers. Parameters travel in buckets of consecutive table rows; each rank owns
+// one chunk of every bucket, so that a bucket can be reduce-scattered as soon as backward has completed it.
+// Pure arithmetic.
 #pragma once
 
 #include "esmscale/config/parameters.h"
@@ -24,8 +25,9 @@ struct Bucket {
 
 class ShardLayout {
  public:
-  // One rank: one bucket, nothing padded. Several: the embedding alone (its gradient is complete last), then buckets of
-  // whole rows that hold bucket_floats or a little more; 0: a sixteenth of the model, at most kBucketBytes.
+  // One rank: one bucket, nothing padded. Several: the embedding alone (its gradient is complete last), then
+  // buckets of whole rows that hold bucket_floats or a little more; 0: a sixteenth of the model, at most
+  // kBucketBytes.
   ShardLayout(const std::vector<Parameter>& table, int ranks, int64_t bucket_floats = 0);
 
   static constexpr int64_t kBucketBytes = 25 << 20;
@@ -36,7 +38,8 @@ class ShardLayout {
 
   // What a rank owns of a bucket: may be empty, the last ones are shorter.
   Stretch owned(const Bucket& bucket, int rank) const;
-  // What a rank owns of every bucket, and what it updates (ZeRO stage 0: all of it), in order; with the empty ones.
+  // What a rank owns of every bucket, and what it updates (ZeRO stage 0: all of it), in order; with the empty
+  // ones.
   std::vector<Stretch> owned(int rank) const;
   std::vector<Stretch> updated(int rank, int zero_stage) const;
 

@@ -1,0 +1,43 @@
+// Other programs as children, with our stop signals held back so that they can be passed on.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <signal.h>
+#include <sys/types.h>
+
+namespace esmscale {
+
+// SIGTERM, SIGINT and SIGUSR1 wait to be fetched for as long as this lives; threads made later inherit it.
+class HeldSignals {
+ public:
+  HeldSignals();
+  ~HeldSignals();
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  // The next of them, or 0 when none came within a moment (less when a child ends).
+  int next() const;
+  const sigset_t& former() const { return former_; }
+
+ private:
+  sigset_t ours_, former_;
+};
+
+struct ChildCommand {
+  std::string program;                   // looked up on PATH
+  std::vector<std::string> arguments;    // without the program's name
+  std::vector<std::string> environment;  // NAME=value, all of it; empty: ours
+  std::filesystem::path out, err;        // appended to; empty: ours
+};
+
+// Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through us only, with the
+// signals that were held not held. Error when it cannot be started.
+pid_t start_child(const ChildCommand& command, const HeldSignals& signals);
+
+// What waitpid's status means: "was killed by signal 9 (Killed: out of memory?)", "ended with exit code 3".
+std::string ending_words(int wait_status);
+
+}  // namespace esmscale

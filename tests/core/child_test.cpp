@@ -1,0 +1,74 @@
+#include "esmscale/core/child.h"
+
+#include "esmscale/core/files.h"
+
+#include "core/error_of.h"
+#include "core/temporary.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+ChildCommand shell(const std::string& line) {
+  return {.program = "sh", .arguments = {"-c", line}, .environment = {}, .out = {}, .err = {}};
+}
+
+int ended(pid_t child) {
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
+TEST(Child, SaysHowItEnded) {
+  const HeldSignals signals;
+  EXPECT_EQ(ending_words(ended(start_child(shell("exit 3"), signals))), "ended with exit code 3");
+  EXPECT_THAT(ending_words(ended(start_child(shell("kill -9 $$"), signals))),
+              AllOf(HasSubstr("was killed by signal 9"), HasSubstr("out of memory?")));
+  // Held signals are ours alone: a child that sends itself one ends of it.
+  EXPECT_THAT(ending_words(ended(start_child(shell("kill -TERM $$; sleep 5"), signals))),
+              HasSubstr("signal 15"));
+}
+
+TEST(Child, WordsAreAppendedAndTheEnvironmentIsWhatIsGiven) {
+  const TemporaryFolder folder;
+  const HeldSignals signals;
+  ChildCommand command = shell("echo $WORD; echo problem >&2");
+  command.environment = {"WORD=first", "PATH=/usr/bin:/bin"};
+  command.out = command.err = folder / "log";
+  ended(start_child(command, signals));
+  command.environment.front() = "WORD=second";
+  command.err = folder / "errors";
+  ended(start_child(command, signals));
+  EXPECT_EQ(read_file(folder / "log"), "first\nproblem\nsecond\n");
+  EXPECT_EQ(read_file(folder / "errors"), "problem\n");
+}
+
+TEST(Child, SignalsWaitUntilTheyAreFetched) {
+  const HeldSignals signals;
+  ::raise(SIGTERM);
+  EXPECT_EQ(signals.next(), SIGTERM);
+  EXPECT_EQ(signals.next(), 0);
+}
+
+// A terminal's Ctrl-C goes to a group: the child is in another one.
+TEST(Child, HasAProcessGroupOfItsOwn) {
+  const HeldSignals signals;
+  const pid_t child = start_child(shell("sleep 5"), signals);
+  EXPECT_EQ(::getpgid(child), child);
+  ::kill(child, SIGKILL);
+  ended(child);
+}
+
+TEST(Child, OneThatIsNotThere) {
+  const HeldSignals signals;
+  EXPECT_THAT(error_of([&] { start_child({.program = "no-such-program", .arguments = {}}, signals); }),
+              AllOf(HasSubstr("no-such-program"), HasSubstr("PATH")));
+}
+
+}  // namespace
+}  // namespace esmscale

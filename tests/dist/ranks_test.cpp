@@ -1,0 +1,72 @@
+#include "esmscale/dist/ranks.h"
+
+#include <mutex>
+
+#include "core/error_of.h"
+#include "dist/ranks_in_threads.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Ranks, ExchangeTellsEachWhatAllSaid) {
+  with_ranks(3, [](Ranks& ranks) {
+    for (const char* round : {"a", "b", "c"})
+      EXPECT_THAT(ranks.exchange("letters", round + std::to_string(ranks.rank())),
+                  ElementsAre(round + std::string("0"), round + std::string("1"), round + std::string("2")));
+    EXPECT_EQ(ranks.from_first("a word", ranks.is_first() ? "first" : "other"), "first");
+    ranks.barrier("together");
+  });
+}
+
+TEST(Ranks, DisagreementNamesTheRankAndTheThing) {
+  with_ranks(3, [](Ranks& ranks) {
+    ranks.require_agreement("train.seed", "1");
+    EXPECT_THAT(error_of([&] { ranks.require_agreement("optimizer.lr", ranks.rank() == 2 ? "0.1" : "0.2"); }),
+                AllOf(HasSubstr("rank 2, optimizer.lr"), HasSubstr("0.2, as rank 0 has"), HasSubstr("0.1")));
+  });
+}
+
+TEST(Ranks, AloneEverythingReturnsAtOnce) {
+  Ranks alone;
+  EXPECT_THAT(alone.exchange("x", "mine"), ElementsAre("mine"));
+  EXPECT_EQ(alone.from_first("x", "mine"), "mine");
+  EXPECT_EQ(alone.group(at::kCPU).size(), 1);
+  EXPECT_EQ(alone.reason_of_failure(60), "");
+  alone.fail("nothing");
+  alone.finish();
+}
+
+TEST(Ranks, NobodyAtTheMeetingPoint) {
+  // A port that was free a moment ago.
+  const int port = MeetingPoint().place(1, 2).port;
+  EXPECT_THAT(error_of([&] {
+                Ranks({.rank = 1, .ranks = 2, .port = port, .job = "test"},
+                      {.heartbeat_seconds = 5, .collective_timeout_seconds = 1});
+              }),
+              AllOf(HasSubstr("rank 1 of 2"), HasSubstr("127.0.0.1:" + std::to_string(port))));
+}
+
+TEST(Ranks, AMissingRankIsAnError) {
+  const MeetingPoint meeting;
+  EXPECT_THAT(error_of([&] {
+                Ranks(meeting.place(0, 2), {.heartbeat_seconds = 5, .collective_timeout_seconds = 1});
+              }),
+              AllOf(HasSubstr("arrival"), HasSubstr("all 2 ranks; heard from 1")));
+}
+
+TEST(Ranks, APortInUse) {
+  const MeetingPoint meeting;
+  Placement first = meeting.place(0, 2);
+  first.hosts_store = true;
+  EXPECT_THAT(error_of([&] { Ranks(first, {.heartbeat_seconds = 5, .collective_timeout_seconds = 1}); }),
+              AllOf(HasSubstr("port " + std::to_string(first.port)), HasSubstr("MASTER_PORT")));
+}
+
+}  // namespace
+}  // namespace esmscale
