@@ -45,6 +45,9 @@ std::string nearest(std::string_view wanted, std::span<const std::string> candid
       best = candidate;
     }
   }
+  if (!best.empty() || wanted.size() < 4) return best;
+  for (const std::string& candidate : candidates)
+    if (candidate.starts_with(wanted) && (best.empty() || candidate.size() < best.size())) best = candidate;
   return best;
 }
 

@@ -11,12 +11,24 @@
 
 namespace esmscale {
 
+namespace {
+
+// Norms of rows of so many floats in fp32, their squares added in fp64: no fp64 copy of the gradient is made,
+// and no sum depends on the number of threads.
+constexpr int64_t kNormRow = 4096;
+
+at::Tensor squared_norm(const at::Tensor& part) {
+  const int64_t rows = part.numel() / kNormRow, head = rows * kNormRow;
+  const at::Tensor norms = at::linalg_vector_norm(part.narrow(0, 0, head).view({rows, kNormRow}), 2, {1});
+  const at::Tensor rest = at::linalg_vector_norm(part.narrow(0, head, part.numel() - head));
+  return norms.to(at::kDouble).square().sum() + rest.to(at::kDouble).square();
+}
+
+}  // namespace
+
 at::Tensor squared_norm(std::span<const at::Tensor> gradient) {
-  at::Tensor sum;
-  for (const at::Tensor& part : gradient) {
-    const at::Tensor squared = at::linalg_vector_norm(part, 2, {}, false, at::kDouble).square();
-    sum = sum.defined() ? sum + squared : squared;
-  }
+  at::Tensor sum = squared_norm(gradient.front());
+  for (const at::Tensor& part : gradient.subspan(1)) sum += squared_norm(part);
   return sum;
 }
 

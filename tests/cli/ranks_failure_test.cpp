@@ -38,7 +38,7 @@ class Failure : public RanksRun {
   std::unique_ptr<Process> started(const std::string& name, const Arguments& more = {}) const {
     auto process = std::make_unique<Process>(
         small.path(name),
-        train(name, endless() + ranks(3, 2) + Arguments{"--set", "parallel.heartbeat_seconds=4"} + more));
+        train(name, endless() + ranks(3, 2) + Arguments{"--set", "parallel.heartbeat_seconds=6"} + more));
     EXPECT_TRUE(comes_true(60, [&] { return RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
         << process->err();
     return process;
@@ -84,8 +84,8 @@ TEST_F(Failure, AHangingRankEndsTheRun) {
     SCOPED_TRACE(name);
     const auto process = started(name);
     ::kill(process->children().at(victim), SIGSTOP);
-    EXPECT_LT(seconds_of([&] { EXPECT_EQ(process->wait(), 1); }), 4 + 30);
-    EXPECT_THAT(process->err(), HasSubstr(rank + " has been silent for 4 s"));
+    EXPECT_LT(seconds_of([&] { EXPECT_EQ(process->wait(), 1); }), 6 + 30);
+    EXPECT_THAT(process->err(), HasSubstr(rank + " has been silent for 6 s"));
     expect_named_by_others(name, victim);
     expect_good_checkpoint(name);
   }
@@ -102,13 +102,13 @@ TEST_F(Failure, SurvivorsEndByThemselves) {
       for (int rank = 0; rank < 2; ++rank)
         two.push_back(std::make_unique<Process>(
             small.path(name) + "-" + std::to_string(rank),
-            train(name, endless() + Arguments{"--set", "parallel.heartbeat_seconds=3"}),
+            train(name, endless() + Arguments{"--set", "parallel.heartbeat_seconds=5"}),
             place(rank, 2, port)));
       ASSERT_TRUE(comes_true(60, [&] { return RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
           << two[0]->err() << two[1]->err();
       two[victim]->kill(signal);
       Process& survivor = *two[1 - victim];
-      EXPECT_LT(seconds_of([&] { EXPECT_EQ(survivor.wait(), 1); }), 3 + 30);
+      EXPECT_LT(seconds_of([&] { EXPECT_EQ(survivor.wait(), 1); }), 5 + 30);
       EXPECT_THAT(survivor.err(),
                   AnyOf(HasSubstr("rank " + std::to_string(victim)), HasSubstr("rank 0 or the launcher")));
       expect_good_checkpoint(name);

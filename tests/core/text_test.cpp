@@ -12,6 +12,8 @@ TEST(Text, NearestName) {
   EXPECT_EQ(nearest("optimiser.lr", names), "optimizer.lr");
   EXPECT_EQ(nearest("model.layer", names), "model.layers");
   EXPECT_EQ(nearest("zzz", names), "");
+  EXPECT_EQ(nearest("opti", names), "optimizer.lr");
+  EXPECT_EQ(nearest("opt", names), "");
 }
 
 TEST(Text, Numbers) {

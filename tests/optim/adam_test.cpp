@@ -111,6 +111,22 @@ TEST(Adam, NonFiniteStepChangesNothing) {
   EXPECT_EQ(adam.state().front().first_moment.abs().max().item<float>(), 0);
 }
 
+// Oracle: the sum of squares in fp64. A row of 4096 fp32 squares keeps seven digits.
+TEST(SquaredNorm, OfLongAndShortParts) {
+  std::vector<at::Tensor> parts;
+  double expected = 0;
+  RandomStream random(3, Purpose::test, 0);
+  for (const int64_t size : {0, 1, 4095, 4096, 4097, 30000}) {
+    parts.push_back(at::empty({size}));
+    for (int64_t i = 0; i < size; ++i) {
+      const auto value = static_cast<float>(random.normal());
+      parts.back()[i] = value;
+      expected += static_cast<double>(value) * value;
+    }
+  }
+  EXPECT_NEAR(squared_norm(parts).item<double>() / expected, 1, 1e-6);
+}
+
 // Oracle: norm and divisor by hand for a gradient of (3, 4) over 2 masked positions: the mean's norm is 2.5.
 TEST(GradientScale, ClipsByTheNormOfTheMean) {
   const at::Tensor squared = squared_norm(std::array{at::tensor({3.f}), at::tensor({4.f})});

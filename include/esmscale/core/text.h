@@ -20,8 +20,8 @@ std::string text(const Parts&... parts) {
 
 std::string join(std::span<const std::string> parts, std::string_view separator);
 
-// The candidate with the smallest edit distance, or "" when none is near (over a third of its letters
-// differ).
+// The candidate with the smallest edit distance; when none is near (over a third of the letters differ), the
+// shortest one that begins with `wanted`, at least four letters of it; else "".
 std::string nearest(std::string_view wanted, std::span<const std::string> candidates);
 // "; did you mean 'x'?" or "" when nothing is near.
 std::string did_you_mean(std::string_view wanted, std::span<const std::string> candidates);
