@@ -30,6 +30,7 @@ else()
     POST_EXCLUDE_REGEXES "/(ld-linux.*|libc|libm|libdl|librt|libutil|libpthread|libgcc_s|libstdc[+][+])[.]so")
 endif()
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs)
+install(DIRECTORY scripts/slurm/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/slurm)
 install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(ESMSCALE_BENCHMARKS)

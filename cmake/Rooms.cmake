@@ -21,7 +21,7 @@ esmscale_room(eval TORCH USES model dist data config core)
 esmscale_room(train TORCH USES eval interop checkpoint optim dist model run accounting data config core)
 esmscale_room(cli TORCH USES train interop eval checkpoint dist report scaling run accounting data config core
   LIBRARIES CLI11::CLI11)
-target_compile_definitions(esmscale_config PRIVATE ESMSCALE_SOURCE_CONFIGS="${CMAKE_CURRENT_SOURCE_DIR}/configs")
+target_compile_definitions(esmscale_config PRIVATE ESMSCALE_SOURCES="${CMAKE_CURRENT_SOURCE_DIR}")
 
 # No room: tests of several against another program's numbers, and a probe for scripts/compare_with_hf.sh.
 esmscale_room(golden TORCH USES interop checkpoint optim dist model data config core)

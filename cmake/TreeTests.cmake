@@ -7,6 +7,8 @@ if(ESMSCALE_TESTS)
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_rooms.py)
   add_test(NAME tree.check_rooms_finds_breaches COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_rooms_test.py)
   add_test(NAME tree.links_lead_somewhere COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_links_test.py)
+  add_test(NAME tree.tables_of_the_model_of_scaling_are_current
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/model_scaling.py --check)
   if(NOT ESMSCALE_SANITIZER)
     add_test(NAME tree.installation_runs_from_anywhere
       COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR} $<IF:$<BOOL:${ESMSCALE_HAS_CUDA}>,borrows,carries>)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what esmscale is built from: Debian packages, and LibTorch into .deps. Safe to run again.
 #
-#   scripts/setup.sh [--build PRESET] [--target NAME]
+#   scripts/setup.sh [--build PRESET] [--target NAME] [--tests]
 #
 #   --build PRESET   then configure and build that preset: release, dev, asan or tsan
 #   --target NAME    only that target of it: esmscale leaves the tests out
+#   --tests          also what only tests need, a SLURM, where it can be installed without asking
 #
 # Environment:
 #   Torch_DIR, CMAKE_PREFIX_PATH   a LibTorch 2.11 that they name is used; nothing is downloaded
@@ -17,7 +18,7 @@ source "$scripts/lib/packages.sh"
 source "$scripts/lib/libtorch.sh"
 source "$scripts/lib/build.sh"
 
-preset='' target=all
+preset='' target=all tests=
 while [ $# -gt 0 ]; do
   case $1 in
     --build)
@@ -27,6 +28,10 @@ while [ $# -gt 0 ]; do
     --target)
       target=${2:?--target needs a name}
       shift 2
+      ;;
+    --tests)
+      tests=yes
+      shift
       ;;
     -h | --help)
       sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
@@ -38,6 +43,7 @@ done
 
 say "Debian packages"
 install_packages "${BUILD_PACKAGES[@]}"
+[ -z "$tests" ] || install_test_packages
 say "LibTorch"
 setup_libtorch
 [ -z "$preset" ] || build_preset "$preset" "$target"

@@ -8,6 +8,9 @@ BUILD_PACKAGES=(
   libgtest-dev libgmock-dev
 )
 
+# A SLURM for the tests of scripts/slurm, which skip without it.
+TEST_PACKAGES=(slurm-wlm munge)
+
 is_installed() {
   [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -33,4 +36,15 @@ install_packages() {
     apt-get install --yes --no-install-recommends "${missing_packages[@]}" ||
     fail "apt-get could not install these packages: is there a network? (log: $log)"
   rm -f "$log"
+}
+
+# What only tests need is installed where nobody has to be asked, and its lack is no failure.
+install_test_packages() {
+  if command -v slurmctld >/dev/null && command -v munged >/dev/null; then
+    note "there is a SLURM: $(command -v slurmctld)"
+  elif [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+    note "not root: the tests named slurm.* skip without ${TEST_PACKAGES[*]}"
+  elif ! (install_packages "${TEST_PACKAGES[@]}"); then
+    note "the tests named slurm.* skip without ${TEST_PACKAGES[*]}"
+  fi
 }

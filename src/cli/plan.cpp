@@ -95,11 +95,9 @@ double unique_tokens_of(const Options& options) {
 void write_plan(const std::filesystem::path& folder, const BudgetPlan& plan, const LawFile& laws,
                 const Options& options) {
   make_folder(folder / "configs");
-  make_folder(folder / "logs");
   write_file(folder / "configs" / (options.name + ".json"), to_text(to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days / options.gpus;
-  write_file(folder / "array.sbatch",
-             slurm_array(options.name, {options.name}, options.gpus, 24 * std::max(days * 1.3, 1 / 24.0)));
+  write_array(folder, options.name, {options.name}, options.gpus, 24 * std::max(days * 1.3, 1 / 24.0));
   write_file(folder / "plan.json", to_text(to_json(plan, laws), 2) + "\n");
 }
 

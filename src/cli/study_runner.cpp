@@ -182,30 +182,36 @@ void submit_study(const Study& study, const StudyOptions& options) {
   Runner::remember_data(options, record);
   if (record.data.empty() || record.holdout.empty())
     throw usage_error({.where = "esmscale study --slurm",
-                       .expected = "--data and --holdout, which array.sbatch needs",
+                       .expected = "--data and --holdout, for array.sbatch",
                        .found = record.data.empty() ? "no --data" : "no --holdout"});
-  ::setenv("DATA", record.data.c_str(), /*overwrite=*/1);
-  ::setenv("HOLDOUT", record.holdout.c_str(), /*overwrite=*/1);
+  const std::string self = fs::read_symlink("/proc/self/exe");
+  ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
   make_folder(study.folder / "logs");
   record.jobs.clear();
 
   const HeldSignals signals;
-  const std::string script = study.folder / "array.sbatch";
+  // What follows the script is for `esmscale train`.
+  std::vector<std::string> script{study.folder / "array.sbatch", "--data", record.data, "--holdout",
+                                  record.holdout};
+  script.insert(script.end(), options.train.begin(), options.train.end());
+  const auto submit = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), script.begin(), script.end());
+    return sbatch(signals, study, std::move(arguments));
+  };
   std::vector<std::string> after;
   if (!record.choice && study.runs.front().is_sweep()) {
     if (const std::string tasks = array_of(study, record, true); !tasks.empty()) {
-      record.jobs.push_back(sbatch(signals, study, {tasks, script}));
+      record.jobs.push_back(submit({tasks}));
       after = {"--dependency=afterany:" + record.jobs.back()};
     }
-    const std::string self = fs::read_symlink("/proc/self/exe");
     after.insert(after.end(), {"--job-name=" + study.name + "-lr", "--output=logs/select-%j.log",
                                text("--wrap='", self, "' study select '", study.folder.string(), "'")});
     record.jobs.push_back(sbatch(signals, study, after));
     after = {"--dependency=afterok:" + record.jobs.back()};
   }
   if (const std::string tasks = array_of(study, record, false); !tasks.empty()) {
-    after.insert(after.end(), {tasks, script});
-    record.jobs.push_back(sbatch(signals, study, after));
+    after.push_back(tasks);
+    record.jobs.push_back(submit(after));
   }
   write_record(study, record);
 }

@@ -1,4 +1,5 @@
-// Where the shipped configurations are: beside the program when installed, beside the sources otherwise.
+// Where the shipped configurations and scripts are: beside the program when installed, beside the sources
+// otherwise.
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -11,16 +12,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> config_folders() {
+// Empty when neither is there.
+fs::path shipped(const char* in_installation, const char* in_sources) {
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  return {program / "../share/esmscale/configs", fs::path(ESMSCALE_SOURCE_CONFIGS)};
+  for (const fs::path& folder :
+       {program / "../share/esmscale" / in_installation, ESMSCALE_SOURCES / fs::path(in_sources)})
+    if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
+  return {};
 }
 
 fs::path shipped_folder() {
-  for (const fs::path& folder : config_folders())
-    if (fs::is_directory(folder)) return fs::weakly_canonical(folder);
-  return {};
+  return shipped("configs", "configs");
 }
 
 }  // namespace
@@ -32,6 +35,15 @@ std::vector<fs::path> shipped_configs() {
       if (entry.path().extension() == ".json") found.push_back(entry.path());
   std::sort(found.begin(), found.end());
   return found;
+}
+
+fs::path shipped_script(const std::string& name) {
+  const fs::path script = shipped("slurm", "scripts/slurm") / name;
+  if (fs::is_regular_file(script)) return script;
+  throw Error({.where = name,
+               .expected = "this script beside the program, in share/esmscale/slurm, or in its sources",
+               .found = "none",
+               .advice = "install with cmake --install"});
 }
 
 fs::path find_config(const fs::path& file) {

@@ -6,46 +6,69 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
 
-std::string slurm_array(const std::string& name, const std::vector<std::string>& runs, int gpus,
-                        double hours) {
-  // A longer run requeues itself, so no task asks for more than what most sites grant.
-  const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
-  return text(
-      "#!/bin/bash\n",
-      "# One task a run. Set DATA and HOLDOUT to prepared data sets; submit from this folder: sbatch "
-      "array.sbatch\n",
-      "#SBATCH --job-name=", name, "\n#SBATCH --array=0-", runs.size() - 1, "\n#SBATCH --nodes=1\n",
-      "#SBATCH --ntasks-per-node=", gpus, "\n#SBATCH --gpus-per-node=", gpus, "\n#SBATCH --time=", limit,
-      ":00:00\n#SBATCH --signal=USR1@300\n#SBATCH --requeue\n#SBATCH --open-mode=append\n",
-      "#SBATCH --output=logs/%x-%A_%a.log\n\n", ": \"${DATA:?the prepared training set}\"\n",
-      ": \"${HOLDOUT:?the prepared holdout}\"\n", "runs=(", join(runs, " "), ")\n",
-      "run=${runs[$SLURM_ARRAY_TASK_ID]}\n\n",
-      "srun esmscale train --config \"configs/$run.json\" --data \"$DATA\" --holdout \"$HOLDOUT\" ",
-      "--output \"runs/$run\" --resume auto\nstatus=$?\n",
-      "# 85: a checkpoint was written in time; start me again.\n", "if [ $status -eq 85 ]; then\n",
-      "  scontrol requeue \"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}\" && exit 0\nfi\nexit $status\n");
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kGpusOfNode = 8;
+
+using SlurmOptions = std::map<std::string, std::string>;  // without the dashes
+
+// The script with other values for those of its #SBATCH options that are named.
+std::string with_options(const std::string& script, const SlurmOptions& options) {
+  std::istringstream lines(script);
+  std::string changed;
+  for (std::string line; std::getline(lines, line); changed += line + "\n") {
+    constexpr std::string_view kOption = "#SBATCH --";
+    if (!line.starts_with(kOption)) continue;
+    const size_t equals = line.find('=');
+    const auto option = options.find(line.substr(kOption.size(), equals - kOption.size()));
+    if (option != options.end()) line.replace(equals + 1, std::string::npos, option->second);
+  }
+  return changed;
 }
 
-void write_study(const std::filesystem::path& folder, const StudyLayout& layout) {
-  namespace fs = std::filesystem;
+}  // namespace
+
+void write_array(const fs::path& folder, const std::string& name, const std::vector<std::string>& runs,
+                 int gpus, double hours) {
+  // A longer run requeues itself, so no task asks for more than what most sites grant.
+  const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
+  const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
+  const SlurmOptions options{{"job-name", name},
+                             {"array", text("0-", runs.size() - 1)},
+                             {"nodes", text(nodes)},
+                             {"ntasks-per-node", text(per_node)},
+                             {"gpus-per-node", text(per_node)},
+                             {"time", text(limit, ":00:00")}};
+  std::string configs;
+  for (const std::string& run : runs) configs += "configs/" + run + ".json\n";
+  make_folder(folder / "logs");
+  write_file(folder / "configs.txt", configs);
+  write_file(folder / "train.sbatch", read_file(shipped_script("train.sbatch")));
+  write_file(folder / "array.sbatch", with_options(read_file(shipped_script("study.sbatch")), options));
+}
+
+void write_study(const fs::path& folder, const StudyLayout& layout) {
   if (fs::exists(folder) && !fs::is_empty(folder))
     throw Error({.where = folder.string(),
                  .expected = "an empty or absent folder",
                  .found = "a folder with files",
                  .advice = "give another --output"});
   make_folder(folder / "configs");
-  make_folder(folder / "logs");
   std::vector<std::string> names;
   for (const StudyRun& run : layout.runs) {
     write_file(folder / "configs" / (run.name + ".json"), to_text(to_json(run.config), 2) + "\n");
     names.push_back(run.name);
   }
-  write_file(folder / "array.sbatch", slurm_array(layout.name, names, 1, 24));
+  write_array(folder, layout.name, names, 1, 24);
   write_file(folder / "study.json", to_text(to_json(layout), 2) + "\n");
 }
 

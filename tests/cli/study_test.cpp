@@ -161,7 +161,7 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
   plan();
   const fs::path bin = temporary / "bin";
   fs::create_directories(bin);
-  write_file(bin / "sbatch", "#!/bin/sh\necho \"$DATA $*\" >> " + (temporary / "calls").string() +
+  write_file(bin / "sbatch", "#!/bin/sh\necho \"$ESMSCALE $*\" >> " + (temporary / "calls").string() +
                                  "\nwc -l < " + (temporary / "calls").string() + "\n");
   fs::permissions(bin / "sbatch", fs::perms::owner_all);
   const std::string path = "PATH=" + bin.string() + ":$PATH ";
@@ -171,8 +171,9 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
   std::getline(calls, sweep);
   std::getline(calls, select);
   std::getline(calls, rest);
-  EXPECT_THAT(sweep, AllOf(HasSubstr(train_set.folder().string()), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
-                           HasSubstr("array.sbatch")));
+  const std::string data = "array.sbatch --data " + train_set.folder().string() + " --holdout ";
+  EXPECT_THAT(sweep, AllOf(HasSubstr(ESMSCALE_PROGRAM), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
+                           HasSubstr(data), HasSubstr("--device=cpu --threads=1")));
   EXPECT_THAT(select, AllOf(HasSubstr("--dependency=afterany:1"), HasSubstr("study select")));
   EXPECT_THAT(rest, AllOf(HasSubstr("--dependency=afterok:2"), HasSubstr("--array=8,9,10,11 ")));
   EXPECT_EQ(parse_json(read_file(folder + ".out"), "stdout")["jobs"], Json({"1", "2", "3"}));

@@ -218,10 +218,22 @@ TEST(StudyLayout, ItsFilesAreReadyToRun) {
     const RunConfig config = load_config(folder / ("study/" + row["config"].get<std::string>()));
     EXPECT_EQ(config.train.max_tokens, row["tokens"].get<double>());
   }
+  EXPECT_THAT(read_file(folder / "study/configs.txt"), HasSubstr("/" + layout.runs.back().name + ".json\n"));
+  EXPECT_EQ(read_file(folder / "study/train.sbatch"), read_file(shipped_script("train.sbatch")));
   const std::string script = read_file(folder / "study/array.sbatch");
-  EXPECT_THAT(script, AllOf(HasSubstr(text("--array=0-", layout.runs.size() - 1)), HasSubstr("--resume auto"),
-                            HasSubstr(layout.runs.back().name), HasSubstr("85")));
+  EXPECT_THAT(script, AllOf(HasSubstr(text("#SBATCH --array=0-", layout.runs.size() - 1, "\n")),
+                            HasSubstr("#SBATCH --gpus-per-node=1\n"), HasSubstr("bash train.sbatch")));
   EXPECT_THAT(error_of([&] { write_study(folder / "study", layout); }), HasSubstr("empty or absent"));
+}
+
+// Oracle: arithmetic; nodes of eight GPUs. Lines without a named option are the shipped script's own.
+TEST(StudyLayout, ALargeRunGetsWholeNodes) {
+  const TemporaryFolder folder;
+  write_array(folder / "plan", "large", {"large"}, 12, 100);
+  const std::string script = read_file(folder / "plan/array.sbatch");
+  for (const char* option : {"job-name=large", "array=0-0", "nodes=2", "ntasks-per-node=6", "gpus-per-node=6",
+                             "time=24:00:00", "signal=USR1@300"})
+    EXPECT_THAT(script, HasSubstr(text("\n#SBATCH --", option, "\n")));
 }
 
 TEST(StudyLayout, WrongRequests) {

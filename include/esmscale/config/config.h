@@ -115,6 +115,8 @@ RunConfig load_config(const std::filesystem::path& file, std::span<const std::st
 // FILE as given, then among the shipped configs/ (beside the sources or in the installation).
 std::filesystem::path find_config(const std::filesystem::path& file);
 std::vector<std::filesystem::path> shipped_configs();
+// A script for SLURM by its name (train.sbatch, study.sbatch), beside the sources or in the installation.
+std::filesystem::path shipped_script(const std::string& name);
 
 // Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several.
 void resolve(RunConfig& config);

@@ -47,13 +47,16 @@ struct StudyLayout {
 // Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 
-// DIR/study.json, DIR/configs/NAME.json one a run, DIR/array.sbatch. The folder must be empty or absent.
+// DIR/study.json, DIR/configs/NAME.json one a run, and write_array's files. The folder must be empty or
+// absent.
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
-// A SLURM array over configs/NAME.json, one task a run, that stops in time, requeues itself and resumes.
-// hours: what a run is expected to need; a task asks for at most 24.
-std::string slurm_array(const std::string& name, const std::vector<std::string>& runs, int gpus,
-                        double hours);
+// A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with
+// its options filled in, train.sbatch beside it, DIR/configs.txt for the order of the tasks, an empty
+// DIR/logs. gpus: of one run, at most 8 a node. hours: what a run is expected to need; a task asks for at
+// most 24.
+void write_array(const std::filesystem::path& folder, const std::string& name,
+                 const std::vector<std::string>& runs, int gpus, double hours);
 
 Json to_json(const StudyLayout& layout);
 
