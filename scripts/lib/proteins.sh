@@ -28,3 +28,11 @@ fetch_proteins() { # FILE
   mv "$file.partial" "$file"
   rm -rf "$folder"
 }
+
+random_proteins() { # COUNT LENGTH; the same ones every time
+  python3 -c '
+import random, sys
+random.seed(1)
+count, length = map(int, sys.argv[1:])
+for i in range(count): print(f">p{i}", "".join(random.choices("ACDEFGHIKLMNPQRSTVWY", k=length)), sep="\n")' "$1" "$2"
+}

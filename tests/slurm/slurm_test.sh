@@ -7,6 +7,7 @@
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$tests/../../scripts/lib/common.sh"
+source "$tests/../../scripts/lib/proteins.sh"
 source "$tests/cluster.sh"
 source "$tests/training.sh"
 

@@ -3,10 +3,7 @@
 # 380 random proteins and a two-layer model: some hundreds of steps in a few seconds, every one logged.
 prepare_training() {
   export TRAIN=$CLUSTER/train HOLDOUT=$CLUSTER/holdout CONFIG=$CLUSTER/tiny.json
-  python3 -c '
-import random
-random.seed(1)
-for i in range(400): print(f">p{i}", "".join(random.choices("ACDEFGHIKLMNPQRSTVWY", k=60)), sep="\n")' >"$CLUSTER/proteins.fasta"
+  random_proteins 400 60 >"$CLUSTER/proteins.fasta"
   with_log "$CLUSTER/prepare.log" "$ESMSCALE" prepare --input "$CLUSTER/proteins.fasta" --output "$TRAIN" \
     --holdout 20 --holdout-output "$HOLDOUT"
   cat >"$CONFIG" <<'JSON'
