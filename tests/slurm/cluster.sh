@@ -1,6 +1,7 @@
 # A SLURM of our own: munged, slurmctld and a slurmd a node, in one temporary folder, on loopback, without systemd. All nodes are
 # this machine. Sourced; the caller has a trap on EXIT that calls stop_cluster.
 
+PATH=$PATH:/usr/sbin:/sbin # where Debian has daemons
 CLUSTER_PROGRAMS=(munged slurmctld slurmd sbatch srun scancel scontrol squeue)
 
 has_slurm() {
@@ -34,8 +35,6 @@ StateSaveLocation=$CLUSTER/state
 SlurmdSpoolDir=$CLUSTER/spool.%n
 SlurmctldPidFile=$CLUSTER/slurmctld.pid
 SlurmdPidFile=$CLUSTER/slurmd.%n.pid
-SlurmctldLogFile=$CLUSTER/slurmctld.log
-SlurmdLogFile=$CLUSTER/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -59,7 +58,7 @@ CONF
 start_munge() {
   (umask 077 && head -c 1024 /dev/urandom >"$CLUSTER/munge.key")
   munged --foreground --key-file="$CLUSTER/munge.key" --socket="$CLUSTER/munge.sock" --pid-file="$CLUSTER/munged.pid" \
-    --log-file="$CLUSTER/munged.log" --seed-file="$CLUSTER/munged.seed" 2>"$CLUSTER/munged.err" &
+    --seed-file="$CLUSTER/munged.seed" 2>"$CLUSTER/munged.log" &
   disown
   wait_for 10 "munged" test -S "$CLUSTER/munge.sock"
 }
@@ -72,11 +71,11 @@ start_cluster() { # NODES
   mkdir "$CLUSTER/state"
   write_slurm_conf "$1"
   start_munge
-  slurmctld -D 2>"$CLUSTER/slurmctld.err" &
+  slurmctld -D 2>"$CLUSTER/slurmctld.log" &
   disown
   for ((n = 1; n <= $1; n++)); do
     mkdir "$CLUSTER/spool.n$n"
-    slurmd -D -N "n$n" 2>"$CLUSTER/slurmd.n$n.err" &
+    slurmd -D -N "n$n" 2>"$CLUSTER/slurmd.n$n.log" &
     disown
   done
   wait_for 30 "$1 idle nodes" nodes_are_idle "$1"
@@ -90,7 +89,7 @@ wait_for() {
   shift 2
   until "$@"; do
     if [ $SECONDS -ge $end ]; then
-      tail -n 20 "$CLUSTER"/*.log "$CLUSTER"/*.err >&2
+      tail -n 20 "$CLUSTER"/*.log >&2
       fail "waited $seconds s for $what"
     fi
     sleep 0.1

@@ -52,7 +52,7 @@ expect() {
   local what=$1
   shift
   "$@" && return
-  tail -n 40 "$CLUSTER"/run.log >&2
+  tail -n 40 "$CLUSTER"/*run*.log "$CLUSTER"/study/logs/* 2>/dev/null >&2 || true
   fail "expected $what" "found otherwise by: $*"
 }
 
