@@ -6,7 +6,6 @@ measurement is a fresh process; its start and first update are off the clock. To
 
 import argparse
 import collections
-import datetime
 import json
 import os
 import pathlib
@@ -17,17 +16,12 @@ import sys
 import tempfile
 import time
 
+from measure import output_of, place_and_time
+
 HERE = pathlib.Path(__file__).parent
 TARGET_BEST, TARGET_BATCH_8 = 1.3, 3.0
 PEER_SEQUENCES = 512  # read in turn; few, because they count as the peer's memory
 Speed = collections.namedtuple("Speed", "tokens_per_second peak_bytes bytes_before_model", defaults=[None])
-
-
-def output_of(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"error: {' '.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def run_json(command):
@@ -138,11 +132,6 @@ def print_targets(model, speeds):
         print(f"- {model}: {ours / rate:.2f}× Hugging Face at {what} (target {target}×: {verdict})")
 
 
-def cpu_name():
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
-
-
 def print_report(options, load, results):
     print(f"Training on the CPU, fp32, {options.threads} threads, {options.step_tokens} tokens an update, median of "
           f"{options.rounds} measurements of {options.seconds:g} s\n")
@@ -153,8 +142,7 @@ def print_report(options, load, results):
     print()
     for model, speeds in results.items():
         print_targets(model, speeds)
-    print(f"\n{options.command}, {datetime.date.today()}, {cpu_name()}, {os.cpu_count()} cores, load {load:.1f} at "
-          f"the start; {' '.join(output_of([options.esmscale, '--version']).split())}; {options.peer_versions}")
+    print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; load at the start {load:.1f}")
 
 
 def parse():

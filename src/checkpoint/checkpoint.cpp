@@ -61,6 +61,13 @@ bool has_moments(std::span<const StatePiece> pieces) {
   return !pieces.empty() && pieces.front().first_moment.defined();
 }
 
+void begin_tensor_file(const fs::path& path, std::string_view header, uint64_t bytes) {
+  OutputFile file(path);
+  file.write(header);
+  file.resize(bytes);
+  file.close();
+}
+
 // The data section: weights, first and second moments, each in the table's order, then inv_freq, which ends
 // at `end` (0: it is another rank's to write).
 void write_pieces(const fs::path& path, uint64_t data_offset, const Weights& weights,
@@ -148,13 +155,13 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
   std::vector<TensorEntry> entries = entries_of(weights, with_moments);
   const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
   const uint64_t bytes = header.size() + entries.back().end;
-  const fs::path aside = folder.string() + ".partial", file = aside / kTensorFile;
+  std::optional<Aside> aside;  // rank 0's
+  const fs::path file = Aside::path_of(folder) / kTensorFile;
   if (ranks.is_first()) {
     require_free_space(folder, bytes + (1 << 20));
-    fs::remove_all(aside);
-    make_folder(aside);
-    write_file(file, header);
-    fs::resize_file(file, bytes);
+    aside.emplace(folder);
+    make_folder(aside->path());
+    begin_tensor_file(file, header, bytes);
   }
   ranks.barrier("checkpoint: the file is there");
   write_pieces(file, header.size(), weights, mine, ranks.is_first() ? bytes : 0);
@@ -166,8 +173,8 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
     Json json = info_to_json(info);
     json["bytes"] = bytes;
     json["blocks"] = interleave(by_rank);
-    write_checked_json(aside / kCheckpointMetadata, json);
-    publish(aside, folder);
+    write_checked_json(aside->path() / kCheckpointMetadata, json);
+    aside->publish();
   }
   ranks.barrier("checkpoint: published");
 }

@@ -75,15 +75,15 @@ void write_scores(const Options& options, const Weights& weights, const std::vec
   const Json tokens = TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
   require_free_space(options.output, header.size() + entries.back().end);
-  const std::filesystem::path aside = options.output + ".partial";
-  OutputFile file(aside);
+  Aside aside(options.output);
+  OutputFile file(aside.path());
   file.write(header);
   score_records(*engine, weights, records, scoring, [&](const FastaRecord&, const SequenceScores& scores) {
     write(file, scores.logits_TV);
     if (options.embeddings) write(file, scores.hidden_TD);
   });
   file.close();
-  publish(aside, options.output);
+  aside.publish();
 }
 
 int write_logits(const Program& program, const Options& options) {

@@ -1,9 +1,11 @@
 // The one list of verbs, and the way from arguments to an exit code.
 #include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/version.h"
 
+#include <csignal>
 #include <iostream>
 #include <thread>
 
@@ -80,6 +82,8 @@ void Program::print(const Json& document) const {
 }
 
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  // A file that outgrows its limit is then an error of write(), as on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     CLI::App app("esmscale: which ESM-2 to train with this compute and these sequences, and its training");
     Program program{.out = out, .command_line = arguments};
@@ -88,7 +92,9 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
     for (const Verb& verb : verbs()) verb.add(app, program);
     if (const int status = parse(app, arguments, out); status >= 0) return status;
     set_log_level(log_level_from(program.log_level));
-    return program.action();
+    const int status = program.action();
+    if (status == 0) require_written(out);  // a result that got lost on its way is none
+    return status;
   } catch (const Error& error) {
     err << "error: " << error.what() << std::endl;
     return error.exit_code();

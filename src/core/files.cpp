@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ostream>
 #include <utility>
 
 #include <fcntl.h>
@@ -29,6 +30,10 @@ int open_or_fail(const fs::path& path, int flags, const std::string& attempt) {
   return descriptor;
 }
 
+fs::path without_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -37,11 +42,11 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view content) {
-  const fs::path aside = path.string() + ".partial";
-  OutputFile file(aside);
+  Aside aside(path);
+  OutputFile file(aside.path());
   file.write(content);
   file.close();
-  publish(aside, path);
+  aside.publish();
 }
 
 void make_folder(const fs::path& path) {
@@ -66,6 +71,32 @@ void publish(const fs::path& aside, const fs::path& path) {
   sync_directory(path.parent_path());
 }
 
+Aside::Aside(fs::path target) : target_(without_slash(target)), path_(path_of(target_)) {
+  std::error_code
+      ignored;  // what cannot be looked at or removed cannot be written either, which is told there
+  const fs::file_status there = fs::status(target_, ignored);
+  if (fs::exists(there) && !fs::is_regular_file(there) && !fs::is_directory(there))
+    throw Error({.where = target_.string(),
+                 .expected = "a new name, or a file to replace",
+                 .found = "a device or a pipe",
+                 .advice = "choose another name"});
+  fs::remove_all(path_, ignored);
+}
+
+Aside::~Aside() {
+  std::error_code ignored;
+  if (!published_) fs::remove_all(path_, ignored);
+}
+
+fs::path Aside::path_of(const fs::path& target) {
+  return without_slash(target).string() + ".partial";
+}
+
+void Aside::publish() {
+  esmscale::publish(path_, target_);
+  published_ = true;
+}
+
 void require_free_space(const fs::path& path, uint64_t bytes) {
   fs::path existing = fs::absolute(path);
   while (!fs::exists(existing) && existing.has_relative_path()) existing = existing.parent_path();
@@ -75,6 +106,12 @@ void require_free_space(const fs::path& path, uint64_t bytes) {
                  .expected = human_bytes(static_cast<double>(bytes)) + " of free disk",
                  .found = human_bytes(static_cast<double>(space.available)),
                  .advice = "free some space or choose another folder"});
+}
+
+void require_written(std::ostream& out) {
+  if (!out.flush())
+    throw Error(
+        {.where = "standard output", .expected = "to write to it", .found = "that it was closed or is full"});
 }
 
 OutputFile::OutputFile(fs::path path, Begin begin) : path_(std::move(path)) {
@@ -108,6 +145,11 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(written));
     offset += static_cast<uint64_t>(written);
   }
+}
+
+void OutputFile::resize(uint64_t bytes) {
+  if (::ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
+    fail(path_, text("make it ", bytes, " bytes long"));
 }
 
 void OutputFile::close(bool sync) {

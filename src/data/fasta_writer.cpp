@@ -24,17 +24,12 @@ class StreamWriter : public FastaWriter {
 
  protected:
   void write(std::string_view text) override {
-    if (!out_.write(text.data(), static_cast<std::streamsize>(text.size()))) fail();
+    out_.write(text.data(), static_cast<std::streamsize>(text.size()));
+    require_written(out_);
   }
-  void close() override {
-    if (!out_.flush()) fail();
-  }
+  void close() override { require_written(out_); }
 
  private:
-  [[noreturn]] static void fail() {
-    throw Error(
-        {.where = "standard output", .expected = "to write to it", .found = "that it was closed or is full"});
-  }
   std::ostream& out_;
 };
 
@@ -43,11 +38,7 @@ class StreamWriter : public FastaWriter {
 class FileWriter : public FastaWriter {
  public:
   explicit FileWriter(std::filesystem::path path)
-      : path_(std::move(path)), aside_(path_.string() + ".partial"), file_(aside_) {}
-  ~FileWriter() override {
-    std::error_code ignored;
-    if (!published_) std::filesystem::remove(aside_, ignored);
-  }
+      : path_(std::move(path)), aside_(path_), file_(aside_.path()) {}
 
  protected:
   void write(std::string_view text) override {
@@ -61,8 +52,7 @@ class FileWriter : public FastaWriter {
 
   void close() override {
     file_.close();
-    publish(aside_, path_);
-    published_ = true;
+    aside_.publish();
   }
 
  private:
@@ -87,11 +77,11 @@ class FileWriter : public FastaWriter {
     return std::span(member_).first(stream.total_out);
   }
 
-  std::filesystem::path path_, aside_;
+  std::filesystem::path path_;
+  Aside aside_;
   OutputFile file_;
   std::vector<uint8_t> level_room_;
   std::vector<std::byte> member_;
-  bool published_ = false;
 };
 
 }  // namespace

@@ -105,13 +105,12 @@ void export_hugging_face(const CheckpointInfo& info, const Weights& weights, con
   RunConfig config = info.config;
   config.model = weights.config;
 
-  const fs::path aside = folder.string() + ".partial";
-  fs::remove_all(aside);
-  make_folder(aside);
-  write_tensors(aside / "model.safetensors", tensors_of(info, weights, alphabet));
-  write_tokenizer(aside, TokenList::of(alphabet));
-  write_file(aside / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
-  publish(aside, folder);
+  Aside aside(folder);
+  make_folder(aside.path());
+  write_tensors(aside.path() / "model.safetensors", tensors_of(info, weights, alphabet));
+  write_tokenizer(aside.path(), TokenList::of(alphabet));
+  write_file(aside.path() / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
+  aside.publish();
 }
 
 }  // namespace esmscale

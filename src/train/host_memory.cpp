@@ -30,7 +30,7 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// Blocks that were freed, by size. Kept for the life of the process.
+// Blocks that were freed, by size. Kept until memory runs out.
 class Store {
  public:
   void* take(size_t room) {
@@ -44,6 +44,13 @@ class Store {
   void give(void* block, size_t room) {
     const std::lock_guard lock(mutex_);
     free_[room].push_back(block);
+  }
+  void return_all_to_system() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [room, blocks] : free_) {
+      for (void* block : blocks) std::free(block);
+      blocks.clear();
+    }
   }
 
  private:
@@ -64,12 +71,20 @@ void release(void* data) {
   store().give(block, header.room);
 }
 
+// Null when there is no memory left, kept blocks of other sizes given back.
+void* from_system(size_t room) {
+  void* block = nullptr;
+  if (::posix_memalign(&block, kAlignment, room + kAlignment) == 0) return block;
+  store().return_all_to_system();
+  return ::posix_memalign(&block, kAlignment, room + kAlignment) == 0 ? block : nullptr;
+}
+
 class CountingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     const size_t room = size_class(bytes);
     void* block = store().take(room);
-    if (!block && ::posix_memalign(&block, kAlignment, room + kAlignment) != 0)
+    if (!block && !(block = from_system(room)))
       throw Error({.where = "memory",
                    .expected = text("to allocate ", human_bytes(static_cast<double>(bytes)), " for a tensor"),
                    .found = "no memory left",

@@ -126,6 +126,13 @@ TrainingState begin(const TrainOptions& options, const Dataset& train, const at:
   return state;
 }
 
+// Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
+// metrics.
+void remove_later_checkpoints(const RunFolder& run, int64_t step) {
+  for (const CheckpointFolder& later : run.list_checkpoints())
+    if (later.step > step) fs::remove_all(later.path);
+}
+
 void refuse_a_foreign_folder(const RunFolder& run) {
   throw Error({.where = run.path().string(),
                .expected = "an empty folder or a run of this configuration",
@@ -172,7 +179,10 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
   from = ranks.from_first("checkpoint to go on from", from);
   TrainingState state =
       from.empty() ? begin(options, train, device, ranks) : resumed(options, from, train, device, ranks);
-  if (ranks.is_first()) cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+  if (ranks.is_first()) {
+    cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    remove_later_checkpoints(run, state.info.step);
+  }
   return state;
 }
 

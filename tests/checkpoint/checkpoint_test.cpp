@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/error_of.h"
+#include "core/file_size_limit.h"
 #include "core/temporary.h"
 #include <ATen/ops/rand_like.h>
 #include <gmock/gmock.h>
@@ -117,6 +118,17 @@ TEST(Checkpoint, TensorsOfAnotherRunAreRefused) {
   fs::copy_file(folder / "other" / "tensors.safetensors", saved.path / "tensors.safetensors",
                 fs::copy_options::overwrite_existing);
   EXPECT_THAT(error_of([&] { load_checkpoint(saved.path); }), HasSubstr("belongs to another checkpoint"));
+}
+
+TEST(Checkpoint, AFullDiskLeavesNothing) {
+  const Saved saved;
+  const TemporaryFolder folder;
+  for (const rlim_t room : {512, 32 << 10}) {
+    const FileSizeLimit limit(room);
+    EXPECT_THAT(error_of([&] { save_checkpoint(folder / "c", saved.info, saved.weights, &saved.moments); }),
+                HasSubstr("File too large"));
+    EXPECT_TRUE(fs::is_empty(folder.path()));
+  }
 }
 
 TEST(Checkpoint, NewerVersionIsRefused) {

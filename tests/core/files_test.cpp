@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/error_of.h"
+#include "core/file_size_limit.h"
 #include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,10 +32,54 @@ TEST(Files, BeginAtEndKeepsWhatIsThere) {
   EXPECT_EQ(read_file(folder / "log"), "one\ntwo\n");
 }
 
-TEST(Files, FullDiskLeavesWhatWasThere) {
+TEST(Files, AFullDiskIsAnError) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   OutputFile file("/dev/full");
   EXPECT_THAT(error_of([&] { file.write(std::string(1 << 20, 'x')); }), HasSubstr("No space left"));
+}
+
+TEST(Files, AFailedWriteLeavesWhatWasThereAndNothingElse) {
+  const TemporaryFolder folder;
+  write_file(folder / "a", "old");
+  const FileSizeLimit limit(1 << 16);
+  const std::string large(1 << 20, 'x');
+  for (const char* name : {"a", "b"})
+    EXPECT_THAT(error_of([&] { write_file(folder / name, large); }), HasSubstr("File too large"));
+  EXPECT_EQ(read_file(folder / "a"), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(Files, AsideGoesUnlessItIsPublished) {
+  const TemporaryFolder folder;
+  const std::filesystem::path target = folder / "made" / "";  // a slash at the end is no other folder
+  {
+    const Aside aside(target);
+    EXPECT_EQ(aside.path(), folder / "made.partial");
+    make_folder(aside.path());
+    write_file(aside.path() / "half", "x");
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  make_folder(folder / "made.partial");  // what a killed process left
+  write_file(folder / "made.partial" / "old", "x");
+  Aside aside(target);
+  make_folder(aside.path());
+  write_file(aside.path() / "whole", "x");
+  aside.publish();
+  EXPECT_TRUE(std::filesystem::exists(folder / "made" / "whole"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "made" / "old"));
+}
+
+// A rename would put a file in the device's place.
+TEST(Files, DevicesAreNotReplaced) {
+  EXPECT_THAT(error_of([] { write_file("/dev/null", "x"); }), HasSubstr("a device"));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST(Files, AStreamThatTookNotAllIsAnError) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  std::ofstream full("/dev/full");
+  full << "a result";
+  EXPECT_THAT(error_of([&] { require_written(full); }), HasSubstr("standard output"));
 }
 
 TEST(Files, ErrorsNameThePath) {

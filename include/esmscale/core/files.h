@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +24,29 @@ void sync_directory(const std::filesystem::path& path);
 // Renames (over an empty or absent target) and syncs the parent.
 void publish(const std::filesystem::path& aside, const std::filesystem::path& path);
 
+// Where a file or folder is made before it is published: TARGET.partial. Until publish() it goes, with all
+// that is in it, when this does: a failure leaves nothing behind, and what a killed process left makes room.
+class Aside {
+ public:
+  explicit Aside(std::filesystem::path target);
+  ~Aside();
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+
+  static std::filesystem::path path_of(const std::filesystem::path& target);
+  const std::filesystem::path& path() const { return path_; }
+  void publish();
+
+ private:
+  std::filesystem::path target_, path_;
+  bool published_ = false;
+};
+
 // Error when the file system that will hold `path` has less than `bytes` free.
 void require_free_space(const std::filesystem::path& path, uint64_t bytes);
+
+// Flushes; error when the standard output did not take everything.
+void require_written(std::ostream& out);
 
 // A file that is written from front to back (or at offsets) and checked at every call; not atomic by itself.
 class OutputFile {
@@ -39,6 +61,7 @@ class OutputFile {
   void write(std::string_view bytes);
   void write_at(uint64_t offset, std::span<const std::byte> bytes);  // over what was written; size() stays
   uint64_t size() const { return size_; }                            // written through this object
+  void resize(uint64_t bytes);  // the file's length; what was not written yet is zero
   void close(bool sync = true);
 
  private:

@@ -1,0 +1,43 @@
+// What a run says about its memory.
+#include "esmscale/train/host_memory.h"
+
+#include "cli/small_run.h"
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+struct Shape {
+  int layers, width, heads, rows;
+  const char *engine, *recompute;
+};
+
+// Oracle: the highest sum of LibTorch's own allocations while training. Within 15%, the bound that users are
+// promised. The shapes are wide enough that what is not counted (loss, scalars, indices) is small beside the
+// rest.
+TEST(Memory, MeasuredPeakIsWithin15PercentOfThePrediction) {
+  const SmallRun small;
+  for (const Shape& shape :
+       {Shape{2, 128, 8, 2048, "fused", "none"}, Shape{6, 64, 4, 4096, "fused", "none"},
+        Shape{4, 128, 4, 2048, "fused", "blocks"}, Shape{1, 256, 4, 512, "fused", "none"},
+        Shape{2, 128, 8, 2048, "plain", "none"}, Shape{6, 64, 4, 4096, "plain", "none"}}) {
+    const auto set = [](const std::string& key, auto value) {
+      std::ostringstream setting;
+      setting << key << "=" << value;
+      return Arguments{"--set", setting.str()};
+    };
+    reset_peak_host_tensor_bytes();
+    const std::string name =
+        std::string(shape.engine) + shape.recompute + std::to_string(shape.layers * shape.width);
+    const Json summary =
+        json_of(small.train(name) + set("model.layers", shape.layers) + set("model.width", shape.width) +
+                set("model.heads", shape.heads) + set("train.micro_batch_tokens", shape.rows) +
+                set("train.batch_tokens", shape.rows) + set("train.engine", shape.engine) +
+                set("train.recompute", shape.recompute));
+    const double predicted = summary["memory_predicted"].get<double>();
+    EXPECT_NEAR(summary["memory_tensors_peak"].get<double>() / predicted, 1, 0.15) << name;
+  }
+}
+
+}  // namespace
+}  // namespace esmscale

@@ -1,0 +1,110 @@
+// How `train` goes on from what a folder holds.
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "cli/small_run.h"
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+extern char** environ;
+
+namespace esmscale {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+const Arguments kEveryStep{"--set", "log.every_steps=1",   "--set", "checkpoint.every_tokens=1",
+                           "--set", "checkpoint.keep=100", "--set", "train.epochs=2"};
+
+// Loss by step; a step that stands twice fails.
+std::map<int64_t, Json> losses(const std::string& run) {
+  std::map<int64_t, Json> by_step;
+  for (const Json& line : read_metrics(RunFolder(run).metrics()))
+    if (line.contains("train/loss"))
+      EXPECT_TRUE(by_step.emplace(line["step"].get<int64_t>(), line["train/loss"]).second);
+  return by_step;
+}
+
+TEST(Resume, AFolderWithoutACheckpointStartsOver) {
+  const SmallRun small;
+  const std::string folder = small.trained("run", kEveryStep);
+  const auto whole = losses(folder);
+  fs::remove_all(RunFolder(folder).checkpoints());
+  std::ofstream(RunFolder(folder).metrics(), std::ios::app) << "{\"step\": 3, \"torn";
+  small.trained("run", kEveryStep);
+  EXPECT_EQ(losses(folder), whole);
+}
+
+// Oracle: the run that went straight through. What lies behind the checkpoint is made again, not kept beside
+// it.
+TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
+  const SmallRun small;
+  const std::string folder = small.trained("run", kEveryStep);
+  const auto whole = losses(folder);
+  const std::vector<CheckpointFolder> checkpoints = RunFolder(folder).list_checkpoints();
+  ASSERT_GE(checkpoints.size(), 4u);
+  small.trained("run", kEveryStep + Arguments{"--resume", checkpoints[2].path});
+  EXPECT_EQ(losses(folder), whole);
+  EXPECT_EQ(RunFolder(folder).list_checkpoints().size(), checkpoints.size());
+}
+
+TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
+  const SmallRun small;
+  const std::string folder = small.trained("run");
+  const fs::path file = resolve_checkpoint(folder) / "tensors.safetensors";
+  std::string bytes = read_file(file);
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(file, std::ios::binary) << bytes;
+  const std::string metrics = read_file(RunFolder(folder).metrics());
+  EXPECT_THAT(refusal_of(1, small.train("run")), HasSubstr("another one of the run"));
+  EXPECT_EQ(read_file(RunFolder(folder).metrics()), metrics);
+  EXPECT_THAT(refusal_of(1, small.train("other", {"--resume", small.path("absent")})),
+              HasSubstr("no such folder"));
+}
+
+// The program in a process of its own.
+pid_t start(const Arguments& arguments) {
+  Arguments all = Arguments{ESMSCALE_PROGRAM} + arguments;
+  std::vector<char*> pointers;
+  for (std::string& argument : all) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  pid_t pid = 0;
+  EXPECT_EQ(::posix_spawn(&pid, ESMSCALE_PROGRAM, nullptr, nullptr, pointers.data(), environ), 0);
+  return pid;
+}
+
+// 42M parameters and 4,000 tokens: a step takes one core about ten seconds.
+TEST(Resume, ASecondInterruptEndsAtOnceAfterTwoSeconds) {
+  const SmallRun small;
+  const pid_t pid = start(small.train("run", {"--set", "model.layers=24", "--set", "model.width=384", "--set",
+                                              "model.heads=6", "--set", "train.batch_tokens=4096", "--set",
+                                              "train.micro_batch_tokens=1024", "--set", "train.epochs=100"}));
+  while (!fs::exists(RunFolder(small.path("run")).environment())) std::this_thread::sleep_for(20ms);
+  std::this_thread::sleep_for(500ms);  // the handlers are set just after the folder is made
+  int status = 0;
+  ::kill(pid, SIGINT);
+  std::this_thread::sleep_for(300ms);
+  ::kill(pid, SIGINT);  // a key held down, or a second sender: not yet
+  std::this_thread::sleep_for(300ms);
+  ASSERT_EQ(::waitpid(pid, &status, WNOHANG), 0) << "ended within the two seconds, or a step took less";
+  std::this_thread::sleep_for(2s);
+  ASSERT_EQ(::waitpid(pid, &status, WNOHANG), 0) << "a step took less than this test needs";
+  const auto begin = std::chrono::steady_clock::now();
+  ::kill(pid, SIGINT);
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+}
+
+}  // namespace
+}  // namespace esmscale
