@@ -48,7 +48,7 @@ std::span<const int64_t> baseline_letters(const LoadedModel& model, const Datase
 }
 
 void require_reach(const LoadedModel& model, const Dataset& holdout, bool allow_longer) {
-  const int64_t window = std::min(holdout.manifest().eval_length, holdout.manifest().max_length) + 2;
+  const int64_t window = longest_window(holdout);
   const int64_t reach = model.info.config.data.max_seq_len;
   if (window <= reach) return;
   if (!allow_longer)
@@ -78,8 +78,9 @@ Scored score(const Program& program, const Options& options, const std::string& 
   Ranks alone;
   scored.evaluation =
       evaluate(*engine, weights.config, holdout, how, baseline_letters(model, holdout), alone);
-  scored.result = evaluation_result(scored.evaluation, model.path, model.info.step,
-                                    holdout_label(holdout, model.info.dataset_hash));
+  scored.result =
+      evaluation_result(scored.evaluation, model.path, model.info.step,
+                        holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
   return scored;
 }
 

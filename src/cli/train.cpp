@@ -52,10 +52,11 @@ std::string summary_text(const Json& summary) {
       text(summary["finished"].get<bool>() ? "finished " : "stopped ", summary["run"].get<std::string>(),
            ": step ", summary["step"].get<int64_t>(), ", ", human_count(summary["tokens"].get<double>()),
            " tokens, ", scientific(summary["flops"].get<double>(), 2), " FLOPs");
+  // A run that was finished before has trained nothing now.
   if (const double rate = summary["tokens_per_second"].get<double>(); rate > 0)
-    shown += text(", ", human_count(rate), " tokens/s");
-  shown += text("\nmemory of tensors: predicted ", human_bytes(summary["memory_predicted"].get<double>()),
-                ", measured peak ", human_bytes(summary["memory_tensors_peak"].get<double>()));
+    shown += text(", ", human_count(rate), " tokens/s\nmemory of tensors: predicted ",
+                  human_bytes(summary["memory_predicted"].get<double>()), ", measured peak ",
+                  human_bytes(summary["memory_tensors_peak"].get<double>()));
   if (!summary.contains("evaluation")) return shown + "\n";
   const Json& evaluation = summary["evaluation"];
   return shown + text("\nholdout loss ", fixed(evaluation["loss"].get<double>(), 4), " ± ",

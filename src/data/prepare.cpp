@@ -40,10 +40,14 @@ int64_t resident_bytes() {
   return pages * ::sysconf(_SC_PAGESIZE);
 }
 
+int64_t physical_bytes() {
+  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+}
+
 int64_t working_memory(const PrepareOptions& options) {
   if (options.working_memory > 0) return options.working_memory;
-  const int64_t own = resident_bytes();
-  if (options.memory - own >= kLeastWorkingMemory) return options.memory - own;
+  const int64_t own = resident_bytes(), most = std::min(options.memory, physical_bytes());
+  if (most - own >= kLeastWorkingMemory) return most - own;
   log_warning("--memory ", human_bytes(static_cast<double>(options.memory)),
               " is less than prepare can do with: it will hold ",
               human_bytes(static_cast<double>(own + kLeastWorkingMemory)));

@@ -3,18 +3,27 @@
 #include "esmscale/data/shard_manifest.h"
 #include "esmscale/eval/evaluator.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
 
-std::string holdout_label(const Dataset& holdout, const std::string& training_hash) {
+int64_t longest_window(const Dataset& holdout) {
+  return std::min(holdout.manifest().eval_length, holdout.manifest().max_length) + 2;
+}
+
+std::string holdout_label(const Dataset& holdout, const std::string& training_hash, int64_t max_seq_len) {
+  const int64_t rows = longest_window(holdout);
+  const std::string reach =
+      rows > max_seq_len ? text("; windows of up to ", rows, " rows, trained on ", max_seq_len) : "";
   const Json report = read_manifest(holdout.folder()).value("holdout_report", Json::object());
   if (report.is_object() && report.value("training_hash", "") == training_hash && !training_hash.empty())
-    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0));
+    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0),
+                reach);
   const std::string& split = holdout.manifest().split;
-  return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")");
+  return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")", reach);
 }
 
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,

@@ -1,7 +1,9 @@
 #include "opening.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
+#include "esmscale/eval/evaluator.h"
 #include "esmscale/train/device.h"
 
 namespace esmscale {
@@ -24,6 +26,10 @@ std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& trai
                  .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
                                join(overlap.examples, ", "), ")"),
                  .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
+  if (const int64_t rows = longest_window(holdout); rows > config.data.max_seq_len)
+    log_warning("the holdout is scored on windows of up to ", rows, " rows, and data.max_seq_len is ",
+                config.data.max_seq_len,
+                "; prepare it with a smaller --eval-length to score what is trained");
   return holdout;
 }
 

@@ -5,6 +5,7 @@
 #include "esmscale/core/version.h"
 #include "esmscale/data/loader.h"
 #include "esmscale/interop/loaded_model.h"
+#include "esmscale/run/environment.h"
 #include "esmscale/run/metrics.h"
 
 #include <nlohmann/json.hpp>
@@ -98,6 +99,19 @@ TrainingState resumed(const TrainOptions& options, const fs::path& folder, const
   return on_device(folder, std::move(checkpoint), options.config, device, ranks);
 }
 
+// Sums are rounded in another order by another processor or number of threads: the last digits of a loss may
+// differ.
+void note_another_machine(const RunFolder& run, const TrainOptions& options) {
+  if (!fs::exists(run.environment())) return;
+  const Json starts = read_json(run.environment());
+  if (!starts.is_array() || starts.empty()) return;
+  const std::string cpu = starts.back().value("cpu", cpu_name());
+  const int threads = starts.back().value("threads", options.threads);
+  if (cpu == cpu_name() && threads == options.threads) return;
+  log_warning("the last start had ", threads, " threads on ", cpu, ", this one has ", options.threads, " on ",
+              cpu_name(), ": losses may differ in their last digits from those of one uninterrupted run");
+}
+
 // A branch keeps model, data and their order; what happens from here on may differ.
 TrainingState branched(const TrainOptions& options, const Dataset& train, const at::Device& device,
                        Ranks& ranks) {
@@ -180,6 +194,7 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
   TrainingState state =
       from.empty() ? begin(options, train, device, ranks) : resumed(options, from, train, device, ranks);
   if (ranks.is_first()) {
+    if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
     cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
     remove_later_checkpoints(run, state.info.step);
   }

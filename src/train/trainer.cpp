@@ -247,7 +247,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     const Evaluation evaluation =
         evaluate(*engine, options.config.model, *holdout,
                  {.mlm_probability = options.config.masking.mlm_probability}, info().letter_counts, ranks);
-    info().holdout_label = holdout_label(*holdout, train.manifest().hash);
+    info().holdout_label = holdout_label(*holdout, train.manifest().hash, options.config.data.max_seq_len);
     last_evaluation =
         evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
     info().holdout_loss = evaluation.bert->loss.value;

@@ -57,6 +57,15 @@ TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   EXPECT_EQ(RunFolder(folder).list_checkpoints().size(), checkpoints.size());
 }
 
+TEST(Resume, AnotherNumberOfThreadsIsNamed) {
+  const SmallRun small;
+  const std::string folder = small.trained("run", kEveryStep);
+  fs::remove_all(RunFolder(folder).list_checkpoints()[0].path);
+  testing::internal::CaptureStderr();
+  small.trained("run", kEveryStep + Arguments{"--threads", "2", "--log-level", "warning"});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("the last start had 1 threads"));
+}
+
 TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
   const SmallRun small;
   const std::string folder = small.trained("run");

@@ -92,6 +92,13 @@ TEST_F(PrepareErrors, ASequenceThatNeedsMoreMemoryIsNamed) {
   EXPECT_THAT(refused(given), AllOf(HasSubstr("--memory"), HasSubstr("5000 residues")));
 }
 
+TEST_F(PrepareErrors, MoreMemoryThanThereIsWillDo) {
+  PrepareOptions given = options(random_proteins(100, 20));
+  given.memory = int64_t{1} << 46;
+  prepare(given);
+  EXPECT_EQ(content("out").size(), 100u);
+}
+
 TEST_F(PrepareErrors, ADataSetIsReplacedOnlyWhenForced) {
   PrepareOptions given = options(random_proteins(100, 20));
   prepare(given);

@@ -207,13 +207,19 @@ TEST(EvaluationResult, HasTheKeys) {
 
 TEST(HoldoutLabel, SaysHowFarItWasChecked) {
   const ProteinSet set(ProteinSet::random(5, 20));
-  const auto label = [&](const std::string& hash) { return holdout_label(Dataset(set.folder()), hash); };
+  const auto label = [&](const std::string& hash, int64_t max_seq_len = 1024) {
+    return holdout_label(Dataset(set.folder()), hash, max_seq_len);
+  };
   EXPECT_EQ(label("abc"), "identity to the training set never checked");
   attach_holdout_report(set.folder(), {{"training_hash", "abc"}, {"largest_identity", 0.3}}, "random split");
   EXPECT_THAT(label("abc"), AllOf(HasSubstr("checked"), HasSubstr("0.3")));
   EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
   EXPECT_EQ(label(""), "identity to the training set never checked (random split)")
       << "an imported model has no training set";
+  const int64_t rows = set.dataset().manifest().max_length + 2;
+  EXPECT_EQ(label("", rows), label("")) << "every window fits";
+  EXPECT_THAT(label("", rows - 1),
+              HasSubstr(text("; windows of up to ", rows, " rows, trained on ", rows - 1)));
 }
 
 }  // namespace

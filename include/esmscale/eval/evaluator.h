@@ -79,8 +79,12 @@ struct EvaluateOptions {
 Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
                     const EvaluateOptions& options, std::span<const int64_t> letter_counts, Ranks& ranks);
 
-// How far a holdout was checked against a training set (by its manifest's hash), in words for every result.
-std::string holdout_label(const Dataset& holdout, const std::string& training_hash);
+// Rows of a holdout's longest window, START and END included.
+int64_t longest_window(const Dataset& holdout);
+
+// How far a holdout was checked against a training set (by its manifest's hash), and whether its windows are
+// longer than the sequences that the model was trained on; in words for every result.
+std::string holdout_label(const Dataset& holdout, const std::string& training_hash, int64_t max_seq_len);
 
 // What `eval --json` prints.
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
