@@ -29,8 +29,9 @@ const Arguments kEveryStep{"--set", "log.every_steps=1",   "--set", "checkpoint.
 std::map<int64_t, Json> losses(const std::string& run) {
   std::map<int64_t, Json> by_step;
   for (const Json& line : read_metrics(RunFolder(run).metrics()))
-    if (line.contains("train/loss"))
+    if (line.contains("train/loss")) {
       EXPECT_TRUE(by_step.emplace(line["step"].get<int64_t>(), line["train/loss"]).second);
+    }
   return by_step;
 }
 
