@@ -2,6 +2,7 @@
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -194,7 +195,14 @@ RunConfig config_from_json(const Json& document, std::string_view where,
 
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings) {
   const std::filesystem::path path = find_config(file);
-  return config_from_json(read_json(path), path.string(), settings);
+  const std::string source = read_file(path);
+  Json document;
+  try {
+    document = parse_json(source, path.string());
+  } catch (const Error& error) {
+    throw usage_error(error.report());
+  }
+  return config_from_json(document, path.string(), settings);
 }
 
 void resolve(RunConfig& config) {

@@ -8,6 +8,17 @@
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
+namespace {
+
+// A few characters of one line: errors are one line too.
+std::string shown(std::string_view rest) {
+  std::string some(first_line(rest.substr(0, 12)));
+  for (char& c : some)
+    if (static_cast<unsigned char>(c) < 0x20) c = '?';
+  return some.empty() ? "the end of the line" : "'" + some + "'";
+}
+
+}  // namespace
 
 Json parse_json(std::string_view source, std::string_view where) {
   try {
@@ -16,10 +27,9 @@ Json parse_json(std::string_view source, std::string_view where) {
     const size_t at = std::min(source.size(), error.byte > 0 ? error.byte - 1 : 0);
     const auto line = 1 + std::count(source.begin(), source.begin() + static_cast<ptrdiff_t>(at), '\n');
     const size_t line_start = at == 0 ? 0 : source.rfind('\n', at - 1) + 1;  // npos + 1 is 0
-    throw Error(
-        {.where = text(where, ":", line, ":", at - line_start + 1),
-         .expected = "JSON",
-         .found = at < source.size() ? text("'", source.substr(at, 12), "'") : "the end of the text"});
+    throw Error({.where = text(where, ":", line, ":", at - line_start + 1),
+                 .expected = "JSON",
+                 .found = at < source.size() ? shown(source.substr(at)) : "the end of the text"});
   } catch (const Json::exception& error) {  // such as a number that no double holds
     throw Error({.where = std::string(where), .expected = "JSON", .found = error.what()});
   }

@@ -117,10 +117,11 @@ int64_t parse_size(std::string_view size, std::string_view where) {
   const auto [end, status] = std::from_chars(size.data(), size.data() + size.size(), number);
   const std::string_view suffix(end, static_cast<size_t>(size.data() + size.size() - end));
   for (const auto& [name, factor] : suffixes)
-    if (status == std::errc() && suffix == name && number >= 0 && number * factor < 9.2e18)
+    if (status == std::errc() && suffix == name && number >= 0 && number * factor < 9.2e18 &&
+        std::abs(number * factor - std::round(number * factor)) <= 1e-9 * number * factor)
       return static_cast<int64_t>(std::llround(number * factor));
   throw usage_error({.where = std::string(where),
-                     .expected = "a number with K, M, G (1000) or KiB, MiB, GiB (1024)",
+                     .expected = "a whole number, or one with K, M, G (1000) or KiB, MiB, GiB (1024)",
                      .found = text("'", size, "'")});
 }
 

@@ -66,9 +66,9 @@ TEST(Config, FileThatIsNone) {
   EXPECT_THAT(refusal_of(2, {"train", "--config", "esm2_8N.json"}),
               AllOf(HasSubstr("esm2_8N.json"), HasSubstr("esm2_8M.json")));
   write_file(folder / "torn.json", R"({"model": {"layers": 3)");
-  const Outcome torn = run({"train", "--config", folder / "torn.json"});
-  EXPECT_NE(torn.status, 0);
-  EXPECT_THAT(torn.err, HasSubstr("torn.json"));
+  EXPECT_THAT(refusal_of(2, {"train", "--config", folder / "torn.json"}), HasSubstr("torn.json:1:"));
+  write_file(folder / "comma.json", "{\"model\": {\"layers\": 3,}}\n");
+  EXPECT_THAT(refusal_of(2, {"train", "--config", folder / "comma.json"}), HasSubstr("comma.json:1:"));
 }
 
 }  // namespace

@@ -120,6 +120,9 @@ TEST(CheckedJson, FindsAFlippedDigit) {
 
 TEST(Json, ErrorNamesLineAndColumn) {
   EXPECT_THAT(error_of([] { parse_json("{\n  \"a\": 1,\n  \"b\" 2}", "c.json"); }), HasSubstr("c.json:3:"));
+  for (const char* text : {"{\n\"a\": 1,}\n}", "{\"a\" \n}", std::string("{\x01\n").c_str()})
+    EXPECT_THAT(error_of([&] { parse_json(text, "c.json"); }), Not(HasSubstr("\n")))
+        << "an error is one line";
   EXPECT_EQ(parse_json("{ // a comment\n \"a\": 1}", "c")["a"], 1);
 }
 
