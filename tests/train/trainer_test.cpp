@@ -262,6 +262,16 @@ TEST(Trainer, BranchBeginsWhereItsParentIs) {
             parent.path.string());
 }
 
+TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("trunk")).run(), 0);
+  RunConfig config = bench.config();
+  config.train.max_tokens = 2000;
+  TrainOptions options = bench.options("branch", config);
+  options.branch_from = bench.folder / "trunk";
+  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("train.max_tokens: expected more than the"));
+}
+
 TEST(Trainer, NoGpuIsAnError) {
   const Bench bench;
   TrainOptions options = bench.options("run");
