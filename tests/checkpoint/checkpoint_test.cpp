@@ -125,8 +125,7 @@ TEST(Checkpoint, AFullDiskLeavesNothing) {
   const TemporaryFolder folder;
   for (const rlim_t room : {512, 32 << 10}) {
     const FileSizeLimit limit(room);
-    EXPECT_THAT(error_of([&] { save_checkpoint(folder / "c", saved.info, saved.weights, &saved.moments); }),
-                HasSubstr("File too large"));
+    EXPECT_THAT(error_of([&] { saved.save(folder / "c"); }), HasSubstr("File too large"));
     EXPECT_TRUE(fs::is_empty(folder.path()));
   }
 }
