@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # installation_test.sh BUILD carries|borrows: an installed tree runs after it was moved, from any folder, and finds its
-# own configs.
+# own configs and scripts.
 # Oracle: the program's own answers; where the tree carries its libraries (a CPU build), what the loader finds.
 # LD_LIBRARY_PATH is unset, so nothing but the tree's own rpath can help it.
 
@@ -19,6 +19,11 @@ unset LD_LIBRARY_PATH
 "$place/moved/bin/esmscale" --version
 "$place/moved/bin/esmscale" count-flops --config only_in_the_moved_tree.json --json |
   grep '"kaplan_non_embedding"' >/dev/null
+
+# The scripts for SLURM are its own, too.
+echo "# moved" >>"$place/moved/share/esmscale/slurm/train.sbatch"
+"$place/moved/bin/esmscale" plan --isoflop 1e18 --models 4 --output "$place/study" >/dev/null 2>&1
+cmp "$place/study/train.sbatch" "$place/moved/share/esmscale/slurm/train.sbatch"
 
 if [ "$libraries" = carries ] && ldd "$place/moved/bin/esmscale" |
   grep -E 'not found|libtorch|libc10|libspdlog' | grep -v "$place/moved/"; then
