@@ -21,7 +21,7 @@ print(*(s.getsockname()[1] for s in held))' "$1"
 # Ports of ranks follow from the job's number, so jobs of two clusters have different numbers.
 write_slurm_conf() { # NODES
   local nodes=$1 host ports n
-  host=$(hostname -s)
+  host=$(uname -n | cut -d. -f1)
   read -ra ports <<<"$(free_ports $((nodes + 1)))"
   cat >"$SLURM_CONF" <<CONF
 ClusterName=test
@@ -83,10 +83,12 @@ start_cluster() { # NODES
 
 nodes_are_idle() { [ "$(sinfo -h -N -o %T 2>/dev/null | grep -cx idle)" -eq "$1" ]; }
 
-# wait_for SECONDS WHAT COMMAND…: until it succeeds; fails with the cluster's own words when it does not.
+# wait_for SECONDS WHAT COMMAND…: until it succeeds; fails with the cluster's own words when it does not, in any case before ctest
+# would kill the test and leave the daemons behind (cmake/Slurm.cmake).
 wait_for() {
   local seconds=$1 what=$2 end=$((SECONDS + $1))
   shift 2
+  [ $end -le 250 ] || end=250
   until "$@"; do
     if [ $SECONDS -ge $end ]; then
       tail -n 20 "$CLUSTER"/*.log >&2

@@ -21,7 +21,7 @@ train_arguments=(--device cpu --threads 1)
 train_here() { # RANKS RUN [MORE…]
   local ranks=$1 run=$2
   shift 2
-  with_log "$run.log" "$ESMSCALE" train --config "$CONFIG" --data "$TRAIN" --holdout "$HOLDOUT" --output "$run" \
+  with_log "$run.log" timeout 120 "$ESMSCALE" train --config "$CONFIG" --data "$TRAIN" --holdout "$HOLDOUT" --output "$run" \
     --ranks "$ranks" "${train_arguments[@]}" --set log.every_steps=1 "$@"
 }
 
