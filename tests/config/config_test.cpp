@@ -118,6 +118,17 @@ TEST(Config, EveryShippedConfigurationLoadsAndResolves) {
   }
 }
 
+TEST(Config, ShippedScriptsAreFoundByName) {
+  for (const char* name : {"train.sbatch", "study.sbatch"})
+    EXPECT_TRUE(std::filesystem::is_regular_file(shipped_script(name))) << name;
+  try {
+    shipped_script("another.sbatch");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("another.sbatch"), HasSubstr("share/esmscale/slurm")));
+  }
+}
+
 TEST(Config, SchemaKnowsEveryField) {
   RunConfig config;
   const Json root = schema();
