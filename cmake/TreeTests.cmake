@@ -9,6 +9,12 @@ if(ESMSCALE_TESTS)
   add_test(NAME tree.links_lead_somewhere COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_links_test.py)
   add_test(NAME tree.tables_of_the_model_of_scaling_are_current
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/model_scaling.py --check)
+  foreach(part Get Levels Holdout)  # Levels and Holdout skip where there is no MMseqs2
+    string(TOLOWER ${part} name)
+    add_test(NAME tree.uniref_${name} COMMAND ${Python3_EXECUTABLE} ${tree_tests}/uniref_test.py
+      $<TARGET_FILE:esmscale> ${part})
+    set_tests_properties(tree.uniref_${name} PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
   if(NOT ESMSCALE_SANITIZER)
     add_test(NAME tree.installation_runs_from_anywhere
       COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR} $<IF:$<BOOL:${ESMSCALE_HAS_CUDA}>,borrows,carries>)

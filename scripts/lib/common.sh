@@ -12,6 +12,9 @@ fail() {
   exit 1
 }
 
+# The comment at the head of the script, without its marks.
+print_help() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
+
 # What no fail() foresaw is named all the same.
 trap 'printf "\nerror: %s, line %s: %s ended with status %s\n" "$0" "$LINENO" "$BASH_COMMAND" "$?" >&2' ERR
 

@@ -1,6 +1,7 @@
 #include "esmscale/data/prepare.h"
 
 #include "esmscale/cli/verb.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta.h"
 
@@ -57,22 +58,38 @@ void print_summary(std::ostream& out, const PrepareOptions& options, const Prepa
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
 }
 
+int attach_report(const Program& program, const PrepareOptions& options, const std::string& file) {
+  if (!options.inputs.empty() || options.output.empty())
+    throw usage_error({.where = "--attach-report",
+                       .expected = "--output, the folder of the holdout, and no --input",
+                       .found = options.inputs.empty() ? "no --output" : join(options.inputs, ", ")});
+  const Json report = read_json(file);
+  attach_holdout_report(options.output, report, report.is_object() ? report.value("split", "") : "");
+  const DatasetManifest manifest = Dataset(options.output).manifest();
+  if (program.json)
+    program.print(set_json(options.output, manifest));
+  else
+    print_set(program.out, options.output, manifest);
+  return 0;
+}
+
 }  // namespace
 
 void add_prepare(CLI::App& app, Program& program) {
   struct Given {
     PrepareOptions options{};
-    std::string memory = "1GiB";
+    std::string memory = "1GiB", report;
   };
   auto given = std::make_shared<Given>();
   PrepareOptions& o = given->options;
   CLI::App* verb = program.add_verb(app, "prepare", "FASTA to a shuffled token data set",
                                     "esmscale prepare --input uniref50.fasta.gz --output data/train "
                                     "--holdout 8000 --holdout-output data/holdout");
-  verb->add_option("--input", o.inputs, "FASTA files: plain, .gz or .zst; - is the standard input")
-      ->required();
+  verb->add_option("--input", o.inputs, "FASTA files: plain, .gz or .zst; - is the standard input");
   verb->add_option("--output", o.output, "Folder of the data set")->required();
   verb->add_option("--seed", o.seed, "Seed of the shuffle")->capture_default_str();
+  verb->add_flag("--keep-order", o.keep_order,
+                 "No shuffle: the input is what esmscale fasta wrote, in random order already");
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");
   verb->add_option("--holdout", o.holdout,
                    "The last so many sequences in shuffled order go to --holdout-output");
@@ -85,9 +102,12 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_option("--memory", given->memory, "What the process may hold, such as 500M or 4GiB")
       ->capture_default_str();
   verb->add_flag("--force", o.force, "Replace a data set that is there");
+  verb->add_option("--attach-report", given->report,
+                   "Read no input: put this report (JSON) of a check of the holdout in --output into its manifest");
   verb->callback([&program, given] {
     program.action = [&program, given] {
       PrepareOptions& options = given->options;
+      if (!given->report.empty()) return attach_report(program, options, given->report);
       options.memory = parse_size(given->memory, "--memory");
       options.threads = program.thread_count();
       const PrepareSummary summary = prepare(options);

@@ -208,6 +208,7 @@ Json Preparation::provenance(const Intake& intake) const {
           {"exclude", options_.exclude.string()},
           {"holdout", options_.holdout},
           {"limit", options_.limit},
+          {"keep_order", options_.keep_order},
           {"min_length", options_.min_length},
           {"deduplicate", options_.deduplicate},
           {"counts", intake.counts()},
@@ -236,6 +237,13 @@ PrepareSummary prepare(const PrepareOptions& options) {
 
 void attach_holdout_report(const std::filesystem::path& folder, const Json& report,
                            const std::string& split) {
+  if (!report.is_object() || !report.value("training_hash", Json()).is_string() ||
+      !report.value("largest_identity", Json()).is_number() || report["largest_identity"] < 0 ||
+      report["largest_identity"] > 1)
+    throw Error({.where = "the report of " + folder.string(),
+                 .expected = "an object with training_hash, a text, and largest_identity, a number in 0 to 1",
+                 .found = to_text(report),
+                 .advice = "scripts/uniref/holdout.sh writes such a report"});
   Json document = read_manifest(folder);
   document["holdout_report"] = report;
   if (!split.empty()) document["split"] = split;

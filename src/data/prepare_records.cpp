@@ -37,7 +37,7 @@ struct ShuffledRecords::Entry {
   auto operator<=>(const Entry&) const = default;
 };
 
-ShuffledRecords::ShuffledRecords(std::filesystem::path folder, uint64_t seed, uint64_t memory,
+ShuffledRecords::ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory,
                                  Workers& workers)
     : folder_(std::move(folder)),
       seed_(seed),

@@ -25,8 +25,9 @@ struct ChunkHeader {
 
 }  // namespace
 
-uint64_t shuffle_key(uint64_t seed, uint64_t ordinal) {
-  return RandomStream(seed, Purpose::shuffle, ordinal).next_u64();
+uint64_t shuffle_key(ShuffleSeed seed, uint64_t ordinal) {
+  if (!seed) return ordinal;
+  return RandomStream(*seed, Purpose::shuffle, ordinal).next_u64();
 }
 
 void ChunkBuilder::add(const RecordView& record) {
@@ -63,7 +64,7 @@ void ChunkBuilder::clear() {
   residues_.clear();
 }
 
-RunReader::RunReader(std::filesystem::path path, uint64_t seed)
+RunReader::RunReader(std::filesystem::path path, ShuffleSeed seed)
     : path_(std::move(path)), in_(path_, std::ios::binary), seed_(seed) {
   load();
 }
@@ -112,7 +113,7 @@ void RunReader::advance() {
   key_ = shuffle_key(seed_, ordinals_[next_]);
 }
 
-void merge_runs(const std::vector<std::filesystem::path>& runs, uint64_t seed,
+void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed,
                 const std::function<void(const RecordView&)>& visit) {
   std::vector<RunReader> readers;
   readers.reserve(runs.size());

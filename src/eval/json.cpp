@@ -9,6 +9,29 @@
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
+namespace {
+
+// Against this very set, or one that holds all its sequences.
+bool was_checked_against(const Json& report, const std::string& training_hash) {
+  if (training_hash.empty() || !report.is_object()) return false;
+  if (report.value("training_hash", "") == training_hash) return true;
+  const Json subsets = report.value("subset_hashes", Json::array());
+  return std::find(subsets.begin(), subsets.end(), Json(training_hash)) != subsets.end();
+}
+
+std::string identity_label(const Dataset& holdout, const std::string& training_hash) {
+  const Json report = read_manifest(holdout.folder()).value("holdout_report", Json::object());
+  const std::string& split = holdout.manifest().split;
+  if (!was_checked_against(report, training_hash))
+    return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")");
+  const int64_t above = report.value("above_limit", int64_t{0});
+  if (above == 0)
+    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0));
+  return text(split.empty() ? "checked" : split, ": ", above, " of ", holdout.sequences(),
+              " sequences have a training neighbour above identity ", report.value("identity_limit", 0.0));
+}
+
+}  // namespace
 
 int64_t longest_window(const Dataset& holdout) {
   return std::min(holdout.manifest().eval_length, holdout.manifest().max_length) + 2;
@@ -18,12 +41,7 @@ std::string holdout_label(const Dataset& holdout, const std::string& training_ha
   const int64_t rows = longest_window(holdout);
   const std::string reach =
       rows > max_seq_len ? text("; windows of up to ", rows, " rows, trained on ", max_seq_len) : "";
-  const Json report = read_manifest(holdout.folder()).value("holdout_report", Json::object());
-  if (report.is_object() && report.value("training_hash", "") == training_hash && !training_hash.empty())
-    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0),
-                reach);
-  const std::string& split = holdout.manifest().split;
-  return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")", reach);
+  return identity_label(holdout, training_hash) + reach;
 }
 
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,

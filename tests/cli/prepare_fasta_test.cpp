@@ -123,6 +123,31 @@ TEST_F(DataVerbs, InfoHasTheDocumentedKeys) {
               AllOf(HasSubstr("100"), HasSubstr("baseline loss"), HasSubstr("no (give --verify)")));
 }
 
+// A set keeps its hash, and info shows what was attached.
+TEST_F(DataVerbs, AReportIsAttachedToAHoldout) {
+  done({"prepare", "--input", input_, "--output", set_});
+  const Json before = json({"info", set_});
+  const std::string report = root_ / "report.json";
+  std::ofstream(report) << R"({"split": "far", "training_hash": "abc", "largest_identity": 0.4})";
+  EXPECT_THAT(done({"prepare", "--output", set_, "--attach-report", report}), HasSubstr("(far)"));
+  const Json info = json({"info", set_, "--verify"});
+  EXPECT_EQ(info.at("hash"), before.at("hash"));
+  EXPECT_EQ(info.at("split"), "far");
+  EXPECT_EQ(info.at("holdout_report").at("training_hash"), "abc");
+  EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--attach-report", report}),
+              HasSubstr("--attach-report"));
+  std::ofstream(report) << "[]";
+  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", report}), HasSubstr("training_hash"));
+  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", root_ / "absent"}), HasSubstr("absent"));
+}
+
+TEST_F(DataVerbs, KeptOrderGivesBackWhatFastaWrote) {
+  done({"prepare", "--input", input_, "--output", set_});
+  done({"fasta", set_, "--output", root_ / "all.fasta"});
+  done({"prepare", "--input", root_ / "all.fasta", "--keep-order", "--output", root_ / "again"});
+  EXPECT_EQ(done({"fasta", root_ / "again"}), done({"fasta", set_}));
+}
+
 TEST_F(DataVerbs, InfoNamesDamage) {
   done({"prepare", "--input", input_, "--output", set_});
   {

@@ -24,6 +24,18 @@ TEST_F(Prepare, OrderIsThatOfTheKeys) {
   EXPECT_EQ(content("out"), shuffled(proteins, 2));
 }
 
+// What esmscale fasta wrote comes back as it stood, however it is spilled: a prefix stays a prefix.
+TEST_F(Prepare, KeptOrderIsThatOfTheInput) {
+  const NamedProteins proteins = random_proteins(2000, 60);
+  PrepareOptions given = options(proteins);
+  given.keep_order = given.force = true;
+  for (const int64_t memory : {int64_t{8} << 10, int64_t{64} << 20}) {
+    given.working_memory = memory;
+    EXPECT_EQ(prepare(given).temporary_bytes > 0, memory < 64 << 20);
+    EXPECT_EQ(content("out"), proteins);
+  }
+}
+
 TEST_F(Prepare, SeveralInputsAreOneAfterAnother) {
   const NamedProteins proteins = random_proteins(300, 30);
   const std::string text = fasta_text(proteins);
@@ -195,13 +207,17 @@ TEST_F(Prepare, TemporaryDiskIsAtMostSixFifthsOfTheOutput) {
 
 TEST_F(Prepare, ReportsAreAttachedWithoutChangingTheIdentity) {
   const std::string hash = prepare(options(random_proteins(50, 30))).train.hash;
-  attach_holdout_report(root_ / "out", {{"largest_identity", 0.43}}, "checked at 0.5");
+  attach_holdout_report(root_ / "out", {{"training_hash", "abc"}, {"largest_identity", 0.43}}, "checked at 0.5");
   const Dataset dataset(root_ / "out");
   EXPECT_EQ(dataset.manifest().hash, hash);
   EXPECT_EQ(dataset.manifest().split, "checked at 0.5");
   EXPECT_EQ(dataset.document().at("holdout_report").at("largest_identity"), 0.43);
-  attach_holdout_report(root_ / "out", {{"largest_identity", 0.4}});
+  attach_holdout_report(root_ / "out", {{"training_hash", "abc"}, {"largest_identity", 0.4}});
   EXPECT_EQ(Dataset(root_ / "out").manifest().split, "checked at 0.5");
+  for (const Json& report : {Json("checked"), Json{{"largest_identity", 0.4}}, Json{{"training_hash", "abc"}},
+                             Json{{"training_hash", "abc"}, {"largest_identity", 40}}})
+    EXPECT_THAT(error_of([&] { attach_holdout_report(root_ / "out", report); }), HasSubstr("largest_identity"));
+  EXPECT_EQ(Dataset(root_ / "out").document().at("holdout_report").at("largest_identity"), 0.4);
 }
 
 TEST(FingerprintSorter, SortsWhatDoesNotFit) {

@@ -20,6 +20,7 @@ struct PrepareOptions {
   std::vector<std::string> inputs;  // FASTA files, plain, gzip or zstd; "-" is the standard input
   std::filesystem::path output;
   uint64_t seed = 1;                // of the shuffle
+  bool keep_order = false;          // no shuffle: the input stands in the random order of `seed` already
   std::filesystem::path exclude{};  // identifiers to leave out, one a line; empty: none
   int64_t holdout = 0;              // the last so many sequences in shuffled order go to holdout_output
   std::filesystem::path holdout_output{};
@@ -52,7 +53,8 @@ struct PrepareSummary {
 PrepareSummary prepare(const PrepareOptions& options);
 
 // Publishes the manifest of `folder` again with "holdout_report" set, and `split` replaced unless it is
-// empty. The data set's hash stays.
+// empty. The data set's hash stays. Error unless the report names the
+// `training_hash` and the `largest_identity` to it, in 0 to 1, which label every result (docs/formats.md).
 void attach_holdout_report(const std::filesystem::path& folder, const Json& report,
                            const std::string& split = {});
 

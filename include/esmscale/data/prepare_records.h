@@ -18,7 +18,7 @@ namespace esmscale {
 class ShuffledRecords {
  public:
   // `memory`: bytes of records held at a time. `folder` takes the runs; they are removed in the end.
-  ShuffledRecords(std::filesystem::path folder, uint64_t seed, uint64_t memory, Workers& workers);
+  ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory, Workers& workers);
   ~ShuffledRecords();
   ShuffledRecords(const ShuffledRecords&) = delete;
   ShuffledRecords& operator=(const ShuffledRecords&) = delete;
@@ -42,7 +42,7 @@ class ShuffledRecords {
   void remove_runs();
 
   std::filesystem::path folder_;
-  uint64_t seed_;
+  ShuffleSeed seed_;
   Workers& workers_;
   size_t capacity_, chunk_bytes_;
   std::unique_ptr<std::byte[]>

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,11 @@ struct RecordView {
   std::span<const uint8_t> residues;
 };
 
-// The shuffle's key of an ordinal.
-uint64_t shuffle_key(uint64_t seed, uint64_t ordinal);
+// Of the shuffle; without one, records keep the order of the input.
+using ShuffleSeed = std::optional<uint64_t>;
+
+// What records are sorted by: the shuffle's key of an ordinal, or the ordinal itself.
+uint64_t shuffle_key(ShuffleSeed seed, uint64_t ordinal);
 
 // Records next to each other in a run, in columns: letters compress better among letters.
 class ChunkBuilder {
@@ -42,7 +46,7 @@ class ChunkBuilder {
 // Reads a run from front to back, holding one chunk.
 class RunReader {
  public:
-  RunReader(std::filesystem::path path, uint64_t seed);
+  RunReader(std::filesystem::path path, ShuffleSeed seed);
 
   bool at_end() const { return next_ == ordinals_.size(); }
   uint64_t key() const { return key_; }
@@ -54,7 +58,7 @@ class RunReader {
 
   std::filesystem::path path_;
   std::ifstream in_;
-  uint64_t seed_;
+  ShuffleSeed seed_;
   uint64_t key_ = 0;
   size_t next_ = 0, identifier_at_ = 0, residues_at_ = 0;
   std::vector<uint64_t> ordinals_;
@@ -64,7 +68,7 @@ class RunReader {
 };
 
 // The records of all runs in the order of (key, ordinal).
-void merge_runs(const std::vector<std::filesystem::path>& runs, uint64_t seed,
+void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed,
                 const std::function<void(const RecordView&)>& visit);
 
 }  // namespace esmscale

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Gets UniRef50 from UniProt's public site and checks it against the release's own checksum, or takes a file that is
+# there already. A download that was cut off goes on. This is the one step of the paper's data that the project's own
+# tests cannot run: they use the same script on a small file that lies beside its release note.
+#
+#   scripts/uniref/get.sh [FILE]     default data/uniref50/uniref50.fasta.gz
+#
+# About 64 million sequences and 18G residues in 2024, some 10 GB compressed; the release note tells the exact size, and
+# free disk is checked against it first. Each release replaces the last at that address: keep the file.
+#
+# Environment: UNIREF50_SITE, another address of the folder that holds uniref50.fasta.gz and RELEASE.metalink.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/..
+source "$scripts/lib/common.sh"
+source "$scripts/lib/mmseqs.sh"
+
+case ${1:-} in
+  -h | --help) print_help; exit 0 ;;
+  -*) fail "unknown argument $1" "See scripts/uniref/get.sh --help" ;;
+esac
+site=${UNIREF50_SITE:-https://ftp.uniprot.org/pub/databases/uniprot/current_release/uniref/uniref50}
+file=${1:-$ROOT/data/uniref50/uniref50.fasta.gz}
+partial=$file.partial note_file=$file.metalink
+
+download() { # ADDRESS FILE MORE…
+  curl --fail --silent --show-error --location --retry 5 --output "$2" "${@:3}" "$1" ||
+    fail "could not get $1" "Is there a network? A file of yours may lie at $file instead"
+}
+
+# size and md5 of uniref50.fasta.gz, as the release note has them
+released() { # size|md5
+  python3 - "$note_file" "$1" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+
+kind = {"size": "size", "md5": "hash"}[sys.argv[2]]
+for entry in tree.parse(sys.argv[1]).iter():
+    if entry.tag.endswith("file") and entry.get("name") == "uniref50.fasta.gz":
+        for part in entry.iter():
+            if part.tag.rpartition("}")[2] == kind and part.get("type") in (None, "md5"):
+                print(part.text.strip())
+                sys.exit()
+sys.exit(f"{sys.argv[1]} has no {sys.argv[2]} of uniref50.fasta.gz")
+PYTHON
+}
+
+say "UniRef50"
+if [ -s "$file" ]; then
+  note "$file is there ($(human_gb "$(stat -Lc %s "$file")"))"
+  exit
+fi
+mkdir -p "$(dirname "$file")"
+download "$site/RELEASE.metalink" "$note_file"
+size=$(released size) md5=$(released md5)
+have=$([ ! -e "$partial" ] || stat -c %s "$partial")
+note "$site/uniref50.fasta.gz: $(human_gb "$size")${have:+, of which $(human_gb "$have") are there}"
+require_free "$(dirname "$file")" $((size - ${have:-0})) "the download"
+[ "${have:-0}" -ge "$size" ] || download "$site/uniref50.fasta.gz" "$partial" --continue-at -
+if [ "$(md5sum <"$partial" | cut -c 1-32)" != "$md5" ]; then
+  rm "$partial"
+  fail "the file does not agree with its checksum $md5" "It was removed; a new release may have come in between: try again"
+fi
+mv "$partial" "$file"
+note "$file agrees with its checksum"

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# A training set and a holdout whose distance from it is checked: candidates from the end of a shuffled data set are
+# searched against the training set with MMseqs2, and those with a neighbour there are dropped from the holdout, never
+# from training. Safe to run again: searches that are done are kept.
+#
+#   scripts/uniref/holdout.sh DATASET --output DIR [--size 8000] [--identity 0.5] [--train N]
+#                             [--coverage 0.8] [--min-length 50] [--threads N] [--memory SIZE]
+#
+# A neighbour is a hit of  mmseqs search -s 7.5 --max-seqs 1000 -e 1e-3 --alignment-mode 3  with an identity above
+# --identity over at least --coverage of either sequence. The holdout has none in the training set, and no two of its
+# sequences are neighbours. Sequences below --min-length have no E-value to speak of, so they are not held out.
+#
+# --train N   the training set is the first N of DATASET; default: all but the candidates that were drawn
+#
+# DIR/train           the first N of DATASET in the same order, so prefixes of it are prefixes of DATASET
+# DIR/holdout         SIZE checked sequences; its manifest carries the report
+# DIR/holdout_random  SIZE candidates as they came, and how near they are: a random split of the same data
+# DIR/drawn.txt       identifiers of all candidates: what no other training set may hold
+# DIR/report.json     the distribution of identities, of both
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/..
+source "$scripts/lib/common.sh"
+source "$scripts/lib/packages.sh"
+source "$scripts/lib/mmseqs.sh"
+
+dataset='' output='' size=8000 identity=0.5 train=0 coverage=0.8 min_length=50 threads=$(nproc) memory=0
+while [ $# -gt 0 ]; do
+  case $1 in
+    --output | --size | --identity | --train | --coverage | --min-length | --threads | --memory)
+      [ $# -gt 1 ] || fail "$1 needs a value"
+      name=${1#--}
+      printf -v "${name//-/_}" '%s' "$2"
+      shift 2
+      ;;
+    -h | --help) print_help; exit 0 ;;
+    -*) fail "unknown argument $1" "See scripts/uniref/holdout.sh --help" ;;
+    *) [ -z "$dataset" ] || fail "unknown argument $1"; dataset=$1; shift ;;
+  esac
+done
+[ -n "$dataset" ] && [ -n "$output" ] || fail "DATASET and --output are needed" "See scripts/uniref/holdout.sh --help"
+helper=$scripts/lib/holdout.py
+work=$output/work
+
+numbered() { awk '/^>/ { print ">" n++; next } 1' n="$1"; } # FIRST; headers become places in DATASET
+
+make_aside() { # FILE COMMAND…: the file is there when it is whole
+  local file=$1
+  shift
+  [ -s "$file" ] || { "$@" >"$file.partial" && mv "$file.partial" "$file"; }
+}
+
+write_numbered() { "$esmscale" fasta "$dataset" --range "$1:$2" | numbered "$1"; } # BEGIN END
+
+search() { # QUERIES TARGETS HITS
+  [ -e "$3" ] && return
+  rm -rf "$work/tmp"
+  with_log "$work/mmseqs.log" mmseqs easy-search "$1" "$2" "$3.partial" "$work/tmp" -s 7.5 --max-seqs 1000 -e 1e-3 \
+    --alignment-mode 3 --threads "$threads" --split-memory-limit "$memory" \
+    --format-output query,target,fident,alnlen,qcov,tcov,evalue,bits ||
+    fail "MMseqs2 failed (log: $work/mmseqs.log)" "Run the same command again to go on"
+  mv "$3.partial" "$3"
+}
+
+check_request() {
+  total=$(dataset_value "$dataset" sequences)
+  for value in size train min_length threads; do
+    [[ ${!value} =~ ^[0-9]+$ ]] || fail "--${value//_/-} is ${!value}, not a count"
+  done
+  for value in identity coverage; do
+    awk -v x="${!value}" 'BEGIN { exit !(x + 0 == x && x > 0 && x < 1) }' || fail "--$value is ${!value}, not in 0 to 1"
+  done
+  [ "$size" -ge 1 ] || fail "--size is 0: nothing would be held out"
+  if [ "$train" -gt 0 ]; then
+    furthest=$((total - train))
+    [ "$train" -lt "$total" ] || fail "--train is $train, and $dataset holds $total sequences" \
+      "Candidates come from beyond the training set"
+  else
+    furthest=$((total / 2)) # the training set keeps half at least
+  fi
+  [ "$size" -le "$furthest" ] || fail "--size is $size, and there are $furthest candidates in the $total sequences" \
+    "Hold out fewer${train:+, or give a smaller --train}"
+}
+
+# Other settings make other searches.
+keep_or_clear() {
+  local settings
+  settings="$(dataset_value "$dataset" hash) $size $identity $train $coverage $min_length $(mmseqs version)"
+  [ ! -d "$work" ] || [ "$(cat "$work/settings" 2>/dev/null)" = "$settings" ] || rm -rf "$work"
+  mkdir -p "$work"
+  printf '%s\n' "$settings" >"$work/settings"
+}
+
+announce() {
+  local bytes=$(($(dataset_value "$dataset" residues) + 20 * total))
+  note "$total sequences; disk $(human_gb $((3 * bytes))) for the time of it"
+  require_free "$output" $((3 * bytes)) "the search"
+}
+
+# One round: candidates [begin, end) against the training set, and against all candidates so far.
+draw() { # BEGIN END
+  note "candidates $1 to $2: searching"
+  make_aside "$work/candidates-$1.fasta" write_numbered "$1" "$2"
+  if [ ! -e "$work/train.dbtype" ]; then
+    make_aside "$work/train.fasta" write_numbered 0 "$((train > 0 ? train : $1))"
+    with_log "$work/mmseqs.log" mmseqs createdb "$work/train.fasta" "$work/train" ||
+      fail "MMseqs2 failed (log: $work/mmseqs.log)"
+    rm "$work/train.fasta"
+  fi
+  search "$work/candidates-$1.fasta" "$work/train" "$work/train-$1.hits"
+  cat "$work"/candidates-*.fasta >"$work/all.fasta"
+  search "$work/candidates-$1.fasta" "$work/all.fasta" "$work/self-$1.hits"
+}
+
+decide() { # BEGIN
+  python3 "$helper" decide "$work" --size "$size" --identity "$identity" --coverage "$coverage" \
+    --min-length "$min_length" --train "$((train > 0 ? train : $1))"
+}
+
+find_holdout() {
+  local begin=$total end wanted=$((size + size / 4 + 20)) accepted=0
+  while :; do
+    end=$begin
+    begin=$((begin - wanted > total - furthest ? begin - wanted : total - furthest))
+    draw "$begin" "$end"
+    accepted=$(decide "$begin")
+    note "$accepted of $((total - begin)) candidates are in the holdout"
+    [ "$accepted" -lt "$size" ] && [ "$begin" -gt $((total - furthest)) ] || break
+    wanted=$(((size - accepted) * (total - begin) * 11 / (accepted + 1) / 10 + 20))
+  done
+  [ "$accepted" -gt 0 ] || fail "every candidate has a neighbour above $identity in the training set" \
+    "Cluster the data set first (scripts/uniref/levels.sh), or give a larger --identity"
+  [ "$accepted" -ge "$size" ] || note "shortfall: $accepted sequences instead of $size, and no candidate is left"
+  candidates_begin=$begin
+}
+
+make_set() { # NAME FASTA-COMMAND…
+  local name=$1
+  shift
+  "$@" | "$esmscale" prepare --input - --keep-order --seed "$(dataset_value "$dataset" seed)" --output "$output/$name" \
+    --eval-length "$(dataset_value "$dataset" eval_length)" --threads "$threads" --force >&2 ||
+    fail "writing $output/$name failed"
+}
+
+pick() { # NUMBERS; of the candidates
+  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | python3 "$helper" pick "$1" "$candidates_begin"
+}
+
+write_sets() {
+  make_set train "$esmscale" fasta "$dataset" --range "0:$((train > 0 ? train : candidates_begin))"
+  make_set holdout pick "$work/holdout.numbers"
+  make_set holdout_random pick "$work/random.numbers"
+  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | sed -n 's/^>\([^ ]*\).*/\1/p' >"$output/drawn.txt"
+  for name in holdout holdout_random; do
+    python3 "$helper" report "$work" "$name" "$(dataset_value "$output/train" hash)" "$(mmseqs version)" \
+      >"$work/$name.json"
+    "$esmscale" prepare --output "$output/$name" --attach-report "$work/$name.json" >/dev/null
+  done
+}
+
+require_mmseqs
+require_esmscale
+"$esmscale" info "$dataset" --json >/dev/null || fail "there is no prepared data set in $dataset" "Make it with esmscale prepare"
+check_request
+mkdir -p "$output"
+say "A holdout of $size from $dataset, at identity $identity"
+keep_or_clear
+announce
+find_holdout
+say "Writing $output/train, holdout and holdout_random"
+write_sets
+python3 "$helper" summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json"
+rm -rf "$work"

@@ -1,0 +1,276 @@
+"""scripts/uniref on proteins whose families are known: uniref_test.py ESMSCALE [unittest's arguments]
+
+Oracles: how the families were made. Random sequences share about 5% of their residues and MMseqs2 finds no
+relation between them (E-value 1e-3); copies keep a share of residues that is far from each limit.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LETTERS = "LAGVSERTIDPKQNFYMHWC"
+SKIPPED = 77  # what ctest takes for a skipped test
+
+
+def protein(source, length=150):
+    return "M" + "".join(source.choice(LETTERS) for _ in range(length - 1))
+
+
+def copy_of(sequence, changed, source):
+    """Every position has the chance `changed` of another letter."""
+    return "".join(source.choice([x for x in LETTERS if x != letter]) if source.random() < changed else letter
+                   for letter in sequence)
+
+
+def fasta(records):
+    return "".join(f">{name} a description\n{sequence}\n" for name, sequence in records)
+
+
+def names_in(text):
+    return [line[1:].split()[0] for line in text.splitlines() if line.startswith(">")]
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="esmscale-uniref-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_script(self, script, *arguments, path=None, status=0, **environment):
+        environment = dict(os.environ, ESMSCALE=ESMSCALE, ESMSCALE_DEPS=str(self.folder / "deps"), **environment)
+        if path is not None:
+            environment["PATH"] = path
+        done = subprocess.run(["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)], env=environment,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout + done.stderr
+
+    def esmscale(self, *arguments):
+        return subprocess.run([ESMSCALE, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+    def info(self, dataset):
+        return json.loads(self.esmscale("info", dataset, "--verify", "--json"))
+
+    def programs_without(self, name):
+        """A PATH that has everything but one program."""
+        folder = self.folder / f"without-{name}"
+        if not folder.exists():
+            folder.mkdir()
+            for place in reversed(os.environ["PATH"].split(":")):
+                for program in Path(place).glob("*"):
+                    link = folder / program.name
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(program)
+            for hidden in (name, "apt-get"):
+                (folder / hidden).unlink(missing_ok=True)
+        return folder
+
+
+class Levels(Scripts):
+    """40 families of 5: three copies at 85% identity or more, two at about 60%."""
+
+    def setUp(self):
+        super().setUp()
+        source = random.Random(1)
+        records = []
+        for family in range(40):
+            first = protein(source)
+            for member, changed in enumerate((0, 0.05, 0.05, 0.4, 0.4)):
+                records.append((f"f{family}_{member}", copy_of(first, changed, source)))
+        self.input = self.folder / "in.fasta"
+        self.input.write_text(fasta(records))
+        self.output = self.folder / "levels"
+
+    def levels(self, *more, **how):
+        return self.run_script("levels.sh", self.input, self.output, "--levels", "0.8,0.3", "--method", "linclust",
+                               "--threads", 1, *more, **how)
+
+    def representatives(self, level):
+        return set(names_in((self.output / level / "representatives.fasta").read_text()))
+
+    def test_each_level_is_clustered_from_the_one_above_and_kept(self):
+        said = self.levels()
+        # At 80% the close copies fall together and the far ones stay apart: three clusters a family.
+        self.assertEqual(json.loads((self.output / "level80/level.json").read_text())["clusters"], 120)
+        self.assertEqual(self.info(self.output / "level80/dataset")["sequences"], 120)
+        below = json.loads((self.output / "level30/level.json").read_text())
+        self.assertEqual(below["input_sequences"], 120)
+        self.assertLess(below["clusters"], 120)
+        self.assertGreaterEqual(below["clusters"], 40)
+        self.assertLess(self.representatives("level30"), self.representatives("level80"))
+        self.assertEqual(set(names_in(self.esmscale("fasta", self.output / "level30/dataset"))),
+                         self.representatives("level30"))
+        self.assertIn("| 80% | 120 |", said)
+        self.assertIn("disk", said)
+        before = (self.output / "level80/level.json").stat().st_mtime_ns
+        self.assertIn("level80 is there", self.levels())
+        self.assertEqual((self.output / "level80/level.json").stat().st_mtime_ns, before)
+        with open(self.input, "a") as more:
+            more.write(">late\nMKV\n")
+        self.assertIn("made from another file", self.levels(status=1))
+
+    def test_a_failure_half_way_keeps_what_is_done(self):
+        broken = self.folder / "broken"
+        broken.mkdir()
+        (broken / "mmseqs").write_text(f"#!/bin/sh\ncase \"$*\" in *level30*) echo no luck; exit 3 ;; esac\n"
+                                       f"exec {shutil.which('mmseqs')} \"$@\"\n")
+        (broken / "mmseqs").chmod(0o755)
+        said = self.levels(path=f"{broken}:{os.environ['PATH']}", status=1)
+        self.assertIn("no luck", said)
+        self.assertIn("MMseqs2 failed at level 0.3", said)
+        self.assertFalse((self.output / "level30/level.json").exists())
+        self.assertIn("level80 is there", self.levels())
+        self.assertTrue((self.output / "level30/level.json").exists())
+
+    def test_an_incomplete_result_is_no_level(self):
+        broken = self.folder / "broken"
+        broken.mkdir()
+        (broken / "mmseqs").write_text("#!/bin/sh\n[ $1 = version ] && { echo 0; exit; }\n"
+                                       "echo 'f0_0\tf0_0' > $3_cluster.tsv; echo '>f0_0\nMKV' > $3_rep_seq.fasta\n")
+        (broken / "mmseqs").chmod(0o755)
+        said = self.levels(path=f"{broken}:{os.environ['PATH']}", status=1)
+        self.assertIn("200 sequences went in, 1 are in clusters", said)
+
+    def test_a_level_that_is_given_is_prepared_as_it_is(self):
+        self.run_script("levels.sh", self.input, self.output, "--given", 0.9, "--levels", 0.5, "--method", "linclust")
+        self.assertEqual(self.info(self.output / "level90/dataset")["sequences"], 200)
+
+    def test_wrong_use_is_refused(self):
+        self.assertIn("each is below", self.run_script("levels.sh", self.input, self.output, "--levels", "0.3,0.5",
+                                                       status=1))
+        self.assertIn("no FASTA", self.run_script("levels.sh", self.folder / "absent", self.output, status=1))
+        said = self.levels(path=str(self.programs_without("mmseqs")), status=1)
+        self.assertIn("no mmseqs on PATH", said)
+        self.assertFalse(self.output.exists())
+
+
+class Holdout(Scripts):
+    """200 random proteins, then 60 candidates: every third is a copy of a training protein at about 80%, every
+    third a copy of the candidate before it, the rest are like nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        source = random.Random(2)
+        records = [(f"t{i}", protein(source)) for i in range(200)]
+        for i in range(20):
+            new = protein(source)
+            records += [(f"near{i}", copy_of(records[7 * i][1], 0.2, source)), (f"new{i}", new),
+                        (f"twin{i}", copy_of(new, 0.2, source))]
+        records.append(("short", "MKVLAAGIV"))
+        (self.folder / "in.fasta").write_text(fasta(records))
+        self.dataset, self.output = self.folder / "set", self.folder / "split"
+        self.esmscale("prepare", "--input", self.folder / "in.fasta", "--keep-order", "--output", self.dataset,
+                      "--eval-length", 77)
+
+    def holdout(self, *more, **how):
+        return self.run_script("holdout.sh", self.dataset, "--output", self.output, "--threads", 1, *more, **how)
+
+    def names(self, name):
+        return names_in(self.esmscale("fasta", self.output / name))
+
+    def test_neighbours_are_purged_and_the_report_says_so(self):
+        said = self.holdout("--size", 20, "--train", 200)
+        self.assertEqual(self.names("train"), [f"t{i}" for i in range(200)])
+        held = self.names("holdout")
+        self.assertEqual(len(held), 20)
+        # Taken from the end: a twin is met before its original.
+        self.assertEqual(set(held), {f"twin{i}" for i in range(20)})
+        self.assertNotIn("shortfall", said)
+        info, train = self.info(self.output / "holdout"), self.info(self.output / "train")
+        report = info["holdout_report"]
+        self.assertEqual(info["eval_length"], 77)
+        self.assertEqual(report["training_hash"], train["hash"])
+        self.assertLessEqual(report["largest_identity"], 0.5)
+        self.assertEqual(report["above_limit"], 0)
+        self.assertEqual(report["rejected"], {"too_short": 1, "near_training": 20 - 1, "near_holdout": 20 - 1})
+        random_report = self.info(self.output / "holdout_random")["holdout_report"]
+        self.assertEqual(random_report["split"], "random split, homologues present")
+        self.assertGreater(random_report["largest_identity"], 0.7)
+        # The last 20 candidates: short, then six whole threes, then one twin.
+        self.assertEqual(random_report["above_limit"], 6)
+        self.assertEqual(sum(count for _, count in random_report["histogram"]) + random_report["without_neighbour"], 20)
+        self.assertEqual(len((self.output / "drawn.txt").read_text().split()), 61)
+
+    def test_a_shortfall_is_said(self):
+        said = self.holdout("--size", 30, "--train", 200)
+        self.assertIn("shortfall: 20 sequences instead of 30", said)
+        self.assertEqual(len(self.names("holdout")), 20)
+
+    def test_candidates_are_drawn_until_there_are_enough(self):
+        self.holdout("--size", 15)
+        drawn = len((self.output / "drawn.txt").read_text().split())
+        self.assertEqual(self.info(self.output / "train")["sequences"], 261 - drawn)
+        self.assertGreater(drawn, 15 + 15 // 4 + 20, "one round was enough, and should not have been")
+        self.assertEqual(len(self.names("holdout")), 15)
+        self.assertTrue(set(self.names("train")).isdisjoint((self.output / "drawn.txt").read_text().split()))
+
+    def test_wrong_use_is_refused(self):
+        self.assertIn("--size is 500", self.holdout("--size", 500, status=1))
+        self.assertIn("--train is 261", self.holdout("--size", 5, "--train", 261, status=1))
+        self.assertIn("--identity is 50", self.holdout("--size", 5, "--identity", 50, status=1))
+        self.assertIn("no prepared data set", self.run_script("holdout.sh", self.folder, "--output", self.output,
+                                                              status=1))
+        self.assertIn("no mmseqs on PATH", self.holdout(path=str(self.programs_without("mmseqs")), status=1))
+        self.assertFalse((self.output / "train").exists())
+
+
+class Get(Scripts):
+    """A folder in place of UniProt's site: a file and the release note that tells its size and checksum."""
+
+    def setUp(self):
+        super().setUp()
+        self.content = gzip.compress(fasta([("a", "MKV")] * 50).encode(), mtime=0)
+        self.site, self.file = self.folder / "site", self.folder / "got/uniref50.fasta.gz"
+        self.site.mkdir()
+        (self.site / "uniref50.fasta.gz").write_bytes(self.content)
+        self.release(len(self.content), hashlib.md5(self.content).hexdigest())
+
+    def release(self, size, md5):
+        def entry(name, size, md5):
+            return (f'<file name="{name}"><size>{size}</size><verification><hash type="md5">{md5}</hash>'
+                    "</verification></file>")
+        (self.site / "RELEASE.metalink").write_text(
+            '<metalink version="3.0" xmlns="http://www.metalinker.org/"><files>' + entry("uniref50.xml.gz", 1, "0") +
+            entry("uniref50.fasta.gz", size, md5) + "</files></metalink>")
+
+    def get(self, **how):
+        return self.run_script("get.sh", self.file, UNIREF50_SITE=f"file://{self.site}", **how)
+
+    def test_a_file_that_agrees_is_kept(self):
+        self.assertIn("agrees with its checksum", self.get())
+        self.assertEqual(self.file.read_bytes(), self.content)
+        shutil.rmtree(self.site)
+        self.assertIn("is there", self.get())
+
+    def test_a_download_that_was_cut_off_goes_on(self):
+        self.file.parent.mkdir()
+        half = self.file.with_name(self.file.name + ".partial")
+        half.write_bytes(self.content[:len(self.content) // 2])
+        self.assertIn("are there", self.get())
+        self.assertEqual(self.file.read_bytes(), self.content)
+
+    def test_what_does_not_agree_is_removed(self):
+        self.release(len(self.content), "0" * 32)
+        self.assertIn("does not agree", self.get(status=1))
+        self.assertEqual(sorted(path.name for path in self.file.parent.iterdir()), ["uniref50.fasta.gz.metalink"])
+
+    def test_what_has_no_room_is_not_begun(self):
+        self.release(10 ** 18, "0" * 32)
+        self.assertIn("of disk", self.get(status=1))
+        self.assertFalse(self.file.exists())
+
+
+if __name__ == "__main__":
+    ESMSCALE = sys.argv.pop(1)
+    if sys.argv[1:] != ["Get"] and shutil.which("mmseqs") is None:
+        print("skipped: there is no mmseqs on PATH (Debian's package is mmseqs2)")
+        sys.exit(SKIPPED)
+    unittest.main()
