@@ -4,13 +4,14 @@
 # from training. Safe to run again: searches that are done are kept.
 #
 #   scripts/uniref/holdout.sh DATASET --output DIR [--size 8000] [--identity 0.5] [--train N]
-#                             [--coverage 0.8] [--min-length 50] [--threads N] [--memory SIZE]
+#                             [--coverage 0.8] [--min-length 50] [--eval-length N] [--threads N] [--memory SIZE]
 #
 # A neighbour is a hit of  mmseqs search -s 7.5 --max-seqs 1000 -e 1e-3 --alignment-mode 3  with an identity above
 # --identity over at least --coverage of either sequence. The holdout has none in the training set, and no two of its
 # sequences are neighbours. Sequences below --min-length have no E-value to speak of, so they are not held out.
 #
-# --train N   the training set is the first N of DATASET; default: all but the candidates that were drawn
+# --train N        the training set is the first N of DATASET; default: all but the candidates that were drawn
+# --eval-length N  residues of an evaluation window; default DATASET's. A model trained on crops of 256 rows wants 254
 #
 # DIR/train           the first N of DATASET in the same order, so prefixes of it are prefixes of DATASET
 # DIR/holdout         SIZE checked sequences; its manifest carries the report
@@ -23,10 +24,10 @@ source "$scripts/lib/common.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/mmseqs.sh"
 
-dataset='' output='' size=8000 identity=0.5 train=0 coverage=0.8 min_length=50 threads=$(nproc) memory=0
+dataset='' output='' size=8000 identity=0.5 train=0 coverage=0.8 min_length=50 eval_length='' threads=$(nproc) memory=0
 while [ $# -gt 0 ]; do
   case $1 in
-    --output | --size | --identity | --train | --coverage | --min-length | --threads | --memory)
+    --output | --size | --identity | --train | --coverage | --min-length | --eval-length | --threads | --memory)
       [ $# -gt 1 ] || fail "$1 needs a value"
       name=${1#--}
       printf -v "${name//-/_}" '%s' "$2"
@@ -137,7 +138,7 @@ make_set() { # NAME FASTA-COMMAND…
   local name=$1
   shift
   "$@" | "$esmscale" prepare --input - --keep-order --seed "$(dataset_value "$dataset" seed)" --output "$output/$name" \
-    --eval-length "$(dataset_value "$dataset" eval_length)" --threads "$threads" --force >&2 ||
+    --eval-length "${eval_length:-$(dataset_value "$dataset" eval_length)}" --threads "$threads" --force >&2 ||
     fail "writing $output/$name failed"
 }
 

@@ -85,10 +85,12 @@ void print_lines(std::ostream& out, const Json& json, const std::string& indent 
   }
 }
 
-int info(const Program& program, const fs::path& path, bool verify) {
+int info(const Program& program, const fs::path& path, bool verify, const std::vector<std::string>& prefixes) {
   Json json;
+  std::vector<int64_t> sizes;
+  for (const std::string& size : prefixes) sizes.push_back(parse_size(size, "--prefix"));
   if (is_dataset(path))
-    json = dataset_info(path, verify);
+    json = dataset_info(path, verify, sizes);
   else if (is_checkpoint(path))
     json = checkpoint_info(path, verify);
   else if (is_hugging_face_folder(path))
@@ -114,6 +116,7 @@ void add_info(CLI::App& app, Program& program) {
   struct Options {
     std::string path;
     bool verify = false;
+    std::vector<std::string> prefixes;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb =
@@ -121,8 +124,12 @@ void add_info(CLI::App& app, Program& program) {
                        "esmscale info data/train --verify");
   verb->add_option("PATH", options->path, "The folder")->required();
   verb->add_flag("--verify", options->verify, "Read every byte again against its checksum");
+  verb->add_option("--prefix", options->prefixes,
+                   "Also the residues and tokens of a data set's first so many sequences (repeatable)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
   verb->callback([&program, options] {
-    program.action = [&program, options] { return info(program, options->path, options->verify); };
+    program.action = [&program, options] { return info(program, options->path, options->verify, options->prefixes); };
   });
 }
 

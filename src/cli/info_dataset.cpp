@@ -1,4 +1,5 @@
 #include "esmscale/cli/info.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
@@ -6,6 +7,8 @@
 #include "esmscale/data/shard_format.h"
 #include "esmscale/data/shard_manifest.h"
 
+#include <algorithm>
+#include <array>
 #include <ostream>
 #include <string>
 
@@ -21,6 +24,34 @@ Json letters(const DatasetManifest& manifest) {
   return counts;
 }
 
+// The samples of arXiv 2406.07249: as many sequences of UniRef50 as its clusterings at 40%, 30% and 20% have.
+struct Sample {
+  const char* name;
+  int64_t sequences;
+};
+constexpr std::array kSamples{Sample{"Sampled20", 20'000'000}, Sample{"Sampled23", 23'000'000},
+                              Sample{"Sampled30", 30'000'000}};
+
+Json prefix_json(const std::string& name, const Dataset& dataset, int64_t sequences) {
+  if (sequences < 1 || sequences > dataset.sequences())
+    throw Error({.where = "--prefix",
+                 .expected = text("1 to ", dataset.sequences(), ", the sequences of the data set"),
+                 .found = std::to_string(sequences)});
+  int64_t residues = 0;
+  for (const uint32_t length : dataset.lengths().first(static_cast<size_t>(sequences))) residues += length;
+  return {{"name", name}, {"sequences", sequences}, {"residues", residues}, {"tokens", residues + 2 * sequences}};
+}
+
+Json prefixes_json(const Dataset& dataset, const std::vector<int64_t>& asked) {
+  Json prefixes = Json::array();
+  for (const Sample& sample : kSamples)
+    if (sample.sequences <= dataset.sequences())
+      prefixes.push_back(prefix_json(sample.name, dataset, sample.sequences));
+  for (const int64_t sequences : asked)
+    prefixes.push_back(prefix_json(text("first ", sequences), dataset, sequences));
+  return prefixes;
+}
+
 }  // namespace
 
 bool is_dataset(const std::filesystem::path& path) {
@@ -31,7 +62,7 @@ bool is_dataset(const std::filesystem::path& path) {
   return false;
 }
 
-Json dataset_info(const std::filesystem::path& path, bool verify) {
+Json dataset_info(const std::filesystem::path& path, bool verify, const std::vector<int64_t>& prefixes) {
   const Dataset dataset(path);
   if (verify) dataset.verify();
   const DatasetManifest& manifest = dataset.manifest();
@@ -54,6 +85,7 @@ Json dataset_info(const std::filesystem::path& path, bool verify) {
       {"hash", manifest.hash},
       {"split", manifest.split},
       {"provenance", document.at("provenance")},
+      {"prefixes", prefixes_json(dataset, prefixes)},
       {"verified", verify}};
   if (document.contains("holdout_report")) info["holdout_report"] = document["holdout_report"];
   return info;
@@ -62,7 +94,7 @@ Json dataset_info(const std::filesystem::path& path, bool verify) {
 void print_dataset_info(std::ostream& out, const Json& info) {
   const auto number = [&](const char* key) { return info.at(key).get<double>(); };
   const auto row = [&](std::string_view name, const std::string& value) {
-    out << name << std::string(18 - name.size(), ' ') << value << "\n";
+    out << name << std::string(std::max<size_t>(18, name.size() + 2) - name.size(), ' ') << value << "\n";
   };
   row("data set", info.at("path"));
   row("sequences", text(info.at("sequences").get<int64_t>()));
@@ -77,6 +109,15 @@ void print_dataset_info(std::ostream& out, const Json& info) {
     row("holdout", split);
     row("eval length", text(info.at("eval_length").get<int64_t>(), " residues"));
   }
+  if (info.contains("holdout_report")) {
+    const Json& report = info.at("holdout_report");
+    row("checked against", report.at("training_hash"));
+    row("largest identity", to_text(report.at("largest_identity")));
+  }
+  for (const Json& prefix : info.at("prefixes"))
+    row(prefix.at("name").get<std::string>(),
+        text(prefix.at("sequences").get<int64_t>(), " sequences, ",
+             human_count(prefix.at("tokens").get<double>()), " tokens"));
   row("hash", info.at("hash"));
   row("verified",
       info.at("verified").get<bool>() ? "every byte agrees with its checksum" : "no (give --verify)");

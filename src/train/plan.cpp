@@ -1,5 +1,6 @@
 #include "esmscale/train/plan.h"
 
+#include "esmscale/accounting/device_peak.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -9,6 +10,8 @@
 
 namespace esmscale {
 namespace {
+
+constexpr double kSecondsPerHour = 3600;
 
 double squared_tokens_per_epoch(const Dataset& train, int64_t sequences, int64_t max_seq_len) {
   double sum = 0;
@@ -27,6 +30,11 @@ void count(RunPlan& plan, const RunConfig& config, int ranks, double tokens, dou
   plan.flops = D * plan.flops_per_token;
   plan.flops_6nd = flops.six_n_d(D);
   plan.memory = predict_memory(config, ranks);
+  for (const char* device : {"a100", "h100"}) {
+    const DevicePeak peak = device_peak(device, config.train.precision);
+    plan.hours.push_back(
+        {peak.name, peak.flops > 0 ? plan.flops / (peak.flops * kPlannedMfu) / kSecondsPerHour : 0});
+  }
 }
 
 Json known(int64_t count) {
@@ -79,6 +87,9 @@ RunPlan plan_without_data(const RunConfig& config, int ranks) {
 }
 
 Json to_json(const RunPlan& plan) {
+  Json hours = Json::array();
+  for (const DeviceHours& device : plan.hours)
+    hours.push_back({{"device", device.device}, {"hours", device.hours > 0 ? Json(device.hours) : Json()}});
   return {{"parameters",
            {{"kaplan_non_embedding", plan.parameters.kaplan_non_embedding},
             {"trainable", plan.parameters.trainable}}},
@@ -89,6 +100,8 @@ Json to_json(const RunPlan& plan) {
           {"flops", plan.tokens > 0 ? Json(plan.flops) : Json()},
           {"flops_6nd", plan.tokens > 0 ? Json(plan.flops_6nd) : Json()},
           {"flops_per_token", plan.flops_per_token},
+          {"gpu_hours", hours},
+          {"planned_mfu", kPlannedMfu},
           {"memory_per_rank",
            {{"parameters", plan.memory.parameters},
             {"gradients", plan.memory.gradients},

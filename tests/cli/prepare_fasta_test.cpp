@@ -123,6 +123,19 @@ TEST_F(DataVerbs, InfoHasTheDocumentedKeys) {
               AllOf(HasSubstr("100"), HasSubstr("baseline loss"), HasSubstr("no (give --verify)")));
 }
 
+// What a run with data.sequences = 40 trains on.
+TEST_F(DataVerbs, InfoCountsPrefixes) {
+  done({"prepare", "--input", input_, "--output", set_});
+  const int64_t residues = json({"fasta", set_, "--range", "0:40", "--output", root_ / "40.fasta"}).at("residues");
+  const Json prefixes = json({"info", set_, "--prefix", "40", "--prefix", "100"}).at("prefixes");
+  ASSERT_EQ(prefixes.size(), 2u);
+  EXPECT_EQ(prefixes[0].at("residues"), residues);
+  EXPECT_EQ(prefixes[0].at("tokens"), residues + 80);
+  EXPECT_EQ(prefixes[1].at("tokens"), json({"info", set_}).at("tokens"));
+  EXPECT_THAT(done({"info", set_, "--prefix", "40"}), HasSubstr("first 40"));
+  EXPECT_THAT(failed(1, {"info", set_, "--prefix", "101"}), HasSubstr("1 to 100"));
+}
+
 // A set keeps its hash, and info shows what was attached.
 TEST_F(DataVerbs, AReportIsAttachedToAHoldout) {
   done({"prepare", "--input", input_, "--output", set_});

@@ -89,9 +89,12 @@ TEST(Train, DryRunWithoutData) {
   EXPECT_NEAR(plan["flops"].get<double>(), 2e9 * plan["flops_per_token"].get<double>(), 1e6);
   EXPECT_TRUE(plan["sequences"].is_null());
   EXPECT_EQ(plan["steps"], std::ceil(2e9 / 524288));
+  // The vendor's 19.5 TFLOP/s of fp32 on an A100, of which the plan counts on 40%.
+  EXPECT_NEAR(plan["gpu_hours"][0]["hours"].get<double>(), plan["flops"].get<double>() / (19.5e12 * 0.4) / 3600, 1e-9);
 
   const Json unknown = json_of({"train", "--config", "esm2_8M.json", "--dry-run"})["plan"];
   EXPECT_TRUE(unknown["tokens"].is_null() && unknown["flops"].is_null());
+  EXPECT_TRUE(unknown["gpu_hours"][1]["hours"].is_null());
   EXPECT_EQ(unknown["flops_per_token"], plan["flops_per_token"]);
   EXPECT_EQ(unknown["memory_per_rank"], plan["memory_per_rank"]);
   EXPECT_THAT(run({"train", "--config", "esm2_8M.json", "--dry-run"}).out, HasSubstr("FLOPs a token"));

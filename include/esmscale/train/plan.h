@@ -7,7 +7,17 @@
 #include "esmscale/core/json.h"
 #include "esmscale/data/loader.h"
 
+#include <string>
+#include <vector>
+
 namespace esmscale {
+
+// Of one device at kPlannedMfu of its dense peak for the run's precision; 0: unknown.
+struct DeviceHours {
+  std::string device;
+  double hours = 0;
+};
+inline constexpr double kPlannedMfu = 0.4;
 
 struct RunPlan {
   ParameterCounts parameters;
@@ -17,6 +27,7 @@ struct RunPlan {
   double flops = 0, flops_6nd = 0;       // of the whole run (science.md, section 5)
   double flops_per_token = 0;            // of training, on average
   MemoryPrediction memory;               // of one rank
+  std::vector<DeviceHours> hours;        // A100 and H100
 };
 
 // config: resolved. Reads the mapped lengths once.

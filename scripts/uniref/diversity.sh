@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# What diversity is worth: one small model trained on each level of clustering and on a random sample of the 50% level
+# of the same size, for the same tokens, and its losses on the checked and on the random holdout side by side. Two cores
+# need about NNN minutes. Safe to run again: finished runs are kept, a stopped one goes on.
+#
+#   scripts/uniref/diversity.sh [--levels DIR] [--tokens N] [--config FILE] [--seeds 1,2] [--output DIR] [--results DIR]
+#
+# --levels  what levels.sh wrote, with level50/{train,holdout,holdout_random,drawn.txt} of holdout.sh
+# --output  runs/diversity; --results docs/studies/diversity: results.json and the table
+#
+# Each level trains on its representatives without the candidates that the holdout was drawn from, so every training
+# set is a part of level50/train, which the holdout was checked against; the reports say so.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/..
+source "$scripts/lib/common.sh"
+source "$scripts/lib/mmseqs.sh"
+
+levels=$ROOT/data/swissprot tokens=10M config=$ROOT/configs/studies/diversity.json seeds=1
+output=$ROOT/runs/diversity results=$ROOT/docs/studies/diversity
+while [ $# -gt 0 ]; do
+  case $1 in
+    --levels | --tokens | --config | --seeds | --output | --results)
+      [ $# -gt 1 ] || fail "$1 needs a value"
+      printf -v "${1#--}" '%s' "$2"
+      shift 2
+      ;;
+    -h | --help) print_help; exit 0 ;;
+    *) fail "unknown argument $1" "See scripts/uniref/diversity.sh --help" ;;
+  esac
+done
+require_esmscale
+helper=$scripts/lib/diversity.py
+split=$levels/level50
+for set in train holdout holdout_random; do
+  "$esmscale" info "$split/$set" --json >/dev/null || fail "there is no data set in $split/$set" \
+    "Make it with scripts/uniref/levels.sh and scripts/uniref/holdout.sh"
+done
+
+# Representatives of a level that are not candidates of the holdout.
+make_level() { # NUMBER
+  local folder=$levels/level$1
+  if "$esmscale" info "$folder/train" --json >/dev/null 2>&1; then
+    note "$folder/train is there"
+  else
+    "$esmscale" prepare --input "$folder/representatives.fasta" --exclude "$split/drawn.txt" --output "$folder/train" \
+      --force >&2 || fail "preparing $folder/train failed"
+  fi
+}
+
+# The holdouts were checked against a set that has all of theirs.
+extend_reports() { # LEVELS…
+  local name level hashes=()
+  for level in "$@"; do hashes+=("$(dataset_value "$levels/level$level/train" hash)"); done
+  for name in holdout holdout_random; do
+    "$esmscale" info "$split/$name" --json | python3 "$helper" extend "${hashes[@]}" >"$output/$name.json"
+    "$esmscale" prepare --output "$split/$name" --attach-report "$output/$name.json" >/dev/null
+  done
+}
+
+train() { # NAME DATA SEQUENCES SEED
+  local run=$output/$1_s$4 status=0
+  "$esmscale" train --config "$config" --data "$2" --output "$run" --device cpu --set "data.sequences=$3" \
+    --set "train.max_tokens=$tokens" --set train.epochs=1000 --set "train.seed=$4" >/dev/null || status=$?
+  [ $status -ne 85 ] || { note "stopped; run the same command again to go on"; exit 85; }
+  [ $status -eq 0 ] || fail "training $run failed with status $status"
+  for name in holdout holdout_random; do
+    [ -s "$run/$name.json" ] || "$esmscale" eval --checkpoint "$run" --holdout "$split/$name" --json >"$run/$name.json"
+  done
+}
+
+mkdir -p "$output" "$results"
+say "Training sets"
+for level in 40 30 20; do make_level $level; done
+extend_reports 40 30 20
+for seed in ${seeds//,/ }; do
+  say "Training on $tokens tokens of each set, seed $seed"
+  train level50 "$split/train" 0 "$seed"
+  for level in 40 30 20; do
+    train "level$level" "$levels/level$level/train" 0 "$seed"
+    train "sample$level" "$split/train" "$(dataset_value "$levels/level$level/train" sequences)" "$seed"
+  done
+done
+say "Side by side"
+python3 "$helper" table "$output" "$results/results.json" "$seeds" | tee "$results/table.md"

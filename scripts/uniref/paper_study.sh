@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Lays out the paper's study (configs/studies/paper/study.json: 5M to 650M parameters, three samples of UniRef50, with
+# and without a decay of the learning rate) on a prepared data set, predicts hours and memory of every run, and hands
+# it to SLURM: an array for each model, the cheap ones first, so that a mistake shows after minutes.
+#
+#   scripts/uniref/paper_study.sh --data DIR --holdout DIR [--output runs/paper] [--plan FILE] [--samples N1,N2,N3]
+#                                 [--device cuda|cpu] [--submit]
+#
+# --data, --holdout  DIR/train and DIR/holdout of scripts/uniref/holdout.sh
+# --plan             another study.json
+# --samples          other sizes of the samples, such as those of your own levels
+# --device           what submit.sh asks for; default cuda
+# --submit           run OUTPUT/submit.sh now
+#
+# OUTPUT holds configs/, study.json (esmscale study status OUTPUT), plan.md (the table), submit.sh. Hours are FLOPs by
+# Hoffmann's count over 40% of a device's dense peak at the configuration's precision.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/..
+source "$scripts/lib/common.sh"
+source "$scripts/lib/mmseqs.sh"
+
+data='' holdout='' output=$ROOT/runs/paper plan=$ROOT/configs/studies/paper/study.json samples='' device=cuda submit=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --data | --holdout | --output | --plan | --samples | --device)
+      [ $# -gt 1 ] || fail "$1 needs a value"
+      printf -v "${1#--}" '%s' "$2"
+      shift 2
+      ;;
+    --submit) submit=yes; shift ;;
+    -h | --help) print_help; exit 0 ;;
+    *) fail "unknown argument $1" "See scripts/uniref/paper_study.sh --help" ;;
+  esac
+done
+[ -n "$data" ] && [ -n "$holdout" ] || fail "--data and --holdout are needed" "scripts/uniref/holdout.sh makes both"
+[ -f "$plan" ] || fail "there is no study in $plan"
+[ ! -e "$output/study.json" ] || fail "$output holds a study already" \
+  "sh $output/submit.sh submits it again, and its runs go on; or choose another --output"
+[ -z "$submit" ] || command -v sbatch >/dev/null || fail "--submit needs sbatch on PATH" \
+  "Without it the study is laid out, and $output/submit.sh can be run on the cluster"
+
+require_esmscale
+for set in "$data" "$holdout"; do
+  "$esmscale" info "$set" --json >/dev/null || fail "there is no prepared data set in $set"
+done
+say "The study of $plan in $output"
+mkdir -p "$output/configs" "$output/logs" "$output/runs"
+cp "$scripts"/slurm/{train,study}.sbatch "$output/"
+python3 "$scripts/lib/paper_study.py" --esmscale "$esmscale" --plan "$plan" --data "$(realpath "$data")" \
+  --holdout "$(realpath "$holdout")" --output "$output" --samples "$samples" --device "$device" | tee "$output/plan.md"
+note "how far it is: $esmscale study status $output"
+if [ -n "$submit" ]; then
+  sh "$output/submit.sh"
+else
+  note "to submit it: sh $output/submit.sh"
+fi
