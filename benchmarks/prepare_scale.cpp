@@ -1,11 +1,13 @@
 // What prepare takes as its input grows: peak memory, time and temporary disk, on generated proteins.
 //
-//   benchmark_prepare_scale FOLDER [--residues 0.2G,1G,5G] [--length 0] [--memory SIZE] [--threads N] [--keep]
+//   benchmark_prepare_scale FOLDER [--residues 0.2G,1G,5G] [--length 0] [--memory SIZE] [--threads N]
+//   [--keep]
 //
-// For each size a FASTA of about 1.2 bytes a residue is written to FOLDER, prepared in a process of its own, and
-// removed with its data set; --keep keeps the last set, in FOLDER/set. Lengths are log-normal with a median of 230
-// and a mean of 305 residues, near those of UniRef50, or all --length. Letters are drawn by their frequencies in Swiss-Prot,
-// so they compress as proteins do. Prints one table in Markdown. MB/s are of FASTA, a core: by the CPU time of all threads.
+// For each size a FASTA of about 1.2 bytes a residue is written to FOLDER, prepared in a process of its own,
+// and removed with its data set; --keep keeps the last set, in FOLDER/set. Lengths are log-normal with a
+// median of 230 and a mean of 305 residues, near those of UniRef50, or all --length. Letters are drawn by
+// their frequencies in Swiss-Prot, so they compress as proteins do. Prints one table in Markdown. MB/s are of
+// FASTA, a core: by the CPU time of all threads.
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/random.h"
@@ -68,7 +70,8 @@ Arguments parse(int argc, char** argv) {
     }
   }
   if (arguments.folder.empty())
-    throw usage_error({.where = "benchmark_prepare_scale", .expected = "a folder to work in", .found = "none"});
+    throw usage_error(
+        {.where = "benchmark_prepare_scale", .expected = "a folder to work in", .found = "none"});
   return arguments;
 }
 
@@ -96,7 +99,8 @@ void write_fasta(const std::filesystem::path& path, int64_t residues, int64_t le
   std::string record;
   for (int64_t written = 0, n = 0; written < residues; ++n) {
     const int64_t letters = length > 0 ? length : drawn_length(stream);
-    record = text(">UniRef50_A0A", n, length > 0 ? "" : " Uncharacterized protein n=1 Tax=Bacteria TaxID=2", "\n");
+    record =
+        text(">UniRef50_A0A", n, length > 0 ? "" : " Uncharacterized protein n=1 Tax=Bacteria TaxID=2", "\n");
     for (int64_t i = 0; i < letters; i += 2) {
       if (i > 0 && i % kLineLength == 0) record += '\n';
       const uint32_t draw = stream.next_u32();
@@ -106,7 +110,8 @@ void write_fasta(const std::filesystem::path& path, int64_t residues, int64_t le
     out << record << '\n';
     written += letters;
   }
-  if (!out.flush()) throw Error({.where = path.string(), .expected = "to write it", .found = "a failure of the disk"});
+  if (!out.flush())
+    throw Error({.where = path.string(), .expected = "to write it", .found = "a failure of the disk"});
 }
 
 struct Taken {
@@ -140,8 +145,9 @@ Taken prepare_apart(const PrepareOptions& options, const std::filesystem::path& 
 
 void measure(const Arguments& arguments) {
   std::filesystem::create_directories(arguments.folder);
-  std::cout << "| residues | sequences | FASTA | data set | peak memory | time | MB/s a core | temporary disk |\n"
-            << "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
+  std::cout
+      << "| residues | sequences | FASTA | data set | peak memory | time | MB/s a core | temporary disk |\n"
+      << "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const int64_t residues : arguments.residues) {
     const std::filesystem::path fasta = arguments.folder / "generated.fasta", set = arguments.folder / "set";
     write_fasta(fasta, residues, arguments.length);

@@ -35,14 +35,14 @@ fetch_proteins() { # FILE
   rm -rf "$folder"
 }
 
-<<<<<<< HEAD
 random_proteins() { # COUNT LENGTH; the same ones every time
   python3 -c '
 import random, sys
 random.seed(1)
 count, length = map(int, sys.argv[1:])
 for i in range(count): print(f">p{i}", "".join(random.choices("ACDEFGHIKLMNPQRSTVWY", k=length)), sep="\n")' "$1" "$2"
-=======
+}
+
 # The sequences of Swiss-Prot 2014_01 with a Gene Ontology annotation: three BLAST databases that share many entries.
 # Each accession once, as it comes first.
 fetch_swissprot() { # FILE
@@ -65,5 +65,4 @@ fetch_swissprot() { # FILE
   mv "$file.partial" "$file"
   rm -rf "$folder"
   note "$file holds $(grep -c '^>' "$file") sequences"
->>>>>>> 4a675c1 (uniref: scripts that get, cluster and split the paper's data; prepare keeps an order and attaches a holdout's report)
 }

@@ -85,7 +85,8 @@ void print_lines(std::ostream& out, const Json& json, const std::string& indent 
   }
 }
 
-int info(const Program& program, const fs::path& path, bool verify, const std::vector<std::string>& prefixes) {
+int info(const Program& program, const fs::path& path, bool verify,
+         const std::vector<std::string>& prefixes) {
   Json json;
   std::vector<int64_t> sizes;
   for (const std::string& size : prefixes) sizes.push_back(parse_size(size, "--prefix"));
@@ -129,7 +130,9 @@ void add_info(CLI::App& app, Program& program) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   verb->callback([&program, options] {
-    program.action = [&program, options] { return info(program, options->path, options->verify, options->prefixes); };
+    program.action = [&program, options] {
+      return info(program, options->path, options->verify, options->prefixes);
+    };
   });
 }
 

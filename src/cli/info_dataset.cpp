@@ -39,7 +39,8 @@ Json prefix_json(const std::string& name, const Dataset& dataset, int64_t sequen
                  .found = std::to_string(sequences)});
   int64_t residues = 0;
   for (const uint32_t length : dataset.lengths().first(static_cast<size_t>(sequences))) residues += length;
-  return {{"name", name}, {"sequences", sequences}, {"residues", residues}, {"tokens", residues + 2 * sequences}};
+  return {
+      {"name", name}, {"sequences", sequences}, {"residues", residues}, {"tokens", residues + 2 * sequences}};
 }
 
 Json prefixes_json(const Dataset& dataset, const std::vector<int64_t>& asked) {

@@ -102,8 +102,9 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_option("--memory", given->memory, "What the process may hold, such as 500M or 4GiB")
       ->capture_default_str();
   verb->add_flag("--force", o.force, "Replace a data set that is there");
-  verb->add_option("--attach-report", given->report,
-                   "Read no input: put this report (JSON) of a check of the holdout in --output into its manifest");
+  verb->add_option(
+      "--attach-report", given->report,
+      "Read no input: put this report (JSON) of a check of the holdout in --output into its manifest");
   verb->callback([&program, given] {
     program.action = [&program, given] {
       PrepareOptions& options = given->options;

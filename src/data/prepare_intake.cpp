@@ -50,7 +50,8 @@ Intake::Intake(const PrepareOptions& options, const std::filesystem::path& tempo
                Workers& workers)
     : options_(options),
       excluded_identifiers_(options.exclude),
-      records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed), share(memory, kForRecords), workers),
+      records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed),
+               share(memory, kForRecords), workers),
       identifier_hashes_(temporary / "identifiers", share(memory, kForIdentifiers)) {
   if (options.deduplicate) residue_hashes_.emplace(temporary / "residues", share(memory, kForResidues));
 }

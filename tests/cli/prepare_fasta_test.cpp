@@ -126,7 +126,8 @@ TEST_F(DataVerbs, InfoHasTheDocumentedKeys) {
 // What a run with data.sequences = 40 trains on.
 TEST_F(DataVerbs, InfoCountsPrefixes) {
   done({"prepare", "--input", input_, "--output", set_});
-  const int64_t residues = json({"fasta", set_, "--range", "0:40", "--output", root_ / "40.fasta"}).at("residues");
+  const int64_t residues =
+      json({"fasta", set_, "--range", "0:40", "--output", root_ / "40.fasta"}).at("residues");
   const Json prefixes = json({"info", set_, "--prefix", "40", "--prefix", "100"}).at("prefixes");
   ASSERT_EQ(prefixes.size(), 2u);
   EXPECT_EQ(prefixes[0].at("residues"), residues);
@@ -150,8 +151,10 @@ TEST_F(DataVerbs, AReportIsAttachedToAHoldout) {
   EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--attach-report", report}),
               HasSubstr("--attach-report"));
   std::ofstream(report) << "[]";
-  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", report}), HasSubstr("training_hash"));
-  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", root_ / "absent"}), HasSubstr("absent"));
+  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", report}),
+              HasSubstr("training_hash"));
+  EXPECT_THAT(failed(1, {"prepare", "--output", set_, "--attach-report", root_ / "absent"}),
+              HasSubstr("absent"));
 }
 
 TEST_F(DataVerbs, KeptOrderGivesBackWhatFastaWrote) {

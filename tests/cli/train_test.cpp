@@ -90,7 +90,8 @@ TEST(Train, DryRunWithoutData) {
   EXPECT_TRUE(plan["sequences"].is_null());
   EXPECT_EQ(plan["steps"], std::ceil(2e9 / 524288));
   // The vendor's 19.5 TFLOP/s of fp32 on an A100, of which the plan counts on 40%.
-  EXPECT_NEAR(plan["gpu_hours"][0]["hours"].get<double>(), plan["flops"].get<double>() / (19.5e12 * 0.4) / 3600, 1e-9);
+  EXPECT_NEAR(plan["gpu_hours"][0]["hours"].get<double>(),
+              plan["flops"].get<double>() / (19.5e12 * 0.4) / 3600, 1e-9);
 
   const Json unknown = json_of({"train", "--config", "esm2_8M.json", "--dry-run"})["plan"];
   EXPECT_TRUE(unknown["tokens"].is_null() && unknown["flops"].is_null());

@@ -216,12 +216,10 @@ TEST(HoldoutLabel, SaysHowFarItWasChecked) {
   EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
   EXPECT_EQ(label(""), "identity to the training set never checked (random split)")
       << "an imported model has no training set";
-<<<<<<< HEAD
   const int64_t rows = set.dataset().manifest().max_length + 2;
   EXPECT_EQ(label("", rows), label("")) << "every window fits";
   EXPECT_THAT(label("", rows - 1),
               HasSubstr(text("; windows of up to ", rows, " rows, trained on ", rows - 1)));
-=======
   Json report = {{"training_hash", "abc"}, {"subset_hashes", {"a part"}}, {"largest_identity", 0.3}};
   attach_holdout_report(set.folder(), report);
   EXPECT_THAT(label("a part"), HasSubstr("checked: largest identity to the training set 0.3"));
@@ -229,7 +227,6 @@ TEST(HoldoutLabel, SaysHowFarItWasChecked) {
   report["identity_limit"] = 0.5;
   attach_holdout_report(set.folder(), report);
   EXPECT_EQ(label("abc"), "random split: 4 of 5 sequences have a training neighbour above identity 0.5");
->>>>>>> 4a675c1 (uniref: scripts that get, cluster and split the paper's data; prepare keeps an order and attaches a holdout's report)
 }
 
 }  // namespace
