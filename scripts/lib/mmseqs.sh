@@ -42,6 +42,7 @@ json_value() { # FILE KEY
   python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"
 }
 
-dataset_value() { # DATASET KEY, as info tells it
-  "$esmscale" info "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+dataset_values() { # DATASET KEY…, as info tells them, in one line
+  "$esmscale" info "$1" --json |
+    python3 -c 'import json, sys; info = json.load(sys.stdin); print(*(info[key] for key in sys.argv[1:]))' "${@:2}"
 }

@@ -50,7 +50,7 @@ make_level() { # NUMBER
 # The holdouts were checked against a set that has all of theirs.
 extend_reports() { # LEVELS…
   local name level hashes=()
-  for level in "$@"; do hashes+=("$(dataset_value "$levels/level$level/train" hash)"); done
+  for level in "$@"; do hashes+=("$(dataset_values "$levels/level$level/train" hash)"); done
   for name in holdout holdout_random; do
     "$esmscale" info "$split/$name" --json | python3 "$helper" extend "${hashes[@]}" >"$output/$name.json"
     "$esmscale" prepare --output "$split/$name" --attach-report "$output/$name.json" >/dev/null
@@ -77,7 +77,7 @@ for seed in ${seeds//,/ }; do
   train level50 "$split/train" 0 "$seed"
   for level in 40 30 20; do
     train "level$level" "$levels/level$level/train" 0 "$seed"
-    train "sample$level" "$split/train" "$(dataset_value "$levels/level$level/train" sequences)" "$seed"
+    train "sample$level" "$split/train" "$(dataset_values "$levels/level$level/train" sequences)" "$seed"
   done
 done
 say "Side by side"

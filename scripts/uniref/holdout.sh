@@ -63,8 +63,12 @@ search() { # QUERIES TARGETS HITS
 }
 
 check_request() {
-  total=$(dataset_value "$dataset" sequences)
-  for value in size train min_length threads; do
+  local values
+  values=$(dataset_values "$dataset" sequences residues seed eval_length hash) ||
+    fail "there is no prepared data set in $dataset" "Make it with esmscale prepare"
+  read -r total residues seed own_eval_length dataset_hash <<<"$values"
+  eval_length=${eval_length:-$own_eval_length}
+  for value in size train min_length eval_length threads; do
     [[ ${!value} =~ ^[0-9]+$ ]] || fail "--${value//_/-} is ${!value}, not a count"
   done
   for value in identity coverage; do
@@ -85,14 +89,14 @@ check_request() {
 # Other settings make other searches.
 keep_or_clear() {
   local settings
-  settings="$(dataset_value "$dataset" hash) $size $identity $train $coverage $min_length $(mmseqs version)"
+  settings="$dataset_hash $size $identity $train $coverage $min_length $(mmseqs version)"
   [ ! -d "$work" ] || [ "$(cat "$work/settings" 2>/dev/null)" = "$settings" ] || rm -rf "$work"
   mkdir -p "$work"
   printf '%s\n' "$settings" >"$work/settings"
 }
 
 announce() {
-  local bytes=$(($(dataset_value "$dataset" residues) + 20 * total))
+  local bytes=$((residues + 20 * total))
   note "$total sequences; disk $(human_gb $((3 * bytes))) for the time of it"
   require_free "$output" $((3 * bytes)) "the search"
 }
@@ -137,8 +141,8 @@ find_holdout() {
 make_set() { # NAME FASTA-COMMAND…
   local name=$1
   shift
-  "$@" | "$esmscale" prepare --input - --keep-order --seed "$(dataset_value "$dataset" seed)" --output "$output/$name" \
-    --eval-length "${eval_length:-$(dataset_value "$dataset" eval_length)}" --threads "$threads" --force >&2 ||
+  "$@" | "$esmscale" prepare --input - --keep-order --seed "$seed" --output "$output/$name" \
+    --eval-length "$eval_length" --threads "$threads" --force >&2 ||
     fail "writing $output/$name failed"
 }
 
@@ -151,16 +155,16 @@ write_sets() {
   make_set holdout pick "$work/holdout.numbers"
   make_set holdout_random pick "$work/random.numbers"
   "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | sed -n 's/^>\([^ ]*\).*/\1/p' >"$output/drawn.txt"
+  local training_hash
+  training_hash=$(dataset_values "$output/train" hash)
   for name in holdout holdout_random; do
-    python3 "$helper" report "$work" "$name" "$(dataset_value "$output/train" hash)" "$(mmseqs version)" \
-      >"$work/$name.json"
+    python3 "$helper" report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
     "$esmscale" prepare --output "$output/$name" --attach-report "$work/$name.json" >/dev/null
   done
 }
 
 require_mmseqs
 require_esmscale
-"$esmscale" info "$dataset" --json >/dev/null || fail "there is no prepared data set in $dataset" "Make it with esmscale prepare"
 check_request
 mkdir -p "$output"
 say "A holdout of $size from $dataset, at identity $identity"
