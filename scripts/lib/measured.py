@@ -1,6 +1,6 @@
 """measured.py RECORD FOLDER COMMAND…: runs COMMAND and writes what it took to the file RECORD as JSON.
 
-seconds, peak_memory_bytes (resident, of the largest process under it) and peak_disk_bytes (of FOLDER, looked at every
+seconds, cpu_seconds (of all threads and processes), peak_memory_bytes (resident, of the largest process under it) and peak_disk_bytes (of FOLDER, looked at every
 two seconds). Nothing is written when the command fails; its status is this program's. A signal goes on to it.
 """
 
@@ -52,10 +52,10 @@ def main():
     watch.join()
     if status != 0:
         sys.exit(status if status > 0 else 128 - status)
-    peak_memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     aside = record.with_name(record.name + ".partial")
-    aside.write_text(json.dumps({"seconds": seconds, "peak_memory_bytes": peak_memory,
-                                 "peak_disk_bytes": watch.peak}) + "\n")
+    aside.write_text(json.dumps({"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                                 "peak_memory_bytes": usage.ru_maxrss * 1024, "peak_disk_bytes": watch.peak}) + "\n")
     aside.replace(record)
 
 

@@ -78,19 +78,21 @@ def count(value):
 
 def print_table(runs):
     devices = [device["device"] for device in runs[0]["plan"]["gpu_hours"]]
-    print(f"| run | N | D | FLOPs | GPUs | {' h | '.join(devices)} h | memory a GPU |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    sums = [0.0] * len(devices)
-    for run in runs:
-        plan = run["plan"]
+    print(f"| run | how many | N | D | FLOPs | GPUs | {' h | '.join(devices)} h | memory a GPU |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    sums, alike = [0.0] * len(devices), {}
+    for run in runs:  # a schedule costs nothing
+        alike.setdefault(run["name"].rsplit("_", 1)[0], []).append(run)
+        sums = [total + device["hours"] for total, device in zip(sums, run["plan"]["gpu_hours"])]
+    for name, same in alike.items():
+        run, plan = same[0], same[0]["plan"]
         hours = [device["hours"] for device in plan["gpu_hours"]]
-        sums = [total + each for total, each in zip(sums, hours)]
-        print(f"| {run['name']} | {count(plan['parameters']['kaplan_non_embedding'])} | {count(plan['tokens'])} | "
+        print(f"| {name} | {len(same)} | {count(plan['parameters']['kaplan_non_embedding'])} | {count(plan['tokens'])} | "
               f"{plan['flops']:.2e} | {run['model']['gpus']} | {' | '.join(f'{each:,.3g}' for each in hours)} | "
               f"{plan['memory_per_rank']['total'] / 2**30:.1f} GiB |")
-    print(f"| in all | | {count(sum(run['plan']['tokens'] for run in runs))} | "
+    print(f"| in all | {len(runs)} | | {count(sum(run['plan']['tokens'] for run in runs))} | "
           f"{sum(run['plan']['flops'] for run in runs):.2e} | | {' | '.join(f'{total:,.3g}' for total in sums)} | |")
-    print(f"\nGPU-hours at {runs[0]['plan']['planned_mfu']:.0%} of the dense peak.")
+    print(f"\nGPU-hours of one run, at {runs[0]['plan']['planned_mfu']:.0%} of the dense peak.")
 
 
 def main():
