@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     --build) build=${2:?--build needs a folder}; shift 2 ;;
     --steps) steps=${2:?--steps needs a number}; shift 2 ;;
     --when) when=yes; shift ;;
-    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) print_help; exit 0 ;;
     *) fail "unknown argument '$1'; see benchmarks/communication.sh --help" ;;
   esac
 done

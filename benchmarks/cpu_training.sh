@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --build) build=${2:?--build needs a folder}; shift 2 ;;
     --data) data=${2:?--data needs a folder}; shift 2 ;;
-    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) print_help; exit 0 ;;
     *) rest+=("$1"); shift ;;
   esac
 done

@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
     --model) model=${2:?--model needs a preset or a folder}; shift 2 ;;
     --build) build=${2:?--build needs a folder}; shift 2 ;;
     --if-possible) small=--small; shift ;;
-    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) print_help; exit 0 ;;
     *) fail "unknown argument '$1'; see scripts/compare_with_hf.sh --help" ;;
   esac
 done

@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
       printf -v "${1#--}" '%s' "$2"
       shift 2
       ;;
-    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) print_help; exit 0 ;;
     *) fail "unknown argument $1" "See scripts/study_cpu.sh --help" ;;
   esac
 done
