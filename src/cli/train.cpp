@@ -24,6 +24,7 @@ struct Options {
   std::string config, data, holdout, output, init_from, branch_from;
   std::string device = "auto", resume = "auto", ranks;
   std::vector<std::string> settings;
+  int64_t profile_steps = 0;
   bool dry_run = false;
 };
 
@@ -140,6 +141,7 @@ int train(const Program& program, const Options& options) {
                      .resume = options.resume,
                      .init_from = options.init_from,
                      .branch_from = options.branch_from,
+                     .profile_steps = options.profile_steps,
                      .command_line = program.command_line},
                     ranks);
     const int status = trainer.run();
@@ -177,6 +179,9 @@ void add_train(CLI::App& app, Program& program) {
   verb->add_option("--branch-from", options->branch_from,
                    "Begin with a checkpoint's whole state (wsd trunks)")
       ->excludes(init);
+  verb->add_option("--profile", options->profile_steps,
+                   "Write a trace of so many steps (from the third of this session on) to RUN/trace.json")
+      ->check(CLI::Range(1, 1000));
   verb->add_flag("--dry-run", options->dry_run,
                  "Resolved configuration, parameters, FLOPs, steps, memory; trains nothing");
   verb->callback(

@@ -1,6 +1,7 @@
 #include "plain_engine.h"
 
 #include "esmscale/model/forward.h"
+#include "esmscale/model/span.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -39,13 +40,18 @@ PlainEngine::PlainEngine(const Weights& weights, at::ScalarType type) : weights_
   leaves_ = rename(weights, std::move(leaves));
 }
 
+at::Tensor PlainEngine::forward(const DeviceBatch& batch) const {
+  const Span span("forward");
+  const at::Tensor hidden_TD = forward_hidden(leaves_, batch, type_);
+  const at::Tensor logits_MV = forward_head(leaves_, hidden_TD.index_select(0, batch.masked_rows_M));
+  return at::cross_entropy_loss(logits_MV, batch.targets_M, {}, at::Reduction::Sum, /*ignore_index=*/-1);
+}
+
 at::Tensor PlainEngine::forward_backward(const DeviceBatch& batch, GradientSink& sink) {
   sink_ = &sink;
   const at::AutoGradMode on(true);
-  const at::Tensor hidden_TD = forward_hidden(leaves_, batch, type_);
-  const at::Tensor logits_MV = forward_head(leaves_, hidden_TD.index_select(0, batch.masked_rows_M));
-  const at::Tensor loss_sum = at::cross_entropy_loss(logits_MV, batch.targets_M, {}, at::Reduction::Sum,
-                                                     /*ignore_index=*/-1);
+  const at::Tensor loss_sum = forward(batch);
+  const Span span("backward");
   torch::autograd::backward({loss_sum}, {});
   return loss_sum.detach();
 }

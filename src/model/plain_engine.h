@@ -16,6 +16,7 @@ class PlainEngine final : public Engine {
   at::Tensor logits(const at::Tensor& hidden_RD) override;
 
  private:
+  at::Tensor forward(const DeviceBatch& batch) const;  // the summed loss, differentiable
   const Weights& weights_;
   at::ScalarType type_;
   Weights leaves_;                // the same storage, as autograd leaves

@@ -14,7 +14,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kStep = "step-";
-constexpr int kStepDigits = 8;
+constexpr size_t kStepDigits = 8, kRankDigits = 4;
+
+std::string padded(int64_t number, size_t digits) {
+  const std::string shown = std::to_string(number);
+  return std::string(digits - std::min(digits, shown.size()), '0') + shown;
+}
 
 // "step-00001200" is 1200; any other name is nothing.
 std::optional<int64_t> step_of(const std::string& name) {
@@ -28,9 +33,11 @@ std::optional<int64_t> step_of(const std::string& name) {
 }  // namespace
 
 fs::path RunFolder::checkpoint(int64_t step) const {
-  std::string digits = std::to_string(step);
-  if (digits.size() < kStepDigits) digits.insert(0, kStepDigits - digits.size(), '0');
-  return checkpoints() / (std::string(kStep) + digits);
+  return checkpoints() / (std::string(kStep) + padded(step, kStepDigits));
+}
+
+fs::path RunFolder::trace(int rank) const {
+  return path_ / (rank == 0 ? "trace.json" : "trace-rank-" + padded(rank, kRankDigits) + ".json");
 }
 
 bool RunFolder::is_run() const {

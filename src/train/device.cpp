@@ -4,9 +4,12 @@
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
 
+#include <cstdlib>
+
 #include <ATen/Context.h>
 #ifdef ESMSCALE_HAS_CUDA
 #include <ATen/cuda/CUDAContext.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #endif
 
 namespace esmscale {
@@ -49,6 +52,22 @@ std::string device_name(const c10::Device& device) {
   if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
 #endif
   return device.is_cuda() ? "CUDA" : cpu_name();
+}
+
+void make_deterministic() {
+  // cuBLAS splits sums in one way only when its workspace is of a fixed size.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing here reads it
+}
+
+int64_t peak_gpu_tensor_bytes([[maybe_unused]] const c10::Device& device) {
+#ifdef ESMSCALE_HAS_CUDA
+  constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  if (device.is_cuda())
+    return c10::cuda::CUDACachingAllocator::getDeviceStats(device.index()).allocated_bytes[all].peak;
+#endif
+  return 0;
 }
 
 }  // namespace esmscale

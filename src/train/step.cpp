@@ -1,5 +1,7 @@
 #include "step.h"
 
+#include "esmscale/model/span.h"
+
 #include <algorithm>
 
 #include <ATen/ops/cat.h>
@@ -56,7 +58,11 @@ StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double l
   const auto known = [&](double value) { return at::full({}, value, scalar); };
   const at::Tensor sums = at::stack({loss_sum, known(masked), squared_norm(gradients.owned()),
                                      known(wishes.stop), known(wishes.checkpoint)});
-  parts.group.all_reduce(sums).wait();
+  {
+    const Span span("reduce");
+    parts.group.all_reduce(sums).wait();
+  }
+  const Span span("optimizer");
   const GradientScale scale = gradient_scale(sums[2], sums[0], sums[1], parts.max_norm);
   parts.adam.step(lr, gradients.mine(), scale, [&](size_t bucket) {
     if (gradients.stage() > 0) parts.weights.leave(bucket);

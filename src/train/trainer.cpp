@@ -5,6 +5,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/data/loader.h"
 #include "esmscale/eval/evaluator.h"
+#include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
@@ -14,6 +15,7 @@
 #include <filesystem>
 
 #include "opening.h"
+#include "profile.h"
 #include "recorder.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -84,6 +86,11 @@ Ranks& one_process() {
   return alone;
 }
 
+std::optional<GlobalBatch> next_batch(Loader& loader) {
+  const Span span("wait for data");
+  return loader.next();
+}
+
 bool crosses(int64_t before, int64_t after, int64_t every) {
   return every > 0 && before / every != after / every;
 }
@@ -110,6 +117,7 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
       exchange(state.weights.flat, group, gradients.layout()),
       recorder(options.config, folder, plan, state.info,
                peak_of_all(device, options.config.train.precision, ranks.size()), ranks.is_first()) {
+  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
   if (ranks.is_first()) {
     folder.write_config(options.config);
     folder.add_start(environment_record(
@@ -144,8 +152,10 @@ int Trainer::Impl::run() {
   const StopSignal stop;
   Loader loader(train, loader_options(options.config, ranks.rank(), ranks.size(), 1, device.is_cuda()),
                 info().data);
+  Profile profile(options.profile_steps, folder.trace(ranks.rank()), device.is_cuda());
   while (!is_finished()) {
-    std::optional<GlobalBatch> batch = loader.next();
+    profile.begin_step();
+    std::optional<GlobalBatch> batch = next_batch(loader);
     if (!batch) break;
     const int64_t tokens_before = info().tokens;
     step(std::move(*batch), stop);
@@ -160,6 +170,7 @@ int Trainer::Impl::run() {
       return kStoppedBySignal;
     }
   }
+  profile.finish();
   evaluate_holdout(/*finished=*/true);
   checkpoint();
   return 0;
@@ -310,7 +321,9 @@ Json Trainer::summary() const {
                {"bad_steps", info.bad_steps},
                {"tokens_per_second", impl_->recorder.tokens_per_second()},
                {"memory_predicted", impl_->plan.memory.total()},
-               {"memory_tensors_peak", std::max(impl_->training_peak, peak_host_tensor_bytes())},
+               {"memory_tensors_peak", impl_->device.is_cuda()
+                                           ? peak_gpu_tensor_bytes(impl_->device)
+                                           : std::max(impl_->training_peak, peak_host_tensor_bytes())},
                {"memory_resident_peak", peak_resident_bytes()}};
   if (!impl_->last_evaluation.empty()) summary["evaluation"] = impl_->last_evaluation;
   return summary;

@@ -89,5 +89,11 @@ TEST(RunFolder, ErrorsNameThePath) {
   EXPECT_THAT(error_of([&] { RunFolder(folder / "file").lock(); }), HasSubstr("to make the folder"));
 }
 
+// Oracle: docs/run_folder.md.
+TEST(RunFolder, TracesOfRanksHaveTheirOwnNames) {
+  EXPECT_EQ(RunFolder("run").trace(0), "run/trace.json");
+  EXPECT_EQ(RunFolder("run").trace(12), "run/trace-rank-0012.json");
+}
+
 }  // namespace
 }  // namespace esmscale

@@ -31,7 +31,8 @@ class RunFolder {
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path logs() const {
     return path_ / "logs";
-  }  // rank-0000.log, …, of runs with several ranks
+  }                                             // rank-0000.log, …, of runs with several ranks
+  std::filesystem::path trace(int rank) const;  // trace.json, of other ranks trace-rank-0002.json
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200

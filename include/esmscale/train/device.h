@@ -1,6 +1,7 @@
 // Which device to compute on.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,12 @@ c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(const c10::Device& device);
+
+// train.deterministic: from here on a GPU adds in a fixed order, at some cost. Before its first product. A
+// CPU always does, for one number of threads.
+void make_deterministic();
+
+// The most bytes that tensors have taken on a GPU; 0 for a CPU (host_memory.h counts there).
+int64_t peak_gpu_tensor_bytes(const c10::Device& device);
 
 }  // namespace esmscale

@@ -17,6 +17,7 @@ struct TrainOptions {
   std::string resume = "auto";        // auto | never | a checkpoint
   std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder
   std::filesystem::path branch_from;  // a new run from a checkpoint's whole state
+  int64_t profile_steps = 0;          // a trace of so many steps in the run folder; 0: none
   std::vector<std::string> command_line;
 };
 

@@ -1,0 +1,84 @@
+// Oracle: what two steps of a known run consist of.
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/trainer.h"
+
+#include <map>
+
+#include "core/temporary.h"
+#include "data/protein_set.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale {
+namespace {
+
+struct Bench {
+  ProteinSet train{ProteinSet::random(160, 60)};
+  TemporaryFolder folder;
+
+  // One micro-batch a step, about ten steps.
+  TrainOptions options(const std::string& run, const std::string& engine, int64_t profile_steps) const {
+    RunConfig c;
+    c.model.layers = 2;
+    c.model.width = 16;
+    c.model.heads = 2;
+    c.data = {.train = train.folder(), .holdout = {}, .sequences = 0, .max_seq_len = 128};
+    c.train.batch_tokens = 1024;
+    c.train.engine = engine;
+    c.log.every_steps = 1;
+    c.checkpoint.every_minutes = 0;
+    resolve(c);
+    return {.config = c, .run = folder / run, .device = "cpu", .profile_steps = profile_steps};
+  }
+};
+
+struct Interval {
+  double begin, end;  // microseconds
+};
+
+// The program's own spans, by name, in time order.
+std::map<std::string, std::vector<Interval>> spans_of(const std::filesystem::path& trace) {
+  std::map<std::string, std::vector<Interval>> spans;
+  for (const Json& event : read_json(trace).at("traceEvents"))
+    if (event.value("cat", "") == "user_annotation" && event.value("ph", "") == "X")
+      spans[event.at("name").get<std::string>()].push_back(
+          {event.at("ts").get<double>(), event.at("ts").get<double>() + event.at("dur").get<double>()});
+  for (auto& [name, intervals] : spans)
+    std::sort(intervals.begin(), intervals.end(), [](auto& a, auto& b) { return a.begin < b.begin; });
+  return spans;
+}
+
+class ProfileTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ProfileTest, ShowsThePhasesOfEachStepInOrder) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("run", GetParam(), 2)).run(), 0);
+  auto spans = spans_of(bench.folder / "run" / "trace.json");
+  for (const char* phase : {"wait for data", "forward", "backward", "reduce", "optimizer"})
+    ASSERT_EQ(spans[phase].size(), 2u) << phase;
+  for (size_t step = 0; step < 2; ++step) {
+    EXPECT_LE(spans["wait for data"][step].end, spans["forward"][step].begin);
+    EXPECT_LE(spans["forward"][step].end, spans["backward"][step].begin);
+    EXPECT_LE(spans["backward"][step].end, spans["reduce"][step].begin);
+    EXPECT_LE(spans["reduce"][step].end, spans["optimizer"][step].begin);
+  }
+  EXPECT_LE(spans["optimizer"][0].end, spans["wait for data"][1].begin);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ProfileTest, ::testing::Values("plain", "fused"),
+                         [](const auto& engine) { return std::string(engine.param); });
+
+TEST(Profile, AShortRunGivesWhatItHas) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("run", "fused", 1000)).run(), 0);
+  EXPECT_GT(spans_of(bench.folder / "run" / "trace.json")["optimizer"].size(), 3u);
+}
+
+TEST(Profile, NobodyAskedNothingIsWritten) {
+  const Bench bench;
+  ASSERT_EQ(Trainer(bench.options("run", "fused", 0)).run(), 0);
+  EXPECT_FALSE(std::filesystem::exists(bench.folder / "run" / "trace.json"));
+}
+
+}  // namespace
+}  // namespace esmscale
