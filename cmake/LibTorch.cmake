@@ -61,6 +61,7 @@ if(ESMSCALE_HAS_CUDA)
   message(STATUS "LibTorch: ${torch_root}, with CUDA (${ESMSCALE_NVCC})")
   set(CMAKE_CUDA_COMPILER ${ESMSCALE_NVCC} CACHE FILEPATH "")
   set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # one runtime in the program: LibTorch's
   if(NOT DEFINED TORCH_CUDA_ARCH_LIST AND NOT DEFINED ENV{TORCH_CUDA_ARCH_LIST})
     set(TORCH_CUDA_ARCH_LIST "8.0;9.0")  # A100; H100 and H200
   endif()

@@ -1,0 +1,46 @@
+// The upper half of an fp32 number, as GPUs and LibTorch store it: one sign, eight exponent and seven
+// mantissa bits. It is for memory only; arithmetic is fp32. Works on the host and in device code.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#ifdef __CUDACC__
+#define ESMSCALE_DEVICE_TOO __host__ __device__
+#else
+#define ESMSCALE_DEVICE_TOO
+#endif
+
+namespace esmscale::kernels {
+
+struct BFloat16 {
+  uint16_t bits;
+};
+
+ESMSCALE_DEVICE_TOO inline float to_float(float x) {
+  return x;
+}
+ESMSCALE_DEVICE_TOO inline float to_float(BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float number;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+template <class T>
+ESMSCALE_DEVICE_TOO T rounded(float x);
+
+template <>
+ESMSCALE_DEVICE_TOO inline float rounded<float>(float x) {
+  return x;
+}
+// To the nearest, ties to even; not a number stays so.
+template <>
+ESMSCALE_DEVICE_TOO inline BFloat16 rounded<BFloat16>(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return {static_cast<uint16_t>((bits >> 16) | 0x40)};
+  return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+}  // namespace esmscale::kernels

@@ -1,0 +1,161 @@
+// What a GPU computes between the matrix products of the fused engine: one pass over the rows each. Why they
+// exist: at these widths such passes are bound by memory, and each of them does in one reading and one
+// writing what ATen's operations do in two to five.
+//
+// Every kernel is written once (src/kernels/device/*.h) for a GPU and for the host, where it is slow: that is
+// for tests. Rows are row-major; T is the type of activations,
+// parameters and sums are fp32, and all arithmetic is fp32. Widths are multiples of 8, arrays 16-byte
+// aligned.
+#pragma once
+
+#include "esmscale/kernels/bfloat16.h"
+
+#include <cstdint>
+
+namespace esmscale::kernels::device {
+
+// Sums over rows come as one partial sum per block of so many rows, to be added in any fixed order.
+inline constexpr int64_t kBlockRows = 16;
+inline constexpr int64_t blocks_of(int64_t rows) {
+  return (rows + kBlockRows - 1) / kBlockRows;
+}
+
+// The largest width that NormBackward takes: a thread of one block for every 16 bytes of a row. More threads
+// would leave each too few registers.
+inline constexpr int64_t kLargestBlock = 640;
+template <class T>
+inline constexpr int64_t kLargestWidth = kLargestBlock * 16 / static_cast<int64_t>(sizeof(T));
+
+// x[t] = table[token t] · factor t.
+template <class T>
+struct Embed {
+  int64_t rows = 0, width = 0;
+  const int64_t* tokens = nullptr;  // [T]
+  const float* factors = nullptr;   // [T]
+  const float* table = nullptr;     // [V, D]
+  T* x = nullptr;                   // [T, D]
+};
+
+// sum = x + branch + branch_bias (rounded to T), y = (sum − mean) · rstd · gamma + beta.
+template <class T>
+struct NormForward {
+  int64_t rows = 0, width = 0;
+  const T* x = nullptr;                // [T, D]
+  const T* branch = nullptr;           // [T, D]; null: nothing is added, `sum` is not written
+  const float* branch_bias = nullptr;  // [D]; with a branch
+  T* sum = nullptr;                    // [T, D]
+  const float* gamma = nullptr;        // [D]
+  const float* beta = nullptr;         // [D]
+  T* y = nullptr;                      // [T, D]
+  float* mean = nullptr;               // [T]
+  float* rstd = nullptr;               // [T]
+};
+
+// y once more from the saved statistics, bit for bit.
+template <class T>
+struct NormAgain {
+  int64_t rows = 0, width = 0;
+  const T* sum = nullptr;
+  const float *mean = nullptr, *rstd = nullptr, *gamma = nullptr, *beta = nullptr;
+  T* y = nullptr;
+};
+
+// dsum += the gradient that came through y; it is then that of x and of branch alike.
+template <class T>
+struct NormBackward {
+  int64_t rows = 0, width = 0;
+  const T* sum = nullptr;
+  const float *mean = nullptr, *rstd = nullptr, *gamma = nullptr;
+  const T* dy = nullptr;      // [T, D]
+  T* dsum = nullptr;          // [T, D] +=
+  bool branch_bias = false;   // whether the third sum is wanted
+  float* partials = nullptr;  // [blocks, 2 or 3, D] dgamma, dbeta, column sums of the finished dsum
+};
+
+// y = z Φ(z), z = x + bias, the erf form.
+template <class T>
+struct GeluForward {
+  int64_t rows = 0, width = 0;
+  const T* x = nullptr;         // [T, F]
+  const float* bias = nullptr;  // [F]
+  T* y = nullptr;               // [T, F]; may be x
+};
+
+template <class T>
+struct GeluBackward {
+  int64_t rows = 0, width = 0;
+  const T* x = nullptr;         // [T, F] as in the forward pass
+  const float* bias = nullptr;  // [F]
+  const T* dy = nullptr;        // [T, F]
+  T* dx = nullptr;              // [T, F]; may be dy
+  T* y = nullptr;               // [T, F] the forward pass's, bit for bit; null: not wanted
+  float* partials = nullptr;    // [blocks, F] column sums of dx
+};
+
+// cos and sin of position · inv_freq.
+struct RotaryAngles {
+  const int64_t* positions = nullptr;                // [T]
+  const float *cosines = nullptr, *sines = nullptr;  // [longest sequence, K/2]
+};
+
+// The projections packed as [T, 3, H, K] become what attention takes, in place: bias added, q scaled, q and k
+// rotated (rotate_half form). K is a multiple of 8.
+template <class T>
+struct Rotate {
+  int64_t rows = 0, heads = 0, head_dim = 0;
+  RotaryAngles angles;
+  float scale = 1;              // of q
+  const float* bias = nullptr;  // [3, H, K]
+  T* qkv = nullptr;
+};
+
+// And back: the gradients of the projections from attention's, which come as three arrays [T, H, K].
+template <class T>
+struct RotateBackward {
+  int64_t rows = 0, heads = 0, head_dim = 0;
+  RotaryAngles angles;
+  float scale = 1;
+  const T *dq = nullptr, *dk = nullptr, *dv = nullptr;
+  T* dqkv = nullptr;          // [T, 3, H, K]
+  float* partials = nullptr;  // [blocks, 3, H, K] column sums of dqkv
+};
+
+// Logits become the gradient of the SUM of losses, softmax(logits + bias) − one_hot(target).
+template <class T>
+struct CrossEntropy {
+  int64_t rows = 0, vocabulary = 0;
+  int64_t step = 0;                  // numbers from row to row, at least `vocabulary`
+  T* logits = nullptr;               // [M, V]
+  const float* bias = nullptr;       // [V]
+  const int64_t* targets = nullptr;  // [M]; −1: an inert row, loss and gradient 0
+  float* losses = nullptr;           // [M] nats
+};
+
+// Where a kernel runs: on the host, at once; or on a GPU, in order on a cudaStream_t.
+struct Place {
+  bool gpu = false;
+  void* stream = nullptr;
+  int64_t lanes = 1;  // on the host: how many threads stand for those that a row's sums are made by
+};
+
+// T is float or BFloat16. A width that the kernel does not take and a launch that CUDA refuses are Errors.
+template <class T>
+void run(const Embed<T>& work, Place place);
+template <class T>
+void run(const NormForward<T>& work, Place place);
+template <class T>
+void run(const NormAgain<T>& work, Place place);
+template <class T>
+void run(const NormBackward<T>& work, Place place);
+template <class T>
+void run(const GeluForward<T>& work, Place place);
+template <class T>
+void run(const GeluBackward<T>& work, Place place);
+template <class T>
+void run(const Rotate<T>& work, Place place);
+template <class T>
+void run(const RotateBackward<T>& work, Place place);
+template <class T>
+void run(const CrossEntropy<T>& work, Place place);
+
+}  // namespace esmscale::kernels::device

@@ -1,0 +1,41 @@
+#include "esmscale/kernels/device.h"
+
+#include "device/checks.h"
+#include "device/host.h"
+#include "device/launch.h"
+
+namespace esmscale::kernels::device {
+namespace {
+
+template <class Work>
+void run_anywhere(const Work& work, Place place) {
+  check(work);
+  if (work.rows == 0) return;
+  if (!place.gpu) return run_here(work, place.lanes);
+#ifdef ESMSCALE_HAS_CUDA
+  launch(work, place.stream);
+#else
+  throw Error({.where = "kernels for a GPU", .expected = "a build with CUDA", .found = "one without"});
+#endif
+}
+
+}  // namespace
+
+#define ESMSCALE_RUN(Work)                      \
+  template <class T>                            \
+  void run(const Work<T>& work, Place place) {  \
+    run_anywhere(work, place);                  \
+  }                                             \
+  template void run(const Work<float>&, Place); \
+  template void run(const Work<BFloat16>&, Place)
+ESMSCALE_RUN(Embed);
+ESMSCALE_RUN(NormForward);
+ESMSCALE_RUN(NormAgain);
+ESMSCALE_RUN(NormBackward);
+ESMSCALE_RUN(GeluForward);
+ESMSCALE_RUN(GeluBackward);
+ESMSCALE_RUN(Rotate);
+ESMSCALE_RUN(RotateBackward);
+ESMSCALE_RUN(CrossEntropy);
+
+}  // namespace esmscale::kernels::device

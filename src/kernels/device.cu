@@ -1,0 +1,125 @@
+// Launches of the programs in device/ on a GPU. They compile for sm_80 and sm_90; nobody has run them yet.
+#include "esmscale/core/error.h"
+
+#include "device/ends.h"
+#include "device/gelu.h"
+#include "device/launch.h"
+#include "device/norm.h"
+#include "device/rotary.h"
+
+namespace esmscale::kernels::device {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffff;
+constexpr int kThreads = 128;  // of a block, where programs do not say
+
+__device__ Two warp_sum(Two x) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    x.a += __shfl_xor_sync(kAllLanes, x.a, distance);
+    x.b += __shfl_xor_sync(kAllLanes, x.b, distance);
+  }
+  return x;
+}
+
+struct Warp {
+  __device__ int lane() const { return threadIdx.x % kWarp; }
+  __device__ int lanes() const { return kWarp; }
+  __device__ Two sum(Two x) const { return warp_sum(x); }
+  __device__ float max(float x) const {
+    for (int distance = kWarp / 2; distance > 0; distance /= 2)
+      x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, distance));
+    return x;
+  }
+};
+
+// All threads of a block, in whole warps.
+struct Block {
+  Two* of_warps;  // [warps] shared memory
+  __device__ int lane() const { return threadIdx.x; }
+  __device__ int lanes() const { return blockDim.x; }
+  __device__ Two sum(Two x) const {
+    x = warp_sum(x);
+    if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = x;
+    __syncthreads();
+    Two total{0, 0};
+    for (unsigned warp = 0; warp < blockDim.x / kWarp; ++warp) {
+      total.a += of_warps[warp].a;
+      total.b += of_warps[warp].b;
+    }
+    __syncthreads();  // nobody brings the next before all have read
+    return total;
+  }
+};
+
+template <class Work>
+__global__ void __launch_bounds__(kThreads) rows_kernel(const Work work) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
+  if (row < work.rows) row_program(Warp{}, work, row);
+}
+
+template <class Work>
+__global__ void __launch_bounds__(kThreads) columns_kernel(const Work work, int64_t groups) {
+  const int64_t group = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x;
+  if (group < groups) column_program(work, blockIdx.x, group);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kLargestBlock) norm_backward_kernel(const NormBackward<T> work) {
+  __shared__ Two of_warps[kLargestBlock / kWarp];
+  norm_backward_block<1>(Block{of_warps}, work, blockIdx.x);
+}
+
+unsigned pieces(int64_t count, int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
+}
+
+template <class Work>
+void start_rows(const Work& work, cudaStream_t stream) {
+  rows_kernel<<<pieces(work.rows, kThreads / kWarp), kThreads, 0, stream>>>(work);
+}
+template <class T>
+void start(const NormForward<T>& work, cudaStream_t stream) {
+  start_rows(work, stream);
+}
+template <class T>
+void start(const CrossEntropy<T>& work, cudaStream_t stream) {
+  start_rows(work, stream);
+}
+template <class T>
+void start(const NormBackward<T>& work, cudaStream_t stream) {
+  const unsigned threads = pieces(work.width, kPack<T> * kWarp) * kWarp;
+  norm_backward_kernel<<<pieces(work.rows, kBlockRows), threads, 0, stream>>>(work);
+}
+template <class Work>
+void start(const Work& work, cudaStream_t stream) {
+  const int64_t groups = groups_of(work);
+  const dim3 grid(pieces(work.rows, kBlockRows), pieces(groups, kThreads));
+  columns_kernel<<<grid, kThreads, 0, stream>>>(work, groups);
+}
+
+}  // namespace
+
+template <class Work>
+void launch(const Work& work, void* stream) {
+  start(work, static_cast<cudaStream_t>(stream));
+  const cudaError_t status = cudaGetLastError();
+  if (status != cudaSuccess)
+    throw Error(
+        {"a kernel on the GPU", "to start", cudaGetErrorString(status), "use --set train.engine=plain"});
+}
+
+#define ESMSCALE_LAUNCH(Work)                      \
+  template void launch(const Work<float>&, void*); \
+  template void launch(const Work<BFloat16>&, void*)
+ESMSCALE_LAUNCH(Embed);
+ESMSCALE_LAUNCH(NormForward);
+ESMSCALE_LAUNCH(NormAgain);
+ESMSCALE_LAUNCH(NormBackward);
+ESMSCALE_LAUNCH(GeluForward);
+ESMSCALE_LAUNCH(GeluBackward);
+ESMSCALE_LAUNCH(Rotate);
+ESMSCALE_LAUNCH(RotateBackward);
+ESMSCALE_LAUNCH(CrossEntropy);
+
+}  // namespace esmscale::kernels::device

@@ -1,0 +1,120 @@
+// LayerNorm. Forward: a warp for a row, which it reads again from its cache for the variance and for y, as a
+// mean must be known before deviations are squared. Backward: a block of threads for a block of rows, each
+// thread at 16 bytes of the columns, so that the sums over rows stay in registers.
+#pragma once
+
+#include "esmscale/kernels/layer_norm.h"
+
+#include "values.h"
+
+namespace esmscale::kernels::device {
+
+template <int N>
+ESMSCALE_DEVICE_TOO inline Values<N> normalised(const Values<N>& x, float mean, float rstd) {
+  Values<N> n;
+  for (int i = 0; i < N; ++i) n.at[i] = (x.at[i] - mean) * rstd;
+  return n;
+}
+
+// y of columns c … c + N − 1; the same rounding in the forward pass and again.
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline void put_normalised(const T* x, float mean, float rstd, const float* gamma,
+                                               const float* beta, T* y) {
+  Values<N> n = normalised(load<N>(x), mean, rstd);
+  const Values<N> factor = load<N>(gamma), shift = load<N>(beta);
+  for (int i = 0; i < N; ++i) n.at[i] = n.at[i] * factor.at[i] + shift.at[i];
+  store(y, n);
+}
+
+// x + branch + bias as it is kept.
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline Values<N> residual_sum(const NormForward<T>& w, int64_t at, int64_t column) {
+  Values<N> total = load<N>(w.x + at);
+  const Values<N> branch = load<N>(w.branch + at), bias = load<N>(w.branch_bias + column);
+  for (int i = 0; i < N; ++i) total.at[i] = to_float(rounded<T>(total.at[i] + (branch.at[i] + bias.at[i])));
+  store(w.sum + at, total);
+  return total;
+}
+
+template <class Team, class T>
+ESMSCALE_DEVICE_TOO void row_program(const Team& team, const NormForward<T>& w, int64_t row) {
+  constexpr int N = kPack<T>;
+  const int64_t first = row * w.width;
+  const T* x = (w.branch ? w.sum : w.x) + first;
+  float total = 0;
+  for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N)
+    total += (w.branch ? residual_sum<N>(w, first + c, c) : load<N>(x + c)).sum();
+  const float mean = team.sum({total, 0}).a / static_cast<float>(w.width);
+
+  float squares = 0;
+  for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N) {
+    const Values<N> deviation = normalised(load<N>(x + c), mean, 1);
+    for (int i = 0; i < N; ++i) squares += deviation.at[i] * deviation.at[i];
+  }
+  const float variance = team.sum({squares, 0}).a / static_cast<float>(w.width);
+  const float rstd = 1 / sqrtf(variance + kLayerNormEps);
+  for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N)
+    put_normalised<N>(x + c, mean, rstd, w.gamma + c, w.beta + c, w.y + first + c);
+  if (team.lane() == 0) {
+    w.mean[row] = mean;
+    w.rstd[row] = rstd;
+  }
+}
+
+template <class T>
+ESMSCALE_DEVICE_TOO void column_program(const NormAgain<T>& w, int64_t block, int64_t pack) {
+  constexpr int N = kPack<T>;
+  const RowRange rows = rows_of_block(block, w.rows);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const int64_t at = r * w.width + pack * N;
+    put_normalised<N>(w.sum + at, w.mean[r], w.rstd[r], w.gamma + pack * N, w.beta + pack * N, w.y + at);
+  }
+}
+
+// With n the normalised row and g = dy · gamma,
+//   dsum += rstd · (g − mean(g) − n · mean(g · n)),  dgamma += dy · n,  dbeta += dy.
+// A lane has up to Own packs of columns: one on a GPU. Who has none takes part in the sums.
+template <int Own, class Team, class T>
+ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackward<T>& w, int64_t block) {
+  constexpr int N = kPack<T>;
+  const int64_t packs = w.width / N;
+  const int own = team.lane() < packs ? static_cast<int>((packs - team.lane() - 1) / team.lanes() + 1) : 0;
+  const auto column = [&](int o) { return (team.lane() + o * static_cast<int64_t>(team.lanes())) * N; };
+  Values<N> dgamma[Own], dbeta[Own], dbias[Own], n[Own], g[Own];
+  const RowRange rows = rows_of_block(block, w.rows);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    Two sums{0, 0};
+    for (int o = 0; o < own; ++o) {
+      const int64_t at = r * w.width + column(o);
+      const Values<N> gamma = load<N>(w.gamma + column(o));
+      n[o] = normalised(load<N>(w.sum + at), w.mean[r], w.rstd[r]);
+      g[o] = load<N>(w.dy + at);
+      for (int i = 0; i < N; ++i) {
+        dbeta[o].at[i] += g[o].at[i];
+        dgamma[o].at[i] += g[o].at[i] * n[o].at[i];
+        g[o].at[i] *= gamma.at[i];
+        sums.a += g[o].at[i];
+        sums.b += g[o].at[i] * n[o].at[i];
+      }
+    }
+    sums = team.sum(sums);
+    const float mean_g = sums.a / static_cast<float>(w.width), mean_gn = sums.b / static_cast<float>(w.width);
+    for (int o = 0; o < own; ++o) {
+      const int64_t at = r * w.width + column(o);
+      Values<N> dsum = load<N>(w.dsum + at);
+      for (int i = 0; i < N; ++i) {
+        dsum.at[i] += (g[o].at[i] - mean_g - n[o].at[i] * mean_gn) * w.rstd[r];
+        dbias[o].at[i] += dsum.at[i];
+      }
+      store(w.dsum + at, dsum);
+    }
+  }
+  for (int o = 0; o < own; ++o) {
+    float* partials = w.partials + block * (w.branch_bias ? 3 : 2) * w.width + column(o);
+    store(partials, dgamma[o]);
+    store(partials + w.width, dbeta[o]);
+    if (w.branch_bias) store(partials + 2 * w.width, dbias[o]);
+  }
+}
+
+}  // namespace esmscale::kernels::device

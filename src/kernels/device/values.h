@@ -1,0 +1,83 @@
+// What the programs of this folder are written with; device.cu and device_host.cpp run them, each on its
+// side:
+//   row_program(team, work, row)         a warp computes a row
+//   column_program(work, block, group)   a thread computes a block of rows at a group of neighbouring
+//   columns,
+//                                        of which there are groups_of(work)
+// The lanes of a team all call sum() and max(), and all get the result.
+#pragma once
+
+#include "esmscale/kernels/device.h"
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+namespace esmscale::kernels::device {
+
+// N neighbouring numbers of a row, as fp32 in registers.
+template <int N>
+struct Values {
+  float at[N] = {};
+  ESMSCALE_DEVICE_TOO float sum() const {
+    float total = 0;
+    for (int i = 0; i < N; ++i) total += at[i];
+    return total;
+  }
+};
+
+// So many numbers of T are the 16 bytes that a thread reads at once.
+template <class T>
+inline constexpr int kPack = 16 / static_cast<int>(sizeof(T));
+
+template <int N, class T>
+struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Chunk {
+  T at[N];
+};
+
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline Values<N> load(const T* from) {
+  Chunk<N, T> chunk;
+#ifdef __CUDA_ARCH__
+  chunk = *reinterpret_cast<const Chunk<N, T>*>(from);
+#else
+  std::memcpy(&chunk, from, sizeof chunk);
+#endif
+  Values<N> values;
+  for (int i = 0; i < N; ++i) values.at[i] = to_float(chunk.at[i]);
+  return values;
+}
+
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline void store(T* to, const Values<N>& values) {
+  Chunk<N, T> chunk;
+  for (int i = 0; i < N; ++i) chunk.at[i] = rounded<T>(values.at[i]);
+#ifdef __CUDA_ARCH__  // by the widest instructions, which the compiler does not find by itself
+  using Word = std::conditional_t<sizeof chunk % sizeof(uint4) == 0, uint4, uint2>;
+  Word words[sizeof chunk / sizeof(Word)];
+  memcpy(words, &chunk, sizeof chunk);
+  for (unsigned i = 0; i < sizeof chunk / sizeof(Word); ++i)
+    __stwb(reinterpret_cast<Word*>(to) + i, words[i]);
+#else
+  std::memcpy(to, &chunk, sizeof chunk);
+#endif
+}
+
+struct Two {
+  float a, b;
+};
+
+template <template <class> class Work, class T>
+int64_t groups_of(const Work<T>& work) {
+  return work.width / kPack<T>;
+}
+
+struct RowRange {
+  int64_t begin, end;
+};
+ESMSCALE_DEVICE_TOO inline RowRange rows_of_block(int64_t block, int64_t rows) {
+  const int64_t begin = block * kBlockRows, end = begin + kBlockRows;
+  return {begin, end < rows ? end : rows};
+}
+
+}  // namespace esmscale::kernels::device

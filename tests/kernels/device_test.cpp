@@ -1,0 +1,323 @@
+// The kernels written for GPUs, run on the host. Oracle: the processor's kernels, which have double-precision
+// oracles of their own. In fp32 the two differ by the order of sums of at most 48 terms and by the last bits
+// of erf and exp. In bf16 both get the same rounded inputs, and each result is rounded once more to 8 bits.
+#include "esmscale/kernels/device.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/kernels/cross_entropy.h"
+#include "esmscale/kernels/embedding.h"
+#include "esmscale/kernels/gelu.h"
+#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/rows.h"
+
+#include <array>
+#include <cmath>
+
+#include "core/error_of.h"
+#include "kernels/support.h"
+#include <gmock/gmock.h>
+
+namespace esmscale::kernels::device {
+namespace {
+
+constexpr int64_t kRows = 37, kWidth = 48;  // three blocks of rows, the last one short
+
+template <class T>
+constexpr double kTolerance = 3e-6;
+template <>
+constexpr double kTolerance<BFloat16> = 1.0 / 256;
+
+template <class T>
+class DeviceTest : public testing::Test {
+ protected:
+  using Array = std::vector<T>;
+
+  static Array rounded_all(const Floats& numbers) {
+    Array result;
+    for (float x : numbers) result.push_back(rounded<T>(x));
+    return result;
+  }
+  static Floats floats(const Array& numbers) {
+    Floats result;
+    for (T x : numbers) result.push_back(to_float(x));
+    return result;
+  }
+  // Each case with teams of one, of a few, and of more than a row has work for.
+  static std::vector<std::pair<bool, Place>> each_place(std::initializer_list<bool> cases) {
+    std::vector<std::pair<bool, Place>> all;
+    for (const bool one : cases)
+      for (const int64_t lanes : {1, 5, 13}) all.emplace_back(one, Place{.lanes = lanes});
+    return all;
+  }
+  // Normal numbers that T holds exactly.
+  static Array values(int64_t count, uint64_t subject) { return rounded_all(normals(count, subject)); }
+  static Array unwritten(int64_t count) { return rounded_all(garbage(count)); }
+
+  static void expect_same(const Array& ours, const Floats& oracle, const std::string& what) {
+    expect_near_all(floats(ours), widened(oracle), kTolerance<T>, what);
+  }
+  // Sums over rows are fp32 sums of fp32 terms, which in the backward pass of bf16 were not rounded yet.
+  static void expect_same_sums(const Floats& ours, const Floats& oracle, const std::string& what) {
+    expect_near_all(ours, widened(oracle), kTolerance<T>, what);
+  }
+  // partials [blocks, width]
+  static Floats summed(const Floats& partials, int64_t width) {
+    Floats total = zeros(width);
+    sum_partials(partials.data(), static_cast<int64_t>(partials.size()) / width, width, total.data(),
+                 {0, width});
+    return total;
+  }
+};
+
+using Types = testing::Types<float, BFloat16>;
+class TypeNames {
+ public:
+  template <class T>
+  static std::string GetName(int) {
+    return sizeof(T) == 4 ? "fp32" : "bf16";
+  }
+};
+TYPED_TEST_SUITE(DeviceTest, Types, TypeNames);
+
+TYPED_TEST(DeviceTest, Embed) {
+  const Floats table = normals(5 * kWidth, 1), factors = normals(kRows, 2);
+  std::vector<int64_t> tokens;
+  for (int64_t t = 0; t < kRows; ++t) tokens.push_back(t * t % 5);
+  auto x = this->unwritten(kRows * kWidth);
+  run(Embed<TypeParam>{kRows, kWidth, tokens.data(), factors.data(), table.data(), x.data()}, Place{});
+  Floats oracle = garbage(kRows * kWidth);
+  embedding_forward({kRows, kWidth, tokens.data(), factors.data()}, table.data(), oracle.data(), {0, kRows});
+  this->expect_same(x, oracle, "x");
+}
+
+TYPED_TEST(DeviceTest, NormForwardAndAgain) {
+  const auto x = this->values(kRows * kWidth, 1), branch = this->values(kRows * kWidth, 2);
+  const Floats bias = normals(kWidth, 3), gamma = normals(kWidth, 4), beta = normals(kWidth, 5);
+  for (const auto& [with_branch, place] : this->each_place({false, true})) {
+    auto sum = this->unwritten(kRows * kWidth), y = sum, again = sum;
+    Floats mean = garbage(kRows), rstd = mean;
+    run(NormForward<TypeParam>{kRows, kWidth, x.data(), with_branch ? branch.data() : nullptr, bias.data(),
+                               sum.data(), gamma.data(), beta.data(), y.data(), mean.data(), rstd.data()},
+        place);
+    const Floats x_in = this->floats(x), branch_in = this->floats(branch);
+    Floats oracle_sum = garbage(kRows * kWidth), oracle = oracle_sum, oracle_mean = garbage(kRows),
+           oracle_rstd = oracle_mean;
+    LayerNormForward work{.width = kWidth,
+                          .x = x_in.data(),
+                          .branch = with_branch ? branch_in.data() : nullptr,
+                          .branch_bias = bias.data(),
+                          .sum = oracle_sum.data(),
+                          .gamma = gamma.data(),
+                          .beta = beta.data(),
+                          .y = oracle.data(),
+                          .mean = oracle_mean.data(),
+                          .rstd = oracle_rstd.data()};
+    layer_norm_forward(work, {0, kRows});
+    if (with_branch) {
+      this->expect_same(sum, oracle_sum, "sum");
+      // What is normalised is the sum as it was kept.
+      const Floats kept = this->floats(sum);
+      work.x = kept.data();
+      work.branch = nullptr;
+      layer_norm_forward(work, {0, kRows});
+    }
+    expect_near_all(mean, widened(oracle_mean), kTolerance<float>, "mean");
+    expect_near_all(rstd, widened(oracle_rstd), kTolerance<float>, "rstd");
+    this->expect_same(y, oracle, "y");
+
+    run(NormAgain<TypeParam>{kRows, kWidth, with_branch ? sum.data() : x.data(), mean.data(), rstd.data(),
+                             gamma.data(), beta.data(), again.data()},
+        Place{});
+    EXPECT_EQ(this->floats(again), this->floats(y));
+  }
+}
+
+TYPED_TEST(DeviceTest, NormBackward) {
+  const auto sum = this->values(kRows * kWidth, 1), dy = this->values(kRows * kWidth, 2),
+             before = this->values(kRows * kWidth, 3);
+  const Floats gamma = normals(kWidth, 4), sum_in = this->floats(sum), dy_in = this->floats(dy);
+  Floats mean = garbage(kRows), rstd = mean, y = garbage(kRows * kWidth);
+  layer_norm_forward({.width = kWidth,
+                      .x = sum_in.data(),
+                      .gamma = gamma.data(),
+                      .beta = gamma.data(),
+                      .y = y.data(),
+                      .mean = mean.data(),
+                      .rstd = rstd.data()},
+                     {0, kRows});
+  Floats oracle = this->floats(before);
+  std::array<Floats, 3> sums{garbage(kWidth), garbage(kWidth), garbage(kWidth)};
+  static_assert(kRows <= esmscale::kernels::kBlockRows);  // one block there
+  layer_norm_backward({.width = kWidth,
+                       .sum = sum_in.data(),
+                       .mean = mean.data(),
+                       .rstd = rstd.data(),
+                       .gamma = gamma.data(),
+                       .dy = dy_in.data(),
+                       .dsum = oracle.data(),
+                       .dgamma_partials = sums[0].data(),
+                       .dbeta_partials = sums[1].data(),
+                       .dbranch_bias_partials = sums[2].data()},
+                      {0, 1}, kRows);
+  for (const auto& [with_bias, place] : this->each_place({false, true})) {
+    const int64_t parts = with_bias ? 3 : 2;
+    auto dsum = before;
+    Floats partials = garbage(blocks_of(kRows) * parts * kWidth);
+    run(NormBackward<TypeParam>{kRows, kWidth, sum.data(), mean.data(), rstd.data(), gamma.data(), dy.data(),
+                                dsum.data(), with_bias, partials.data()},
+        place);
+    this->expect_same(dsum, oracle, "dsum");
+    const Floats total = this->summed(partials, parts * kWidth);
+    for (int64_t part = 0; part < parts; ++part)
+      this->expect_same_sums(Floats(total.begin() + part * kWidth, total.begin() + (part + 1) * kWidth),
+                             sums[static_cast<size_t>(part)], "sum " + std::to_string(part));
+  }
+}
+
+TYPED_TEST(DeviceTest, Gelu) {
+  const auto x = this->values(kRows * kWidth, 1), dy = this->values(kRows * kWidth, 2);
+  const Floats bias = normals(kWidth, 3), x_in = this->floats(x), dy_in = this->floats(dy);
+  auto y = this->unwritten(kRows * kWidth), again = y, dx = dy;
+  Floats partials = garbage(blocks_of(kRows) * kWidth);
+  run(GeluForward<TypeParam>{kRows, kWidth, x.data(), bias.data(), y.data()}, Place{});
+  run(GeluBackward<TypeParam>{kRows, kWidth, x.data(), bias.data(), dx.data(), dx.data(), again.data(),
+                              partials.data()},
+      Place{});
+  Floats oracle = garbage(kRows * kWidth), oracle_dx = oracle, sums = garbage(kWidth);
+  gelu_forward({kWidth, x_in.data(), bias.data(), oracle.data()}, {0, kRows});
+  gelu_backward({.width = kWidth,
+                 .x = x_in.data(),
+                 .bias = bias.data(),
+                 .dy = dy_in.data(),
+                 .dx = oracle_dx.data(),
+                 .dbias_partials = sums.data()},
+                {0, 1}, kRows);
+  this->expect_same(y, oracle, "y");
+  this->expect_same(dx, oracle_dx, "dx");
+  EXPECT_EQ(this->floats(again), this->floats(y));
+  this->expect_same_sums(this->summed(partials, kWidth), sums, "dbias");
+}
+
+// Oracle: the rotation written out in double precision.
+TYPED_TEST(DeviceTest, RotateThereAndBack) {
+  for (const int64_t head_dim : {16, 24, 32}) {
+    const int64_t heads = 2, width = heads * head_dim, half = head_dim / 2;
+    const auto projections = this->values(kRows * 3 * width, 1);
+    const Floats bias = normals(3 * width, 2);
+    std::vector<int64_t> positions;
+    for (int64_t t = 0; t < kRows; ++t) positions.push_back(t % 11);
+    Floats cosines, sines;
+    for (int64_t position = 0; position < 11; ++position)
+      for (int64_t i = 0; i < half; ++i) {
+        const double angle = static_cast<double>(position) * std::pow(10000.0, -2.0 * i / head_dim);
+        cosines.push_back(static_cast<float>(std::cos(angle)));
+        sines.push_back(static_cast<float>(std::sin(angle)));
+      }
+    const RotaryAngles angles{positions.data(), cosines.data(), sines.data()};
+    // x of part 0, 1, 2 (q, k, v), turned by `way` times its angle.
+    const auto turned = [&](int64_t part, int64_t t, int64_t column, auto x, double way) {
+      const int64_t in_head = column % head_dim, i = in_head % half;
+      if (part == 2) return x(column);
+      const auto at = static_cast<size_t>(positions[t] * half + i);
+      const double scale = part == 0 ? 0.25 : 1, sine = way * sines[at];
+      const double other = x(in_head < half ? column + half : column - half);
+      return scale * (x(column) * cosines[at] + (in_head < half ? -other : other) * sine);
+    };
+    auto qkv = projections;
+    run(Rotate<TypeParam>{kRows, heads, head_dim, angles, 0.25f, bias.data(), qkv.data()}, Place{});
+    Doubles oracle;
+    for (int64_t t = 0; t < kRows; ++t)
+      for (int64_t part = 0; part < 3; ++part)
+        for (int64_t c = 0; c < width; ++c)
+          oracle.push_back(turned(
+              part, t, c,
+              [&](int64_t column) {
+                return static_cast<double>(to_float(projections[(3 * t + part) * width + column])) +
+                       bias[part * width + column];
+              },
+              1));
+    expect_near_all(this->floats(qkv), oracle, kTolerance<TypeParam>, "q, k, v");
+
+    std::array<std::vector<TypeParam>, 3> d;
+    for (uint64_t part = 0; part < 3; ++part) d[part] = this->values(kRows * width, 10 + part);
+    auto dqkv = this->unwritten(kRows * 3 * width);
+    Floats partials = garbage(blocks_of(kRows) * 3 * width);
+    run(RotateBackward<TypeParam>{kRows, heads, head_dim, angles, 0.25f, d[0].data(), d[1].data(),
+                                  d[2].data(), dqkv.data(), partials.data()},
+        Place{});
+    Doubles back;
+    Doubles sums(3 * width, 0);
+    for (int64_t t = 0; t < kRows; ++t)
+      for (int64_t part = 0; part < 3; ++part)
+        for (int64_t c = 0; c < width; ++c) {
+          back.push_back(turned(
+              part, t, c, [&](int64_t column) { return double{to_float(d[part][t * width + column])}; }, -1));
+          sums[part * width + c] += back.back();
+        }
+    expect_near_all(this->floats(dqkv), back, kTolerance<TypeParam>, "dqkv");
+    expect_near_all(this->summed(partials, 3 * width), sums, kTolerance<float>, "dbias");
+  }
+}
+
+TYPED_TEST(DeviceTest, CrossEntropy) {
+  for (const auto& [all_tokens, place] : this->each_place({false, true})) {
+    const int64_t vocabulary = all_tokens ? 33 : 29;
+    constexpr int64_t step = 64;
+    const auto logits = this->values(kRows * step, 1);
+    const Floats bias = normals(vocabulary, 2);
+    std::vector<int64_t> targets;
+    for (int64_t m = 0; m < kRows; ++m) targets.push_back(m % 7 == 3 ? -1 : m * m % vocabulary);
+    auto ours = logits;
+    Floats losses = garbage(kRows);
+    run(CrossEntropy<TypeParam>{kRows, vocabulary, step, ours.data(), bias.data(), targets.data(),
+                                losses.data()},
+        place);
+    Floats oracle;
+    for (int64_t m = 0; m < kRows; ++m)
+      for (int64_t v = 0; v < vocabulary; ++v) oracle.push_back(to_float(logits[m * step + v]));
+    Doubles oracle_losses(kRows);
+    esmscale::kernels::cross_entropy({.vocabulary = vocabulary,
+                                      .logits = oracle.data(),
+                                      .bias = bias.data(),
+                                      .targets = targets.data(),
+                                      .losses = oracle_losses.data()},
+                                     {0, kRows});
+    std::vector<TypeParam> gradients;
+    for (int64_t m = 0; m < kRows; ++m)
+      for (int64_t v = 0; v < vocabulary; ++v) gradients.push_back(ours[m * step + v]);
+    this->expect_same(gradients, oracle, "gradient");
+    expect_near_all(losses, oracle_losses, kTolerance<float>, "losses");
+  }
+}
+
+TYPED_TEST(DeviceTest, NoRowsIsNoWork) {
+  run(GeluForward<TypeParam>{.rows = 0, .width = kWidth}, Place{});
+  run(NormBackward<TypeParam>{.rows = 0, .width = kWidth}, Place{});
+}
+
+TYPED_TEST(DeviceTest, AWidthThatItDoesNotTakeIsRefused) {
+  EXPECT_THAT(error_of([] { run(GeluForward<TypeParam>{.rows = 1, .width = 12}, Place{}); }),
+              testing::HasSubstr("multiple of 8"));
+  EXPECT_THAT(error_of([] {
+                run(NormBackward<TypeParam>{.rows = 1, .width = 2 * kLargestWidth<TypeParam>}, Place{});
+              }),
+              testing::HasSubstr("at most"));
+  EXPECT_THAT(error_of([] { run(Rotate<TypeParam>{.rows = 1, .heads = 1, .head_dim = 12}, Place{}); }),
+              testing::HasSubstr("head_dim"));
+}
+
+// Oracle: the definition. 1 + 2^-8 lies between 1 and 1 + 2^-7 and goes to the even one, 1 + 3·2^-8 up.
+TEST(BFloat16, RoundsToTheNearestEven) {
+  const auto there_and_back = [](float x) { return to_float(rounded<BFloat16>(x)); };
+  EXPECT_EQ(there_and_back(1 + 0x1p-8f), 1);
+  EXPECT_EQ(there_and_back(1 + 3 * 0x1p-8f), 1 + 0x1p-6f);
+  EXPECT_EQ(there_and_back(1 + 0x1.2p-8f), 1 + 0x1p-7f);
+  EXPECT_EQ(there_and_back(-0.0f), 0);
+  EXPECT_TRUE(std::signbit(there_and_back(-0.0f)));
+  EXPECT_EQ(there_and_back(INFINITY), INFINITY);
+  EXPECT_EQ(there_and_back(3.4e38f), INFINITY);  // above the largest that it holds by more than half a step
+  EXPECT_TRUE(std::isnan(there_and_back(NAN)));
+}
+
+}  // namespace
+}  // namespace esmscale::kernels::device
