@@ -72,12 +72,13 @@ std::vector<Field> fields(RunConfig& c) {
           .one_of({"fp32", "tf32", "bf16"})
           .identity(),
       field("train.engine", &c.train.engine,
-            "How a step is computed: plain (autograd), fused (written out), auto")
+            "How a step is computed: plain (autograd), fused (written out; never yet run on a GPU), auto")
           .one_of({"auto", "plain", "fused"}),
       field("train.grad_clip", &c.train.grad_clip, "Largest norm of the whole gradient; 0 is no clipping")
           .at_least(0)
           .identity(),
-      field("train.recompute", &c.train.recompute, "Activations computed again in backward to save memory")
+      field("train.recompute", &c.train.recompute,
+            "Activations computed again in backward to save memory (fused engine)")
           .one_of({"none", "blocks"}),
       field("train.deterministic", &c.train.deterministic,
             "Bit-equal GPU runs at some cost; CPU runs are bit-equal always"),

@@ -7,27 +7,40 @@
 #include <ATen/Context.h>
 
 namespace esmscale {
+namespace {
+
+at::ScalarType type_of(const EngineOptions& options) {
+  at::globalContext().setAllowTF32CuBLAS(options.precision == "tf32");
+  return options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+bool recomputes(const EngineOptions& options) {
+  return options.recompute != "none";
+}
+
+}  // namespace
 
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
   const bool cuda = weights.flat.is_cuda();
+  const bool fused = options.engine == "fused" || (options.engine == "auto" && !cuda);
   if (options.precision != "fp32" && !cuda)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",
                        .found = options.precision,
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (options.recompute != "none")
+  if (recomputes(options) && !fused)
     throw usage_error({.where = "train.recompute",
-                       .expected = "none: no engine recomputes yet",
+                       .expected = "none with the plain engine",
                        .found = options.recompute,
-                       .advice = "use a smaller train.micro_batch_tokens to save memory"});
-  if (options.engine == "fused" && cuda)
-    throw usage_error({.where = "train.engine",
-                       .expected = "plain or auto on a GPU",
-                       .found = "fused",
-                       .advice = "the fused engine is the CPU's"});
-  if (options.engine != "plain" && !cuda) return std::make_unique<FusedEngine>(weights);
-  at::globalContext().setAllowTF32CuBLAS(options.precision == "tf32");
-  return std::make_unique<PlainEngine>(weights, options.precision == "bf16" ? at::kBFloat16 : at::kFloat);
+                       .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
+  if (fused && cuda) return make_device_engine(weights, options);
+  if (fused) return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recomputes(options));
+  return std::make_unique<PlainEngine>(weights, type_of(options));
+}
+
+std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options) {
+  return std::make_unique<FusedEngine>(weights, make_device_passes(weights, type_of(options)),
+                                       recomputes(options));
 }
 
 }  // namespace esmscale

@@ -1,19 +1,21 @@
-// The CPU's fast engine: forward and backward written out over packed rows, without autograd. Matrix products
-// are LibTorch's; everything between them is one pass of a kernel (kernels room). What backward needs and
-// forward can cheaply make again (LayerNorm and GELU outputs) is not kept.
+// The fast engine: forward and backward written out over packed rows, without autograd. Matrix products are
+// LibTorch's; everything between them is one pass of a kernel (passes.h). What backward needs and forward can
+// cheaply make again (LayerNorm and GELU outputs) is not kept.
 #pragma once
 
-#include "esmscale/kernels/attention.h"
 #include "esmscale/model/engine.h"
 
 #include <optional>
 #include <vector>
 
+#include "passes.h"
+
 namespace esmscale {
 
 class FusedEngine final : public Engine {
  public:
-  explicit FusedEngine(const Weights& weights) : weights_(weights) {}
+  // `recompute`: of a block only its input is kept; backward makes the rest again.
+  FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, bool recompute);
 
   const char* name() const override { return "fused"; }
   at::Device device() const override { return weights_.flat.device(); }
@@ -22,35 +24,22 @@ class FusedEngine final : public Engine {
   at::Tensor logits(const at::Tensor& hidden_RD) override;
 
  private:
-  // A LayerNorm's input and statistics: enough to make its output and its gradient.
-  struct NormState {
-    at::Tensor sum_TD, mean_T, rstd_T;
-  };
   // What a block keeps for backward.
   struct Kept {
     NormState attention_norm, ffn_norm;
-    at::Tensor qkv_T3D;      // projections before the bias
-    at::Tensor attended_TD;  // attention's output
-    at::Tensor lse_HT;
+    AttentionState attention;
     at::Tensor inner_TF;  // FFN before bias and GELU
   };
-  // The residual stream as it leaves a layer: stream + branch + bias, added by the LayerNorm that reads it.
-  struct Residual {
-    at::Tensor stream_TD, branch_TD, branch_bias_D;
-  };
-  struct Head;
 
-  NormState make_norm_state(int64_t rows) const;
-  Kept make_kept(int64_t rows) const;
-  // y = LayerNorm(residual); the sum and its statistics go to `state`.
-  void norm_forward(const Residual& residual, const Norm& norm, NormState& state,
-                    const at::Tensor& y_TD) const;
+  at::Tensor make_rows(int64_t rows) const { return passes_->make({rows, weights_.config.width}); }
+  void read_weights();  // the products take them as they are now
   at::Tensor norm_again(const NormState& state, const Norm& norm) const;
-  Residual forward_block(const Block& block, const Residual& in, const DeviceBatch& batch, Kept& kept);
-  // Residual into the final norm. `kept` has a state per block, or one that all blocks share.
+
+  // A block up to what is kept, and its end.
+  void forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, Kept& kept);
+  Residual forward_end(size_t i, const Kept& kept);
+  // Residual into the final norm. `kept` has a state per block, or some that blocks use in turn.
   Residual forward_blocks(const DeviceBatch& batch, std::vector<Kept>& kept);
-  kernels::AttentionInputs attention_inputs(const Block& block, const at::Tensor& qkv,
-                                            const DeviceBatch& batch) const;
 
   // The head on masked rows: adds its gradients, returns the loss; dhidden gets the gradient of the hidden
   // rows.
@@ -58,9 +47,8 @@ class FusedEngine final : public Engine {
                                    const at::Tensor& dhidden_TD);
   // gradient_TD: of the residual stream behind the norm's sum (+=). branch_bias: table row of the bias that
   // the norm's input added, none for the first.
-  void norm_backward(const NormState& state, size_t norm, const at::Tensor& dy_TD,
-                     const at::Tensor& gradient_TD, std::optional<size_t> branch_bias,
-                     GradientSink& sink) const;
+  void norm_backward(const NormState& state, const Norm& norm, size_t row, const at::Tensor& dy_TD,
+                     const at::Tensor& gradient_TD, std::optional<size_t> branch_bias, GradientSink& sink);
   // Final norm and head, forward and backward.
   at::Tensor tail_forward_backward(const Residual& residual, const DeviceBatch& batch, GradientSink& sink,
                                    const at::Tensor& gradient_TD);
@@ -70,7 +58,9 @@ class FusedEngine final : public Engine {
                           GradientSink& sink);
 
   const Weights& weights_;
-  std::optional<kernels::RotaryTable> rotary_;
+  std::unique_ptr<Passes> passes_;
+  bool recompute_;
+  Weights matrices_;  // in the products' type: the weights themselves, or views of a copy of all of them
 };
 
 }  // namespace esmscale

@@ -1,5 +1,6 @@
 // How a step is computed. Two engines behind one seam: `plain`, ATen operations under autograd, the
 // reference; and `fused`, written out forward and backward.
+// On a GPU `fused` is there for whoever asks for it; its authors have not run it on one.
 #pragma once
 
 #include "esmscale/model/device_batch.h"
@@ -16,7 +17,8 @@ namespace esmscale {
 struct EngineOptions {
   std::string engine = "auto";     // auto | plain | fused
   std::string precision = "fp32";  // fp32 | tf32 | bf16: of matrix products; the weights stay fp32
-  std::string recompute = "none";  // none | blocks
+  // none | blocks: keep a block's input only and make the rest again in backward (fused)
+  std::string recompute = "none";
 };
 
 class Engine {
@@ -40,5 +42,9 @@ class Engine {
 // honoured (fused on a device that has no fused engine, bf16 on a CPU engine) is a usage error; `auto` takes
 // the fastest engine that has been run on the device.
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
+
+// The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run
+// slowly: for tests, which so see all of it but the launches.
+std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options);
 
 }  // namespace esmscale

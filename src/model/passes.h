@@ -1,0 +1,110 @@
+// What the fused engine does between matrix products, each in one pass over the rows: the seam between the
+// engine, which is the same everywhere, and the device.
+//   host_passes     vector code of the kernels room, on fp32
+//   device_passes   kernels written for GPUs (kernels/device.h), on fp32 or bf16
+// Row arrays are [rows, width] in `type()`; parameters, their gradients, statistics and losses are fp32 or
+// wider. Gradients of parameters are added to what the tensors hold.
+#pragma once
+
+#include "esmscale/model/device_batch.h"
+#include "esmscale/model/weights.h"
+
+#include <array>
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+namespace esmscale {
+
+// A LayerNorm's input and statistics: enough to make its output and its gradient.
+struct NormState {
+  at::Tensor sum_TD, mean_T, rstd_T;
+};
+
+// The residual stream as it leaves a layer: stream + branch + bias, added by the LayerNorm that reads it.
+struct Residual {
+  at::Tensor stream_TD, branch_TD, branch_bias_D;
+};
+
+struct NormGradients {
+  at::Tensor weight_D, bias_D;
+  at::Tensor branch_bias_D;  // undefined: not wanted
+};
+
+struct AttentionState {
+  at::Tensor qkv_T3D;                    // projections before the bias; device_passes turn them into q, k, v
+  at::Tensor attended_TD;                // attention's output
+  at::Tensor lse_HT;                     // host_passes
+  std::array<at::Tensor, 3> leaves_THK;  // device_passes: q, k, v …
+  at::Tensor output_THK;                 // … and what autograd knows to be made of them
+};
+
+class Passes {
+ public:
+  Passes(at::ScalarType type, at::Device device) : options_(at::TensorOptions().dtype(type).device(device)) {}
+  virtual ~Passes() = default;
+
+  at::ScalarType type() const { return options_.dtype().toScalarType(); }
+  at::Tensor make(at::IntArrayRef shape) const { return at::empty(shape, options_); }  // uninitialised
+  at::Tensor make_fp32(at::IntArrayRef shape) const { return at::empty(shape, options_.dtype(at::kFloat)); }
+
+  // Of the decoder, [rows, V]; rows may stand further apart.
+  virtual at::Tensor make_logits(int64_t rows, int64_t vocabulary) const { return make({rows, vocabulary}); }
+
+  virtual void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) = 0;
+  // dx_TD may be changed.
+  virtual void embed_backward(const DeviceBatch& batch, const at::Tensor& dx_TD,
+                              const at::Tensor& dtable_VD) = 0;
+
+  // y = LayerNorm(residual); fills the state.
+  virtual void norm(const Residual& residual, const Norm& norm, NormState& state, const at::Tensor& y_TD) = 0;
+  virtual void norm_again(const NormState& state, const Norm& norm, const at::Tensor& y_TD) = 0;
+  // dsum_TD, the gradient of the sum from what follows, gets the part through y added.
+  virtual void norm_backward(const NormState& state, const Norm& norm, const at::Tensor& dy_TD,
+                             const at::Tensor& dsum_TD, const NormGradients& gradients) = 0;
+
+  virtual void gelu(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& y_TF) = 0;
+  // dy becomes dx; y is made again where it is defined.
+  virtual void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
+                             const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
+
+  // state.qkv_T3D holds the projections; fills the rest.
+  virtual void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) = 0;
+  virtual void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                  const AttentionState& state, const at::Tensor& dattended_TD,
+                                  const at::Tensor& dqkv_T3D, const at::Tensor& dbias_3D) = 0;
+
+  // picked[m] = x[rows[m]], and back: dx is 0 but for dx[rows[m]] += dpicked[m].
+  virtual at::Tensor pick(const at::Tensor& x_TD, const at::Tensor& rows_M) = 0;
+  virtual void unpick(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) = 0;
+
+  // Logits become the gradient of the summed loss, which is returned (fp64, a scalar).
+  virtual at::Tensor cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V,
+                                   const at::Tensor& targets_M, const at::Tensor& dbias_V) = 0;
+
+  // gradient += dyᵀ x, in fp32.
+  virtual void add_product(const at::Tensor& gradient, const at::Tensor& dy, const at::Tensor& x) = 0;
+
+ protected:
+  // Room for what norm() fills. Without a branch the stream itself is the sum.
+  void prepare(NormState& state, const Residual& residual) const {
+    const at::Tensor& stream = residual.stream_TD;
+    if (!residual.branch_TD.defined())
+      state.sum_TD = stream;
+    else if (!state.sum_TD.defined())
+      state.sum_TD = make(stream.sizes());
+    if (state.mean_T.defined()) return;
+    state.mean_T = make_fp32({stream.size(0)});
+    state.rstd_T = make_fp32({stream.size(0)});
+  }
+
+ private:
+  at::TensorOptions options_;
+};
+
+// `weights` must outlive them.
+std::unique_ptr<Passes> make_host_passes(const Weights& weights);
+std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type);
+
+}  // namespace esmscale
