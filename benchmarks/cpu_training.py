@@ -9,29 +9,32 @@ import collections
 import json
 import os
 import pathlib
-import signal
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from measure import output_of, place_and_time
+from measure import place_and_time
+from training_runs import (PEER, PEER_SEQUENCES, median, run_json, sequences_in, shape_of, tokens_per_second, train_for,
+                           write_sequences)
 
-HERE = pathlib.Path(__file__).parent
-TARGET_BEST, TARGET_BATCH_8 = 1.3, 3.0
-PEER_SEQUENCES = 512  # read in turn; few, because they count as the peer's memory
-Speed = collections.namedtuple("Speed", "tokens_per_second peak_bytes bytes_before_model", defaults=[None])
-
-
-def run_json(command):
-    return json.loads(output_of(command))
+TARGETS = {"8M": 2.0, "35M": 1.5}  # times the peer at its best batch; 3 of models below 2M parameters
+TARGET_SHARE = 0.6                 # of the machine's matrix products, for the FLOPs executed
+Speed = collections.namedtuple("Speed", "tokens_per_second peak_bytes bytes_before_model gflops", defaults=[None, None])
 
 
-def resolved_config(options, model):
+def config_of(model):
+    """8M is short for the shipped esm2_8M; other names are taken as they are."""
+    return f"esm2_{model}" if model[:-1].isdigit() else model
+
+
+def dry_run(options, model):
     """The model as `esmscale train` sees it, whatever --set says."""
-    command = [options.esmscale, "train", "--config", f"esm2_{model}", "--data", options.data, "--dry-run", "--json"]
-    return run_json([*command, *settings(options)])["config"]
+    command = [options.esmscale, "train", "--config", config_of(model), "--data", options.data, "--dry-run", "--json"]
+    return run_json([*command, *settings(options)])
+
+
+def parameters_of(options, model):
+    return dry_run(options, model)["plan"]["parameters"]["trainable"]
 
 
 def settings(options):
@@ -40,54 +43,25 @@ def settings(options):
     return [word for setting in [*own, *options.set] for word in ("--set", setting)]
 
 
-def metrics_lines(path):
-    """Lines that are whole."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
 def measure_ours(options, model, folder):
-    """Trains until enough steps were logged, then asks it to stop."""
-    run = folder / "run"
-    command = [options.esmscale, "train", "--config", f"esm2_{model}", "--data", options.data, "--output", str(run),
-               "--device", "cpu", "--threads", str(options.threads), *settings(options)]
-    with open(folder / "ours.log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            lines = []
-            while len(lines) < 2 or lines[-1]["time"] - lines[0]["time"] < options.seconds:
-                time.sleep(0.2)
-                if process.poll() is not None:
-                    sys.exit(f"error: {' '.join(command)} ended:\n{(folder / 'ours.log').read_text()[-2000:]}")
-                lines = metrics_lines(run / "metrics.jsonl")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-    first, last = lines[0], lines[-1]
-    rate = (last["tokens"] - first["tokens"]) / (last["time"] - first["time"])
-    return Speed(rate, last["memory_bytes"])
-
-
-def write_peer_sequences(options, path):
-    fasta = output_of([options.esmscale, "fasta", options.data, "--range", f"0:{options.peer_sequences}"])
-    records = fasta.split(">")[1:]
-    path.write_text("\n".join("".join(record.split("\n")[1:]) for record in records))
+    command = [options.esmscale, "train", "--config", config_of(model), "--data", options.data, "--device", "cpu",
+               "--threads", str(options.threads), *settings(options)]
+    lines, _ = train_for(command, folder / "run", options.seconds)
+    return Speed(tokens_per_second(lines), lines[-1]["memory_bytes"],
+                 gflops=median([line["train/gflops_per_second"] for line in lines]))
 
 
 def measure_peer(options, config, batch, sequences):
-    model = config["model"]
-    shape = {key: model[key] for key in ("layers", "width", "heads", "ffn", "alphabet")}
-    shape["max_seq_len"] = config["data"]["max_seq_len"]
-    result = run_json([sys.executable, "-W", "ignore", str(HERE / "cpu_training_peer.py"), "--shape",
-                       json.dumps(shape), "--sequences", str(sequences), "--batch", str(batch), "--step-tokens",
-                       str(options.step_tokens), "--seconds", str(options.seconds), "--threads", str(options.threads)])
+    result = run_json([sys.executable, "-W", "ignore", str(PEER), "--shape", json.dumps(shape_of(config)),
+                       "--sequences", str(sequences), "--batch", str(batch), "--step-tokens", str(options.step_tokens),
+                       "--seconds", str(options.seconds), "--threads", str(options.threads)])
     options.peer_versions = result.pop("versions")
     return Speed(**result)
 
 
 def measure(options, model):
     """{name: [Speed of each round]}; names are "ours" and batch sizes."""
-    config = resolved_config(options, model)
+    config = dry_run(options, model)["config"]
     speeds = collections.defaultdict(list)
     for number in range(options.rounds):
         for name in ["ours", *options.batches]:
@@ -97,39 +71,51 @@ def measure(options, model):
                 if name == "ours":
                     speed = measure_ours(options, model, folder)
                 else:
-                    write_peer_sequences(options, sequences)
+                    write_sequences(options, options.peer_sequences, sequences)
                     speed = measure_peer(options, config, name, sequences)
             speeds[name].append(speed)
             print(f"    {model}, round {number + 1}, {name}: {speed.tokens_per_second:.0f} tokens/s", file=sys.stderr)
     return speeds
 
 
-def median(speeds, field="tokens_per_second"):
-    return statistics.median(getattr(speed, field) for speed in speeds)
+def middle(speeds, field="tokens_per_second"):
+    return median([getattr(speed, field) for speed in speeds])
+
+
+def product_gflops(threads):
+    """LibTorch's sgemm on this machine: the median of nine products."""
+    import torch
+    torch.set_num_threads(threads)
+    a, b, seconds = torch.randn(4096, 1024), torch.randn(1024, 1024), []
+    for _ in range(10):
+        begin = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - begin)
+    return 2e-9 * a.shape[0] * a.shape[1] * b.shape[1] / median(seconds[1:])
 
 
 def print_rows(model, speeds):
-    ours = median(speeds["ours"])
+    ours = middle(speeds["ours"])
     for name, measured in speeds.items():
         rates = [speed.tokens_per_second for speed in measured]
         program = "esmscale" if name == "ours" else f"Hugging Face, batch {name}"
-        memory = f"{median(measured, 'peak_bytes') / 2**20:.0f}"
+        memory = f"{middle(measured, 'peak_bytes') / 2**20:.0f}"
         if name != "ours":
-            memory += f" ({median(measured, 'bytes_before_model') / 2**20:.0f} before the model)"
-        print(f"| {model} | {program} | {median(measured):.0f} | {min(rates):.0f} to {max(rates):.0f} | {memory} | "
-              f"{ours / median(measured):.2f} |")
+            memory += f" ({middle(measured, 'bytes_before_model') / 2**20:.0f} before the model)"
+        print(f"| {model} | {program} | {median(rates):.0f} | {min(rates):.0f} to {max(rates):.0f} | {memory} | "
+              f"{ours / median(rates):.2f} |")
 
 
-def print_targets(model, speeds):
-    ours = median(speeds["ours"])
-    peers = {name: median(measured) for name, measured in speeds.items() if name != "ours"}
+def print_targets(options, model, speeds, peak_gflops):
+    ours = middle(speeds["ours"])
+    peers = {name: middle(measured) for name, measured in speeds.items() if name != "ours"}
     best = max(peers, key=peers.get)
-    goals = [(f"its best batch, {best}", peers[best], TARGET_BEST)]
-    if 8 in peers:
-        goals.append(("its batch of 8", peers[8], TARGET_BATCH_8))
-    for what, rate, target in goals:
-        verdict = "reached" if ours >= target * rate else "missed"
-        print(f"- {model}: {ours / rate:.2f}× Hugging Face at {what} (target {target}×: {verdict})")
+    target = TARGETS.get(model, 3.0 if parameters_of(options, model) < 2e6 else None)
+    verdict = "" if target is None else f" (target {target}×: {'reached' if ours >= target * peers[best] else 'missed'})"
+    print(f"- {model}: {ours / peers[best]:.2f}× Hugging Face at its best batch, {best}{verdict}")
+    share = middle(speeds["ours"], "gflops") / peak_gflops
+    print(f"- {model}: {share:.0%} of {peak_gflops:.0f} GFLOP/s, LibTorch's sgemm here, for the FLOPs executed (target "
+          f"{TARGET_SHARE:.0%}: {'reached' if share >= TARGET_SHARE else 'missed'})")
 
 
 def print_report(options, load, results):
@@ -140,8 +126,9 @@ def print_report(options, load, results):
     for model, speeds in results.items():
         print_rows(model, speeds)
     print()
+    peak_gflops = product_gflops(options.threads)
     for model, speeds in results.items():
-        print_targets(model, speeds)
+        print_targets(options, model, speeds, peak_gflops)
     print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; load at the start {load:.1f}")
 
 
@@ -161,8 +148,7 @@ def parse():
     options = parser.parse_args()
     if options.quick:
         options.models, options.rounds, options.seconds, options.step_tokens = ["8M"], 1, 2.0, 2048
-    available = run_json([options.esmscale, "info", options.data, "--json"])["sequences"]
-    options.peer_sequences = min(PEER_SEQUENCES, available)
+    options.peer_sequences = min(PEER_SEQUENCES, sequences_in(options))
     return options
 
 

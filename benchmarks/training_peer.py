@@ -1,7 +1,9 @@
-"""Trains Hugging Face's EsmForMaskedLM for some seconds and prints its speed as JSON: the peer of cpu_training.py.
+"""Trains Hugging Face's EsmForMaskedLM for some seconds and prints its speed as JSON: the peer of cpu_training.py and
+gpu_training.py.
 
-As a user would write it: SDPA, fp32, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
-gradients accumulated to STEP_TOKENS real tokens. Batches are made, masked and padded before the clock starts.
+As a user would write it: SDPA, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
+gradients accumulated to STEP_TOKENS real tokens; bf16 by autocast; --compile with dynamic shapes, as lengths vary.
+Batches are made, masked, padded and on the device before the clock starts.
 """
 
 import argparse
@@ -36,7 +38,11 @@ def masked(ids, tokens, generator):
     return shown, torch.where(chosen, ids, IGNORED)
 
 
-def make_batches(sequences, size, alphabet, max_seq_len):
+def peak_bytes(device):
+    return torch.cuda.max_memory_allocated() if device == "cuda" else peak_resident_bytes()
+
+
+def make_batches(sequences, size, alphabet, max_seq_len, device):
     tokens = esm.TOKENS[alphabet]
     generator = torch.Generator().manual_seed(1)
     batches = []
@@ -45,13 +51,17 @@ def make_batches(sequences, size, alphabet, max_seq_len):
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokens.index("<pad>"))
         mask = (ids != tokens.index("<pad>")).long()
         shown, targets = masked(ids, tokens, generator)
-        batches.append((dict(input_ids=shown, attention_mask=mask, labels=targets), int(mask.sum())))
+        batch = dict(input_ids=shown, attention_mask=mask, labels=targets)
+        batches.append(({name: x.to(device) for name, x in batch.items()}, int(mask.sum())))
     return batches
 
 
 class Trainer:
-    def __init__(self, model, batches, step_tokens):
-        self.model, self.batches, self.step_tokens = model.train(), batches, step_tokens
+    def __init__(self, model, batches, options):
+        self.batches, self.step_tokens, self.device = batches, options.step_tokens, options.device
+        model = model.to(self.device).train()
+        self.model = torch.compile(model, dynamic=True) if options.compile else model
+        self.autocast = torch.autocast(self.device, torch.bfloat16, enabled=options.precision == "bf16")
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
         self.next = 0
 
@@ -60,7 +70,9 @@ class Trainer:
         done = 0
         while done < self.step_tokens:
             batch, tokens = self.batches[self.next % len(self.batches)]
-            self.model(**batch).loss.backward()
+            with self.autocast:
+                loss = self.model(**batch).loss
+            loss.backward()
             self.next += 1
             done += tokens
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -68,13 +80,19 @@ class Trainer:
         self.optimizer.zero_grad()
         return done
 
+    def now(self):
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
-def measure(trainer, seconds):
-    trainer.step()  # first touch of memory, choice of algorithms
-    begin, tokens = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds:
+
+def measure(trainer, seconds, warm_up_steps):
+    for _ in range(warm_up_steps):  # first touch of memory, choice of algorithms, compilation
+        trainer.step()
+    begin, tokens = trainer.now(), 0
+    while trainer.now() - begin < seconds:
         tokens += trainer.step()
-    return tokens / (time.perf_counter() - begin)
+    return tokens / (trainer.now() - begin)
 
 
 def main():
@@ -85,7 +103,12 @@ def main():
     parser.add_argument("--step-tokens", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--warm-up-steps", type=int, default=1)
     options = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
     torch.set_num_threads(options.threads)
     before = peak_resident_bytes()
     shape = options.shape
@@ -93,9 +116,9 @@ def main():
     if model.config._attn_implementation != "sdpa":
         sys.exit(f"expected SDPA attention, found {model.config._attn_implementation}")
     batches = make_batches(options.sequences.read_text().split(), options.batch, shape["alphabet"],
-                           shape["max_seq_len"])
-    rate = measure(Trainer(model, batches, options.step_tokens), options.seconds)
-    json.dump({"tokens_per_second": rate, "peak_bytes": peak_resident_bytes(), "bytes_before_model": before,
+                           shape["max_seq_len"], options.device)
+    rate = measure(Trainer(model, batches, options), options.seconds, options.warm_up_steps)
+    json.dump({"tokens_per_second": rate, "peak_bytes": peak_bytes(options.device), "bytes_before_model": before,
                "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}, sys.stdout)
 
 

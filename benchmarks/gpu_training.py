@@ -1,0 +1,147 @@
+"""Ours against Hugging Face's EsmForMaskedLM with torch.compile on one GPU, in turn, in one run; gpu_training.sh sets it
+up. Tokens are real: residues, START and END; each measurement is a fresh process, its first steps off the clock.
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import sys
+import tempfile
+
+import trace_summary
+from measure import output_of, place_and_time
+from training_runs import (PEER, PEER_SEQUENCES, median, run_json, sequences_in, shape_of, tokens_per_second, train_for,
+                           write_sequences)
+
+# real tokens/s on one H200, bf16, and times the peer
+TARGETS = {"8M": (4e6, 2.0), "35M": (1.2e6, 2.0), "150M": (4e5, 2.0), "650M": (1.23e5, 1.3)}
+MICRO_TOKENS = {"8M": 131072, "35M": 65536, "150M": 32768, "650M": 16384}  # rows in flight, both programs
+FIRST_LINES = 5  # of metrics.jsonl, off the clock
+PROFILED_STEPS = 3
+Result = collections.namedtuple("Result", "tokens_per_second mfu peak_bytes launches time")
+
+
+def config_of(model):
+    return f"esm2_{model}" if model in MICRO_TOKENS else model
+
+
+def settings(options, model, engine):
+    tokens = MICRO_TOKENS.get(model, 2048)
+    own = [f"train.batch_tokens={tokens * options.micro_batches}", f"train.micro_batch_tokens={tokens}",
+           f"train.precision={options.precision}", f"train.engine={engine}", "log.every_steps=1",
+           "checkpoint.every_minutes=0"]
+    return [word for setting in [*own, *options.set] for word in ("--set", setting)]
+
+
+def command_of(options, model, engine):
+    return [options.esmscale, "train", "--config", config_of(model), "--data", options.data, "--device",
+            options.device, *settings(options, model, engine)]
+
+
+def measure_ours(options, model, engine, folder):
+    run = folder / engine
+    command = [*command_of(options, model, engine), "--profile", str(PROFILED_STEPS)]
+    lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
+    trace = json.loads((run / "trace.json").read_text())
+    time, launches = trace_summary.kernel_time(trace)
+    mfu = [line["train/mfu"] for line in lines if line["train/mfu"] is not None]
+    return Result(tokens_per_second(lines), median(mfu) if mfu else None, summary["memory_tensors_peak"], launches,
+                  time or trace_summary.own_time(trace))
+
+
+def measure_peer(options, model, folder):
+    config = run_json([*command_of(options, model, "plain"), "--dry-run", "--json"])["config"]
+    tokens = MICRO_TOKENS.get(model, 2048)
+    sequences = folder / "sequences.txt"
+    write_sequences(options, options.peer_sequences, sequences)
+    batch = max(1, min(tokens // 350, options.peer_sequences))
+    command = [sys.executable, "-W", "ignore", str(PEER), "--shape", json.dumps(shape_of(config)), "--sequences",
+               str(sequences), "--batch", str(batch), "--step-tokens", str(tokens * options.micro_batches), "--seconds",
+               str(options.seconds), "--threads", "2", "--device", options.device, "--precision", options.precision,
+               "--warm-up-steps", "5"]
+    result = run_json(command + (["--compile"] if options.compile else []))
+    options.peer_versions = result["versions"]
+    return Result(result["tokens_per_second"], None, result["peak_bytes"], None, None)
+
+
+def clocks():
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu",
+             "--format=csv,noheader"]
+    try:
+        return output_of(query).strip()
+    except FileNotFoundError:
+        return "no nvidia-smi here"
+
+
+def print_row(model, program, result, ours):
+    mfu = "" if result.mfu is None else f"{result.mfu:.1%}"
+    launches = "" if result.launches is None else f"{result.launches:.0f}"
+    print(f"| {model} | {program} | {result.tokens_per_second:.0f} | {mfu} | {result.peak_bytes / 2**20:.0f} | {launches} | "
+          f"{ours / result.tokens_per_second:.2f} |")
+
+
+def print_report(options, results):
+    print(f"Training on {options.device}, {options.precision}, {options.micro_batches} micro-batches an update, "
+          f"{options.seconds:g} s each\n")
+    print("| model | program | real tokens/s | MFU | peak of tensors, MiB | kernels a step | esmscale fused is faster by |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for model, measured in results.items():
+        for program, result in measured.items():
+            print_row(model, program, result, measured["esmscale fused"].tokens_per_second)
+    print()
+    for model, measured in results.items():
+        ours, peer = (measured[name].tokens_per_second for name in ("esmscale fused", options.peer_name))
+        if model in TARGETS and options.device == "cuda":
+            rate, times = TARGETS[model]
+            print(f"- {model}: {ours:.3g} of {rate:.3g} tokens/s (the goal is one H200's); {ours / peer:.2f}× "
+                  f"{options.peer_name}, goal {times}×")
+    for model, measured in results.items():
+        print(f"\nWhere a step of {model} goes (fused):\n\n| what | ms | share |\n| --- | --- | --- |")
+        for name, milliseconds, share in trace_summary.rows(measured["esmscale fused"].time, 10):
+            print(f"| {name} | {milliseconds:.3f} | {share:.1%} |")
+    print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; {options.clocks}")
+
+
+def measure(options, model):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        results = {}
+        for engine in ("plain", "fused"):
+            results[f"esmscale {engine}"] = measure_ours(options, model, engine, folder)
+        results[options.peer_name] = measure_peer(options, model, folder)
+    for program, result in results.items():
+        print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
+    return results
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--esmscale", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--command", default="benchmarks/gpu_training.sh", help="as printed under the table")
+    parser.add_argument("--models", default="8M,35M,150M,650M", type=lambda names: names.split(","))
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16"])
+    parser.add_argument("--micro-batches", default=4, type=int)
+    parser.add_argument("--seconds", default=20.0, type=float)
+    parser.add_argument("--set", default=[], action="append", help="key=value, for esmscale")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="the same steps with a tiny model on the CPU: does everything but the GPU work?")
+    options = parser.parse_args()
+    options.device, options.compile = "cuda", True
+    if options.dry_run:
+        options.device, options.compile, options.precision = "cpu", False, "fp32"
+        options.models, options.seconds = ["quickstart"], 3.0
+    options.peer_name = "Hugging Face + compile" if options.compile else "Hugging Face"
+    options.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options))
+    options.clocks = clocks()
+    return options
+
+
+def main():
+    options = parse()
+    print_report(options, {model: measure(options, model) for model in options.models})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Speed and memory of training on one GPU, ours (plain and fused) against Hugging Face's EsmForMaskedLM with torch.compile,
+# SDPA and padding: builds, checks the fused engine against the plain one on this GPU, measures every size, and prints
+# tables in Markdown: tokens/s, MFU, memory, kernels a step, and where a step's time goes. About fifteen minutes.
+#
+#   benchmarks/gpu_training.sh [--dry-run] [--models 8M,35M,150M,650M] [--precision bf16|tf32|fp32] [--micro-batches 4]
+#                              [--seconds 20] [--set KEY=VALUE]… [--build DIR] [--data DIR]
+#
+#   --dry-run         the same steps with a tiny model on the CPU, for machines without a GPU
+#   --set KEY=VALUE   a configuration field of ours
+#   --build DIR       where esmscale is built already; default: build/release, after building it
+#   --data DIR        a prepared data set; default: data/quickstart/train, which scripts/quickstart.sh makes
+#
+# Environment: ESMSCALE_TRANSFORMERS, another version of transformers; ESMSCALE_DEPS, where it is kept.
+
+scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
+source "$scripts/lib/common.sh"
+source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/reference.sh"
+
+build=
+data=$ROOT/data/quickstart/train
+command="benchmarks/gpu_training.sh${*:+ $*}"
+dry_run=
+rest=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --build) build=${2:?--build needs a folder}; shift 2 ;;
+    --data) data=${2:?--data needs a folder}; shift 2 ;;
+    --dry-run) dry_run=yes; rest+=("$1"); shift ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) rest+=("$1"); shift ;;
+  esac
+done
+
+if [ -z "$build" ]; then
+  "$scripts/setup.sh" --build release || exit 1
+  build=$ROOT/build/release
+fi
+[ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Leave out --build to have it built"
+"$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
+  fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
+[ -n "$dry_run" ] || nvidia-smi >/dev/null 2>&1 || fail "no GPU is here" "--dry-run checks what can be checked without one"
+setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+
+# What is fast must be right first: skipped by name where there is no GPU.
+say "Fused against plain"
+(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
+  "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
+
+say "Measuring"
+reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
+  ${rest[@]+"${rest[@]}"}
