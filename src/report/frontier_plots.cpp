@@ -11,14 +11,14 @@ namespace {
 
 constexpr int kGrid = 60;
 
-Plot isoflop_profiles(const Laws& laws) {
-  const Approach2& fit = *laws.approach2;
+// Also where approach 2 is null: the picture shows why.
+Plot isoflop_profiles(const Laws& laws, const std::vector<Profile>& profiles) {
   Plot plot("isoflop", "IsoFLOP profiles", {parameters_label(laws.set.basis), Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
   std::vector<PlotPoint> minima;
-  for (size_t k = 0; k < fit.profiles.size(); ++k) {
-    const Profile& profile = fit.profiles[k];
-    const Colour colour = ramp(fit.profiles.size() > 1 ? double(k) / double(fit.profiles.size() - 1) : 0.5);
+  for (size_t k = 0; k < profiles.size(); ++k) {
+    const Profile& profile = profiles[k];
+    const Colour colour = ramp(profiles.size() > 1 ? double(k) / double(profiles.size() - 1) : 0.5);
     std::vector<PlotPoint> points;
     for (const size_t i : profile.points) {
       const Point& p = laws.set.points[i];
@@ -27,10 +27,12 @@ Plot isoflop_profiles(const Laws& laws) {
     const Span span{points.front().x, points.back().x};
     plot.add_points(text("C = ", power_text(profile.flops), profile.rejected.empty() ? "" : " (left out)"),
                     colour, std::move(points), !profile.rejected.empty());
+    if (profile.parabola.curvature != 0)
+      plot.add_line(
+          "", colour,
+          sampled(log_grid(span, 1.1, kGrid), [&](double n) { return profile.parabola.at(std::log(n)); }),
+          !profile.rejected.empty());
     if (!profile.rejected.empty()) continue;
-    plot.add_line("", colour, sampled(log_grid(span, 1.1, kGrid), [&](double n) {
-                    return profile.parabola.at(std::log(n));
-                  }));
     minima.push_back(
         {.x = profile.minimum.parameters,
          .y = profile.minimum.loss,
@@ -142,7 +144,8 @@ Plot optimum_against_flops(const Laws& laws, const Side& side) {
 }  // namespace
 
 void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots) {
-  if (laws.approach2) plots.push_back(isoflop_profiles(laws));
+  const std::vector<Profile> profiles = profiles_of(laws);
+  if (!profiles.empty()) plots.push_back(isoflop_profiles(laws, profiles));
   if (!laws.approach1 && !laws.approach2 && !laws.approach3) return;
   plots.push_back(optimum_against_flops(
       laws,

@@ -91,14 +91,17 @@ std::vector<std::string> placement_header() {
 }
 
 std::vector<std::string> placement_cells(const Placement& p) {
+  const auto known = [](double value, const std::string& shown) {
+    return std::isfinite(value) ? shown : std::string("–");
+  };
   return {p.model->name,
           p.law + (p.is_beyond_law ? " (extrapolated)" : ""),
           human_count(p.parameters),
-          human_count(p.tokens),
-          scientific(p.flops, 1),
-          human_count(p.best_parameters),
+          known(p.tokens, human_count(p.tokens)),
+          known(p.flops, scientific(p.flops, 1)),
+          known(p.best_parameters, human_count(p.best_parameters)),
           significant(p.oversized, 2),
-          std::isfinite(p.nats_lost) ? fixed(p.nats_lost, 4) : "–"};
+          known(p.nats_lost, fixed(p.nats_lost, 4))};
 }
 
 std::vector<std::string> placement_notes() {

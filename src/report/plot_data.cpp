@@ -42,6 +42,10 @@ std::string loss_label(const Basis& basis) {
   return text("loss (nats, ", basis.loss, ")");
 }
 
+std::vector<Profile> profiles_of(const Laws& laws) {
+  return laws.approach2 ? laws.approach2->profiles : fit_profiles(laws.set, laws.use);
+}
+
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y) {
   std::vector<PlotPoint> points;
   for (const double x : grid) points.push_back({.x = x, .y = y(x)});

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "plot_data.h"
+
 namespace esmscale {
 namespace {
 
@@ -65,10 +67,9 @@ std::string frontier_table(const Laws& laws) {
 }
 
 std::string minima_table(const Laws& laws) {
-  if (!laws.approach2) return "";
   HtmlTable table(
       {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
-  for (const Profile& p : laws.approach2->profiles) {
+  for (const Profile& p : profiles_of(laws)) {
     if (!p.rejected.empty()) {
       table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});
       continue;
@@ -80,7 +81,7 @@ std::string minima_table(const Laws& laws) {
                    : "–",
                human_count(p.minimum.tokens), fixed(p.minimum.loss, 4), fixed(p.parabola.curvature, 4), ""});
   }
-  return table.html();
+  return table.empty() ? "" : table.html();
 }
 
 std::string published_table(const Laws& laws) {

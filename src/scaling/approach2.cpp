@@ -211,16 +211,21 @@ Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double
   return p;
 }
 
+std::vector<Profile> fit_profiles(const PointSet& set, const std::vector<size_t>& use) {
+  std::vector<Profile> profiles = isoflop_groups(set, use);
+  for (Profile& profile : profiles) fit_profile(set, profile);
+  return profiles;
+}
+
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why) {
   Approach2 fit;
-  fit.profiles = isoflop_groups(set, use);
+  fit.profiles = fit_profiles(set, use);
   fit.grouped_by_flops =
       std::none_of(use.begin(), use.end(), [&](size_t i) { return set.points[i].budget > 0; });
   Minima minima;
   std::string reasons;
-  for (Profile& profile : fit.profiles) {
-    fit_profile(set, profile);
+  for (const Profile& profile : fit.profiles) {
     if (!profile.rejected.empty()) {
       reasons += text("; budget ", scientific(profile.budget, 2), ": ", profile.rejected);
       continue;

@@ -52,6 +52,18 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
   for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
 }
 
+// Approach 2 is null when every minimum lies at an edge; the profiles are what shows it.
+TEST(Report, ProfilesAreShownWhereApproach2IsNull) {
+  PointSet set = isoflop_points(known_law, {1e18, 1e19}, 11, 4);
+  std::erase_if(set.points,
+                [](const Point& p) { return p.parameters < optimum(known_law, {}, p.budget).parameters; });
+  const Laws laws = fit_laws(std::move(set), {.draws = 20, .threads = 1});
+  ASSERT_FALSE(laws.approach2);
+  EXPECT_THAT(names_of(law_plots(laws)), testing::Contains("isoflop"));
+  EXPECT_THAT(report_page(laws),
+              AllOf(HasSubstr("left out"), HasSubstr("its minimum lies at the smallest size")));
+}
+
 TEST(Report, APageOfTwoPointsStillIsOne) {
   PointSet set;
   set.points = {known_point(known_law, 1e7, 1e9), known_point(known_law, 1e8, 1e9)};

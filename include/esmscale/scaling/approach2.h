@@ -45,10 +45,15 @@ struct Approach2 {
 // The IsoFLOP groups among `use`: by label; without labels, windows of ±8% in C that hold five sizes or more.
 std::vector<Profile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use);
 
-// A profile is rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
+// The groups with their parabolas and minima; approach 2 or not, this is what the profiles show. A profile is
+// rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
 // opens downwards, or its minimum lies at or beyond its smallest or largest size (or the lowest loss is
-// there). Draws add noise of sigma to the fitted profiles: the design is fixed, and 7 points cannot be
-// resampled. nullopt and a reason when fewer than two profiles are left.
+// there).
+std::vector<Profile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
+
+// The power laws of the minima of the profiles that are not rejected. Draws add noise of sigma to the fitted
+// profiles: the design is fixed, and 7 points cannot be resampled. nullopt and a reason when fewer than two
+// profiles are left.
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);
 
