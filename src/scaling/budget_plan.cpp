@@ -77,40 +77,48 @@ void find_optimum(BudgetPlan& plan, const LawFile& laws, const PlanRequest& requ
   plan.loss = with_draws(&Optimum::loss);
 }
 
-// Off the optimum at the same C; and with the FLOPs that bring a model of that size to the optimum's loss.
-OffOptimum off_by_law(const ParametricLaw& law, const FlopRatio& ratio, const BudgetPlan& plan,
-                      double factor) {
+// Off the optimum at the same C, or with all the data there is where that is less.
+OffOptimum off_by(double factor, const BudgetPlan& plan, const LawFile& laws, double max_tokens) {
   OffOptimum off{.factor = factor, .parameters = factor * plan.parameters.value};
-  off.tokens = ratio.tokens(off.parameters, plan.flops);
+  off.tokens = laws.basis.flop_ratio.tokens(off.parameters, plan.flops);
+  if (max_tokens > 0) off.tokens = std::min(off.tokens, max_tokens);
+  return off;
+}
+
+// With the FLOPs that bring a model of that size to the optimum's loss.
+OffOptimum off_by_law(OffOptimum off, const BudgetPlan& plan, const LawFile& laws, double max_tokens) {
+  const ParametricLaw& law = *laws.approach3;
   off.lost = law.loss(off.parameters, off.tokens) - plan.loss.value;
   const double left = plan.loss.value - law.E - law.A * std::pow(off.parameters, -law.alpha);
-  off.extra_compute = left > 0
-                          ? ratio.flops(off.parameters, std::pow(law.B / left, 1 / law.beta)) / plan.flops - 1
-                          : INFINITY;
+  const double needed = left > 0 ? std::pow(law.B / left, 1 / law.beta) : INFINITY;
+  const bool is_there = max_tokens <= 0 || needed <= 1.0001 * max_tokens;
+  off.extra_compute =
+      is_there ? laws.basis.flop_ratio.flops(off.parameters, needed) / plan.flops - 1 : INFINITY;
   return off;
 }
 
 // From the measured curvature of the profiles: ΔL = c·(ln k)²; an e-fold of C is worth 0.06 nats (protein
 // MLM, planning).
-OffOptimum off_by_curvature(double curvature, const FlopRatio& ratio, const BudgetPlan& plan, double factor) {
+OffOptimum off_by_curvature(OffOptimum off, double curvature) {
   constexpr double kNatsPerEFold = 0.06;
-  OffOptimum off{.factor = factor, .parameters = factor * plan.parameters.value};
-  off.tokens = ratio.tokens(off.parameters, plan.flops);
-  off.lost = curvature * std::log(factor) * std::log(factor);
+  off.lost = curvature * std::log(off.factor) * std::log(off.factor);
   off.extra_compute = std::expm1(off.lost / kNatsPerEFold);
   return off;
 }
 
-void tabulate_off_optimum(BudgetPlan& plan, const LawFile& laws) {
-  if (plan.approach != 3 && laws.curvature <= 0) return;
+void tabulate_off_optimum(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+  // A parabola about its minimum says nothing where the data, not the budget, sets D.
+  const bool is_bound = request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens;
+  if (plan.approach != 3 && (laws.curvature <= 0 || is_bound)) return;
   plan.off_optimum_from = plan.approach == 3
                               ? "approach 3's law"
                               : text("the profiles' mean curvature c = ", fixed(laws.curvature, 4),
                                      " and 0.06 nats an e-fold of C");
-  for (const double factor : {1 / 16.0, 1 / 8.0, 1 / 4.0, 1 / 2.0, 1.0, 2.0, 4.0, 8.0, 16.0})
-    plan.off_optimum.push_back(plan.approach == 3
-                                   ? off_by_law(*laws.approach3, laws.basis.flop_ratio, plan, factor)
-                                   : off_by_curvature(laws.curvature, laws.basis.flop_ratio, plan, factor));
+  for (const double factor : {1 / 16.0, 1 / 8.0, 1 / 4.0, 1 / 2.0, 1.0, 2.0, 4.0, 8.0, 16.0}) {
+    const OffOptimum off = off_by(factor, plan, laws, request.max_tokens);
+    plan.off_optimum.push_back(plan.approach == 3 ? off_by_law(off, plan, laws, request.max_tokens)
+                                                  : off_by_curvature(off, laws.curvature));
+  }
 }
 
 void choose_shape(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
@@ -142,6 +150,16 @@ void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
     plan.warnings.push_back(text("D is ", fixed(plan.epochs, 1),
                                  " epochs of the data; the law counts every token as new",
                                  plan.epochs > 4 ? ", and above 4 epochs proteins gain little" : ""));
+}
+
+// Beyond what shapes differ by: the law wants a model that cannot be built.
+void doubt_shape(BudgetPlan& plan) {
+  constexpr double kFar = 1.2;
+  const double apart = plan.shape_parameters / plan.parameters.value;
+  if (apart > kFar || apart < 1 / kFar)
+    plan.warnings.push_back(text("no shape comes near N_opt: the nearest has ",
+                                 human_count(plan.shape_parameters), " parameters, the law asks for ",
+                                 human_count(plan.parameters.value)));
 }
 
 void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
@@ -177,14 +195,15 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   plan.approach = settle_approach(laws, request.approach);
   plan.flops = request.flops;
   find_optimum(plan, laws, request);
-  if (!std::isfinite(plan.parameters.value) || plan.parameters.value <= 0)
+  const bool falls = plan.approach != 3 || has_optimum(*laws.approach3);
+  if (!falls || !std::isfinite(plan.parameters.value) || plan.parameters.value <= 0)
     throw Error({.where = laws.path,
                  .expected = "a law with an optimum at this budget",
                  .found = text("approach ", plan.approach, " has none (an exponent that is not positive)"),
                  .advice = "choose another with --approach, or fit more points"});
   choose_shape(plan, laws, request);
   check_repeats(plan, request);
-  tabulate_off_optimum(plan, laws);
+  tabulate_off_optimum(plan, laws, request);
 
   ConfigOptions options = request.config;
   options.unique_tokens = request.unique_tokens;
@@ -196,6 +215,7 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
     const DevicePeak peak = device_peak(device, options.precision);
     plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});
   }
+  doubt_shape(plan);
   add_doubts(plan, laws, request);
   return plan;
 }

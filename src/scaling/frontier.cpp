@@ -22,6 +22,10 @@ double ParametricLaw::balanced_parameters(double tokens) const {
   return std::pow(alpha * A / (beta * B), 1 / alpha) * std::pow(tokens, beta / alpha);
 }
 
+bool has_optimum(const ParametricLaw& law) {
+  return law.alpha > 0 && law.beta > 0 && law.A > 0 && law.B > 0;
+}
+
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) {
   Optimum best;
   best.flops = flops;

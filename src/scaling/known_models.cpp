@@ -31,6 +31,12 @@ Placement placed(const KnownModel& model, const std::string& law, const Basis& b
   return p;
 }
 
+Placement unplaced(const KnownModel& model, const Basis& basis) {
+  Placement p = placed(model, "none: its D is not known", basis);
+  p.tokens = p.flops = p.best_parameters = p.oversized = NAN;
+  return p;
+}
+
 void settle(Placement& p, double best_parameters, double low, double high) {
   p.best_parameters = best_parameters;
   p.oversized = p.parameters / best_parameters;
@@ -38,7 +44,7 @@ void settle(Placement& p, double best_parameters, double low, double high) {
 }
 
 void add_own(std::vector<Placement>& placements, const KnownModel& model, const LawFile& laws) {
-  if (laws.approach3) {
+  if (laws.approach3 && has_optimum(*laws.approach3)) {
     Placement p = placed(model, "approach 3", laws.basis);
     const Optimum best = optimum(*laws.approach3, laws.basis.flop_ratio, p.flops);
     settle(p, best.parameters, laws.lowest_flops, laws.highest_flops);
@@ -84,7 +90,10 @@ std::vector<Placement> assess(const LawFile* laws) {
   std::vector<Placement> placements;
   const PublishedFrontier& cheng = published_frontiers().back();
   for (const KnownModel& model : known_models()) {
-    if (model.tokens <= 0) continue;
+    if (model.tokens <= 0) {
+      placements.push_back(unplaced(model, laws ? laws->basis : Basis()));
+      continue;
+    }
     if (laws) add_own(placements, model, *laws);
     Placement p = placed(model, "Cheng et al. 2024 (6ND)", Basis());
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), kChengLow, kChengHigh);

@@ -18,6 +18,9 @@ struct ParametricLaw {
   double balanced_parameters(double tokens) const;
 };
 
+// Both terms fall: without that a budget has no best N.
+bool has_optimum(const ParametricLaw& law);
+
 struct Optimum {
   double flops = 0, parameters = 0, tokens = 0, loss = 0;
 };

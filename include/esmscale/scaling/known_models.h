@@ -29,7 +29,8 @@ struct Placement {
   bool is_beyond_law = false;  // C more than 10 times outside the law's points
 };
 
-// Every known model with a known D against each law of the file, and Cheng et al. 2024's; laws may be null.
+// Every known model against each law of the file that has an optimum, and Cheng et al. 2024's; laws may be
+// null. A model whose D is not known has one row, all NaN but N.
 std::vector<Placement> assess(const LawFile* laws);
 
 }  // namespace esmscale
