@@ -43,8 +43,9 @@ ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::
   if (on_start) on_start(child);
   bool was_told_to_stop = false;
   int status = 0;
+  size_t heard = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
-    if (const int signal = signals.next(); signal > 0) {
+    if (const int signal = signals.next(heard); signal > 0) {
       was_told_to_stop = true;
       ::kill(child, signal);
     }

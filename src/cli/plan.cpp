@@ -21,7 +21,7 @@ namespace {
 struct Options {
   std::string laws, flops, isoflop, max_tokens, unique_tokens, data, output, name = "plan";
   std::string flop_count, parameter_count, loss;  // "": the law's
-  bool assess = false, allow_repeats = false, no_sweep = false;
+  bool assess = false, allow_repeats = false, no_sweep = false, trunks = false;
   int approach = 0, models = 8, gpus = 1, replicates = 1;
   double gpu_hours = 0, mfu = 0.4, lr = 0, spread = 4, exponent = 0.5, sequence_length = 0;
   std::string device = "h100", centre, batch_tokens;
@@ -159,6 +159,7 @@ int plan_study(const Program& program, const Options& options) {
   request.exponent = options.exponent;
   request.laws = laws ? &*laws : nullptr;
   request.sweep = !options.no_sweep;
+  request.trunks = options.trunks;
   request.config = options.config;
   request.config.lr = options.lr;
   request.config.batch_tokens = optional_number(options.batch_tokens, "--batch-tokens");
@@ -187,17 +188,18 @@ int assess_models(const Program& program, const Options& options) {
     program.out << to_text(placements);
     return 0;
   }
+  const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   Json rows = Json::array();
   for (const Placement& p : placements)
     rows.push_back({{"model", p.model->name},
                     {"law", p.law},
                     {"parameters", p.parameters},
-                    {"tokens", p.tokens},
+                    {"tokens", finite(p.tokens)},
                     {"tokens_source", p.model->tokens_source},
-                    {"flops", p.flops},
-                    {"parameters_optimal", p.best_parameters},
-                    {"oversized", p.oversized},
-                    {"nats_lost", std::isfinite(p.nats_lost) ? Json(p.nats_lost) : Json()},
+                    {"flops", finite(p.flops)},
+                    {"parameters_optimal", finite(p.best_parameters)},
+                    {"oversized", finite(p.oversized)},
+                    {"nats_lost", finite(p.nats_lost)},
                     {"extrapolated", p.is_beyond_law}});
   program.print({{"models", rows}});
   return 0;
@@ -246,6 +248,8 @@ void add_study_flags(CLI::App& verb, Options& o) {
                   "Rows of every sequence, for hoffmann's count without --data")
       ->check(CLI::PositiveNumber);
   verb.add_flag("--no-lr-sweep", o.no_sweep, "Leave out the sweep of the learning rate");
+  verb.add_flag("--trunks", o.trunks,
+                "Runs of one size share a trunk of constant rate and branch from it (wsd): cheaper");
   verb.add_flag("--assess", o.assess,
                 "Place known models against the law (or without --laws against Cheng et al.)");
 }
@@ -281,6 +285,7 @@ void add_plan(CLI::App& app, Program& program) {
   add_budget_flags(*verb, *options);
   add_study_flags(*verb, *options);
   add_config_flags(*verb, *options);
+  verb->get_option("--trunks")->excludes(verb->get_option("--schedule"));
   verb->callback(
       [&program, options] { program.action = [&program, options] { return run(program, *options); }; });
 }

@@ -4,6 +4,9 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "study_runner.h"
 #include <nlohmann/json.hpp>
 
@@ -20,7 +23,11 @@ struct Options {
 std::vector<std::string> train_arguments(const Program& program, const Options& options) {
   std::vector<std::string> arguments;
   if (!options.device.empty()) arguments.push_back("--device=" + options.device);
-  if (program.threads > 0) arguments.push_back("--threads=" + std::to_string(program.threads));
+  // Runs at a time share the cores: two that each want all of them wait for each other.
+  int threads = program.threads;
+  if (threads == 0 && options.run.at_once > 1)
+    threads = std::max(1, int(std::thread::hardware_concurrency()) / options.run.at_once);
+  if (threads > 0) arguments.push_back("--threads=" + std::to_string(threads));
   for (const std::string& setting : options.settings) arguments.insert(arguments.end(), {"--set", setting});
   return arguments;
 }
@@ -76,6 +83,9 @@ void add_study(CLI::App& app, Program& program) {
   verb->add_option("--set", options->settings, "key.path=value, over every configuration (repeatable)")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
+  verb->add_option("--jobs", options->run.at_once, "Runs at a time here; the cores are divided among them")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   verb->add_flag("--slurm", options->slurm, "Submit array.sbatch with sbatch in place of running here");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return study(program, *options); }; });

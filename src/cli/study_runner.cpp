@@ -5,10 +5,15 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/scaling/parallel.h"
 #include "esmscale/train/stop_signal.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 
 #include "child.h"
 
@@ -42,27 +47,60 @@ class Runner {
   }
 
  private:
-  // False when told to stop.
+  // False when told to stop. Works through the stage, options_.at_once runs at a time; each is tried once.
   bool run_stage(bool is_sweep) {
-    for (const StudyEntry& run : study_.runs)
-      if (run.is_sweep() == is_sweep && is_due(run) && !train(run)) return false;
-    return true;
+    claimed_.clear();
+    parallel_for(size_t(options_.at_once), options_.at_once, [&](size_t) {
+      while (const StudyEntry* run = claim(is_sweep)) train(*run);
+    });
+    return !is_stopped_;
+  }
+
+  // The next run to start; waits for one that the end of another may make due. null: there is none.
+  const StudyEntry* claim(bool is_sweep) {
+    std::unique_lock lock(mutex_);
+    while (!is_stopped_) {
+      for (const StudyEntry& run : study_.runs)
+        if (run.is_sweep() == is_sweep && !claimed_.contains(run.name) && is_due(run)) {
+          claimed_.insert(run.name);
+          ++active_;
+          return &run;
+        }
+      if (active_ == 0) return nullptr;
+      one_has_ended_.wait(lock);
+    }
+    return nullptr;
   }
 
   bool is_due(const StudyEntry& run) const {
-    const RunState wanted = options_.retry ? RunState::failed : RunState::waiting;
-    return status_of(study_, run, record_).state == wanted;
+    const RunState state = status_of(study_, run, record_).state;
+    const StudyEntry* parent = study_.parent(run);
+    if (parent && status_of(study_, *parent, record_).state != RunState::done) return false;
+    // A retry also runs what waited for the run that failed.
+    return state == (options_.retry ? RunState::failed : RunState::waiting) ||
+           (options_.retry && parent && state == RunState::waiting);
   }
 
-  bool train(const StudyEntry& run) {
-    log_info("run ", run.name, ": ", human_count(run.parameters), " parameters, ", human_count(run.tokens),
-             " tokens");
-    const ChildEnd end = run_child(
-        signals_, "/proc/self/exe", arguments_of(run), study_.log(run),
-        [&](int process) { begin(run, process); }, [&] { show(run); });
+  // Whatever happens, those who wait for its end are told.
+  void train(const StudyEntry& run) {
+    ChildEnd end{.status = 1, .is_stopped = true, .error = {}};
+    std::exception_ptr problem;
+    try {
+      log_info("run ", run.name, ": ", human_count(run.parameters), " parameters, ", human_count(run.tokens),
+               " tokens");
+      end = run_child(
+          signals_, "/proc/self/exe", arguments_of(run), study_.log(run),
+          [&](int process) { begin(run, process); }, [&] { show(run); });
+    } catch (...) {
+      problem = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    --active_;
+    is_stopped_ = is_stopped_ || end.is_stopped;
+    one_has_ended_.notify_all();
+    if (problem) std::rethrow_exception(problem);
     line_.clear();
     finish(run, end);
-    return !end.is_stopped;
   }
 
   std::vector<std::string> arguments_of(const StudyEntry& run) const {
@@ -70,21 +108,21 @@ class Runner {
         "train", "--config", study_.config(run), "--output", study_.output(run), "--resume", "auto"};
     if (!record_.data.empty()) arguments.insert(arguments.end(), {"--data", record_.data});
     if (!record_.holdout.empty()) arguments.insert(arguments.end(), {"--holdout", record_.holdout});
+    if (const StudyEntry* parent = study_.parent(run))
+      arguments.insert(arguments.end(), {"--branch-from", study_.output(*parent)});
     arguments.insert(arguments.end(), options_.train.begin(), options_.train.end());
     return arguments;
   }
 
   void begin(const StudyEntry& run, int process) {
-    record_.running = run.name;
-    record_.process = process;
-    record_.since = seconds_since_1970();
+    const std::lock_guard lock(mutex_);
+    record_.running[run.name] = {process, seconds_since_1970()};
     write_record(study_, record_);
   }
 
   void finish(const StudyEntry& run, const ChildEnd& end) {
-    record_.seconds[run.name] += seconds_since_1970() - record_.since;
-    record_.running.clear();
-    record_.process = 0;
+    record_.seconds[run.name] += seconds_since_1970() - record_.running[run.name].since;
+    record_.running.erase(run.name);
     if (end.status == 0) record_.failures.erase(run.name);
     if (!end.error.empty() && end.status != 0) {
       record_.failures[run.name] = end.error;
@@ -96,6 +134,7 @@ class Runner {
 
   // Folders are read every few seconds, the line is drawn when it is due.
   void show(const StudyEntry& run) {
+    const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();
     if (!line_.is_due() || now - read_at_ < std::chrono::seconds(5)) return;
     read_at_ = now;
@@ -111,12 +150,17 @@ class Runner {
 
   int report_failures() const {
     std::vector<std::string> names;
-    for (const StudyEntry& run : study_.runs)
-      if (status_of(study_, run, record_).state == RunState::failed) names.push_back(run.name);
+    int waiting = 0;
+    for (const StudyEntry& run : study_.runs) {
+      const RunState state = status_of(study_, run, record_).state;
+      if (state == RunState::failed) names.push_back(run.name);
+      waiting += state == RunState::waiting;
+    }
     if (names.empty()) return 0;
     throw Error({.where = study_.folder.string(),
                  .expected = "every run to finish",
-                 .found = text(names.size(), " failed: ", join(names, ", ")),
+                 .found = text(names.size(), " failed: ", join(names, ", "),
+                               waiting > 0 ? text("; ", waiting, " wait for them") : ""),
                  .advice = text("see ", (study_.folder / "logs").string(), ", then `esmscale study retry`")});
   }
 
@@ -124,6 +168,11 @@ class Runner {
   const StudyOptions& options_;
   const FileLock lock_;
   const HeldSignals signals_;
+  std::mutex mutex_;  // guards all below
+  std::condition_variable one_has_ended_;
+  std::set<std::string> claimed_;
+  int active_ = 0;
+  bool is_stopped_ = false;
   StudyRecord record_;
   StatusLine line_;
   std::chrono::steady_clock::time_point read_at_{};
@@ -151,10 +200,11 @@ std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<s
   return job;
 }
 
-std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep) {
+// What is not done of one stage and depth (trunks before their branches); "" when there is nothing.
+std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
   std::vector<std::string> tasks;
   for (size_t i = 0; i < study.runs.size(); ++i)
-    if (study.runs[i].is_sweep() == is_sweep &&
+    if (study.runs[i].is_sweep() == is_sweep && study.depth(study.runs[i]) == depth &&
         status_of(study, study.runs[i], record).state != RunState::done)
       tasks.push_back(std::to_string(i));
   return tasks.empty() ? "" : "--array=" + join(tasks, ",");
@@ -209,9 +259,14 @@ void submit_study(const Study& study, const StudyOptions& options) {
     record.jobs.push_back(sbatch(signals, study, after));
     after = {"--dependency=afterok:" + record.jobs.back()};
   }
-  if (const std::string tasks = array_of(study, record, false); !tasks.empty()) {
+  int deepest = 0;
+  for (const StudyEntry& run : study.runs) deepest = std::max(deepest, study.depth(run));
+  for (int depth = 0; depth <= deepest; ++depth) {
+    const std::string tasks = array_of(study, record, false, depth);
+    if (tasks.empty()) continue;
     after.push_back(tasks);
     record.jobs.push_back(submit(after));
+    after = {"--dependency=afterany:" + record.jobs.back()};
   }
   write_record(study, record);
 }

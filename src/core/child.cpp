@@ -3,7 +3,6 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -80,10 +79,12 @@ HeldSignals::~HeldSignals() {
   ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
 }
 
-int HeldSignals::next() const {
+int HeldSignals::next(size_t& heard) const {
   const timespec moment{.tv_sec = 0, .tv_nsec = 200'000'000};
   const int signal = ::sigtimedwait(&ours_, nullptr, &moment);
-  return signal == SIGCHLD ? 0 : std::max(0, signal);
+  const std::lock_guard lock(mutex_);
+  if (signal > 0 && signal != SIGCHLD) came_.push_back(signal);
+  return heard < came_.size() ? came_[heard++] : 0;
 }
 
 pid_t start_child(const ChildCommand& command, const HeldSignals& signals) {

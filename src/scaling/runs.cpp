@@ -154,6 +154,10 @@ PointSet read_runs(const std::vector<fs::path>& paths, const PointOptions& optio
       why = "it is a trial of the sweep of learning rates";
       run.reset();
     }
+    if (run && run->config.study.name.ends_with(kTrunkSuffix)) {
+      why = "it is a trunk, whose rate has not decayed: its branches are the points";
+      run.reset();
+    }
     if (run && !(final_loss(*run, options.loss) > 0)) {
       why = text("it has no ", loss_key(options.loss));
       run.reset();

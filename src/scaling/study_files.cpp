@@ -38,7 +38,7 @@ std::string with_options(const std::string& script, const SlurmOptions& options)
 }  // namespace
 
 void write_array(const fs::path& folder, const std::string& name, const std::vector<std::string>& runs,
-                 int gpus, double hours) {
+                 int gpus, double hours, const std::vector<std::string>& parents) {
   // A longer run requeues itself, so no task asks for more than what most sites grant.
   const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
   const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
@@ -49,7 +49,11 @@ void write_array(const fs::path& folder, const std::string& name, const std::vec
                              {"gpus-per-node", text(per_node)},
                              {"time", text(limit, ":00:00")}};
   std::string configs;
-  for (const std::string& run : runs) configs += "configs/" + run + ".json\n";
+  for (size_t i = 0; i < runs.size(); ++i) {
+    configs += "configs/" + runs[i] + ".json";
+    if (!parents.empty() && !parents[i].empty()) configs += "\t--branch-from\truns/" + parents[i];
+    configs += "\n";
+  }
   make_folder(folder / "logs");
   write_file(folder / "configs.txt", configs);
   write_file(folder / "train.sbatch", read_file(shipped_script("train.sbatch")));
@@ -63,12 +67,13 @@ void write_study(const fs::path& folder, const StudyLayout& layout) {
                  .found = "a folder with files",
                  .advice = "give another --output"});
   make_folder(folder / "configs");
-  std::vector<std::string> names;
+  std::vector<std::string> names, parents;
   for (const StudyRun& run : layout.runs) {
     write_file(folder / "configs" / (run.name + ".json"), to_text(to_json(run.config), 2) + "\n");
     names.push_back(run.name);
+    parents.push_back(run.parent);
   }
-  write_array(folder, layout.name, names, 1, 24);
+  write_array(folder, layout.name, names, 1, 24, parents);
   write_file(folder / "study.json", to_text(to_json(layout), 2) + "\n");
 }
 

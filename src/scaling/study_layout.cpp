@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -62,6 +63,14 @@ void check(const StudyRequest& request) {
          .found = join(wrong, ", ")});
 }
 
+// With trunks the nearest size of one grid for all budgets.
+double grid_size(const StudyRequest& request, double size) {
+  if (!request.trunks) return size;
+  const double centre = expected_size(request, middle_of(request.budgets));
+  const double step = 2 * std::log(request.spread) / (request.models - 1);
+  return centre * std::exp(step * std::round(std::log(size / centre) / step));
+}
+
 // One batch a budget: that of its middle size.
 StudyRun run_of(const StudyRequest& request, const ModelConfig& shape, double budget, double batch_tokens,
                 int64_t seed) {
@@ -76,13 +85,14 @@ StudyRun run_of(const StudyRequest& request, const ModelConfig& shape, double bu
   run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
   run.config.train.seed = seed;
   run.config.study = {request.name, budget, seed - 1};
+  if (request.trunks) run.config.schedule.name = "wsd";
   run.name = text("c", scientific(budget, 1), "_", shape_name(shape), "_s", seed);
   return run;
 }
 
 void add_profile(StudyLayout& layout, const StudyRequest& request, double budget) {
   const int64_t alphabet = request.basis.alphabet.starts_with("33") ? 33 : 29;
-  const double best = expected_size(request, budget);
+  const double best = grid_size(request, expected_size(request, budget));
   std::vector<ModelConfig> shapes;
   for (int i = 0; i < request.models; ++i) {
     const double n = best * std::pow(request.spread, 2.0 * i / (request.models - 1) - 1);
@@ -117,6 +127,66 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
   return sweep;
 }
 
+// One batch for all budgets, that of the middle one: a trunk serves several.
+double trunk_batch(const StudyRequest& request) {
+  const double budget = middle_of(request.budgets);
+  const ModelConfig shape = nearest_shape(expected_size(request, budget), request.basis.parameter_count,
+                                          request.basis.alphabet.starts_with("33") ? 33 : 29);
+  return double(run_of(request, shape, budget, request.config.batch_tokens, 1).config.train.batch_tokens);
+}
+
+// Where the decay of a wsd run begins.
+double end_of_trunk(const StudyRun& run) {
+  return std::round((1 - run.config.schedule.decay_fraction) * run.tokens);
+}
+
+StudyRun trunk_of(const StudyRun& branch, const StudyRun* before) {
+  StudyRun trunk = branch;
+  trunk.stage = "trunk";
+  trunk.name = "trunk_" + branch.name;
+  trunk.parent = before ? before->name : "";
+  trunk.tokens = end_of_trunk(branch);
+  trunk.tokens_before = before ? before->tokens : 0;
+  trunk.flops = branch.budget / branch.tokens * (trunk.tokens - trunk.tokens_before);
+  trunk.config.schedule.name = "constant";
+  trunk.config.train.max_tokens = int64_t(trunk.tokens);
+  trunk.config.study.name += kTrunkSuffix;
+  return trunk;
+}
+
+// The runs of one size by budget: a trunk in pieces, at the end of each the branch of a budget.
+void add_chain(std::vector<StudyRun>& to, const std::vector<const StudyRun*>& runs) {
+  const int64_t warmup =
+      std::min(runs.front()->config.schedule.warmup_tokens, int64_t(end_of_trunk(*runs.front()) / 10));
+  std::string before;
+  for (const StudyRun* run : runs) {
+    StudyRun branch = *run;
+    branch.config.schedule.warmup_tokens = warmup;
+    const auto last = std::find_if(to.begin(), to.end(), [&](const StudyRun& r) { return r.name == before; });
+    const StudyRun trunk = trunk_of(branch, last == to.end() ? nullptr : &*last);
+    branch.parent = before = trunk.name;
+    branch.tokens_before = trunk.tokens;
+    branch.flops = branch.budget / branch.tokens * (branch.tokens - branch.tokens_before);
+    to.push_back(trunk);
+    to.push_back(branch);
+  }
+}
+
+// Sizes that stand at one budget only, and replicates, run on their own.
+std::vector<StudyRun> with_trunks(const std::vector<StudyRun>& runs) {
+  std::map<std::string, std::vector<const StudyRun*>> by_shape;
+  for (const StudyRun& run : runs)
+    if (run.config.train.seed == 1) by_shape[shape_name(run.config.model)].push_back(&run);
+  std::vector<StudyRun> all;
+  for (const StudyRun& run : runs) {
+    const auto& chain = by_shape[shape_name(run.config.model)];
+    const bool shares = run.config.train.seed == 1 && chain.size() > 1;
+    if (!shares) all.push_back(run);
+    if (shares && chain.front() == &run) add_chain(all, chain);
+  }
+  return all;
+}
+
 void add_doubts(StudyLayout& layout, const StudyRequest& request) {
   const auto [low, high] = std::minmax_element(request.budgets.begin(), request.budgets.end());
   if (request.budgets.size() < 5 || std::log10(*high / *low) < 2.5)
@@ -127,6 +197,11 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
   if (is_cheng && (*low < kChengLow || *high > kChengHigh))
     layout.warnings.push_back(
         "Cheng et al.'s law was fitted from 1e18 to 1e21 FLOPs; give --centre where it does not hold");
+  if (request.trunks)
+    layout.warnings.push_back(
+        "trunks: all budgets share one batch and one learning rate a size, and the branches decay over their "
+        "last "
+        "fifth only; measure what that costs at one size");
   for (const StudyRun& run : layout.runs)
     if (run.tokens < 2000.0 * double(run.config.train.batch_tokens)) {
       layout.warnings.push_back(text("some runs are shorter than 2,000 steps (", run.name, ")"));
@@ -137,10 +212,12 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
 Json row_of(const StudyRun& run) {
   return {{"name", run.name},
           {"stage", run.stage},
+          {"parent", run.parent},
           {"config", "configs/" + run.name + ".json"},
           {"budget", run.budget},
           {"parameters", run.parameters},
           {"tokens", run.tokens},
+          {"tokens_before", run.tokens_before},
           {"flops", run.flops},
           {"seed", run.config.train.seed},
           {"lr", run.config.optimizer.lr},
@@ -156,16 +233,18 @@ double StudyLayout::flops() const {
   return sum;
 }
 
-StudyLayout lay_out_study(const StudyRequest& request) {
-  check(request);
+StudyLayout lay_out_study(const StudyRequest& asked) {
+  check(asked);
+  StudyRequest request = asked;
+  if (request.trunks) request.config.batch_tokens = trunk_batch(request);
   StudyLayout layout{.name = request.name, .centre_from = centre_source(request), .runs = {}, .warnings = {}};
   std::vector<double> budgets = request.budgets;
   std::sort(budgets.begin(), budgets.end());
   for (const double budget : budgets) add_profile(layout, request, budget);
-  if (request.sweep) {
-    std::vector<StudyRun> sweep = sweep_of(layout.runs);
-    layout.runs.insert(layout.runs.begin(), sweep.begin(), sweep.end());
-  }
+  std::vector<StudyRun> sweep;
+  if (request.sweep) sweep = sweep_of(layout.runs);
+  if (request.trunks) layout.runs = with_trunks(layout.runs);
+  layout.runs.insert(layout.runs.begin(), sweep.begin(), sweep.end());
   add_doubts(layout, request);
   return layout;
 }

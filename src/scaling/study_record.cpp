@@ -51,9 +51,8 @@ StudyRecord read_record(const Study& study) {
     if (!json.at("learning_rate").is_null()) record.choice = choice_from(json.at("learning_rate"));
     record.failures = json.at("failures").get<std::map<std::string, std::string>>();
     record.seconds = json.at("seconds").get<std::map<std::string, double>>();
-    record.running = json.at("running");
-    record.process = json.at("process");
-    record.since = json.at("since");
+    for (const auto& [run, process] : json.at("running").items())
+      record.running[run] = {process.at("process"), process.at("since")};
     record.jobs = json.at("jobs").get<std::vector<std::string>>();
     return record;
   } catch (const Json::exception& problem) {
@@ -65,15 +64,16 @@ StudyRecord read_record(const Study& study) {
 }
 
 void write_record(const Study& study, const StudyRecord& record) {
-  write_checked_json(file_of(study), {{"format", "esmscale study state 1"},
+  Json running = Json::object();
+  for (const auto& [run, process] : record.running)
+    running[run] = {{"process", process.id}, {"since", process.since}};
+  write_checked_json(file_of(study), {{"format", "esmscale study state 2"},
                                       {"data", record.data},
                                       {"holdout", record.holdout},
                                       {"learning_rate", record.choice ? to_json(*record.choice) : Json()},
                                       {"failures", record.failures},
                                       {"seconds", record.seconds},
-                                      {"running", record.running},
-                                      {"process", record.process},
-                                      {"since", record.since},
+                                      {"running", std::move(running)},
                                       {"jobs", record.jobs}});
 }
 

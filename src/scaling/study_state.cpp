@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <stdexcept>
 
 #include "finished_run.h"
 #include <nlohmann/json.hpp>
@@ -28,7 +30,20 @@ StudyEntry entry_of(const Json& row) {
           .parameters = row.at("parameters"),
           .tokens = row.at("tokens"),
           .flops = row.at("flops"),
-          .lr = row.at("lr")};
+          .lr = row.at("lr"),
+          .parent = row.value("parent", ""),
+          .tokens_before = row.value("tokens_before", 0.0)};
+}
+
+// A run branches from one that stands before it in the list, so there are no circles.
+void require_parents_first(const Study& study) {
+  std::set<std::string> seen;
+  for (const StudyEntry& run : study.runs) {
+    if (!run.parent.empty() && !seen.contains(run.parent))
+      throw std::runtime_error(
+          text(run.name, " branches from ", run.parent, ", which does not stand before it"));
+    seen.insert(run.name);
+  }
 }
 
 // "lr0.5_NAME" tries another rate of the main run NAME.
@@ -59,8 +74,12 @@ double newest(const std::vector<Json>& lines, const char* key) {
   return NAN;
 }
 
-bool is_alive(const StudyRecord& record) {
-  return record.process > 0 && ::kill(pid_t(record.process), 0) == 0;
+// The process that runs it here, as far as it is known; null when there is none.
+const StudyRecord::Process* process_of(const StudyRecord& record, const StudyEntry& run) {
+  const auto running = record.running.find(run.name);
+  const bool is_alive =
+      running != record.running.end() && running->second.id > 0 && ::kill(pid_t(running->second.id), 0) == 0;
+  return is_alive ? &running->second : nullptr;
 }
 
 void read_progress(const fs::path& folder, const StudyEntry& run, RunStatus& status) {
@@ -71,11 +90,23 @@ void read_progress(const fs::path& folder, const StudyEntry& run, RunStatus& sta
   if (std::isnan(status.loss)) status.loss = newest(lines, "train/loss");
   status.seconds = number(lines.back(), "time") - number(lines.front(), "time");
   if (lines.back().value("finished", false)) status.state = RunState::done;
-  status.flops =
-      status.state == RunState::done ? run.flops : run.flops * std::min(1.0, status.tokens / run.tokens);
+  const double share = (status.tokens - run.tokens_before) / (run.tokens - run.tokens_before);
+  status.flops = status.state == RunState::done ? run.flops : run.flops * std::clamp(share, 0.0, 1.0);
 }
 
 }  // namespace
+
+const StudyEntry* Study::parent(const StudyEntry& run) const {
+  for (const StudyEntry& other : runs)
+    if (!run.parent.empty() && other.name == run.parent) return &other;
+  return nullptr;
+}
+
+int Study::depth(const StudyEntry& run) const {
+  int depth = 0;
+  for (const StudyEntry* before = parent(run); before; before = parent(*before)) ++depth;
+  return depth;
+}
 
 Study read_study(const fs::path& folder) {
   const fs::path file = folder / "study.json";
@@ -92,6 +123,7 @@ Study read_study(const fs::path& folder) {
     study.name = json.at("name");
     for (const Json& row : json.at("runs")) study.runs.push_back(entry_of(row));
     if (study.runs.empty()) throw std::runtime_error("no runs");
+    require_parents_first(study);
   } catch (const std::exception& problem) {
     throw Error({.where = file.string(),
                  .expected = "a study as esmscale plan writes it",
@@ -168,11 +200,11 @@ RunStatus status_of(const Study& study, const StudyEntry& run, const StudyRecord
     status.state = RunState::failed;
     status.error = damage.what();
   }
-  const bool is_running = record.running == run.name && is_alive(record);
+  const StudyRecord::Process* process = process_of(record, run);
   if (const auto spent = record.seconds.find(run.name); spent != record.seconds.end())
-    status.seconds = spent->second + (is_running ? seconds_since_1970() - record.since : 0);
+    status.seconds = spent->second + (process ? seconds_since_1970() - process->since : 0);
   if (status.state == RunState::done) return status;
-  if (is_running) {
+  if (process) {
     status.state = RunState::running;
   } else if (const auto failure = record.failures.find(run.name); failure != record.failures.end()) {
     status.state = RunState::failed;

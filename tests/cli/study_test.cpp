@@ -56,6 +56,16 @@ class StudyVerb : public testing::Test {
       if (row["name"] == name) return row["state"];
     return "absent";
   }
+  // A program `sbatch` that keeps its command lines in the file that comes back, and numbers its jobs.
+  fs::path stand_in_for_sbatch() const {
+    const fs::path bin = temporary / "bin", calls = temporary / "calls";
+    fs::create_directories(bin);
+    write_file(bin / "sbatch", "#!/bin/sh\necho \"$ESMSCALE $*\" >> " + calls.string() + "\nwc -l < " +
+                                   calls.string() + "\n");
+    fs::permissions(bin / "sbatch", fs::perms::owner_all);
+    return calls;
+  }
+  std::string path_with_stand_in() const { return "PATH=" + (temporary / "bin").string() + ":$PATH "; }
   std::string first_main() const { return planned()[8]["name"]; }
 };
 
@@ -98,6 +108,49 @@ TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
   EXPECT_EQ(laws["points"], 4);
 }
 
+// Oracle: the tokens that each run itself trains on, from its metrics.
+TEST_F(StudyVerb, BranchesGoOnFromTheirTrunks) {
+  plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
+  ASSERT_EQ(planned().size(), 16u);
+  const std::string broken = planned()[0]["name"];
+  const std::string config = folder + "/configs/" + broken + ".json", good = read_file(config);
+  write_file(config, "{\"model\": 3}");
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_THAT(said(), AllOf(HasSubstr("1 failed: " + broken), HasSubstr("3 wait for")));
+  write_file(config, good);
+  ASSERT_EQ(start("retry"), 0) << said();
+  EXPECT_EQ(status()["done"], 16);
+  for (const Json& row : planned()) {
+    std::istringstream file(read_file(folder + "/runs/" + row["name"].get<std::string>() + "/metrics.jsonl"));
+    std::string first, last;
+    std::getline(file, first);
+    for (std::string line; std::getline(file, line);) last = line;
+    EXPECT_NEAR(parse_json(last, "metrics")["tokens"].get<double>(), row["tokens"].get<double>(), 256);
+    EXPECT_GE(parse_json(first, "metrics")["tokens"].get<double>(), row["tokens_before"].get<double>() - 256);
+    EXPECT_EQ(row["parent"] != "", row["tokens_before"].get<double>() > 0);
+  }
+  const Json laws = json_of(
+      {"fit", folder + "/runs", "--output", temporary / "laws", "--bootstrap", "0", "--log-level", "error"});
+  EXPECT_EQ(laws["points"], 8);
+  EXPECT_EQ(laws["excluded"].size(), 8u);
+  EXPECT_THAT(laws["excluded"][0]["why"].get<std::string>(), HasSubstr("trunk"));
+}
+
+TEST_F(StudyVerb, TrunksBeforeTheirBranchesInSlurm) {
+  plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
+  const fs::path calls = stand_in_for_sbatch();
+  ASSERT_EQ(std::system((path_with_stand_in() + command("run", "--slurm")).c_str()), 0) << said();
+  std::istringstream lines(read_file(calls));
+  std::vector<std::string> jobs;
+  for (std::string line; std::getline(lines, line);) jobs.push_back(line);
+  // Per size: the first trunk; its branch and the second trunk; the second branch.
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_THAT(jobs[0], AllOf(HasSubstr("--array=0,4,8,12 "), testing::Not(HasSubstr("dependency"))));
+  EXPECT_THAT(jobs[1],
+              AllOf(HasSubstr("--dependency=afterany:1 "), HasSubstr("--array=1,2,5,6,9,10,13,14 ")));
+  EXPECT_THAT(jobs[2], AllOf(HasSubstr("--dependency=afterany:2 "), HasSubstr("--array=3,7,11,15 ")));
+}
+
 TEST_F(StudyVerb, AStoppedStudyGoesOn) {
   plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
   const std::string line = "exec " + command("run", "--set log.every_steps=1");
@@ -124,6 +177,49 @@ TEST_F(StudyVerb, AStoppedStudyGoesOn) {
   EXPECT_EQ(status()["done"], 4);
   // Both starts trained it: it went on, it did not begin anew.
   EXPECT_EQ(read_json(folder + "/runs/" + first + "/environment.json").size(), 2u);
+}
+
+// Oracle: the same study one run after the other; each run has one thread either way.
+TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
+  const auto losses = [&] {
+    std::map<std::string, double> losses;
+    for (const Json& row : statuses()) losses[row["name"]] = row["loss"];
+    return losses;
+  };
+  plan();
+  ASSERT_EQ(start("run", "--jobs 2"), 0) << said();
+  EXPECT_EQ(status()["done"], 12);
+  EXPECT_EQ(status()["running"], 0);
+  const auto at_once = losses();
+  fs::remove_all(folder);
+  plan();
+  ASSERT_EQ(start("run"), 0) << said();
+  EXPECT_EQ(losses(), at_once);
+}
+
+TEST_F(StudyVerb, AStopReachesAllRunsAtOnce) {
+  plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
+  const std::string line = "exec " + command("run", "--set log.every_steps=1 --jobs 2");
+  const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
+  pid_t process = 0;
+  ASSERT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
+  const auto has_logged = [&](int i) {
+    const fs::path metrics =
+        folder + "/runs/" + planned()[size_t(i)]["name"].get<std::string>() + "/metrics.jsonl";
+    return fs::exists(metrics) && fs::file_size(metrics) > 0;
+  };
+  for (int i = 0; i < 600 && !(has_logged(0) && has_logged(1)); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(has_logged(0) && has_logged(1)) << said();
+  EXPECT_EQ(status()["running"], 2);
+  ::kill(process, SIGTERM);
+  int ended = 0;
+  ASSERT_EQ(::waitpid(process, &ended, 0), process);
+  ASSERT_TRUE(WIFEXITED(ended));
+  EXPECT_EQ(WEXITSTATUS(ended), 85) << said();
+  EXPECT_EQ(status()["waiting"], 4);
+  ASSERT_EQ(start("run", "--jobs 3"), 0) << said();
+  EXPECT_EQ(status()["done"], 4);
 }
 
 TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
@@ -156,17 +252,12 @@ TEST_F(StudyVerb, AFailedTrialTakesItsFactorOut) {
   EXPECT_THAT(to_text(status()["learning_rate"]["warnings"]), HasSubstr(broken));
 }
 
-// A stand-in for SLURM: keeps its command lines and numbers its jobs.
 TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
   plan();
-  const fs::path bin = temporary / "bin";
-  fs::create_directories(bin);
-  write_file(bin / "sbatch", "#!/bin/sh\necho \"$ESMSCALE $*\" >> " + (temporary / "calls").string() +
-                                 "\nwc -l < " + (temporary / "calls").string() + "\n");
-  fs::permissions(bin / "sbatch", fs::perms::owner_all);
-  const std::string path = "PATH=" + bin.string() + ":$PATH ";
+  const fs::path kept = stand_in_for_sbatch(), bin = temporary / "bin";
+  const std::string path = path_with_stand_in();
   ASSERT_EQ(std::system((path + command("run", "--slurm --json")).c_str()), 0) << said();
-  std::istringstream calls(read_file(temporary / "calls"));
+  std::istringstream calls(read_file(kept));
   std::string sweep, select, rest;
   std::getline(calls, sweep);
   std::getline(calls, select);
@@ -205,7 +296,7 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
   plan();
   EXPECT_THAT(refusal_of(2, {"study", "run", folder, "--slurm"}), HasSubstr("--data"));
   EXPECT_THAT(refusal_of(2, {"study", "walk", folder}), HasSubstr("walk"));
-  write_file(folder + "/state.json", "{\"format\": \"esmscale study state 1\"}");
+  write_file(folder + "/state.json", "{\"format\": \"esmscale study state 2\"}");
   refusal_of(1, {"study", "status", folder});
   fs::remove(folder + "/state.json");
   fs::remove(folder + "/configs/" + first_main() + ".json");

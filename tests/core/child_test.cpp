@@ -53,6 +53,9 @@ TEST(Child, SignalsWaitUntilTheyAreFetched) {
   ::raise(SIGTERM);
   EXPECT_EQ(signals.next(), SIGTERM);
   EXPECT_EQ(signals.next(), 0);
+  size_t another = 0;  // who listens beside hears it too
+  EXPECT_EQ(signals.next(another), SIGTERM);
+  EXPECT_EQ(signals.next(another), 0);
 }
 
 // A terminal's Ctrl-C goes to a group: the child is in another one.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,16 @@ class HeldSignals {
   HeldSignals& operator=(const HeldSignals&) = delete;
 
   // The next of them, or 0 when none came within a moment (less when a child ends).
-  int next() const;
+  int next() const { return next(heard_); }
+  // The same for one of several listeners, each of whom hears all: `heard` is its own count and begins at 0.
+  int next(size_t& heard) const;
   const sigset_t& former() const { return former_; }
 
  private:
   sigset_t ours_, former_;
+  mutable std::mutex mutex_;
+  mutable std::vector<int> came_;
+  mutable size_t heard_ = 0;
 };
 
 struct ChildCommand {

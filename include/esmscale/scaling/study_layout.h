@@ -16,6 +16,8 @@ namespace esmscale {
 
 // study.name of a trial of the sweep ends so: fit leaves it out, for it trains at a rate that was not chosen.
 inline constexpr const char* kSweepSuffix = "_lr_sweep";
+// That of a trunk so: its rate has not decayed, so its branches are the points.
+inline constexpr const char* kTrunkSuffix = "_trunk";
 
 struct StudyRequest {
   std::string name = "study";
@@ -27,14 +29,20 @@ struct StudyRequest {
   double exponent = 0.5;          // N_opt ∝ C^exponent about that centre
   const LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
   bool sweep = true;
+  // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
+  // For that all sizes lie on one grid, and all budgets have one batch.
+  bool trunks = false;
   Basis basis;  // which counts; mean_squared_length for hoffmann
   ConfigOptions config;
 };
 
 struct StudyRun {
-  std::string name, stage;  // stage: lr_sweep | isoflop
+  std::string name, stage;  // stage: lr_sweep | trunk | isoflop
+  std::string parent{};     // the run whose last checkpoint it goes on from; "": none
   RunConfig config;
-  double budget = 0, parameters = 0, tokens = 0, flops = 0;
+  double budget = 0, parameters = 0;
+  double tokens = 0, tokens_before = 0;  // at its end; those of its parent
+  double flops = 0;                      // of its own tokens
 };
 
 struct StudyLayout {
@@ -54,9 +62,10 @@ void write_study(const std::filesystem::path& folder, const StudyLayout& layout)
 // A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with
 // its options filled in, train.sbatch beside it, DIR/configs.txt for the order of the tasks, an empty
 // DIR/logs. gpus: of one run, at most 8 a node. hours: what a run is expected to need; a task asks for at
-// most 24.
+// most 24. parents: the run that each branches from, "" for none; may be empty when none does.
 void write_array(const std::filesystem::path& folder, const std::string& name,
-                 const std::vector<std::string>& runs, int gpus, double hours);
+                 const std::vector<std::string>& runs, int gpus, double hours,
+                 const std::vector<std::string>& parents = {});
 
 Json to_json(const StudyLayout& layout);
 

@@ -15,8 +15,10 @@
 namespace esmscale {
 
 struct StudyEntry {
-  std::string name, stage, shape;                                    // stage: lr_sweep | isoflop
+  std::string name, stage, shape;                                    // stage: lr_sweep | trunk | isoflop
   double budget = 0, parameters = 0, tokens = 0, flops = 0, lr = 0;  // as planned
+  std::string parent{};      // the run that it branches from; "": none
+  double tokens_before = 0;  // of its parent; flops are those of the tokens after them
 
   bool is_sweep() const { return stage == "lr_sweep"; }
 };
@@ -31,6 +33,10 @@ struct Study {
   }
   std::filesystem::path output(const StudyEntry& run) const { return folder / "runs" / run.name; }
   std::filesystem::path log(const StudyEntry& run) const { return folder / "logs" / (run.name + ".log"); }
+  // null for a run that begins anew.
+  const StudyEntry* parent(const StudyEntry& run) const;
+  // How many runs it follows on.
+  int depth(const StudyEntry& run) const;
 };
 
 // What `plan --isoflop --output` wrote. Error: no or a damaged study.json, another format, a configuration
@@ -63,10 +69,12 @@ struct StudyRecord {
   std::optional<LrChoice> choice;
   std::map<std::string, std::string> failures;  // error lines by run
   std::map<std::string, double> seconds;        // spent by run, here
-  std::string running;                          // with its process and the time of its start (since 1970)
-  int64_t process = 0;
-  double since = 0;
-  std::vector<std::string> jobs;  // of SLURM
+  struct Process {
+    int64_t id = 0;
+    double since = 0;  // seconds since 1970
+  };
+  std::map<std::string, Process> running;  // by run
+  std::vector<std::string> jobs;           // of SLURM
 };
 StudyRecord read_record(const Study& study);
 void write_record(const Study& study, const StudyRecord& record);
