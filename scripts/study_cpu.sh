@@ -1,35 +1,33 @@
 #!/usr/bin/env bash
 # A real study on this machine's processor, from a plan to a report: which model and how many tokens for a budget
-# of 10^12 to 10^14 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need a little under two hours.
+# of 10^12 to 10^13 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need about an hour.
 # Safe to run again: what is done is kept, a study that was stopped goes on.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]
-#                        [--budgets C1,C2,…] [--centre N] [--predict C]
+#                        [--budgets C1,C2,…] [--centre N] [--exponent X] [--predict C] [--bootstrap B]
 #
-# 1 plan      4 budgets over a factor of 30, 6 or 7 sizes each, a second seed at the middle one
+# 1 plan      4 budgets over a factor of 11, 7 sizes each, a second seed at the middle one
 # 2 study     the sweep of the learning rate at the two smallest sizes, then the runs at the chosen rate
 # 3 arms      decaying against constant learning rate at two sizes with two seeds
-# 4 fit       laws and report, on holdout losses and, for training curves, on training losses
-# 5 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
+# 4 branches  at one size: what a branch of a trunk loses against a run of its own, at two horizons with two seeds
+# 5 fit       laws and report, on holdout losses and, for training curves, on training losses
+# 6 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
+#
+# --budgets   their sizes lie on one grid when N_opt is taken to grow by a step of it from budget to budget: --exponent
+# --holdout   its first 2,000 sequences are scored, in windows as long as the models' crops
 #
 # The sum, C by Hoffmann's count (plan prints each run, count-flops each row of it):
-#   main runs    7·1e12 + 7·3e12 + 8·1e13 + 8·3e13  3.5e14
-#   sweep        8·1e12                             0.1e14
-#   arms         6·3e12                             0.2e14 (the decaying runs of seed 1 are main runs)
-#   prediction   1e14                               1.0e14
-#   in all                                          4.8e14
-# Two cores did 64, 88 and 110 GFLOP/s on models of 1 x 32, 2 x 64 and 3 x 128 (343, 87 and 23 thousand tokens/s).
-# Nine tenths of the sum are runs of 1e13 and above, at 2 x 64 or wider: 4.8e14 / 88e9 = 5,500 s, with a holdout
-# evaluation and a start of some 10 s for each of 45 runs about 1.7 hours.
+#   @SUM@
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 
-data='' holdout='' study=runs/study_cpu results=docs/studies/cpu
-budgets=1e12,3e12,1e13,3e13 centre=120K predict=1e14
+data='' holdout='' study='' results=''
+budgets=1e12,2.2e12,5e12,1.1e13 centre=60K exponent=0.58 predict=3e13 bootstrap=4000
+rows=256 batch=2048 scored=2000
 while [ $# -gt 0 ]; do
   case $1 in
-    --data | --holdout | --study | --results | --budgets | --centre | --predict)
+    --data | --holdout | --study | --results | --budgets | --centre | --exponent | --predict | --bootstrap)
       [ $# -gt 1 ] || fail "$1 needs a value"
       printf -v "${1#--}" '%s' "$2"
       shift 2
@@ -38,19 +36,17 @@ while [ $# -gt 0 ]; do
     *) fail "unknown argument $1" "See scripts/study_cpu.sh --help" ;;
   esac
 done
-# Paths are as the caller means them; the defaults lie in the tree.
+# Paths are as the caller means them; inside the tree they are told from its root.
 for name in data holdout study results; do
-  case ${!name} in
-    '' | /* | runs/study_cpu | docs/studies/cpu) ;;
-    *) printf -v "$name" '%s' "$PWD/${!name}" ;;
-  esac
+  case ${!name} in '') continue ;; /*) ;; *) printf -v "$name" '%s' "$PWD/${!name}" ;; esac
+  printf -v "$name" '%s' "${!name#"$ROOT"/}"
 done
+data=${data:-data/swissprot/level50/train} holdout=${holdout:-data/swissprot/level50/holdout}
+study=${study:-runs/study_cpu} results=${results:-docs/studies/cpu}
 
 esmscale=${ESMSCALE:-build/release/esmscale} # a program built elsewhere
 [ -n "${ESMSCALE:-}" ] || "$scripts/setup.sh" --build release --target esmscale || exit 1
 cd "$ROOT"
-data=${data:-data/swissprot/level50/train}
-holdout=${holdout:-data/swissprot/level50/holdout}
 helper=scripts/lib/study_cpu.py
 
 for set in "$data" "$holdout"; do
@@ -67,45 +63,82 @@ stoppable() {
   return $status
 }
 
-train_one() { # CONFIG RUN [--set …]
+train_one() { # CONFIG RUN [MORE…]
   local config=$1 run=$2
   shift 2
-  stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$holdout" \
-    --device cpu --resume auto "$@" >/dev/null || fail "the run $run failed" "Its folder tells how far it came"
+  stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$scored_set" \
+    --device cpu --resume auto --log-level warning "$@" >/dev/null ||
+    fail "the run $run failed" "Its folder tells how far it came"
 }
 
+train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
+  local config run parent settings setting more
+  while read -r config run parent settings; do
+    more=()
+    [ "$parent" = - ] || more=(--branch-from "$parent")
+    for setting in $settings; do more+=(--set "$setting"); done
+    train_one "$config" "$run" "${more[@]}" </dev/null
+  done <<<"$1"
+}
+
+# A part of the holdout is enough here. Its windows are as long as the crops: a model is not scored on rows that it never
+# saw.
+score_part() {
+  scored_set=$study.holdout
+  if "$esmscale" info "$scored_set" --json >/dev/null 2>&1; then
+    note "$scored_set is there"
+    return
+  fi
+  local sequences
+  sequences=$("$esmscale" info "$holdout" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["sequences"])')
+  "$esmscale" fasta "$holdout" --range "0:$((sequences < scored ? sequences : scored))" |
+    "$esmscale" prepare --input - --keep-order --output "$scored_set" --eval-length "$((rows - 2))" --force >&2 ||
+    fail "preparing $scored_set failed"
+  rm -f "$scored_set.report.json"
+  python3 "$helper" holdout-report "$holdout" "$scored_set.report.json"
+  [ ! -f "$scored_set.report.json" ] ||
+    "$esmscale" prepare --output "$scored_set" --attach-report "$scored_set.report.json" >/dev/null
+}
+
+mkdir -p "$(dirname "$study")" "$results"
+say "Holdout"
+score_part
+
 say "Plan: budgets $budgets"
+model_flags=(--data "$data" --max-seq-len $rows --batch-tokens $batch --precision fp32 --schedule exponential
+  --decoder-bias frequencies)
 if [ -f "$study/study.json" ]; then
   note "$study is laid out"
 else
-  "$esmscale" plan --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent 0.5 --replicates 1 \
-    --data "$data" --max-seq-len 256 --batch-tokens 2048 --precision fp32 --schedule exponential \
-    --decoder-bias frequencies --name study_cpu --output "$study"
+  "$esmscale" plan --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent "$exponent" \
+    --replicates 1 "${model_flags[@]}" --name study_cpu --output "$study"
 fi
 
 say "Study: the sweep, then the runs"
-stoppable "$esmscale" study run "$study" --data "$data" --holdout "$holdout" --device cpu ||
+stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" --device cpu ||
   fail "some runs failed" "esmscale study retry $study runs them again, then start this script again"
-mkdir -p "$results"
 "$esmscale" study status "$study" --json >"$results/status.json"
 
 say "Arms: decaying against constant learning rate"
-python3 "$helper" list-arms "$study" | while read -r name config schedule seed; do
-  train_one "$config" "$study/arms/$name" --set "schedule.name=$schedule" --set "train.seed=$seed" </dev/null
-done
+list=$(python3 "$helper" list-arms "$study")
+train_all "$list"
 python3 "$helper" compare-arms "$study" "$results/arms.json"
 
+say "Branches of a trunk against runs of their own"
+list=$(python3 "$helper" list-branches "$study")
+train_all "$list"
+python3 "$helper" compare-branches "$study" "$results/branches.json"
+
 say "Fit and report"
-"$esmscale" fit "$study/runs" --output "$results/laws" --bootstrap 4000
-"$esmscale" fit "$study/runs" --loss train --output "$results/laws_train" --bootstrap 4000
+"$esmscale" fit "$study/runs" --output "$results/laws" --bootstrap "$bootstrap"
+"$esmscale" fit "$study/runs" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
 
 say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then
   note "$results/prediction.json was written before; it stays"
 else
   rm -rf "$study/next"
-  if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --data "$data" --allow-repeats \
-    --max-seq-len 256 --batch-tokens 2048 --precision fp32 --schedule exponential --decoder-bias frequencies \
+  if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
     --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
     mv "$results/prediction.json.aside" "$results/prediction.json"
   else

@@ -1,24 +1,30 @@
-"""What scripts/study_cpu.sh computes from the files of a study: its arms, its prediction, the metrics to keep."""
+"""What scripts/study_cpu.sh computes from the files of a study: its arms, branches, prediction, metrics to keep."""
 
 import json
 import math
 import pathlib
-import shutil
 import sys
 
-ARMS = (("decay", "exponential"), ("constant", "constant"))
 SEEDS = (1, 2)
+ARMS = ("exponential", "constant")
+HORIZONS = (("third", 1 / 3), ("whole", 1.0))  # of the tokens of the run that branches are compared with
+DECAY = 0.2                                    # wsd's last part, the default of schedule.decay_fraction
+MOST_LINES = 100                               # of training losses that are kept of a run
 
 
 def read(path):
     return json.loads(pathlib.Path(path).read_text())
 
 
-def final_line(run):
+def write(path, content):
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def final_loss(run):
     line = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     if not line.get("finished"):
         sys.exit(f"error: {run}: expected a finished run, found step {line['step']}; run the script again")
-    return line
+    return line["eval/loss"]
 
 
 def arm_sizes(study):
@@ -30,36 +36,85 @@ def arm_sizes(study):
     return [profile[len(profile) // 3], profile[2 * len(profile) // 3]]
 
 
-def arm_folder(study, size, arm, seed):
+def arm_folder(study, size, schedule, seed):
     # The decaying run of seed 1 is a main run.
-    if (arm, seed) == ("decay", 1):
+    if (schedule, seed) == ("exponential", 1):
         return study / "runs" / size["name"]
-    return study / "arms" / f"{arm}_{size['shape']}_s{seed}"
+    return study / "arms" / f"{schedule}_{size['shape']}_s{seed}"
+
+
+def print_run(study, size, folder, schedule, seed, *, parent="", tokens=0, settings=()):
+    settings = [f"schedule.name={schedule}", f"train.seed={seed}", *settings]
+    if tokens:
+        settings.append(f"train.max_tokens={tokens}")
+    print(study / size["config"], folder, parent or "-", *settings)
 
 
 def list_arms(study):
+    """Lines of: configuration, run folder, the run it branches from or -, settings."""
     for size in arm_sizes(study):
-        for arm, schedule in ARMS:
+        for schedule in ARMS:
             for seed in SEEDS:
-                folder = arm_folder(study, size, arm, seed)
+                folder = arm_folder(study, size, schedule, seed)
                 if folder.parent.name == "arms":
-                    print(folder.name, study / size["config"], schedule, seed)
+                    print_run(study, size, folder, schedule, seed)
+
+
+def branch_folder(study, kind, horizon, seed):
+    return study / "branches" / f"{kind}_{horizon}_s{seed}"
+
+
+def list_branches(study):
+    """At one size and two horizons: a trunk in two pieces, a branch at the end of each, and a run of its own."""
+    size = arm_sizes(study)[0]
+    tokens = size["tokens"]
+    warmup = f"schedule.warmup_tokens={int(tokens * HORIZONS[0][1] * (1 - DECAY) / 10)}"
+    for seed in SEEDS:
+        trunk = ""
+        for name, share in HORIZONS:
+            end, before = round(share * tokens), trunk
+            trunk = branch_folder(study, "trunk", name, seed)
+            print_run(study, size, trunk, "constant", seed, parent=before, tokens=round((1 - DECAY) * end), settings=[warmup])
+            print_run(study, size, branch_folder(study, "branch", name, seed), "wsd", seed, parent=trunk, tokens=end,
+                      settings=[warmup, f"schedule.decay_fraction={DECAY}"])
+            if share < 1:
+                print_run(study, size, branch_folder(study, "own", name, seed), "exponential", seed, tokens=end)
+
+
+def paired(of, losses, first, second):
+    """first − second by seed; the error is that of the mean over seeds."""
+    differences = [a - b for a, b in zip(losses[first], losses[second])]
+    mean = sum(differences) / len(differences)
+    variance = sum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
+    error = math.sqrt(variance / len(differences))
+    print(f"{of}: {first} − {second} = {mean:+.4f} ± {error:.4f} nats (seeds {SEEDS})")
+    return {**losses, "difference": mean, "error": error}
+
+
+def overall(rows):
+    return {"difference": sum(row["difference"] for row in rows) / len(rows),
+            "error": math.sqrt(sum(row["error"] ** 2 for row in rows)) / len(rows)}
 
 
 def compare_arms(study, output):
-    """decay − constant, paired by seed; its error is that of the mean over seeds."""
     rows = []
     for size in arm_sizes(study):
-        losses = {arm: [final_line(arm_folder(study, size, arm, seed))["eval/loss"] for seed in SEEDS] for arm, _ in ARMS}
-        differences = [a - b for a, b in zip(losses["decay"], losses["constant"])]
-        mean = sum(differences) / len(differences)
-        variance = sum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
-        rows.append({"shape": size["shape"], "parameters": size["parameters"], "tokens": size["tokens"], **losses,
-                     "decay_minus_constant": mean, "error": math.sqrt(variance / len(differences))})
-        print(f"{size['shape']}: decay − constant = {mean:+.4f} ± {rows[-1]['error']:.4f} nats (seeds {SEEDS})")
-    mean = sum(row["decay_minus_constant"] for row in rows) / len(rows)
-    error = math.sqrt(sum(row["error"] ** 2 for row in rows)) / len(rows)
-    output.write_text(json.dumps({"seeds": SEEDS, "sizes": rows, "decay_minus_constant": mean, "error": error}, indent=2) + "\n")
+        losses = {arm: [final_loss(arm_folder(study, size, arm, seed)) for seed in SEEDS] for arm in ARMS}
+        rows.append({"shape": size["shape"], "parameters": size["parameters"], "tokens": size["tokens"],
+                     **paired(size["shape"], losses, *ARMS)})
+    write(output, {"difference is": "exponential − constant, nats of holdout loss", "seeds": SEEDS, "sizes": rows, **overall(rows)})
+
+
+def compare_branches(study, output):
+    size = arm_sizes(study)[0]
+    rows = []
+    for name, share in HORIZONS:
+        own = [final_loss(arm_folder(study, size, "exponential", seed) if share == 1 else branch_folder(study, "own", name, seed))
+               for seed in SEEDS]
+        losses = {"branch": [final_loss(branch_folder(study, "branch", name, seed)) for seed in SEEDS], "own": own}
+        rows.append({"tokens": round(share * size["tokens"]), **paired(f"{size['shape']}, {name}", losses, "branch", "own")})
+    write(output, {"difference is": "branch of a trunk − run of its own with the study's schedule, nats of holdout loss",
+                   "shape": size["shape"], "parameters": size["parameters"], "seeds": SEEDS, "horizons": rows, **overall(rows)})
 
 
 def chosen_rate(study, config):
@@ -69,27 +124,52 @@ def chosen_rate(study, config):
 
 
 def compare_prediction(run, prediction, output):
-    plan, last = read(prediction), final_line(run)
+    plan, measured = read(prediction), final_loss(run)
     optimum = plan["optimum"]["loss"]
+    if optimum["value"] is None:
+        sys.exit(f"error: {prediction}: expected a predicted loss, found none: only approach 3 predicts one")
     predicted = optimum["value"] + (plan["shape"]["nats_lost"] or 0)
-    outcome = {"flops": plan["flops"], "shape": plan["shape"]["name"], "predicted": predicted,
-               "interval_of_the_optimum": optimum.get("interval"), "measured": last["eval/loss"],
-               "standard_error": last["eval/standard_error"], "difference": last["eval/loss"] - predicted}
-    output.write_text(json.dumps(outcome, indent=2) + "\n")
-    print(f"predicted {predicted:.4f}, measured {outcome['measured']:.4f} ± {outcome['standard_error']:.4f} nats")
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    write(output, {"flops": plan["flops"], "shape": plan["shape"]["name"], "predicted": predicted,
+                   "interval_of_the_optimum": optimum["interval"], "measured": measured,
+                   "standard_error": last["eval/standard_error"], "difference": measured - predicted})
+    print(f"predicted {predicted:.4f}, measured {measured:.4f} ± {last['eval/standard_error']:.4f} nats")
+
+
+def thinned(lines):
+    """All evaluations, the training losses of the last twentieth (which a fit averages), and some of those before."""
+    records = [json.loads(line) for line in lines]
+    end = 0.95 * records[-1]["tokens"]
+    stride = max(1, len(records) // MOST_LINES)
+    late = [i for i, record in enumerate(records) if record["tokens"] >= end]
+    late_stride = max(1, len(late) // (MOST_LINES // 5))
+    kept = {i for i in range(0, len(records), stride)} | set(late[::late_stride])
+    return [line for i, (line, record) in enumerate(zip(lines, records)) if i in kept or "eval/loss" in record]
 
 
 def keep_metrics(study, folder):
-    """Configuration and metrics of every run: what a fit reads, without checkpoints."""
+    """Of every run what a fit reads: configuration, data, metrics. Paths of this machine are left out."""
     for metrics in sorted(study.glob("*/*/metrics.jsonl")):
-        kept = folder / metrics.parent.relative_to(study)
+        run = metrics.parent
+        kept = folder / run.relative_to(study)
         kept.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "config.json", "environment.json"):
-            shutil.copy(metrics.parent / name, kept / name)
+        config, start = read(run / "config.json"), read(run / "environment.json")[-1]
+        config["data"].update(train="train", holdout="holdout")
+        write(kept / "config.json", config)
+        write(kept / "environment.json", [{key: start[key] for key in ("version", "revision", "data") if key in start}])
+        (kept / "metrics.jsonl").write_text("\n".join(thinned(metrics.read_text().splitlines())) + "\n")
+
+
+def holdout_report(holdout, output):
+    """How far the holdout was checked, for a part of it; no file when it never was."""
+    report = read(holdout / "manifest.json").get("holdout_report")
+    if report:
+        write(output, report)
 
 
 def main():
-    commands = {"list-arms": list_arms, "compare-arms": compare_arms, "chosen-rate": chosen_rate,
+    commands = {"list-arms": list_arms, "compare-arms": compare_arms, "list-branches": list_branches,
+                "compare-branches": compare_branches, "chosen-rate": chosen_rate, "holdout-report": holdout_report,
                 "compare-prediction": compare_prediction, "keep-metrics": keep_metrics}
     commands[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
 

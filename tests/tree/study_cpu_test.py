@@ -1,0 +1,115 @@
+"""scripts/lib/study_cpu.py on a small study written by hand. Oracle: means and errors worked out here."""
+
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "lib" / "study_cpu.py"
+
+
+def write_run(folder, loss, lines=1, finished=True):
+    folder.mkdir(parents=True)
+    records = [{"step": i, "tokens": 1000 * i, "train/loss": 3 - i / lines} for i in range(1, lines + 1)]
+    records.append({"step": lines, "tokens": 1000 * lines, "eval/loss": loss, "eval/standard_error": 0.01, "finished": finished})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (folder / "config.json").write_text(json.dumps({"data": {"train": "/home/me/train", "holdout": "/home/me/holdout"}}))
+    (folder / "environment.json").write_text(json.dumps([{"host": "mine", "version": "1", "data": {"train": "abc"}}]))
+
+
+class StudyCpu(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+        self.study = self.folder / "study"
+        runs = [{"name": f"c{budget}_{size}_s1", "stage": "isoflop", "seed": 1, "budget": budget, "parameters": 100 * size,
+                 "tokens": 6000, "shape": f"1x{size}x2", "config": f"configs/{size}.json"}
+                for budget in (1, 2) for size in (1, 2, 3)]
+        for run in runs:
+            write_run(self.study / "runs" / run["name"], 2.5)
+        (self.study / "study.json").write_text(json.dumps({"runs": runs}))
+
+    def run_helper(self, *arguments, status=0):
+        done = subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout + done.stderr
+
+    def result(self, command):
+        output = self.folder / "result.json"
+        self.run_helper(command, self.study, output)
+        return json.loads(output.read_text())
+
+    def write_all(self, command, losses):
+        for line in self.run_helper(command, self.study).splitlines():
+            run = pathlib.Path(line.split()[1])
+            write_run(run, next(loss for name, loss in losses.items() if name in run.name))
+
+    def test_arms_are_the_two_schedules_at_two_sizes_with_two_seeds(self):
+        lines = self.run_helper("list-arms", self.study).splitlines()
+        self.assertEqual(len(lines), 6)  # the decaying runs of seed 1 are main runs
+        self.assertTrue(all(str(self.study / "configs") in line and " - " in line for line in lines))
+        self.write_all("list-arms", {"exponential": 2.52, "constant_1x2x2_s1": 2.56, "constant_1x2x2_s2": 2.60, "constant": 2.5})
+        result = self.result("compare-arms")
+        # Second size: 2.5 − 2.56 and 2.52 − 2.60, so −0.07 ± 0.01; third: 0 and 0.02, so 0.01 ± 0.01.
+        self.assertAlmostEqual(result["sizes"][0]["difference"], -0.07)
+        self.assertAlmostEqual(result["sizes"][0]["error"], 0.01)
+        self.assertAlmostEqual(result["difference"], -0.03)
+        self.assertAlmostEqual(result["error"], 0.01 / math.sqrt(2))
+
+    def test_branches_leave_their_trunk_at_four_fifths(self):
+        self.write_all("list-arms", {"": 2.5})
+        lines = [line.split() for line in self.run_helper("list-branches", self.study).splitlines()]
+        self.assertEqual(len(lines), 10)
+        seen = set()
+        for _, run, parent, *settings in lines:
+            values = dict(setting.split("=") for setting in settings)
+            self.assertTrue(parent == "-" or parent in seen)
+            share = 1 / 3 if "third" in run else 1
+            if "trunk" in run:
+                self.assertEqual(int(values["train.max_tokens"]), round(0.8 * 6000 * share))
+            else:
+                self.assertEqual(int(values["train.max_tokens"]), round(6000 * share))
+            self.assertEqual("branch_" in run, values["schedule.name"] == "wsd")
+            seen.add(run)
+        self.write_all("list-branches", {"branch": 2.47, "own": 2.48, "trunk": 2.6})
+        result = self.result("compare-branches")
+        self.assertAlmostEqual(result["horizons"][0]["difference"], -0.01)
+        self.assertAlmostEqual(result["horizons"][1]["difference"], -0.03)
+
+    def test_a_run_that_has_not_finished_is_named(self):
+        self.write_all("list-arms", {"": 2.5})
+        broken = self.study / "arms" / "constant_1x2x2_s1" / "metrics.jsonl"
+        broken.write_text('{"step": 3}\n')
+        self.assertIn("constant_1x2x2_s1", self.run_helper("compare-arms", self.study, self.folder / "x", status=1))
+
+    def test_kept_metrics_are_few_and_tell_no_paths(self):
+        write_run(self.study / "runs" / "long", 2.4, lines=5000)
+        self.run_helper("keep-metrics", self.study, self.folder / "kept")
+        kept = self.folder / "kept" / "runs" / "long"
+        lines = [json.loads(line) for line in (kept / "metrics.jsonl").read_text().splitlines()]
+        self.assertLess(len(lines), 150)
+        self.assertEqual(lines[-1]["eval/loss"], 2.4)
+        late = [line["train/loss"] for line in lines if line["tokens"] >= 0.95 * 5e6 and "train/loss" in line]
+        self.assertAlmostEqual(sum(late) / len(late), 3 - 0.975, delta=0.002)  # the mean of the whole last twentieth
+        self.assertNotIn("/home", "".join(path.read_text() for path in kept.iterdir()))
+        self.assertEqual(json.loads((kept / "environment.json").read_text())[-1]["data"]["train"], "abc")
+
+    def test_a_prediction_is_compared_or_said_to_be_none(self):
+        write_run(self.folder / "next", 2.45)
+        plan = {"flops": 1e14, "shape": {"name": "1x2x2", "nats_lost": 0.001},
+                "optimum": {"loss": {"value": 2.44, "interval": [2.4, 2.5]}}}
+        prediction, outcome = self.folder / "prediction.json", self.folder / "outcome.json"
+        prediction.write_text(json.dumps(plan))
+        self.run_helper("compare-prediction", self.folder / "next", prediction, outcome)
+        self.assertAlmostEqual(json.loads(outcome.read_text())["difference"], 2.45 - 2.441)
+        plan["optimum"]["loss"]["value"] = None
+        prediction.write_text(json.dumps(plan))
+        self.assertIn("approach 3", self.run_helper("compare-prediction", self.folder / "next", prediction, outcome, status=1))
+
+
+if __name__ == "__main__":
+    unittest.main()
