@@ -1,33 +1,42 @@
 #!/usr/bin/env bash
 # A real study on this machine's processor, from a plan to a report: which model and how many tokens for a budget
-# of 10^12 to 10^13 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need about an hour.
+# of 3·10^11 to 4·10^12 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need under an hour.
 # Safe to run again: what is done is kept, a study that was stopped goes on.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]
-#                        [--budgets C1,C2,…] [--centre N] [--exponent X] [--predict C] [--bootstrap B]
+#                        [--budgets C1,C2,…] [--centre N] [--predict C] [--bootstrap B]
 #
-# 1 plan      4 budgets over a factor of 11, 7 sizes each, a second seed at the middle one
+# 1 plan      4 budgets over a factor of 11, the same 6 sizes at each
 # 2 study     the sweep of the learning rate at the two smallest sizes, then the runs at the chosen rate
-# 3 arms      decaying against constant learning rate at two sizes with two seeds
-# 4 branches  at one size: what a branch of a trunk loses against a run of its own, at two horizons with two seeds
-# 5 fit       laws and report, on holdout losses and, for training curves, on training losses
-# 6 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
+# 3 arms      decaying against constant learning rate at two sizes with two seeds; the decaying ones of the second
+#             seed are replicates of main runs
+#   branches  at one size: what a branch of a trunk loses against a run of its own, at two horizons with two seeds
+# 4 fit       laws and report, on holdout losses and, for training curves, on training losses
+# 5 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
 #
-# --budgets   their sizes lie on one grid when N_opt is taken to grow by a step of it from budget to budget: --exponent
-# --holdout   its first 2,000 sequences are scored, in windows as long as the models' crops
+# --holdout   its first 1,000 sequences are scored, in windows as long as the models' crops
 #
 # The sum, C by Hoffmann's count (plan prints each run, count-flops each row of it):
-#   @SUM@
+#   main runs    6·(0.32 + 0.72 + 1.6 + 3.6)e12   3.7e13
+#   sweep        8·0.32e12                        0.3e13
+#   arms         6·0.72e12                        0.4e13 (the decaying runs of seed 1 are main runs)
+#   branches     2·1.6·0.72e12                    0.2e13
+#   prediction   8e12                             0.8e13
+#   in all                                        5.4e13
+# The largest budget keeps the smallest model within one epoch of these data (about 2·10^7 tokens in crops of 256).
+# Two runs go at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
+# that share a core with other work wait for each other.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 
 data='' holdout='' study='' results=''
-budgets=1e12,2.2e12,5e12,1.1e13 centre=60K exponent=0.58 predict=3e13 bootstrap=4000
-rows=256 batch=2048 scored=2000
+budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=8e12 bootstrap=4000
+rows=256 batch=1024 rate=0.003 scored=1000
+threads=$((($(nproc) + 1) / 2))
 while [ $# -gt 0 ]; do
   case $1 in
-    --data | --holdout | --study | --results | --budgets | --centre | --exponent | --predict | --bootstrap)
+    --data | --holdout | --study | --results | --budgets | --centre | --predict | --bootstrap)
       [ $# -gt 1 ] || fail "$1 needs a value"
       printf -v "${1#--}" '%s' "$2"
       shift 2
@@ -67,7 +76,7 @@ train_one() { # CONFIG RUN [MORE…]
   local config=$1 run=$2
   shift 2
   stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$scored_set" \
-    --device cpu --resume auto --log-level warning "$@" >/dev/null ||
+    --device cpu --threads "$threads" --resume auto --log-level warning "$@" >/dev/null ||
     fail "the run $run failed" "Its folder tells how far it came"
 }
 
@@ -81,16 +90,23 @@ train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
   done <<<"$1"
 }
 
-# A part of the holdout is enough here. Its windows are as long as the crops: a model is not scored on rows that it never
-# saw.
+dataset_value() { # DATASET KEY
+  "$esmscale" info "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+}
+
+# A part of the holdout is enough here. Its windows are as long as the crops: a model is not scored on rows that it
+# never saw.
 score_part() {
+  local sequences window
+  sequences=$(dataset_value "$holdout" sequences)
+  window=$(dataset_value "$holdout" eval_length)
+  scored_set=$holdout
+  if [ "$sequences" -le $scored ] && [ "$window" -le $((rows - 2)) ]; then return; fi
   scored_set=$study.holdout
   if "$esmscale" info "$scored_set" --json >/dev/null 2>&1; then
     note "$scored_set is there"
     return
   fi
-  local sequences
-  sequences=$("$esmscale" info "$holdout" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["sequences"])')
   "$esmscale" fasta "$holdout" --range "0:$((sequences < scored ? sequences : scored))" |
     "$esmscale" prepare --input - --keep-order --output "$scored_set" --eval-length "$((rows - 2))" --force >&2 ||
     fail "preparing $scored_set failed"
@@ -105,33 +121,34 @@ say "Holdout"
 score_part
 
 say "Plan: budgets $budgets"
-model_flags=(--data "$data" --max-seq-len $rows --batch-tokens $batch --precision fp32 --schedule exponential
-  --decoder-bias frequencies)
+model_flags=(--data "$data" --max-seq-len $rows --batch-tokens $batch --lr $rate --precision fp32
+  --schedule exponential --decoder-bias frequencies)
 if [ -f "$study/study.json" ]; then
   note "$study is laid out"
 else
-  "$esmscale" plan --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent "$exponent" \
-    --replicates 1 "${model_flags[@]}" --name study_cpu --output "$study"
+  "$esmscale" plan --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent 0 \
+    --replicates 0 "${model_flags[@]}" --name study_cpu --output "$study"
 fi
 
 say "Study: the sweep, then the runs"
-stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" --device cpu ||
+stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" --device cpu \
+  --jobs 2 ||
   fail "some runs failed" "esmscale study retry $study runs them again, then start this script again"
 "$esmscale" study status "$study" --json >"$results/status.json"
 
-say "Arms: decaying against constant learning rate"
-list=$(python3 "$helper" list-arms "$study")
-train_all "$list"
+say "Arms: decaying against constant learning rate; branches of a trunk against runs of their own"
+arms=$(python3 "$helper" list-arms "$study")
+branches=$(python3 "$helper" list-branches "$study")
+train_all "$arms" &
+train_all "$branches" || exit
+wait $! || exit
 python3 "$helper" compare-arms "$study" "$results/arms.json"
-
-say "Branches of a trunk against runs of their own"
-list=$(python3 "$helper" list-branches "$study")
-train_all "$list"
 python3 "$helper" compare-branches "$study" "$results/branches.json"
 
 say "Fit and report"
-"$esmscale" fit "$study/runs" --output "$results/laws" --bootstrap "$bootstrap"
-"$esmscale" fit "$study/runs" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
+replicates=("$study"/arms/exponential_*)
+"$esmscale" fit "$study/runs" "${replicates[@]}" --output "$results/laws" --bootstrap "$bootstrap"
+"$esmscale" fit "$study/runs" "${replicates[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
 
 say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then

@@ -223,7 +223,8 @@ StudyStatus status_of(const Study& study, const StudyRecord& record) {
     status.seconds_done += now.seconds;
   }
   if (status.flops_done > 0 && status.seconds_done > 0)
-    status.seconds_left = status.flops_left * status.seconds_done / status.flops_done;
+    status.seconds_left = status.flops_left * status.seconds_done / status.flops_done /
+                          std::max(1, status.count(RunState::running));
   return status;
 }
 

@@ -182,9 +182,9 @@ TEST_F(StudyVerb, AStoppedStudyGoesOn) {
 // Oracle: the same study one run after the other; each run has one thread either way.
 TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
   const auto losses = [&] {
-    std::map<std::string, double> losses;
-    for (const Json& row : statuses()) losses[row["name"]] = row["loss"];
-    return losses;
+    std::map<std::string, double> by_name;
+    for (const Json& row : statuses()) by_name[row["name"]] = row["loss"];
+    return by_name;
   };
   plan();
   ASSERT_EQ(start("run", "--jobs 2"), 0) << said();

@@ -97,7 +97,8 @@ struct StudyStatus {
   std::vector<RunStatus> runs;  // as study.runs
   double flops_done = 0, flops_left = 0;
   double seconds_done = 0;
-  double seconds_left = std::numeric_limits<double>::quiet_NaN();  // at the rate so far; NaN before any
+  double seconds_left = std::numeric_limits<double>::quiet_NaN();  // at the rate so far, with as many runs at
+                                                                   // a time as now; NaN before any
 
   int count(RunState state) const;
 };
