@@ -159,8 +159,9 @@ else
     --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
     mv "$results/prediction.json.aside" "$results/prediction.json"
   else
-    rm -f "$results/prediction.json.aside"
-    note "null: these laws cannot plan $predict FLOPs; $results/laws/report.html says why"
+    note "no approach has an optimum at $predict FLOPs; L(C) predicts the loss of the best size so far"
+    python3 "$helper" predict-by-frontier "$study" "$results/laws/laws.json" "$predict" "$study/next/configs/next.json" \
+      >"$results/prediction.json.aside" && mv "$results/prediction.json.aside" "$results/prediction.json"
   fi
 fi
 if [ -f "$results/prediction.json" ]; then

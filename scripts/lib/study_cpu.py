@@ -123,6 +123,32 @@ def chosen_rate(study, config):
     print(read(config)["optimizer"]["lr"] * (choice["factor"] if choice else 1))
 
 
+def predict_by_frontier(study, laws, flops, config_file):
+    """Where no approach has an optimum: L(C) gives the loss, and the best size of the largest budget is trained further."""
+    flops, law = float(str(flops)), read(laws)["kaplan"]["L_C"]
+    if law is None:
+        sys.exit(f"error: {laws}: expected Kaplan's L(C), found null")
+    fit = law["pure"] if law["better"] == "pure" or law["irreducible"] is None else law["irreducible"]
+    loss = fit.get("L_inf", 0) + (fit["Cc"] / flops) ** fit["alpha_C"]
+    runs = [run for run in read(study / "study.json")["runs"] if run["stage"] == "isoflop"]
+    largest = max(run["budget"] for run in runs)
+    best = min((run for run in runs if run["budget"] == largest), key=lambda run: final_loss(study / "runs" / run["name"]))
+    longer = flops / largest
+    config = read(study / best["config"])
+    tokens = round(best["tokens"] * longer)
+    epoch = read(study / "runs" / best["name"] / "environment.json")[-1]["data"]["epoch_tokens"]
+    config["train"].update(max_tokens=tokens, epochs=math.ceil(tokens / epoch))
+    config["schedule"]["warmup_tokens"] = round(config["schedule"]["warmup_tokens"] * longer)
+    config["optimizer"]["lr"] = best["lr"]
+    config["study"].update(budget=flops, name="next")
+    config_file.parent.mkdir(parents=True, exist_ok=True)
+    write(config_file, config)
+    print(json.dumps({"flops": flops, "law": {"name": "Kaplan L(C)", "better": law["better"]},
+                      "optimum": {"loss": {"value": loss, "interval": None}},
+                      "shape": {"name": best["shape"], "parameters": best["parameters"], "tokens": tokens, "nats_lost": None}},
+                     indent=2))
+
+
 def compare_prediction(run, prediction, output):
     plan, measured = read(prediction), final_loss(run)
     optimum = plan["optimum"]["loss"]
@@ -169,7 +195,7 @@ def holdout_report(holdout, output):
 
 def main():
     commands = {"list-arms": list_arms, "compare-arms": compare_arms, "list-branches": list_branches,
-                "compare-branches": compare_branches, "chosen-rate": chosen_rate, "holdout-report": holdout_report,
+                "compare-branches": compare_branches, "chosen-rate": chosen_rate, "predict-by-frontier": predict_by_frontier, "holdout-report": holdout_report,
                 "compare-prediction": compare_prediction, "keep-metrics": keep_metrics}
     commands[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))
 

@@ -98,6 +98,28 @@ class StudyCpu(unittest.TestCase):
         self.assertNotIn("/home", "".join(path.read_text() for path in kept.iterdir()))
         self.assertEqual(json.loads((kept / "environment.json").read_text())[-1]["data"]["train"], "abc")
 
+    def test_without_an_optimum_the_frontier_predicts(self):
+        best = self.study / "runs" / "c2_3_s1"
+        (best / "metrics.jsonl").write_text('{"step": 1, "tokens": 6000, "eval/loss": 2.4, "finished": true}\n')
+        (best / "environment.json").write_text('[{"data": {"epoch_tokens": 10000}}]')
+        plan = json.loads((self.study / "study.json").read_text())
+        for run in plan["runs"]:
+            run["lr"] = 0.003
+        (self.study / "study.json").write_text(json.dumps(plan))
+        (self.study / "configs").mkdir()
+        (self.study / "configs" / "3.json").write_text(json.dumps(
+            {"train": {}, "schedule": {"warmup_tokens": 300}, "optimizer": {"lr": 0.006}, "study": {}}))
+        laws, config = self.folder / "laws.json", self.folder / "next" / "next.json"
+        power = {"Cc": 32.0, "alpha_C": 0.5}
+        laws.write_text(json.dumps({"kaplan": {"L_C": {"better": "undecided", "pure": power, "irreducible": {**power, "L_inf": 1.5}}}}))
+        said = json.loads(self.run_helper("predict-by-frontier", self.study, laws, 8, config))
+        self.assertAlmostEqual(said["optimum"]["loss"]["value"], 1.5 + math.sqrt(32 / 8))
+        self.assertEqual(said["shape"]["name"], "1x3x2")
+        written = json.loads(config.read_text())
+        self.assertEqual(written["train"], {"max_tokens": 24000, "epochs": 3})  # four times the budget, epochs of 10,000
+        self.assertEqual(written["schedule"]["warmup_tokens"], 1200)
+        self.assertEqual(written["optimizer"]["lr"], 0.003)  # the plan's, which the sweep's factor multiplies
+
     def test_a_prediction_is_compared_or_said_to_be_none(self):
         write_run(self.folder / "next", 2.45)
         plan = {"flops": 1e14, "shape": {"name": "1x2x2", "nats_lost": 0.001},
