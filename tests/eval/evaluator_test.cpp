@@ -1,5 +1,6 @@
 #include "esmscale/eval/evaluator.h"
 
+#include "esmscale/core/text.h"
 #include "esmscale/data/prepare.h"
 
 #include <algorithm>
