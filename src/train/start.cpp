@@ -7,6 +7,7 @@
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/metrics.h"
+#include "esmscale/train/plan.h"
 
 #include <nlohmann/json.hpp>
 
@@ -125,12 +126,12 @@ TrainingState branched(const TrainOptions& options, const Dataset& train, const 
   comparable.train.grad_clip = checkpoint.info.config.train.grad_clip;
   require_same_identity(checkpoint.info.config, comparable, parent);
   require_same_data(checkpoint.info, train, parent);
-  if (const int64_t most = options.config.train.max_tokens; most > 0 && most <= checkpoint.info.tokens)
+  if (const int64_t end = plan_run(options.config, train, ranks.size()).tokens; end <= checkpoint.info.tokens)
     throw usage_error(
-        {.where = "train.max_tokens",
-         .expected = text("more than the ", checkpoint.info.tokens, " tokens of ", parent.string()),
-         .found = std::to_string(most),
-         .advice = "a branch's tokens are counted from the trunk's beginning"});
+        {.where = "--branch-from",
+         .expected = text("a run of more than the ", checkpoint.info.tokens, " tokens of ", parent.string()),
+         .found = text(end, " tokens"),
+         .advice = "tokens are counted from the trunk's beginning: raise train.max_tokens or train.epochs"});
   checkpoint.info.parent = parent.string();
   checkpoint.info.best_step = -1;
   log_info("branching from ", parent.string(), " at step ", checkpoint.info.step);

@@ -24,9 +24,11 @@ using ::testing::HasSubstr;
 // Trains one-layer models of some thousand parameters for a few steps: seconds in all.
 class StudyVerb : public testing::Test {
  protected:
+  explicit StudyVerb(int64_t sequences = 80) : train_set(ProteinSet::random(sequences, 50)) {}
+
   const TemporaryFolder temporary;
   const std::string folder = temporary / "study";
-  const ProteinSet train_set{ProteinSet::random(80, 50)};
+  const ProteinSet train_set;
   const ProteinSet holdout{ProteinSet::random(12, 45), 62};
 
   void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
@@ -108,8 +110,13 @@ TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
   EXPECT_EQ(laws["points"], 4);
 }
 
+// Enough for the longest run to stay within one epoch.
+struct StudyOfBranches : StudyVerb {
+  StudyOfBranches() : StudyVerb(6000) {}
+};
+
 // Oracle: the tokens that each run itself trains on, from its metrics.
-TEST_F(StudyVerb, BranchesGoOnFromTheirTrunks) {
+TEST_F(StudyOfBranches, BranchesGoOnFromTheirTrunks) {
   plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
   ASSERT_EQ(planned().size(), 16u);
   const std::string broken = planned()[0]["name"];

@@ -200,6 +200,11 @@ TEST_P(FusedEngines, AgreeWithThePlainOne) {
     const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
     const auto plain = engine_named("plain", weights), fused = engine_named(GetParam(), weights);
     CollectedGradients a(weights), b(weights);
+    if (model.head_dim() % 8 != 0 && std::string(GetParam()) == "device") {
+      EXPECT_THAT(error_of([&] { fused->forward_backward(batch, b); }),
+                  ::testing::HasSubstr("head_dim that is a multiple of 8"));
+      continue;
+    }
     EXPECT_NEAR(plain->forward_backward(batch, a).item<double>(),
                 fused->forward_backward(batch, b).item<double>(), 1e-4);
     EXPECT_LE((plain->hidden(batch) - fused->hidden(batch)).abs().max().item<double>(), 1e-5);

@@ -39,7 +39,8 @@ struct Interval {
 // The program's own spans, by name, in time order.
 std::map<std::string, std::vector<Interval>> spans_of(const std::filesystem::path& trace) {
   std::map<std::string, std::vector<Interval>> spans;
-  for (const Json& event : read_json(trace).at("traceEvents"))
+  const Json read = read_json(trace);
+  for (const Json& event : read.at("traceEvents"))
     if (event.value("cat", "") == "user_annotation" && event.value("ph", "") == "X")
       spans[event.at("name").get<std::string>()].push_back(
           {event.at("ts").get<double>(), event.at("ts").get<double>() + event.at("dur").get<double>()});

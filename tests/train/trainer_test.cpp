@@ -269,7 +269,7 @@ TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
   config.train.max_tokens = 2000;
   TrainOptions options = bench.options("branch", config);
   options.branch_from = bench.folder / "trunk";
-  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("train.max_tokens: expected more than the"));
+  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("expected a run of more than the"));
 }
 
 TEST(Trainer, NoGpuIsAnError) {
