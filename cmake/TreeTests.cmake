@@ -17,6 +17,8 @@ if(ESMSCALE_TESTS)
     set_tests_properties(tree.uniref_${name} PROPERTIES SKIP_RETURN_CODE 77)
   endforeach()
   add_test(NAME tree.study_cpu_adds_up COMMAND ${Python3_EXECUTABLE} ${tree_tests}/study_cpu_test.py)
+  add_test(NAME tree.uniref_studies COMMAND ${Python3_EXECUTABLE} ${tree_tests}/uniref_study_test.py
+    $<TARGET_FILE:esmscale>)
   if(NOT ESMSCALE_SANITIZER)
     add_test(NAME tree.installation_runs_from_anywhere
       COMMAND ${tree_tests}/installation_test.sh ${CMAKE_BINARY_DIR} $<IF:$<BOOL:${ESMSCALE_HAS_CUDA}>,borrows,carries>)

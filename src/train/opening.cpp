@@ -5,6 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/train/device.h"
+#include "esmscale/train/plan.h"
 
 namespace esmscale {
 
@@ -19,8 +20,7 @@ std::filesystem::path training_folder(const RunConfig& config) {
 std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
   if (config.data.holdout.empty()) return std::nullopt;
   Dataset holdout(config.data.holdout);
-  const int64_t sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
-  if (const Overlap overlap = find_overlap(holdout, train, sequences); overlap.count > 0)
+  if (const Overlap overlap = find_overlap(holdout, train, sequences_used(config, train)); overlap.count > 0)
     throw Error({.where = config.data.holdout,
                  .expected = "no sequence of the training set " + config.data.train,
                  .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",

@@ -1,6 +1,7 @@
 #include "esmscale/train/plan.h"
 
 #include "esmscale/accounting/device_peak.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -67,9 +68,18 @@ LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int t
           .tokens = &TokenList::of(config.model.alphabet)};
 }
 
+int64_t sequences_used(const RunConfig& config, const Dataset& train) {
+  const int64_t wanted = config.data.sequences;
+  if (wanted > train.sequences())
+    throw usage_error({.where = "data.sequences",
+                       .expected = text("at most the ", train.sequences(), " of ", train.folder().string()),
+                       .found = std::to_string(wanted)});
+  return wanted > 0 ? wanted : train.sequences();
+}
+
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks) {
   RunPlan plan;
-  plan.sequences = config.data.sequences > 0 ? config.data.sequences : train.sequences();
+  plan.sequences = sequences_used(config, train);
   plan.epoch_tokens = tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
   plan.tokens = plan.epoch_tokens * config.train.epochs;
   if (config.train.max_tokens > 0) plan.tokens = std::min(plan.tokens, config.train.max_tokens);

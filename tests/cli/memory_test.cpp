@@ -26,8 +26,7 @@ TEST(Memory, MeasuredPeakIsWithin15PercentOfThePrediction) {
       return Arguments{"--set", setting.str()};
     };
     reset_peak_host_tensor_bytes();
-    const std::string name =
-        shape.engine + std::to_string(shape.layers) + "x" + std::to_string(shape.width);
+    const std::string name = shape.engine + std::to_string(shape.layers) + "x" + std::to_string(shape.width);
     const Json summary =
         json_of(small.train(name) + set("model.layers", shape.layers) + set("model.width", shape.width) +
                 set("model.heads", shape.heads) + set("train.micro_batch_tokens", shape.rows) +

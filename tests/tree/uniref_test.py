@@ -10,68 +10,12 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-LETTERS = "LAGVSERTIDPKQNFYMHWC"
+from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
+
 SKIPPED = 77  # what ctest takes for a skipped test
-
-
-def protein(source, length=150):
-    return "M" + "".join(source.choice(LETTERS) for _ in range(length - 1))
-
-
-def copy_of(sequence, changed, source):
-    """Every position has the chance `changed` of another letter."""
-    return "".join(source.choice([x for x in LETTERS if x != letter]) if source.random() < changed else letter
-                   for letter in sequence)
-
-
-def fasta(records):
-    return "".join(f">{name} a description\n{sequence}\n" for name, sequence in records)
-
-
-def names_in(text):
-    return [line[1:].split()[0] for line in text.splitlines() if line.startswith(">")]
-
-
-class Scripts(unittest.TestCase):
-    def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="esmscale-uniref-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def run_script(self, script, *arguments, path=None, status=0, **environment):
-        environment = dict(os.environ, ESMSCALE=ESMSCALE, ESMSCALE_DEPS=str(self.folder / "deps"), **environment)
-        if path is not None:
-            environment["PATH"] = path
-        done = subprocess.run(["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)], env=environment,
-                              capture_output=True, text=True)
-        self.assertEqual(done.returncode, status, done.stderr)
-        return done.stdout + done.stderr
-
-    def esmscale(self, *arguments):
-        return subprocess.run([ESMSCALE, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
-
-    def info(self, dataset):
-        return json.loads(self.esmscale("info", dataset, "--verify", "--json"))
-
-    def programs_without(self, name):
-        """A PATH that has everything but one program."""
-        folder = self.folder / f"without-{name}"
-        if not folder.exists():
-            folder.mkdir()
-            for place in reversed(os.environ["PATH"].split(":")):
-                for program in Path(place).glob("*"):
-                    link = folder / program.name
-                    link.unlink(missing_ok=True)
-                    link.symlink_to(program)
-            for hidden in (name, "apt-get"):
-                (folder / hidden).unlink(missing_ok=True)
-        return folder
 
 
 class Levels(Scripts):
@@ -269,7 +213,7 @@ class Get(Scripts):
 
 
 if __name__ == "__main__":
-    ESMSCALE = sys.argv.pop(1)
+    Scripts.program = sys.argv.pop(1)
     if sys.argv[1:] != ["Get"] and shutil.which("mmseqs") is None:
         print("skipped: there is no mmseqs on PATH (Debian's package is mmseqs2)")
         sys.exit(SKIPPED)

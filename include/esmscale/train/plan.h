@@ -30,6 +30,9 @@ struct RunPlan {
   std::vector<DeviceHours> hours;        // A100 and H100
 };
 
+// data.sequences, or all of the set. Throws when it has fewer.
+int64_t sequences_used(const RunConfig& config, const Dataset& train);
+
 // config: resolved. Reads the mapped lengths once.
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks);
 // Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.

@@ -1,0 +1,67 @@
+"""What the tests of scripts/uniref share: a folder of one's own, proteins, and ways to run scripts and esmscale."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LETTERS = "LAGVSERTIDPKQNFYMHWC"
+
+
+def protein(source, length=150):
+    return "M" + "".join(source.choice(LETTERS) for _ in range(length - 1))
+
+
+def copy_of(sequence, changed, source):
+    """Every position has the chance `changed` of another letter."""
+    return "".join(source.choice([x for x in LETTERS if x != letter]) if source.random() < changed else letter
+                   for letter in sequence)
+
+
+def fasta(records):
+    return "".join(f">{name} a description\n{sequence}\n" for name, sequence in records)
+
+
+def names_in(text):
+    return [line[1:].split()[0] for line in text.splitlines() if line.startswith(">")]
+
+
+class Scripts(unittest.TestCase):
+    program = None  # esmscale; set by whoever runs the tests
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="esmscale-uniref-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_script(self, script, *arguments, path=None, status=0, **environment):
+        environment = dict(os.environ, ESMSCALE=self.program, ESMSCALE_DEPS=str(self.folder / "deps"), **environment)
+        if path is not None:
+            environment["PATH"] = path
+        done = subprocess.run(["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)], env=environment,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout + done.stderr
+
+    def esmscale(self, *arguments):
+        return subprocess.run([self.program, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+    def info(self, dataset):
+        return json.loads(self.esmscale("info", dataset, "--verify", "--json"))
+
+    def programs_without(self, name):
+        """A PATH that has everything but one program."""
+        folder = self.folder / f"without-{name}"
+        if not folder.exists():
+            folder.mkdir()
+            for place in reversed(os.environ["PATH"].split(":")):
+                for program in Path(place).glob("*"):
+                    link = folder / program.name
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(program)
+            for hidden in (name, "apt-get"):
+                (folder / hidden).unlink(missing_ok=True)
+        return folder

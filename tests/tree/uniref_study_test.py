@@ -1,0 +1,129 @@
+"""The studies that scripts/uniref lays out and runs, tiny: uniref_study_test.py ESMSCALE [unittest's arguments]"""
+
+import json
+import os
+import random
+import sys
+import unittest
+
+from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
+
+CONFIG = {"model": {"name": "tiny", "layers": 1, "width": 16, "heads": 2}, "data": {"max_seq_len": 64},
+          "train": {"batch_tokens": 256, "pack_tokens": 128}, "optimizer": {"lr": 1e-3},
+          "schedule": {"name": "exponential", "warmup_tokens": 100}}
+
+
+class Studies(Scripts):
+    def setUp(self):
+        super().setUp()
+        source = random.Random(3)
+        self.proteins = [(f"p{i}", protein(source, 60)) for i in range(60)]
+        self.copies = [(f"c{i}", copy_of(self.proteins[i][1], 0.1, source)) for i in range(20)]
+        self.config = self.folder / "tiny.json"
+        self.config.write_text(json.dumps(CONFIG))
+
+    def prepare(self, folder, records, *more):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        text = folder.parent / f"{folder.name}.fasta"
+        text.write_text(fasta(records))
+        self.esmscale("prepare", "--input", text, "--keep-order", "--output", folder, "--eval-length", 50, *more)
+
+
+class Paper(Studies):
+    def setUp(self):
+        super().setUp()
+        self.prepare(self.folder / "train", self.proteins)
+        self.prepare(self.folder / "holdout", self.copies)
+        self.plan = self.folder / "plan.json"
+        self.plan.write_text("// two models\n" + json.dumps({
+            "name": "two", "models": [{"name": "big", "config": "esm2_8M.json", "gpus": 4},
+                                      {"name": "small", "config": str(self.config), "gpus": 1}],
+            "samples": [{"name": "half", "sequences": 30}, {"name": "most", "sequences": 50}],
+            "schedules": [{"name": "decay", "schedule": "exponential"}, {"name": "constant", "schedule": "constant"}]}))
+        self.output = self.folder / "study"
+
+    def lay_out(self, *more, **how):
+        return self.run_script("paper_study.sh", "--data", self.folder / "train", "--holdout", self.folder / "holdout",
+                               "--plan", self.plan, "--output", self.output, *more, **how)
+
+    def test_every_run_has_a_configuration_that_trains_on_its_sample(self):
+        said = self.lay_out()
+        configs = {path.stem: json.loads(path.read_text()) for path in (self.output / "configs").iterdir()}
+        self.assertEqual(len(configs), 8)
+        constant = configs["small_half_constant"]
+        self.assertEqual(constant["data"]["sequences"], 30)
+        self.assertEqual(constant["schedule"]["name"], "constant")
+        self.assertEqual(constant["study"]["name"], "two_constant")
+        self.assertEqual(configs["big_most_decay"]["model"]["layers"], 6)
+        # 30 sequences of 60 residues, START and END: one epoch.
+        study = json.loads((self.output / "study.json").read_text())
+        self.assertEqual(next(run["tokens"] for run in study["runs"] if run["name"] == "small_half_decay"), 30 * 62)
+        status = json.loads(self.esmscale("study", "status", self.output, "--json"))
+        self.assertEqual([run["state"] for run in status["runs"]], ["waiting"] * 8)
+        self.assertIn("| small_half | 2 |", said)
+        self.assertIn("holds a study already", self.lay_out(status=1))
+
+    def test_arrays_are_submitted_by_model_the_cheap_one_first(self):
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "sbatch").write_text(f"#!/bin/sh\necho \"$PWD\" \"$@\" >>{self.folder}/submitted\n")
+        (tools / "sbatch").chmod(0o755)
+        self.lay_out("--submit", path=f"{tools}:{os.environ['PATH']}")
+        small, big = (self.folder / "submitted").read_text().splitlines()
+        self.assertTrue(small.startswith(f"{self.output} --job-name=two-small --array=0-3 "))
+        self.assertIn("--gpus-per-node=1 ", small)
+        self.assertIn("--array=4-7 ", big)
+        self.assertIn("--ntasks-per-node=4 ", big)
+        configs = (self.output / "configs.txt").read_text().split()
+        self.assertEqual([name.split("_")[0] for name in configs], ["configs/small"] * 4 + ["configs/big"] * 4)
+        for name in [*configs, "study.sbatch", "train.sbatch"]:
+            self.assertTrue((self.output / name).exists(), name)
+
+    def test_a_sample_larger_than_the_set_is_refused(self):
+        self.assertIn("61", self.lay_out("--samples", "61", status=1))
+
+
+class Diversity(Studies):
+    """Levels as levels.sh and holdout.sh leave them: each a part of the one above, candidates apart."""
+
+    def setUp(self):
+        super().setUp()
+        self.levels = self.folder / "levels"
+        top = self.levels / "level50"
+        self.prepare(top / "train", self.proteins)
+        training_hash = json.loads(self.esmscale("info", top / "train", "--json"))["hash"]
+        for name, records, split in (("holdout", self.copies[:10], "far"), ("holdout_random", self.copies[5:15], "random")):
+            self.prepare(top / name, records)
+            report = self.folder / "report.json"
+            report.write_text(json.dumps({"training_hash": training_hash, "largest_identity": 0.4, "split": split}))
+            self.esmscale("prepare", "--output", top / name, "--attach-report", report)
+        (top / "drawn.txt").write_text("".join(f"{name}\n" for name, _ in self.copies))
+        for level, count in ((40, 40), (30, 30), (20, 20)):
+            (self.levels / f"level{level}").mkdir()
+            # One candidate in each: it must not be trained on.
+            (self.levels / f"level{level}/representatives.fasta").write_text(fasta(self.proteins[:count] + self.copies[:1]))
+
+    def test_levels_and_samples_of_the_same_size_side_by_side(self):
+        results = self.folder / "results"
+        arguments = ("--levels", self.levels, "--tokens", 2000, "--config", self.config, "--output", self.folder / "runs",
+                     "--results", results)
+        said = self.run_script("diversity.sh", *arguments)
+        rows = {row["set"]: row for row in json.loads((results / "results.json").read_text())}
+        self.assertEqual(list(rows), ["level50", "level40", "sample40", "level30", "sample30", "level20", "sample20"])
+        self.assertEqual([rows[f"sample{level}"]["sequences"] for level in (40, 30, 20)], [40, 30, 20])
+        for row in rows.values():  # whole batches, so the end is one batch away at most
+            self.assertLess(abs(row["tokens"] - 2000), 256)
+        trained = names_in(self.esmscale("fasta", self.levels / "level20/train"))
+        self.assertEqual(sorted(trained), sorted(name for name, _ in self.proteins[:20]))
+        for row in rows.values():
+            self.assertIn("checked: largest identity to the training set 0.4", row["holdout"]["label"])
+            self.assertGreater(row["holdout"]["loss"], 0)
+        self.assertIn("| sample20 |", said)
+        before = (self.folder / "runs/level50_s1/metrics.jsonl").read_bytes()
+        self.run_script("diversity.sh", *arguments)
+        self.assertEqual((self.folder / "runs/level50_s1/metrics.jsonl").read_bytes(), before)
+
+
+if __name__ == "__main__":
+    Scripts.program = sys.argv.pop(1)
+    unittest.main()
