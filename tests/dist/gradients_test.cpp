@@ -20,20 +20,21 @@ const TokenList& tokens() {
   return TokenList::of(29);
 }
 
-// Four sequences, one micro-batch each.
-std::vector<DeviceBatch> micro_batches(const ModelConfig& model) {
+// Four sequences, one micro-batch each, several times over.
+std::vector<DeviceBatch> micro_batches(const ModelConfig& model, int times) {
   std::vector<DeviceBatch> all;
-  for (const ShownSequence& sequence : mixed_sequences())
-    if (sequence.truth != sequence.shown)
-      all.push_back(to_device(pack(tokens(), {sequence}), model, 0.15, tokens(), at::kCPU));
+  for (int i = 0; i < times; ++i)
+    for (const ShownSequence& sequence : mixed_sequences())
+      if (sequence.truth != sequence.shown)
+        all.push_back(to_device(pack(tokens(), {sequence}), model, 0.15, tokens(), at::kCPU));
   return all;
 }
 
 // Every rank takes the micro-batches rank, rank + ranks, …; in the last round some have none.
-void add_gradients(const Weights& weights, const std::string& engine_name, Ranks& ranks,
-                   Gradients& gradients) {
+void add_gradients(const Weights& weights, const std::string& engine_name, Ranks& ranks, Gradients& gradients,
+                   int times = 1) {
   const auto engine = make_engine(weights, {.engine = engine_name});
-  const std::vector<DeviceBatch> all = micro_batches(weights.config);
+  const std::vector<DeviceBatch> all = micro_batches(weights.config, times);
   const auto n = static_cast<size_t>(ranks.size());
   const size_t rounds = (all.size() + n - 1) / n;
   gradients.zero();
@@ -89,7 +90,7 @@ TEST(Gradients, StageTwoNeverHoldsThemAll) {
   const auto parameters = weights.flat.numel();
   with_ranks(4, [&](Ranks& ranks) {
     Gradients gradients(weights, ranks.group(at::kCPU), ShardLayout(weights.table, 4), 2);
-    add_gradients(weights, "fused", ranks, gradients);
+    add_gradients(weights, "fused", ranks, gradients, /*times=*/2);  // two micro-batches a rank
     EXPECT_LT(static_cast<double>(gradients.peak_floats()), 0.6 * static_cast<double>(parameters));
     Gradients full(weights, ranks.group(at::kCPU), ShardLayout(weights.table, 4), 0);
     EXPECT_GE(full.peak_floats(), parameters);
