@@ -10,7 +10,7 @@ if(ESMSCALE_TESTS)
   add_test(NAME tree.links_lead_somewhere COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_links_test.py)
   add_test(NAME tree.tables_of_the_model_of_scaling_are_current
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/model_scaling.py --check)
-  foreach(part Get Levels Holdout)  # Levels and Holdout skip where there is no MMseqs2
+  foreach(part Get Levels Holdout)  # Get skips where there is no curl, the others without MMseqs2
     string(TOLOWER ${part} name)
     add_test(NAME tree.uniref_${name} COMMAND ${Python3_EXECUTABLE} ${tree_tests}/uniref_test.py
       $<TARGET_FILE:esmscale> ${part})

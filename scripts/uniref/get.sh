@@ -49,6 +49,7 @@ if [ -s "$file" ]; then
   note "$file is there ($(human_gb "$(stat -Lc %s "$file")"))"
   exit
 fi
+command -v curl >/dev/null || fail "curl is needed to get $site" "The Debian package is curl; or put a file of yours at $file"
 mkdir -p "$(dirname "$file")"
 download "$site/RELEASE.metalink" "$note_file"
 size=$(released size) md5=$(released md5)

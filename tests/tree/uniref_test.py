@@ -214,7 +214,8 @@ class Get(Scripts):
 
 if __name__ == "__main__":
     Scripts.program = sys.argv.pop(1)
-    if sys.argv[1:] != ["Get"] and shutil.which("mmseqs") is None:
-        print("skipped: there is no mmseqs on PATH (Debian's package is mmseqs2)")
+    needed, package = ("curl", "curl") if sys.argv[1:] == ["Get"] else ("mmseqs", "mmseqs2")
+    if shutil.which(needed) is None:
+        print(f"skipped: there is no {needed} on PATH (Debian's package is {package})")
         sys.exit(SKIPPED)
     unittest.main()
