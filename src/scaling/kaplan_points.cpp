@@ -26,6 +26,15 @@ std::vector<size_t> largest_of_groups(const PointSet& set, const std::vector<siz
   return kept;
 }
 
+// Whole steps make the C of one budget differ in their fourth digit: the cheapest of them is no optimum of
+// its own.
+bool is_best_of_its_budget(const PointSet& set, const std::vector<size_t>& use, size_t point) {
+  const Point& p = set.points[point];
+  return p.budget <= 0 || std::none_of(use.begin(), use.end(), [&](size_t other) {
+           return set.points[other].budget == p.budget && set.points[other].loss < p.loss;
+         });
+}
+
 }  // namespace
 
 std::vector<size_t> largest_data_per_size(const PointSet& set, const std::vector<size_t>& use) {
@@ -38,7 +47,8 @@ std::vector<size_t> largest_size_per_data(const PointSet& set, const std::vector
 
 std::vector<FrontierSample> loss_frontier(const PointSet& set, const std::vector<size_t>& use) {
   std::vector<FrontierSample> samples;
-  for (const size_t i : use) samples.push_back({i, set.points[i].flops, set.points[i].loss});
+  for (const size_t i : use)
+    if (is_best_of_its_budget(set, use, i)) samples.push_back({i, set.points[i].flops, set.points[i].loss});
   for (const Curve& curve : set.curves) {
     if (!curve.any_horizon || std::find(use.begin(), use.end(), curve.point) == use.end()) continue;
     for (const Curve::Sample& s : curve.samples) samples.push_back({curve.point, s.flops, s.loss});

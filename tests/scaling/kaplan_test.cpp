@@ -98,6 +98,15 @@ TEST(Kaplan, TheFrontierFeedsLOfC) {
   EXPECT_NE(frontier.back().run, set.points.size() - 1);
 }
 
+// Whole steps: the C of one budget differ a little, and the cheapest is not the best.
+TEST(Kaplan, ABudgetHasOnePointOnTheFrontier) {
+  PointSet set = isoflop_points(known_law, {1e18, 1e19, 1e20}, 5, 4);
+  for (size_t i = 0; i < set.points.size(); ++i) set.points[i].flops *= 1 + 1e-4 * double(i % 5);
+  const auto frontier = loss_frontier(set, all_of(set));
+  ASSERT_EQ(frontier.size(), 3u);
+  for (size_t k = 0; k < 3; ++k) EXPECT_EQ(frontier[k].run, 5 * k + 2) << "the middle size is the optimum";
+}
+
 TEST(Kaplan, WhichPointsFeedLOfNAndLOfD) {
   const PointSet set =
       points_of({1e6, 1e7}, {1e9, 1e10}, [](double n, double d) { return known_law.loss(n, d); });

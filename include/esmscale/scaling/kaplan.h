@@ -1,7 +1,8 @@
 // Kaplan et al. 2020's laws, each with and without an irreducible part L∞, compared by held-out error:
 //   L(N) = (Nc/N)^αN      per N the run with most D
 //   L(D) = (Dc/D)^αD      per D the run with the largest N
-//   L(C) = (Cc/C)^αC      the frontier: points (or samples of curves) that no cheaper one beats
+//   L(C) = (Cc/C)^αC      the frontier: points (or samples of curves) that none of the same budget and no
+//                         cheaper one beats
 //   L(N,D) = [(Nc/N)^(αN/αD) + Dc/D]^αD      all final points
 // Fitted by the protocol of law_form.h.
 #pragma once
