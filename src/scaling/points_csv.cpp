@@ -48,10 +48,11 @@ class PointTable {
       : where_(where), header_(std::move(header)) {
     for (size_t i = 0; i < header_.size(); ++i) {
       if (std::find(kColumns.begin(), kColumns.end(), header_[i]) == kColumns.end())
-        throw Error({.where = where_,
-                     .expected = "columns among " + join(kColumns, ", "),
-                     .found = text("column '", header_[i], "'", did_you_mean(header_[i], kColumns)),
-                     .advice = "rename the column or leave it out"});
+        throw Error(
+            {.where = where_,
+             .expected = "columns among " + join(kColumns, ", "),
+             .found = text("column '", header_[i], "'"),
+             .advice = text("leave the column out, or rename it. ", did_you_mean(header_[i], kColumns))});
       if (std::find(header_.begin(), header_.begin() + long(i), header_[i]) != header_.begin() + long(i))
         throw Error({.where = where_,
                      .expected = "each column once",

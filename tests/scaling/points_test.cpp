@@ -92,7 +92,8 @@ TEST(PointsErrors, MissingColumn) {
   EXPECT_THAT(error_for("parameters,tokens\n1,2\n"), HasSubstr("no column 'loss'"));
 }
 TEST(PointsErrors, UnknownColumnNamesTheNearest) {
-  EXPECT_THAT(error_for("parameters,tokens,los\n1,2,3\n"), AllOf(HasSubstr("'los'"), HasSubstr("'loss'")));
+  EXPECT_THAT(error_for("parameters,tokens,los\n1,2,3\n"),
+              AllOf(HasSubstr("'los'"), HasSubstr("did you mean 'loss'?")));
 }
 TEST(PointsErrors, ColumnTwice) {
   EXPECT_THAT(error_for("parameters,tokens,loss,loss\n1,2,3,3\n"), HasSubstr("two columns 'loss'"));
