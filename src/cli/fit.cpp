@@ -7,6 +7,8 @@
 #include "esmscale/scaling/laws_json.h"
 #include "esmscale/scaling/runs.h"
 
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -29,7 +31,7 @@ PointSet read_set(const Options& options) {
 }
 
 std::string line_of(const Estimate& e, int decimals) {
-  std::string line = text(e.name, " = ", fixed(e.value, decimals));
+  std::string line = text(e.name, " = ", std::isfinite(e.value) ? fixed(e.value, decimals) : "none");
   if (e.has_interval)
     line += text(" (95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals), ")");
   return line;

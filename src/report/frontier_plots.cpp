@@ -41,7 +41,7 @@ Plot isoflop_profiles(const Laws& laws, const std::vector<Profile>& profiles) {
                   human_count(profile.minimum.parameters), ", D ", human_count(profile.minimum.tokens),
                   ", loss ", fixed(profile.minimum.loss, 4), ", c ", fixed(profile.parabola.curvature, 4))});
   }
-  plot.add_points("minima", category(4), std::move(minima), true);
+  if (!minima.empty()) plot.add_points("minima", category(4), std::move(minima), true);
   return plot;
 }
 
@@ -56,7 +56,7 @@ struct Side {
 };
 
 void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<double>& grid) {
-  if (laws.approach3) {
+  if (laws.approach3 && has_optimum(laws.approach3->law)) {
     const auto& fit = *laws.approach3;
     const FlopRatio& ratio = laws.set.basis.flop_ratio;
     plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
@@ -103,7 +103,7 @@ void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<d
 void add_published(Plot& plot, const Laws& laws, const Side& side, Span span) {
   const double middle = std::sqrt(span.low * span.high);
   double through = 0;
-  if (laws.approach3)
+  if (laws.approach3 && has_optimum(laws.approach3->law))
     through = optimum(laws.approach3->law, laws.set.basis.flop_ratio, middle).*side.value;
   else if (laws.approach2)
     through = ((*laws.approach2).*side.of_approach2).at(middle);
@@ -146,7 +146,8 @@ Plot optimum_against_flops(const Laws& laws, const Side& side) {
 void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots) {
   const std::vector<Profile> profiles = profiles_of(laws);
   if (!profiles.empty()) plots.push_back(isoflop_profiles(laws, profiles));
-  if (!laws.approach1 && !laws.approach2 && !laws.approach3) return;
+  const bool has_three = laws.approach3 && has_optimum(laws.approach3->law);
+  if (!laws.approach1 && !laws.approach2 && !has_three) return;
   plots.push_back(optimum_against_flops(
       laws,
       {"n_opt", "Best model size for a budget", "a", "N_opt " + parameters_label(laws.set.basis).substr(2),

@@ -64,7 +64,7 @@ Plot loss_against_flops(const Laws& laws) {
     for (const auto& w : laws.approach1->envelope) line.push_back({.x = w.flops, .y = w.loss});
     plot.add_line("envelope", category(1), std::move(line));
   }
-  if (laws.approach3) {
+  if (laws.approach3 && has_optimum(laws.approach3->law)) {
     const auto& fit = *laws.approach3;
     const FlopRatio& ratio = set.basis.flop_ratio;
     plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {

@@ -25,6 +25,10 @@ std::string with_interval(const Estimate& e, int decimals) {
 std::string cards(const Laws& laws) {
   std::string out = "<div class=\"cards\">" + card(text(laws.set.points.size()), "points");
   const auto exponents = [&](const char* approach, const Estimate& a, const Estimate& b) {
+    if (!std::isfinite(a.value)) {
+      out += card("no optimum", text(approach, ": no budget has a best N"));
+      return;
+    }
     out += card(text("C^", fixed(a.value, 2)), text("N_opt, ", approach, "; ", with_interval(a, 2)));
     out += card(text("C^", fixed(b.value, 2)), text("D_opt, ", approach, "; ", with_interval(b, 2)));
   };

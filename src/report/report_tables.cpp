@@ -93,7 +93,7 @@ std::string published_table(const Laws& laws) {
       for (const int i : {0, 1})
         if (e.name == (i == 0 ? a : b))
           cells[i] =
-              fixed(e.value, 3) +
+              (std::isfinite(e.value) ? fixed(e.value, 3) : "–") +
               (e.has_interval ? text(" (", fixed(e.wide.low, 3), " to ", fixed(e.wide.high, 3), ")") : "");
     table.add({name, "these points", cells[0], cells[1]});
   };

@@ -19,6 +19,12 @@ ParametricLaw law_of(const std::vector<double>& theta) {
           .beta = theta[4]};
 }
 
+// A step that one size alone sees is fitted by an exponent without end, and a factor beyond what a double
+// holds: no law that could be written down.
+bool is_finite(const ParametricLaw& law) {
+  return std::isfinite(law.A) && std::isfinite(law.B) && std::isfinite(law.E);
+}
+
 Observations observations_of(const PointSet& set, const std::vector<size_t>& use) {
   Observations observations;
   for (const size_t i : use) {
@@ -75,6 +81,10 @@ std::vector<std::string> doubts(const Approach3& fit, const PointSet& set, const
       warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
                               " lies at its bound (0.02 to 2): its term is not seen"));
 
+  if (!has_optimum(fit.law))
+    warnings.push_back(
+        "approach 3 has no optimum: its loss does not fall with N and with D, so no budget has a best N");
+
   double lowest = INFINITY;
   for (const size_t i : use) lowest = std::min(lowest, set.points[i].loss);
   const Estimate& E = fit.estimate("E");
@@ -119,6 +129,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   Approach3 fit;
   fit.points = use.size();
   fit.optima = fit_form(parametric_form, observations_of(set, use), published_starts(), options.threads);
+  std::erase_if(fit.optima, [](const FormFit& optimum) { return !is_finite(law_of(optimum.theta)); });
   if (fit.optima.empty()) {
     why = "no start of the 4,500 converged";
     return std::nullopt;
@@ -145,6 +156,7 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
     const FormFit refit = refit_form(parametric_form, observations, weights, fit.optima);
     if (refit.theta.empty()) return {};
     const ParametricLaw law = law_of(refit.theta);
+    if (!is_finite(law)) return {};
     return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
   });
   set_intervals(fit.estimates, draws);

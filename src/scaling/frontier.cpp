@@ -27,6 +27,7 @@ bool has_optimum(const ParametricLaw& law) {
 }
 
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) {
+  if (!has_optimum(law)) return {.flops = flops, .parameters = NAN, .tokens = NAN, .loss = NAN};
   Optimum best;
   best.flops = flops;
   if (ratio.is_one()) {
@@ -47,7 +48,7 @@ Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) 
 Optimum optimum_with_tokens_at_most(const ParametricLaw& law, const FlopRatio& ratio, double flops,
                                     double max_tokens) {
   Optimum best = optimum(law, ratio, flops);
-  if (best.tokens <= max_tokens) return best;
+  if (!has_optimum(law) || best.tokens <= max_tokens) return best;
   const auto miss = [&](double log_n) {
     return std::abs(std::log(ratio.tokens(std::exp(log_n), flops) / max_tokens));
   };

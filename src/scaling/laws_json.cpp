@@ -105,11 +105,27 @@ Json of_kaplan_fit(const KaplanFit& fit) {
   return json;
 }
 
+// ln Cc, alpha_C and, with a floor, L_inf of each draw: Cc and alpha_C lean on each other, so their intervals
+// alone tell nothing of a predicted loss.
+Json draws_of_frontier(const KaplanFit& fit) {
+  return stored_draws(fit.draws.size(), [&](size_t i) {
+    const auto& t = fit.draws[i];
+    Json row{t[0] / t[1], t[1]};
+    if (t.size() > 2) row.push_back(std::exp(t[2]));
+    return row;
+  });
+}
+
 Json of_kaplan(const KaplanLaw& law) {
+  const auto fit = [&](const KaplanFit& one) {
+    Json json = of_kaplan_fit(one);
+    if (law.name == "L_C") json["draws"] = draws_of_frontier(one);
+    return json;
+  };
   return {{"formula", law.formula},
           {"points", law.points.size()},
-          {"pure", of_kaplan_fit(law.pure)},
-          {"irreducible", law.irreducible ? of_kaplan_fit(*law.irreducible) : Json()},
+          {"pure", fit(law.pure)},
+          {"irreducible", law.irreducible ? fit(*law.irreducible) : Json()},
           {"better", law.better},
           {"gain", finite(law.gain)},
           {"gain_error", finite(law.gain_error)}};

@@ -25,13 +25,18 @@ double middle_of(const std::vector<double>& budgets) {
   return std::exp(log_sum);
 }
 
+// Approach 3, where it has an optimum, goes before 2 and 1.
+bool plans_by_approach3(const LawFile& laws) {
+  return laws.approach3 && has_optimum(*laws.approach3);
+}
+
 // N_opt expected at a budget.
 double expected_size(const StudyRequest& request, double budget) {
   if (request.centre > 0)
     return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
   if (request.laws) {
     const LawFile& laws = *request.laws;
-    if (laws.approach3) return optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
+    if (plans_by_approach3(laws)) return optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
     if (laws.approach2) return laws.approach2->parameters.at(budget);
     if (laws.approach1) return laws.approach1->parameters.at(budget);
   }
@@ -44,7 +49,8 @@ std::string centre_source(const StudyRequest& request) {
     return text("N_opt = ", human_count(request.centre),
                 " at C = ", scientific(middle_of(request.budgets), 2), " as given, ∝ C^",
                 fixed(request.exponent, 2));
-  if (request.laws && (request.laws->approach1 || request.laws->approach2 || request.laws->approach3))
+  if (request.laws &&
+      (plans_by_approach3(*request.laws) || request.laws->approach2 || request.laws->approach1))
     return "the laws of " + request.laws->path;
   return "Cheng et al. 2024 (protein MLM): N_opt = 1.365e-7·C^0.7598";
 }

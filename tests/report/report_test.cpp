@@ -64,6 +64,22 @@ TEST(Report, ProfilesAreShownWhereApproach2IsNull) {
               AllOf(HasSubstr("left out"), HasSubstr("its minimum lies at the smallest size")));
 }
 
+// Loss that rises with N: no frontier is drawn, and no number is made up for it.
+TEST(Report, ALawWithoutAnOptimumHasNoFrontier) {
+  const ParametricLaw rising{.E = 2, .A = 1e-3, .B = 20, .alpha = -0.5, .beta = 0.3};
+  PointSet set;
+  for (const double c : {1e12, 1e13})
+    for (const double n : {1e4, 2e4, 4e4, 8e4}) set.points.push_back(known_point(rising, n, c / (6 * n), c));
+  const Laws laws = fit_laws(std::move(set), {.draws = 20, .threads = 1});
+  ASSERT_TRUE(laws.approach3);
+  EXPECT_THAT(names_of(law_plots(laws)),
+              ElementsAre("loss_flops", "loss_parameters", "loss_tokens", "residuals", "isoflop"));
+  const std::string page = report_page(laws);
+  EXPECT_THAT(page, HasSubstr("no optimum"));
+  EXPECT_THAT(page, Not(HasSubstr(">nan")));
+  EXPECT_THAT(page, Not(HasSubstr("minima</text>")));
+}
+
 TEST(Report, APageOfTwoPointsStillIsOne) {
   PointSet set;
   set.points = {known_point(known_law, 1e7, 1e9), known_point(known_law, 1e8, 1e9)};

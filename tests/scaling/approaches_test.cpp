@@ -95,6 +95,29 @@ TEST(Approach3, EThatIsNotThereIsSaid) {
   EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("E is not identified")));
 }
 
+// A step at the smallest size is fitted by any α that is large enough, and A = exp(α·ln N) soon is more than
+// a double holds. Oracle: constants that are written to JSON are numbers.
+TEST(Approach3, AStepIsNoLawBeyondWhatADoubleHolds) {
+  ParametricLaw flat = known_law;
+  flat.A = 0;
+  PointSet set;
+  for (const double n : {1e5, 2e5, 4e5, 8e5})
+    for (const double d : {1e8, 1e9, 1e10}) {
+      set.points.push_back(known_point(flat, n, d));
+      if (n == 1e5) set.points.back().loss += 0.3;
+    }
+  set = with_noise(set, 1e-3, 4);
+  std::string why;
+  auto fit = fit_approach3(set, all_of(set), {.draws = 40, .threads = 1}, why);
+  ASSERT_TRUE(fit) << why;
+  const double step = 800;  // ln A; e^800 is infinite
+  fit->optima = {
+      {.theta = {step, std::log(flat.B), std::log(flat.E), (step + 1) / std::log(1e5), flat.beta}}};
+  bootstrap_approach3(*fit, set, all_of(set), {.draws = 40, .threads = 1});
+  EXPECT_LT(fit->draws.size(), 40u) << "no draw went beyond";
+  for (const auto& draw : fit->draws) EXPECT_TRUE(std::isfinite(draw.law.A)) << draw.law.alpha;
+}
+
 // A parabola is the law's profile to second order; over ±2× in N the third order moves ln N_opt by a
 // constant, the same for each budget up to terms of the fourth order, so the exponent is good to 0.005.
 TEST(Approach2, MinimaFollowTheClosedForm) {

@@ -148,6 +148,43 @@ TEST(Frontier, ClosedFormAndNumericalMinimum) {
               1e-4);
 }
 
+std::string error_for_document(const Json& json) {
+  const TemporaryFolder folder;
+  const std::string file = folder / "laws.json";
+  write_file(file, to_text(json));
+  return error_of([&] { read_laws(file); });
+}
+
+// A loss that rises with N, or does not care: no budget has a best N, by either count.
+TEST(Frontier, ALawThatDoesNotFallHasNone) {
+  for (const double alpha : {-4.6, 0.0}) {
+    ParametricLaw rising = known_law;
+    rising.alpha = alpha;
+    for (const FlopRatio& ratio : {FlopRatio(), FlopRatio({{1e4, 2.5}, {1e6, 1.3}})}) {
+      EXPECT_TRUE(std::isnan(optimum(rising, ratio, 1e18).parameters));
+      EXPECT_TRUE(std::isnan(optimum_with_tokens_at_most(rising, ratio, 1e18, 1e9).loss));
+      EXPECT_TRUE(std::isnan(frontier_laws(rising, ratio, 1e17, 1e18).parameters.exponent));
+    }
+  }
+}
+
+// The smallest size is the best of every budget. The law is written, read, and says that it has no optimum.
+TEST(Laws, WhereLossRisesWithNNothingIsPlanned) {
+  ParametricLaw rising{.E = 2, .A = 1e-3, .B = 20, .alpha = -0.5, .beta = 0.3};
+  PointSet set;
+  for (const double c : {1e12, 3e12, 1e13})
+    for (const double n : {1e4, 2e4, 4e4, 8e4}) set.points.push_back(known_point(rising, n, c / (6 * n), c));
+  const Laws laws = fit_laws(with_noise(std::move(set), 1e-4, 1), few_draws);
+  ASSERT_TRUE(laws.approach3);
+  EXPECT_LT(laws.approach3->law.alpha, 0);
+  EXPECT_THAT(laws.warnings, Contains(HasSubstr("approach 3 has no optimum")));
+  EXPECT_TRUE(laws.plateau.frontier.empty());
+  const Json json = to_json(laws);
+  EXPECT_TRUE(json["approach3"]["a"].is_null());
+  EXPECT_FALSE(json["approach3"]["intervals"].contains("a"));
+  EXPECT_EQ(error_for_document(json), "no error");
+}
+
 TEST(Frontier, DataThatRunsOut) {
   const Optimum free = optimum(known_law, {}, 1e20);
   const Optimum bound = optimum_with_tokens_at_most(known_law, {}, 1e20, free.tokens / 4);
@@ -184,13 +221,6 @@ TEST(LawsJson, KeysThatScriptsReadAreThere) {
     EXPECT_TRUE(json["approach2"]["minima"][0].contains(key)) << key;
   for (const char* key : {"a", "b", "intervals"}) EXPECT_TRUE(json["approach2"].contains(key)) << key;
   for (const char* law : {"L_N", "L_D", "L_C", "L_ND"}) EXPECT_TRUE(json["kaplan"].contains(law)) << law;
-}
-
-std::string error_for_document(const Json& json) {
-  const TemporaryFolder folder;
-  const std::string file = folder / "laws.json";
-  write_file(file, to_text(json));
-  return error_of([&] { read_laws(file); });
 }
 
 TEST(LawsJson, EveryErrorOfTheReader) {

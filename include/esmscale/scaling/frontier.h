@@ -26,7 +26,7 @@ struct Optimum {
 };
 
 // Under 6ND the closed form N = G·(C/6)^(β/(α+β)), D = (C/6)/N, G = (αA/(βB))^(1/(α+β)); otherwise L(N, D)
-// minimised numerically subject to 6·N·D·ratio(N) = C.
+// minimised numerically subject to 6·N·D·ratio(N) = C. NaN where the law has none.
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops);
 
 // The best D is at most max_tokens: where data runs out the rest of the budget goes to N.
@@ -43,7 +43,7 @@ struct PowerLaw {
 PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y);
 
 // N_opt ∝ C^a and D_opt ∝ C^b over [low, high] FLOPs, as the chord in logarithms: exact under 6ND at any
-// ends.
+// ends. NaN where the law has no optimum.
 struct FrontierLaws {
   PowerLaw parameters, tokens;
 };
