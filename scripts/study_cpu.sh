@@ -4,16 +4,17 @@
 # Safe to run again: what is done is kept, a study that was stopped goes on.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]
-#                        [--budgets C1,C2,…] [--centre N] [--predict C] [--bootstrap B]
+#                        [--budgets C1,C2,…] [--centre N] [--predict C] [--bootstrap B] [--until prediction]
 #
 # 1 plan      4 budgets over a factor of 11, the same 6 sizes at each
 # 2 study     the sweep of the learning rate at the two smallest sizes, then the runs at the chosen rate
 # 3 arms      decaying against constant learning rate at two sizes with two seeds; the decaying ones of the second
 #             seed are replicates of main runs
 #   branches  at one size: what a branch of a trunk loses against a run of its own, at two horizons with two seeds
-# 4 fit       laws and report, on holdout losses and, for training curves, on training losses
+# 4 fit       laws and report from the kept metrics, on holdout losses and, for training curves, on training losses
 # 5 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
 #
+# --until prediction   ends when the prediction is written down, so that it can be kept elsewhere before the run
 # --holdout   its first 1,000 sequences are scored, in windows as long as the models' crops
 #
 # The sum, C by Hoffmann's count (plan prints each run, count-flops each row of it):
@@ -21,8 +22,8 @@
 #   sweep        8·0.32e12                        0.3e13
 #   arms         6·0.72e12                        0.4e13 (the decaying runs of seed 1 are main runs)
 #   branches     2·1.6·0.72e12                    0.2e13
-#   prediction   8e12                             0.8e13
-#   in all                                        5.4e13
+#   prediction   6e12                             0.6e13
+#   in all                                        5.2e13
 # The largest budget keeps the smallest model within one epoch of these data (about 2·10^7 tokens in crops of 256).
 # Two runs go at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
 # that share a core with other work wait for each other.
@@ -30,13 +31,14 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 
-data='' holdout='' study='' results=''
-budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=8e12 bootstrap=4000
+data='' holdout='' study='' results='' until=''
+budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=6e12 bootstrap=4000
 rows=256 batch=1024 rate=0.003 scored=1000
 threads=$((($(nproc) + 1) / 2))
 while [ $# -gt 0 ]; do
   case $1 in
-    --data | --holdout | --study | --results | --budgets | --centre | --predict | --bootstrap)
+    --data | --holdout | --study | --results | --budgets | --centre | --predict | --bootstrap | \
+      --until)
       [ $# -gt 1 ] || fail "$1 needs a value"
       printf -v "${1#--}" '%s' "$2"
       shift 2
@@ -45,6 +47,7 @@ while [ $# -gt 0 ]; do
     *) fail "unknown argument $1" "See scripts/study_cpu.sh --help" ;;
   esac
 done
+[ "${until:-prediction}" = prediction ] || fail "--until is prediction, not $until"
 # Paths are as the caller means them; inside the tree they are told from its root.
 for name in data holdout study results; do
   case ${!name} in '') continue ;; /*) ;; *) printf -v "$name" '%s' "$PWD/${!name}" ;; esac
@@ -145,32 +148,42 @@ wait $! || exit
 python3 "$helper" compare-arms "$study" "$results/arms.json"
 python3 "$helper" compare-branches "$study" "$results/branches.json"
 
+# What is kept is enough to fit again, wherever it lies.
+keep_metrics() {
+  python3 "$helper" keep-metrics "$study" "$results/metrics"
+  cp "$study/study.json" "$results/"
+}
+
+say "Keeping the metrics"
+keep_metrics
+
 say "Fit and report"
-replicates=("$study"/arms/exponential_*)
-"$esmscale" fit "$study/runs" "${replicates[@]}" --output "$results/laws" --bootstrap "$bootstrap"
-"$esmscale" fit "$study/runs" "${replicates[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
+kept=("$results/metrics/runs" "$results"/metrics/arms/exponential_*)
+"$esmscale" fit "${kept[@]}" --output "$results/laws" --bootstrap "$bootstrap"
+"$esmscale" fit "${kept[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
 
 say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then
   note "$results/prediction.json was written before; it stays"
 else
+  # A run that is there already would make it no prediction.
   rm -rf "$study/next"
   if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
     --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
-    mv "$results/prediction.json.aside" "$results/prediction.json"
+    note "by the law's optimum"
   else
-    note "no approach has an optimum at $predict FLOPs; L(C) predicts the loss of the best size so far"
+    note "plan has none, and says why above; L(C) predicts the loss of the size that is best so far"
     python3 "$helper" predict-by-frontier "$study" "$results/laws/laws.json" "$predict" "$study/next/configs/next.json" \
-      >"$results/prediction.json.aside" && mv "$results/prediction.json.aside" "$results/prediction.json"
+      >"$results/prediction.json.aside" || exit
   fi
+  mv "$results/prediction.json.aside" "$results/prediction.json"
 fi
-if [ -f "$results/prediction.json" ]; then
-  rate=$(python3 "$helper" chosen-rate "$study" "$study/next/configs/next.json")
-  train_one "$study/next/configs/next.json" "$study/next/run" --set "optimizer.lr=$rate"
-  python3 "$helper" compare-prediction "$study/next/run" "$results/prediction.json" "$results/outcome.json"
+if [ "$until" = prediction ]; then
+  note "$results/prediction.json is written; the same command without --until trains its run"
+  exit
 fi
-
-say "Keeping the metrics"
-cp "$study/study.json" "$results/"
-python3 "$helper" keep-metrics "$study" "$results/metrics"
+rate=$(python3 "$helper" chosen-rate "$study" "$study/next/configs/next.json")
+train_one "$study/next/configs/next.json" "$study/next/run" --set "optimizer.lr=$rate"
+python3 "$helper" compare-prediction "$study/next/run" "$results/prediction.json" "$results/outcome.json"
+keep_metrics
 note "$results/laws/report.html is the report"

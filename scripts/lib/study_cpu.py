@@ -9,7 +9,9 @@ SEEDS = (1, 2)
 ARMS = ("exponential", "constant")
 HORIZONS = (("third", 1 / 3), ("whole", 1.0))  # of the tokens of the run that branches are compared with
 DECAY = 0.2                                    # wsd's last part, the default of schedule.decay_fraction
-MOST_LINES = 100                               # of training losses that are kept of a run
+MOST_LINES = 60                                # of training losses that are kept of a run, before its end
+KEPT = ("step", "tokens", "sequences", "flops", "flops_6nd", "parameters", "train/loss", "train/learning_rate",
+        "train/grad_norm", "finished")         # and eval/: the others tell of the machine
 
 
 def read(path):
@@ -123,28 +125,47 @@ def chosen_rate(study, config):
     print(read(config)["optimizer"]["lr"] * (choice["factor"] if choice else 1))
 
 
+def power_law(flops, log_cc, alpha, floor=0.0):
+    return floor + math.exp(alpha * (log_cc - math.log(flops)))
+
+
+def central(drawn, level):
+    """The central share `level` of sorted values, linear between them; None where there are too few."""
+    if len(drawn) < 20:
+        return None
+
+    def at(quantile):
+        place = quantile * (len(drawn) - 1)
+        below = min(int(place), len(drawn) - 2)
+        return drawn[below] + (place - below) * (drawn[below + 1] - drawn[below])
+
+    return [at((1 - level) / 2), at((1 + level) / 2)]
+
+
 def predict_by_frontier(study, laws, flops, config_file):
     """Where no approach has an optimum: L(C) gives the loss, and the best size of the largest budget is trained further."""
     flops, law = float(str(flops)), read(laws)["kaplan"]["L_C"]
     if law is None:
         sys.exit(f"error: {laws}: expected Kaplan's L(C), found null")
-    fit = law["pure"] if law["better"] == "pure" or law["irreducible"] is None else law["irreducible"]
-    loss = fit.get("L_inf", 0) + (fit["Cc"] / flops) ** fit["alpha_C"]
+    form = "pure" if law["better"] == "pure" or law["irreducible"] is None else "irreducible"
+    fit = law[form]
+    loss = power_law(flops, math.log(fit["Cc"]), fit["alpha_C"], fit.get("L_inf", 0))
+    drawn = sorted(power_law(flops, *row) for row in fit["draws"])
     runs = [run for run in read(study / "study.json")["runs"] if run["stage"] == "isoflop"]
     largest = max(run["budget"] for run in runs)
     best = min((run for run in runs if run["budget"] == largest), key=lambda run: final_loss(study / "runs" / run["name"]))
     longer = flops / largest
     config = read(study / best["config"])
     tokens = round(best["tokens"] * longer)
-    epoch = read(study / "runs" / best["name"] / "environment.json")[-1]["data"]["epoch_tokens"]
-    config["train"].update(max_tokens=tokens, epochs=math.ceil(tokens / epoch))
+    # max_tokens ends the run: so many epochs are enough.
+    config["train"].update(max_tokens=tokens, epochs=config["train"]["epochs"] * math.ceil(longer))
     config["schedule"]["warmup_tokens"] = round(config["schedule"]["warmup_tokens"] * longer)
     config["optimizer"]["lr"] = best["lr"]
     config["study"].update(budget=flops, name="next")
     config_file.parent.mkdir(parents=True, exist_ok=True)
     write(config_file, config)
-    print(json.dumps({"flops": flops, "law": {"name": "Kaplan L(C)", "better": law["better"]},
-                      "optimum": {"loss": {"value": loss, "interval": None}},
+    print(json.dumps({"flops": flops, "law": {"name": "Kaplan L(C)", "form": form, "points": law["points"]},
+                      "optimum": {"loss": {"value": loss, "interval": central(drawn, 0.95), "interval_80": central(drawn, 0.8)}},
                       "shape": {"name": best["shape"], "parameters": best["parameters"], "tokens": tokens, "nats_lost": None}},
                      indent=2))
 
@@ -167,22 +188,26 @@ def thinned(lines):
     records = [json.loads(line) for line in lines]
     end = 0.95 * records[-1]["tokens"]
     stride = max(1, len(records) // MOST_LINES)
-    late = [i for i, record in enumerate(records) if record["tokens"] >= end]
-    late_stride = max(1, len(late) // (MOST_LINES // 5))
-    kept = {i for i in range(0, len(records), stride)} | set(late[::late_stride])
-    return [line for i, (line, record) in enumerate(zip(lines, records)) if i in kept or "eval/loss" in record]
+    for i, record in enumerate(records):
+        if i % stride and record["tokens"] < end and "eval/loss" not in record:
+            continue
+        kept = {key: value for key, value in record.items() if key in KEPT or key.startswith("eval/")}
+        if "eval/checkpoint" in kept:
+            kept["eval/checkpoint"] = pathlib.PurePath(kept["eval/checkpoint"]).name
+        yield json.dumps(kept, separators=(",", ":"))
 
 
 def keep_metrics(study, folder):
-    """Of every run what a fit reads: configuration, data, metrics. Paths of this machine are left out."""
+    """Of every run what a fit reads: configuration, data, metrics. What tells of this machine is left out."""
     for metrics in sorted(study.glob("*/*/metrics.jsonl")):
         run = metrics.parent
         kept = folder / run.relative_to(study)
         kept.mkdir(parents=True, exist_ok=True)
-        config, start = read(run / "config.json"), read(run / "environment.json")[-1]
+        config, starts = read(run / "config.json"), read(run / "environment.json")
         config["data"].update(train="train", holdout="holdout")
         write(kept / "config.json", config)
-        write(kept / "environment.json", [{key: start[key] for key in ("version", "revision", "data") if key in start}])
+        write(kept / "environment.json",
+              [{key: start[key] for key in ("started", "version", "revision", "data") if key in start} for start in starts])
         (kept / "metrics.jsonl").write_text("\n".join(thinned(metrics.read_text().splitlines())) + "\n")
 
 

@@ -13,8 +13,9 @@ SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "lib" / "study_cpu.py"
 
 def write_run(folder, loss, lines=1, finished=True):
     folder.mkdir(parents=True)
-    records = [{"step": i, "tokens": 1000 * i, "train/loss": 3 - i / lines} for i in range(1, lines + 1)]
-    records.append({"step": lines, "tokens": 1000 * lines, "eval/loss": loss, "eval/standard_error": 0.01, "finished": finished})
+    records = [{"step": i, "tokens": 1000 * i, "train/loss": 3 - i / lines, "time": 1.7e9} for i in range(1, lines + 1)]
+    records.append({"step": lines, "tokens": 1000 * lines, "eval/loss": loss, "eval/standard_error": 0.01,
+                    "eval/checkpoint": "/home/me/run/checkpoints/step-7", "finished": finished})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     (folder / "config.json").write_text(json.dumps({"data": {"train": "/home/me/train", "holdout": "/home/me/holdout"}}))
     (folder / "environment.json").write_text(json.dumps([{"host": "mine", "version": "1", "data": {"train": "abc"}}]))
@@ -91,32 +92,37 @@ class StudyCpu(unittest.TestCase):
         self.run_helper("keep-metrics", self.study, self.folder / "kept")
         kept = self.folder / "kept" / "runs" / "long"
         lines = [json.loads(line) for line in (kept / "metrics.jsonl").read_text().splitlines()]
-        self.assertLess(len(lines), 150)
-        self.assertEqual(lines[-1]["eval/loss"], 2.4)
         late = [line["train/loss"] for line in lines if line["tokens"] >= 0.95 * 5e6 and "train/loss" in line]
-        self.assertAlmostEqual(sum(late) / len(late), 3 - 0.975, delta=0.002)  # the mean of the whole last twentieth
+        self.assertEqual(len(late), 251)  # every line of the last twentieth, so that a fit's mean stays what it was
+        self.assertLess(len(lines), 251 + 70)
+        self.assertEqual(lines[-1]["eval/loss"], 2.4)
+        self.assertEqual(lines[-1]["eval/checkpoint"], "step-7")
+        self.assertNotIn("time", lines[0])
         self.assertNotIn("/home", "".join(path.read_text() for path in kept.iterdir()))
         self.assertEqual(json.loads((kept / "environment.json").read_text())[-1]["data"]["train"], "abc")
 
     def test_without_an_optimum_the_frontier_predicts(self):
         best = self.study / "runs" / "c2_3_s1"
         (best / "metrics.jsonl").write_text('{"step": 1, "tokens": 6000, "eval/loss": 2.4, "finished": true}\n')
-        (best / "environment.json").write_text('[{"data": {"epoch_tokens": 10000}}]')
         plan = json.loads((self.study / "study.json").read_text())
         for run in plan["runs"]:
             run["lr"] = 0.003
         (self.study / "study.json").write_text(json.dumps(plan))
         (self.study / "configs").mkdir()
         (self.study / "configs" / "3.json").write_text(json.dumps(
-            {"train": {}, "schedule": {"warmup_tokens": 300}, "optimizer": {"lr": 0.006}, "study": {}}))
+            {"train": {"epochs": 2}, "schedule": {"warmup_tokens": 300}, "optimizer": {"lr": 0.006}, "study": {}}))
         laws, config = self.folder / "laws.json", self.folder / "next" / "next.json"
-        power = {"Cc": 32.0, "alpha_C": 0.5}
-        laws.write_text(json.dumps({"kaplan": {"L_C": {"better": "undecided", "pure": power, "irreducible": {**power, "L_inf": 1.5}}}}))
+        # Draws from 1.5 + (8/8)^0.5 = 2.5 to 1.5 + (72/8)^0.5 = 4.5, evenly.
+        power, draws = {"Cc": 32.0, "alpha_C": 0.5}, [[math.log(8 * (1 + i / 20) ** 2), 0.5, 1.5] for i in range(41)]
+        laws.write_text(json.dumps({"kaplan": {"L_C": {
+            "better": "undecided", "points": 4, "pure": power, "irreducible": {**power, "L_inf": 1.5, "draws": draws}}}}))
         said = json.loads(self.run_helper("predict-by-frontier", self.study, laws, 8, config))
         self.assertAlmostEqual(said["optimum"]["loss"]["value"], 1.5 + math.sqrt(32 / 8))
+        for found, expected in zip(said["optimum"]["loss"]["interval_80"], (2.7, 4.3)):
+            self.assertAlmostEqual(found, expected)
         self.assertEqual(said["shape"]["name"], "1x3x2")
         written = json.loads(config.read_text())
-        self.assertEqual(written["train"], {"max_tokens": 24000, "epochs": 3})  # four times the budget, epochs of 10,000
+        self.assertEqual(written["train"], {"max_tokens": 24000, "epochs": 8})  # four times the budget
         self.assertEqual(written["schedule"]["warmup_tokens"], 1200)
         self.assertEqual(written["optimizer"]["lr"], 0.003)  # the plan's, which the sweep's factor multiplies
 
