@@ -35,6 +35,16 @@ void over_blocks(int64_t rows, F&& f) {
   over(kernels::row_blocks(rows), 1, std::forward<F>(f));
 }
 
+// Calls f with ranges of heads of sequences, one a thread and of about equal cost: packs begin with their
+// longest sequences, so ranges of equal number would leave one thread nearly all of the work.
+template <class F>
+void over_heads(const kernels::AttentionInputs& in, F&& f) {
+  const std::vector<int64_t> cuts = kernels::attention_cuts(in, at::get_num_threads());
+  over(static_cast<int64_t>(cuts.size()) - 1, 1, [&](Range parts) {
+    f(Range{cuts[static_cast<size_t>(parts.begin)], cuts[static_cast<size_t>(parts.end)]});
+  });
+}
+
 // total += the sums of `partials` [blocks, width] in block order.
 void add_partials(const at::Tensor& partials, const at::Tensor& total) {
   const int64_t blocks = partials.size(0), width = total.numel();
@@ -145,7 +155,7 @@ class HostPasses final : public Passes {
     const kernels::AttentionForward work{.in = attention_inputs(batch, bias_3D, state.qkv_T3D),
                                          .out = data(state.attended_TD),
                                          .lse = data(state.lse_HT)};
-    over(work.in.items(), 1, [&](Range items) { kernels::attention_forward(work, items); });
+    over_heads(work.in, [&](Range items) { kernels::attention_forward(work, items); });
   }
 
   void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
@@ -162,7 +172,7 @@ class HostPasses final : public Passes {
                                           .dk = {data(dqkv_T3D) + d, 3 * d},
                                           .dv = {data(dqkv_T3D) + 2 * d, 3 * d},
                                           .dbias_partials = data(partials)};
-    over(work.in.items(), 1, [&](Range items) { kernels::attention_backward(work, items); });
+    over_heads(work.in, [&](Range items) { kernels::attention_backward(work, items); });
     add_partials(partials, dbias_3D);
   }
 

@@ -4,8 +4,12 @@
 #include "esmscale/core/error.h"
 #include "esmscale/model/forward.h"
 
+#include <ctime>
+
 #include "core/error_of.h"
 #include "model/batches.h"
+#include <ATen/Parallel.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -227,6 +231,41 @@ TEST_P(FusedEngines, RecomputedBlocksGiveTheSameBits) {
   EXPECT_TRUE(engine_named(GetParam(), weights, "blocks")->forward_backward(batch, again).equal(loss));
   for (size_t p = 0; p < weights.table.size(); ++p)
     EXPECT_TRUE(again.sums[p].equal(kept.sums[p])) << weights.table[p].name;
+}
+
+double cpu_seconds(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Oracle: the clocks of this thread and of the process. Attention over 1,000 rows is nearly all of the work
+// of so narrow a model; one thread alone would have all of it, two have half each, whatever else the machine
+// does. And a gradient that two threads make is the one that one makes: sums of products in another order at
+// most.
+TEST(FusedEngine, TwoThreadsShareTheWork) {
+  const ModelConfig model = model_of(1, 32, 4);
+  const Weights weights = random_weights(model, 9);
+  const TokenList& tokens = TokenList::of(29);
+  const std::string letters(998, 'L'), shown = "_" + letters.substr(1);
+  const PackedBatch two = pack(tokens, {{letters, shown}, {letters, shown}});
+  const DeviceBatch batch = to_device(two, model, 0.15, tokens, at::kCPU);
+  const auto engine = engine_named("fused", weights);
+  CollectedGradients one(weights), both(weights);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  engine->forward_backward(batch, one);
+  at::set_num_threads(2);
+  engine->forward_backward(batch, both);
+  for (size_t p = 0; p < weights.table.size(); ++p)
+    EXPECT_TRUE(at::allclose(both.sums[p], one.sums[p], /*rtol=*/1e-4, /*atol=*/1e-6))
+        << weights.table[p].name;
+
+  const double process = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID), own = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
+  for (int i = 0; i < 10; ++i) engine->forward_backward(batch, both);
+  const double all = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - process;
+  EXPECT_LT(cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - own, 0.75 * all);
+  at::set_num_threads(threads);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, FusedEngines, ::testing::Values("fused", "device"),
