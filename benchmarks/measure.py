@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-Cost = collections.namedtuple("Cost", "seconds peak_bytes")
+Cost = collections.namedtuple("Cost", "seconds cpu_seconds peak_bytes")
 
 
 def fail(command, status, said):
@@ -24,7 +24,7 @@ def output_of(command):
 
 
 def cost_of(command):
-    """Its wall-clock time and highest resident memory; what it prints is dropped."""
+    """Its wall-clock time, processor time and highest resident memory; what it prints is dropped."""
     with tempfile.TemporaryFile("w+") as said:
         begin = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
@@ -34,7 +34,7 @@ def cost_of(command):
         if process.returncode != 0:
             said.seek(0)
             fail(command, process.returncode, said.read())
-    return Cost(seconds, usage.ru_maxrss * 1024)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def cpu_name():

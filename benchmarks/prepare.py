@@ -24,7 +24,7 @@ def parse():
     parser.add_argument("--esmscale", default=ROOT / "build/release/esmscale", type=pathlib.Path)
     parser.add_argument("--input", type=pathlib.Path, help="a gzip file of proteins")
     parser.add_argument("--copies", default=40, type=int, help="of data/DB.fasta.gz, when there is no --input")
-    parser.add_argument("--memory", default=[256, 1024], type=int, nargs="+", help="MiB that prepare may hold")
+    parser.add_argument("--memory", default=[512, 1024], type=int, nargs="+", help="MiB that prepare may hold")
     parser.add_argument("--threads", default=2, type=int)
     parser.add_argument("--rounds", default=3, type=int)
     return parser.parse_args()

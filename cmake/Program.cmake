@@ -34,6 +34,7 @@ install(DIRECTORY scripts/slurm/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/s
 install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 if(ESMSCALE_BENCHMARKS)
+  esmscale_parallel(benchmarks/attention.cpp benchmarks/rows.cpp)
   file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.cpp)
   foreach(source ${benchmarks})
     get_filename_component(name ${source} NAME_WE)
