@@ -125,7 +125,10 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
          .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
          .libtorch = TORCH_VERSION,
          .ranks = ranks.size(),
-         .threads = options.threads}));
+         .threads = options.threads,
+         .train_hash = train.manifest().hash,
+         .holdout_hash = holdout ? holdout->manifest().hash : "",
+         .epoch_tokens = plan.epoch_tokens}));
   }
   checkpoint_step = info().step > 0 ? info().step : -1;
   checkpoint_tokens = info().tokens;

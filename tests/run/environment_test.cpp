@@ -16,7 +16,10 @@ TEST(Environment, RecordHoldsFactsAndMachine) {
                                           .devices = {"NVIDIA H100"},
                                           .libtorch = "2.11.0",
                                           .ranks = 2,
-                                          .threads = 4});
+                                          .threads = 4,
+                                          .train_hash = "abc",
+                                          .epoch_tokens = 5000});
+  EXPECT_EQ(to_text(record["data"]), R"({"train":"abc","epoch_tokens":5000})");
   EXPECT_EQ(record["command_line"], (std::vector<std::string>{"esmscale", "train"}));
   EXPECT_EQ(record["devices"][0], "NVIDIA H100");
   EXPECT_EQ(record["libtorch"], "2.11.0");

@@ -81,6 +81,11 @@ TEST(Trainer, FinishesAndSaysSo) {
   EXPECT_EQ(last["eval/loss"], summary["evaluation"]["loss"]);
   EXPECT_THAT(last["eval/holdout_label"].get<std::string>(), HasSubstr("never checked"));
 
+  const Json data = read_json(RunFolder(bench.folder / "run").environment()).back()["data"];
+  EXPECT_EQ(data["train"], bench.train.dataset().manifest().hash);
+  EXPECT_EQ(data["holdout"], bench.holdout.dataset().manifest().hash);
+  EXPECT_EQ(data["epoch_tokens"], tokens);
+
   EXPECT_EQ(finished_summary(bench.options("run"))["evaluation"]["loss"], summary["evaluation"]["loss"]);
   EXPECT_EQ(read_metrics(RunFolder(bench.folder / "run").metrics()).back(), last)
       << "nothing is written twice";

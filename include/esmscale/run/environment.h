@@ -3,6 +3,7 @@
 
 #include "esmscale/core/json.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,14 @@ struct EnvironmentFacts {
   std::string libtorch;              // its version
   int ranks = 1;
   int threads = 1;
+  // The hashes of the data sets' manifests, which tell a fit what runs learnt from, wherever it lay; "": no
+  // holdout.
+  std::string train_hash, holdout_hash;
+  int64_t epoch_tokens = 0;
 };
 
-// One start of a run: version, revision, host, CPU, memory, devices, LibTorch, date (UTC), command line, and
-// the SLURM job when there is one.
+// One start of a run: version, revision, host, CPU, memory, devices, LibTorch, date (UTC), command line,
+// data, and the SLURM job when there is one.
 Json environment_record(const EnvironmentFacts& facts);
 
 std::string host_name();
