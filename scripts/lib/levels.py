@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # Core seconds for a million bytes of FASTA, by level: measured on Swiss-Prot, docs/data.md.
-CORE_SECONDS = ((0.5, 9.0), (0.4, 20.0), (0.3, 26.0), (0.0, 42.0))
+CORE_SECONDS = ((0.5, 5.2), (0.4, 12.6), (0.3, 12.8), (0.0, 21.1))
 
 
 def folder_of(level):
