@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace esmscale {
 namespace {
@@ -15,6 +16,10 @@ bool is_plain(const RunConfig& config) {
 }
 bool is_bf16(const RunConfig& config) {
   return config.train.precision == "bf16";
+}
+// The fused engine on a CPU: behind its keys and values the last block has masked rows only.
+bool ends_masked(const RunConfig& config) {
+  return !is_plain(config) && !is_bf16(config);
 }
 
 // The sizes that shapes are made of, and the element size of what blocks compute with.
@@ -72,13 +77,31 @@ Tensors fused_block(const Shapes& s) {
   };
 }
 
+// The same of a last block that has masked rows only.
+Tensors masked_block(const Shapes& s) {
+  return {
+      {"last block's input", "[T, D]", s.T * s.D, s.compute, 1},
+      {"its LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"its keys and values before bias and rotary", "[T, 2D]", 2 * s.T * s.D, s.compute, 1},
+      {"its queries, attention's output and residual", "[M, 3D]", 3 * s.M * s.D, s.compute, 1},
+      {"its log-sum-exp, mean and rstd", "[M, H + 2]", s.M * (s.H + 2), kFloat, 1},
+      {"its FFN hidden before GELU", "[M, F]", s.M * s.F, s.compute, 1},
+  };
+}
+
+double bytes_of(const Tensors& tensors) {
+  double sum = 0;
+  for (const ActivationTensor& tensor : tensors) sum += tensor.bytes();
+  return sum;
+}
+
 // Once a micro-batch, whatever the engine: the tables before the blocks and the head on masked positions
-// behind.
-Tensors outside_blocks(const Shapes& s) {
+// behind. `final_rows`: of the final LayerNorm.
+Tensors outside_blocks(const Shapes& s, double final_rows) {
   return {
       {"rotary cos and sin", "[T, 2K]", 2 * s.T * s.K, kFloat, 1},
-      {"final LayerNorm's input", "[T, D]", s.T * s.D, s.compute, 1},
-      {"final LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
+      {"final LayerNorm's input", final_rows == s.T ? "[T, D]" : "[M, D]", final_rows * s.D, s.compute, 1},
+      {"final LayerNorm's mean and rstd", final_rows == s.T ? "[T, 2]" : "[M, 2]", 2 * final_rows, kFloat, 1},
       {"head dense's input", "[M, D]", s.M * s.D, s.compute, 1},
       {"head dense's output, before GELU", "[M, D]", s.M * s.D, s.compute, 1},
       {"head LayerNorm's input", "[M, D]", s.M * s.D, s.compute, 1},
@@ -90,11 +113,17 @@ Tensors outside_blocks(const Shapes& s) {
 // Backward is dearest in the last block's FFN, where nothing of the blocks is freed yet. The fused engine
 // holds the residual's gradient, the FFN's activation and its gradient, and a LayerNorm's output or its
 // gradient. Autograd holds the gradients of the second linear's output and input, and a weight's before it is
-// added to the flat buffer.
+// added to the flat buffer. A last block of masked rows holds little until the gradients of keys and values,
+// of what they are made of and that itself stand beside each other; or it is freed, and the block before is
+// dearest.
 double workspace(const RunConfig& config, const Shapes& s) {
   const auto compute = static_cast<double>(s.compute);
   if (is_plain(config)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
-  return s.T * (2 * s.D + 2 * s.F) * compute;
+  const double ffn = s.T * (2 * s.D + 2 * s.F) * compute;
+  if (!ends_masked(config) || config.train.recompute == "blocks") return ffn;
+  const double last_attention = s.T * 4 * s.D * compute;
+  return config.model.layers == 1 ? last_attention
+                                  : std::max(last_attention, ffn - bytes_of(masked_block(s)));
 }
 
 // The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
@@ -119,9 +148,16 @@ std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
   const bool recompute = config.train.recompute == "blocks";
   Tensors tensors = is_plain(config) ? plain_block(shapes) : fused_block(shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
+  const bool masked_end = ends_masked(config) && !recompute;
+  const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (ActivationTensor& tensor : tensors)
-    tensor.copies = recompute && &tensor != &tensors.front() ? 1 : config.model.layers;
-  for (ActivationTensor& tensor : outside_blocks(shapes)) tensors.push_back(std::move(tensor));
+    tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
+  const auto append = [&tensors](Tensors more) {
+    std::move(more.begin(), more.end(), std::back_inserter(tensors));
+  };
+  if (whole == 0) tensors.clear();
+  if (masked_end) append(masked_block(shapes));
+  append(outside_blocks(shapes, ends_masked(config) ? shapes.M : shapes.T));
   return tensors;
 }
 

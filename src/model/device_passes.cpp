@@ -130,9 +130,9 @@ class DevicePasses final : public Passes {
                           .angles = angles(batch),
                           .scale = scale(),
                           .bias = floats(bias_3D),
-                          .qkv = data(state.qkv_T3D)});
+                          .qkv = data(state.in.qkv_T3D)});
     const at::Tensor qkv =
-        state.qkv_T3D.view({batch.rows(), 3, weights_.config.heads, weights_.config.head_dim()});
+        state.in.qkv_T3D.view({batch.rows(), 3, weights_.config.heads, weights_.config.head_dim()});
     for (int64_t part = 0; part < 3; ++part)
       state.leaves_THK[part] = qkv.select(1, part).detach().requires_grad_();
     const at::AutoGradMode on(true);
@@ -142,8 +142,9 @@ class DevicePasses final : public Passes {
   }
 
   void attention_backward(const DeviceBatch& batch, const at::Tensor&, const AttentionState& state,
-                          const at::Tensor& dattended_TD, const at::Tensor& dqkv_T3D,
+                          const at::Tensor& dattended_TD, const Projections& gradient,
                           const at::Tensor& dbias_3D) override {
+    const at::Tensor& dqkv_T3D = gradient.qkv_T3D;
     const std::vector<at::Tensor> gradients =
         torch::autograd::grad({state.output_THK}, {state.leaves_THK.begin(), state.leaves_THK.end()},
                               {dattended_TD.view(state.output_THK.sizes())});
@@ -166,8 +167,7 @@ class DevicePasses final : public Passes {
   at::Tensor pick(const at::Tensor& x_TD, const at::Tensor& rows_M) override {
     return x_TD.index_select(0, rows_M);
   }
-  void unpick(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
-    dx_TD.zero_();
+  void add_picked(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
     dx_TD.index_add_(0, rows_M, dpicked_MD);  // the rows are distinct but for inert ones, which add nothing
   }
 

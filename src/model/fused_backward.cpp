@@ -3,7 +3,7 @@
 #include "fused_engine.h"
 #include "products.h"
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty_like.h>
 
 namespace esmscale {
 namespace {
@@ -25,6 +25,13 @@ size_t block_row(size_t i, BlockRow row) {
   return 1 + i * rows_of_block + row;
 }
 
+at::Tensor like(const at::Tensor& x) {
+  return x.defined() ? at::empty_like(x) : x;
+}
+Projections like(const Projections& x) {
+  return {like(x.qkv_T3D), like(x.q_MD), like(x.kv_T2D)};
+}
+
 void finish(GradientSink& sink, size_t first, size_t count) {
   for (size_t p = first; p < first + count; ++p) sink.ready(p);
 }
@@ -42,13 +49,12 @@ void FusedEngine::norm_backward(const NormState& state, const Norm& norm, size_t
   if (branch_bias) finish(sink, *branch_bias, 1);
 }
 
-at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_TD, const DeviceBatch& batch,
-                                              GradientSink& sink, const at::Tensor& dhidden_TD) {
+at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_MD, const DeviceBatch& batch,
+                                              GradientSink& sink, at::Tensor& dhidden_MD) {
   const int64_t masked = batch.masked_rows_M.numel();
   const size_t tail = block_row(weights_.blocks.size(), attention_norm);
   const Linear& dense = weights_.head_dense;
-  const at::Tensor picked_MD = passes_->pick(hidden_TD, batch.masked_rows_M);
-  const at::Tensor dense_MD = project(picked_MD, matrices_.head_dense.weight);
+  const at::Tensor dense_MD = project(hidden_MD, matrices_.head_dense.weight);
   const at::Tensor active_MD = make_rows(masked), y_MD = make_rows(masked);
   passes_->gelu(dense_MD, dense.bias, active_MD);
   NormState state;
@@ -66,9 +72,9 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_TD, const
   norm_backward(state, weights_.head_norm, tail + head_norm, project_back(dlogits_MV, matrices_.embedding_VD),
                 dactive_MD, {}, sink);
   passes_->gelu_backward(dense_MD, dense.bias, dactive_MD, {}, sink.buffer(tail + head_dense + 1));
-  passes_->add_product(sink.buffer(tail + head_dense), dactive_MD, picked_MD);
+  passes_->add_product(sink.buffer(tail + head_dense), dactive_MD, hidden_MD);
   finish(sink, tail + head_dense, 2);
-  passes_->unpick(project_back(dactive_MD, matrices_.head_dense.weight), batch.masked_rows_M, dhidden_TD);
+  dhidden_MD = project_back(dactive_MD, matrices_.head_dense.weight);
   return loss_sum;
 }
 
@@ -89,32 +95,59 @@ void FusedEngine::backward_ffn(size_t i, const Kept& kept, const at::Tensor& gra
                 project_back(dinner_TF, matrices.ffn_in.weight), gradient_TD, block_row(i, out) + 1, sink);
 }
 
+at::Tensor FusedEngine::backward_projections(size_t i, const DeviceBatch& batch, const Projections& gradient,
+                                             const at::Tensor& y_TD, GradientSink& sink) {
+  const at::Tensor &weight = matrices_.blocks[i].qkv.weight, dweight = sink.buffer(block_row(i, qkv));
+  if (!gradient.q_MD.defined()) {
+    passes_->add_product(dweight, gradient.qkv_T3D, y_TD);
+    return project_back(gradient.qkv_T3D, weight);
+  }
+  const int64_t d = weights_.config.width;
+  passes_->add_product(dweight.narrow(0, 0, d), gradient.q_MD, passes_->pick(y_TD, batch.masked_rows_M));
+  passes_->add_product(dweight.narrow(0, d, 2 * d), gradient.kv_T2D, y_TD);
+  const at::Tensor dy_TD = project_back(gradient.kv_T2D, weight.narrow(0, d, 2 * d));
+  passes_->add_picked(project_back(gradient.q_MD, weight.narrow(0, 0, d)), batch.masked_rows_M, dy_TD);
+  return dy_TD;
+}
+
 void FusedEngine::backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept,
-                                     const at::Tensor& gradient_TD, GradientSink& sink) {
+                                     at::Tensor& gradient, GradientSink& sink) {
   const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
-  const at::Tensor dattended_TD = project_back(gradient_TD, matrices.out.weight);
-  passes_->add_product(sink.buffer(block_row(i, out)), gradient_TD, kept.attention.attended_TD);
+  const at::Tensor dattended = project_back(gradient, matrices.out.weight);
+  passes_->add_product(sink.buffer(block_row(i, out)), gradient, kept.attention.attended_TD);
   finish(sink, block_row(i, out), 1);
-  const at::Tensor dqkv_T3D = passes_->make(kept.attention.qkv_T3D.sizes());
-  passes_->attention_backward(batch, block.qkv.bias, kept.attention, dattended_TD, dqkv_T3D,
+  const Projections projections = like(kept.attention.in);
+  passes_->attention_backward(batch, block.qkv.bias, kept.attention, dattended, projections,
                               sink.buffer(block_row(i, qkv) + 1));
-  passes_->add_product(sink.buffer(block_row(i, qkv)), dqkv_T3D,
-                       norm_again(kept.attention_norm, block.attention_norm));
+  const at::Tensor dy_TD = backward_projections(i, batch, projections,
+                                                norm_again(kept.attention_norm, block.attention_norm), sink);
   finish(sink, block_row(i, qkv), 2);
-  norm_backward(kept.attention_norm, block.attention_norm, block_row(i, attention_norm),
-                project_back(dqkv_T3D, matrices.qkv.weight), gradient_TD,
+  if (projections.q_MD.defined()) {  // from here on down, all rows
+    const at::Tensor gradient_TD = make_rows(batch.rows()).zero_();
+    passes_->add_picked(gradient, batch.masked_rows_M, gradient_TD);
+    gradient = gradient_TD;
+  }
+  norm_backward(kept.attention_norm, block.attention_norm, block_row(i, attention_norm), dy_TD, gradient,
                 i > 0 ? std::optional(block_row(i - 1, ffn_out) + 1) : std::nullopt, sink);
 }
 
 at::Tensor FusedEngine::tail_forward_backward(const Residual& residual, const DeviceBatch& batch,
-                                              GradientSink& sink, const at::Tensor& gradient_TD) {
+                                              GradientSink& sink, const at::Tensor& gradient) {
   const Span span("head");
+  const size_t last = weights_.blocks.size() - 1;
   NormState state;
-  const at::Tensor hidden_TD = make_rows(batch.rows()), dhidden_TD = make_rows(batch.rows());
-  passes_->norm(residual, weights_.final_norm, state, hidden_TD);
-  const at::Tensor loss_sum = head_forward_backward(hidden_TD, batch, sink, dhidden_TD);
-  const size_t tail = block_row(weights_.blocks.size(), attention_norm);
-  norm_backward(state, weights_.final_norm, tail + final_norm, dhidden_TD, gradient_TD,
+  const at::Tensor hidden = make_rows(gradient.size(0));
+  passes_->norm(residual, weights_.final_norm, state, hidden);
+  at::Tensor dhidden_MD, dhidden, loss_sum;
+  if (masked_only(last, batch)) {
+    loss_sum = head_forward_backward(hidden, batch, sink, dhidden);
+  } else {
+    loss_sum = head_forward_backward(passes_->pick(hidden, batch.masked_rows_M), batch, sink, dhidden_MD);
+    dhidden = make_rows(batch.rows()).zero_();
+    passes_->add_picked(dhidden_MD, batch.masked_rows_M, dhidden);
+  }
+  const size_t tail = block_row(last + 1, attention_norm);
+  norm_backward(state, weights_.final_norm, tail + final_norm, dhidden, gradient,
                 tail - rows_of_block + ffn_out + 1, sink);
   return loss_sum;
 }
@@ -123,17 +156,19 @@ at::Tensor FusedEngine::forward_backward(const DeviceBatch& batch, GradientSink&
   const at::NoGradGuard off;
   read_weights();
   std::vector<Kept> kept(weights_.blocks.size());
+  const Residual residual = forward_blocks(batch, /*for_loss=*/true, kept);
   // The gradient of the residual stream, from the last block down to the embedding.
-  const at::Tensor gradient_TD = make_rows(batch.rows()).zero_();
-  const at::Tensor loss_sum = tail_forward_backward(forward_blocks(batch, kept), batch, sink, gradient_TD);
+  at::Tensor gradient = make_rows(residual.stream_TD.size(0)).zero_();
+  const at::Tensor loss_sum = tail_forward_backward(residual, batch, sink, gradient);
   const Span span("backward");
   for (size_t i = weights_.blocks.size(); i-- > 0;) {
-    if (recompute_) forward_kept(i, {kept[i].attention_norm.sum_TD, {}, {}}, batch, kept[i]);
-    backward_ffn(i, kept[i], gradient_TD, sink);
-    backward_attention(i, batch, kept[i], gradient_TD, sink);
+    if (recompute_)
+      forward_kept(i, {kept[i].attention_norm.sum_TD, {}, {}}, batch, masked_only(i, batch), kept[i]);
+    backward_ffn(i, kept[i], gradient, sink);
+    backward_attention(i, batch, kept[i], gradient, sink);
     kept[i] = {};  // its memory serves the next block's temporaries
   }
-  passes_->embed_backward(batch, gradient_TD, sink.buffer(kEmbedding));
+  passes_->embed_backward(batch, gradient, sink.buffer(kEmbedding));
   finish(sink, kEmbedding, 1);
   return loss_sum;
 }

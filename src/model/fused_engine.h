@@ -35,27 +35,37 @@ class FusedEngine final : public Engine {
   void read_weights();  // the products take them as they are now
   at::Tensor norm_again(const NormState& state, const Norm& norm) const;
 
-  // A block up to what is kept, and its end.
-  void forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, Kept& kept);
+  // The loss is taken at masked rows, so behind its keys and values the last block has them alone, where
+  // attention can. Not with fixed shapes, whose inert positions all name row 0.
+  bool masked_only(size_t i, const DeviceBatch& batch) const {
+    return i + 1 == weights_.blocks.size() && passes_->asks_at_masked_rows() &&
+           batch.masked == batch.masked_rows_M.numel();
+  }
+
+  // A block up to what is kept, and its end. `masked`: masked_only() holds, and nobody wants the other rows.
+  void forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, bool masked, Kept& kept);
+  void project_masked(const Linear& qkv, const at::Tensor& y_TD, const DeviceBatch& batch, Projections& to);
   Residual forward_end(size_t i, const Kept& kept);
   // Residual into the final norm. `kept` has a state per block, or some that blocks use in turn.
-  Residual forward_blocks(const DeviceBatch& batch, std::vector<Kept>& kept);
+  Residual forward_blocks(const DeviceBatch& batch, bool for_loss, std::vector<Kept>& kept);
 
-  // The head on masked rows: adds its gradients, returns the loss; dhidden gets the gradient of the hidden
-  // rows.
-  at::Tensor head_forward_backward(const at::Tensor& hidden_TD, const DeviceBatch& batch, GradientSink& sink,
-                                   const at::Tensor& dhidden_TD);
+  // The head: adds its gradients, returns the loss; dhidden gets the gradient of the masked rows.
+  at::Tensor head_forward_backward(const at::Tensor& hidden_MD, const DeviceBatch& batch, GradientSink& sink,
+                                   at::Tensor& dhidden_MD);
   // gradient_TD: of the residual stream behind the norm's sum (+=). branch_bias: table row of the bias that
   // the norm's input added, none for the first.
   void norm_backward(const NormState& state, const Norm& norm, size_t row, const at::Tensor& dy_TD,
                      const at::Tensor& gradient_TD, std::optional<size_t> branch_bias, GradientSink& sink);
-  // Final norm and head, forward and backward.
+  // Final norm and head, forward and backward; gradient: of the residual's rows.
   at::Tensor tail_forward_backward(const Residual& residual, const DeviceBatch& batch, GradientSink& sink,
-                                   const at::Tensor& gradient_TD);
-  // gradient_TD comes in as that of the half's output and leaves as that of its input.
+                                   const at::Tensor& gradient);
+  // The gradient comes in as that of the half's output and leaves as that of its input.
   void backward_ffn(size_t i, const Kept& kept, const at::Tensor& gradient_TD, GradientSink& sink);
-  void backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept, const at::Tensor& gradient_TD,
+  void backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept, at::Tensor& gradient,
                           GradientSink& sink);
+  // From the gradient of the projections of y: that of their weight (+=); returns that of y.
+  at::Tensor backward_projections(size_t i, const DeviceBatch& batch, const Projections& gradient,
+                                  const at::Tensor& y_TD, GradientSink& sink);
 
   const Weights& weights_;
   std::unique_ptr<Passes> passes_;

@@ -38,18 +38,30 @@ at::Tensor FusedEngine::norm_again(const NormState& state, const Norm& norm) con
   return y_TD;
 }
 
-void FusedEngine::forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, Kept& kept) {
+void FusedEngine::project_masked(const Linear& qkv, const at::Tensor& y_TD, const DeviceBatch& batch,
+                                 Projections& to) {
+  const int64_t d = weights_.config.width;
+  project_into(to.q_MD, passes_->pick(y_TD, batch.masked_rows_M), qkv.weight.narrow(0, 0, d));
+  project_into(to.kv_T2D, y_TD, qkv.weight.narrow(0, d, 2 * d));
+}
+
+void FusedEngine::forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, bool masked,
+                               Kept& kept) {
   const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
-  const int64_t rows = batch.rows();
-  const at::Tensor y_TD = make_rows(rows);
+  const at::Tensor y_TD = make_rows(batch.rows());
   passes_->norm(in, block.attention_norm, kept.attention_norm, y_TD);
-  project_into(kept.attention.qkv_T3D, y_TD, matrices.qkv.weight);
+  if (masked)
+    project_masked(matrices.qkv, y_TD, batch, kept.attention.in);
+  else
+    project_into(kept.attention.in.qkv_T3D, y_TD, matrices.qkv.weight);
   passes_->attention(batch, block.qkv.bias, kept.attention);
 
-  const Residual middle{kept.attention_norm.sum_TD, project(kept.attention.attended_TD, matrices.out.weight),
-                        block.out.bias};
-  passes_->norm(middle, block.ffn_norm, kept.ffn_norm, y_TD);
-  project_into(kept.inner_TF, y_TD, matrices.ffn_in.weight);
+  const at::Tensor& sum_TD = kept.attention_norm.sum_TD;
+  const Residual middle{masked ? passes_->pick(sum_TD, batch.masked_rows_M) : sum_TD,
+                        project(kept.attention.attended_TD, matrices.out.weight), block.out.bias};
+  const at::Tensor y = masked ? make_rows(middle.stream_TD.size(0)) : y_TD;
+  passes_->norm(middle, block.ffn_norm, kept.ffn_norm, y);
+  project_into(kept.inner_TF, y, matrices.ffn_in.weight);
 }
 
 Residual FusedEngine::forward_end(size_t i, const Kept& kept) {
@@ -59,13 +71,13 @@ Residual FusedEngine::forward_end(size_t i, const Kept& kept) {
           weights_.blocks[i].ffn_out.bias};
 }
 
-Residual FusedEngine::forward_blocks(const DeviceBatch& batch, std::vector<Kept>& kept) {
+Residual FusedEngine::forward_blocks(const DeviceBatch& batch, bool for_loss, std::vector<Kept>& kept) {
   const Span span("forward");
   Residual residual{make_rows(batch.rows()), {}, {}};
   passes_->embed(batch, weights_.embedding_VD, residual.stream_TD);
   for (size_t i = 0; i < weights_.blocks.size(); ++i) {
     Kept& own = kept[i % kept.size()];
-    forward_kept(i, residual, batch, own);
+    forward_kept(i, residual, batch, for_loss && masked_only(i, batch), own);
     residual = forward_end(i, own);
     if (recompute_) own = {.attention_norm = {.sum_TD = own.attention_norm.sum_TD}};
   }
@@ -76,7 +88,7 @@ at::Tensor FusedEngine::hidden(const DeviceBatch& batch) {
   const at::NoGradGuard off;
   read_weights();
   std::vector<Kept> two(2);  // a block reads what the last one wrote
-  const Residual residual = forward_blocks(batch, two);
+  const Residual residual = forward_blocks(batch, /*for_loss=*/false, two);
   NormState state;
   const at::Tensor y_TD = make_rows(batch.rows());
   passes_->norm(residual, weights_.final_norm, state, y_TD);

@@ -145,32 +145,34 @@ class HostPasses final : public Passes {
     add_partials(partials, dbias_F);
   }
 
+  bool asks_at_masked_rows() const override { return true; }
+
   void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) override {
     const Span span("attention");
-    const int64_t rows = batch.rows();
+    const int64_t queries = (state.in.q_MD.defined() ? state.in.q_MD : state.in.qkv_T3D).size(0);
     if (!state.attended_TD.defined()) {
-      state.attended_TD = make({rows, weights_.config.width});
-      state.lse_HT = make({weights_.config.heads, rows});
+      state.attended_TD = make({queries, weights_.config.width});
+      state.lse_HT = make({weights_.config.heads, queries});
     }
-    const kernels::AttentionForward work{.in = attention_inputs(batch, bias_3D, state.qkv_T3D),
+    const kernels::AttentionForward work{.in = attention_inputs(batch, bias_3D, state.in),
                                          .out = data(state.attended_TD),
                                          .lse = data(state.lse_HT)};
     over_heads(work.in, [&](Range items) { kernels::attention_forward(work, items); });
   }
 
   void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
-                          const at::Tensor& dattended_TD, const at::Tensor& dqkv_T3D,
+                          const at::Tensor& dattended_TD, const Projections& gradient,
                           const at::Tensor& dbias_3D) override {
     const Span span("attention backward");
-    const int64_t d = weights_.config.width;
-    const at::Tensor partials = make({batch.cu_seqlens.numel() - 1, 3 * d});
-    const kernels::AttentionBackward work{.in = attention_inputs(batch, bias_3D, state.qkv_T3D),
+    const auto [dq, dk, dv] = parts(gradient);
+    const at::Tensor partials = make({batch.cu_seqlens.numel() - 1, dbias_3D.numel()});
+    const kernels::AttentionBackward work{.in = attention_inputs(batch, bias_3D, state.in),
                                           .out = data(state.attended_TD),
                                           .lse = data(state.lse_HT),
                                           .dout = data(dattended_TD),
-                                          .dq = {data(dqkv_T3D), 3 * d},
-                                          .dk = {data(dqkv_T3D) + d, 3 * d},
-                                          .dv = {data(dqkv_T3D) + 2 * d, 3 * d},
+                                          .dq = dq,
+                                          .dk = dk,
+                                          .dv = dv,
                                           .dbias_partials = data(partials)};
     over_heads(work.in, [&](Range items) { kernels::attention_backward(work, items); });
     add_partials(partials, dbias_3D);
@@ -185,8 +187,7 @@ class HostPasses final : public Passes {
     return picked;
   }
 
-  void unpick(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
-    dx_TD.zero_();
+  void add_picked(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
     const int64_t* rows = rows_M.data_ptr<int64_t>();
     over_rows(rows_M.numel(), [&](Range range) {
       kernels::scatter_add_rows(data(dpicked_MD), rows, dx_TD.size(1), data(dx_TD), range);
@@ -224,23 +225,35 @@ class HostPasses final : public Passes {
             .factors = data(batch.factor_T)};
   }
 
+  // q, k and v where they stand.
+  std::array<kernels::HeadRows<float>, 3> parts(const Projections& p) const {
+    const int64_t d = weights_.config.width;
+    if (p.q_MD.defined()) return {{{data(p.q_MD), d}, {data(p.kv_T2D), 2 * d}, {data(p.kv_T2D) + d, 2 * d}}};
+    return {{{data(p.qkv_T3D), 3 * d}, {data(p.qkv_T3D) + d, 3 * d}, {data(p.qkv_T3D) + 2 * d, 3 * d}}};
+  }
+
   kernels::AttentionInputs attention_inputs(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                            const at::Tensor& qkv_T3D) {
+                                            const Projections& projections) {
     if (!rotary_ || rotary_->max_length() < batch.max_length)
       rotary_.emplace(
           batch.max_length,
           std::span<const float>(data(weights_.inv_freq), static_cast<size_t>(weights_.inv_freq.numel())));
-    const int64_t d = weights_.config.width, head_dim = weights_.config.head_dim();
-    return {
+    const int64_t head_dim = weights_.config.head_dim();
+    const auto [q, k, v] = parts(projections);
+    kernels::AttentionInputs in{
         .heads = weights_.config.heads,
         .head_dim = head_dim,
         .cu_seqlens = {batch.cu_seqlens.data_ptr<int32_t>(), static_cast<size_t>(batch.cu_seqlens.numel())},
-        .q = {data(qkv_T3D), 3 * d},
-        .k = {data(qkv_T3D) + d, 3 * d},
-        .v = {data(qkv_T3D) + 2 * d, 3 * d},
+        .q = {q.data, q.step},
+        .k = {k.data, k.step},
+        .v = {v.data, v.step},
         .bias = data(bias_3D),
         .rotary = &*rotary_,
         .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)))};
+    if (projections.q_MD.defined())
+      in.query_rows.emplace(batch.masked_rows_M.data_ptr<int64_t>(),
+                            static_cast<size_t>(batch.masked_rows_M.numel()));
+    return in;
   }
 
   const Weights& weights_;

@@ -32,8 +32,14 @@ struct NormGradients {
   at::Tensor branch_bias_D;  // undefined: not wanted
 };
 
+// Projections before the bias, or their gradients. Where only masked rows ask, q stands apart.
+struct Projections {
+  at::Tensor qkv_T3D;
+  at::Tensor q_MD, kv_T2D;
+};
+
 struct AttentionState {
-  at::Tensor qkv_T3D;                    // projections before the bias; device_passes turn them into q, k, v
+  Projections in;                        // device_passes turn them into q, k, v
   at::Tensor attended_TD;                // attention's output
   at::Tensor lse_HT;                     // host_passes
   std::array<at::Tensor, 3> leaves_THK;  // device_passes: q, k, v …
@@ -69,15 +75,18 @@ class Passes {
   virtual void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                              const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
 
-  // state.qkv_T3D holds the projections; fills the rest.
+  // Whether attention takes queries of masked rows alone.
+  virtual bool asks_at_masked_rows() const { return false; }
+  // state.in holds the projections; fills the rest.
   virtual void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) = 0;
   virtual void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
                                   const AttentionState& state, const at::Tensor& dattended_TD,
-                                  const at::Tensor& dqkv_T3D, const at::Tensor& dbias_3D) = 0;
+                                  const Projections& gradient, const at::Tensor& dbias_3D) = 0;
 
-  // picked[m] = x[rows[m]], and back: dx is 0 but for dx[rows[m]] += dpicked[m].
+  // picked[m] = x[rows[m]], and back: dx[rows[m]] += dpicked[m].
   virtual at::Tensor pick(const at::Tensor& x_TD, const at::Tensor& rows_M) = 0;
-  virtual void unpick(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) = 0;
+  virtual void add_picked(const at::Tensor& dpicked_MD, const at::Tensor& rows_M,
+                          const at::Tensor& dx_TD) = 0;
 
   // Logits become the gradient of the summed loss, which is returned (fp64, a scalar).
   virtual at::Tensor cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V,

@@ -9,12 +9,26 @@
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
+namespace {
+
+// Of one step, what the last block does not do for rows that are not masked.
+double left_out_at_the_end(ModelConfig model, const GlobalBatch& batch, double masked) {
+  model.layers = 1;
+  const auto tokens = static_cast<double>(batch.tokens);
+  const ForwardFlops block = forward_flops(model, tokens, batch.squared_tokens);
+  const double behind_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
+                             block.attention_values + block.attention_output + block.ffn;
+  return 3 * behind_keys * (1 - masked / tokens);
+}
+
+}  // namespace
 
 Recorder::Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan,
-                   const RunPosition& begin, const DevicePeak& peak, bool writes)
+                   const RunPosition& begin, const DevicePeak& peak, bool masked_end, bool writes)
     : config_(config),
       plan_(plan),
       flops_(config.model),
+      masked_end_(masked_end),
       peak_(peak),
       begin_(std::chrono::steady_clock::now()),
       meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {
@@ -39,8 +53,10 @@ void Recorder::step(const RunPosition& at, const StepResult::Values& values, dou
                     const GlobalBatch& batch, const StepTraffic& traffic) {
   const double time = now();
   const double tokens = static_cast<double>(batch.tokens);
-  meter_.add_step(time, tokens,
-                  flops_.executed(tokens, batch.squared_tokens, static_cast<double>(values.masked)));
+  const auto masked = static_cast<double>(values.masked);
+  double executed = flops_.executed(tokens, batch.squared_tokens, masked);
+  if (masked_end_) executed -= left_out_at_the_end(config_.model, batch, masked);
+  meter_.add_step(time, tokens, executed);
   training_seconds_ += time - last_mark_;
   last_mark_ = time;
   session_tokens_ += tokens;

@@ -25,9 +25,10 @@ struct StepTraffic {
 
 class Recorder {
  public:
-  // `writes`: rank 0 tells, the others only keep time. `peak` is that of all devices together.
+  // `writes`: rank 0 tells, the others only keep time. `peak` is that of all devices together. `masked_end`:
+  // the engine's last block has, behind its keys and values, masked rows only.
   Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan, const RunPosition& begin,
-           const DevicePeak& peak, bool writes);
+           const DevicePeak& peak, bool masked_end, bool writes);
 
   // A step that has ended. `at` is the position after it.
   void step(const RunPosition& at, const StepResult::Values& values, double lr, const GlobalBatch& batch,
@@ -47,6 +48,7 @@ class Recorder {
   const RunConfig& config_;
   RunPlan plan_;
   FlopCounter flops_;
+  bool masked_end_;
   DevicePeak peak_;
   std::optional<MetricsWriter> metrics_;
   std::chrono::steady_clock::time_point begin_;

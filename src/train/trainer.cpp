@@ -13,6 +13,7 @@
 #include "esmscale/train/stop_signal.h"
 
 #include <filesystem>
+#include <string_view>
 
 #include "opening.h"
 #include "profile.h"
@@ -116,7 +117,9 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
                 options.config.parallel.zero_stage),
       exchange(state.weights.flat, group, gradients.layout()),
       recorder(options.config, folder, plan, state.info,
-               peak_of_all(device, options.config.train.precision, ranks.size()), ranks.is_first()) {
+               peak_of_all(device, options.config.train.precision, ranks.size()),
+               /*masked_end=*/device.is_cpu() && engine->name() == std::string_view("fused"),
+               ranks.is_first()) {
   if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
   if (ranks.is_first()) {
     folder.write_config(options.config);

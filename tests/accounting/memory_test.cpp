@@ -47,12 +47,24 @@ TEST(PredictMemory, BlocksByHand) {
   EXPECT_EQ(per_block("fused"), 4.0 * 2048 * (10 * 320 + 4 + 20));
 }
 
+// Oracle: the last block by hand: three rows of width and two numbers at every position, seven and H + 2 at
+// the 308 that are masked.
+TEST(PredictMemory, TheLastBlockHasMaskedRowsBehindItsKeys) {
+  const auto activations = [](int64_t layers) {
+    return predict_memory(run_of(esm2(layers, 320, 20, 29), 2048, "fused"), 1).activations;
+  };
+  const double block = activations(3) - activations(2);
+  const double outside = 4.0 * (2 * 2048 * 16 + 308 * (5 * 320 + 2 + 29));
+  EXPECT_EQ(activations(2) - block - outside, 4.0 * (2048 * (3 * 320 + 2) + 308 * (7 * 320 + 20 + 2)));
+}
+
 // Oracle: recomputation keeps one block whole and the input of every other.
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const double kept = predict_memory(config, 1).activations;
   config.train.recompute = "blocks";
-  const double freed = 5 * 4.0 * 2048 * (9 * 320 + 4 + 20);
+  const double last = 4.0 * (2048 * (2 * 320 + 2) + 308 * (7 * 320 + 20 + 2));
+  const double freed = 4 * 4.0 * 2048 * (9 * 320 + 4 + 20) + last;
   EXPECT_EQ(predict_memory(config, 1).activations, kept - freed);
 }
 
