@@ -6,8 +6,9 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include <c10/core/Allocator.h>
@@ -30,16 +31,19 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// Blocks that were freed, by size. Kept until memory runs out.
+// Blocks that were freed, by size. Steps differ in their rows, so a block serves sizes down to two thirds of
+// its own; and where none is large enough, one that is too small by as much goes back to the system before a
+// new one comes. Else the blocks of every size that a step ever had would pile up.
 class Store {
  public:
+  // A block of at least `room`, or null.
   void* take(size_t room) {
     const std::lock_guard lock(mutex_);
-    std::vector<void*>& blocks = free_[room];
-    if (blocks.empty()) return nullptr;
-    void* block = blocks.back();
-    blocks.pop_back();
-    return block;
+    const auto larger = free_.lower_bound(room);
+    if (larger != free_.end() && larger->first < room + room / 2) return pop(larger);
+    if (larger != free_.begin() && std::prev(larger)->first > room - room / 3)
+      std::free(pop(std::prev(larger)));
+    return nullptr;
   }
   void give(void* block, size_t room) {
     const std::lock_guard lock(mutex_);
@@ -49,13 +53,22 @@ class Store {
     const std::lock_guard lock(mutex_);
     for (auto& [room, blocks] : free_) {
       for (void* block : blocks) std::free(block);
-      blocks.clear();
     }
+    free_.clear();
   }
 
  private:
+  using Blocks = std::map<size_t, std::vector<void*>>;  // none of them empty
+
+  void* pop(Blocks::iterator place) {
+    void* block = place->second.back();
+    place->second.pop_back();
+    if (place->second.empty()) free_.erase(place);
+    return block;
+  }
+
   std::mutex mutex_;
-  std::unordered_map<size_t, std::vector<void*>> free_;
+  Blocks free_;
 };
 
 Store& store() {
@@ -84,12 +97,15 @@ class CountingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const size_t room = size_class(bytes);
     void* block = store().take(room);
-    if (!block && !(block = from_system(room)))
+    if (block)
+      static_cast<Header*>(block)->bytes = bytes;  // its room may be more
+    else if ((block = from_system(room)))
+      *static_cast<Header*>(block) = {bytes, room};
+    else
       throw Error({.where = "memory",
                    .expected = text("to allocate ", human_bytes(static_cast<double>(bytes)), " for a tensor"),
                    .found = "no memory left",
                    .advice = "use a smaller train.micro_batch_tokens or model"});
-    *static_cast<Header*>(block) = {bytes, room};
     const int64_t now = current += static_cast<int64_t>(bytes);
     for (int64_t seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {
     }
