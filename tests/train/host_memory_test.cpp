@@ -21,9 +21,10 @@ int64_t resident_bytes() {
   return kib << 10;
 }
 
-// Oracle: what is alive at a time. Steps of four tensors that grow from 4 to 8 MiB, and then of any size between: 32
-// MiB at most. A block serves two thirds of its size and more, so a second set for the smallest may stay: three times
-// 32 MiB are asked. Kept by exact size class, of which there are nine, it would be 216 MiB.
+// Oracle: what is alive at a time. Steps of four tensors that grow from 4 to 8 MiB, and then of any size
+// between: 32 MiB at most. A block serves two thirds of its size and more, so a second set for the smallest
+// may stay: three times 32 MiB are asked. Kept by exact size class, of which there are nine, it would be 216
+// MiB.
 TEST(HostMemory, StepsOfManySizesShareTheirBlocks) {
   count_host_memory();
   const int64_t before = resident_bytes();
