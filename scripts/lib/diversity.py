@@ -5,11 +5,10 @@ diversity.py table RUNS FILE SEEDS     final losses of every run, into FILE and 
 """
 
 import json
-import math
 import sys
 from pathlib import Path
 
-SETS = ("level50", "level40", "sample40", "level30", "sample30", "level20", "sample20")
+LEVELS = (40, 30, 20)
 HOLDOUTS = ("holdout", "holdout_random")
 
 
@@ -20,34 +19,58 @@ def extend(*hashes):
     print(json.dumps(report, indent=2))
 
 
-def losses_of(runs, name, seeds):
-    found = {"set": name, "seeds": seeds}
-    for holdout in HOLDOUTS:
-        results = [json.loads((runs / f"{name}_s{seed}" / f"{holdout}.json").read_text()) for seed in seeds]
-        losses = [result["loss"] for result in results]
-        found[holdout] = {"loss": sum(losses) / len(losses), "losses": losses,
-                          "standard_error": math.sqrt(sum(result["standard_error"] ** 2 for result in results)) / len(results),
-                          "below_baseline": sum(result["below_baseline"] for result in results) / len(results),
-                          "label": results[0]["holdout_label"]}
-    config = json.loads((runs / f"{name}_s{seeds[0]}" / "config.json").read_text())
-    last = json.loads((runs / f"{name}_s{seeds[0]}" / "metrics.jsonl").read_text().splitlines()[-1])
-    found |= {"sequences": config["data"]["sequences"], "data": Path(config["data"]["train"]).parent.name,
-              "tokens": last["tokens"], "parameters": last["parameters"]}
-    return found
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def averaged(results):
+    """Of every seed. They share the holdout, so its part of the error does not shrink with their number."""
+    return {"loss": mean(each["loss"] for each in results), "losses": [each["loss"] for each in results],
+            "standard_error": mean(each["standard_error"] for each in results)}
+
+
+def row_of(runs, name, seeds, results):
+    """results: for each holdout what `eval` said of this set's run of every seed."""
+    folder = runs / f"{name}_s{seeds[0]}"
+    data = json.loads((folder / "config.json").read_text())["data"]
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    row = {"set": name, "seeds": seeds, "sequences": data["sequences"], "tokens": last["tokens"],
+           "parameters": last["parameters"]}
+    for holdout, said in results.items():
+        row[holdout] = {**averaged(said), "below_baseline": mean(each["below_baseline"] for each in said),
+                        "label": said[0]["holdout_label"]}
+    return row
+
+
+def rows_of(runs, seeds):
+    def read(name):
+        return {holdout: [json.loads((runs / f"{name}_s{seed}" / f"{holdout}.json").read_text()) for seed in seeds]
+                for holdout in HOLDOUTS}
+
+    def part(said, key):
+        return {holdout: [each[key] for each in results] for holdout, results in said.items()}
+
+    yield row_of(runs, "level50", seeds, read("level50"))
+    for level in LEVELS:
+        both = read(f"level{level}")
+        row = row_of(runs, f"level{level}", seeds, part(both, "a"))
+        row["level_minus_sample"] = {holdout: averaged(said) for holdout, said in part(both, "difference").items()}
+        yield row
+        yield row_of(runs, f"sample{level}", seeds, part(both, "b"))
 
 
 def table(runs, output, seeds):
-    rows = [losses_of(Path(runs), name, [int(seed) for seed in seeds.split(",")]) for name in SETS]
+    rows = list(rows_of(Path(runs), [int(seed) for seed in seeds.split(",")]))
     Path(output).write_text(json.dumps(rows, indent=2) + "\n")
-    print("| training set | checked holdout | random holdout | difference | checked, level − sample |")
+    print("| training set | checked holdout | random holdout | level − sample, checked | level − sample, random |")
     print("| --- | --- | --- | --- | --- |")
-    by_name = {row["set"]: row for row in rows}
     for row in rows:
-        checked, random = row["holdout"], row["holdout_random"]
-        sample = by_name.get(row["set"].replace("level", "sample"))
-        against = f"{checked['loss'] - sample['holdout']['loss']:+.4f}" if sample and sample is not row else ""
-        print(f"| {row['set']} | {checked['loss']:.4f} ± {checked['standard_error']:.4f} | {random['loss']:.4f} ± "
-              f"{random['standard_error']:.4f} | {random['loss'] - checked['loss']:+.4f} | {against} |")
+        cells = [f"{row[name]['loss']:.4f} ± {row[name]['standard_error']:.4f}" for name in HOLDOUTS]
+        against = row.get("level_minus_sample")
+        cells += [f"{against[name]['loss']:+.4f} ± {against[name]['standard_error']:.4f}" if against else ""
+                  for name in HOLDOUTS]
+        print(f"| {row['set']} | " + " | ".join(cells) + " |")
 
 
 {"extend": extend, "table": table}[sys.argv[1]](*sys.argv[2:])

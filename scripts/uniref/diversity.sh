@@ -6,7 +6,7 @@
 #   scripts/uniref/diversity.sh [--levels DIR] [--tokens N] [--config FILE] [--seeds 1,2] [--output DIR] [--results DIR]
 #
 # --levels  what levels.sh wrote, with level50/{train,holdout,holdout_random,drawn.txt} of holdout.sh
-# --output  runs/diversity; --results docs/studies/diversity: results.json and the table
+# --output  runs/diversity; --results docs/data/diversity: results.json and the table
 #
 # Each level trains on its representatives without the candidates that the holdout was drawn from, so every training
 # set is a part of level50/train, which the holdout was checked against; the reports say so.
@@ -16,7 +16,7 @@ source "$scripts/lib/common.sh"
 source "$scripts/lib/mmseqs.sh"
 
 levels=$ROOT/data/swissprot tokens=10M config=$ROOT/configs/studies/diversity.json seeds=1
-output=$ROOT/runs/diversity results=$ROOT/docs/studies/diversity
+output=$ROOT/runs/diversity results=$ROOT/docs/data/diversity
 while [ $# -gt 0 ]; do
   case $1 in
     --levels | --tokens | --config | --seeds | --output | --results)
@@ -32,7 +32,7 @@ require_esmscale
 helper=$scripts/lib/diversity.py
 split=$levels/level50
 for set in train holdout holdout_random; do
-  "$esmscale" info "$split/$set" --json >/dev/null || fail "there is no data set in $split/$set" \
+  [ -f "$split/$set/manifest.json" ] || fail "there is no data set in $split/$set" \
     "Make it with scripts/uniref/levels.sh and scripts/uniref/holdout.sh"
 done
 
@@ -47,10 +47,13 @@ make_level() { # NUMBER
   fi
 }
 
-# The holdouts were checked against a set that has all of theirs.
+# The holdouts were checked against a set that has all of theirs. Sets sizes, of the levels.
 extend_reports() { # LEVELS…
-  local name level hashes=()
-  for level in "$@"; do hashes+=("$(dataset_values "$levels/level$level/train" hash)"); done
+  local name level hash hashes=()
+  for level in "$@"; do
+    read -r hash "sizes[$level]" <<<"$(dataset_values "$levels/level$level/train" hash sequences)"
+    hashes+=("$hash")
+  done
   for name in holdout holdout_random; do
     "$esmscale" info "$split/$name" --json | python3 "$helper" extend "${hashes[@]}" >"$output/$name.json"
     "$esmscale" prepare --output "$split/$name" --attach-report "$output/$name.json" >/dev/null
@@ -63,21 +66,34 @@ train() { # NAME DATA SEQUENCES SEED
     --set "train.max_tokens=$tokens" --set train.epochs=1000 --set "train.seed=$4" >/dev/null || status=$?
   [ $status -ne 85 ] || { note "stopped; run the same command again to go on"; exit 85; }
   [ $status -eq 0 ] || fail "training $run failed with status $status"
+}
+
+# Losses of a run; of two, with their difference, paired by sequence. Into the first one's folder.
+evaluate() { # RUN…
+  local name file run checkpoints=()
+  for run in "$@"; do checkpoints+=(--checkpoint "$output/$run"); done
   for name in holdout holdout_random; do
-    [ -s "$run/$name.json" ] || "$esmscale" eval --checkpoint "$run" --holdout "$split/$name" --json >"$run/$name.json"
+    file=$output/$1/$name.json
+    [ -s "$file" ] && continue
+    "$esmscale" eval "${checkpoints[@]}" --holdout "$split/$name" --device cpu --json >"$file.partial" ||
+      fail "scoring $* on $split/$name failed"
+    mv "$file.partial" "$file"
   done
 }
 
 mkdir -p "$output" "$results"
+sizes=()
 say "Training sets"
 for level in 40 30 20; do make_level $level; done
 extend_reports 40 30 20
 for seed in ${seeds//,/ }; do
   say "Training on $tokens tokens of each set, seed $seed"
   train level50 "$split/train" 0 "$seed"
+  evaluate "level50_s$seed"
   for level in 40 30 20; do
     train "level$level" "$levels/level$level/train" 0 "$seed"
-    train "sample$level" "$split/train" "$(dataset_values "$levels/level$level/train" sequences)" "$seed"
+    train "sample$level" "$split/train" "${sizes[level]}" "$seed"
+    evaluate "level${level}_s$seed" "sample${level}_s$seed"
   done
 done
 say "Side by side"

@@ -52,6 +52,14 @@ class Scripts(unittest.TestCase):
     def info(self, dataset):
         return json.loads(self.esmscale("info", dataset, "--verify", "--json"))
 
+    def programs_with(self, name, script):
+        """A PATH whose first program of that name is this shell script."""
+        folder = self.folder / f"with-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
     def programs_without(self, name):
         """A PATH that has everything but one program."""
         folder = self.folder / f"without-{name}"

@@ -7,7 +7,6 @@ relation between them (E-value 1e-3); copies keep a share of residues that is fa
 import gzip
 import hashlib
 import json
-import os
 import random
 import shutil
 import sys
@@ -16,6 +15,12 @@ import unittest
 from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
 
 SKIPPED = 77  # what ctest takes for a skipped test
+FULL_DISK = "echo Avail; echo 1000"  # in place of df
+
+
+def failing_mmseqs(pattern):
+    """MMseqs2 that fails when its arguments match the shell's pattern."""
+    return f"case \"$*\" in {pattern}) echo no luck; exit 3 ;; esac\nexec {shutil.which('mmseqs')} \"$@\""
 
 
 class Levels(Scripts):
@@ -62,12 +67,7 @@ class Levels(Scripts):
         self.assertIn("made from another file", self.levels(status=1))
 
     def test_a_failure_half_way_keeps_what_is_done(self):
-        broken = self.folder / "broken"
-        broken.mkdir()
-        (broken / "mmseqs").write_text(f"#!/bin/sh\ncase \"$*\" in *level30*) echo no luck; exit 3 ;; esac\n"
-                                       f"exec {shutil.which('mmseqs')} \"$@\"\n")
-        (broken / "mmseqs").chmod(0o755)
-        said = self.levels(path=f"{broken}:{os.environ['PATH']}", status=1)
+        said = self.levels(path=self.programs_with("mmseqs", failing_mmseqs("*level30*")), status=1)
         self.assertIn("no luck", said)
         self.assertIn("MMseqs2 failed at level 0.3", said)
         self.assertFalse((self.output / "level30/level.json").exists())
@@ -75,13 +75,13 @@ class Levels(Scripts):
         self.assertTrue((self.output / "level30/level.json").exists())
 
     def test_an_incomplete_result_is_no_level(self):
-        broken = self.folder / "broken"
-        broken.mkdir()
-        (broken / "mmseqs").write_text("#!/bin/sh\n[ $1 = version ] && { echo 0; exit; }\n"
-                                       "echo 'f0_0\tf0_0' > $3_cluster.tsv; echo '>f0_0\nMKV' > $3_rep_seq.fasta\n")
-        (broken / "mmseqs").chmod(0o755)
-        said = self.levels(path=f"{broken}:{os.environ['PATH']}", status=1)
+        said = self.levels(status=1, path=self.programs_with("mmseqs", "[ $1 = version ] && { echo 0; exit; }\n"
+                           "echo 'f0_0\tf0_0' > $3_cluster.tsv; echo '>f0_0\nMKV' > $3_rep_seq.fasta"))
         self.assertIn("200 sequences went in, 1 are in clusters", said)
+
+    def test_what_has_no_room_is_not_begun(self):
+        self.assertIn("of disk", self.levels(path=self.programs_with("df", FULL_DISK), status=1))
+        self.assertFalse((self.output / "level80/work").exists())
 
     def test_a_level_that_is_given_is_prepared_as_it_is(self):
         self.run_script("levels.sh", self.input, self.output, "--given", 0.9, "--levels", 0.5, "--method", "linclust")
@@ -120,41 +120,50 @@ class Holdout(Scripts):
     def names(self, name):
         return names_in(self.esmscale("fasta", self.output / name))
 
-    def test_neighbours_are_purged_and_the_report_says_so(self):
-        said = self.holdout("--size", 20, "--train", 200)
+    def test_neighbours_are_purged_and_the_report_and_a_shortfall_are_said(self):
+        self.assertIn("shortfall: 20 sequences instead of 40", self.holdout("--size", 40, "--train", 200))
         self.assertEqual(self.names("train"), [f"t{i}" for i in range(200)])
         held = self.names("holdout")
         self.assertEqual(len(held), 20)
         # Taken from the end: a twin is met before its original.
         self.assertEqual(set(held), {f"twin{i}" for i in range(20)})
-        self.assertNotIn("shortfall", said)
         info, train = self.info(self.output / "holdout"), self.info(self.output / "train")
         report = info["holdout_report"]
         self.assertEqual(info["eval_length"], 77)
         self.assertEqual(report["training_hash"], train["hash"])
         self.assertLessEqual(report["largest_identity"], 0.5)
         self.assertEqual(report["above_limit"], 0)
-        self.assertEqual(report["rejected"], {"too_short": 1, "near_training": 20 - 1, "near_holdout": 20 - 1})
+        self.assertEqual(report["rejected"], {"too_short": 1, "near_training": 20, "near_holdout": 20})
         random_report = self.info(self.output / "holdout_random")["holdout_report"]
         self.assertEqual(random_report["split"], "random split, homologues present")
         self.assertGreater(random_report["largest_identity"], 0.7)
-        # The last 20 candidates: short, then six whole threes, then one twin.
-        self.assertEqual(random_report["above_limit"], 6)
-        self.assertEqual(sum(count for _, count in random_report["histogram"]) + random_report["without_neighbour"], 20)
+        # The last 40 candidates: short and 13 threes.
+        self.assertEqual(random_report["above_limit"], 13)
+        self.assertEqual(sum(count for _, count in random_report["histogram"]) + random_report["without_neighbour"], 40)
         self.assertEqual(len((self.output / "drawn.txt").read_text().split()), 61)
 
-    def test_a_shortfall_is_said(self):
-        said = self.holdout("--size", 30, "--train", 200)
-        self.assertIn("shortfall: 20 sequences instead of 30", said)
-        self.assertEqual(len(self.names("holdout")), 20)
-
     def test_candidates_are_drawn_until_there_are_enough(self):
-        self.holdout("--size", 15)
+        self.assertNotIn("shortfall", self.holdout("--size", 15))
         drawn = len((self.output / "drawn.txt").read_text().split())
         self.assertEqual(self.info(self.output / "train")["sequences"], 261 - drawn)
         self.assertGreater(drawn, 15 + 15 // 4 + 20, "one round was enough, and should not have been")
         self.assertEqual(len(self.names("holdout")), 15)
         self.assertTrue(set(self.names("train")).isdisjoint((self.output / "drawn.txt").read_text().split()))
+
+    def test_a_failure_half_way_keeps_the_searches_that_are_done(self):
+        path = self.programs_with("mmseqs", failing_mmseqs("*all.fasta*"))  # the search of candidates among themselves
+        said = self.holdout("--size", 5, "--train", 200, path=path, status=1)
+        self.assertIn("no luck", said)
+        self.assertIn("MMseqs2 failed", said)
+        self.assertEqual([(self.output / name).exists() for name in ("train", "holdout")], [False, False])
+        # Again, with a program that refuses what is done: the search against the training set.
+        path = self.programs_with("mmseqs", failing_mmseqs("*work/train\\ *"))
+        self.holdout("--size", 5, "--train", 200, path=path)
+        self.assertEqual(len(self.names("holdout")), 5)
+
+    def test_what_has_no_room_is_not_begun(self):
+        self.assertIn("of disk", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
+        self.assertFalse((self.output / "work/train.fasta").exists())
 
     def test_wrong_use_is_refused(self):
         self.assertIn("--size is 500", self.holdout("--size", 500, status=1))
