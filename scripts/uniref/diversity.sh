@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What diversity is worth: one small model trained on each level of clustering and on a random sample of the 50% level
 # of the same size, for the same tokens, and its losses on the checked and on the random holdout side by side. Two cores
-# need about NNN minutes. Safe to run again: finished runs are kept, a stopped one goes on.
+# need about an hour and a half. Safe to run again: finished runs are kept, a stopped one goes on.
 #
 #   scripts/uniref/diversity.sh [--levels DIR] [--tokens N] [--config FILE] [--seeds 1,2] [--output DIR] [--results DIR]
 #
 # --levels  what levels.sh wrote, with level50/{train,holdout,holdout_random,drawn.txt} of holdout.sh
+# --tokens  30M; more than one epoch of the smallest level, or all samples, being prefixes, see the same sequences
 # --output  runs/diversity; --results docs/data/diversity: results.json and the table
 #
 # Each level trains on its representatives without the candidates that the holdout was drawn from, so every training
@@ -15,7 +16,7 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/mmseqs.sh"
 
-levels=$ROOT/data/swissprot tokens=10M config=$ROOT/configs/studies/diversity.json seeds=1
+levels=$ROOT/data/swissprot tokens=30M config=$ROOT/configs/studies/diversity.json seeds=1
 output=$ROOT/runs/diversity results=$ROOT/docs/data/diversity
 while [ $# -gt 0 ]; do
   case $1 in
