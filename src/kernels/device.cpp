@@ -1,5 +1,6 @@
 #include "esmscale/kernels/device.h"
 
+#include "device/attention.h"
 #include "device/checks.h"
 #include "device/host.h"
 #include "device/launch.h"
@@ -8,9 +9,20 @@ namespace esmscale::kernels::device {
 namespace {
 
 template <class Work>
+int64_t rows_of(const Work& work) {
+  return work.rows;
+}
+int64_t rows_of(const Attention& work) {
+  return work.queries;
+}
+int64_t rows_of(const AttentionBackward& work) {
+  return work.forward.queries;
+}
+
+template <class Work>
 void run_anywhere(const Work& work, Place place) {
   check(work);
-  if (work.rows == 0) return;
+  if (rows_of(work) == 0) return;
   if (!place.gpu) return run_here(work, place.lanes);
 #ifdef ESMSCALE_HAS_CUDA
   launch(work, place.stream);
@@ -37,5 +49,11 @@ ESMSCALE_RUN(GeluBackward);
 ESMSCALE_RUN(Rotate);
 ESMSCALE_RUN(RotateBackward);
 ESMSCALE_RUN(CrossEntropy);
+void run(const Attention& work, Place place) {
+  run_anywhere(work, place);
+}
+void run(const AttentionBackward& work, Place place) {
+  run_anywhere(work, place);
+}
 
 }  // namespace esmscale::kernels::device

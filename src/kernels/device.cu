@@ -1,4 +1,4 @@
-// Launches of the programs in device/ on a GPU. They compile for sm_80 and sm_90; nobody has run them yet.
+// Launches of the programs in device/ on a GPU; they compile for sm_80 and sm_90.
 #include "esmscale/core/error.h"
 
 #include "device/ends.h"
@@ -6,12 +6,12 @@
 #include "device/launch.h"
 #include "device/norm.h"
 #include "device/rotary.h"
+#include "device/tensor_cores.h"
 
 namespace esmscale::kernels::device {
 namespace {
 
 constexpr int kWarp = 32;
-constexpr unsigned kAllLanes = 0xffffffff;
 constexpr int kThreads = 128;  // of a block, where programs do not say
 
 __device__ Two warp_sum(Two x) {
@@ -25,7 +25,10 @@ __device__ Two warp_sum(Two x) {
 struct Warp {
   __device__ int lane() const { return threadIdx.x % kWarp; }
   __device__ int lanes() const { return kWarp; }
-  __device__ Two sum(Two x) const { return warp_sum(x); }
+  template <int Count>
+  __device__ void sum(Two (&x)[Count]) const {
+    for (Two& one : x) one = warp_sum(one);
+  }
   __device__ float max(float x) const {
     for (int distance = kWarp / 2; distance > 0; distance /= 2)
       x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, distance));
@@ -33,22 +36,34 @@ struct Warp {
   }
 };
 
-// All threads of a block, in whole warps.
+// All threads of a block, in whole warps. What warps bring stands in two places in turn: who writes the one
+// has seen all others leave the sum before, and so be done with it.
 struct Block {
-  Two* of_warps;  // [warps] shared memory
+  static constexpr int kMost = 2;  // sums at once
+  using Place = Two[kMost][kLargestBlock / 32];
+  Place* of_warps;  // [2] shared memory
+  mutable int turn = 0;
   __device__ int lane() const { return threadIdx.x; }
   __device__ int lanes() const { return blockDim.x; }
-  __device__ Two sum(Two x) const {
-    x = warp_sum(x);
-    if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = x;
-    __syncthreads();
-    Two total{0, 0};
-    for (unsigned warp = 0; warp < blockDim.x / kWarp; ++warp) {
-      total.a += of_warps[warp].a;
-      total.b += of_warps[warp].b;
+  template <int Count>
+  __device__ void sum(Two (&x)[Count]) const {
+    static_assert(Count <= kMost);
+    Place& place = of_warps[turn];
+    turn ^= 1;
+    ESMSCALE_UNROLL
+    for (int i = 0; i < Count; ++i) {
+      x[i] = warp_sum(x[i]);
+      if (threadIdx.x % kWarp == 0) place[i][threadIdx.x / kWarp] = x[i];
     }
-    __syncthreads();  // nobody brings the next before all have read
-    return total;
+    __syncthreads();
+    ESMSCALE_UNROLL
+    for (int i = 0; i < Count; ++i) {
+      x[i] = {0, 0};
+      for (unsigned warp = 0; warp < blockDim.x / kWarp; ++warp) {
+        x[i].a += place[i][warp].a;
+        x[i].b += place[i][warp].b;
+      }
+    }
   }
 };
 
@@ -66,7 +81,7 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const Work work, int6
 
 template <class T>
 __global__ void __launch_bounds__(kLargestBlock) norm_backward_kernel(const NormBackward<T> work) {
-  __shared__ Two of_warps[kLargestBlock / kWarp];
+  __shared__ Block::Place of_warps[2];
   norm_backward_block<1>(Block{of_warps}, work, blockIdx.x);
 }
 
@@ -100,13 +115,17 @@ void start(const Work& work, cudaStream_t stream) {
 
 }  // namespace
 
-template <class Work>
-void launch(const Work& work, void* stream) {
-  start(work, static_cast<cudaStream_t>(stream));
+void require_started() {
   const cudaError_t status = cudaGetLastError();
   if (status != cudaSuccess)
     throw Error(
         {"a kernel on the GPU", "to start", cudaGetErrorString(status), "use --set train.engine=plain"});
+}
+
+template <class Work>
+void launch(const Work& work, void* stream) {
+  start(work, static_cast<cudaStream_t>(stream));
+  require_started();
 }
 
 #define ESMSCALE_LAUNCH(Work)                      \

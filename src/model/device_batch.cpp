@@ -15,6 +15,19 @@ at::Tensor tensor_of(const std::vector<In>& values, at::ScalarType type, const a
   return host.to(device, /*non_blocking=*/true);
 }
 
+// Masked rows ascend; behind them stand the inert ones.
+std::vector<int32_t> masked_starts(const PackedBatch& batch) {
+  std::vector<int32_t> starts{0};
+  const auto real_end = batch.masked_rows.begin() + batch.real_masked;
+  for (size_t i = 1; i < batch.cu_seqlens.size(); ++i)
+    starts.push_back(
+        static_cast<int32_t>(std::lower_bound(batch.masked_rows.begin(), real_end, batch.cu_seqlens[i]) -
+                             batch.masked_rows.begin()));
+  for (size_t i = starts.size() - 1; i > 0 && batch.cu_seqlens[i] == batch.cu_seqlens.back(); --i)
+    starts[i] = static_cast<int32_t>(batch.masked_rows.size());
+  return starts;
+}
+
 }  // namespace
 
 DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double mlm_probability,
@@ -42,6 +55,10 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   result.cu_seqlens = tensor_of<int32_t>(batch.cu_seqlens, at::kInt, device);
   result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
   result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
+  const std::vector<int32_t> starts = masked_starts(batch);
+  for (size_t i = 1; i < starts.size(); ++i)
+    result.most_masked = std::max<int64_t>(result.most_masked, starts[i] - starts[i - 1]);
+  result.masked_starts = tensor_of<int32_t>(starts, at::kInt, device);
   result.masked = batch.real_masked;
   return result;
 }

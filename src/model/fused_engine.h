@@ -36,10 +36,9 @@ class FusedEngine final : public Engine {
   at::Tensor norm_again(const NormState& state, const Norm& norm) const;
 
   // The loss is taken at masked rows, so behind its keys and values the last block has them alone, where
-  // attention can. Not with fixed shapes, whose inert positions all name row 0.
+  // attention can.
   bool masked_only(size_t i, const DeviceBatch& batch) const {
-    return i + 1 == weights_.blocks.size() && passes_->asks_at_masked_rows() &&
-           batch.masked == batch.masked_rows_M.numel();
+    return i + 1 == weights_.blocks.size() && passes_->asks_at_masked_rows(batch);
   }
 
   // A block up to what is kept, and its end. `masked`: masked_only() holds, and nobody wants the other rows.

@@ -41,8 +41,8 @@ struct Projections {
 struct AttentionState {
   Projections in;                        // device_passes turn them into q, k, v
   at::Tensor attended_TD;                // attention's output
-  at::Tensor lse_HT;                     // host_passes
-  std::array<at::Tensor, 3> leaves_THK;  // device_passes: q, k, v …
+  at::Tensor lse_HT;                     // … where the kernel is ours
+  std::array<at::Tensor, 3> leaves_THK;  // where it is ATen's: q, k, v …
   at::Tensor output_THK;                 // … and what autograd knows to be made of them
 };
 
@@ -75,8 +75,8 @@ class Passes {
   virtual void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                              const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
 
-  // Whether attention takes queries of masked rows alone.
-  virtual bool asks_at_masked_rows() const { return false; }
+  // Whether attention takes the queries of this batch's masked rows alone.
+  virtual bool asks_at_masked_rows(const DeviceBatch& batch) const = 0;
   // state.in holds the projections; fills the rest.
   virtual void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) = 0;
   virtual void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D,

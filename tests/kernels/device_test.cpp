@@ -242,8 +242,15 @@ TYPED_TEST(DeviceTest, RotateThereAndBack) {
     for (uint64_t part = 0; part < 3; ++part) d[part] = this->values(kRows * width, 10 + part);
     auto dqkv = this->unwritten(kRows * 3 * width);
     Floats partials = garbage(blocks_of(kRows) * 3 * width);
-    run(RotateBackward<TypeParam>{kRows, heads, head_dim, angles, 0.25f, d[0].data(), d[1].data(),
-                                  d[2].data(), dqkv.data(), partials.data()},
+    run(RotateBackward<TypeParam>{kRows,
+                                  heads,
+                                  head_dim,
+                                  angles,
+                                  0.25f,
+                                  {d[0].data(), d[1].data(), d[2].data()},
+                                  width,
+                                  dqkv.data(),
+                                  partials.data()},
         Place{});
     Doubles back;
     Doubles sums(3 * width, 0);

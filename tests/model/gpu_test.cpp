@@ -1,10 +1,17 @@
-// On a GPU: the fused engine against the plain one. Skipped by name where there is no GPU.
+// On a GPU: the fused engine against the plain one, and its attention against the definition. Skipped by name
+// where there is no GPU.
+#include "esmscale/kernels/device.h"
 #include "esmscale/model/engine.h"
 
+#include <array>
 #include <cmath>
 
 #include "model/batches.h"
 #include <ATen/Context.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 namespace esmscale {
@@ -50,6 +57,89 @@ TEST_P(GpuTest, FusedAgreesWithPlain) {
     }
     EXPECT_LT(std::sqrt(error_squares / squares), GetParam().tolerance) << "head_dim " << head_dim;
   }
+}
+
+// Attention on the tensor cores against its definition on the host, which gets the same numbers. Both round
+// their results to bf16; the tensor cores' probabilities and score gradients were rounded too, each by 2^-9
+// of itself at most, and sums of them by less: half a percent of the whole array's norm, with room for a
+// factor of two.
+struct AttentionArrays {
+  explicit AttentionArrays(int64_t head_dim, bool fewer_queries) : head_dim_(head_dim) {
+    at::manual_seed(7);
+    const std::vector<int32_t> lengths{1, 16, 300, 0, 33, 129, 64}, asked{1, 3, 140, 0, 0, 128, 7};
+    for (const auto& [counts, starts] : {std::pair{&lengths, &key_starts_}, {&asked, &query_starts_}}) {
+      starts->push_back(0);
+      for (int32_t count : *counts) starts->push_back(starts->back() + count);
+    }
+    if (!fewer_queries) query_starts_ = key_starts_;
+    const int64_t rows = key_starts_.back(), queries = query_starts_.back();
+    const auto normal = [](at::IntArrayRef shape, double deviation) {
+      return (at::randn(shape) * deviation).to(at::kBFloat16);
+    };
+    in_ = {normal({queries, kHeads, head_dim_}, 0.7), normal({rows, 2, kHeads, head_dim_}, 1),
+           normal({queries, kHeads, head_dim_}, 1)};
+  }
+
+  // out, lse, dq, dk with dv
+  std::vector<at::Tensor> run(const at::Device& device) const {
+    const at::Tensor q = in_[0].to(device), kv = in_[1].to(device), dout = in_[2].to(device);
+    const at::Tensor starts_q = at::tensor(query_starts_).to(device),
+                     starts_k = at::tensor(key_starts_).to(device);
+    const at::Tensor out = at::full_like(q, NAN), dq = at::full_like(q, NAN), dkv = at::full_like(kv, NAN);
+    const at::Tensor lse = at::full({kHeads, q.size(0)}, NAN, q.options().dtype(at::kFloat));
+    const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
+    const int64_t width = kHeads * head_dim_;
+    const kernels::device::Place place{.gpu = device.is_cuda()};
+    const kernels::device::Attention forward{.queries = q.size(0),
+                                             .heads = kHeads,
+                                             .head_dim = head_dim_,
+                                             .sequences = static_cast<int64_t>(key_starts_.size()) - 1,
+                                             .query_starts = starts_q.data_ptr<int32_t>(),
+                                             .key_starts = starts_k.data_ptr<int32_t>(),
+                                             .longest_queries = 300,
+                                             .longest_keys = 300,
+                                             .q = data(q),
+                                             .k = data(kv),
+                                             .v = data(kv) + width,
+                                             .q_step = width,
+                                             .kv_step = 2 * width,
+                                             .out = data(out),
+                                             .lse = lse.data_ptr<float>()};
+    kernels::device::run(forward, place);
+    const at::Tensor delta = at::full_like(lse, NAN);
+    kernels::device::run(kernels::device::AttentionBackward{.forward = forward,
+                                                            .dout = data(dout),
+                                                            .delta = delta.data_ptr<float>(),
+                                                            .dq = data(dq),
+                                                            .dk = data(dkv),
+                                                            .dv = data(dkv) + width,
+                                                            .dq_step = width,
+                                                            .dkv_step = 2 * width},
+                         place);
+    std::vector<at::Tensor> results;
+    for (const at::Tensor& x : {out, lse, dq, dkv}) results.push_back(x.cpu().to(at::kFloat));
+    return results;
+  }
+
+ private:
+  static constexpr int64_t kHeads = 3;
+  int64_t head_dim_;
+  std::vector<int32_t> key_starts_, query_starts_;
+  std::array<at::Tensor, 3> in_;
+};
+
+TEST(GpuAttention, AgreesWithItsDefinition) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU";
+  for (const int64_t head_dim : {16, 24, 32, 64})
+    for (const bool fewer_queries : {false, true}) {
+      const AttentionArrays arrays(head_dim, fewer_queries);
+      const auto gpu = arrays.run(at::Device(at::kCUDA, 0)), host = arrays.run(at::kCPU);
+      for (size_t i = 0; i < gpu.size(); ++i) {
+        const double error = ((gpu[i] - host[i]).norm() / host[i].norm()).item<double>();
+        EXPECT_LT(error, 0.01) << "result " << i << ", head_dim " << head_dim << ", fewer queries "
+                               << fewer_queries;
+      }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, GpuTest, ::testing::Values(Case{"fp32", 1e-5}, Case{"bf16", 0.02}),

@@ -15,7 +15,7 @@
 namespace esmscale::kernels::device {
 
 // Sums over rows come as one partial sum per block of so many rows, to be added in any fixed order.
-inline constexpr int64_t kBlockRows = 16;
+inline constexpr int64_t kBlockRows = 32;
 inline constexpr int64_t blocks_of(int64_t rows) {
   return (rows + kBlockRows - 1) / kBlockRows;
 }
@@ -98,26 +98,59 @@ struct RotaryAngles {
   const float *cosines = nullptr, *sines = nullptr;  // [longest sequence, K/2]
 };
 
-// The projections packed as [T, 3, H, K] become what attention takes, in place: bias added, q scaled, q and k
-// rotated (rotate_half form). K is a multiple of 8.
+// Which of q (0), k (1) and v (2) an array of projections [T, count, H, K] holds.
+struct Parts {
+  int first = 0, count = 3;
+};
+
+// Projections become what attention takes, in place: bias added, q scaled, q and k rotated (rotate_half
+// form). K is a multiple of 8.
 template <class T>
 struct Rotate {
   int64_t rows = 0, heads = 0, head_dim = 0;
   RotaryAngles angles;
   float scale = 1;              // of q
   const float* bias = nullptr;  // [3, H, K]
-  T* qkv = nullptr;
+  T* x = nullptr;
+  Parts parts;
 };
 
-// And back: the gradients of the projections from attention's, which come as three arrays [T, H, K].
+// And back: the gradients of the projections from attention's.
 template <class T>
 struct RotateBackward {
   int64_t rows = 0, heads = 0, head_dim = 0;
   RotaryAngles angles;
   float scale = 1;
-  const T *dq = nullptr, *dk = nullptr, *dv = nullptr;
-  T* dqkv = nullptr;          // [T, 3, H, K]
-  float* partials = nullptr;  // [blocks, 3, H, K] column sums of dqkv
+  const T* from[3] = {};  // dq, dk, dv, those of `parts`: [T, H, K] each, or where they go in dx
+  int64_t step = 0;       // of them: numbers from row to row
+  T* dx = nullptr;
+  float* partials = nullptr;  // [blocks, count, H, K] column sums of dx
+  Parts parts;
+};
+
+// softmax(q kᵀ) v for every head of every sequence, q scaled already. Sequence i has the rows starts[i] …
+// starts[i + 1] − 1; its queries may be fewer than its keys. Head dims 16, 24, 32 and 64; on a GPU by the
+// tensor cores, in bf16 with fp32 sums.
+struct Attention {
+  int64_t queries = 0, heads = 0, head_dim = 0;  // Q rows of queries in all
+  int64_t sequences = 0;
+  const int32_t *query_starts = nullptr, *key_starts = nullptr;  // [sequences + 1]
+  int64_t longest_queries = 0, longest_keys = 0;                 // at least the longest sequence's
+  const BFloat16 *q = nullptr, *k = nullptr, *v = nullptr;
+  int64_t q_step = 0, kv_step = 0;  // numbers from row to row
+  BFloat16* out = nullptr;          // [Q, H, K]
+  float* lse = nullptr;             // [H, Q] ln Σ exp(q kᵀ)
+};
+constexpr bool attention_takes(int64_t head_dim) {
+  return head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
+}
+
+struct AttentionBackward {
+  Attention forward;               // as it was, with its results
+  const BFloat16* dout = nullptr;  // [Q, H, K]
+  float* delta = nullptr;          // [H, Q] room for dout · out of each row
+  BFloat16 *dq = nullptr, *dk = nullptr, *dv = nullptr;
+  int64_t dq_step = 0, dkv_step = 0;
 };
 
 // Logits become the gradient of the SUM of losses, softmax(logits + bias) − one_hot(target).
@@ -157,5 +190,7 @@ template <class T>
 void run(const RotateBackward<T>& work, Place place);
 template <class T>
 void run(const CrossEntropy<T>& work, Place place);
+void run(const Attention& work, Place place);
+void run(const AttentionBackward& work, Place place);
 
 }  // namespace esmscale::kernels::device

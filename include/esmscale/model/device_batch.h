@@ -19,6 +19,9 @@ struct DeviceBatch {
   at::Tensor cu_seqlens;         // int32 [N + 1]
   at::Tensor masked_rows_M;      // int64
   at::Tensor targets_M;          // int64, −1 for inert room
+  at::Tensor masked_starts;      // int32 [N + 1]: which masked rows are each sequence's; inert ones go to the
+                                 // last sequence that has rows
+  int64_t most_masked = 0;       // of one sequence, by masked_starts
   std::vector<int64_t> lengths;  // [N] rows of each sequence, on the host
   int64_t max_length = 0;        // of `lengths`; on CUDA the fixed bound max_seq_len
   int64_t masked = 0;            // real masked positions

@@ -35,5 +35,13 @@ void check(const RotateBackward<T>& work) {
 }
 template <class T>
 void check(const CrossEntropy<T>&) {}
+inline void check(const Attention& work) {
+  if (!attention_takes(work.head_dim))
+    throw usage_error({"attention on a GPU", "a head_dim of 16, 24, 32 or 64", std::to_string(work.head_dim),
+                       "use --set train.engine=plain"});
+}
+inline void check(const AttentionBackward& work) {
+  check(work.forward);
+}
 
 }  // namespace esmscale::kernels::device

@@ -33,7 +33,7 @@ ESMSCALE_DEVICE_TOO void row_program(const Team& team, const CrossEntropy<T>& w,
     sums.a += expf(above);
     if (v == target) sums.b = above;
   }
-  sums = team.sum(sums);
+  sums = sum(team, sums);
   for (int64_t v = team.lane(); v < w.vocabulary; v += team.lanes()) {
     const float weight = expf(to_float(logits[v]) + w.bias[v] - largest);
     const float gradient = v == target ? (weight - sums.a) / sums.a : weight / sums.a;

@@ -2,16 +2,20 @@
 // registers.
 #pragma once
 
+#include "../normal_tail.h"
 #include "values.h"
 
 namespace esmscale::kernels::device {
 
-// Φ(z) by erf, as ATen's GELU has it, and the normal density.
-ESMSCALE_DEVICE_TOO inline float normal_distribution(float z) {
-  return 0.5f * (1 + erff(z * 0.70710678118654752f));
-}
-ESMSCALE_DEVICE_TOO inline float normal_density(float z) {
-  return 0.39894228040143268f * expf(-0.5f * z * z);
+struct Normal {
+  float distribution;  // Φ(z)
+  float bell;          // exp(−z²/2)
+};
+
+ESMSCALE_DEVICE_TOO inline Normal normal(float z) {
+  const float t = reciprocal(fabsf(z) * kTailScale + 1), bell = exp2_quick(z * z * -0.72134752044448170f);
+  const float tail = bell * (t * normal_tail(1 - t));
+  return {z > 0 ? 1 - tail : tail, bell};
 }
 
 template <class T>
@@ -24,13 +28,13 @@ ESMSCALE_DEVICE_TOO void column_program(const GeluForward<T>& w, int64_t block, 
     Values<N> x = load<N>(w.x + at);
     for (int i = 0; i < N; ++i) {
       const float z = x.at[i] + bias.at[i];
-      x.at[i] = z * normal_distribution(z);
+      x.at[i] = z * normal(z).distribution;
     }
     store(w.y + at, x);
   }
 }
 
-// dy/dz = Φ(z) + z φ(z).
+// dy/dz = Φ(z) + z φ(z), φ the bell / √(2π).
 template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const GeluBackward<T>& w, int64_t block, int64_t pack) {
   constexpr int N = kPack<T>;
@@ -41,9 +45,10 @@ ESMSCALE_DEVICE_TOO void column_program(const GeluBackward<T>& w, int64_t block,
     const int64_t at = r * w.width + pack * N;
     Values<N> y = load<N>(w.x + at), dx = load<N>(w.dy + at);
     for (int i = 0; i < N; ++i) {
-      const float z = y.at[i] + bias.at[i], distribution = normal_distribution(z);
-      y.at[i] = z * distribution;
-      dx.at[i] *= distribution + z * normal_density(z);
+      const float z = y.at[i] + bias.at[i];
+      const Normal n = normal(z);
+      y.at[i] = z * n.distribution;
+      dx.at[i] *= n.distribution + z * (n.bell * 0.39894228040143268f);
       dbias.at[i] += dx.at[i];
     }
     store(w.dx + at, dx);

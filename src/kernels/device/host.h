@@ -24,8 +24,9 @@ class Lane {
   Lane(Meeting& meeting, int64_t lane) : meeting_(meeting), lane_(lane) {}
   int64_t lane() const { return lane_; }
   int64_t lanes() const { return static_cast<int64_t>(meeting_.brought.size()); }
-  Two sum(Two x) const {
-    return meet(x, [](Two a, Two b) { return Two{a.a + b.a, a.b + b.b}; });
+  template <int Count>
+  void sum(Two (&x)[Count]) const {
+    for (Two& one : x) one = meet(one, [](Two a, Two b) { return Two{a.a + b.a, a.b + b.b}; });
   }
   float max(float x) const {
     return meet({x, x}, [](Two a, Two b) { return Two{std::max(a.a, b.a), 0}; }).a;

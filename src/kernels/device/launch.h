@@ -8,5 +8,10 @@ namespace esmscale::kernels::device {
 // On a cudaStream_t; work.rows > 0. What CUDA refuses is an Error.
 template <class Work>
 void launch(const Work& work, void* stream);
+void launch(const Attention& work, void* stream);
+void launch(const AttentionBackward& work, void* stream);
+
+// An Error where CUDA refused the last launch.
+void require_started();
 
 }  // namespace esmscale::kernels::device

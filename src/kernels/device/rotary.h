@@ -1,5 +1,6 @@
-// The projections' bias, q's scale and the rotary positions, there and back. A thread holds four pairs
-// (c, c + K/2) of one head's q, k and v, with their biases or their column sums in registers.
+// The projections' bias, q's scale and the rotary positions, there and back. A thread goes through a block of
+// rows with four pairs (c, c + K/2) of one head's q, then of its k and v, the bias or the column sums in
+// registers.
 #pragma once
 
 #include "values.h"
@@ -55,35 +56,35 @@ template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64_t group) {
   const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
-  Pairs bias[3];
-  for (int part = 0; part < 3; ++part) bias[part] = load_pairs(w.bias + part * width, place);
   const RowRange rows = rows_of_block(block, w.rows);
-  for (int64_t r = rows.begin; r < rows.end; ++r)
-    for (int part = 0; part < 3; ++part) {
-      T* row = w.qkv + (3 * r + part) * width;
+  for (int part = w.parts.first, i = 0; i < w.parts.count; ++part, ++i) {
+    const Pairs bias = load_pairs(w.bias + part * width, place);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      T* row = w.x + (r * w.parts.count + i) * width;
       Pairs x = load_pairs(row, place);
-      add(x, bias[part]);
+      add(x, bias);
       if (part < 2) turn(x, w.angles, r, place, part == 0 ? w.scale : 1, 1);
       store_pairs(row, place, x);
     }
+  }
 }
 
 template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const RotateBackward<T>& w, int64_t block, int64_t group) {
   const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
-  const T* from[3] = {w.dq, w.dk, w.dv};
-  Pairs dbias[3];
   const RowRange rows = rows_of_block(block, w.rows);
-  for (int64_t r = rows.begin; r < rows.end; ++r)
-    for (int part = 0; part < 3; ++part) {
-      Pairs x = load_pairs(from[part] + r * width, place);
+  for (int part = w.parts.first, i = 0; i < w.parts.count; ++part, ++i) {
+    const T* from = part == 0 ? w.from[0] : part == 1 ? w.from[1] : w.from[2];  // no array in memory
+    Pairs dbias;
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      Pairs x = load_pairs(from + r * w.step, place);
       if (part < 2) turn(x, w.angles, r, place, part == 0 ? w.scale : 1, -1);
-      store_pairs(w.dqkv + (3 * r + part) * width, place, x);
-      add(dbias[part], x);
+      store_pairs(w.dx + (r * w.parts.count + i) * width, place, x);
+      add(dbias, x);
     }
-  for (int part = 0; part < 3; ++part)
-    store_pairs(w.partials + (3 * block + part) * width, place, dbias[part]);
+    store_pairs(w.partials + (block * w.parts.count + i) * width, place, dbias);
+  }
 }
 
 template <class T>

@@ -4,7 +4,7 @@
 //   column_program(work, block, group)   a thread computes a block of rows at a group of neighbouring
 //   columns,
 //                                        of which there are groups_of(work)
-// The lanes of a team all call sum() and max(), and all get the result.
+// The lanes of a team all call sum() and max(), and all get the results.
 #pragma once
 
 #include "esmscale/kernels/device.h"
@@ -12,6 +12,13 @@
 #include <cmath>
 #include <cstring>
 #include <type_traits>
+
+// Loops whose arrays must stay in registers.
+#ifdef __CUDA_ARCH__
+#define ESMSCALE_UNROLL _Pragma("unroll")
+#else
+#define ESMSCALE_UNROLL
+#endif
 
 namespace esmscale::kernels::device {
 
@@ -35,17 +42,26 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Chunk {
   T at[N];
 };
 
+// As it stands in memory, where it is to wait in few registers.
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline Values<N> load(const T* from) {
+ESMSCALE_DEVICE_TOO inline Chunk<N, T> fetch(const T* from) {
   Chunk<N, T> chunk;
 #ifdef __CUDA_ARCH__
   chunk = *reinterpret_cast<const Chunk<N, T>*>(from);
 #else
   std::memcpy(&chunk, from, sizeof chunk);
 #endif
+  return chunk;
+}
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline Values<N> widened(const Chunk<N, T>& chunk) {
   Values<N> values;
   for (int i = 0; i < N; ++i) values.at[i] = to_float(chunk.at[i]);
   return values;
+}
+template <int N, class T>
+ESMSCALE_DEVICE_TOO inline Values<N> load(const T* from) {
+  return widened(fetch<N>(from));
 }
 
 template <int N, class T>
@@ -63,9 +79,40 @@ ESMSCALE_DEVICE_TOO inline void store(T* to, const Values<N>& values) {
 #endif
 }
 
+// 1 / x and 2^x to a few units of the last place, one instruction each on a GPU; 2^x is 0 below 2^-126 there.
+ESMSCALE_DEVICE_TOO inline float reciprocal(float x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return 1 / x;
+#endif
+}
+ESMSCALE_DEVICE_TOO inline float exp2_quick(float x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return std::exp2(x);
+#endif
+}
+
 struct Two {
   float a, b;
 };
+
+template <class Team>
+ESMSCALE_DEVICE_TOO inline Two sum(const Team& team, Two x) {
+  Two one[1] = {x};
+  team.sum(one);
+  return one[0];
+}
+template <class Team>
+ESMSCALE_DEVICE_TOO inline float sum(const Team& team, float x) {
+  return sum(team, Two{x, 0}).a;
+}
 
 template <template <class> class Work, class T>
 int64_t groups_of(const Work<T>& work) {

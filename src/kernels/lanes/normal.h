@@ -1,7 +1,7 @@
-// 2^x and the normal distribution function. The polynomials are minimax fits in relative error (Remez
-// exchange).
+// 2^x, its polynomial a minimax fit in relative error (Remez exchange), and the normal distribution function.
 #pragma once
 
+#include "../normal_tail.h"
 #include "simd.h"
 
 namespace esmscale::kernels::lanes {
@@ -28,23 +28,11 @@ struct Normal {
   Vec bell;          // exp(−x²/2)
 };
 
-// Φ(−|x|) = exp(−x²/2) · t · r(1 − t), t = 1 / (1 + 0.34 |x|), with r a polynomial: relative error 3e-8 up to
-// |x| = 14. In powers of 1 − t, because near zero, where Φ is large, r is then its constant ½ and little
-// rounding.
 ESMSCALE_INLINE Normal normal(Vec x) {
   const Vec squared = x * x;
   // Past 2^-126, where exp2 stays, it is zero: x times the bell must vanish however large x is.
   const Vec bell = squared > 174.0f ? Vec{} : exp2(squared * -0.72134752044448170f);  // log2(e) / 2
-  const Vec t = 1.0f / (abs(x) * 0.34f + 1.0f), u = 1.0f - t;
-  Vec r = splat(-0.026120465248823166f);
-  r = r * u + 0.06946427375078201f;
-  r = r * u - 0.028009546920657158f;
-  r = r * u - 0.03012898378074169f;
-  r = r * u - 0.07674726843833923f;
-  r = r * u + 0.08460718393325806f;
-  r = r * u + 0.3159160315990448f;
-  r = r * u - 0.6733607649803162f;
-  r = r * u + 0.5f;
+  const Vec t = 1.0f / (abs(x) * kTailScale + 1.0f), r = normal_tail<Vec>(1.0f - t);
   const Vec tail = bell * (r * t);
   return {x > 0.0f ? 1.0f - tail : tail, bell};
 }

@@ -1,0 +1,84 @@
+// Attention as it is defined, row by row, for the host: what device_attention.cu is tested against, and what
+// tests without a GPU run the engine on.
+#pragma once
+
+#include "esmscale/kernels/device.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace esmscale::kernels::device {
+
+inline float dot(const BFloat16* a, const BFloat16* b, int64_t count) {
+  float sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += to_float(a[i]) * to_float(b[i]);
+  return sum;
+}
+inline void add_scaled(std::vector<float>& sum, float factor, const BFloat16* x) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += factor * to_float(x[i]);
+}
+inline void store(BFloat16* to, const std::vector<float>& x) {
+  for (size_t i = 0; i < x.size(); ++i) to[i] = rounded<BFloat16>(x[i]);
+}
+
+// f(head, sequence's index) for each head of each sequence.
+template <class F>
+void for_each_head(const Attention& w, F&& f) {
+  for (int64_t s = 0; s < w.sequences; ++s)
+    for (int64_t h = 0; h < w.heads; ++h) f(h, s);
+}
+
+inline void run_here(const Attention& w, int64_t /*lanes*/) {
+  const int64_t width = w.heads * w.head_dim;
+  for_each_head(w, [&](int64_t h, int64_t s) {
+    const int64_t keys = w.key_starts[s + 1] - w.key_starts[s], column = h * w.head_dim;
+    std::vector<float> scores(static_cast<size_t>(keys));
+    for (int64_t i = w.query_starts[s]; i < w.query_starts[s + 1]; ++i) {
+      for (int64_t j = 0; j < keys; ++j)
+        scores[static_cast<size_t>(j)] = dot(w.q + i * w.q_step + column,
+                                             w.k + (w.key_starts[s] + j) * w.kv_step + column, w.head_dim);
+      const float largest = *std::max_element(scores.begin(), scores.end());
+      float sum = 0;
+      for (float score : scores) sum += std::exp(score - largest);
+      const float lse = w.lse[h * w.queries + i] = largest + std::log(sum);
+      std::vector<float> out(static_cast<size_t>(w.head_dim));
+      for (int64_t j = 0; j < keys; ++j)
+        add_scaled(out, std::exp(scores[static_cast<size_t>(j)] - lse),
+                   w.v + (w.key_starts[s] + j) * w.kv_step + column);
+      store(w.out + i * width + column, out);
+    }
+  });
+}
+
+inline void run_here(const AttentionBackward& w, int64_t /*lanes*/) {
+  const Attention& in = w.forward;
+  const int64_t width = in.heads * in.head_dim;
+  for_each_head(in, [&](int64_t h, int64_t s) {
+    const int64_t column = h * in.head_dim, first_key = in.key_starts[s];
+    const auto keys = static_cast<size_t>(in.key_starts[s + 1] - first_key);
+    const std::vector<float> zeros(static_cast<size_t>(in.head_dim));
+    std::vector<std::vector<float>> dk(keys, zeros), dv(keys, zeros);
+    for (int64_t i = in.query_starts[s]; i < in.query_starts[s + 1]; ++i) {
+      const BFloat16 *q = in.q + i * in.q_step + column, *dout = w.dout + i * width + column;
+      const float delta = w.delta[h * in.queries + i] = dot(dout, in.out + i * width + column, in.head_dim);
+      std::vector<float> dq = zeros;
+      for (size_t j = 0; j < keys; ++j) {
+        const int64_t row = (first_key + static_cast<int64_t>(j)) * in.kv_step + column;
+        const float p = std::exp(dot(q, in.k + row, in.head_dim) - in.lse[h * in.queries + i]);
+        const float ds = p * (dot(dout, in.v + row, in.head_dim) - delta);
+        add_scaled(dq, ds, in.k + row);
+        add_scaled(dk[j], ds, q);
+        add_scaled(dv[j], p, dout);
+      }
+      store(w.dq + i * w.dq_step + column, dq);
+    }
+    for (size_t j = 0; j < keys; ++j) {
+      const int64_t row = (first_key + static_cast<int64_t>(j)) * w.dkv_step + column;
+      store(w.dk + row, dk[j]);
+      store(w.dv + row, dv[j]);
+    }
+  });
+}
+
+}  // namespace esmscale::kernels::device
