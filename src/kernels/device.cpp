@@ -49,6 +49,9 @@ ESMSCALE_RUN(GeluBackward);
 ESMSCALE_RUN(Rotate);
 ESMSCALE_RUN(RotateBackward);
 ESMSCALE_RUN(CrossEntropy);
+void run(const AddPartials& work, Place place) {
+  run_anywhere(work, place);
+}
 void run(const Attention& work, Place place) {
   run_anywhere(work, place);
 }

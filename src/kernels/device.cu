@@ -5,6 +5,7 @@
 #include "device/gelu.h"
 #include "device/launch.h"
 #include "device/norm.h"
+#include "device/partials.h"
 #include "device/rotary.h"
 #include "device/tensor_cores.h"
 
@@ -75,7 +76,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const Work work) {
 
 template <class Work>
 __global__ void __launch_bounds__(kThreads) columns_kernel(const Work work, int64_t groups) {
-  const int64_t group = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x;
+  const int64_t group = static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x;
   if (group < groups) column_program(work, blockIdx.x, group);
 }
 
@@ -83,6 +84,23 @@ template <class T>
 __global__ void __launch_bounds__(kLargestBlock) norm_backward_kernel(const NormBackward<T> work) {
   __shared__ Block::Place of_warps[2];
   norm_backward_block<1>(Block{of_warps}, work, blockIdx.x);
+}
+
+// A warp for 32 columns of a slice of the blocks; then the first adds the slices up.
+constexpr int kSlices = 32;
+__global__ void __launch_bounds__(kWarp* kSlices) add_partials_kernel(const AddPartials work) {
+  __shared__ float sums[kSlices][kWarp];
+  const int lane = threadIdx.x % kWarp, slice = threadIdx.x / kWarp;
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * kWarp + lane;
+  const bool there = column < work.count * work.width;
+  sums[slice][lane] = there ? slice_sum(work, column, slice, kSlices) : 0;
+  __syncthreads();
+  if (slice > 0 || !there) return;
+  float total = 0;
+  for (int i = 0; i < kSlices; ++i) total += sums[i][lane];
+  const int64_t part = column / work.width;
+  float* to = part == 0 ? work.totals[0] : part == 1 ? work.totals[1] : work.totals[2];
+  to[column % work.width] += total;
 }
 
 unsigned pieces(int64_t count, int64_t size) {
@@ -110,7 +128,8 @@ template <class Work>
 void start(const Work& work, cudaStream_t stream) {
   const int64_t groups = groups_of(work);
   const dim3 grid(pieces(work.rows, kBlockRows), pieces(groups, kThreads));
-  columns_kernel<<<grid, kThreads, 0, stream>>>(work, groups);
+  const unsigned threads = pieces(pieces(groups, grid.y), kWarp) * kWarp;
+  columns_kernel<<<grid, threads, 0, stream>>>(work, groups);
 }
 
 }  // namespace
@@ -125,6 +144,12 @@ void require_started() {
 template <class Work>
 void launch(const Work& work, void* stream) {
   start(work, static_cast<cudaStream_t>(stream));
+  require_started();
+}
+
+void launch(const AddPartials& work, void* stream) {
+  add_partials_kernel<<<pieces(work.count * work.width, kWarp), kWarp * kSlices, 0,
+                        static_cast<cudaStream_t>(stream)>>>(work);
   require_started();
 }
 

@@ -5,11 +5,11 @@
 // adds up dq in an fp32 array by atomics. Here a warp has 32 (or 16) rows, tiles end every 16 rows of the
 // other side, a head dim is as long as it is, and backward goes over the scores twice, once for dq and once
 // for dk and dv, so that every sum stays in registers and comes in the same order each time.
+#include <type_traits>
+
 #include "device/launch.h"
 #include "device/tensor_cores.h"
 #include "device/values.h"
-
-#include "esmscale/core/error.h"
 
 namespace esmscale::kernels::device {
 namespace {
@@ -74,12 +74,15 @@ struct Tile {
   alignas(16) BFloat16 at[kCount * kStep];
 
   __device__ void copy(const Rows<const BFloat16>& rows, int first, int count) {
-    constexpr int kChunks = K / 8;
-    for (int i = threadIdx.x; i < kCount * kChunks; i += kThreads) {
-      const int row = i / kChunks, column = i % kChunks * 8;
+    constexpr int kChunks = K / 8, kAtOnce = kThreads / kChunks;  // of 16 bytes; rows
+    const int column = static_cast<int>(threadIdx.x) % kChunks * 8;
+    int row = static_cast<int>(threadIdx.x) / kChunks;
+    if (row >= kAtOnce) return;
+    const BFloat16* from = rows.at + (first + row) * rows.step + column;
+#pragma unroll
+    for (; row < kCount; row += kAtOnce, from += kAtOnce * rows.step) {
       const bool there = first + row < count;
-      copy_16_bytes(at + row * kStep + column, rows.at + (there ? first + row : 0) * rows.step + column,
-                    there);
+      copy_16_bytes(at + row * kStep + column, there ? from : rows.at, there);
     }
   }
   // c[m] += left[m] · rows first … first + 15 of the tile, as 16 columns.
@@ -161,19 +164,27 @@ __device__ void store_rows(const Rows<BFloat16>& rows, const float (&x)[K / 8][4
 }
 
 // Two tensors of the other side go through shared memory, the next tile on its way while this one is worked
-// on: work(stage, first row, rows) for each.
+// on: work(stage, rows) for each.
 template <int kCount, class Copy, class Work>
 __device__ void for_each_tile(int rows, Copy&& copy, Work&& work) {
-  copy(0, 0);
-  end_of_copies();
-  for (int first = 0, stage = 0; first < rows; first += kCount, stage ^= 1) {
-    if (first + kCount < rows) copy(stage ^ 1, first + kCount);
+  for (int next = 0, stage = 0; next < rows + kCount; next += kCount, stage ^= 1) {
+    if (next < rows) copy(stage, next);
     end_of_copies();
+    if (next == 0) continue;
     wait_for_copies<1>();
     __syncthreads();
-    work(stage, first, min(kCount, rows - first));
+    work(stage ^ 1, min(kCount, rows - (next - kCount)));
     __syncthreads();  // nobody copies over what another still reads
   }
+}
+
+// step(row, ends) for every kAtOnce rows; `ends`: the last ones are not all there, which only then costs
+// time.
+template <int kAtOnce, class Step>
+__device__ void for_each_step(int rows, Step&& step) {
+  int row = 0;
+  for (; row + kAtOnce <= rows; row += kAtOnce) step(row, std::false_type{});
+  if (row < rows) step(row, std::true_type{});
 }
 
 template <int K>
@@ -236,14 +247,17 @@ struct Softmax {
 };
 
 template <int K>
-__global__ void __launch_bounds__(kThreads) forward_kernel(const Attention w) {
+__global__ void __launch_bounds__(kThreads, K == 16   ? 5
+                                            : K == 64 ? 3
+                                                      : 4) forward_kernel(const Attention w) {
   constexpr int M = 2, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
   const Share share(w.query_starts, w.key_starts, 16 * M * kWarps);
   if (share.first >= share.own) return;
   const int first_query = share.first + warp() * 16 * M;
   const Rows<const BFloat16> q(w.q, w.q_step, share.own_begin, share.head, K),
-      k(w.k, w.kv_step, share.other_begin, share.head, K), v(w.v, w.kv_step, share.other_begin, share.head, K);
+      k(w.k, w.kv_step, share.other_begin, share.head, K),
+      v(w.v, w.kv_step, share.other_begin, share.head, K);
   Left<K> queries[M];
 #pragma unroll
   for (int m = 0; m < M; ++m) queries[m].load(q, first_query + 16 * m, share.own);
@@ -255,14 +269,13 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const Attention w) {
         k_tiles[stage].copy(k, first, share.other);
         v_tiles[stage].copy(v, first, share.other);
       },
-      [&](int stage, int, int keys) {
+      [&](int stage, int keys) {
         if (first_query >= share.own) return;
-        for (int key = 0; key < keys; key += 32) {
+        for_each_step<32>(keys, [&](int key, auto ends) {
           float s[2][M][2][4] = {};
 #pragma unroll
-          for (int half = 0; half < 2; ++half)
-            k_tiles[stage].times_rows(s[half], queries, key + 16 * half);
-          if (key + 32 > keys)
+          for (int half = 0; half < 2; ++half) k_tiles[stage].times_rows(s[half], queries, key + 16 * half);
+          if (decltype(ends)::value)
 #pragma unroll
             for (int half = 0; half < 2; ++half) hide_columns(s[half], keys - key - 16 * half);
           softmax.take(s);
@@ -273,7 +286,7 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const Attention w) {
             for (int m = 0; m < M; ++m) to_left(weights[m], s[half][m]);
             v_tiles[stage].add_to(softmax.out, weights, key + 16 * half);
           }
-        }
+        });
       });
 
   const Rows<BFloat16> out(w.out, int64_t{w.heads} * K, share.own_begin, share.head, K);
@@ -308,7 +321,8 @@ __global__ void __launch_bounds__(kThreads) query_gradient_kernel(const Attentio
   const int first_query = share.first + warp() * 16 * M;
   const int64_t width = int64_t{in.heads} * K;
   const Rows<const BFloat16> q(in.q, in.q_step, share.own_begin, share.head, K),
-      k(in.k, in.kv_step, share.other_begin, share.head, K), v(in.v, in.kv_step, share.other_begin, share.head, K),
+      k(in.k, in.kv_step, share.other_begin, share.head, K),
+      v(in.v, in.kv_step, share.other_begin, share.head, K),
       out(in.out, width, share.own_begin, share.head, K), dout(w.dout, width, share.own_begin, share.head, K);
   Left<K> queries[M], douts[M];
   float lse[M][2], delta[M][2];
@@ -341,13 +355,13 @@ __global__ void __launch_bounds__(kThreads) query_gradient_kernel(const Attentio
         k_tiles[stage].copy(k, first, share.other);
         v_tiles[stage].copy(v, first, share.other);
       },
-      [&](int stage, int, int keys) {
+      [&](int stage, int keys) {
         if (first_query >= share.own) return;
-        for (int key = 0; key < keys; key += 16) {
+        for_each_step<16>(keys, [&](int key, auto ends) {
           float s[M][2][4] = {}, d[M][2][4] = {};
           k_tiles[stage].times_rows(s, queries, key);
           v_tiles[stage].times_rows(d, douts, key);
-          if (key + 16 > keys) hide_columns(s, keys - key);
+          if (decltype(ends)::value) hide_columns(s, keys - key);
           uint32_t weights[M][4];
 #pragma unroll
           for (int m = 0; m < M; ++m) {
@@ -357,7 +371,7 @@ __global__ void __launch_bounds__(kThreads) query_gradient_kernel(const Attentio
             to_left(weights[m], d[m]);
           }
           k_tiles[stage].add_to(dq, weights, key);
-        }
+        });
       });
   const float one[2] = {1, 1};
 #pragma unroll
@@ -376,7 +390,8 @@ __global__ void __launch_bounds__(kThreads) key_gradient_kernel(const AttentionB
   if (share.first >= share.own) return;
   const int first_key = share.first + warp() * 16 * M;
   const Rows<const BFloat16> q(in.q, in.q_step, share.other_begin, share.head, K),
-      k(in.k, in.kv_step, share.own_begin, share.head, K), v(in.v, in.kv_step, share.own_begin, share.head, K),
+      k(in.k, in.kv_step, share.own_begin, share.head, K),
+      v(in.v, in.kv_step, share.own_begin, share.head, K),
       dout(w.dout, int64_t{in.heads} * K, share.other_begin, share.head, K);
   Left<K> keys[M], values[M];
 #pragma unroll
@@ -397,7 +412,7 @@ __global__ void __launch_bounds__(kThreads) key_gradient_kernel(const AttentionB
           copy_4_bytes(&delta[stage][i], w.delta + place + (there ? first + i : 0), there);
         }
       },
-      [&](int stage, int, int queries) {
+      [&](int stage, int queries) {
         if (first_key >= share.own) return;
         for (int query = 0; query < queries; query += 16) {
           float s[M][2][4] = {}, d[M][2][4] = {};  // turned: keys are rows, queries are columns
@@ -413,7 +428,8 @@ __global__ void __launch_bounds__(kThreads) key_gradient_kernel(const AttentionB
 #pragma unroll
             for (int m = 0; m < M; ++m)
 #pragma unroll
-              for (int i = 0; i < 4; ++i) to_gradients(s[m][n][i], d[m][n][i], lse_of[i % 2], delta_of[i % 2]);
+              for (int i = 0; i < 4; ++i)
+                to_gradients(s[m][n][i], d[m][n][i], lse_of[i % 2], delta_of[i % 2]);
           }
 #pragma unroll
           for (int m = 0; m < M; ++m) {
@@ -446,7 +462,8 @@ void start(const Attention& w, cudaStream_t stream) {
 template <int K>
 void start(const AttentionBackward& w, cudaStream_t stream) {
   constexpr int kRowsOfWarp = K <= 32 ? 32 : 16;
-  query_gradient_kernel<K><<<blocks(w.forward, w.forward.longest_queries, 32 * kWarps), kThreads, 0, stream>>>(w);
+  query_gradient_kernel<K>
+      <<<blocks(w.forward, w.forward.longest_queries, 32 * kWarps), kThreads, 0, stream>>>(w);
   key_gradient_kernel<K>
       <<<blocks(w.forward, w.forward.longest_keys, kRowsOfWarp * kWarps), kThreads, 0, stream>>>(w);
 }
@@ -457,10 +474,14 @@ template <class Work>
 void launch_attention(const Work& work, int64_t head_dim, void* stream) {
   const auto on = static_cast<cudaStream_t>(stream);
   switch (head_dim) {
-    case 16: return start<16>(work, on);
-    case 24: return start<24>(work, on);
-    case 32: return start<32>(work, on);
-    default: return start<64>(work, on);
+    case 16:
+      return start<16>(work, on);
+    case 24:
+      return start<24>(work, on);
+    case 32:
+      return start<32>(work, on);
+    default:
+      return start<64>(work, on);
   }
 }
 

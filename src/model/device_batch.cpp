@@ -15,16 +15,13 @@ at::Tensor tensor_of(const std::vector<In>& values, at::ScalarType type, const a
   return host.to(device, /*non_blocking=*/true);
 }
 
-// Masked rows ascend; behind them stand the inert ones.
-std::vector<int32_t> masked_starts(const PackedBatch& batch) {
-  std::vector<int32_t> starts{0};
-  const auto real_end = batch.masked_rows.begin() + batch.real_masked;
-  for (size_t i = 1; i < batch.cu_seqlens.size(); ++i)
-    starts.push_back(
-        static_cast<int32_t>(std::lower_bound(batch.masked_rows.begin(), real_end, batch.cu_seqlens[i]) -
-                             batch.masked_rows.begin()));
-  for (size_t i = starts.size() - 1; i > 0 && batch.cu_seqlens[i] == batch.cu_seqlens.back(); --i)
-    starts[i] = static_cast<int32_t>(batch.masked_rows.size());
+// Where the masked rows of each sequence begin, and their end. They ascend; behind them stand the inert ones.
+std::vector<int32_t> masked_starts(const PackedBatch& batch, const std::vector<int32_t>& cu_seqlens) {
+  const auto begin = batch.masked_rows.begin();
+  std::vector<int32_t> starts;
+  for (int32_t row : cu_seqlens)
+    starts.push_back(static_cast<int32_t>(std::lower_bound(begin, begin + batch.real_masked, row) - begin));
+  starts.back() = static_cast<int32_t>(batch.masked_rows.size());
   return starts;
 }
 
@@ -35,6 +32,7 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   std::vector<float> factors(batch.tokens.size());
   std::vector<int64_t> positions(batch.tokens.size());
   DeviceBatch result;
+  std::vector<int32_t> cu_seqlens{0};
   for (size_t i = 0; i + 1 < batch.cu_seqlens.size(); ++i) {
     const int64_t begin = batch.cu_seqlens[i], length = batch.cu_seqlens[i + 1] - begin;
     if (length == 0) continue;
@@ -46,16 +44,17 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
       factors[begin + t] = zeroed ? 0.0f : model.token_dropout ? shown : 1.0f;
       positions[begin + t] = t;
     }
+    cu_seqlens.push_back(batch.cu_seqlens[i + 1]);
     result.lengths.push_back(length);
     result.max_length = std::max(result.max_length, length);
   }
   result.tokens_T = tensor_of<int64_t>(batch.tokens, at::kLong, device);
   result.factor_T = tensor_of<float>(factors, at::kFloat, device);
   result.positions_T = tensor_of<int64_t>(positions, at::kLong, device);
-  result.cu_seqlens = tensor_of<int32_t>(batch.cu_seqlens, at::kInt, device);
+  result.cu_seqlens = tensor_of<int32_t>(cu_seqlens, at::kInt, device);
   result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
   result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
-  const std::vector<int32_t> starts = masked_starts(batch);
+  const std::vector<int32_t> starts = masked_starts(batch, cu_seqlens);
   for (size_t i = 1; i < starts.size(); ++i)
     result.most_masked = std::max<int64_t>(result.most_masked, starts[i] - starts[i - 1]);
   result.masked_starts = tensor_of<int32_t>(starts, at::kInt, device);

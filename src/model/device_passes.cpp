@@ -95,10 +95,7 @@ class DevicePasses final : public Passes {
                                 .dsum = data(dsum_TD),
                                 .branch_bias = with_bias,
                                 .partials = floats(partials)});
-    const at::Tensor sums = partials.sum(0);
-    gradients.weight_D.add_(sums[0]);
-    gradients.bias_D.add_(sums[1]);
-    if (with_bias) gradients.branch_bias_D.add_(sums[2]);
+    add_partials(partials, {gradients.weight_D, gradients.bias_D, gradients.branch_bias_D});
   }
 
   void gelu(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& y_TF) override {
@@ -121,7 +118,7 @@ class DevicePasses final : public Passes {
                                 .dx = data(dy_TF),
                                 .y = data(y_TF),
                                 .partials = floats(partials)});
-    dbias_F.add_(partials.sum(0));
+    add_partials(partials.unsqueeze(1), {dbias_F});
   }
 
   bool asks_at_masked_rows(const DeviceBatch&) const override { return own_attention(); }
@@ -248,7 +245,8 @@ class DevicePasses final : public Passes {
                                   .dx = data(part.x),
                                   .partials = floats(partials),
                                   .parts = part.which});
-    dbias_3D.narrow(0, part.which.first * width, part.which.count * width).add_(partials.sum(0));
+    add_partials(partials.unsqueeze(1),
+                 {dbias_3D.narrow(0, part.which.first * width, part.which.count * width)});
   }
 
   // Ours: bf16 and short heads. It takes masked rows alone.
@@ -299,6 +297,15 @@ class DevicePasses final : public Passes {
                      dv = gradients[2].contiguous();
     rotate_back(batch, {data(dq), data(dk), data(dv)}, weights_.config.width, parts(batch, gradient)[0],
                 dbias_3D);
+  }
+
+  // partials [blocks, sums, width]
+  void add_partials(const at::Tensor& partials, const std::array<at::Tensor, 3>& totals) const {
+    run(device::AddPartials{.rows = partials.size(0),
+                            .count = partials.size(1),
+                            .width = partials.size(2),
+                            .partials = floats(partials),
+                            .totals = {floats(totals[0]), floats(totals[1]), floats(totals[2])}});
   }
 
   float scale() const {

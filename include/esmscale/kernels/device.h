@@ -14,7 +14,7 @@
 
 namespace esmscale::kernels::device {
 
-// Sums over rows come as one partial sum per block of so many rows, to be added in any fixed order.
+// Sums over rows come as one partial sum per block of so many rows; AddPartials adds them up.
 inline constexpr int64_t kBlockRows = 32;
 inline constexpr int64_t blocks_of(int64_t rows) {
   return (rows + kBlockRows - 1) / kBlockRows;
@@ -164,6 +164,14 @@ struct CrossEntropy {
   float* losses = nullptr;           // [M] nats
 };
 
+// totals[i][c] += Σ over blocks of partials[block, i, c], always in the same order.
+struct AddPartials {
+  int64_t rows = 0;  // blocks
+  int64_t count = 1, width = 0;
+  const float* partials = nullptr;  // [blocks, count, width]
+  float* totals[3] = {};            // [width] each
+};
+
 // Where a kernel runs: on the host, at once; or on a GPU, in order on a cudaStream_t.
 struct Place {
   bool gpu = false;
@@ -190,6 +198,7 @@ template <class T>
 void run(const RotateBackward<T>& work, Place place);
 template <class T>
 void run(const CrossEntropy<T>& work, Place place);
+void run(const AddPartials& work, Place place);
 void run(const Attention& work, Place place);
 void run(const AttentionBackward& work, Place place);
 

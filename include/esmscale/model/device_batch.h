@@ -13,17 +13,16 @@
 namespace esmscale {
 
 struct DeviceBatch {
-  at::Tensor tokens_T;           // int64
-  at::Tensor factor_T;           // fp32: what each embedding is multiplied by (token dropout; 0 for <pad>)
-  at::Tensor positions_T;        // int64, restarting in each sequence
-  at::Tensor cu_seqlens;         // int32 [N + 1]
-  at::Tensor masked_rows_M;      // int64
-  at::Tensor targets_M;          // int64, −1 for inert room
-  at::Tensor masked_starts;      // int32 [N + 1]: which masked rows are each sequence's; inert ones go to the
-                                 // last sequence that has rows
-  int64_t most_masked = 0;       // of one sequence, by masked_starts
+  at::Tensor tokens_T;       // int64
+  at::Tensor factor_T;       // fp32: what each embedding is multiplied by (token dropout; 0 for <pad>)
+  at::Tensor positions_T;    // int64, restarting in each sequence
+  at::Tensor cu_seqlens;     // int32 [N + 1]; N sequences that have rows
+  at::Tensor masked_rows_M;  // int64
+  at::Tensor targets_M;      // int64, −1 for inert room
+  at::Tensor masked_starts;  // int32 [N + 1]: which masked rows are each sequence's; the last has the inert
+  int64_t most_masked = 0;   // of one sequence, by masked_starts
   std::vector<int64_t> lengths;  // [N] rows of each sequence, on the host
-  int64_t max_length = 0;        // of `lengths`; on CUDA the fixed bound max_seq_len
+  int64_t max_length = 0;        // of `lengths`
   int64_t masked = 0;            // real masked positions
 
   int64_t rows() const { return tokens_T.size(0); }

@@ -36,8 +36,8 @@ inline void run_here(const Attention& w, int64_t /*lanes*/) {
     std::vector<float> scores(static_cast<size_t>(keys));
     for (int64_t i = w.query_starts[s]; i < w.query_starts[s + 1]; ++i) {
       for (int64_t j = 0; j < keys; ++j)
-        scores[static_cast<size_t>(j)] = dot(w.q + i * w.q_step + column,
-                                             w.k + (w.key_starts[s] + j) * w.kv_step + column, w.head_dim);
+        scores[static_cast<size_t>(j)] =
+            dot(w.q + i * w.q_step + column, w.k + (w.key_starts[s] + j) * w.kv_step + column, w.head_dim);
       const float largest = *std::max_element(scores.begin(), scores.end());
       float sum = 0;
       for (float score : scores) sum += std::exp(score - largest);

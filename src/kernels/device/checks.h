@@ -35,6 +35,7 @@ void check(const RotateBackward<T>& work) {
 }
 template <class T>
 void check(const CrossEntropy<T>&) {}
+inline void check(const AddPartials&) {}
 inline void check(const Attention& work) {
   if (!attention_takes(work.head_dim))
     throw usage_error({"attention on a GPU", "a head_dim of 16, 24, 32 or 64", std::to_string(work.head_dim),

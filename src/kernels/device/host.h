@@ -9,6 +9,7 @@
 #include "ends.h"
 #include "gelu.h"
 #include "norm.h"
+#include "partials.h"
 #include "rotary.h"
 
 namespace esmscale::kernels::device {
@@ -77,6 +78,9 @@ void run_here(const NormBackward<T>& work, int64_t lanes) {
     for (int64_t block = 0; block < blocks_of(work.rows); ++block)
       norm_backward_block<kLargestBlock>(lane, work, block);
   });
+}
+inline void run_here(const AddPartials& w, int64_t /*lanes*/) {
+  for (int64_t c = 0; c < w.count * w.width; ++c) w.totals[c / w.width][c % w.width] += slice_sum(w, c, 0, 1);
 }
 template <class Work>
 void run_here(const Work& work, int64_t /*lanes*/) {

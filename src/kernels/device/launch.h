@@ -8,6 +8,7 @@ namespace esmscale::kernels::device {
 // On a cudaStream_t; work.rows > 0. What CUDA refuses is an Error.
 template <class Work>
 void launch(const Work& work, void* stream);
+void launch(const AddPartials& work, void* stream);
 void launch(const Attention& work, void* stream);
 void launch(const AttentionBackward& work, void* stream);
 

@@ -1,6 +1,5 @@
 // The projections' bias, q's scale and the rotary positions, there and back. A thread goes through a block of
-// rows with four pairs (c, c + K/2) of one head's q, then of its k and v, the bias or the column sums in
-// registers.
+// rows with some pairs (c, c + K/2) of one head's q, k and v, their biases or column sums in registers.
 #pragma once
 
 #include "values.h"
@@ -40,32 +39,48 @@ ESMSCALE_DEVICE_TOO inline void add(Pairs& total, const Pairs& x) {
   }
 }
 
-// (low, high) turned by the angle and scaled; `way` −1 turns back.
-ESMSCALE_DEVICE_TOO inline void turn(Pairs& x, const RotaryAngles& angles, int64_t row,
-                                     const PairPlace& place, float factor, float way) {
-  const int64_t at = angles.positions[row] * place.half + place.angle;
-  const Values<kPairs> cosine = load<kPairs>(angles.cosines + at), sine = load<kPairs>(angles.sines + at);
-  for (int i = 0; i < kPairs; ++i) {
-    const float low = x.low.at[i] * factor, high = x.high.at[i] * factor, s = sine.at[i] * way;
-    x.low.at[i] = low * cosine.at[i] - high * s;
-    x.high.at[i] = high * cosine.at[i] + low * s;
+// Of one row, for q and k alike.
+struct Angle {
+  Values<kPairs> cosine, sine;
+  ESMSCALE_DEVICE_TOO Angle(const RotaryAngles& angles, int64_t row, const PairPlace& place) {
+    const int64_t at = angles.positions[row] * place.half + place.angle;
+    cosine = load<kPairs>(angles.cosines + at);
+    sine = load<kPairs>(angles.sines + at);
   }
+  // (low, high) turned and scaled; `way` −1 turns back.
+  ESMSCALE_DEVICE_TOO void turn(Pairs& x, float factor, float way) const {
+    for (int i = 0; i < kPairs; ++i) {
+      const float low = x.low.at[i] * factor, high = x.high.at[i] * factor, s = sine.at[i] * way;
+      x.low.at[i] = low * cosine.at[i] - high * s;
+      x.high.at[i] = high * cosine.at[i] + low * s;
+    }
+  }
+};
+
+// f(part, its place among the array's parts) for those that it has.
+template <class F>
+ESMSCALE_DEVICE_TOO inline void for_each_part(const Parts& parts, F&& f) {
+  ESMSCALE_UNROLL
+  for (int part = 0; part < 3; ++part)
+    if (part >= parts.first && part < parts.first + parts.count) f(part, part - parts.first);
 }
 
 template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64_t group) {
   const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
+  Pairs bias[3], x[3];
+  for_each_part(w.parts, [&](int part, int) { bias[part] = load_pairs(w.bias + part * width, place); });
   const RowRange rows = rows_of_block(block, w.rows);
-  for (int part = w.parts.first, i = 0; i < w.parts.count; ++part, ++i) {
-    const Pairs bias = load_pairs(w.bias + part * width, place);
-    for (int64_t r = rows.begin; r < rows.end; ++r) {
-      T* row = w.x + (r * w.parts.count + i) * width;
-      Pairs x = load_pairs(row, place);
-      add(x, bias);
-      if (part < 2) turn(x, w.angles, r, place, part == 0 ? w.scale : 1, 1);
-      store_pairs(row, place, x);
-    }
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    T* row = w.x + r * w.parts.count * width;
+    for_each_part(w.parts, [&](int part, int i) { x[part] = load_pairs(row + i * width, place); });
+    const Angle angle(w.angles, r, place);
+    for_each_part(w.parts, [&](int part, int i) {
+      add(x[part], bias[part]);
+      if (part < 2) angle.turn(x[part], part == 0 ? w.scale : 1, 1);
+      store_pairs(row + i * width, place, x[part]);
+    });
   }
 }
 
@@ -73,18 +88,20 @@ template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const RotateBackward<T>& w, int64_t block, int64_t group) {
   const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
+  Pairs dbias[3], x[3];
   const RowRange rows = rows_of_block(block, w.rows);
-  for (int part = w.parts.first, i = 0; i < w.parts.count; ++part, ++i) {
-    const T* from = part == 0 ? w.from[0] : part == 1 ? w.from[1] : w.from[2];  // no array in memory
-    Pairs dbias;
-    for (int64_t r = rows.begin; r < rows.end; ++r) {
-      Pairs x = load_pairs(from + r * w.step, place);
-      if (part < 2) turn(x, w.angles, r, place, part == 0 ? w.scale : 1, -1);
-      store_pairs(w.dx + (r * w.parts.count + i) * width, place, x);
-      add(dbias, x);
-    }
-    store_pairs(w.partials + (block * w.parts.count + i) * width, place, dbias);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    for_each_part(w.parts, [&](int part, int) { x[part] = load_pairs(w.from[part] + r * w.step, place); });
+    const Angle angle(w.angles, r, place);
+    for_each_part(w.parts, [&](int part, int i) {
+      if (part < 2) angle.turn(x[part], part == 0 ? w.scale : 1, -1);
+      store_pairs(w.dx + (r * w.parts.count + i) * width, place, x[part]);
+      add(dbias[part], x[part]);
+    });
   }
+  for_each_part(w.parts, [&](int part, int i) {
+    store_pairs(w.partials + (block * w.parts.count + i) * width, place, dbias[part]);
+  });
 }
 
 template <class T>
