@@ -1,24 +1,26 @@
 """Ours against Hugging Face's EsmForMaskedLM with torch.compile on one GPU, in turn, in one run; gpu_training.sh sets it
-up. Tokens are real: residues, START and END; each measurement is a fresh process, its first steps off the clock.
+up. Tokens are real: residues, START and END; each measurement is a process of its own, its first steps off the clock.
+The peers compile first, all at once; nothing else runs while one program is measured.
 """
 
 import argparse
 import collections
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 import trace_summary
 from measure import output_of, place_and_time
-from training_runs import (PEER, PEER_SEQUENCES, median, run_json, sequences_in, shape_of, tokens_per_second, train_for,
+from training_runs import (PEER, PEER_SEQUENCES, run_json, sequences_in, shape_of, tokens_per_second, train_for,
                            write_sequences)
 
 # real tokens/s on one H200, bf16, and times the peer
 TARGETS = {"8M": (4e6, 2.0), "35M": (1.2e6, 2.0), "150M": (4e5, 2.0), "650M": (1.23e5, 1.3)}
-MICRO_TOKENS = {"8M": 131072, "35M": 65536, "150M": 32768, "650M": 16384}  # rows in flight, both programs
-FIRST_LINES = 5  # of metrics.jsonl, off the clock
-PROFILED_STEPS = 3
+MICRO_TOKENS = {"8M": 131072, "35M": 131072, "150M": 65536, "650M": 32768}  # rows in flight, both programs, with padding
+PROFILED_STEPS = 2
+FIRST_LINES = 7  # of metrics.jsonl, off the clock: two, the profiled ones, those while the trace is written
 Result = collections.namedtuple("Result", "tokens_per_second mfu peak_bytes launches time")
 
 
@@ -30,7 +32,7 @@ def settings(options, model, engine):
     tokens = MICRO_TOKENS.get(model, 2048)
     own = [f"train.batch_tokens={tokens * options.micro_batches}", f"train.micro_batch_tokens={tokens}",
            f"train.precision={options.precision}", f"train.engine={engine}", "log.every_steps=1",
-           "checkpoint.every_minutes=0"]
+           "checkpoint.every_minutes=0", "train.epochs=1000"]
     return [word for setting in [*own, *options.set] for word in ("--set", setting)]
 
 
@@ -45,24 +47,58 @@ def measure_ours(options, model, engine, folder):
     lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
     trace = json.loads((run / "trace.json").read_text())
     time, launches = trace_summary.kernel_time(trace)
-    mfu = [line["train/mfu"] for line in lines if line["train/mfu"] is not None]
-    return Result(tokens_per_second(lines), median(mfu) if mfu else None, summary["memory_tensors_peak"], launches,
+    return Result(tokens_per_second(lines), mfu_of(lines), summary["memory_tensors_peak"], launches,
                   time or trace_summary.own_time(trace))
 
 
-def measure_peer(options, model, folder):
+def mfu_of(lines):
+    """Of these lines: what the program says is of its own window, the start-up included."""
+    last = lines[-1]
+    return last["train/mfu"] and last["train/mfu"] / last["train/tokens_per_second"] * tokens_per_second(lines)
+
+
+def start_peer(options, model, folder):
     config = run_json([*command_of(options, model, "plain"), "--dry-run", "--json"])["config"]
     tokens = MICRO_TOKENS.get(model, 2048)
     sequences = folder / "sequences.txt"
-    write_sequences(options, options.peer_sequences, sequences)
-    batch = max(1, min(tokens // 350, options.peer_sequences))
+    if not sequences.exists():
+        write_sequences(options, options.peer_sequences, sequences)
+    batch = max(2, min(tokens // config["data"]["max_seq_len"], options.peer_sequences))
     command = [sys.executable, "-W", "ignore", str(PEER), "--shape", json.dumps(shape_of(config)), "--sequences",
                str(sequences), "--batch", str(batch), "--step-tokens", str(tokens * options.micro_batches), "--seconds",
                str(options.seconds), "--threads", "2", "--device", options.device, "--precision", options.precision,
-               "--warm-up-steps", "5"]
-    result = run_json(command + (["--compile"] if options.compile else []))
+               "--warm-up-steps", "3", "--wait"]
+    with open(folder / f"peer_{model}.log", "w") as log:
+        return subprocess.Popen(command + (["--compile"] if options.compile else []), stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=log, text=True)
+
+
+def say_of_peer(peer, folder, model):
+    line = peer.stdout.readline()
+    if not line:
+        sys.exit(f"error: the peer for {model} ended:\n{(folder / f'peer_{model}.log').read_text()[-2000:]}")
+    return line
+
+
+def measure_peer(options, peer, folder, model):
+    peer.stdin.write("go\n")
+    peer.stdin.flush()
+    result = json.loads(say_of_peer(peer, folder, model))
+    peer.wait()
     options.peer_versions = result["versions"]
     return Result(result["tokens_per_second"], None, result["peak_bytes"], None, None)
+
+
+def measure_peers(options, folder):
+    """{model: Result}"""
+    peers = {model: start_peer(options, model, folder) for model in options.models}
+    try:
+        for model, peer in peers.items():
+            say_of_peer(peer, folder, model)
+        return {model: measure_peer(options, peer, folder, model) for model, peer in peers.items()}
+    finally:
+        for peer in peers.values():
+            peer.kill()
 
 
 def clocks():
@@ -103,13 +139,12 @@ def print_report(options, results):
     print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; {options.clocks}")
 
 
-def measure(options, model):
+def measure(options, model, peer):
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
         results = {}
         for engine in ("plain", "fused"):
-            results[f"esmscale {engine}"] = measure_ours(options, model, engine, folder)
-        results[options.peer_name] = measure_peer(options, model, folder)
+            results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
+        results[options.peer_name] = peer
     for program, result in results.items():
         print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
     return results
@@ -140,7 +175,9 @@ def parse():
 
 def main():
     options = parse()
-    print_report(options, {model: measure(options, model) for model in options.models})
+    with tempfile.TemporaryDirectory() as folder:
+        peers = measure_peers(options, pathlib.Path(folder))
+    print_report(options, {model: measure(options, model, peers[model]) for model in options.models})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@ gpu_training.py.
 
 As a user would write it: SDPA, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
 gradients accumulated to STEP_TOKENS real tokens; bf16 by autocast; --compile with dynamic shapes, as lengths vary.
-Batches are made, masked, padded and on the device before the clock starts.
+Batches are made, masked, padded and on the device before the clock starts. With --wait it compiles on a batch of two,
+says "ready", and goes on when a line comes in: compilation takes minutes, and several peers can do it beside each other.
 """
 
 import argparse
@@ -57,18 +58,18 @@ def make_batches(sequences, size, alphabet, max_seq_len, device):
 
 
 class Trainer:
-    def __init__(self, model, batches, options):
-        self.batches, self.step_tokens, self.device = batches, options.step_tokens, options.device
+    def __init__(self, model, options):
+        self.batches, self.step_tokens, self.device = [], options.step_tokens, options.device
         model = model.to(self.device).train()
         self.model = torch.compile(model, dynamic=True) if options.compile else model
         self.autocast = torch.autocast(self.device, torch.bfloat16, enabled=options.precision == "bf16")
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
         self.next = 0
 
-    def step(self):
+    def step(self, tokens_wanted=None):
         """One update; returns its real tokens."""
         done = 0
-        while done < self.step_tokens:
+        while done < (tokens_wanted or self.step_tokens):
             batch, tokens = self.batches[self.next % len(self.batches)]
             with self.autocast:
                 loss = self.model(**batch).loss
@@ -107,6 +108,7 @@ def main():
     parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--warm-up-steps", type=int, default=1)
+    parser.add_argument("--wait", action="store_true")
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
     torch.set_num_threads(options.threads)
@@ -115,9 +117,22 @@ def main():
     model = esm.make_model({**shape, "token_dropout": True})
     if model.config._attn_implementation != "sdpa":
         sys.exit(f"expected SDPA attention, found {model.config._attn_implementation}")
-    batches = make_batches(options.sequences.read_text().split(), options.batch, shape["alphabet"],
-                           shape["max_seq_len"], options.device)
-    rate = measure(Trainer(model, batches, options), options.seconds, options.warm_up_steps)
+    sequences = options.sequences.read_text().split()
+    trainer = Trainer(model, options)
+
+    def give(size):
+        trainer.batches = make_batches(sequences, size, shape["alphabet"], shape["max_seq_len"], options.device)
+
+    if options.wait:
+        give(2)
+        for _ in range(3):
+            trainer.step(tokens_wanted=1)
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
+        print("ready", flush=True)
+        sys.stdin.readline()
+    give(options.batch)
+    rate = measure(trainer, options.seconds, options.warm_up_steps)
     json.dump({"tokens_per_second": rate, "peak_bytes": peak_bytes(options.device), "bytes_before_model": before,
                "versions": f"transformers {transformers.__version__}, torch {torch.__version__}"}, sys.stdout)
 

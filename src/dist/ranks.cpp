@@ -49,7 +49,7 @@ Ranks::Ranks() = default;
 
 Ranks::Ranks(const Placement& placement, const RanksOptions& options)
     : placement_(placement), options_(options) {
-  if (size() == 1) return;
+  if (size() == 1 && !options.meet_alone) return;
   meeting_ = std::make_unique<Meeting>();
   const double timeout = options.collective_timeout_seconds;
   if (placement.hosts_store) meeting_->served = serve_store(placement.port, timeout);

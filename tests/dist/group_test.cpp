@@ -1,9 +1,12 @@
 #include "esmscale/dist/group.h"
 
 #include "dist/ranks_in_threads.h"
+#include <ATen/Context.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 namespace esmscale {
@@ -36,6 +39,33 @@ TEST(Group, CollectivesGiveWhatTheirNamesSay) {
       group.broadcast(told, n - 1).wait();
       EXPECT_TRUE(told.eq(n - 1).all().item<bool>());
     });
+}
+
+// One rank through the backend of its device: every collective gives back what went in.
+void expect_same_from_one_rank(const at::Device& device) {
+  const MeetingPoint meeting;
+  Ranks ranks(meeting.place(0, 1),
+              {.heartbeat_seconds = 60, .collective_timeout_seconds = 60, .meet_alone = true});
+  Group& group = ranks.group(device);
+  ASSERT_EQ(group.size(), 1);
+  const at::Tensor numbers = at::arange(1000, at::TensorOptions(device).dtype(at::kFloat));
+  const at::Tensor sum = numbers.clone(), chunk = at::zeros_like(numbers), whole = at::zeros_like(numbers),
+                   told = numbers.clone();
+  group.all_reduce(sum).wait();
+  group.reduce_scatter(chunk, numbers).wait();
+  group.all_gather(whole, numbers).wait();
+  group.broadcast(told, 0).wait();
+  for (const at::Tensor& result : {sum, chunk, whole, told}) EXPECT_TRUE(result.equal(numbers));
+  ranks.finish();
+}
+
+TEST(Group, OneRankOverGloo) {
+  expect_same_from_one_rank(at::kCPU);
+}
+
+TEST(Group, OneRankOverNccl) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU";
+  expect_same_from_one_rank(at::Device(at::kCUDA, 0));
 }
 
 TEST(Group, SeveralAreUnderWayAtOnce) {

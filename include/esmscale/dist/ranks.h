@@ -17,6 +17,7 @@ namespace esmscale {
 struct RanksOptions {
   double heartbeat_seconds = 30;            // a rank silent for so long ends the run
   double collective_timeout_seconds = 600;  // longest wait in one collective or agreement
+  bool meet_alone = false;                  // one rank goes through store and backend too: for tests of them
 };
 
 class Ranks {

@@ -82,9 +82,8 @@ __device__ inline void copy_4_bytes(void* to, const void* from, bool there) {
 __device__ inline void end_of_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
-template <int newest>  // waits for all groups of copies but the newest so many
 __device__ inline void wait_for_copies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(newest) : "memory");
+  asm volatile("cp.async.wait_group 0;" ::: "memory");
 }
 
 // Over the four lanes that hold a row of C.
