@@ -17,11 +17,6 @@ bool is_plain(const RunConfig& config) {
 bool is_bf16(const RunConfig& config) {
   return config.train.precision == "bf16";
 }
-// The fused engine on a CPU: behind its keys and values the last block has masked rows only.
-bool ends_masked(const RunConfig& config) {
-  return !is_plain(config) && !is_bf16(config);
-}
-
 // The sizes that shapes are made of, and the element size of what blocks compute with.
 struct Shapes {
   double T, M, D, F, H, K, V;
@@ -120,7 +115,7 @@ double workspace(const RunConfig& config, const Shapes& s) {
   const auto compute = static_cast<double>(s.compute);
   if (is_plain(config)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
   const double ffn = s.T * (2 * s.D + 2 * s.F) * compute;
-  if (!ends_masked(config) || config.train.recompute == "blocks") return ffn;
+  if (!ends_on_masked_rows(config) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
                                   : std::max(last_attention, ffn - bytes_of(masked_block(s)));
@@ -143,12 +138,19 @@ int64_t gradient_floats(const ShardLayout& layout, int64_t stage) {
 
 }  // namespace
 
+bool ends_on_masked_rows(const RunConfig& config) {
+  const std::string& precision = config.train.precision;
+  const int64_t head_dim = config.model.head_dim();
+  const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
+  return !is_plain(config) && (precision == "fp32" || (precision == "bf16" && short_heads));
+}
+
 std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
   const Shapes shapes(config);
   const bool recompute = config.train.recompute == "blocks";
   Tensors tensors = is_plain(config) ? plain_block(shapes) : fused_block(shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
-  const bool masked_end = ends_masked(config) && !recompute;
+  const bool masked_end = ends_on_masked_rows(config) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (ActivationTensor& tensor : tensors)
     tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
@@ -157,7 +159,7 @@ std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
   };
   if (whole == 0) tensors.clear();
   if (masked_end) append(masked_block(shapes));
-  append(outside_blocks(shapes, ends_masked(config) ? shapes.M : shapes.T));
+  append(outside_blocks(shapes, ends_on_masked_rows(config) ? shapes.M : shapes.T));
   return tensors;
 }
 

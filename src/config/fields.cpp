@@ -72,7 +72,7 @@ std::vector<Field> fields(RunConfig& c) {
           .one_of({"fp32", "tf32", "bf16"})
           .identity(),
       field("train.engine", &c.train.engine,
-            "How a step is computed: plain (autograd), fused (written out; never yet run on a GPU), auto")
+            "How a step is computed: plain (autograd), fused (written out), auto: fused where it can be")
           .one_of({"auto", "plain", "fused"}),
       field("train.grad_clip", &c.train.grad_clip, "Largest norm of the whole gradient; 0 is no clipping")
           .at_least(0)

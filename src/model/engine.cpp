@@ -1,6 +1,7 @@
 #include "esmscale/model/engine.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/kernels/device.h"
 
 #include "fused_engine.h"
 #include "plain_engine.h"
@@ -14,6 +15,14 @@ at::ScalarType type_of(const EngineOptions& options) {
   return options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
+// Whether the kernels for GPUs take these widths.
+bool device_takes(const ModelConfig& model, at::ScalarType type) {
+  const int64_t widest = type == at::kBFloat16 ? kernels::device::kLargestWidth<kernels::BFloat16>
+                                               : kernels::device::kLargestWidth<float>;
+  return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&
+         model.width <= widest;
+}
+
 bool recomputes(const EngineOptions& options) {
   return options.recompute != "none";
 }
@@ -22,7 +31,8 @@ bool recomputes(const EngineOptions& options) {
 
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
   const bool cuda = weights.flat.is_cuda();
-  const bool fused = options.engine == "fused" || (options.engine == "auto" && !cuda);
+  const bool fused = options.engine == "fused" ||
+                     (options.engine == "auto" && (!cuda || device_takes(weights.config, type_of(options))));
   if (options.precision != "fp32" && !cuda)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",

@@ -18,6 +18,7 @@ class FusedEngine final : public Engine {
   FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, bool recompute);
 
   const char* name() const override { return "fused"; }
+  bool ends_on_masked_rows() const override { return passes_->asks_at_masked_rows(); }
   at::Device device() const override { return weights_.flat.device(); }
   at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) override;
   at::Tensor hidden(const DeviceBatch& batch) override;
@@ -38,7 +39,7 @@ class FusedEngine final : public Engine {
   // The loss is taken at masked rows, so behind its keys and values the last block has them alone, where
   // attention can.
   bool masked_only(size_t i, const DeviceBatch& batch) const {
-    return i + 1 == weights_.blocks.size() && passes_->asks_at_masked_rows(batch);
+    return i + 1 == weights_.blocks.size() && passes_->asks_at_masked_rows_of(batch);
   }
 
   // A block up to what is kept, and its end. `masked`: masked_only() holds, and nobody wants the other rows.

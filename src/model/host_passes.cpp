@@ -145,8 +145,9 @@ class HostPasses final : public Passes {
     add_partials(partials, dbias_F);
   }
 
+  bool asks_at_masked_rows() const override { return true; }
   // Its scatter takes each row once: not with fixed shapes, whose inert positions all name row 0.
-  bool asks_at_masked_rows(const DeviceBatch& batch) const override {
+  bool asks_at_masked_rows_of(const DeviceBatch& batch) const override {
     return batch.masked == batch.masked_rows_M.numel();
   }
 

@@ -75,8 +75,9 @@ class Passes {
   virtual void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                              const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
 
-  // Whether attention takes the queries of this batch's masked rows alone.
-  virtual bool asks_at_masked_rows(const DeviceBatch& batch) const = 0;
+  // Whether attention takes the queries of masked rows alone; and whether it does for this batch.
+  virtual bool asks_at_masked_rows() const = 0;
+  virtual bool asks_at_masked_rows_of(const DeviceBatch&) const { return asks_at_masked_rows(); }
   // state.in holds the projections; fills the rest.
   virtual void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) = 0;
   virtual void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D,

@@ -23,12 +23,8 @@ int gpu_count() {
 }
 
 c10::Device choose_device(std::string_view name, int local_rank) {
-  if (name == "cpu" || name == "auto") {
-    // The CUDA path has not been run by its authors yet, so nobody gets it without asking.
-    if (name == "auto" && gpu_count() > 0) log_info("a GPU is here; --device cuda uses it");
-    return at::kCPU;
-  }
-  if (name != "cuda")
+  if (name == "cpu" || (name == "auto" && gpu_count() == 0)) return at::kCPU;
+  if (name != "cuda" && name != "auto")
     throw usage_error({.where = "--device", .expected = "auto, cpu or cuda", .found = text("'", name, "'")});
   if (gpu_count() == 0)
     throw usage_error({.where = "--device cuda",

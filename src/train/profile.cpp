@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include <ATen/core/Tensor.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 namespace esmscale {
@@ -16,18 +18,24 @@ namespace kineto = torch::autograd::profiler;
 
 }  // namespace
 
-Profile::Profile(int64_t steps, std::filesystem::path file, bool gpu)
-    : steps_(steps), file_(std::move(file)), gpu_(gpu) {}
+Profile::Profile(int64_t steps, std::filesystem::path file, const c10::Device& device)
+    : steps_(steps), file_(std::move(file)), device_(device) {}
 
 Profile::~Profile() {
   if (recording_) kineto::disableProfiler();
 }
 
+// A GPU runs behind the host: what is recorded are whole steps, on both.
+void Profile::catch_up() const {
+  if (device_.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device_.index());
+}
+
 void Profile::begin_step() {
   if (steps_ == 0 || begun_ > kStepsBefore + steps_) return;
   if (begun_ == kStepsBefore) {
+    catch_up();
     std::set<ActivityType> activities{ActivityType::CPU};
-    if (gpu_) activities.insert(ActivityType::CUDA);
+    if (device_.is_cuda()) activities.insert(ActivityType::CUDA);
     const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
     kineto::prepareProfiler(config, activities);
     kineto::enableProfiler(config, activities);
@@ -45,6 +53,7 @@ void Profile::finish() {
 
 void Profile::write() {
   recording_ = false;
+  catch_up();
   kineto::disableProfiler()->save(file_.string());
   if (!std::filesystem::exists(file_))
     throw Error({.where = file_.string(),

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include <c10/core/Device.h>
+
 namespace esmscale {
 
 class Profile {
@@ -12,8 +14,8 @@ class Profile {
   // The first steps of a session allocate and choose algorithms: they are left out.
   static constexpr int64_t kStepsBefore = 2;
 
-  // With steps = 0 nothing ever happens. `gpu`: its kernels too.
-  Profile(int64_t steps, std::filesystem::path file, bool gpu);
+  // With steps = 0 nothing ever happens. A GPU's kernels are recorded too.
+  Profile(int64_t steps, std::filesystem::path file, const c10::Device& device);
   ~Profile();  // a trace under way is dropped
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
@@ -22,11 +24,13 @@ class Profile {
   void finish();      // the run ends: what was recorded is written
 
  private:
+  void catch_up() const;
   void write();
 
   int64_t steps_, begun_ = 0;
   std::filesystem::path file_;
-  bool gpu_, recording_ = false;
+  c10::Device device_;
+  bool recording_ = false;
 };
 
 }  // namespace esmscale

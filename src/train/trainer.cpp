@@ -118,8 +118,7 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
       exchange(state.weights.flat, group, gradients.layout()),
       recorder(options.config, folder, plan, state.info,
                peak_of_all(device, options.config.train.precision, ranks.size()),
-               /*masked_end=*/device.is_cpu() && engine->name() == std::string_view("fused"),
-               ranks.is_first()) {
+               engine->ends_on_masked_rows(), ranks.is_first()) {
   if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
   if (ranks.is_first()) {
     folder.write_config(options.config);
@@ -158,7 +157,7 @@ int Trainer::Impl::run() {
   const StopSignal stop;
   Loader loader(train, loader_options(options.config, ranks.rank(), ranks.size(), 1, device.is_cuda()),
                 info().data);
-  Profile profile(options.profile_steps, folder.trace(ranks.rank()), device.is_cuda());
+  Profile profile(options.profile_steps, folder.trace(ranks.rank()), device);
   while (!is_finished()) {
     profile.begin_step();
     std::optional<GlobalBatch> batch = next_batch(loader);

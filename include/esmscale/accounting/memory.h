@@ -20,6 +20,10 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 
+// Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU
+// (fp32), and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64). fp32 is taken as a CPU's.
+bool ends_on_masked_rows(const RunConfig& config);
+
 // For a resolved config on `ranks` ranks.
 MemoryPrediction predict_memory(const RunConfig& config, int ranks);
 

@@ -1,6 +1,5 @@
 // How a step is computed. Two engines behind one seam: `plain`, ATen operations under autograd, the
 // reference; and `fused`, written out forward and backward.
-// On a GPU `fused` is there for whoever asks for it; its authors have not run it on one.
 #pragma once
 
 #include "esmscale/model/device_batch.h"
@@ -25,6 +24,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
+  // In training, whether the last block has masked rows only behind its keys and values.
+  virtual bool ends_on_masked_rows() const { return false; }
   virtual at::Device device() const = 0;
 
   // Adds the gradients of the summed cross-entropy over the masked positions to the sink. Returns that sum
@@ -39,8 +40,8 @@ class Engine {
 };
 
 // `weights` must outlive the engine; it reads their values anew at every call. A request that cannot be
-// honoured (fused on a device that has no fused engine, bf16 on a CPU engine) is a usage error; `auto` takes
-// the fastest engine that has been run on the device.
+// honoured (fused on a GPU for widths that its kernels do not take, bf16 on a CPU engine) is a usage error;
+// `auto` takes fused wherever it can.
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
 
 // The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run

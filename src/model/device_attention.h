@@ -1,0 +1,63 @@
+// Attention of device_passes: projections to q, k and v and their gradients back by our kernels, and between
+// them our attention (bf16, short heads) or ATen's.
+#pragma once
+
+#include "esmscale/kernels/device.h"
+
+#include <array>
+#include <type_traits>
+#include <vector>
+
+#include "passes.h"
+
+namespace esmscale {
+
+// T is the type of activations, float or kernels::BFloat16. `weights` must outlive it.
+template <class T>
+class DeviceAttention {
+ public:
+  explicit DeviceAttention(const Weights& weights) : weights_(weights) {}
+
+  // Whether it is our kernel, which takes masked rows alone.
+  bool is_ours() const {
+    return k16Bits && kernels::device::attention_takes(weights_.config.head_dim());
+  }
+  // As Passes has them.
+  void forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state);
+  void backward(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,
+                const Projections& gradient, const at::Tensor& dbias_3D);
+
+ private:
+  static constexpr bool k16Bits = std::is_same_v<T, kernels::BFloat16>;
+
+  // Projections that stand in one array, and their rows' positions.
+  struct Part {
+    kernels::device::Parts which;
+    at::Tensor x, positions;
+  };
+  std::vector<Part> parts(const DeviceBatch& batch, const Projections& p) const;
+  // Where q, k and v begin, and how far their rows are apart.
+  struct Heads {
+    T *q, *k, *v;
+    int64_t q_step, kv_step;
+  };
+  Heads heads_of(const Projections& p) const;
+
+  void rotate(const DeviceBatch& batch, const at::Tensor& bias_3D, const Part& part);
+  void rotate_back(const DeviceBatch& batch, const std::array<const T*, 3>& from, int64_t step,
+                   const Part& part, const at::Tensor& dbias_3D);
+  kernels::device::RotaryAngles angles(const DeviceBatch& batch, const at::Tensor& positions);
+  float scale() const;
+
+  kernels::device::Attention ours(const DeviceBatch& batch, const AttentionState& state) const
+    requires k16Bits;
+  // What every engine has, alone under autograd: its kernels keep what their backward needs.
+  void forward_of_aten(const DeviceBatch& batch, AttentionState& state) const;
+  void backward_of_aten(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,
+                        const Projections& gradient, const at::Tensor& dbias_3D);
+
+  const Weights& weights_;
+  at::Tensor cosines_, sines_;  // [longest sequence so far, K/2]
+};
+
+}  // namespace esmscale

@@ -1,0 +1,30 @@
+// Where the last block has masked rows only, accounting counts no others: what it says of a configuration must be
+// what the engine does.
+#include "esmscale/accounting/memory.h"
+#include "esmscale/model/engine.h"
+
+#include "model/batches.h"
+#include <gtest/gtest.h>
+
+namespace esmscale {
+namespace {
+
+TEST(MaskedEnd, AccountingKnowsWhatTheEngineDoes) {
+  for (const int64_t head_dim : {8, 16, 24, 32, 48, 64, 128}) {
+    RunConfig config;
+    config.model = model_of(1, 2 * head_dim, 2);
+    const Weights weights = random_weights(config.model, 1);
+    for (const char* engine : {"plain", "fused"}) {
+      config.train.engine = engine;
+      EXPECT_EQ(make_engine(weights, {.engine = engine})->ends_on_masked_rows(), ends_on_masked_rows(config))
+          << engine << ", head_dim " << head_dim;
+    }
+    config.train.precision = "bf16";
+    EXPECT_EQ(make_device_engine(weights, {.precision = "bf16"})->ends_on_masked_rows(),
+              ends_on_masked_rows(config))
+        << "bf16, head_dim " << head_dim;
+  }
+}
+
+}  // namespace
+}  // namespace esmscale
