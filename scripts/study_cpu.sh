@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real study on this machine's processor, from a plan to a report: which model and how many tokens for a budget
-# of 3·10^11 to 4·10^12 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need under an hour.
+# of 3·10^11 to 4·10^12 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need ten minutes or so.
 # Safe to run again: what is done is kept, a study that was stopped goes on.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]

@@ -114,9 +114,8 @@ float DeviceAttention<T>::scale() const {
 }
 
 template <class T>
-device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const AttentionState& state) const
-  requires k16Bits
-{
+device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch,
+                                           const AttentionState& state) const requires k16Bits {
   const Heads x = heads_of(state.in);
   const bool masked = state.in.q_MD.defined();
   const int32_t* sequences = batch.cu_seqlens.data_ptr<int32_t>();

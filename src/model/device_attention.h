@@ -19,9 +19,7 @@ class DeviceAttention {
   explicit DeviceAttention(const Weights& weights) : weights_(weights) {}
 
   // Whether it is our kernel, which takes masked rows alone.
-  bool is_ours() const {
-    return k16Bits && kernels::device::attention_takes(weights_.config.head_dim());
-  }
+  bool is_ours() const { return k16Bits && kernels::device::attention_takes(weights_.config.head_dim()); }
   // As Passes has them.
   void forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state);
   void backward(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,
@@ -49,8 +47,8 @@ class DeviceAttention {
   kernels::device::RotaryAngles angles(const DeviceBatch& batch, const at::Tensor& positions);
   float scale() const;
 
-  kernels::device::Attention ours(const DeviceBatch& batch, const AttentionState& state) const
-    requires k16Bits;
+  kernels::device::Attention ours(const DeviceBatch& batch,
+                                  const AttentionState& state) const requires k16Bits;
   // What every engine has, alone under autograd: its kernels keep what their backward needs.
   void forward_of_aten(const DeviceBatch& batch, AttentionState& state) const;
   void backward_of_aten(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,

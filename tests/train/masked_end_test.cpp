@@ -1,5 +1,5 @@
-// Where the last block has masked rows only, accounting counts no others: what it says of a configuration must be
-// what the engine does.
+// Where the last block has masked rows only, accounting counts no others: what it says of a configuration
+// must be what the engine does.
 #include "esmscale/accounting/memory.h"
 #include "esmscale/model/engine.h"
 
