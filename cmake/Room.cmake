@@ -15,6 +15,9 @@ if(ESMSCALE_SANITIZER)
     -fsanitize=${ESMSCALE_SANITIZER} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(esmscale_options INTERFACE -fsanitize=${ESMSCALE_SANITIZER})
 endif()
+# Memory that is not there is a null pointer under a sanitizer too.
+set(ESMSCALE_TEST_ENVIRONMENT OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1
+  TSAN_OPTIONS=allocator_may_return_null=1:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/cmake/thread_suppressions.txt)
 
 add_library(esmscale_torch_header OBJECT EXCLUDE_FROM_ALL ${CMAKE_CURRENT_SOURCE_DIR}/cmake/torch_header.cpp)
 target_link_libraries(esmscale_torch_header PRIVATE esmscale_options esmscale::torch)
@@ -58,6 +61,6 @@ function(esmscale_room name)
     endif()
     # Tests run beside each other: one thread each is quickest.
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-      PROPERTIES TIMEOUT 600 ENVIRONMENT OMP_NUM_THREADS=1 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+      PROPERTIES TIMEOUT 600 ENVIRONMENT "${ESMSCALE_TEST_ENVIRONMENT}" WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   endif()
 endfunction()

@@ -102,7 +102,7 @@ class Launcher {
     failed_at_ = Clock::now();
     status_ = code;
     log(LogLevel::error, reason + (running_.empty() ? "" : "; ending the others"));
-    if (!store_->check({kFailureKey})) store_->set(kFailureKey, bytes_of(reason));
+    if (!store_->check({kFailureKey})) store_->set(kFailureKey, as_stored(reason));
   }
 
   const HeldSignals signals_;

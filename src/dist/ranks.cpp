@@ -67,7 +67,7 @@ std::vector<std::string> Ranks::exchange(std::string_view topic, const std::stri
   const int64_t number = ++meeting_->agreements;
   std::vector<std::string> said;
   try {
-    meeting_->store->set(key(number, rank()), bytes_of(mine));
+    meeting_->store->set(key(number, rank()), as_stored(mine));
     for (int r = 0; r < size(); ++r) said.push_back(get_text(*meeting_->store, key(number, r)));
     // Everybody has spoken, so everybody has read what was said the last time.
     if (number > 1) meeting_->store->deleteKey(key(number - 1, rank()));
@@ -116,7 +116,7 @@ void Ranks::fail(const std::string& reason) noexcept {
   try {
     if (meeting_->watch) meeting_->watch->rest();
     if (!meeting_->store->check({kFailureKey}))
-      meeting_->store->set(kFailureKey, bytes_of(text("rank ", rank(), ": ", reason)));
+      meeting_->store->set(kFailureKey, as_stored(text("rank ", rank(), ": ", reason)));
   } catch (const std::exception&) {  // the store is gone: the others see that by themselves
   }
 }

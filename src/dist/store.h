@@ -12,7 +12,7 @@
 
 namespace esmscale {
 
-inline std::vector<uint8_t> bytes_of(std::string_view value) {
+inline std::vector<uint8_t> as_stored(std::string_view value) {
   return {value.begin(), value.end()};
 }
 

@@ -62,7 +62,7 @@ void Watch::beat(const std::stop_token& stop) {
       } else if (now() - seen_at > limit_) {
         const std::string silence = text("rank ", next, " has been silent for ", limit_, " s");
         find(silence);
-        store_->set(kFailureKey, bytes_of(silence));
+        store_->set(kFailureKey, as_stored(silence));
       }
       last_answer_ = now();
       pause(kBeatSeconds, stop);
