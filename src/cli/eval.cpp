@@ -100,7 +100,7 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
   write_file(file, lines.str());
 }
 
-std::string estimate_text(const Estimate& estimate) {
+std::string estimate_text(const LossEstimate& estimate) {
   return text(fixed(estimate.value, 4), " ± ", fixed(estimate.error, 4));
 }
 
@@ -123,11 +123,11 @@ void print_table(std::ostream& out, const Scored& scored) {
 Json difference(const Scored& a, const Scored& b) {
   Json result = Json::object();
   if (a.evaluation.bert && b.evaluation.bert) {
-    const Estimate d = paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
+    const LossEstimate d = paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
     result.update({{"loss", d.value}, {"standard_error", d.error}});
   }
   if (a.evaluation.mask_only && b.evaluation.mask_only) {
-    const Estimate d = paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
+    const LossEstimate d = paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
     result.update({{"loss_mask_only", d.value}, {"standard_error_mask_only", d.error}});
   }
   return result;

@@ -183,14 +183,14 @@ int plan_study(const Program& program, const Options& options) {
 
 int assess_models(const Program& program, const Options& options) {
   const std::optional<LawFile> laws = laws_of(options);
-  const std::vector<Placement> placements = assess(laws ? &*laws : nullptr);
+  const std::vector<ModelPlacement> placements = assess(laws ? &*laws : nullptr);
   if (!program.json) {
     program.out << to_text(placements);
     return 0;
   }
   const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   Json rows = Json::array();
-  for (const Placement& p : placements)
+  for (const ModelPlacement& p : placements)
     rows.push_back({{"model", p.model->name},
                     {"law", p.law},
                     {"parameters", p.parameters},

@@ -67,7 +67,7 @@ class Scorer {
 
 // r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w.
 template <class Value, class Weight>
-Estimate ratio(size_t n, Value&& value, Weight&& weight) {
+LossEstimate ratio(size_t n, Value&& value, Weight&& weight) {
   double values = 0, weights = 0, squares = 0;
   for (size_t i = 0; i < n; ++i) {
     values += value(i);
@@ -153,7 +153,7 @@ PatternResult summarise(std::span<const SequenceScore> scores) {
   return result;
 }
 
-Estimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b) {
+LossEstimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b) {
   const bool same =
       a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
         return x.sequence == y.sequence && x.masked == y.masked;

@@ -12,19 +12,19 @@ namespace {
 constexpr int kGrid = 60;
 
 // Also where approach 2 is null: the picture shows why.
-Plot isoflop_profiles(const Laws& laws, const std::vector<Profile>& profiles) {
+Plot isoflop_profiles(const Laws& laws, const std::vector<IsoflopProfile>& profiles) {
   Plot plot("isoflop", "IsoFLOP profiles", {parameters_label(laws.set.basis), Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
   std::vector<PlotPoint> minima;
   for (size_t k = 0; k < profiles.size(); ++k) {
-    const Profile& profile = profiles[k];
+    const IsoflopProfile& profile = profiles[k];
     const Colour colour = ramp(profiles.size() > 1 ? double(k) / double(profiles.size() - 1) : 0.5);
     std::vector<PlotPoint> points;
     for (const size_t i : profile.points) {
       const Point& p = laws.set.points[i];
       points.push_back({.x = p.parameters, .y = p.loss, .title = title_of(p)});
     }
-    const Span span{points.front().x, points.back().x};
+    const Extent span{points.front().x, points.back().x};
     plot.add_points(text("C = ", power_text(profile.flops), profile.rejected.empty() ? "" : " (left out)"),
                     colour, std::move(points), !profile.rejected.empty());
     if (profile.parabola.curvature != 0)
@@ -76,7 +76,7 @@ void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<d
     plot.add_line(text("approach 2, C^", fixed(law.exponent, 2)), category(1),
                   sampled(grid, [&](double c) { return law.at(c); }));
     std::vector<PlotPoint> minima;
-    for (const Profile& p : fit.profiles) {
+    for (const IsoflopProfile& p : fit.profiles) {
       if (!p.rejected.empty()) continue;
       PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
       if (const Estimate& e = p.log_parameters; e.has_interval) {
@@ -100,7 +100,7 @@ void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<d
 
 // Only slopes are published for most, and for other data: each is drawn through the middle of one's own
 // frontier.
-void add_published(Plot& plot, const Laws& laws, const Side& side, Span span) {
+void add_published(Plot& plot, const Laws& laws, const Side& side, Extent span) {
   const double middle = std::sqrt(span.low * span.high);
   double through = 0;
   if (laws.approach3 && has_optimum(laws.approach3->law))
@@ -135,7 +135,7 @@ void add_published(Plot& plot, const Laws& laws, const Side& side, Span span) {
 Plot optimum_against_flops(const Laws& laws, const Side& side) {
   Plot plot(side.name, side.title, {flops_label(laws.set.basis), Axis::Kind::powers},
             {side.axis, Axis::Kind::counts});
-  const Span span = span_of(laws.set, &Point::flops);
+  const Extent span = span_of(laws.set, &Point::flops);
   add_own(plot, laws, side, log_grid(span, 1.5, kGrid));
   add_published(plot, laws, side, span);
   return plot;
@@ -144,7 +144,7 @@ Plot optimum_against_flops(const Laws& laws, const Side& side) {
 }  // namespace
 
 void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots) {
-  const std::vector<Profile> profiles = profiles_of(laws);
+  const std::vector<IsoflopProfile> profiles = profiles_of(laws);
   if (!profiles.empty()) plots.push_back(isoflop_profiles(laws, profiles));
   const bool has_three = laws.approach3 && has_optimum(laws.approach3->law);
   if (!laws.approach1 && !laws.approach2 && !has_three) return;

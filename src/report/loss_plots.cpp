@@ -14,7 +14,7 @@ constexpr int kGrid = 80;
 // Points in the colours of the ramp by `shade`, one legend entry for the smallest and one for the largest.
 void add_shaded_points(Plot& plot, const PointSet& set, double Point::*x, double Point::*shade,
                        const char* name) {
-  const Span span = span_of(set, shade);
+  const Extent span = span_of(set, shade);
   std::vector<std::vector<PlotPoint>> by_colour(7);
   for (const Point& p : set.points) {
     const double part =
@@ -29,7 +29,7 @@ void add_shaded_points(Plot& plot, const PointSet& set, double Point::*x, double
   }
 }
 
-void add_kaplan_fits(Plot& plot, const Laws& laws, const char* name, Span span) {
+void add_kaplan_fits(Plot& plot, const Laws& laws, const char* name, Extent span) {
   const KaplanLaw* law = laws.find_kaplan(name);
   if (!law) return;
   const auto grid = log_grid(span, 1.3, kGrid);
@@ -57,7 +57,7 @@ Plot loss_against_flops(const Laws& laws) {
     plot.add_line("", quiet(), std::move(line), false, false);
   }
   add_shaded_points(plot, set, &Point::flops, &Point::parameters, "N =");
-  const Span span = span_of(set, &Point::flops);
+  const Extent span = span_of(set, &Point::flops);
   const auto grid = log_grid(span, 1.3, kGrid);
   if (laws.approach1) {
     std::vector<PlotPoint> line;

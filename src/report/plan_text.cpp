@@ -90,7 +90,7 @@ std::vector<std::string> placement_header() {
   return {"model", "law", "N", "D", "C", "N_opt at that C", "N/N_opt", "nats lost"};
 }
 
-std::vector<std::string> placement_cells(const Placement& p) {
+std::vector<std::string> placement_cells(const ModelPlacement& p) {
   const auto known = [](double value, const std::string& shown) {
     return std::isfinite(value) ? shown : std::string("–");
   };
@@ -110,9 +110,9 @@ std::vector<std::string> placement_notes() {
   return notes;
 }
 
-std::string to_text(const std::vector<Placement>& placements) {
+std::string to_text(const std::vector<ModelPlacement>& placements) {
   Table table(placement_header(), 2);
-  for (const Placement& p : placements) table.add(placement_cells(p));
+  for (const ModelPlacement& p : placements) table.add(placement_cells(p));
   std::string out = table.str() + "\nWhere D comes from (repeated data is counted as seen)\n";
   for (const std::string& note : placement_notes()) out += "  " + note + "\n";
   return out;

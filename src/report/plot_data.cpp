@@ -8,8 +8,8 @@
 
 namespace esmscale {
 
-Span span_of(const PointSet& set, double Point::*member) {
-  Span span{INFINITY, 0};
+Extent span_of(const PointSet& set, double Point::*member) {
+  Extent span{INFINITY, 0};
   for (const Point& p : set.points) {
     span.low = std::min(span.low, p.*member);
     span.high = std::max(span.high, p.*member);
@@ -17,7 +17,7 @@ Span span_of(const PointSet& set, double Point::*member) {
   return span;
 }
 
-std::vector<double> log_grid(Span span, double factor, int count) {
+std::vector<double> log_grid(Extent span, double factor, int count) {
   const double low = span.low / factor, ratio = span.high / span.low * factor * factor;
   std::vector<double> grid;
   for (int i = 0; i < count; ++i) grid.push_back(low * std::pow(ratio, double(i) / (count - 1)));
@@ -42,7 +42,7 @@ std::string loss_label(const Basis& basis) {
   return text("loss (nats, ", basis.loss, ")");
 }
 
-std::vector<Profile> profiles_of(const Laws& laws) {
+std::vector<IsoflopProfile> profiles_of(const Laws& laws) {
   return laws.approach2 ? laws.approach2->profiles : fit_profiles(laws.set, laws.use);
 }
 

@@ -10,14 +10,14 @@
 
 namespace esmscale {
 
-struct Span {
+struct Extent {
   double low = 0, high = 0;
 };
 
 // The least and largest of a member over all points.
-Span span_of(const PointSet& set, double Point::*member);
+Extent span_of(const PointSet& set, double Point::*member);
 // `count` values spread evenly in the logarithm over the span widened by `factor` at both ends.
-std::vector<double> log_grid(Span span, double factor, int count);
+std::vector<double> log_grid(Extent span, double factor, int count);
 
 // "run a: loss 2.3456, N 1.2M, D 3.4G, C 1.2·10¹⁸, seed 1"
 std::string title_of(const Point& point);
@@ -26,7 +26,7 @@ std::string parameters_label(const Basis& basis);  // "N (parameters, kaplan)"
 std::string loss_label(const Basis& basis);        // "loss (nats, eval)"
 
 // Approach 2's profiles; where it is null, what it looked at.
-std::vector<Profile> profiles_of(const Laws& laws);
+std::vector<IsoflopProfile> profiles_of(const Laws& laws);
 
 // y(x) over a grid.
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y);

@@ -69,7 +69,7 @@ std::string frontier_table(const Laws& laws) {
 std::string minima_table(const Laws& laws) {
   HtmlTable table(
       {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
-  for (const Profile& p : profiles_of(laws)) {
+  for (const IsoflopProfile& p : profiles_of(laws)) {
     if (!p.rejected.empty()) {
       table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});
       continue;
@@ -108,7 +108,7 @@ std::string published_table(const Laws& laws) {
 std::string known_models_table(const Laws& laws) {
   HtmlTable table(placement_header(), 2);
   const LawFile file = law_file(laws);
-  for (const Placement& placement : assess(&file)) table.add(placement_cells(placement));
+  for (const ModelPlacement& placement : assess(&file)) table.add(placement_cells(placement));
   return table.html() + "<details><summary>Where D comes from</summary>" + bullets(placement_notes()) +
          "</details>";
 }

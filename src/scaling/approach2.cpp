@@ -16,7 +16,7 @@ constexpr double kWidestBudget = 1.25;  // of the C of one profile
 struct ProfileData {
   std::vector<double> log_n, loss;
 };
-ProfileData data_of(const PointSet& set, const Profile& profile) {
+ProfileData data_of(const PointSet& set, const IsoflopProfile& profile) {
   ProfileData data;
   for (const size_t i : profile.points) {
     data.log_n.push_back(std::log(set.points[i].parameters));
@@ -26,7 +26,7 @@ ProfileData data_of(const PointSet& set, const Profile& profile) {
 }
 
 // Mean loss of each size, by size: replicates count once when the lowest is looked for.
-std::vector<double> mean_losses(const PointSet& set, const Profile& profile) {
+std::vector<double> mean_losses(const PointSet& set, const IsoflopProfile& profile) {
   std::vector<double> means;
   for (size_t i = 0; i < profile.points.size();) {
     const double size = set.points[profile.points[i]].parameters;
@@ -43,7 +43,7 @@ bool is_inside(const Parabola& parabola, const std::vector<double>& log_n) {
   return parabola.curvature > 0 && parabola.minimum() > log_n.front() && parabola.minimum() < log_n.back();
 }
 
-std::string rejection(const PointSet& set, const Profile& profile, const ProfileData& data,
+std::string rejection(const PointSet& set, const IsoflopProfile& profile, const ProfileData& data,
                       const std::vector<double>& means) {
   double low = INFINITY, high = 0;
   for (const size_t i : profile.points) {
@@ -62,7 +62,7 @@ std::string rejection(const PointSet& set, const Profile& profile, const Profile
   return {};
 }
 
-void fit_profile(const PointSet& set, Profile& profile) {
+void fit_profile(const PointSet& set, IsoflopProfile& profile) {
   const std::vector<double> means = mean_losses(set, profile);
   if (means.size() < kFewestSizes) {
     profile.rejected = text("it has ", means.size(), " sizes; a parabola wants ", kFewestSizes, " or more");
@@ -81,7 +81,7 @@ void fit_profile(const PointSet& set, Profile& profile) {
 // Nats: pooled scatter about the parabolas, or between seeds where that is larger.
 void settle_noise(Approach2& fit, const PointSet& set) {
   double squares = 0, degrees = 0, mean_loss = 0, profiles = 0;
-  for (const Profile& profile : fit.profiles) {
+  for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
     const ProfileData data = data_of(set, profile);
     for (size_t i = 0; i < data.loss.size(); ++i) {
@@ -117,7 +117,7 @@ DrawValues drawn_values(const Approach2& fit, const PointSet& set, uint64_t seed
   RandomStream random(seed, Purpose::bootstrap, draw);
   DrawValues minima_of_profiles;
   Minima minima;
-  for (const Profile& profile : fit.profiles) {
+  for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
     ProfileData data = data_of(set, profile);
     for (size_t i = 0; i < data.loss.size(); ++i)
@@ -141,12 +141,12 @@ void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& 
   const auto draws =
       bootstrap(options, [&](uint64_t draw) { return drawn_values(fit, set, options.seed, draw); });
   std::vector<Estimate> all = fit.estimates;
-  for (const Profile& profile : fit.profiles)
+  for (const IsoflopProfile& profile : fit.profiles)
     if (profile.rejected.empty()) all.push_back(profile.log_parameters);
   set_intervals(all, draws);
   std::copy_n(all.begin(), fit.estimates.size(), fit.estimates.begin());
   size_t next = fit.estimates.size();
-  for (Profile& profile : fit.profiles) {
+  for (IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
     profile.log_parameters = all[next++];
     if (!draws.empty() && !profile.log_parameters.has_interval)
@@ -158,7 +158,7 @@ void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& 
 }
 
 void add_doubts(Approach2& fit, size_t kept) {
-  for (const Profile& profile : fit.profiles)
+  for (const IsoflopProfile& profile : fit.profiles)
     if (!profile.rejected.empty())
       fit.warnings.push_back(
           text("approach 2: budget ", scientific(profile.budget, 2), " is left out: ", profile.rejected));
@@ -166,7 +166,7 @@ void add_doubts(Approach2& fit, size_t kept) {
     fit.warnings.push_back(
         text("approach 2 rests on ", kept, " budgets; 5 or more over 2.5 decades are advised"));
   double low = INFINITY, high = 0;
-  for (const Profile& profile : fit.profiles) {
+  for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
     low = std::min(low, profile.flops);
     high = std::max(high, profile.flops);
@@ -211,9 +211,9 @@ Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double
   return p;
 }
 
-std::vector<Profile> fit_profiles(const PointSet& set, const std::vector<size_t>& use) {
-  std::vector<Profile> profiles = isoflop_groups(set, use);
-  for (Profile& profile : profiles) fit_profile(set, profile);
+std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<size_t>& use) {
+  std::vector<IsoflopProfile> profiles = isoflop_groups(set, use);
+  for (IsoflopProfile& profile : profiles) fit_profile(set, profile);
   return profiles;
 }
 
@@ -225,7 +225,7 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
       std::none_of(use.begin(), use.end(), [&](size_t i) { return set.points[i].budget > 0; });
   Minima minima;
   std::string reasons;
-  for (const Profile& profile : fit.profiles) {
+  for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) {
       reasons += text("; budget ", scientific(profile.budget, 2), ": ", profile.rejected);
       continue;

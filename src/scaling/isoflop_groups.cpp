@@ -19,12 +19,12 @@ size_t different_sizes(const PointSet& set, const std::vector<size_t>& points) {
   return sizes.size();
 }
 
-Profile profile_of(const PointSet& set, std::vector<size_t> points, double budget) {
+IsoflopProfile profile_of(const PointSet& set, std::vector<size_t> points, double budget) {
   std::sort(points.begin(), points.end(),
             [&](size_t a, size_t b) { return set.points[a].parameters < set.points[b].parameters; });
   double log_flops = 0;
   for (const size_t i : points) log_flops += std::log(set.points[i].flops) / double(points.size());
-  Profile profile;
+  IsoflopProfile profile;
   profile.flops = std::exp(log_flops);
   profile.budget = budget > 0 ? budget : profile.flops;
   profile.points = std::move(points);
@@ -32,8 +32,8 @@ Profile profile_of(const PointSet& set, std::vector<size_t> points, double budge
 }
 
 // The window of most sizes first, then the next among what is left.
-std::vector<Profile> windows(const PointSet& set, std::vector<size_t> left) {
-  std::vector<Profile> profiles;
+std::vector<IsoflopProfile> windows(const PointSet& set, std::vector<size_t> left) {
+  std::vector<IsoflopProfile> profiles;
   while (true) {
     std::vector<size_t> fullest;
     size_t most = kFewestSizes - 1;
@@ -56,15 +56,15 @@ std::vector<Profile> windows(const PointSet& set, std::vector<size_t> left) {
 
 }  // namespace
 
-std::vector<Profile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use) {
+std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use) {
   std::map<double, std::vector<size_t>> by_label;
   for (const size_t i : use)
     if (set.points[i].budget > 0) by_label[set.points[i].budget].push_back(i);
-  std::vector<Profile> profiles;
+  std::vector<IsoflopProfile> profiles;
   for (auto& [label, points] : by_label) profiles.push_back(profile_of(set, std::move(points), label));
   if (by_label.empty()) profiles = windows(set, use);
   std::sort(profiles.begin(), profiles.end(),
-            [](const Profile& a, const Profile& b) { return a.flops < b.flops; });
+            [](const IsoflopProfile& a, const IsoflopProfile& b) { return a.flops < b.flops; });
   return profiles;
 }
 

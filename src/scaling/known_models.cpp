@@ -20,8 +20,8 @@ double parameters_of(const KnownModel& model, const std::string& parameter_count
   return count_as(shape, parameter_count);
 }
 
-Placement placed(const KnownModel& model, const std::string& law, const Basis& basis) {
-  Placement p;
+ModelPlacement placed(const KnownModel& model, const std::string& law, const Basis& basis) {
+  ModelPlacement p;
   p.model = &model;
   p.law = law;
   p.parameters = parameters_of(model, basis.parameter_count);
@@ -31,28 +31,28 @@ Placement placed(const KnownModel& model, const std::string& law, const Basis& b
   return p;
 }
 
-Placement unplaced(const KnownModel& model, const Basis& basis) {
-  Placement p = placed(model, "none: its D is not known", basis);
+ModelPlacement unplaced(const KnownModel& model, const Basis& basis) {
+  ModelPlacement p = placed(model, "none: its D is not known", basis);
   p.tokens = p.flops = p.best_parameters = p.oversized = NAN;
   return p;
 }
 
-void settle(Placement& p, double best_parameters, double low, double high) {
+void settle(ModelPlacement& p, double best_parameters, double low, double high) {
   p.best_parameters = best_parameters;
   p.oversized = p.parameters / best_parameters;
   p.is_beyond_law = p.flops > 10 * high || p.flops < low / 10;
 }
 
-void add_own(std::vector<Placement>& placements, const KnownModel& model, const LawFile& laws) {
+void add_own(std::vector<ModelPlacement>& placements, const KnownModel& model, const LawFile& laws) {
   if (laws.approach3 && has_optimum(*laws.approach3)) {
-    Placement p = placed(model, "approach 3", laws.basis);
+    ModelPlacement p = placed(model, "approach 3", laws.basis);
     const Optimum best = optimum(*laws.approach3, laws.basis.flop_ratio, p.flops);
     settle(p, best.parameters, laws.lowest_flops, laws.highest_flops);
     if (model.is_mlm) p.nats_lost = laws.approach3->loss(p.parameters, p.tokens) - best.loss;
     placements.push_back(p);
   }
   const auto add_powers = [&](const char* name, const LawFile::Powers& powers) {
-    Placement p = placed(model, name, laws.basis);
+    ModelPlacement p = placed(model, name, laws.basis);
     settle(p, powers.parameters.at(p.flops), laws.lowest_flops, laws.highest_flops);
     placements.push_back(p);
   };
@@ -86,8 +86,8 @@ const std::vector<KnownModel>& known_models() {
   return models;
 }
 
-std::vector<Placement> assess(const LawFile* laws) {
-  std::vector<Placement> placements;
+std::vector<ModelPlacement> assess(const LawFile* laws) {
+  std::vector<ModelPlacement> placements;
   const PublishedFrontier& cheng = published_frontiers().back();
   for (const KnownModel& model : known_models()) {
     if (model.tokens <= 0) {
@@ -95,7 +95,7 @@ std::vector<Placement> assess(const LawFile* laws) {
       continue;
     }
     if (laws) add_own(placements, model, *laws);
-    Placement p = placed(model, "Cheng et al. 2024 (6ND)", Basis());
+    ModelPlacement p = placed(model, "Cheng et al. 2024 (6ND)", Basis());
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), kChengLow, kChengHigh);
     placements.push_back(p);
   }

@@ -67,7 +67,7 @@ Json draws_of_powers(const Draws& draws) {
 
 Json of_approach2(const Approach2& fit, const PointSet& set) {
   Json minima = Json::array(), rejected = Json::array();
-  for (const Profile& p : fit.profiles) {
+  for (const IsoflopProfile& p : fit.profiles) {
     if (!p.rejected.empty()) {
       rejected.push_back({{"budget", p.budget}, {"why", p.rejected}});
       continue;

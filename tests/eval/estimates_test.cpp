@@ -124,12 +124,12 @@ TEST(Summarise, NothingScoredIsNothing) {
 // (1/4 a position is exact in binary; the sums round by 1e-16 of themselves).
 TEST(PairedDifference, OfEqualAndShiftedScores) {
   const std::vector<SequenceScore> a = random_scores(50);
-  const Estimate none = paired_difference(a, a);
+  const LossEstimate none = paired_difference(a, a);
   EXPECT_EQ(none.value, 0);
   EXPECT_EQ(none.error, 0);
   std::vector<SequenceScore> b = a;
   for (SequenceScore& s : b) s.loss -= 0.25 * static_cast<double>(s.masked);
-  const Estimate shifted = paired_difference(a, b);
+  const LossEstimate shifted = paired_difference(a, b);
   EXPECT_NEAR(shifted.value, 0.25, 1e-14);
   EXPECT_NEAR(shifted.error, 0, 1e-14);
   EXPECT_NEAR(paired_difference(b, a).value, -0.25, 1e-14);

@@ -128,7 +128,7 @@ TEST(Approach2, MinimaFollowTheClosedForm) {
   ASSERT_EQ(fit->profiles.size(), budgets.size());
   EXPECT_NEAR(fit->parameters.exponent, known_a, 5e-3);
   EXPECT_NEAR(fit->tokens.exponent, 1 - known_a, 5e-3);
-  for (const Profile& profile : fit->profiles) {
+  for (const IsoflopProfile& profile : fit->profiles) {
     const Optimum best = optimum(known_law, {}, profile.budget);
     EXPECT_EQ(profile.rejected, "");
     EXPECT_NEAR(std::log(profile.minimum.parameters / best.parameters), 0, 0.02);

@@ -142,7 +142,7 @@ TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
     LawFile laws = known_laws();
     (*laws.approach3).*exponent = -0.1;
     EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--approach"));
-    for (const Placement& placement : assess(&laws)) EXPECT_NE(placement.law, "approach 3");
+    for (const ModelPlacement& placement : assess(&laws)) EXPECT_NE(placement.law, "approach 3");
   }
 }
 
@@ -362,9 +362,9 @@ TEST(StudyLayout, WrongRequests) {
 // Oracle: ESM-2's shapes by Kaplan's count, C = 6ND, and the law's own loss.
 TEST(KnownModels, ArePlacedAgainstTheLaw) {
   const LawFile laws = known_laws();
-  const std::vector<Placement> placements = assess(&laws);
+  const std::vector<ModelPlacement> placements = assess(&laws);
   int of_650m = 0, of_esm1b = 0;
-  for (const Placement& p : placements) {
+  for (const ModelPlacement& p : placements) {
     if (p.model->name == "ESM-1b") {  // its D is not known: it is named, and not placed
       ++of_esm1b;
       EXPECT_TRUE(std::isnan(p.tokens) && std::isnan(p.best_parameters) && std::isnan(p.nats_lost));
@@ -380,7 +380,7 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
   }
   EXPECT_EQ(of_650m, 1);
   EXPECT_EQ(of_esm1b, 1);
-  for (const Placement& p : placements)
+  for (const ModelPlacement& p : placements)
     EXPECT_TRUE(p.model->is_mlm || std::isnan(p.nats_lost)) << p.model->name;
   EXPECT_FALSE(assess(nullptr).empty());
 }

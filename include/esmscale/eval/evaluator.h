@@ -50,20 +50,20 @@ std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& mode
                                          Ranks& ranks);
 
 // A ratio Σ value / Σ weight over sequences, with its cluster standard error.
-struct Estimate {
+struct LossEstimate {
   double value = 0, error = 0;
 };
 
 struct PatternResult {
-  Estimate loss;
-  double baseline = 0;      // frequency-only loss on the same positions
-  Estimate below_baseline;  // baseline − loss, paired, first residue excluded
+  LossEstimate loss;
+  double baseline = 0;          // frequency-only loss on the same positions
+  LossEstimate below_baseline;  // baseline − loss, paired, first residue excluded
   double accuracy = 0;
   int64_t masked = 0, tokens = 0, sequences = 0;
 };
 PatternResult summarise(std::span<const SequenceScore> scores);
 // a − b, paired by sequence; both must come from the same holdout and pattern.
-Estimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b);
+LossEstimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b);
 
 struct Evaluation {
   std::optional<PatternResult> bert, mask_only;

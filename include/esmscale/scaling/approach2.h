@@ -21,7 +21,7 @@ struct Parabola {
 // Least squares; at least three different x.
 Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double>& loss);
 
-struct Profile {
+struct IsoflopProfile {
   double budget = 0;           // the label, or the mean C where points were grouped by C
   double flops = 0;            // geometric mean C of its points
   std::vector<size_t> points;  // places in PointSet::points, by N
@@ -32,8 +32,8 @@ struct Profile {
 };
 
 struct Approach2 {
-  std::vector<Profile> profiles;  // by flops, rejected ones too
-  double sigma = 0;               // nats of noise that the draws add: the larger of residual and seed noise
+  std::vector<IsoflopProfile> profiles;  // by flops, rejected ones too
+  double sigma = 0;  // nats of noise that the draws add: the larger of residual and seed noise
   std::string sigma_from;
   bool grouped_by_flops = false;  // no budgets were given
   PowerLaw parameters, tokens;
@@ -43,13 +43,13 @@ struct Approach2 {
 };
 
 // The IsoFLOP groups among `use`: by label; without labels, windows of ±8% in C that hold five sizes or more.
-std::vector<Profile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use);
+std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use);
 
 // The groups with their parabolas and minima; approach 2 or not, this is what the profiles show. A profile is
 // rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
 // opens downwards, or its minimum lies at or beyond its smallest or largest size (or the lowest loss is
 // there).
-std::vector<Profile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
+std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
 
 // The power laws of the minima of the profiles that are not rejected. Draws add noise of sigma to the fitted
 // profiles: the design is fixed, and 7 points cannot be resampled. nullopt and a reason when fewer than two

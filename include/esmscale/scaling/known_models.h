@@ -19,7 +19,7 @@ struct KnownModel {
 const std::vector<KnownModel>& known_models();
 
 // One model against one law.
-struct Placement {
+struct ModelPlacement {
   const KnownModel* model = nullptr;
   std::string law;  // "approach 3", …, or a published law
   double parameters = 0, tokens = 0, flops = 0;
@@ -31,6 +31,6 @@ struct Placement {
 
 // Every known model against each law of the file that has an optimum, and Cheng et al. 2024's; laws may be
 // null. A model whose D is not known has one row, all NaN but N.
-std::vector<Placement> assess(const LawFile* laws);
+std::vector<ModelPlacement> assess(const LawFile* laws);
 
 }  // namespace esmscale
