@@ -2,6 +2,7 @@
 
 if(ESMSCALE_TESTS)
   add_executable(golden_probe tests/golden/probe.cpp)
+  esmscale_program(golden_probe)
   target_link_libraries(golden_probe PRIVATE esmscale_golden)
   target_include_directories(golden_probe PRIVATE tests)
   set_target_properties(golden_probe PROPERTIES POSITION_INDEPENDENT_CODE OFF)  # see Room.cmake

@@ -11,6 +11,7 @@ add_dependencies(esmscale_core esmscale_revision)
 target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
 
 add_executable(esmscale src/main.cpp)
+esmscale_program(esmscale)
 target_link_libraries(esmscale PRIVATE esmscale_cli)
 
 # Some tests of the command line need processes of their own.

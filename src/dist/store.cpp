@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -18,7 +19,8 @@ std::chrono::milliseconds milliseconds(double seconds) {
 
 // LibTorch tells warnings with stack traces of its own about what we catch and tell in one line.
 void keep_to_errors() {
-  FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2);
+  static std::once_flag once;
+  std::call_once(once, [] { FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2); });
 }
 
 c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {

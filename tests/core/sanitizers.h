@@ -10,4 +10,12 @@ inline constexpr bool kIsSanitized = true;
 inline constexpr bool kIsSanitized = false;
 #endif
 
+// Such a program takes a signal at its next instrumented call only, which a step in LibTorch puts off for
+// seconds.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kDelaysSignals = true;
+#else
+inline constexpr bool kDelaysSignals = false;
+#endif
+
 }  // namespace esmscale
