@@ -20,6 +20,7 @@ extern "C" const char* __tsan_default_suppressions() {
   return "race:c10d::\n"
          "race:gloo::\n"
          "race:pthread_cond_destroy\n"
-         "called_from_lib:libtorch_cpu.so\n";
+         "race:libtorch_cpu.so\n"
+         "deadlock:c10::monitor\n";
 }
 #endif
