@@ -1,4 +1,5 @@
-// What an instrumented program is to pass over; linked into each one, so that it holds under ctest and by hand.
+// What an instrumented program is to pass over; linked into each one, so that it holds under ctest and by
+// hand.
 
 // Memory that is not there is a null pointer under a sanitizer too.
 #define ESMSCALE_NULL_FOR_NO_MEMORY "allocator_may_return_null=1"
@@ -14,8 +15,8 @@ extern "C" const char* __tsan_default_options() {
   return ESMSCALE_NULL_FOR_NO_MEMORY;
 }
 
-// Gloo's and LibTorch's threads wait for each other inside libraries that were not instrumented: what the sanitizer
-// says of them is not about this program.
+// Gloo's and LibTorch's threads wait for each other inside libraries that were not instrumented: what the
+// sanitizer says of them is not about this program.
 extern "C" const char* __tsan_default_suppressions() {
   return "race:c10d::\n"
          "race:gloo::\n"

@@ -70,7 +70,7 @@ std::string summary_text(const Json& summary) {
 // --ranks N|auto; 0 when it was not given.
 int local_ranks(const Options& options) {
   if (options.ranks.empty()) return 0;
-  if (options.ranks == "auto") return options.device == "cuda" ? std::max(1, gpu_count()) : 1;
+  if (options.ranks == "auto") return ranks_of_machine(options.device);
   int ranks = 0;
   const char* end = options.ranks.data() + options.ranks.size();
   const auto [stop, problem] = std::from_chars(options.ranks.data(), end, ranks);

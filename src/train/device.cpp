@@ -4,6 +4,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <ATen/Context.h>
@@ -20,6 +21,10 @@ int gpu_count() {
 #else
   return 0;
 #endif
+}
+
+int ranks_of_machine(std::string_view device, int gpus) {
+  return device == "cpu" ? 1 : std::max(1, gpus);
 }
 
 c10::Device choose_device(std::string_view name, int local_rank) {

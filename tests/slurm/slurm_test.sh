@@ -74,6 +74,7 @@ array() {
   wait_for 90 "the end of all tasks" has_left_the_queue "$job"
   expect "four runs done" test "$(study_status "$study" '["done"]')" -eq 4
   expect "two starts of $run" test "$(starts_of "$study/runs/$run")" -eq 2
+  expect "the first start's words in its log" grep -rq 'start me again' "$study/logs"
   same_losses "$study/runs/$run" "$CLUSTER/undisturbed"
 }
 

@@ -13,6 +13,8 @@ namespace esmscale {
 // GPUs in turn; a rank that sees only one takes that.
 c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
+// `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.
+int ranks_of_machine(std::string_view device, int gpus = gpu_count());
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(const c10::Device& device);
 
