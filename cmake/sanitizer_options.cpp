@@ -8,6 +8,11 @@
 extern "C" const char* __asan_default_options() {
   return ESMSCALE_NULL_FOR_NO_MEMORY;
 }
+
+// The record that LibTorch keeps of collectives now and then loses an entry.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:c10d::FlightRecorder\n";
+}
 #endif
 
 #if defined(__SANITIZE_THREAD__)

@@ -23,15 +23,16 @@ struct BackwardItem {
   float *probabilities = nullptr, *dscores = nullptr;  // [kBackwardQueries, lanes]
 };
 
-// Tiles of rows × the whole head, lanes along the head.
-ESMSCALE_INLINE void multiply_along_head(Left left, const float* right, int64_t step, int64_t depth,
-                                         float* to) {
-  for (int64_t c = 0; c < step;) {
-    const int64_t vecs = next_vecs(step - c);
-    if (vecs == 3) multiply_tile<3>(left, right + c, step, depth, FromMemory{to + c, step}, to + c, step);
-    if (vecs == 2) multiply_tile<2>(left, right + c, step, depth, FromMemory{to + c, step}, to + c, step);
-    if (vecs == 1) multiply_tile<1>(left, right + c, step, depth, FromMemory{to + c, step}, to + c, step);
-    c += vecs * kLanes;
+// dq += dS k, lanes along the head. One vector of a head takes taller tiles: their sums must outnumber the
+// steps that an addition takes.
+template <int64_t M, int64_t N>
+void add_dq(BackwardItem& b, int64_t key, int64_t query, int64_t queries, int64_t width, int64_t c) {
+  const int64_t keys = std::min(width, b.item.length - key);
+  for (int64_t i = 0; i < queries; i += M) {
+    float* dq = b.dq + (query + i) * b.step + c;
+    Tile<M, N>({b.dscores + i * width, width, 1}, b.k + key * b.step + c, b.step, keys,
+               FromMemory{dq, b.step})
+        .store_to(dq, b.step);
   }
 }
 
@@ -44,26 +45,30 @@ void attend_backward_block(BackwardItem& b, int64_t key, int64_t query) {
   const int64_t queries = std::min(kBackwardQueries, b.item.queries - query);
   const float *q = b.q + query * b.step, *dout = b.dout + query * b.step;
   for (int64_t i = 0; i < queries; i += kTileRows) {
-    multiply_tile<N>({q + i * b.step, b.step, 1}, b.keys, width, head_dim,
-                     FromColumn{b.minus_lse + query + i}, b.probabilities + i * width, width);
-    multiply_tile<N>({dout + i * b.step, b.step, 1}, b.values, width, head_dim,
-                     FromColumn{b.minus_delta + query + i}, b.dscores + i * width, width);
-  }
-  for (int64_t at = 0; at < queries * width; at += kLanes) {
-    const Vec p = exp2(load(b.probabilities + at));
-    store(b.probabilities + at, p);
-    store(b.dscores + at, load(b.dscores + at) * p);
+    float *probabilities = b.probabilities + i * width, *dscores = b.dscores + i * width;
+    Tile<kTileRows, N> p({q + i * b.step, b.step, 1}, b.keys, width, head_dim,
+                         FromColumn{b.minus_lse + query + i});
+    p.to_powers();
+    p.store_to(probabilities, width);
+    Tile<kTileRows, N> d({dout + i * b.step, b.step, 1}, b.values, width, head_dim,
+                         FromColumn{b.minus_delta + query + i});
+    d.multiply(probabilities, width);
+    d.store_to(dscores, width);
   }
   for (int64_t c = 0; c < head_dim; c += kTileRows) {
     float *dvalues = b.dvalues + c * width, *dkeys = b.dkeys + c * width;
-    multiply_tile<N>({dout + c, 1, b.step}, b.probabilities, width, queries, FromMemory{dvalues, width},
-                     dvalues, width);
-    multiply_tile<N>({q + c, 1, b.step}, b.dscores, width, queries, FromMemory{dkeys, width}, dkeys, width);
+    Tile<kTileRows, N>({dout + c, 1, b.step}, b.probabilities, width, queries, FromMemory{dvalues, width})
+        .store_to(dvalues, width);
+    Tile<kTileRows, N>({q + c, 1, b.step}, b.dscores, width, queries, FromMemory{dkeys, width})
+        .store_to(dkeys, width);
   }
-  const int64_t keys = std::min(width, b.item.length - key);
-  for (int64_t i = 0; i < queries; i += kTileRows)
-    multiply_along_head({b.dscores + i * width, width, 1}, b.k + key * b.step, b.step, keys,
-                        b.dq + (query + i) * b.step);
+  for (int64_t c = 0; c < b.step;) {
+    const int64_t vecs = next_vecs(b.step - c);
+    if (vecs == 3) add_dq<kTileRows, 3>(b, key, query, queries, width, c);
+    if (vecs == 2) add_dq<kTileRows, 2>(b, key, query, queries, width, c);
+    if (vecs == 1) add_dq<kRowUnit, 1>(b, key, query, queries, width, c);
+    c += vecs * kLanes;
+  }
 }
 
 // Where gradients of q, k or v (part 0, 1, 2) leave to, and their column sums.
@@ -72,9 +77,8 @@ struct Leaving {
   int64_t step;
   float* dbias;  // null: none
 
-  ESMSCALE_INLINE void put(int64_t row, int64_t column, Vec v, int64_t count) const {
-    store(to + row * step + column, v, count);
-    if (dbias) store(dbias + column, load(dbias + column, count) + v, count);
+  ESMSCALE_INLINE void add_to_bias(int64_t column, Vec sum, int64_t count) const {
+    if (dbias) store(dbias + column, load(dbias + column, count) + sum, count);
   }
 };
 
@@ -90,24 +94,36 @@ Leaving leaving(const AttentionBackward& work, HeadRows<float> rows, int64_t par
 }
 
 void put_rows(Leaving to, float factor, int64_t count, int64_t head_dim, const float* rows, int64_t step) {
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t c = 0; c < head_dim; c += kLanes)
-      to.put(r, c, load(rows + r * step + c) * factor, head_dim - c);
+  for (int64_t c = 0; c < head_dim; c += kLanes) {
+    Vec sum = {};
+    for (int64_t r = 0; r < count; ++r) {
+      const Vec v = load(rows + r * step + c) * factor;
+      store(to.to + r * to.step + c, v, head_dim - c);
+      sum += v;
+    }
+    to.add_to_bias(c, sum, head_dim - c);
+  }
 }
 
 // Back by the same angles, which is the transposed rotation.
 void put_turned_rows(Leaving to, float factor, const RotaryTable& table, Positions positions, int64_t count,
                      const float* rows, int64_t step) {
   const int64_t half = table.half();
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t c = 0; c < half; c += kLanes) {
-      const int64_t left = half - c, position = positions.of(r);
+  for (int64_t c = 0; c < half; c += kLanes) {
+    const int64_t left = half - c;
+    Pair sum = {};
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t position = positions.of(r);
       const Pair x =
           turn({load(rows + r * step + c, left), load(rows + r * step + half + c, left)},
                load(table.cos(position) + c, left) * factor, load(table.sin(position) + c, left) * -factor);
-      to.put(r, c, x.low, left);
-      to.put(r, half + c, x.high, left);
+      store(to.to + r * to.step + c, x.low, left);
+      store(to.to + r * to.step + half + c, x.high, left);
+      sum = {sum.low + x.low, sum.high + x.high};
     }
+    to.add_to_bias(c, sum.low, left);
+    to.add_to_bias(half + c, sum.high, left);
+  }
 }
 
 void put_placed(const AttentionInputs& in, Leaving to, float factor, Positions positions, int64_t count,

@@ -9,7 +9,7 @@
 namespace esmscale::kernels::lanes {
 namespace {
 
-constexpr int64_t kForwardKeys = 2048 / kLanes;  // scores of a block: 12 KiB, for the first cache
+constexpr int64_t kForwardKeys = 2048 / kLanes;  // scores of a block: 24 KiB, for the first cache
 
 struct ForwardItem {
   const AttentionForward& work;
@@ -21,43 +21,72 @@ struct ForwardItem {
   float* weighted = nullptr;                       // [K, lanes] Σ probability · v
 };
 
-// One block of keys for N vectors of queries, by the online softmax: `largest` and `total` are the running
-// maximum and the sum of 2^(score − maximum).
+// The softmax of N vectors of queries so far: total = Σ 2^(score − base). The base is no less than the
+// largest score minus kHeadroom, so that it seldom moves and nothing overflows.
 template <int64_t N>
-void attend_block(ForwardItem& f, int64_t key, Vec* largest, Vec* total) {
+struct Running {
+  Vec minus_base[N], total[N];
+};
+constexpr float kHeadroom = 16.0f;
+
+template <int64_t N>
+void shrink_rows(float* rows, int64_t count, const Vec* shrink) {
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t n = 0; n < N; ++n) {
+      float* at = rows + (r * N + n) * kLanes;
+      store(at, load(at) * shrink[n]);
+    }
+}
+
+// Scores of the keys key … key + kTileRows for N vectors of queries. Rows behind the last key get the least
+// score.
+template <int64_t N, class Start>
+ESMSCALE_INLINE Tile<kTileRows, N> scores_of(const ForwardItem& f, int64_t key, Start start) {
+  Tile<kTileRows, N> tile({f.k + key * f.step, f.step, 1}, f.queries, N * kLanes, f.work.in.head_dim, start);
+  if (const int64_t left = f.item.length - key; left < kTileRows) {
+#pragma GCC unroll 8
+    for (int64_t m = 0; m < kTileRows; ++m)
+      for (int64_t n = 0; n < N; ++n)
+        if (m >= left) tile.at[m][n] = splat(-1e30f);
+  }
+  return tile;
+}
+
+// One block of keys for N vectors of queries, by the online softmax.
+template <int64_t N>
+void attend_block(ForwardItem& f, int64_t key, Running<N>& so_far) {
   constexpr int64_t width = N * kLanes;
   const int64_t head_dim = f.work.in.head_dim;
   const int64_t keys = std::min(kForwardKeys, f.item.length - key);
-  for (int64_t j = 0; j < keys; j += kTileRows)
-    multiply_tile<N>({f.k + (key + j) * f.step, f.step, 1}, f.queries, width, head_dim, FromZero{},
-                     f.scores + j * width, width);
-
-  Vec top[N], sums[N] = {};
-  for (int64_t n = 0; n < N; ++n) top[n] = largest[n];
-  for (int64_t j = 0; j < keys; ++j)
-#pragma GCC unroll 3
-    for (int64_t n = 0; n < N; ++n) top[n] = max(load(f.scores + j * width + n * kLanes), top[n]);
-  for (int64_t j = 0; j < keys; ++j)
-#pragma GCC unroll 3
-    for (int64_t n = 0; n < N; ++n) {
-      float* at = f.scores + j * width + n * kLanes;
-      const Vec p = exp2(load(at) - top[n]);
-      sums[n] += p;
-      store(at, p);
+  Vec total[N] = {};
+  for (int64_t j = 0; j < keys; j += kTileRows) {
+    Tile<kTileRows, N> tile = scores_of<N>(f, key + j, FromRow{so_far.minus_base});
+    Vec top[N];
+    tile.column_maxima(top);
+    if (any_above(largest_of<N>(top), kHeadroom)) {
+      Vec shrink[N];
+      for (int64_t n = 0; n < N; ++n) {
+        top[n] = max(top[n], Vec{});
+        shrink[n] = exp2(-top[n]);
+        so_far.minus_base[n] -= top[n];
+        so_far.total[n] *= shrink[n];
+        total[n] *= shrink[n];
+      }
+      tile.subtract_row(top);
+      shrink_rows<N>(f.scores, j, shrink);
+      shrink_rows<N>(f.weighted, head_dim, shrink);
     }
-  for (int64_t n = 0; n < N; ++n) {
-    const Vec shrink = exp2(largest[n] - top[n]);
-    largest[n] = top[n];
-    total[n] = total[n] * shrink + sums[n];
-    for (int64_t c = 0; c < head_dim; ++c) {
-      float* at = f.weighted + c * width + n * kLanes;
-      store(at, load(at) * shrink);
-    }
+    tile.to_powers();
+    tile.add_columns(total);
+    tile.store_to(f.scores + j * width, width);
   }
-
-  for (int64_t c = 0; c < head_dim; c += kTileRows)
-    multiply_tile<N>({f.v + key * f.step + c, 1, f.step}, f.scores, width, keys,
-                     FromMemory{f.weighted + c * width, width}, f.weighted + c * width, width);
+  for (int64_t n = 0; n < N; ++n) so_far.total[n] += total[n];
+  for (int64_t c = 0; c < head_dim; c += kTileRows) {
+    float* weighted = f.weighted + c * width;
+    Tile<kTileRows, N>({f.v + key * f.step + c, 1, f.step}, f.scores, width, keys,
+                       FromMemory{weighted, width})
+        .store_to(weighted, width);
+  }
 }
 
 // All keys for the queries query … query + N · kLanes.
@@ -67,14 +96,15 @@ void attend(ForwardItem& f, int64_t query) {
   const AttentionInputs& in = f.work.in;
   transpose(f.q + query * f.step, f.step, width, in.head_dim, f.queries, width);
   std::memset(f.weighted, 0, static_cast<size_t>(f.step * width) * sizeof(float));
-  Vec largest[N], total[N] = {};
-  for (Vec& v : largest) v = splat(-std::numeric_limits<float>::infinity());
-  for (int64_t key = 0; key < f.item.length; key += kForwardKeys) attend_block<N>(f, key, largest, total);
+  Running<N> so_far = {};
+  scores_of<N>(f, 0, FromZero{}).column_maxima(so_far.minus_base);
+  for (int64_t n = 0; n < N; ++n) so_far.minus_base[n] = -so_far.minus_base[n];
+  for (int64_t key = 0; key < f.item.length; key += kForwardKeys) attend_block<N>(f, key, so_far);
 
   for (int64_t n = 0; n < N; ++n)
     for (int64_t c = 0; c < in.head_dim; ++c) {
       float* at = f.weighted + c * width + n * kLanes;
-      store(at, load(at) / total[n]);
+      store(at, load(at) / so_far.total[n]);
     }
   const int64_t count = std::min(width, f.item.queries - query);
   const int64_t row = f.item.first_query + query;
@@ -82,7 +112,8 @@ void attend(ForwardItem& f, int64_t query) {
             in.heads * in.head_dim);
   float* lse = f.work.lse + f.item.head * in.queries() + row;
   for (int64_t i = 0; i < count; ++i)
-    lse[i] = largest[i / kLanes][i % kLanes] * kLn2 + std::log(total[i / kLanes][i % kLanes]);
+    lse[i] =
+        std::log(so_far.total[i / kLanes][i % kLanes]) - so_far.minus_base[i / kLanes][i % kLanes] * kLn2;
 }
 
 void attention_forward(const AttentionForward& work, Range items) {

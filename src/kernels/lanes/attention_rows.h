@@ -82,12 +82,12 @@ Projected projected(const AttentionInputs& in, HeadRows<const float> rows, int64
 }
 
 void copy_rows(Projected from, float factor, int64_t count, int64_t head_dim, float* to, int64_t step) {
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t c = 0; c < head_dim; c += kLanes) {
-      Vec v = load(from.data + r * from.step + c, head_dim - c);
-      if (from.bias) v += load(from.bias + c, head_dim - c);
-      store(to + r * step + c, v * factor);
-    }
+  for (int64_t c = 0; c < head_dim; c += kLanes) {
+    const int64_t left = head_dim - c;
+    const Vec bias = from.bias ? load(from.bias + c, left) : Vec{};
+    for (int64_t r = 0; r < count; ++r)
+      store(to + r * step + c, (load(from.data + r * from.step + c, left) + bias) * factor);
+  }
 }
 
 // The pair (c, c + K/2) of a row turned by its position's angle.
@@ -101,16 +101,19 @@ ESMSCALE_INLINE Pair turn(Pair x, Vec cosine, Vec sine) {
 void copy_turned_rows(Projected from, float factor, const RotaryTable& table, Positions positions,
                       int64_t count, float* to, int64_t step) {
   const int64_t half = table.half();
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t c = 0; c < half; c += kLanes) {
-      const int64_t left = half - c, position = positions.of(r);
+  for (int64_t c = 0; c < half; c += kLanes) {
+    const int64_t left = half - c;
+    const Pair bias = from.bias ? Pair{load(from.bias + c, left), load(from.bias + half + c, left)} : Pair{};
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t position = positions.of(r);
       const float* at = from.data + r * from.step + c;
-      Pair x = {load(at, left), load(at + half, left)};
-      if (from.bias) x = {x.low + load(from.bias + c, left), x.high + load(from.bias + half + c, left)};
-      x = turn(x, load(table.cos(position) + c, left) * factor, load(table.sin(position) + c, left) * factor);
+      const Pair x =
+          turn({load(at, left) + bias.low, load(at + half, left) + bias.high},
+               load(table.cos(position) + c, left) * factor, load(table.sin(position) + c, left) * factor);
       store(to + r * step + c, x.low, left);
       store(to + r * step + half + c, x.high, left);
     }
+  }
 }
 
 // q or k as the scores see them.

@@ -7,20 +7,40 @@
 namespace esmscale::kernels::lanes {
 namespace {
 
-// 2^x for x ≤ 127, with a relative error below 1e-7; below −126 it stays at 2^-126; not a number stays so.
+// x − ⌊x⌋, for |x| below 2^22, and p · 2^⌊x⌋.
+#if ESMSCALE_LANES == 16 && defined(__x86_64__)
+struct Floor {
+  Vec x;
+  ESMSCALE_INLINE explicit Floor(Vec v) : x(v) {}
+  ESMSCALE_INLINE Vec rest() const {
+    return (Vec)_mm512_maskz_reduce_ps(0xffff, (__m512)x, _MM_FROUND_TO_NEG_INF);
+  }
+  ESMSCALE_INLINE Vec times_power(Vec p) const {
+    return (Vec)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)x);
+  }
+};
+#else
+struct Floor {
+  Vec x, shifted;
+  // Adding 1.5 · 2^23 rounds to an integer, which then stands in the low bits; a tie may go up.
+  ESMSCALE_INLINE explicit Floor(Vec v) : x(max(splat(-126.0f), v)), shifted((x - 0.5f) + 12582912.0f) {}
+  ESMSCALE_INLINE Vec rest() const { return x - (shifted - 12582912.0f); }
+  ESMSCALE_INLINE Vec times_power(Vec p) const { return (Vec)((VecBits)p + ((VecBits)shifted << 23)); }
+};
+#endif
+
+// 2^x for x ≤ 127, with a relative error below 1e-7; below −126 it is at most 2^-126; not a number stays so.
 ESMSCALE_INLINE Vec exp2(Vec x) {
-  x = max(splat(-126.0f), x);
-  // Adding 1.5 · 2^23 rounds to an integer, which then stands in the low bits.
-  const Vec shifted = x + 12582912.0f;
-  const Vec f = x - (shifted - 12582912.0f);  // [-½, ½]
-  Vec p = splat(0.0001534581242594868f);
-  p = p * f + 0.0013399930903688073f;
-  p = p * f + 0.009618489071726799f;
-  p = p * f + 0.05550328642129898f;
-  p = p * f + 0.24022646248340607f;
-  p = p * f + 0.6931471824645996f;
+  const Floor floor(x);
+  const Vec f = floor.rest();  // [0, 1]
+  Vec p = splat(0.00021702255680520308f);
+  p = p * f + 0.0012439687147748747f;
+  p = p * f + 0.009678841007043672f;
+  p = p * f + 0.05548334197771016f;
+  p = p * f + 0.24022983627589423f;
+  p = p * f + 0.6931469838404387f;
   p = p * f + 1.0f;
-  return (Vec)((VecBits)p + ((VecBits)shifted << 23));
+  return floor.times_power(p);
 }
 
 struct Normal {

@@ -105,5 +105,15 @@ ESMSCALE_INLINE Vec abs(Vec a) {
   return (Vec)((VecBits)a & 0x7fffffff);
 }
 
+ESMSCALE_INLINE bool any_above(Vec a, float limit) {
+#if ESMSCALE_LANES == 16 && defined(__x86_64__)
+  return _mm512_cmp_ps_mask((__m512)a, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+#else
+  for (int64_t i = 0; i < kLanes; ++i)
+    if (a[i] > limit) return true;
+  return false;
+#endif
+}
+
 }  // namespace
 }  // namespace esmscale::kernels::lanes

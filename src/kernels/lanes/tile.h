@@ -1,7 +1,7 @@
 // The one matrix product of the attention kernels, and the transposition that feeds it.
 #pragma once
 
-#include "simd.h"
+#include "normal.h"
 
 namespace esmscale::kernels::lanes {
 namespace {
@@ -46,32 +46,88 @@ struct FromColumn {
   const float* data;
   ESMSCALE_INLINE Vec operator()(int64_t m, int64_t) const { return splat(data[m]); }
 };
+struct FromRow {
+  const Vec* row;
+  ESMSCALE_INLINE Vec operator()(int64_t, int64_t n) const { return row[n]; }
+};
 
-// to[m][n] = start(m, n) + Σ_d left[m][d] · right[d][n] for kTileRows rows m and N vectors n. Lanes run along
-// n, so nothing is ever summed across lanes; `right` has right_step numbers a row, `to` has to_step.
-template <int64_t N, class Start>
-ESMSCALE_INLINE void multiply_tile(Left left, const float* right, int64_t right_step, int64_t depth,
-                                   Start start, float* to, int64_t to_step) {
-  Vec tile[kTileRows][N];
-#pragma GCC unroll 8
-  for (int64_t m = 0; m < kTileRows; ++m)
+// M rows × N vectors, in registers.
+template <int64_t M, int64_t N>
+struct Tile {
+  Vec at[M][N];
+
+  // at[m][n] = start(m, n) + Σ_d left[m][d] · right[d][n]. Lanes run along n, so nothing is ever summed
+  // across lanes; `right` has right_step numbers a row.
+  template <class Start>
+  ESMSCALE_INLINE Tile(Left left, const float* right, int64_t right_step, int64_t depth, Start start) {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
 #pragma GCC unroll 3
-    for (int64_t n = 0; n < N; ++n) tile[m][n] = start(m, n);
-  for (int64_t d = 0; d < depth; ++d) {
-    Vec row[N];
+      for (int64_t n = 0; n < N; ++n) at[m][n] = start(m, n);
+    for (int64_t d = 0; d < depth; ++d) {
+      Vec row[N];
 #pragma GCC unroll 3
-    for (int64_t n = 0; n < N; ++n) row[n] = load(right + d * right_step + n * kLanes);
-#pragma GCC unroll 8
-    for (int64_t m = 0; m < kTileRows; ++m) {
-      const Vec number = splat(left.data[m * left.row_step + d * left.depth_step]);
+      for (int64_t n = 0; n < N; ++n) row[n] = load(right + d * right_step + n * kLanes);
+#pragma GCC unroll 16
+      for (int64_t m = 0; m < M; ++m) {
+        const Vec number = splat(left.data[m * left.row_step + d * left.depth_step]);
 #pragma GCC unroll 3
-      for (int64_t n = 0; n < N; ++n) tile[m][n] += number * row[n];
+        for (int64_t n = 0; n < N; ++n) at[m][n] += number * row[n];
+      }
     }
   }
-#pragma GCC unroll 8
-  for (int64_t m = 0; m < kTileRows; ++m)
+
+  ESMSCALE_INLINE void to_powers() {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
 #pragma GCC unroll 3
-    for (int64_t n = 0; n < N; ++n) store(to + m * to_step + n * kLanes, tile[m][n]);
+      for (int64_t n = 0; n < N; ++n) at[m][n] = exp2(at[m][n]);
+  }
+
+  ESMSCALE_INLINE void column_maxima(Vec* to) const {
+#pragma GCC unroll 3
+    for (int64_t n = 0; n < N; ++n) {
+      to[n] = at[0][n];
+#pragma GCC unroll 16
+      for (int64_t m = 1; m < M; ++m) to[n] = max(at[m][n], to[n]);
+    }
+  }
+
+  ESMSCALE_INLINE void subtract_row(const Vec* row) {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
+#pragma GCC unroll 3
+      for (int64_t n = 0; n < N; ++n) at[m][n] -= row[n];
+  }
+
+  ESMSCALE_INLINE void add_columns(Vec* to) const {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
+#pragma GCC unroll 3
+      for (int64_t n = 0; n < N; ++n) to[n] += at[m][n];
+  }
+
+  ESMSCALE_INLINE void multiply(const float* by, int64_t step) {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
+#pragma GCC unroll 3
+      for (int64_t n = 0; n < N; ++n) at[m][n] *= load(by + m * step + n * kLanes);
+  }
+
+  ESMSCALE_INLINE void store_to(float* to, int64_t to_step) const {
+#pragma GCC unroll 16
+    for (int64_t m = 0; m < M; ++m)
+#pragma GCC unroll 3
+      for (int64_t n = 0; n < N; ++n) store(to + m * to_step + n * kLanes, at[m][n]);
+  }
+};
+
+template <int64_t N>
+ESMSCALE_INLINE Vec largest_of(const Vec* row) {
+  Vec largest = row[0];
+#pragma GCC unroll 3
+  for (int64_t n = 1; n < N; ++n) largest = max(row[n], largest);
+  return largest;
 }
 
 typedef float Quad __attribute__((vector_size(16)));
