@@ -83,14 +83,15 @@ set(CMAKE_BUILD_RPATH ${ESMSCALE_TORCH_LIB})
 
 # esmscale_parallel(SOURCE…): files that call at::parallel_for, which is a plain loop where OpenMP is off. Threads and
 # their number must be LibTorch's, so the runtime that is linked is the one beside it. The thread sanitizer does not see
-# how OpenMP's threads wait for each other: there the loops stay plain.
+# how OpenMP's threads wait for each other, and clang's code for OpenMP wants a runtime of its own, a second pool of
+# threads: with both the loops stay plain.
 file(GLOB torch_openmp ${ESMSCALE_TORCH_LIB}/libgomp*.so*)
 if(NOT torch_openmp)
   set(torch_openmp gomp)
 endif()
 target_link_libraries(esmscale::torch INTERFACE ${torch_openmp})
 function(esmscale_parallel)
-  if(NOT ESMSCALE_SANITIZER STREQUAL "thread")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT ESMSCALE_SANITIZER STREQUAL "thread")
     set_source_files_properties(${ARGN} PROPERTIES
       SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS -fopenmp COMPILE_DEFINITIONS ESMSCALE_PARALLEL=1)
   endif()

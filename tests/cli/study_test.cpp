@@ -204,8 +204,9 @@ TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
   EXPECT_EQ(losses(), at_once);
 }
 
+// Runs of some seconds: both must still be under way when the signal comes.
 TEST_F(StudyVerb, AStopReachesAllRunsAtOnce) {
-  plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
+  plan("3e11", {"--no-lr-sweep", "--unique-tokens", "3500"});
   const std::string line = "exec " + command("run", "--set log.every_steps=1 --jobs 2");
   const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
   pid_t process = 0;
