@@ -47,13 +47,13 @@ RotaryTable::RotaryTable(int64_t max_length, std::span<const float> inv_freq)
 void attention_forward(const AttentionForward& work, Range items) {
   if (items.begin >= items.end) return;
   check(work.in);
-  active_table().attention_forward(work, items);
+  active_kernels()->attention_forward(work, items);
 }
 
 void attention_backward(const AttentionBackward& work, Range items) {
   if (items.begin >= items.end) return;
   check(work.in);
-  active_table().attention_backward(work, items);
+  active_kernels()->attention_backward(work, items);
 }
 
 std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts) {

@@ -5,11 +5,11 @@
 namespace esmscale::kernels {
 
 void gelu_forward(const GeluForward& work, Range rows) {
-  active_table().gelu_forward(work, rows);
+  active_kernels()->gelu_forward(work, rows);
 }
 
 void gelu_backward(const GeluBackward& work, Range blocks, int64_t rows) {
-  active_table().gelu_backward(work, blocks, rows);
+  active_kernels()->gelu_backward(work, blocks, rows);
 }
 
 }  // namespace esmscale::kernels

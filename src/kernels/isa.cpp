@@ -86,8 +86,8 @@ void select_isa(Isa isa) {
                .advice = "choose one of these, or leave the choice to the program"});
 }
 
-const KernelTable& active_table() {
-  return *compiled_table(selection());
+ActiveKernels active_kernels() {
+  return ActiveKernels(*compiled_table(selection()));
 }
 
 float* thread_scratch(int64_t floats) {

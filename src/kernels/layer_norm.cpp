@@ -5,15 +5,15 @@
 namespace esmscale::kernels {
 
 void layer_norm_forward(const LayerNormForward& work, Range rows) {
-  active_table().layer_norm_forward(work, rows);
+  active_kernels()->layer_norm_forward(work, rows);
 }
 
 void layer_norm_again(const LayerNormAgain& work, Range rows) {
-  active_table().layer_norm_again(work, rows);
+  active_kernels()->layer_norm_again(work, rows);
 }
 
 void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows) {
-  active_table().layer_norm_backward(work, blocks, rows);
+  active_kernels()->layer_norm_backward(work, blocks, rows);
 }
 
 }  // namespace esmscale::kernels

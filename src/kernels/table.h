@@ -5,6 +5,10 @@
 #include "esmscale/kernels/gelu.h"
 #include "esmscale/kernels/layer_norm.h"
 
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
 namespace esmscale::kernels {
 
 struct KernelTable {
@@ -23,7 +27,40 @@ const KernelTable* baseline_table();
 const KernelTable* avx2_table();
 const KernelTable* avx512_table();
 
-const KernelTable& active_table();
+// While it lives, numbers below 2^-126 are zeros to the calling thread, as operands and as results. A trained
+// model's softmax is full of them, and processors take a hundred cycles for each. Elsewhere than on x86:
+// nothing.
+class TinyIsZero {
+ public:
+  TinyIsZero(const TinyIsZero&) = delete;
+  TinyIsZero& operator=(const TinyIsZero&) = delete;
+#if defined(__SSE__)
+  TinyIsZero() : before_(_mm_getcsr()) {
+    constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
+    _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero);
+  }
+  ~TinyIsZero() {
+    _mm_setcsr(before_);
+  }
+
+ private:
+  unsigned before_;
+#else
+  TinyIsZero() {}
+#endif
+};
+
+// The kernels in use: active_kernels()->gelu_forward(work, rows). Tiny numbers are zeros meanwhile.
+class ActiveKernels {
+ public:
+  explicit ActiveKernels(const KernelTable& table) : table_(table) {}
+  const KernelTable* operator->() const { return &table_; }
+
+ private:
+  const KernelTable& table_;
+  const TinyIsZero tiny_is_zero_;
+};
+ActiveKernels active_kernels();
 
 // `floats` numbers, 64-byte aligned, the calling thread's own until its next call; their values are left
 // over.
