@@ -75,14 +75,19 @@ std::vector<double> totals_by_stage(const Account& a) {
   RunConfig config = a.config;
   for (const int64_t stage : {0, 1, 2}) {
     config.parallel.zero_stage = stage;
-    totals.push_back(predict_memory(config, a.ranks).total());
+    totals.push_back(predict_memory(config, a.ranks, a.device).total());
   }
   return totals;
+}
+
+const char* shown_device(DeviceKind device) {
+  return device == DeviceKind::cpu ? "cpu" : "cuda";
 }
 
 Json memory_json(const Account& a) {
   const MemoryPrediction& m = a.memory;
   return {{"ranks", a.ranks},
+          {"device", shown_device(a.device)},
           {"zero_stage", a.config.parallel.zero_stage},
           {"micro_batch_tokens", a.config.train.micro_batch_tokens},
           {"precision", a.config.train.precision},
@@ -127,8 +132,8 @@ std::string by_stage_text(const Account& a) {
 std::string memory_text(const Account& a) {
   const MemoryPrediction& m = a.memory;
   return text("memory of a rank (", a.ranks, a.ranks == 1 ? " rank" : " ranks", ", ZeRO stage ",
-              a.config.parallel.zero_stage, ", ", a.config.train.precision, ", ",
-              a.config.train.micro_batch_tokens, " rows a micro-batch): ", human_bytes(m.total()),
+              a.config.parallel.zero_stage, ", ", a.config.train.precision, " on ", shown_device(a.device),
+              ", ", a.config.train.micro_batch_tokens, " rows a micro-batch): ", human_bytes(m.total()),
               " = parameters ", human_bytes(m.parameters), " + gradients ", human_bytes(m.gradients),
               " + moments ", human_bytes(m.moments), " + activations ", human_bytes(m.activations),
               " + workspace ", human_bytes(m.workspace), "\n",
@@ -151,12 +156,14 @@ Lengths real_lengths(std::span<const uint32_t> residues, int64_t max_seq_len) {
   return lengths;
 }
 
-Account account_for(const RunConfig& config, const Lengths& lengths, double run_tokens, int ranks) {
+Account account_for(const RunConfig& config, const Lengths& lengths, double run_tokens, int ranks,
+                    DeviceKind device) {
   const FlopCounter counter(config.model);
   const double tokens = lengths.tokens, squared = lengths.squared_tokens;
   return {.config = config,
           .lengths = lengths,
           .ranks = ranks,
+          .device = device,
           .parameters = count_parameters(config.model),
           .forward = forward_flops(config.model, lengths.mean(), lengths.mean_square()),
           .training_per_token = counter.training(tokens, squared) / tokens,
@@ -164,7 +171,7 @@ Account account_for(const RunConfig& config, const Lengths& lengths, double run_
           .executed_per_token =
               counter.executed(tokens, squared, config.masking.mlm_probability * tokens) / tokens,
           .run_tokens = run_tokens,
-          .memory = predict_memory(config, ranks)};
+          .memory = predict_memory(config, ranks, device)};
 }
 
 Json to_json(const Account& a) {

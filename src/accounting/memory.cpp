@@ -35,9 +35,10 @@ struct Shapes {
 
 using Tensors = std::vector<ActivationTensor>;
 
-// What ATen's operations save for autograd in one block, the block's input first.
-Tensors plain_block(const Shapes& s) {
-  const double rows = s.T * s.D;
+// What ATen's operations save for autograd in one block, the block's input first. A GPU's attention takes
+// packed sequences, so what it returns is joined already.
+Tensors plain_block(const Shapes& s, DeviceKind device) {
+  const double rows = s.T * s.D, by_sequence = device == DeviceKind::cpu ? rows : 0;
   return {
       {"block input (attention LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
@@ -45,7 +46,7 @@ Tensors plain_block(const Shapes& s) {
       // Only v is saved, but it is a view that keeps all of QKV's output alive.
       {"QKV", "[T, 3D]", 3 * rows, s.compute, 1},
       {"q and k after rotary", "[T, 2D]", 2 * rows, s.compute, 1},
-      {"attention's output, by sequence", "[T, D]", rows, s.compute, 1},
+      {"attention's output, by sequence", "[T, D]", by_sequence, s.compute, 1},
       {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
       {"attention's output, joined (input of the output projection)", "[T, D]", rows, s.compute, 1},
       {"residual after attention (FFN LayerNorm's input)", "[T, D]", rows, s.compute, 1},
@@ -111,11 +112,11 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 // added to the flat buffer. A last block of masked rows holds little until the gradients of keys and values,
 // of what they are made of and that itself stand beside each other; or it is freed, and the block before is
 // dearest.
-double workspace(const RunConfig& config, const Shapes& s) {
+double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
   const auto compute = static_cast<double>(s.compute);
   if (is_plain(config)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
   const double ffn = s.T * (2 * s.D + 2 * s.F) * compute;
-  if (!ends_on_masked_rows(config) || config.train.recompute == "blocks") return ffn;
+  if (!ends_on_masked_rows(config, device) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
                                   : std::max(last_attention, ffn - bytes_of(masked_block(s)));
@@ -138,19 +139,23 @@ int64_t gradient_floats(const ShardLayout& layout, int64_t stage) {
 
 }  // namespace
 
-bool ends_on_masked_rows(const RunConfig& config) {
-  const std::string& precision = config.train.precision;
-  const int64_t head_dim = config.model.head_dim();
-  const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
-  return !is_plain(config) && (precision == "fp32" || (precision == "bf16" && short_heads));
+DeviceKind usual_device(const RunConfig& config) {
+  return config.train.precision == "fp32" ? DeviceKind::cpu : DeviceKind::gpu;
 }
 
-std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
+bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
+  if (is_plain(config)) return false;
+  const int64_t head_dim = config.model.head_dim();
+  const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
+  return device == DeviceKind::cpu || (is_bf16(config) && short_heads);
+}
+
+std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device) {
   const Shapes shapes(config);
   const bool recompute = config.train.recompute == "blocks";
-  Tensors tensors = is_plain(config) ? plain_block(shapes) : fused_block(shapes);
+  Tensors tensors = is_plain(config) ? plain_block(shapes, device) : fused_block(shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
-  const bool masked_end = ends_on_masked_rows(config) && !recompute;
+  const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (ActivationTensor& tensor : tensors)
     tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
@@ -159,11 +164,11 @@ std::vector<ActivationTensor> activation_tensors(const RunConfig& config) {
   };
   if (whole == 0) tensors.clear();
   if (masked_end) append(masked_block(shapes));
-  append(outside_blocks(shapes, ends_on_masked_rows(config) ? shapes.M : shapes.T));
+  append(outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
   return tensors;
 }
 
-MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
+MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device) {
   const std::vector<Parameter> table = parameter_table(config.model);
   const auto parameters = static_cast<double>(total_size(table));
   const ShardLayout layout(table, ranks);
@@ -175,10 +180,15 @@ MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
       .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = static_cast<double>(2 * kFloat * updated),
-      .workspace = workspace(config, Shapes(config)),
+      .workspace = workspace(config, device, Shapes(config)),
   };
-  for (const ActivationTensor& tensor : activation_tensors(config)) memory.activations += tensor.bytes();
+  for (const ActivationTensor& tensor : activation_tensors(config, device))
+    memory.activations += tensor.bytes();
   return memory;
+}
+
+MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
+  return predict_memory(config, ranks, usual_device(config));
 }
 
 }  // namespace esmscale

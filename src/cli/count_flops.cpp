@@ -21,6 +21,7 @@ struct Options {
   std::string data, tokens;
   int64_t vocabulary = 0;  // 0: each configuration's own
   int ranks = 1;
+  std::string device = "auto";
 };
 
 RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
@@ -78,6 +79,11 @@ class RowsOf {
   std::map<std::pair<int64_t, int64_t>, Lengths> known_;
 };
 
+DeviceKind device_for(const RunConfig& config, const std::string& wanted) {
+  if (wanted == "auto") return usual_device(config);
+  return wanted == "cpu" ? DeviceKind::cpu : DeviceKind::gpu;
+}
+
 // D when it is not asked for: what the configuration and the data say; 0 when neither does.
 double planned_tokens(const RunConfig& config, const Lengths& lengths, bool lengths_are_real) {
   const auto most = static_cast<double>(config.train.max_tokens);
@@ -98,7 +104,7 @@ int count_flops(const Program& program, const Options& options) {
   for (const RunConfig& config : configs) {
     const Lengths lengths = rows_of(config);
     const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
-    accounts.push_back(account_for(config, lengths, D, options.ranks));
+    accounts.push_back(account_for(config, lengths, D, options.ranks, device_for(config, options.device)));
   }
   if (program.json) {
     Json models = Json::array();
@@ -133,6 +139,10 @@ void add_count_flops(CLI::App& app, Program& program) {
       ->check(CLI::Range(1, 1 << 24));
   verb->add_option("--ranks", options->ranks, "Ranks that memory is predicted for")
       ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--device", options->device,
+                   "Device that memory is predicted for: cpu or cuda; auto takes fp32 for a CPU's")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   verb->callback([&program, options] {
     program.action = [&program, options] { return count_flops(program, *options); };

@@ -36,9 +36,16 @@ RunConfig resolved_config(const Options& options) {
   return config;
 }
 
-int dry_run(const Program& program, const RunConfig& config, int ranks) {
-  const RunPlan plan = config.data.train.empty() ? plan_without_data(config, ranks)
-                                                 : plan_run(config, Dataset(config.data.train), ranks);
+// The device that a run would take here; it need not be there for a plan.
+DeviceKind planned_device(const RunConfig& config, const std::string& wanted) {
+  if (wanted == "cpu") return DeviceKind::cpu;
+  return wanted == "cuda" || gpu_count() > 0 ? DeviceKind::gpu : usual_device(config);
+}
+
+int dry_run(const Program& program, const RunConfig& config, int ranks, DeviceKind device) {
+  const RunPlan plan = config.data.train.empty()
+                           ? plan_without_data(config, ranks, device)
+                           : plan_run(config, Dataset(config.data.train), ranks, device);
   Json document{{"config", to_json(config)}};
   document["plan"] = to_json(plan);
   if (program.json)
@@ -122,7 +129,8 @@ int train(const Program& program, const Options& options) {
   const RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
-  if (options.dry_run) return dry_run(program, config, std::max(local, placement.ranks));
+  if (options.dry_run)
+    return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
   if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
   ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);

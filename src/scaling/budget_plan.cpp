@@ -210,7 +210,7 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.recipe =
       recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, plan.config.train.pack_tokens);
-  plan.memory_bytes = predict_memory(plan.config, request.ranks).total();
+  plan.memory_bytes = predict_memory(plan.config, request.ranks, DeviceKind::gpu).total();
   for (const char* device : {"a100", "h100"}) {
     const DevicePeak peak = device_peak(device, options.precision);
     plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});

@@ -22,7 +22,7 @@ double squared_tokens_per_epoch(const Dataset& train, int64_t sequences, int64_t
 }
 
 // What follows from the tokens of the run and from Σ n and Σ n² of sequences like its own.
-void count(RunPlan& plan, const RunConfig& config, int ranks, double tokens, double squared_tokens) {
+void count(RunPlan& plan, const RunConfig& config, double tokens, double squared_tokens) {
   const auto D = static_cast<double>(plan.tokens);
   const FlopCounter flops(config.model);
   plan.parameters = count_parameters(config.model);
@@ -30,7 +30,6 @@ void count(RunPlan& plan, const RunConfig& config, int ranks, double tokens, dou
   plan.flops_per_token = flops.training(1, squared_tokens / std::max(1.0, tokens));
   plan.flops = D * plan.flops_per_token;
   plan.flops_6nd = flops.six_n_d(D);
-  plan.memory = predict_memory(config, ranks);
   for (const char* device : {"a100", "h100"}) {
     const DevicePeak peak = device_peak(device, config.train.precision);
     plan.hours.push_back(
@@ -77,22 +76,40 @@ int64_t sequences_used(const RunConfig& config, const Dataset& train) {
   return wanted > 0 ? wanted : train.sequences();
 }
 
-RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks) {
+namespace {
+
+int64_t epoch_tokens(const RunConfig& config, const Dataset& train) {
+  return tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
+}
+
+int64_t tokens_of_epochs(const RunConfig& config, int64_t epoch) {
+  const int64_t all = epoch * config.train.epochs;
+  return config.train.max_tokens > 0 ? std::min(all, config.train.max_tokens) : all;
+}
+
+}  // namespace
+
+int64_t tokens_of_run(const RunConfig& config, const Dataset& train) {
+  return tokens_of_epochs(config, epoch_tokens(config, train));
+}
+
+RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device) {
   RunPlan plan;
   plan.sequences = sequences_used(config, train);
-  plan.epoch_tokens = tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
-  plan.tokens = plan.epoch_tokens * config.train.epochs;
-  if (config.train.max_tokens > 0) plan.tokens = std::min(plan.tokens, config.train.max_tokens);
-  count(plan, config, ranks, static_cast<double>(plan.epoch_tokens),
+  plan.epoch_tokens = epoch_tokens(config, train);
+  plan.tokens = tokens_of_epochs(config, plan.epoch_tokens);
+  plan.memory = predict_memory(config, ranks, device);
+  count(plan, config, static_cast<double>(plan.epoch_tokens),
         squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
   return plan;
 }
 
-RunPlan plan_without_data(const RunConfig& config, int ranks) {
+RunPlan plan_without_data(const RunConfig& config, int ranks, DeviceKind device) {
   RunPlan plan;
   plan.tokens = config.train.max_tokens;
   const auto rows = static_cast<double>(config.data.max_seq_len);
-  count(plan, config, ranks, rows, rows * rows);
+  plan.memory = predict_memory(config, ranks, device);
+  count(plan, config, rows, rows * rows);
   return plan;
 }
 

@@ -126,7 +126,7 @@ TrainingState branched(const TrainOptions& options, const Dataset& train, const 
   comparable.train.grad_clip = checkpoint.info.config.train.grad_clip;
   require_same_identity(checkpoint.info.config, comparable, parent);
   require_same_data(checkpoint.info, train, parent);
-  if (const int64_t end = plan_run(options.config, train, ranks.size()).tokens; end <= checkpoint.info.tokens)
+  if (const int64_t end = tokens_of_run(options.config, train); end <= checkpoint.info.tokens)
     throw usage_error(
         {.where = "--branch-from",
          .expected = text("a run of more than the ", checkpoint.info.tokens, " tokens of ", parent.string()),

@@ -58,6 +58,18 @@ TEST(PredictMemory, TheLastBlockHasMaskedRowsBehindItsKeys) {
   EXPECT_EQ(activations(2) - block - outside, 4.0 * (2048 * (3 * 320 + 2) + 308 * (7 * 320 + 20 + 2)));
 }
 
+// Oracle: fp32 on a GPU has LibTorch's attention, which asks at every row: two blocks alike, and the final
+// LayerNorm on all rows. Plain, it saves attention's output once where a CPU joins what it has by sequence.
+TEST(PredictMemory, SinglePrecisionOnAGpu) {
+  const auto activations = [](int64_t layers, const char* engine) {
+    return predict_memory(run_of(esm2(layers, 320, 20, 29), 2048, engine), 1, DeviceKind::gpu).activations;
+  };
+  const double block = 4.0 * 2048 * (10 * 320 + 4 + 20);
+  EXPECT_EQ(activations(2, "fused") - activations(1, "fused"), block);
+  EXPECT_EQ(activations(1, "fused") - block, 4.0 * (2048 * (2 * 16 + 320 + 2) + 308 * (4 * 320 + 29)));
+  EXPECT_EQ(activations(2, "plain") - activations(1, "plain"), 4.0 * 2048 * (18 * 320 + 4 + 20));
+}
+
 // Oracle: recomputation keeps one block whole and the input of every other.
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   RunConfig config = run_of(esm2_8M(29), 2048, "fused");

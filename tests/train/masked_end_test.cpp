@@ -16,13 +16,16 @@ TEST(MaskedEnd, AccountingKnowsWhatTheEngineDoes) {
     const Weights weights = random_weights(config.model, 1);
     for (const char* engine : {"plain", "fused"}) {
       config.train.engine = engine;
-      EXPECT_EQ(make_engine(weights, {.engine = engine})->ends_on_masked_rows(), ends_on_masked_rows(config))
+      EXPECT_EQ(make_engine(weights, {.engine = engine})->ends_on_masked_rows(),
+                ends_on_masked_rows(config, DeviceKind::cpu))
           << engine << ", head_dim " << head_dim;
     }
-    config.train.precision = "bf16";
-    EXPECT_EQ(make_device_engine(weights, {.precision = "bf16"})->ends_on_masked_rows(),
-              ends_on_masked_rows(config))
-        << "bf16, head_dim " << head_dim;
+    for (const char* precision : {"bf16", "fp32"}) {
+      config.train.precision = precision;
+      EXPECT_EQ(make_device_engine(weights, {.precision = precision})->ends_on_masked_rows(),
+                ends_on_masked_rows(config, DeviceKind::gpu))
+          << precision << ", head_dim " << head_dim;
+    }
   }
 }
 

@@ -29,17 +29,19 @@ struct Account {
   RunConfig config;  // resolved
   Lengths lengths;
   int ranks = 1;
+  DeviceKind device = DeviceKind::cpu;
   ParameterCounts parameters;
   ForwardFlops forward;           // of the mean sequence
   double training_per_token = 0;  // Hoffmann's count
   double six_n_per_token = 0;     // N = kaplan_non_embedding
   double executed_per_token = 0;  // head on masked positions only, embedding a gather
   double run_tokens = 0;          // D of the run; 0: unknown
-  MemoryPrediction memory;        // of one rank
+  MemoryPrediction memory;        // of one rank on `device`
 };
 
 // `run_tokens` 0: no run is counted.
-Account account_for(const RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks);
+Account account_for(const RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks,
+                    DeviceKind device);
 
 // One entry of `count-flops --json`.
 Json to_json(const Account& account);

@@ -1,4 +1,4 @@
-// Bytes a run allocates on one rank, per part: what train measures must be within 15% of it (CPU). Only
+// Bytes a run allocates on one rank, per part: what train measures must be within 15% of it. Only
 // tensors that the run allocates; the program itself, its libraries and the loader's queue come on top.
 #pragma once
 
@@ -20,11 +20,16 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 
-// Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU
-// (fp32), and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64). fp32 is taken as a CPU's.
-bool ends_on_masked_rows(const RunConfig& config);
+enum class DeviceKind { cpu, gpu };
+// Where a run of this precision computes unless someone says otherwise: fp32 on a CPU, all else on a GPU.
+DeviceKind usual_device(const RunConfig& config);
 
-// For a resolved config on `ranks` ranks.
+// Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU,
+// and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
+bool ends_on_masked_rows(const RunConfig& config, DeviceKind device);
+
+// For a resolved config on `ranks` ranks; without a device on the usual one.
+MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device);
 MemoryPrediction predict_memory(const RunConfig& config, int ranks);
 
 // A tensor that forward leaves for backward. T rows of a micro-batch, M masked positions among them, D width,
@@ -40,6 +45,6 @@ struct ActivationTensor {
 };
 
 // All of them for one micro-batch of a resolved config; predict_memory's `activations` is their sum.
-std::vector<ActivationTensor> activation_tensors(const RunConfig& config);
+std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device);
 
 }  // namespace esmscale

@@ -33,10 +33,13 @@ struct RunPlan {
 // data.sequences, or all of the set. Throws when it has fewer.
 int64_t sequences_used(const RunConfig& config, const Dataset& train);
 
+// Real tokens of the whole run: its epochs, or train.max_tokens if that is less.
+int64_t tokens_of_run(const RunConfig& config, const Dataset& train);
+
 // config: resolved. Reads the mapped lengths once.
-RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks);
+RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device);
 // Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.
-RunPlan plan_without_data(const RunConfig& config, int ranks);
+RunPlan plan_without_data(const RunConfig& config, int ranks, DeviceKind device);
 LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes);
 
 Json to_json(const RunPlan& plan);
