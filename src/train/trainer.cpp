@@ -1,6 +1,5 @@
 #include "esmscale/train/trainer.h"
 
-#include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/data/loader.h"
@@ -9,23 +8,20 @@
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
-#include "esmscale/train/start.h"
 #include "esmscale/train/stop_signal.h"
 
 #include <filesystem>
-#include <string_view>
 
-#include "opening.h"
 #include "profile.h"
 #include "recorder.h"
+#include "session.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
-#include <torch/version.h>
 
 namespace esmscale {
 
-struct Trainer::Impl {
+struct Trainer::Impl : Session {
   Impl(TrainOptions given, Ranks& all);
 
   int run();
@@ -46,28 +42,12 @@ struct Trainer::Impl {
   bool was_finished();
   void count_bad_step(int64_t step);
   bool is_time_for_checkpoint() const;
-  bool is_finished() const { return info().tokens >= plan.tokens; }
-  CheckpointInfo& info() { return state.info; }
-  const CheckpointInfo& info() const { return state.info; }
 
-  TrainOptions options;
-  Ranks& ranks;
-  at::Device device;
-  Group& group;
-  Dataset train;
-  std::optional<Dataset> holdout;
-  RunFolder folder;
-  std::unique_ptr<FileLock> lock;  // rank 0's
-  TrainingState state;
-  RunPlan plan;
-  Schedule schedule;
-  std::unique_ptr<Engine> engine;
-  Gradients gradients;
-  WeightExchange exchange;
+  const RunConfig& config;
   Recorder recorder;
   Pending pending;
   Json last_evaluation = Json::object();
-  int64_t bad_in_a_row = 0, checkpoint_step = -1, checkpoint_tokens = 0;
+  int64_t bad_in_a_row = 0, checkpoint_step = -1;
   int64_t training_peak = 0;  // bytes of tensors on the host
   double checkpoint_time = 0;
   Wishes agreed;  // of any rank, at the step that was settled last
@@ -87,6 +67,13 @@ Ranks& one_process() {
   return alone;
 }
 
+// Of the devices of all ranks together.
+DevicePeak peak_of_all(const Session& session) {
+  DevicePeak peak = device_peak(device_name(session.device), session.options.config.train.precision);
+  peak.flops *= session.ranks.size();
+  return peak;
+}
+
 std::optional<GlobalBatch> next_batch(Loader& loader) {
   const Span span("wait for data");
   return loader.next();
@@ -99,47 +86,12 @@ bool crosses(int64_t before, int64_t after, int64_t every) {
 }  // namespace
 
 Trainer::Impl::Impl(TrainOptions given, Ranks& all)
-    : options(std::move(given)),
-      ranks(all),
-      device(choose_device(options.device, ranks.local_rank())),
-      group(ranks.group(device)),
-      train(training_folder(options.config)),
-      holdout(open_holdout(options.config, train)),
-      folder(options.run),
-      lock(lock_for(folder, ranks)),
-      state(start_training(options, folder, train, device, ranks)),
-      plan(plan_run(options.config, train, ranks.size(),
-                    device.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu)),
-      schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens),
-      engine(make_engine(state.weights, {.engine = options.config.train.engine,
-                                         .precision = options.config.train.precision,
-                                         .recompute = options.config.train.recompute})),
-      gradients(state.weights, group, ShardLayout(state.weights.table, ranks.size()),
-                options.config.parallel.zero_stage),
-      exchange(state.weights.flat, group, gradients.layout()),
-      recorder(options.config, folder, plan, state.info,
-               peak_of_all(device, options.config.train.precision, ranks.size()),
-               engine->ends_on_masked_rows(), ranks.is_first()) {
-  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
-  if (ranks.is_first()) {
-    folder.write_config(options.config);
-    folder.add_start(environment_record(
-        {.command_line = options.command_line,
-         .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
-         .libtorch = TORCH_VERSION,
-         .ranks = ranks.size(),
-         .threads = options.threads,
-         .train_hash = train.manifest().hash,
-         .holdout_hash = holdout ? holdout->manifest().hash : "",
-         .epoch_tokens = plan.epoch_tokens}));
-  }
-  checkpoint_step = info().step > 0 ? info().step : -1;
-  checkpoint_tokens = info().tokens;
-  log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
-           to_text(plan));
-  if (schedule.scaled_down())
-    log_info("the run is shorter than its schedule: warm-up is ", schedule.warmup_tokens(),
-             " tokens, the decay ends at ", schedule.decay_tokens());
+    : Session(std::move(given), all),
+      config(options.config),
+      recorder(config, folder, plan, info(), peak_of_all(*this), engine->ends_on_masked_rows(),
+               ranks.is_first()) {
+  record_start();
+  if (info().step > 0) checkpoint_step = info().step;
 }
 
 // A run that ended before: its last line of metrics says so and holds its evaluation.
@@ -156,8 +108,7 @@ bool Trainer::Impl::was_finished() {
 int Trainer::Impl::run() {
   if (is_finished() && ranks.from_first("finished", was_finished() ? "yes" : "no") == "yes") return 0;
   const StopSignal stop;
-  Loader loader(train, loader_options(options.config, ranks.rank(), ranks.size(), 1, device.is_cuda()),
-                info().data);
+  Loader loader(train, loader_options(config, ranks.rank(), ranks.size(), 1, device.is_cuda()), info().data);
   Profile profile(options.profile_steps, folder.trace(ranks.rank()), device);
   while (!is_finished()) {
     profile.begin_step();
@@ -165,9 +116,9 @@ int Trainer::Impl::run() {
     if (!batch) break;
     const int64_t tokens_before = info().tokens;
     step(std::move(*batch), stop);
-    if (crosses(tokens_before, info().tokens, options.config.eval.every_tokens) && !is_finished())
+    if (crosses(tokens_before, info().tokens, config.eval.every_tokens) && !is_finished())
       evaluate_holdout(/*finished=*/false);
-    if (agreed.checkpoint || crosses(tokens_before, info().tokens, options.config.checkpoint.every_tokens))
+    if (agreed.checkpoint || crosses(tokens_before, info().tokens, config.checkpoint.every_tokens))
       checkpoint();
     if (agreed.stop) {
       checkpoint();
@@ -183,31 +134,22 @@ int Trainer::Impl::run() {
 }
 
 bool Trainer::Impl::is_time_for_checkpoint() const {
-  const double minutes = options.config.checkpoint.every_minutes;
+  const double minutes = config.checkpoint.every_minutes;
   return ranks.is_first() && minutes > 0 && recorder.now() - checkpoint_time > 60 * minutes;
 }
 
 void Trainer::Impl::step(GlobalBatch batch, const StopSignal& stop) {
   const double lr = schedule.at(info().tokens + batch.tokens);
   const Traffic before = group.traffic();
-  const StepParts parts{
-      .engine = *engine,
-      .group = group,
-      .gradients = gradients,
-      .adam = *state.adam,
-      .weights = exchange,
-      .model = options.config.model,
-      .mlm_probability = options.config.masking.mlm_probability,
-      .max_norm = options.config.train.grad_clip,
-      .tokens = TokenList::of(options.config.model.alphabet),
-      .wishes = [&] { return Wishes{.stop = stop.is_raised(), .checkpoint = is_time_for_checkpoint()}; }};
+  const StepParts parts =
+      step_parts([&] { return Wishes{.stop = stop.is_raised(), .checkpoint = is_time_for_checkpoint()}; });
   StepResult result = train_step(parts, batch, lr);
   const StepTraffic traffic{
       .sent = group.traffic() - before,
       .least_bytes = least_bytes(static_cast<double>(state.weights.flat.numel()), gradients.stage(),
                                  batch.micro_batches.size(), ranks.size())};
 
-  const FlopCounter flops(options.config.model);
+  const FlopCounter flops(config.model);
   const auto tokens = static_cast<double>(batch.tokens);
   info().step += 1;
   info().tokens += batch.tokens;
@@ -246,10 +188,10 @@ void Trainer::Impl::count_bad_step(int64_t step) {
   const std::string what =
       culprit.empty() ? "a loss that is not finite" : "a gradient that is not finite in " + culprit;
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
-  if (bad_in_a_row >= options.config.train.max_bad_steps)
+  if (bad_in_a_row >= config.train.max_bad_steps)
     throw Error(
         {.where = text("step ", step),
-         .expected = text("fewer than train.max_bad_steps = ", options.config.train.max_bad_steps,
+         .expected = text("fewer than train.max_bad_steps = ", config.train.max_bad_steps,
                           " non-finite steps in a row"),
          .found = what,
          .advice = "lower optimizer.lr, or lengthen schedule.warmup_tokens; the last checkpoint is good"});
@@ -262,9 +204,9 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   last_evaluation = Json::object();
   if (holdout) {
     const Evaluation evaluation =
-        evaluate(*engine, options.config.model, *holdout,
-                 {.mlm_probability = options.config.masking.mlm_probability}, info().letter_counts, ranks);
-    info().holdout_label = holdout_label(*holdout, train.manifest().hash, options.config.data.max_seq_len);
+        evaluate(*engine, config.model, *holdout, {.mlm_probability = config.masking.mlm_probability},
+                 info().letter_counts, ranks);
+    info().holdout_label = holdout_label(*holdout, train.manifest().hash, config.data.max_seq_len);
     last_evaluation =
         evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
     info().holdout_loss = evaluation.bert->loss.value;
@@ -296,7 +238,7 @@ void Trainer::Impl::checkpoint() {
 void Trainer::Impl::prune() const {
   int64_t kept = 0;
   for (const CheckpointFolder& old : folder.list_checkpoints())
-    if (old.step != info().best_step && ++kept > options.config.checkpoint.keep)
+    if (old.step != info().best_step && ++kept > config.checkpoint.keep)
       std::filesystem::remove_all(old.path);
 }
 

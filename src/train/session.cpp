@@ -1,0 +1,109 @@
+#include "session.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/text.h"
+#include "esmscale/eval/evaluator.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/train/device.h"
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+namespace esmscale {
+namespace {
+
+std::filesystem::path training_folder(const RunConfig& config) {
+  if (!config.data.train.empty()) return config.data.train;
+  throw usage_error({.where = "data.train",
+                     .expected = "the folder of a prepared data set",
+                     .found = "none",
+                     .advice = "give --data DIR, or make one with `esmscale prepare`"});
+}
+
+// data.holdout, when there is one. Error when it shares sequences with what is trained on: how many, and some
+// of them.
+std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
+  if (config.data.holdout.empty()) return std::nullopt;
+  Dataset holdout(config.data.holdout);
+  if (const Overlap overlap = find_overlap(holdout, train, sequences_used(config, train)); overlap.count > 0)
+    throw Error({.where = config.data.holdout,
+                 .expected = "no sequence of the training set " + config.data.train,
+                 .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
+                               join(overlap.examples, ", "), ")"),
+                 .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
+  if (const int64_t rows = longest_window(holdout); rows > config.data.max_seq_len)
+    log_warning("the holdout is scored on windows of up to ", rows, " rows, and data.max_seq_len is ",
+                config.data.max_seq_len,
+                "; prepare it with a smaller --eval-length to score what is trained");
+  return holdout;
+}
+
+// Rank 0 locks the run folder for all; the others get nothing, and wait until it has.
+std::unique_ptr<FileLock> lock_for(const RunFolder& folder, Ranks& ranks) {
+  std::unique_ptr<FileLock> lock;
+  if (ranks.is_first()) lock.reset(new FileLock(folder.lock()));
+  ranks.barrier("the run folder's lock");
+  return lock;
+}
+
+}  // namespace
+
+Session::Session(TrainOptions given, Ranks& all)
+    : options(std::move(given)),
+      ranks(all),
+      device(choose_device(options.device, ranks.local_rank())),
+      group(ranks.group(device)),
+      train(training_folder(options.config)),
+      holdout(open_holdout(options.config, train)),
+      folder(options.run),
+      lock(lock_for(folder, ranks)),
+      state(start_training(options, folder, train, device, ranks)),
+      plan(plan_run(options.config, train, ranks.size(),
+                    device.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu)),
+      schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens),
+      engine(make_engine(state.weights, {.engine = options.config.train.engine,
+                                         .precision = options.config.train.precision,
+                                         .recompute = options.config.train.recompute})),
+      gradients(state.weights, group, ShardLayout(state.weights.table, ranks.size()),
+                options.config.parallel.zero_stage),
+      exchange(state.weights.flat, group, gradients.layout()) {
+  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
+}
+
+void Session::record_start() const {
+  if (ranks.is_first()) {
+    folder.write_config(options.config);
+    folder.add_start(environment_record(
+        {.command_line = options.command_line,
+         .devices = device.is_cuda() ? std::vector{device_name(device)} : std::vector<std::string>{},
+         .libtorch = TORCH_VERSION,
+         .ranks = ranks.size(),
+         .threads = options.threads,
+         .train_hash = train.manifest().hash,
+         .holdout_hash = holdout ? holdout->manifest().hash : "",
+         .epoch_tokens = plan.epoch_tokens}));
+  }
+  log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
+           to_text(plan));
+  if (schedule.scaled_down())
+    log_info("the run is shorter than its schedule: warm-up is ", schedule.warmup_tokens(),
+             " tokens, the decay ends at ", schedule.decay_tokens());
+}
+
+StepParts Session::step_parts(std::function<Wishes()> wishes) {
+  return {.engine = *engine,
+          .group = group,
+          .gradients = gradients,
+          .adam = *state.adam,
+          .weights = exchange,
+          .model = options.config.model,
+          .mlm_probability = options.config.masking.mlm_probability,
+          .max_norm = options.config.train.grad_clip,
+          .tokens = TokenList::of(options.config.model.alphabet),
+          .wishes = std::move(wishes)};
+}
+
+}  // namespace esmscale

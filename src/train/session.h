@@ -1,0 +1,50 @@
+// What a run is made of, opened before its first step. The order of the members is the order of events.
+#pragma once
+
+#include "esmscale/config/schedule.h"
+#include "esmscale/data/dataset.h"
+#include "esmscale/dist/gradients.h"
+#include "esmscale/dist/ranks.h"
+#include "esmscale/dist/weight_exchange.h"
+#include "esmscale/model/engine.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/options.h"
+#include "esmscale/train/plan.h"
+#include "esmscale/train/start.h"
+
+#include <memory>
+#include <optional>
+
+#include "step.h"
+
+namespace esmscale {
+
+struct Session {
+  // Errors name what is wrong before anything is computed (trainer.h). All ranks make one.
+  Session(TrainOptions given, Ranks& all);
+
+  // Rank 0 writes what the run is, and adds this start to those before it.
+  void record_start() const;
+
+  CheckpointInfo& info() { return state.info; }
+  const CheckpointInfo& info() const { return state.info; }
+  bool is_finished() const { return info().tokens >= plan.tokens; }
+  StepParts step_parts(std::function<Wishes()> wishes);
+
+  TrainOptions options;
+  Ranks& ranks;
+  at::Device device;
+  Group& group;
+  Dataset train;
+  std::optional<Dataset> holdout;
+  RunFolder folder;
+  std::unique_ptr<FileLock> lock;  // rank 0's
+  TrainingState state;
+  RunPlan plan;
+  Schedule schedule;
+  std::unique_ptr<Engine> engine;
+  Gradients gradients;
+  WeightExchange exchange;
+};
+
+}  // namespace esmscale
