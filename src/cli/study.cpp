@@ -14,22 +14,15 @@ namespace esmscale {
 namespace {
 
 struct Options {
-  std::string action, folder, device;
-  std::vector<std::string> settings;
+  std::string action, folder;
   bool slurm = false;
   StudyOptions run;
 };
 
-std::vector<std::string> train_arguments(const Program& program, const Options& options) {
-  std::vector<std::string> arguments;
-  if (!options.device.empty()) arguments.push_back("--device=" + options.device);
-  // Runs at a time share the cores: two that each want all of them wait for each other.
-  int threads = program.threads;
-  if (threads == 0 && options.run.at_once > 1)
-    threads = std::max(1, int(std::thread::hardware_concurrency()) / options.run.at_once);
-  if (threads > 0) arguments.push_back("--threads=" + std::to_string(threads));
-  for (const std::string& setting : options.settings) arguments.insert(arguments.end(), {"--set", setting});
-  return arguments;
+// Runs at a time share the cores: two that each want all of them wait for each other.
+int threads_of_run(const Program& program, int at_once) {
+  if (program.threads > 0 || at_once == 1) return program.threads;
+  return std::max(1, int(std::thread::hardware_concurrency()) / at_once);
 }
 
 void print_status(const Program& program, const Study& study) {
@@ -49,7 +42,7 @@ void select(const Study& study) {
 
 int study(const Program& program, Options& options) {
   const Study planned = read_study(options.folder);
-  options.run.train = train_arguments(program, options);
+  options.run.threads = threads_of_run(program, options.run.at_once);
   options.run.retry = options.action == "retry";
   int status = 0;
   if (options.action == "select")
@@ -79,8 +72,10 @@ void add_study(CLI::App& app, Program& program) {
   verb->add_option("DIR", options->folder, "A study that esmscale plan --isoflop laid out")->required();
   verb->add_option("--data", options->run.data, "Training set; remembered for the next start");
   verb->add_option("--holdout", options->run.holdout, "Holdout; remembered for the next start");
-  verb->add_option("--device", options->device, "auto, cpu or cuda, of every run");
-  verb->add_option("--set", options->settings, "key.path=value, over every configuration (repeatable)")
+  verb->add_option("--device", options->run.device,
+                   "auto, cpu or cuda, of every run; remembered for the next start");
+  verb->add_option("--set", options->run.settings,
+                   "key.path=value, over every configuration (repeatable); remembered for the next start")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   verb->add_option("--jobs", options->run.at_once, "Runs at a time here; the cores are divided among them")

@@ -22,13 +22,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void remember(const StudyOptions& options, StudyRecord& record) {
+  if (!options.data.empty()) record.data = fs::absolute(options.data).lexically_normal();
+  if (!options.holdout.empty()) record.holdout = fs::absolute(options.holdout).lexically_normal();
+  if (!options.device.empty()) record.device = options.device;
+  if (!options.settings.empty()) record.settings = options.settings;
+}
+
+// What `train` is told of every run, its data apart.
+std::vector<std::string> common_arguments(const StudyRecord& record, int threads) {
+  std::vector<std::string> arguments;
+  if (!record.device.empty()) arguments.push_back("--device=" + record.device);
+  if (threads > 0) arguments.push_back("--threads=" + std::to_string(threads));
+  for (const std::string& setting : record.settings) arguments.insert(arguments.end(), {"--set", setting});
+  return arguments;
+}
+
 class Runner {
  public:
   Runner(const Study& study, const StudyOptions& options)
       : study_(study), options_(options), lock_(study.folder / "lock"), record_(read_record(study)) {
     make_folder(study.folder / "runs");
     make_folder(study.folder / "logs");
-    remember_data(options, record_);
+    remember(options, record_);
     write_record(study_, record_);
   }
 
@@ -39,11 +55,6 @@ class Runner {
     if (!options_.retry && study_.runs.front().is_sweep()) settle_lr(study_, record_);
     if (!run_stage(/*is_sweep=*/false)) return kStoppedBySignal;
     return report_failures();
-  }
-
-  static void remember_data(const StudyOptions& options, StudyRecord& record) {
-    if (!options.data.empty()) record.data = fs::absolute(options.data).lexically_normal();
-    if (!options.holdout.empty()) record.holdout = fs::absolute(options.holdout).lexically_normal();
   }
 
  private:
@@ -110,7 +121,8 @@ class Runner {
     if (!record_.holdout.empty()) arguments.insert(arguments.end(), {"--holdout", record_.holdout});
     if (const StudyEntry* parent = study_.parent(run))
       arguments.insert(arguments.end(), {"--branch-from", study_.output(*parent)});
-    arguments.insert(arguments.end(), options_.train.begin(), options_.train.end());
+    const std::vector<std::string> common = common_arguments(record_, options_.threads);
+    arguments.insert(arguments.end(), common.begin(), common.end());
     return arguments;
   }
 
@@ -229,7 +241,7 @@ const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
 void submit_study(const Study& study, const StudyOptions& options) {
   const FileLock lock(study.folder / "lock");
   StudyRecord record = read_record(study);
-  Runner::remember_data(options, record);
+  remember(options, record);
   if (record.data.empty() || record.holdout.empty())
     throw usage_error({.where = "esmscale study --slurm",
                        .expected = "--data and --holdout, for array.sbatch",
@@ -243,7 +255,8 @@ void submit_study(const Study& study, const StudyOptions& options) {
   // What follows the script is for `esmscale train`.
   std::vector<std::string> script{study.folder / "array.sbatch", "--data", record.data, "--holdout",
                                   record.holdout};
-  script.insert(script.end(), options.train.begin(), options.train.end());
+  const std::vector<std::string> common = common_arguments(record, options.threads);
+  script.insert(script.end(), common.begin(), common.end());
   const auto submit = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), script.begin(), script.end());
     return sbatch(signals, study, std::move(arguments));

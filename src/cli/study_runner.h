@@ -9,10 +9,12 @@
 namespace esmscale {
 
 struct StudyOptions {
-  std::string data, holdout;       // "": as given last, else what the configurations say
-  std::vector<std::string> train;  // further arguments of esmscale train
-  bool retry = false;              // only what has failed
-  int at_once = 1;                 // runs at a time, here
+  // Empty: as given last, else what the configurations and `train` say.
+  std::string data, holdout, device;
+  std::vector<std::string> settings;  // key.path=value
+  int threads = 0;                    // of a run; 0: as many as `train` takes
+  bool retry = false;                 // only what has failed
+  int at_once = 1;                    // runs at a time, here
 };
 
 // Exit code: 0 when all that was to be run has finished, 85 when stopped, 1 when a run has failed. A run that

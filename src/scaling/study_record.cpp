@@ -48,6 +48,8 @@ StudyRecord read_record(const Study& study) {
     StudyRecord record;
     record.data = json.at("data");
     record.holdout = json.at("holdout");
+    record.device = json.value("device", "");  // programs before these two were remembered wrote neither
+    record.settings = json.value("settings", std::vector<std::string>());
     if (!json.at("learning_rate").is_null()) record.choice = choice_from(json.at("learning_rate"));
     record.failures = json.at("failures").get<std::map<std::string, std::string>>();
     record.seconds = json.at("seconds").get<std::map<std::string, double>>();
@@ -70,6 +72,8 @@ void write_record(const Study& study, const StudyRecord& record) {
   write_checked_json(file_of(study), {{"format", "esmscale study state 2"},
                                       {"data", record.data},
                                       {"holdout", record.holdout},
+                                      {"device", record.device},
+                                      {"settings", record.settings},
                                       {"learning_rate", record.choice ? to_json(*record.choice) : Json()},
                                       {"failures", record.failures},
                                       {"seconds", record.seconds},

@@ -65,7 +65,9 @@ void apply_lr(const Study& study, double factor);
 
 // DIR/state.json. Read: an empty record when there is none, an Error when it is damaged.
 struct StudyRecord {
-  std::string data, holdout;  // absolute; as given last
+  std::string data, holdout;          // absolute; as given last
+  std::string device;                 // of every run, as given last
+  std::vector<std::string> settings;  // key.path=value over every configuration, as given last
   std::optional<LrChoice> choice;
   std::map<std::string, std::string> failures;  // error lines by run
   std::map<std::string, double> seconds;        // spent by run, here
