@@ -39,7 +39,7 @@ def parameters_of(options, model):
 
 def settings(options):
     own = [f"train.batch_tokens={options.step_tokens}", f"train.micro_batch_tokens={options.step_tokens}",
-           "log.every_steps=1", "checkpoint.every_minutes=0"]
+           "log.every_steps=1", "checkpoint.every_minutes=0", "data.holdout="]
     return [word for setting in [*own, *options.set] for word in ("--set", setting)]
 
 
