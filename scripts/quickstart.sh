@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From nothing to a trained and evaluated ESM-2 on this machine's processor: set-up, build, 20,000 real proteins,
-# prepare, train (about four minutes on two cores), eval, count-flops, and a summary. Safe to run again: what is
+# prepare, train (a minute or two on two cores), eval, count-flops, and a summary. Safe to run again: what is
 # there is kept, a run that was stopped goes on, a finished one is evaluated and summed up again.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")

@@ -146,6 +146,14 @@ Json read_metadata(const fs::path& folder) {
   return read_checked_json(file);
 }
 
+void write_metadata(const fs::path& folder, const CheckpointInfo& info, const Json& bytes,
+                    const Json& blocks) {
+  Json json = info_to_json(info);
+  json["bytes"] = bytes;
+  json["blocks"] = blocks;
+  write_checked_json(folder / kCheckpointMetadata, json);
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights,
@@ -170,10 +178,7 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
   const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
   const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
   if (ranks.is_first()) {
-    Json json = info_to_json(info);
-    json["bytes"] = bytes;
-    json["blocks"] = interleave(by_rank);
-    write_checked_json(aside->path() / kCheckpointMetadata, json);
+    write_metadata(aside->path(), info, bytes, interleave(by_rank));
     aside->publish();
   }
   ranks.barrier("checkpoint: published");
@@ -183,6 +188,11 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
   const StatePiece all{.weights = weights.flat};
   Ranks alone;
   save_checkpoint(folder, info, weights, std::span(&all, 1), alone);
+}
+
+void rewrite_info(const fs::path& folder, const CheckpointInfo& info) {
+  const Json there = read_metadata(folder);
+  write_metadata(folder, info, there.at("bytes"), there.at("blocks"));
 }
 
 void restore(Adam& adam, const fs::path& folder, const CheckpointInfo& info,

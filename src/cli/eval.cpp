@@ -7,6 +7,7 @@
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/device.h"
+#include "esmscale/train/host_memory.h"
 
 #include <cmath>
 #include <fstream>
@@ -40,11 +41,18 @@ std::filesystem::path holdout_folder(const Options& options, const LoadedModel& 
                      .advice = "give --holdout DIR"});
 }
 
-std::span<const int64_t> baseline_letters(const LoadedModel& model, const Dataset& holdout) {
+// Whose frequencies the baseline is made of; a model without a training set is told from the holdout's own.
+struct BaselineLetters {
+  std::span<const int64_t> counts;
+  const char* source;
+};
+
+BaselineLetters baseline_letters(const LoadedModel& model, const Dataset& holdout) {
   const auto& own = model.info.letter_counts;
-  if (std::any_of(own.begin(), own.end(), [](int64_t count) { return count > 0; })) return own;
+  if (std::any_of(own.begin(), own.end(), [](int64_t count) { return count > 0; }))
+    return {own, "training set"};
   log_warning(model.path.string(), " has no training set; the baseline uses the holdout's own letters");
-  return holdout.manifest().residue_counts;
+  return {holdout.manifest().residue_counts, "holdout"};
 }
 
 void require_reach(const LoadedModel& model, const Dataset& holdout, bool allow_longer) {
@@ -62,6 +70,7 @@ void require_reach(const LoadedModel& model, const Dataset& holdout, bool allow_
 }
 
 Scored score(const Program& program, const Options& options, const std::string& path) {
+  count_host_memory();
   at::set_num_threads(program.thread_count());
   Scored scored{.model = load_model(path), .evaluation = {}, .result = {}};
   LoadedModel& model = scored.model;
@@ -76,11 +85,12 @@ Scored score(const Program& program, const Options& options, const std::string& 
   if (options.pattern == "bert") how.only = MaskPattern::bert;
   if (options.pattern == "mask-only") how.only = MaskPattern::mask_only;
   Ranks alone;
-  scored.evaluation =
-      evaluate(*engine, weights.config, holdout, how, baseline_letters(model, holdout), alone);
+  const BaselineLetters letters = baseline_letters(model, holdout);
+  scored.evaluation = evaluate(*engine, weights.config, holdout, how, letters.counts, alone);
   scored.result =
       evaluation_result(scored.evaluation, model.path, model.info.step,
                         holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
+  scored.result["baseline_letters"] = letters.source;
   return scored;
 }
 
@@ -117,7 +127,8 @@ void print_table(std::ostream& out, const Scored& scored) {
   out << scored.result["checkpoint"].get<std::string>() << "\n"
       << table.str() << scored.result["sequences"] << " sequences, " << scored.result["tokens"] << " tokens, "
       << scored.result["masked_tokens"] << " masked; holdout "
-      << scored.result["holdout_label"].get<std::string>() << "\n";
+      << scored.result["holdout_label"].get<std::string>() << "; frequencies of the "
+      << scored.result["baseline_letters"].get<std::string>() << "\n";
 }
 
 Json difference(const Scored& a, const Scored& b) {

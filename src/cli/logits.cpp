@@ -6,6 +6,7 @@
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/interop/scoring.h"
 #include "esmscale/train/device.h"
+#include "esmscale/train/host_memory.h"
 
 #include <unordered_set>
 
@@ -87,6 +88,7 @@ void write_scores(const Options& options, const Weights& weights, const std::vec
 }
 
 int write_logits(const Program& program, const Options& options) {
+  count_host_memory();
   at::set_num_threads(program.thread_count());
   const std::vector<FastaRecord> records = read_records(options.input);
   const at::Device device = choose_device(options.device);

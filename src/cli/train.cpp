@@ -38,6 +38,7 @@ RunConfig resolved_config(const Options& options) {
 
 // The device that a run would take here; it need not be there for a plan.
 DeviceKind planned_device(const RunConfig& config, const std::string& wanted) {
+  require_device_name(wanted);
   if (wanted == "cpu") return DeviceKind::cpu;
   return wanted == "cuda" || gpu_count() > 0 ? DeviceKind::gpu : usual_device(config);
 }
@@ -125,12 +126,19 @@ int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
   }
 }
 
+// A run is scored and continued from anywhere: it keeps whole names of its data.
+void make_absolute(DataConfig& data) {
+  for (std::string* folder : {&data.train, &data.holdout})
+    if (!folder->empty()) *folder = std::filesystem::absolute(*folder).lexically_normal();
+}
+
 int train(const Program& program, const Options& options) {
-  const RunConfig config = resolved_config(options);
+  RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
   if (options.dry_run)
     return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
+  make_absolute(config.data);
   if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
   ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);

@@ -150,6 +150,12 @@ void check_relations(const RunConfig& c, Violations& violations) {
           text("model.alphabet = ", m.alphabet, " is neither 29 nor 33"));
   require(c.optimizer.name == "adamw" || c.optimizer.weight_decay == 0,
           "optimizer.weight_decay > 0 needs optimizer.name = adamw");
+  const ScheduleConfig& s = c.schedule;
+  require(s.decay_tokens == 0 || s.decay_tokens > s.warmup_tokens,
+          text("schedule.decay_tokens = ", s.decay_tokens,
+               " ends before the warm-up does, schedule.warmup_tokens = ", s.warmup_tokens));
+  require(s.min_lr <= c.optimizer.lr,
+          text("schedule.min_lr = ", s.min_lr, " is above the peak, optimizer.lr = ", c.optimizer.lr));
   const TrainConfig& t = c.train;
   const int64_t pack = t.pack_tokens > 0 ? t.pack_tokens : std::min(2 * c.data.max_seq_len, t.batch_tokens);
   require(pack >= c.data.max_seq_len,

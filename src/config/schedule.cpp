@@ -10,15 +10,9 @@ Schedule::Schedule(const ScheduleConfig& config, double peak_lr, int64_t planned
     : config_(config), peak_(peak_lr) {
   decay_ = config.decay_tokens > 0 ? config.decay_tokens : planned_tokens;
   warmup_ = config.warmup_tokens;
-  // A tenth of a short run is warm-up at most, and no decay ends beyond the run.
-  if (planned_tokens > 0 && warmup_ > planned_tokens / 10) {
-    warmup_ = planned_tokens / 10;
-    scaled_down_ = true;
-  }
-  if (planned_tokens > 0 && decay_ > planned_tokens) {
-    decay_ = planned_tokens;
-    scaled_down_ = true;
-  }
+  if (planned_tokens <= 0) return;
+  warmup_ = std::min(warmup_, planned_tokens / 10);
+  decay_ = std::min(decay_, planned_tokens);
 }
 
 double Schedule::at(int64_t tokens) const {

@@ -89,12 +89,17 @@ Aside::~Aside() {
 }
 
 fs::path Aside::path_of(const fs::path& target) {
-  return without_slash(target).string() + ".partial";
+  return without_slash(target).string() + kExtension;
 }
 
 void Aside::publish() {
   esmscale::publish(path_, target_);
   published_ = true;
+}
+
+void remove_folder(const fs::path& path) {
+  Aside aside(path);
+  publish(path, aside.path());
 }
 
 void require_free_space(const fs::path& path, uint64_t bytes) {

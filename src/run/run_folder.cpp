@@ -91,6 +91,14 @@ std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {
   return found;
 }
 
+std::vector<fs::path> RunFolder::list_leftovers() const {
+  std::vector<fs::path> found;
+  if (!fs::is_directory(checkpoints())) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints()))
+    if (entry.path().extension() == Aside::kExtension) found.push_back(entry.path());
+  return found;
+}
+
 std::optional<CheckpointFolder> RunFolder::newest_checkpoint() const {
   const std::vector<CheckpointFolder> all = list_checkpoints();
   return all.empty() ? std::nullopt : std::optional(all.front());

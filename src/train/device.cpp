@@ -27,10 +27,14 @@ int ranks_of_machine(std::string_view device, int gpus) {
   return device == "cpu" ? 1 : std::max(1, gpus);
 }
 
-c10::Device choose_device(std::string_view name, int local_rank) {
-  if (name == "cpu" || (name == "auto" && gpu_count() == 0)) return at::kCPU;
-  if (name != "cuda" && name != "auto")
+void require_device_name(std::string_view name) {
+  if (name != "cpu" && name != "cuda" && name != "auto")
     throw usage_error({.where = "--device", .expected = "auto, cpu or cuda", .found = text("'", name, "'")});
+}
+
+c10::Device choose_device(std::string_view name, int local_rank) {
+  require_device_name(name);
+  if (name == "cpu" || (name == "auto" && gpu_count() == 0)) return at::kCPU;
   if (gpu_count() == 0)
     throw usage_error({.where = "--device cuda",
                        .expected = "a CUDA device",

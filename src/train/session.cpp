@@ -88,9 +88,12 @@ void Session::record_start() const {
   }
   log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
            to_text(plan));
-  if (schedule.scaled_down())
-    log_info("the run is shorter than its schedule: warm-up is ", schedule.warmup_tokens(),
-             " tokens, the decay ends at ", schedule.decay_tokens());
+  if (schedule.warmup_is_cut())
+    log_info("a tenth of the run is warm-up at most: ", schedule.warmup_tokens(),
+             " tokens in place of schedule.warmup_tokens = ", options.config.schedule.warmup_tokens);
+  if (schedule.decay_is_cut())
+    log_info("the decay ends with the run, at ", schedule.decay_tokens(),
+             " tokens in place of schedule.decay_tokens = ", options.config.schedule.decay_tokens);
 }
 
 StepParts Session::step_parts(std::function<Wishes()> wishes) {

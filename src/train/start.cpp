@@ -70,12 +70,16 @@ void adopt_model(RunConfig& config, const fs::path& from) {
   }
 }
 
-void require_same_data(const CheckpointInfo& info, const Dataset& train, const fs::path& where) {
-  if (info.dataset_hash != train.manifest().hash)
+void require_same_data(const std::string& hash, const Dataset& train, const fs::path& where) {
+  if (hash != train.manifest().hash)
     throw usage_error({.where = where.string(),
-                       .expected = "the data set it was trained on, " + info.dataset_hash,
+                       .expected = "the data set it was trained on, " + hash,
                        .found = train.manifest().hash + " in " + train.folder().string(),
                        .advice = "give that data set with --data, or another --output"});
+}
+
+void require_same_data(const CheckpointInfo& info, const Dataset& train, const fs::path& where) {
+  require_same_data(info.dataset_hash, train, where);
   if (info.data_order_version != kDataOrderVersion)
     throw Error({.where = where.string(),
                  .expected = text("data order version ", kDataOrderVersion),
@@ -147,11 +151,20 @@ TrainingState begin(const TrainOptions& options, const Dataset& train, const at:
   return state;
 }
 
+// A run that has no checkpoint yet starts over, on the data it began with.
+void require_same_beginning(const RunFolder& run, const Dataset& train) {
+  if (!fs::exists(run.environment())) return;
+  const Json starts = read_json(run.environment());
+  if (!starts.is_array() || starts.empty() || !starts.back().contains("data")) return;
+  require_same_data(starts.back()["data"].value("train", ""), train, run.path());
+}
+
 // Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
-// metrics.
-void remove_later_checkpoints(const RunFolder& run, int64_t step) {
+// metrics. What a killed process left half written or half removed goes too.
+void tidy_checkpoints(const RunFolder& run, int64_t step) {
+  for (const fs::path& left : run.list_leftovers()) fs::remove_all(left);
   for (const CheckpointFolder& later : run.list_checkpoints())
-    if (later.step > step) fs::remove_all(later.path);
+    if (later.step > step) remove_folder(later.path);
 }
 
 void refuse_a_foreign_folder(const RunFolder& run) {
@@ -190,7 +203,10 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
   if (ranks.is_first()) {
     const bool resumes = options.resume != "never";
     if (!run.is_empty() && !(resumes && run.is_run())) refuse_a_foreign_folder(run);
-    if (run.is_run()) require_same_identity(run.read_config(), options.config, run.path());
+    if (run.is_run()) {
+      require_same_identity(run.read_config(), options.config, run.path());
+      require_same_beginning(run, train);
+    }
     if (options.resume == "auto") {
       if (const auto newest = run.newest_checkpoint()) from = newest->path;
     } else if (resumes) {
@@ -203,7 +219,7 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
   if (ranks.is_first()) {
     if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
     cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
-    remove_later_checkpoints(run, state.info.step);
+    tidy_checkpoints(run, state.info.step);
   }
   return state;
 }

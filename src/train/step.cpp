@@ -30,7 +30,7 @@ StepResult::Values StepResult::wait() {
   if (copied_) copied_->synchronize();
   const double* values = values_.const_data_ptr<double>();
   const double masked = values[1];
-  return {.loss = values[0] / std::max(1.0, masked),
+  return {.loss = values[0] / masked,
           .grad_norm = values[5],
           .masked = static_cast<int64_t>(masked),
           .skipped = values[6] != 0,

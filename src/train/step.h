@@ -28,9 +28,9 @@ class StepResult {
   StepResult(const at::Tensor& sums, const GradientScale& scale);
 
   struct Values {
-    double loss, grad_norm;  // nats; ‖gradient of the mean loss‖ before clipping
+    double loss, grad_norm;  // nats, not a number without masked positions; ‖gradient of it‖ before clipping
     int64_t masked;
-    bool skipped;   // not finite: nothing was updated
+    bool skipped;   // not finite, or nothing masked: nothing was updated
     Wishes wishes;  // of any rank
   };
   Values wait();

@@ -157,6 +157,7 @@ void Trainer::Impl::step(GlobalBatch batch, const StopSignal& stop) {
   info().flops += flops.training(tokens, batch.squared_tokens);
   info().flops_6nd += flops.six_n_d(tokens);
   info().data = batch.end;
+  info().holdout_loss.reset();
 
   batch.micro_batches.clear();
   Pending now{info(), std::move(result), std::move(batch), lr, traffic};
@@ -171,7 +172,9 @@ void Trainer::Impl::settle(Pending& done) {
   recorder.step(done.position, values, done.lr, done.batch, done.traffic);
   done.batch.packs = 0;
   agreed = values.wishes;
-  if (values.skipped)
+  if (values.masked == 0)
+    log_warning("step ", done.position.step, ": no position was chosen; nothing is updated");
+  else if (values.skipped)
     count_bad_step(done.position.step);
   else
     bad_in_a_row = 0;
@@ -185,8 +188,10 @@ void Trainer::Impl::count_bad_step(int64_t step) {
   const auto found =
       std::find_if(culprits.begin(), culprits.end(), [](const auto& name) { return !name.empty(); });
   const std::string culprit = found == culprits.end() ? "" : *found;
-  const std::string what =
-      culprit.empty() ? "a loss that is not finite" : "a gradient that is not finite in " + culprit;
+  // A GPU's gradients are already those of the step behind it.
+  const std::string what = culprit.empty() ? "a loss that is not finite"
+                                           : text("a gradient that is not finite in ", culprit,
+                                                  device.is_cuda() ? " (as the next step has it)" : "");
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
   if (bad_in_a_row >= config.train.max_bad_steps)
     throw Error(
@@ -217,6 +222,9 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     info().best_step = info().step;
     checkpoint();
   }
+  // A checkpoint that was written before this evaluation of its step gets it too.
+  if (holdout && checkpoint_step == info().step && ranks.is_first())
+    rewrite_info(folder.checkpoint(info().step), info());
   reset_peak_host_tensor_bytes();  // evaluation has its own batches: the prediction is of training
   recorder.leave_out(recorder.now() - begin);
 }
@@ -230,7 +238,6 @@ void Trainer::Impl::checkpoint() {
   save_checkpoint(folder.checkpoint(info().step), info(), state.weights, mine, ranks);
   checkpoint_step = info().step;
   checkpoint_time = recorder.now();
-  info().holdout_loss.reset();
   if (ranks.is_first()) prune();
   recorder.leave_out(recorder.now() - begin);
 }
@@ -238,8 +245,7 @@ void Trainer::Impl::checkpoint() {
 void Trainer::Impl::prune() const {
   int64_t kept = 0;
   for (const CheckpointFolder& old : folder.list_checkpoints())
-    if (old.step != info().best_step && ++kept > config.checkpoint.keep)
-      std::filesystem::remove_all(old.path);
+    if (old.step != info().best_step && ++kept > config.checkpoint.keep) remove_folder(old.path);
 }
 
 Trainer::Trainer(TrainOptions options, Ranks& ranks) {

@@ -42,6 +42,29 @@ TEST(Eval, HasTheKeysAndAgreesWithTheRun) {
               AllOf(HasSubstr("bert 80/10/10"), HasSubstr("mask only"), HasSubstr("12 sequences")));
 }
 
+struct CurrentFolder {
+  explicit CurrentFolder(const fs::path& folder) { fs::current_path(folder); }
+  ~CurrentFolder() { fs::current_path(before); }
+  fs::path before = fs::current_path();
+};
+
+// As the quickstart does: data sets named from where training started, evaluation from within the run.
+TEST(Eval, TheRunInTheCurrentFolderOnItsOwnHoldout) {
+  const SmallRun small;
+  fs::copy(small.train_set.folder(), small.path("train"));
+  fs::copy(small.holdout.folder(), small.path("holdout"));
+  Json trained;
+  {
+    const CurrentFolder there(small.path(""));
+    trained = json_of({"train", "--config", small.config(), "--data", "train", "--holdout", "holdout",
+                       "--output", "runs/a", "--device", "cpu", "--threads", "1", "--log-level", "error"});
+  }
+  const CurrentFolder there(small.path("runs/a"));
+  const Json result = json_of(small.eval());
+  EXPECT_NEAR(result["loss"].get<double>(), trained["evaluation"]["loss"].get<double>(), 1e-6);
+  EXPECT_EQ(result["baseline_letters"], "training set");
+}
+
 TEST(Eval, OnePatternOrSomeSequences) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");

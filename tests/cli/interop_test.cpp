@@ -95,6 +95,14 @@ TEST_F(Interop, LongSequencesAreComputedWholeAndSaidToBeLong) {
   EXPECT_EQ(SafetensorsFile(path("out")).find("a")->shape[0], 14);
 }
 
+// A published model says nothing of its training set.
+TEST_F(Interop, AnImportedModelIsToldFromTheLettersOfTheHoldout) {
+  const ProteinSet holdout(ProteinSet::random(12, 45), 14);
+  EXPECT_EQ(json_of({"eval", "--checkpoint", path("hf"), "--holdout", holdout.folder(), "--device", "cpu",
+                     "--allow-longer", "--log-level", "error"})["baseline_letters"],
+            "holdout");
+}
+
 TEST_F(Interop, NothingIsWrittenWhenTheInputIsWrong) {
   write_file(path("x.fasta"), ">a\nMK\n>b\nMK\n>a\nMA\n");
   EXPECT_THAT(refusal_of(1, logits("hf", "out")), AllOf(HasSubstr("x.fasta"), HasSubstr("a twice")));

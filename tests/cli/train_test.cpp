@@ -157,7 +157,9 @@ TEST(Train, ARunOfAnotherIdentityIsRefusedByName) {
 
 TEST(Train, DeviceThatIsNotThere) {
   const SmallRun small;
-  EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "gpu"})), HasSubstr("auto, cpu or cuda"));
+  for (const Arguments& more : {Arguments{}, Arguments{"--dry-run"}})
+    EXPECT_THAT(refusal_of(2, small.train("run", Arguments{"--device", "gpu"} + more)),
+                HasSubstr("auto, cpu or cuda"));
 #ifndef ESMSCALE_HAS_CUDA
   EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "cuda"})),
               AllOf(HasSubstr("without CUDA"), HasSubstr("--device cpu")));

@@ -75,6 +75,10 @@ TEST(Config, Contradictions) {
   EXPECT_THAT(violations_of({{"train", {{"batch_tokens", 5000}}}}), HasSubstr("not a multiple"));
   EXPECT_THAT(violations_of({{"train", {{"micro_batch_tokens", 3000}}}}),
               HasSubstr("train.micro_batch_tokens"));
+  EXPECT_THAT(violations_of({{"schedule", {{"warmup_tokens", 100}, {"decay_tokens", 100}}}}),
+              HasSubstr("schedule.decay_tokens = 100 ends before the warm-up"));
+  EXPECT_THAT(violations_of({{"optimizer", {{"lr", 1e-3}}}, {"schedule", {{"min_lr", 2e-3}}}}),
+              HasSubstr("schedule.min_lr = 0.002 is above the peak"));
 }
 
 TEST(Config, SettingsTakeSizes) {
@@ -107,6 +111,9 @@ TEST(Config, MissingFileNamesTheShippedOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.exit_code(), 2);
+    const std::string said = error.what();
+    EXPECT_NE(said.find("esm2_35M.json"), std::string::npos) << said;
+    EXPECT_NE(said.find("did you mean 'esm2_8M.json'"), std::string::npos) << said;
   }
 }
 

@@ -45,9 +45,14 @@ TEST(Schedule, FloorHoldsAfterWarmUp) {
   EXPECT_DOUBLE_EQ(Schedule(config, 1.0, 1100).at(1100), 0.5);
 }
 
-TEST(Schedule, ShortRunIsScaledDown) {
-  const Schedule schedule(named("linear"), 1.0, 500);
-  EXPECT_TRUE(schedule.scaled_down());
+TEST(Schedule, AShortRunCutsIt) {
+  ScheduleConfig config = named("linear");
+  EXPECT_FALSE(Schedule(config, 1.0, 10 * config.warmup_tokens).warmup_is_cut());
+  config.decay_tokens = 501;
+  const Schedule schedule(config, 1.0, 500);
+  EXPECT_TRUE(schedule.warmup_is_cut());
+  EXPECT_TRUE(schedule.decay_is_cut());
+  EXPECT_EQ(schedule.decay_tokens(), 500);
   EXPECT_EQ(schedule.warmup_tokens(), 50);
   EXPECT_DOUBLE_EQ(schedule.at(500), 0.1);
 }

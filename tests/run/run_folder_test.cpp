@@ -38,6 +38,7 @@ TEST(RunFolder, ListsPublishedCheckpointsNewestFirst) {
   }
   EXPECT_EQ(steps, (std::vector<int64_t>{1234567890, 20, 3}));
   EXPECT_EQ(run.newest_checkpoint()->step, 1234567890);
+  EXPECT_EQ(run.list_leftovers(), std::vector{run.checkpoints() / "step-00000050.partial"});
 }
 
 TEST(RunFolder, ConfigRoundTrip) {

@@ -192,6 +192,51 @@ TEST(Trainer, KeepsTheNewestAndTheBest) {
   EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const auto& c) { return c.step == info.best_step; }));
 }
 
+// Oracle: the holdout lines of the metrics. A checkpoint tells the loss of its own step, whether it was
+// written before the evaluation or after, and no other step's.
+TEST(Trainer, ACheckpointTellsTheLossOfItsOwnStep) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.checkpoint.every_tokens = 1;
+  config.checkpoint.keep = 100;
+  config.eval.every_tokens = 6000;
+  const TrainOptions options = bench.options("run", config);
+  ASSERT_EQ(Trainer(options).run(), 0);
+  const RunFolder run(options.run);
+  fs::remove_all(run.newest_checkpoint()->path);
+  const int64_t again = run.newest_checkpoint()->step;
+  ASSERT_EQ(Trainer(options).run(), 0);
+
+  std::map<int64_t, double> evaluated;
+  double best = INFINITY;
+  for (const Json& line : read_metrics(run.metrics()))
+    if (line.contains("eval/loss")) evaluated[line["step"]] = line["eval/loss"];
+  for (const auto& [step, loss] : evaluated) best = std::min(best, loss);
+  ASSERT_GT(evaluated.size(), 2u);
+  for (const CheckpointFolder& kept : run.list_checkpoints()) {
+    const CheckpointInfo info = read_checkpoint_info(kept.path);
+    EXPECT_EQ(info.holdout_loss.has_value(), evaluated.contains(kept.step)) << kept.step;
+    if (info.holdout_loss) {
+      EXPECT_EQ(*info.holdout_loss, evaluated[kept.step]);
+    }
+  }
+  EXPECT_GT(run.newest_checkpoint()->step, again);
+  const CheckpointInfo last = load_checkpoint(run.newest_checkpoint()->path).info;
+  EXPECT_EQ(last.best_holdout_loss, best);
+  EXPECT_EQ(evaluated.at(last.best_step), best);
+}
+
+TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
+  const Bench bench;
+  const RunFolder run(bench.folder / "run");
+  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
+  const fs::path left = run.checkpoint(3).string() + ".partial";
+  make_folder(left);
+  write_file(left / "tensors.safetensors", "half");
+  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
+  EXPECT_FALSE(fs::exists(left));
+}
+
 TEST(Trainer, AnotherIdentityIsRefusedByName) {
   const Bench bench;
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
@@ -213,6 +258,11 @@ TEST(Trainer, AnotherDataSetIsRefused) {
   config.data.train = others.folder();
   EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
               HasSubstr("the data set it was trained on"));
+  fs::remove_all(RunFolder(bench.folder / "run").checkpoints());
+  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
+              HasSubstr("the data set it was trained on"))
+      << "without a checkpoint";
+  EXPECT_EQ(Trainer(bench.options("run")).run(), 0) << "on its own data it starts over";
 }
 
 TEST(Trainer, TwoRunsInOneFolderAreRefused) {
@@ -229,20 +279,68 @@ TEST(Trainer, SharedSequencesAreNamedWithTheCount) {
               AllOf(HasSubstr("160 of its 160 sequences"), HasSubstr("protein")));
 }
 
-TEST(Trainer, NonFiniteLossesStopTheRunByName) {
-  const Bench bench;
-  RunConfig config = bench.config();
-  config.train.max_bad_steps = 3;
+// A run that begins with weights to which something has been done.
+TrainOptions beginning_with(const Bench& bench, const RunConfig& config,
+                            const std::function<void(Weights&)>& change) {
   CheckpointInfo info;
   info.config = config;
   Weights weights = make_weights(config.model, at::kCPU);
   initialise(weights, 1, {});
-  weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
-  save_checkpoint(bench.folder / "broken", info, weights);
+  change(weights);
+  save_checkpoint(bench.folder / "changed", info, weights);
   TrainOptions options = bench.options("run", config);
-  options.init_from = bench.folder / "broken";
+  options.init_from = bench.folder / "changed";
+  return options;
+}
+
+TEST(Trainer, NonFiniteLossesStopTheRunByName) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.train.max_bad_steps = 3;
+  const TrainOptions options = beginning_with(bench, config, [](Weights& weights) {
+    weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
+  });
   EXPECT_THAT(error_of([&] { Trainer(options).run(); }),
               AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
+}
+
+// One protein is all W, no other has one, and W is held to be impossible: the loss of the batch with that
+// protein is infinite, once an epoch, and that of no other.
+TEST(Trainer, ABadStepIsSkippedAndCountedAndTheRunGoesOn) {
+  std::vector<std::string> proteins = ProteinSet::random(160, 60);
+  for (std::string& protein : proteins) std::replace(protein.begin(), protein.end(), 'W', 'A');
+  proteins[70] = std::string(60, 'W');
+  const ProteinSet train(proteins);
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.data.train = train.folder();
+  config.train.max_bad_steps = 2;
+  config.train.epochs = 3;
+  const int32_t w = TokenList::of(config.model.alphabet).letter(letter_code('W'));
+  const TrainOptions options = beginning_with(bench, config, [&](Weights& weights) {
+    weights.head_bias_V[w] = -std::numeric_limits<float>::infinity();
+  });
+  EXPECT_EQ(finished_summary(options)["bad_steps"], 3);
+  int bad = 0, good = 0;
+  for (const Json& line : read_metrics(RunFolder(options.run).metrics()))
+    if (line.contains("train/loss")) ++(line["train/loss"].is_null() ? bad : good);
+  EXPECT_EQ(bad, 3);
+  EXPECT_GT(good, 20);
+}
+
+// At p = 0.001 most batches of 128 rows have no chosen position: nothing to learn from, and nothing wrong.
+TEST(Trainer, ABatchWithoutChosenPositionsIsNotABadOne) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.masking.mlm_probability = 0.001;
+  config.train.batch_tokens = config.train.micro_batch_tokens = config.train.pack_tokens = 128;
+  config.train.max_bad_steps = 1;
+  EXPECT_EQ(finished_summary(bench.options("run", config))["bad_steps"], 0);
+  const std::vector<Json> lines = read_metrics(RunFolder(bench.folder / "run").metrics());
+  const auto empty = [](const Json& line) {
+    return line.contains("train/loss") && line["train/loss"].is_null();
+  };
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), empty));
 }
 
 TEST(Trainer, BranchBeginsWhereItsParentIs) {

@@ -54,6 +54,9 @@ void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& 
 // One process, weights only.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights);
 
+// Of a checkpoint that is there: what is told of the step, its tensors apart.
+void rewrite_info(const std::filesystem::path& folder, const CheckpointInfo& info);
+
 struct Checkpoint {
   CheckpointInfo info;
   Weights weights;           // on the CPU

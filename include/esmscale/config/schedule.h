@@ -10,20 +10,20 @@ namespace esmscale {
 
 class Schedule {
  public:
-  // planned_tokens: what the whole run will consume; a warm-up or decay longer than that is scaled down to
-  // it.
+  // planned_tokens: what the whole run will consume. A warm-up takes a tenth of it at most, and a decay ends
+  // with it.
   Schedule(const ScheduleConfig& config, double peak_lr, int64_t planned_tokens);
 
   double at(int64_t tokens) const;
   int64_t warmup_tokens() const { return warmup_; }
   int64_t decay_tokens() const { return decay_; }
-  bool scaled_down() const { return scaled_down_; }
+  bool warmup_is_cut() const { return warmup_ < config_.warmup_tokens; }
+  bool decay_is_cut() const { return decay_ < config_.decay_tokens; }
 
  private:
   ScheduleConfig config_;
   double peak_;
   int64_t warmup_, decay_;
-  bool scaled_down_ = false;
 };
 
 }  // namespace esmscale

@@ -33,6 +33,7 @@ class Aside {
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
 
+  static constexpr const char* kExtension = ".partial";
   static std::filesystem::path path_of(const std::filesystem::path& target);
   const std::filesystem::path& path() const { return path_; }
   void publish();
@@ -41,6 +42,10 @@ class Aside {
   std::filesystem::path target_, path_;
   bool published_ = false;
 };
+
+// Removes a folder and all that is in it. Killed half way it leaves TARGET.partial, which nobody takes for
+// the folder.
+void remove_folder(const std::filesystem::path& path);
 
 // Error when the file system that will hold `path` has less than `bytes` free.
 void require_free_space(const std::filesystem::path& path, uint64_t bytes);

@@ -55,6 +55,8 @@ class RunFolder {
   // over.
   std::vector<CheckpointFolder> list_checkpoints() const;
   std::optional<CheckpointFolder> newest_checkpoint() const;
+  // What a killed process left of a checkpoint that it was writing or removing.
+  std::vector<std::filesystem::path> list_leftovers() const;
 
  private:
   std::filesystem::path lock_file() const { return path_ / "lock"; }
