@@ -88,6 +88,7 @@ class Preparation {
  public:
   explicit Preparation(const PrepareOptions& options)
       : options_(options),
+        excluded_(options.exclude),
         memory_(working_memory(options)),
         workers_(static_cast<int>(
             std::clamp<int64_t>(options.threads, 1, std::max<int64_t>(1, memory_ / kMemoryPerWorker)))),
@@ -96,7 +97,7 @@ class Preparation {
   }
 
   PrepareSummary run() {
-    Intake intake(options_, output_.temporary(), static_cast<uint64_t>(memory_), workers_);
+    Intake intake(options_, excluded_, output_.temporary(), static_cast<uint64_t>(memory_), workers_);
     intake.read();
     intake.find_duplicates();
     plan(intake);
@@ -116,6 +117,7 @@ class Preparation {
   Json provenance(const Intake& intake) const;
 
   const PrepareOptions& options_;
+  ExcludedIdentifiers excluded_;  // read first: the working memory is what it leaves
   int64_t memory_;
   Workers workers_;
   StagedFolder output_;

@@ -46,10 +46,10 @@ bool ExcludedIdentifiers::contains(std::string_view identifier) const {
   return std::binary_search(sorted_.begin(), sorted_.end(), identifier);
 }
 
-Intake::Intake(const PrepareOptions& options, const std::filesystem::path& temporary, uint64_t memory,
-               Workers& workers)
+Intake::Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
+               const std::filesystem::path& temporary, uint64_t memory, Workers& workers)
     : options_(options),
-      excluded_identifiers_(options.exclude),
+      excluded_identifiers_(excluded),
       records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed),
                share(memory, kForRecords), workers),
       identifier_hashes_(temporary / "identifiers", share(memory, kForIdentifiers)) {

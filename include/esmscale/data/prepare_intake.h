@@ -34,9 +34,9 @@ class ExcludedIdentifiers {
 
 class Intake {
  public:
-  // `memory`: bytes for records and for sorting, in all.
-  Intake(const PrepareOptions& options, const std::filesystem::path& temporary, uint64_t memory,
-         Workers& workers);
+  // `memory`: bytes for records and for sorting, in all. `excluded` must outlive it.
+  Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
+         const std::filesystem::path& temporary, uint64_t memory, Workers& workers);
 
   void read();  // all inputs
 
@@ -64,7 +64,7 @@ class Intake {
   bool is_dropped(uint64_t ordinal) const;
 
   const PrepareOptions& options_;
-  ExcludedIdentifiers excluded_identifiers_;
+  const ExcludedIdentifiers& excluded_identifiers_;
   ShuffledRecords records_;
   FingerprintSorter identifier_hashes_;
   std::optional<FingerprintSorter> residue_hashes_;  // with --deduplicate
