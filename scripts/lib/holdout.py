@@ -1,9 +1,10 @@
 """Which candidates are far enough from the training set, and the report of it, for scripts/uniref/holdout.sh.
 
-holdout.py decide WORK --size N --identity I --coverage C --min-length L --train T    prints how many are accepted
+holdout.py decide WORK --begin B --size N --identity I --coverage C --min-length L --train T
+                                                       prints how many of the candidates from B on are accepted
 holdout.py pick NUMBERS FIRST                          FASTA from stdin, records FIRST, FIRST + 1, … → those in NUMBERS
 holdout.py report WORK holdout|holdout_random HASH VERSION     the report of one holdout, JSON
-holdout.py summary REPORT REPORT FILE                  both in FILE, and a table
+holdout.py summary REPORT REPORT FILE SETTINGS         all in FILE, and a table
 
 Sequences are numbered by their place in the data set. Candidates are taken from the last one backwards.
 """
@@ -17,9 +18,15 @@ SEARCH = "search -s 7.5 --max-seqs 1000 -e 1e-3 --alignment-mode 3"
 BINS = 20  # of the histogram, in 0 to 1
 
 
-def read_lengths(work):
+def rounds(work, pattern, begin):
+    """A round's files end in its first candidate. Those of a later round, which an interrupted search has left, are
+    not this one's."""
+    return [path for path in sorted(work.glob(pattern)) if int(path.stem.rsplit("-", 1)[1]) >= begin]
+
+
+def read_lengths(work, begin):
     lengths = {}
-    for fasta in sorted(work.glob("candidates-*.fasta")):
+    for fasta in rounds(work, "candidates-*.fasta", begin):
         with open(fasta) as lines:
             for line in lines:
                 if line[0] == ">":
@@ -30,9 +37,9 @@ def read_lengths(work):
     return lengths
 
 
-def read_hits(work, kind):
-    """(query, target, identity, largest of both coverages) of every round."""
-    for hits in sorted(work.glob(f"{kind}-*.hits")):
+def read_hits(work, kind, begin):
+    """(query, target, identity, largest of both coverages) of every round so far."""
+    for hits in rounds(work, f"{kind}-*.hits", begin):
         with open(hits) as lines:
             for line in lines:
                 query, target, identity, _, query_coverage, target_coverage, *_ = line.split("\t")
@@ -42,19 +49,19 @@ def read_hits(work, kind):
 def decide(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("work", type=Path)
-    for name, kind in (("size", int), ("identity", float), ("coverage", float), ("min-length", int), ("train", int)):
+    for name, kind in (("begin", int), ("size", int), ("identity", float), ("coverage", float), ("min-length", int), ("train", int)):
         parser.add_argument("--" + name, type=kind, required=True)
     given = parser.parse_args(arguments)
-    lengths = read_lengths(given.work)
+    lengths = read_lengths(given.work, given.begin)
     covered, anywhere = dict.fromkeys(lengths, 0.0), dict.fromkeys(lengths, 0.0)
-    for query, target, identity, coverage in read_hits(given.work, "train"):
+    for query, target, identity, coverage in read_hits(given.work, "train", given.begin):
         if target < given.train:  # the training set may have shrunk since that search
             anywhere[query] = max(anywhere[query], identity)
             if coverage >= given.coverage:
                 covered[query] = max(covered[query], identity)
     relatives = {}
-    for query, target, identity, coverage in read_hits(given.work, "self"):
-        if query != target and identity > given.identity and coverage >= given.coverage:
+    for query, target, identity, coverage in read_hits(given.work, "self", given.begin):
+        if query != target and target >= given.begin and identity > given.identity and coverage >= given.coverage:
             relatives.setdefault(query, set()).add(target)
             relatives.setdefault(target, set()).add(query)
     accepted, rejected = set(), {"too_short": 0, "near_training": 0, "near_holdout": 0}
@@ -127,7 +134,8 @@ def report(arguments):
 
 def summary(arguments):
     reports = [json.loads(Path(path).read_text()) for path in arguments[:2]]
-    Path(arguments[2]).write_text(json.dumps({"holdout": reports[0], "holdout_random": reports[1]}, indent=2) + "\n")
+    both = {"holdout": reports[0], "holdout_random": reports[1], "settings": arguments[3]}
+    Path(arguments[2]).write_text(json.dumps(both, indent=2) + "\n")
     print("| holdout | sequences | largest identity | above the limit | no hit at that coverage | largest at any coverage |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, found in zip(("checked", "random"), reports):

@@ -55,7 +55,8 @@ def record(folder, level, source, version, method, fasta):
     representatives = count_records(folder / "clusters_rep_seq.fasta")
     if not (members == sequences and representatives == clusters > 0):
         sys.exit(f"{sequences} sequences went in, {members} are in clusters; "
-                 f"{clusters} clusters have {representatives} representatives")
+                 f"{clusters} clusters have {representatives} representatives"
+                 + (" (does a name occur twice in the input?)" if members == sequences else ""))
     level = {"identity": float(level), "input_sequences": sequences, "clusters": clusters, "source": source,
              "mmseqs": version, "method": method.strip(),
              **json.loads((folder / "measured.json").read_text())}

@@ -37,22 +37,36 @@ for set in train holdout holdout_random; do
     "Make it with scripts/uniref/levels.sh and scripts/uniref/holdout.sh"
 done
 
+# The 50% level but for the candidates: else a level could hold what the holdout was not checked against.
+check_split() {
+  local all training drawn
+  all=$(dataset_values "$split/dataset" sequences) training=$(dataset_values "$split/train" sequences)
+  drawn=$(wc -l <"$split/drawn.txt")
+  [ $((all - drawn)) -eq "$training" ] ||
+    fail "$split/train has $training of the $all sequences of the level, and $drawn were drawn for the holdout" \
+      "Make it with scripts/uniref/holdout.sh without --train"
+}
+
 # Representatives of a level that are not candidates of the holdout.
 make_level() { # NUMBER
-  local folder=$levels/level$1
-  if "$esmscale" info "$folder/train" --json >/dev/null 2>&1; then
+  local folder=$levels/level$1 drawn
+  drawn=$(sha256sum <"$split/drawn.txt" | cut -c 1-16)
+  if "$esmscale" info "$folder/train" --json >/dev/null 2>&1 && [ "$(cat "$folder/train_without" 2>/dev/null)" = "$drawn" ]; then
     note "$folder/train is there"
   else
+    rm -f "$folder/train_without"
     "$esmscale" prepare --input "$folder/representatives.fasta" --exclude "$split/drawn.txt" --output "$folder/train" \
       --force >&2 || fail "preparing $folder/train failed"
+    echo "$drawn" >"$folder/train_without"
   fi
 }
 
 # The holdouts were checked against a set that has all of theirs. Sets sizes, of the levels.
 extend_reports() { # LEVELS…
-  local name level hash hashes=()
+  local name level hash values hashes=()
   for level in "$@"; do
-    read -r hash "sizes[$level]" <<<"$(dataset_values "$levels/level$level/train" hash sequences)"
+    values=$(dataset_values "$levels/level$level/train" hash sequences) || fail "there is no $levels/level$level/train"
+    read -r hash "sizes[$level]" <<<"$values"
     hashes+=("$hash")
   done
   for name in holdout holdout_random; do
@@ -85,6 +99,7 @@ evaluate() { # RUN…
 mkdir -p "$output" "$results"
 sizes=()
 say "Training sets"
+check_split
 for level in 40 30 20; do make_level $level; done
 extend_reports 40 30 20
 for seed in ${seeds//,/ }; do

@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$dataset" ] && [ -n "$output" ] || fail "DATASET and --output are needed" "See scripts/uniref/holdout.sh --help"
 helper=$scripts/lib/holdout.py
-work=$output/work
+work=$output/.search
 
 numbered() { awk '/^>/ { print ">" n++; next } 1' n="$1"; } # FIRST; headers become places in DATASET
 
@@ -86,10 +86,14 @@ check_request() {
     "Hold out fewer${train:+, or give a smaller --train}"
 }
 
+is_there() {
+  local name
+  [ -f "$output/report.json" ] && [ "$(json_value "$output/report.json" settings)" = "$settings" ] || return 1
+  for name in train holdout holdout_random; do "$esmscale" info "$output/$name" --json >/dev/null 2>&1 || return 1; done
+}
+
 # Other settings make other searches.
 keep_or_clear() {
-  local settings
-  settings="$dataset_hash $size $identity $train $coverage $min_length $(mmseqs version)"
   [ ! -d "$work" ] || [ "$(cat "$work/settings" 2>/dev/null)" = "$settings" ] || rm -rf "$work"
   mkdir -p "$work"
   printf '%s\n' "$settings" >"$work/settings"
@@ -117,7 +121,7 @@ draw() { # BEGIN END
 }
 
 decide() { # BEGIN
-  python3 "$helper" decide "$work" --size "$size" --identity "$identity" --coverage "$coverage" \
+  python3 "$helper" decide "$work" --begin "$1" --size "$size" --identity "$identity" --coverage "$coverage" \
     --min-length "$min_length" --train "$((train > 0 ? train : $1))"
 }
 
@@ -138,12 +142,14 @@ find_holdout() {
   candidates_begin=$begin
 }
 
-make_set() { # NAME FASTA-COMMAND…
+make_set() { # NAME FASTA-COMMAND…; by way of a file, so that a command that fails half way makes no set
   local name=$1
   shift
-  "$@" | "$esmscale" prepare --input - --keep-order --seed "$seed" --output "$output/$name" \
+  make_aside "$work/$name.fasta" "$@" || fail "reading $dataset failed"
+  "$esmscale" prepare --input "$work/$name.fasta" --keep-order --seed "$seed" --output "$output/$name" \
     --eval-length "$eval_length" --threads "$threads" --force >&2 ||
     fail "writing $output/$name failed"
+  rm "$work/$name.fasta"
 }
 
 pick() { # NUMBERS; of the candidates
@@ -168,10 +174,15 @@ require_esmscale
 check_request
 mkdir -p "$output"
 say "A holdout of $size from $dataset, at identity $identity"
+settings="$dataset_hash $size $identity $train $coverage $min_length $eval_length $(mmseqs version)"
+if is_there; then
+  note "$output is there"
+  exit 0
+fi
 keep_or_clear
 announce
 find_holdout
 say "Writing $output/train, holdout and holdout_random"
 write_sets
-python3 "$helper" summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json"
+python3 "$helper" summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
 rm -rf "$work"

@@ -42,8 +42,9 @@ done
 [ -s "$input" ] || fail "there is no FASTA in $input"
 helper=$scripts/lib/levels.py
 
-# What a level took of an input of so many bytes of FASTA, measured on Swiss-Prot (docs/data.md): nearly linear.
-DISK_PER_BYTE=8 MEMORY_LEAST=1500000000 MEMORY_PER_BYTE=5
+# What a level takes of an input of so many bytes of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
+# 2.6 a byte, memory 0.92 GB and 2.5 to 5.4 a byte), with room.
+DISK_PER_BYTE=4 MEMORY_LEAST=1000000000 MEMORY_PER_BYTE=6
 
 level_folder() { printf '%s/level%s' "$output" "$(awk -v i="$1" 'BEGIN { printf "%g", 100 * i }')"; }
 
@@ -74,6 +75,11 @@ announce() { # FASTA LEVEL
 # A level belongs to the file that it was made from: a change above is found, not built upon.
 source_of() { printf '%s %s' "$(stat -Lc %s "$1")" "$(head -c 1048576 "$1" | sha256sum | cut -c 1-16)"; } # FASTA
 
+method_of() { # LEVEL
+  local words="easy-$method --min-seq-id $1 -c 0.8 --cov-mode 0 ${extra[*]}"
+  printf '%s' "${words% }"
+}
+
 cluster() { # FASTA LEVEL FOLDER
   local fasta=$1 level=$2 folder=$3 log=$3/mmseqs.log
   mkdir -p "$folder/work"
@@ -89,7 +95,7 @@ cluster() { # FASTA LEVEL FOLDER
 keep_clusters() { # FASTA LEVEL FOLDER; only a complete result becomes a level
   local fasta=$1 level=$2 folder=$3
   python3 "$helper" record "$folder" "$level" "$(source_of "$fasta")" "$(mmseqs version)" \
-    "easy-$method --min-seq-id $level -c 0.8 --cov-mode 0 ${extra[*]}" <(show_file "$fasta") ||
+    "$(method_of "$level")" <(show_file "$fasta") ||
     fail "what MMseqs2 wrote at level $level is not complete" "Remove $folder and run the same command again"
   mv "$folder/clusters_cluster.tsv" "$folder/clusters.tsv"
   mv "$folder/clusters_rep_seq.fasta" "$folder/representatives.fasta"
@@ -113,6 +119,8 @@ make_level() { # FASTA LEVEL
   if [ -f "$folder/level.json" ]; then
     [ "$(json_value "$folder/level.json" source)" = "$(source_of "$fasta")" ] ||
       fail "$folder was made from another file than $fasta" "Remove it, or choose another OUTPUT"
+    [ "$(json_value "$folder/level.json" method)" = "$(method_of "$level")" ] ||
+      fail "$folder was made by $(json_value "$folder/level.json" method)" "Remove it, or choose another OUTPUT"
     note "$folder is there"
   else
     announce "$fasta" "$level"

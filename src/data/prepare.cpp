@@ -30,7 +30,8 @@ constexpr double kFrameMemory = 1 << 20;
 // What protein letters take when compressed, and the rest for each sequence: lengths, fingerprint,
 // identifier.
 constexpr double kBytesPerResidue = 0.5, kBytesPerSequence = 24;
-constexpr double kLeastBytesPerInputByte = 0.3;
+constexpr double kLeastBytesPerInputByte = 0.3;  // of FASTA, which is at least twice a compressed file
+constexpr double kLeastExpansion = 2;
 constexpr int64_t kSequencesPerUpdate = 4096;
 
 int64_t resident_bytes() {
@@ -217,13 +218,18 @@ Json Preparation::provenance(const Intake& intake) const {
           {"warnings", summary_.warnings}};
 }
 
+// Before anything is read: what the output takes at least, and as much again for what does not fit into the
+// memory while it is shuffled. With --limit little of the input may be kept.
 void require_disk_for_inputs(const PrepareOptions& options) {
-  uint64_t total = 0;
-  for (const std::string& input : options.inputs) total += input_bytes(input);
-  // With --limit little of it may be kept.
+  double text = 0;
+  for (const std::string& input : options.inputs) {
+    const bool compressed = input.ends_with(".gz") || input.ends_with(".zst");
+    text += static_cast<double>(input_bytes(input)) * (compressed ? kLeastExpansion : 1);
+  }
+  const bool spills = text > static_cast<double>(options.memory);
   if (options.limit == 0)
     require_free_space(options.output,
-                       static_cast<uint64_t>(static_cast<double>(total) * kLeastBytesPerInputByte));
+                       static_cast<uint64_t>(text * kLeastBytesPerInputByte * (spills ? 2 : 1)));
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class Scripts(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
 
     def run_script(self, script, *arguments, path=None, status=0, **environment):
-        environment = dict(os.environ, ESMSCALE=self.program, ESMSCALE_DEPS=str(self.folder / "deps"), **environment)
+        environment = {**os.environ, "ESMSCALE": self.program, "ESMSCALE_DEPS": str(self.folder / "deps"), **environment}
         if path is not None:
             environment["PATH"] = path
         done = subprocess.run(["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)], env=environment,

@@ -62,6 +62,8 @@ class Levels(Scripts):
         before = (self.output / "level80/level.json").stat().st_mtime_ns
         self.assertIn("level80 is there", self.levels())
         self.assertEqual((self.output / "level80/level.json").stat().st_mtime_ns, before)
+        self.assertIn("made by easy-linclust", self.run_script("levels.sh", self.input, self.output, "--levels", "0.8,0.3",
+                                                               "--method", "cluster", status=1))
         with open(self.input, "a") as more:
             more.write(">late\nMKV\n")
         self.assertIn("made from another file", self.levels(status=1))
@@ -157,13 +159,35 @@ class Holdout(Scripts):
         self.assertIn("MMseqs2 failed", said)
         self.assertEqual([(self.output / name).exists() for name in ("train", "holdout")], [False, False])
         # Again, with a program that refuses what is done: the search against the training set.
-        path = self.programs_with("mmseqs", failing_mmseqs("*work/train\\ *"))
+        path = self.programs_with("mmseqs", failing_mmseqs("*.search/train\\ *"))
         self.holdout("--size", 5, "--train", 200, path=path)
         self.assertEqual(len(self.names("holdout")), 5)
+        # And what is finished is kept.
+        path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*"))
+        self.assertIn("is there", self.holdout("--size", 5, "--train", 200, path=path))
+
+    def test_candidates_of_a_round_that_was_cut_off_are_not_taken_for_searched(self):
+        self.run_script("holdout.sh", self.dataset, "--output", self.folder / "whole", "--threads", 1, "--size", 15)
+        path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*candidates-1*"))  # the first round begins at 223
+        self.holdout("--size", 15, path=path, status=1)
+        self.assertTrue(list((self.output / ".search").glob("candidates-1*.fasta")))
+        self.holdout("--size", 15)
+        self.assertEqual((self.output / "report.json").read_text(), (self.folder / "whole/report.json").read_text())
+        self.assertEqual(self.names("holdout"), names_in(self.esmscale("fasta", self.folder / "whole/holdout")))
+
+    def test_a_data_set_that_cannot_be_read_to_its_end_replaces_nothing(self):
+        self.holdout("--size", 5, "--train", 200)
+        before = self.info(self.output / "train")
+        (self.output / "report.json").unlink()
+        self.programs_with("esmscale", 'case "$*" in *0:200*) echo ">t0"; echo MKV; exit 1 ;; esac\n'
+                           f'exec {self.program} "$@"')
+        failing = self.folder / "with-esmscale/esmscale"
+        self.holdout("--size", 5, "--train", 200, ESMSCALE=str(failing), status=1)
+        self.assertEqual(self.info(self.output / "train"), before)
 
     def test_what_has_no_room_is_not_begun(self):
         self.assertIn("of disk", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
-        self.assertFalse((self.output / "work/train.fasta").exists())
+        self.assertFalse((self.output / ".search/train.fasta").exists())
 
     def test_wrong_use_is_refused(self):
         self.assertIn("--size is 500", self.holdout("--size", 500, status=1))
