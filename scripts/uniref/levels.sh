@@ -43,7 +43,7 @@ done
 helper=$scripts/lib/levels.py
 
 # What a level takes of an input of so many bytes of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
-# 2.6 a byte, memory 0.92 GB and 2.5 to 5.4 a byte), with room.
+# 2.6 a byte, memory 0.92 GB and 2.5 to 6.7 a byte), with room for the disk.
 DISK_PER_BYTE=4 MEMORY_LEAST=1000000000 MEMORY_PER_BYTE=6
 
 level_folder() { printf '%s/level%s' "$output" "$(awk -v i="$1" 'BEGIN { printf "%g", 100 * i }')"; }
