@@ -35,7 +35,7 @@ def row_of(runs, name, seeds, results):
     folder = runs / f"{name}_s{seeds[0]}"
     data = json.loads((folder / "config.json").read_text())["data"]
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-    whole = json.loads((Path(data["train"]) / "manifest.json").read_text())["sequences"]
+    whole = json.loads((Path(data["train"]) / "manifest.json").read_text())["content"]["sequences"]
     row = {"set": name, "seeds": seeds, "sequences": data["sequences"] or whole, "tokens": last["tokens"],
            "parameters": last["parameters"]}
     for holdout, said in results.items():

@@ -40,7 +40,9 @@ done
 # The 50% level but for the candidates: else a level could hold what the holdout was not checked against.
 check_split() {
   local all training drawn
-  all=$(dataset_values "$split/dataset" sequences) training=$(dataset_values "$split/train" sequences)
+  all=$(grep -c '^>' "$split/representatives.fasta") || fail "there is no $split/representatives.fasta" \
+    "Make it with scripts/uniref/levels.sh"
+  training=$(dataset_values "$split/train" sequences)
   drawn=$(wc -l <"$split/drawn.txt")
   [ $((all - drawn)) -eq "$training" ] ||
     fail "$split/train has $training of the $all sequences of the level, and $drawn were drawn for the holdout" \

@@ -98,6 +98,7 @@ class Diversity(Studies):
             report.write_text(json.dumps({"training_hash": training_hash, "largest_identity": 0.4, "split": split}))
             self.esmscale("prepare", "--output", top / name, "--attach-report", report)
         (top / "drawn.txt").write_text("".join(f"{name}\n" for name, _ in self.copies))
+        (top / "representatives.fasta").write_text(fasta(self.proteins + self.copies))
         for level, count in ((40, 40), (30, 30), (20, 20)):
             (self.levels / f"level{level}").mkdir()
             # One candidate in each: it must not be trained on.
@@ -110,7 +111,8 @@ class Diversity(Studies):
         said = self.run_script("diversity.sh", *arguments)
         rows = {row["set"]: row for row in json.loads((results / "results.json").read_text())}
         self.assertEqual(list(rows), ["level50", "level40", "sample40", "level30", "sample30", "level20", "sample20"])
-        self.assertEqual([rows[f"sample{level}"]["sequences"] for level in (40, 30, 20)], [40, 30, 20])
+        for kind in ("level", "sample"):
+            self.assertEqual([rows[f"{kind}{level}"]["sequences"] for level in (40, 30, 20)], [40, 30, 20])
         for row in rows.values():  # whole batches, so the end is one batch away at most
             self.assertLess(abs(row["tokens"] - 2000), 256)
         trained = names_in(self.esmscale("fasta", self.levels / "level20/train"))
@@ -125,6 +127,17 @@ class Diversity(Studies):
         before = (self.folder / "runs/level50_s1/metrics.jsonl").read_bytes()
         self.run_script("diversity.sh", *arguments)
         self.assertEqual((self.folder / "runs/level50_s1/metrics.jsonl").read_bytes(), before)
+
+    def test_levels_are_parts_of_what_the_holdout_was_checked_against(self):
+        arguments = ("--levels", self.levels, "--tokens", 2000, "--config", self.config, "--output", self.folder / "runs",
+                     "--results", self.folder / "results")
+        # Other candidates than those that the 40% level was prepared without.
+        self.prepare(self.levels / "level40/train", self.proteins[:41])
+        self.run_script("diversity.sh", *arguments)
+        self.assertEqual(self.info(self.levels / "level40/train")["sequences"], 40)
+        more = self.levels / "level50/representatives.fasta"
+        more.write_text(more.read_text() + ">one_more\nMKV\n")
+        self.assertIn("drawn for the holdout", self.run_script("diversity.sh", *arguments, status=1))
 
 
 if __name__ == "__main__":
