@@ -11,6 +11,7 @@
 #ifdef ESMSCALE_HAS_CUDA
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
 #endif
 
 namespace esmscale {
@@ -49,7 +50,12 @@ c10::Device choose_device(std::string_view name, int local_rank) {
                        .expected = "a GPU for each rank of this node",
                        .found = text(gpu_count(), " GPUs"),
                        .advice = "start fewer ranks"});
-  return {c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(gpu_count() > 1 ? local_rank : 0)};
+  const c10::Device device(c10::DeviceType::CUDA,
+                           static_cast<c10::DeviceIndex>(gpu_count() > 1 ? local_rank : 0));
+#ifdef ESMSCALE_HAS_CUDA
+  c10::cuda::set_device(device.index());
+#endif
+  return device;
 }
 
 std::string device_name(const c10::Device& device) {

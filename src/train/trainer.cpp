@@ -10,6 +10,7 @@
 #include "esmscale/train/host_memory.h"
 #include "esmscale/train/stop_signal.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "profile.h"
@@ -122,6 +123,7 @@ int Trainer::Impl::run() {
       checkpoint();
     if (agreed.stop) {
       checkpoint();
+      profile.finish();
       log_warning("stopped by ", stop.is_raised() ? stop.name() : "another rank's signal", " at step ",
                   info().step, "; start me again to go on");
       return kStoppedBySignal;
@@ -217,20 +219,22 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     info().holdout_loss = evaluation.bert->loss.value;
   }
   recorder.evaluation(info(), last_evaluation, finished);
-  if (holdout && (info().best_step < 0 || *info().holdout_loss < info().best_holdout_loss)) {
-    info().best_holdout_loss = *info().holdout_loss;
+  reset_peak_host_tensor_bytes();  // evaluation has its own batches: the prediction is of training
+  recorder.leave_out(recorder.now() - begin);
+  const double loss = info().holdout_loss.value_or(NAN);
+  if (std::isfinite(loss) && (info().best_step < 0 || loss < info().best_holdout_loss)) {
+    info().best_holdout_loss = loss;
     info().best_step = info().step;
-    checkpoint();
+    checkpoint();  // leaves out its own time
   }
   // A checkpoint that was written before this evaluation of its step gets it too.
   if (holdout && checkpoint_step == info().step && ranks.is_first())
     rewrite_info(folder.checkpoint(info().step), info());
-  reset_peak_host_tensor_bytes();  // evaluation has its own batches: the prediction is of training
-  recorder.leave_out(recorder.now() - begin);
 }
 
 void Trainer::Impl::checkpoint() {
   settle(pending);
+  agreed.checkpoint = false;  // a step that a GPU had under way may have wished for this one too
   if (checkpoint_step == info().step) return;
   const double begin = recorder.now();
   info().updates = state.adam->updates();

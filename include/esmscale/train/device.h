@@ -10,7 +10,8 @@
 namespace esmscale {
 
 // auto | cpu | cuda. A GPU that is asked for and is not there is a usage error. Ranks of one node take the
-// GPUs in turn; a rank that sees only one takes that.
+// GPUs in turn; a rank that sees only one takes that. It becomes the thread's current one, on which our
+// kernels are launched.
 void require_device_name(std::string_view name);
 c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
