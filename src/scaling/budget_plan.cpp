@@ -27,9 +27,8 @@ Optimum best_of(const PowerLaw& parameters, const PowerLaw& tokens, const LawFil
   Optimum best{request.flops, parameters.at(request.flops), tokens.at(request.flops), NAN};
   if (request.max_tokens > 0 && best.tokens > request.max_tokens) {
     // What the data does not take goes into the model, at the same C.
-    const double ratio = laws.basis.flop_ratio.at(best.parameters);
     best.tokens = request.max_tokens;
-    best.parameters = request.flops / (6 * ratio * best.tokens);
+    best.parameters = parameters_for(laws.basis.flop_ratio, request.flops, best.tokens, best.parameters);
   }
   return best;
 }

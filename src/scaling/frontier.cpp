@@ -45,14 +45,18 @@ Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) 
   return best;
 }
 
+double parameters_for(const FlopRatio& ratio, double flops, double tokens, double least) {
+  const auto miss = [&](double log_n) {
+    return std::abs(std::log(ratio.tokens(std::exp(log_n), flops) / tokens));
+  };
+  return std::exp(minimise_between(miss, std::log(least), std::log(flops / 6)));
+}
+
 Optimum optimum_with_tokens_at_most(const ParametricLaw& law, const FlopRatio& ratio, double flops,
                                     double max_tokens) {
   Optimum best = optimum(law, ratio, flops);
   if (!has_optimum(law) || best.tokens <= max_tokens) return best;
-  const auto miss = [&](double log_n) {
-    return std::abs(std::log(ratio.tokens(std::exp(log_n), flops) / max_tokens));
-  };
-  best.parameters = std::exp(minimise_between(miss, std::log(best.parameters), std::log(flops / 6)));
+  best.parameters = parameters_for(ratio, flops, max_tokens, best.parameters);
   best.tokens = max_tokens;
   best.loss = law.loss(best.parameters, best.tokens);
   return best;

@@ -187,6 +187,9 @@ TEST(Laws, WhereLossRisesWithNNothingIsPlanned) {
 
 TEST(Frontier, DataThatRunsOut) {
   const Optimum free = optimum(known_law, {}, 1e20);
+  // The ratio is that of the N sought, not of a smaller one.
+  const FlopRatio falling({{1e6, 2}, {1e9, 1}});
+  EXPECT_NEAR(falling.flops(parameters_for(falling, 1e18, 1e10, 1e5), 1e10) / 1e18, 1, 1e-6);
   const Optimum bound = optimum_with_tokens_at_most(known_law, {}, 1e20, free.tokens / 4);
   EXPECT_NEAR(bound.tokens / (free.tokens / 4), 1, 1e-9);
   EXPECT_NEAR(bound.parameters / (4 * free.parameters), 1, 1e-6);

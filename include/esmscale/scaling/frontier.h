@@ -29,6 +29,9 @@ struct Optimum {
 // minimised numerically subject to 6·N·D·ratio(N) = C. NaN where the law has none.
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops);
 
+// The N ≥ least with 6·N·tokens·ratio(N) = flops.
+double parameters_for(const FlopRatio& ratio, double flops, double tokens, double least);
+
 // The best D is at most max_tokens: where data runs out the rest of the budget goes to N.
 Optimum optimum_with_tokens_at_most(const ParametricLaw& law, const FlopRatio& ratio, double flops,
                                     double max_tokens);
