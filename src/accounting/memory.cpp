@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t kFloat = 4;
 
-bool is_plain(const RunConfig& config) {
-  return config.train.engine == "plain";
+bool is_plain(const RunConfig& config, DeviceKind device) {
+  return !is_fused(config.train.engine, config.model, config.train.precision, device);
 }
 bool is_bf16(const RunConfig& config) {
   return config.train.precision == "bf16";
@@ -114,7 +114,7 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 // dearest.
 double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
   const auto compute = static_cast<double>(s.compute);
-  if (is_plain(config)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
+  if (is_plain(config, device)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
   const double ffn = s.T * (2 * s.D + 2 * s.F) * compute;
   if (!ends_on_masked_rows(config, device) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
@@ -144,7 +144,7 @@ DeviceKind usual_device(const RunConfig& config) {
 }
 
 bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
-  if (is_plain(config)) return false;
+  if (is_plain(config, device)) return false;
   const int64_t head_dim = config.model.head_dim();
   const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
   return device == DeviceKind::cpu || (is_bf16(config) && short_heads);
@@ -153,7 +153,7 @@ bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
 std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device) {
   const Shapes shapes(config);
   const bool recompute = config.train.recompute == "blocks";
-  Tensors tensors = is_plain(config) ? plain_block(shapes, device) : fused_block(shapes);
+  Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : fused_block(shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
   const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
@@ -185,10 +185,6 @@ MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind d
   for (const ActivationTensor& tensor : activation_tensors(config, device))
     memory.activations += tensor.bytes();
   return memory;
-}
-
-MemoryPrediction predict_memory(const RunConfig& config, int ranks) {
-  return predict_memory(config, ranks, usual_device(config));
 }
 
 }  // namespace esmscale

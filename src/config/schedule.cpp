@@ -29,7 +29,7 @@ double Schedule::at(int64_t tokens) const {
   } else if (config_.name == "cosine") {
     factor = r + (1 - r) * 0.5 * (1 + std::cos(std::numbers::pi * held));
   } else if (config_.name == "wsd") {
-    const double begin = (1 - config_.decay_fraction) * static_cast<double>(decay_);
+    const double begin = wsd_decay_begin();
     const double length = std::max(1.0, static_cast<double>(decay_) - begin);
     factor = 1 - (1 - r) * std::clamp((static_cast<double>(tokens) - begin) / length, 0.0, 1.0);
   }

@@ -43,6 +43,7 @@ struct Ranks::Meeting {
   c10::intrusive_ptr<c10d::Store> store;
   std::unique_ptr<Watch> watch;
   int64_t agreements = 0;
+  size_t last_size = 0;  // of what this rank said in the last of them
 };
 
 Ranks::Ranks() = default;
@@ -67,10 +68,11 @@ std::vector<std::string> Ranks::exchange(std::string_view topic, const std::stri
   const int64_t number = ++meeting_->agreements;
   std::vector<std::string> said;
   try {
-    meeting_->store->set(key(number, rank()), as_stored(mine));
-    for (int r = 0; r < size(); ++r) said.push_back(get_text(*meeting_->store, key(number, r)));
+    set_long_text(*meeting_->store, key(number, rank()), mine);
+    for (int r = 0; r < size(); ++r) said.push_back(get_long_text(*meeting_->store, key(number, r)));
     // Everybody has spoken, so everybody has read what was said the last time.
-    if (number > 1) meeting_->store->deleteKey(key(number - 1, rank()));
+    if (number > 1) delete_long_text(*meeting_->store, key(number - 1, rank()), meeting_->last_size);
+    meeting_->last_size = mine.size();
   } catch (const std::exception& error) {
     throw PeerLost({.where = text("rank ", rank(), ", ", topic),
                     .expected = text("all ", size(), " ranks; heard from ", said.size()),

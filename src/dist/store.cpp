@@ -33,7 +33,35 @@ c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {
   return options;
 }
 
+constexpr size_t kPiece = size_t{4} << 20;
+constexpr char kMore = '+', kLast = '.';  // what a piece begins with
+
+std::string piece_key(const std::string& key, size_t number) {
+  return number == 0 ? key : text(key, "/", number);
+}
+
 }  // namespace
+
+void set_long_text(c10d::Store& store, const std::string& key, std::string_view value) {
+  size_t number = 0;
+  for (; value.size() > kPiece; value.remove_prefix(kPiece))
+    store.set(piece_key(key, number++), as_stored(kMore + std::string(value.substr(0, kPiece))));
+  store.set(piece_key(key, number), as_stored(kLast + std::string(value)));
+}
+
+std::string get_long_text(c10d::Store& store, const std::string& key) {
+  std::string value;
+  for (size_t number = 0;; ++number) {
+    const std::string piece = get_text(store, piece_key(key, number));
+    value.append(piece, 1);
+    if (piece.front() == kLast) return value;
+  }
+}
+
+void delete_long_text(c10d::Store& store, const std::string& key, size_t size) {
+  for (size_t number = 0; number == 0 || number * kPiece < size; ++number)
+    store.deleteKey(piece_key(key, number));
+}
 
 c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds) {
   try {

@@ -21,6 +21,11 @@ inline std::string get_text(c10d::Store& store, const std::string& key) {
   return {value.begin(), value.end()};
 }
 
+// A text of any length, in pieces that the store takes (it refuses values above 8 MiB). `size`: of the text.
+void set_long_text(c10d::Store& store, const std::string& key, std::string_view value);
+std::string get_long_text(c10d::Store& store, const std::string& key);
+void delete_long_text(c10d::Store& store, const std::string& key, size_t size);
+
 // Serves the store at `port`, 0 for any free one. Error when the port is taken.
 c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds);
 // A connection of its own to the store at host:port; keys stand under the job's name. Error when nobody

@@ -1,5 +1,6 @@
 #include "esmscale/model/engine.h"
 
+#include "esmscale/config/engine_choice.h"
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/device.h"
 
@@ -15,13 +16,7 @@ at::ScalarType type_of(const EngineOptions& options) {
   return options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
-// Whether the kernels for GPUs take these widths.
-bool device_takes(const ModelConfig& model, at::ScalarType type) {
-  const int64_t widest = type == at::kBFloat16 ? kernels::device::kLargestWidth<kernels::BFloat16>
-                                               : kernels::device::kLargestWidth<float>;
-  return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&
-         model.width <= widest;
-}
+static_assert(kernels::device::kLargestWidth<float> * sizeof(float) == kWidestGpuRowBytes);
 
 bool recomputes(const EngineOptions& options) {
   return options.recompute != "none";
@@ -31,8 +26,8 @@ bool recomputes(const EngineOptions& options) {
 
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
   const bool cuda = weights.flat.is_cuda();
-  const bool fused = options.engine == "fused" ||
-                     (options.engine == "auto" && (!cuda || device_takes(weights.config, type_of(options))));
+  const bool fused =
+      is_fused(options.engine, weights.config, options.precision, cuda ? DeviceKind::gpu : DeviceKind::cpu);
   if (options.precision != "fp32" && !cuda)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",

@@ -1,6 +1,7 @@
 #include "finished_run.h"
 
 #include "esmscale/accounting/flops.h"
+#include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
@@ -114,11 +115,13 @@ double mean_squared_length(const FinishedRun& run) {
 }
 
 Curve curve_of(const FinishedRun& run, const std::string& loss) {
-  const ScheduleConfig& schedule = run.config.schedule;
+  const std::string& name = run.config.schedule.name;
+  const double tokens = number(run.last, "tokens");
+  const Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
   Curve curve;
-  curve.any_horizon = schedule.name == "constant" || schedule.name == "wsd";
-  const double trunk = schedule.name == "wsd" ? 1 - schedule.decay_fraction : 1;
-  const double begin = double(schedule.warmup_tokens), end = trunk * number(run.last, "tokens");
+  curve.any_horizon = name == "constant" || name == "wsd";
+  const auto begin = static_cast<double>(schedule.warmup_tokens());
+  const double end = name == "wsd" ? schedule.wsd_decay_begin() : tokens;
   for (const Json& line : run.lines) {
     const Curve::Sample sample{number(line, "flops"), number(line, "tokens"), number(line, loss_key(loss))};
     if (sample.loss > 0 && sample.tokens > begin && sample.tokens <= end) curve.samples.push_back(sample);

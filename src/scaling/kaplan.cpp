@@ -136,12 +136,17 @@ std::optional<KaplanFit> fit_one(const Kind& kind, bool irreducible, const Obser
   return fit;
 }
 
-// The fold of each run: runs in an order drawn from the seed, dealt out in turn. One run a fold when there
-// are few.
-std::vector<size_t> folds_of(const Observations& points, size_t runs, uint64_t seed, size_t& folds) {
+std::vector<size_t> members_of(const Observations& points) {
   std::vector<size_t> members = points.run;
   std::sort(members.begin(), members.end());
   members.erase(std::unique(members.begin(), members.end()), members.end());
+  return members;
+}
+
+// The fold of each run: runs in an order drawn from the seed, dealt out in turn. One run a fold when there
+// are few.
+std::vector<size_t> folds_of(const Observations& points, size_t runs, uint64_t seed, size_t& folds) {
+  std::vector<size_t> members = members_of(points);
   RandomStream random(seed, Purpose::fit_start, 0);
   for (size_t i = members.size(); i > 1; --i) std::swap(members[i - 1], members[random.below(uint32_t(i))]);
   folds = members.size() <= 2 * kFolds ? members.size() : kFolds;
@@ -178,8 +183,25 @@ double mean_of(const std::vector<double>& values) {
   return sum / double(values.size());
 }
 
+// Of the mean over points. Points of one run, samples of its curve, are not independent: their sum is one
+// draw.
+double error_of_mean(const std::vector<double>& values, const Observations& points, size_t runs) {
+  const double mean = mean_of(values);
+  std::vector<double> sums(runs, 0);
+  for (size_t i = 0; i < values.size(); ++i) sums[points.run[i]] += values[i] - mean;
+  double squares = 0;
+  for (const double sum : sums) squares += sum * sum;
+  const auto members = double(members_of(points).size());
+  return std::sqrt(squares * members / (members - 1)) / double(values.size());
+}
+
 void compare(const Kind& kind, KaplanLaw& law, size_t runs, const BootstrapOptions& options) {
   law.better = "undecided";
+  if (members_of(law.points).size() < 2) {  // nothing can be held out
+    law.pure.held_out_error = law.gain = law.gain_error = NAN;
+    if (law.irreducible) law.irreducible->held_out_error = NAN;
+    return;
+  }
   const auto pure = held_out_squares(kind, law.pure, false, law.points, runs, options);
   law.pure.held_out_error = std::sqrt(mean_of(pure));
   if (!law.irreducible) return;
@@ -188,9 +210,7 @@ void compare(const Kind& kind, KaplanLaw& law, size_t runs, const BootstrapOptio
   std::vector<double> gains;
   for (size_t i = 0; i < pure.size(); ++i) gains.push_back(pure[i] - offset[i]);
   law.gain = mean_of(gains);
-  double spread = 0;
-  for (const double g : gains) spread += (g - law.gain) * (g - law.gain);
-  law.gain_error = std::sqrt(spread / double(gains.size() - 1) / double(gains.size()));
+  law.gain_error = error_of_mean(gains, law.points, runs);
   if (law.gain > law.gain_error) law.better = "irreducible";
   if (law.gain < -law.gain_error) law.better = "pure";
 }

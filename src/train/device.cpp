@@ -3,6 +3,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/train/host_memory.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -72,13 +73,20 @@ void make_deterministic() {
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing here reads it
 }
 
-int64_t peak_gpu_tensor_bytes([[maybe_unused]] const c10::Device& device) {
+int64_t peak_tensor_bytes(const c10::Device& device) {
 #ifdef ESMSCALE_HAS_CUDA
   constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   if (device.is_cuda())
     return c10::cuda::CUDACachingAllocator::getDeviceStats(device.index()).allocated_bytes[all].peak;
 #endif
-  return 0;
+  return device.is_cuda() ? 0 : peak_host_tensor_bytes();
+}
+
+void reset_peak_tensor_bytes(const c10::Device& device) {
+#ifdef ESMSCALE_HAS_CUDA
+  if (device.is_cuda()) return c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
+#endif
+  if (!device.is_cuda()) reset_peak_host_tensor_bytes();
 }
 
 }  // namespace esmscale

@@ -49,7 +49,7 @@ struct Trainer::Impl : Session {
   Pending pending;
   Json last_evaluation = Json::object();
   int64_t bad_in_a_row = 0, checkpoint_step = -1;
-  int64_t training_peak = 0;  // bytes of tensors on the host
+  int64_t training_peak = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time = 0;
   Wishes agreed;  // of any rank, at the step that was settled last
 };
@@ -207,7 +207,7 @@ void Trainer::Impl::count_bad_step(int64_t step) {
 void Trainer::Impl::evaluate_holdout(bool finished) {
   settle(pending);
   const double begin = recorder.now();
-  training_peak = std::max(training_peak, peak_host_tensor_bytes());
+  training_peak = std::max(training_peak, peak_tensor_bytes(device));
   last_evaluation = Json::object();
   if (holdout) {
     const Evaluation evaluation =
@@ -219,7 +219,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     info().holdout_loss = evaluation.bert->loss.value;
   }
   recorder.evaluation(info(), last_evaluation, finished);
-  reset_peak_host_tensor_bytes();  // evaluation has its own batches: the prediction is of training
+  reset_peak_tensor_bytes(device);  // evaluation has its own batches: the prediction is of training
   recorder.leave_out(recorder.now() - begin);
   const double loss = info().holdout_loss.value_or(NAN);
   if (std::isfinite(loss) && (info().best_step < 0 || loss < info().best_holdout_loss)) {
@@ -279,9 +279,7 @@ Json Trainer::summary() const {
                {"bad_steps", info.bad_steps},
                {"tokens_per_second", impl_->recorder.tokens_per_second()},
                {"memory_predicted", impl_->plan.memory.total()},
-               {"memory_tensors_peak", impl_->device.is_cuda()
-                                           ? peak_gpu_tensor_bytes(impl_->device)
-                                           : std::max(impl_->training_peak, peak_host_tensor_bytes())},
+               {"memory_tensors_peak", std::max(impl_->training_peak, peak_tensor_bytes(impl_->device))},
                {"memory_resident_peak", peak_resident_bytes()}};
   if (!impl_->last_evaluation.empty()) summary["evaluation"] = impl_->last_evaluation;
   return summary;

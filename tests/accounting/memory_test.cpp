@@ -20,6 +20,10 @@ RunConfig run_of(const ModelConfig& model, int64_t rows, const std::string& engi
   return config;
 }
 
+MemoryPrediction predict(const RunConfig& config, int ranks = 1) {
+  return predict_memory(config, ranks, usual_device(config));
+}
+
 // Oracle: the highest allocation of LibTorch's CPU allocator (its profiler's figure) over forward and
 // backward of such a stack of blocks and a bare decoder, parameters apart. It had no head dense, hence 5%.
 TEST(PredictMemory, PlainEngineAgainstTheAllocator) {
@@ -30,7 +34,7 @@ TEST(PredictMemory, PlainEngineAgainstTheAllocator) {
   };
   for (const auto& [model, rows, bytes] :
        {Measured{esm2_8M(29), 2100, 325'454'856}, Measured{esm2_35M(29), 2048, 926'237'032}}) {
-    const MemoryPrediction memory = predict_memory(run_of(model, rows, "plain"), 1);
+    const MemoryPrediction memory = predict(run_of(model, rows, "plain"));
     EXPECT_NEAR(memory.activations + memory.workspace, bytes, 0.05 * bytes);
   }
 }
@@ -39,8 +43,8 @@ TEST(PredictMemory, PlainEngineAgainstTheAllocator) {
 // a row in the fused engine, 19 in the plain one; all of it scales with the blocks.
 TEST(PredictMemory, BlocksByHand) {
   const auto per_block = [](const std::string& engine) {
-    const double one = predict_memory(run_of(esm2(1, 320, 20, 29), 2048, engine), 1).activations;
-    const double two = predict_memory(run_of(esm2(2, 320, 20, 29), 2048, engine), 1).activations;
+    const double one = predict(run_of(esm2(1, 320, 20, 29), 2048, engine)).activations;
+    const double two = predict(run_of(esm2(2, 320, 20, 29), 2048, engine)).activations;
     return two - one;
   };
   EXPECT_EQ(per_block("plain"), 4.0 * 2048 * (19 * 320 + 4 + 20));
@@ -51,7 +55,7 @@ TEST(PredictMemory, BlocksByHand) {
 // the 308 that are masked.
 TEST(PredictMemory, TheLastBlockHasMaskedRowsBehindItsKeys) {
   const auto activations = [](int64_t layers) {
-    return predict_memory(run_of(esm2(layers, 320, 20, 29), 2048, "fused"), 1).activations;
+    return predict(run_of(esm2(layers, 320, 20, 29), 2048, "fused")).activations;
   };
   const double block = activations(3) - activations(2);
   const double outside = 4.0 * (2 * 2048 * 16 + 308 * (5 * 320 + 2 + 29));
@@ -70,14 +74,26 @@ TEST(PredictMemory, SinglePrecisionOnAGpu) {
   EXPECT_EQ(activations(2, "plain") - activations(1, "plain"), 4.0 * 2048 * (18 * 320 + 4 + 20));
 }
 
+// Oracle: `auto` is the plain engine where the kernels for a GPU do not take a model's heads (of 20 numbers
+// here), and the fused one on a CPU, which takes them all.
+TEST(PredictMemory, AutoIsTheEngineThatWillRun) {
+  const ModelConfig odd_heads = esm2(2, 320, 16, 29);
+  const auto activations = [&](const char* engine, DeviceKind device) {
+    return predict_memory(run_of(odd_heads, 2048, engine), 1, device).activations;
+  };
+  EXPECT_EQ(activations("auto", DeviceKind::gpu), activations("plain", DeviceKind::gpu));
+  EXPECT_EQ(activations("auto", DeviceKind::cpu), activations("fused", DeviceKind::cpu));
+  EXPECT_LT(activations("fused", DeviceKind::cpu), activations("plain", DeviceKind::cpu));
+}
+
 // Oracle: recomputation keeps one block whole and the input of every other.
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   RunConfig config = run_of(esm2_8M(29), 2048, "fused");
-  const double kept = predict_memory(config, 1).activations;
+  const double kept = predict(config).activations;
   config.train.recompute = "blocks";
   const double last = 4.0 * (2048 * (2 * 320 + 2) + 308 * (7 * 320 + 20 + 2));
   const double freed = 4 * 4.0 * 2048 * (9 * 320 + 4 + 20) + last;
-  EXPECT_EQ(predict_memory(config, 1).activations, kept - freed);
+  EXPECT_EQ(predict(config).activations, kept - freed);
 }
 
 // Oracle: the definition of the ZeRO stages: 4 bytes a parameter in each flat buffer, stage 1 shares out the
@@ -88,7 +104,7 @@ TEST(PredictMemory, ZeroStages) {
   const auto P = static_cast<double>(count_parameters(config.model).trainable);
   const auto stage = [&](int64_t zero_stage, int ranks) {
     config.parallel.zero_stage = zero_stage;
-    return predict_memory(config, ranks);
+    return predict(config, ranks);
   };
   for (const int64_t any : {0, 1, 2}) {
     const MemoryPrediction alone = stage(any, 1);
@@ -112,10 +128,9 @@ TEST(PredictMemory, HalfPrecision) {
   RunConfig config = run_of(esm2(2, 320, 20, 29), 2048, "fused");
   RunConfig smaller = run_of(esm2(1, 320, 20, 29), 2048, "fused");
   config.train.precision = smaller.train.precision = "bf16";
-  const MemoryPrediction memory = predict_memory(config, 1);
+  const MemoryPrediction memory = predict(config);
   EXPECT_EQ(memory.parameters, 6.0 * static_cast<double>(count_parameters(config.model).trainable));
-  EXPECT_EQ(memory.activations - predict_memory(smaller, 1).activations,
-            2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));
+  EXPECT_EQ(memory.activations - predict(smaller).activations, 2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));
 }
 
 TEST(PredictMemory, TotalIsTheSumOfTheParts) {

@@ -24,6 +24,17 @@ TEST(Ranks, ExchangeTellsEachWhatAllSaid) {
   });
 }
 
+// The store refuses a value of more than 8 MiB: the scores of a holdout of 120,000 sequences.
+TEST(Ranks, ExchangeTakesLongTexts) {
+  with_ranks(2, [](Ranks& ranks) {
+    const auto letter = static_cast<char>('a' + ranks.rank());
+    for (const size_t size : {size_t{4} << 20, size_t{9} << 20, size_t{1}})
+      EXPECT_TRUE(ranks.exchange("scores", std::string(size, letter)) ==
+                  (std::vector{std::string(size, 'a'), std::string(size, 'b')}))
+          << size;
+  });
+}
+
 TEST(Ranks, DisagreementNamesTheRankAndTheThing) {
   with_ranks(3, [](Ranks& ranks) {
     ranks.require_agreement("train.seed", "1");

@@ -98,6 +98,48 @@ TEST(Kaplan, TheFrontierFeedsLOfC) {
   EXPECT_NE(frontier.back().run, set.points.size() - 1);
 }
 
+// Runs whose curves are the frontier, ten samples each and so many copies of every one (each a trifle dearer
+// and better), off a power law by a shift of the run's own.
+PointSet shifted_curves(size_t runs, int copies) {
+  PointSet set;
+  for (size_t run = 0; run < runs; ++run) {
+    Curve curve{.point = run, .any_horizon = true, .samples = {}};
+    for (int i = 0; i < 10; ++i)
+      for (int copy = 0; copy < copies; ++copy) {
+        const double flops = 1e15 * std::pow(10.0, double(run) + 0.1 * i) * (1 + 1e-9 * copy);
+        const double shift = run % 2 == 0 ? 0.003 : -0.003;
+        curve.samples.push_back({flops, flops / 6e6, std::pow(1e20 / flops, 0.05) + shift - 1e-11 * copy});
+      }
+    const Curve::Sample& end = curve.samples.back();
+    set.points.push_back({.parameters = 1e6, .tokens = end.tokens, .loss = end.loss, .flops = end.flops});
+    set.curves.push_back(curve);
+  }
+  return set;
+}
+
+// Oracle: a sample that says what its neighbour says adds nothing: five copies of each leave gain and error
+// as they are. Over samples the error would be √5 times smaller. A fit with a floor stops somewhere else on
+// its flat ground: 0.3.
+TEST(Kaplan, TheErrorOfTheGainIsOverRuns) {
+  std::string why;
+  const PointSet one = shifted_curves(4, 1), five = shifted_curves(4, 5);
+  const auto few = fit_kaplan("L_C", one, all_of(one), few_draws, why);
+  const auto many = fit_kaplan("L_C", five, all_of(five), few_draws, why);
+  ASSERT_TRUE(few && few->irreducible && many && many->irreducible) << why;
+  EXPECT_GT(many->points.size(), 4 * few->points.size());
+  EXPECT_GT(few->gain_error, 0);
+  EXPECT_NEAR(many->gain_error / few->gain_error, 1, 0.3);
+}
+
+TEST(Kaplan, OneRunHoldsNothingOut) {
+  const PointSet set = shifted_curves(1, 1);
+  std::string why;
+  const auto law = fit_kaplan("L_C", set, all_of(set), few_draws, why);
+  ASSERT_TRUE(law) << why;
+  EXPECT_EQ(law->better, "undecided");
+  EXPECT_TRUE(std::isnan(law->gain) && std::isnan(law->pure.held_out_error));
+}
+
 // Whole steps: the C of one budget differ a little, and the cheapest is not the best.
 TEST(Kaplan, ABudgetHasOnePointOnTheFrontier) {
   PointSet set = isoflop_points(known_law, {1e18, 1e19, 1e20}, 5, 4);

@@ -120,6 +120,26 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
   EXPECT_THAT(set.warnings, Contains(HasSubstr("several schedules")));
 }
 
+// Oracle: the schedule that train follows: a warm-up takes a tenth of the run's 20,000 tokens at most, and a
+// trunk ends where the decay begins, here 0.6 of 10,000.
+TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
+  RunConfig constant = config(32), wsd = config(64);
+  constant.schedule.name = "constant";
+  constant.schedule.warmup_tokens = 1'000'000;
+  wsd.schedule.name = "wsd";
+  wsd.schedule.decay_fraction = 0.4;
+  wsd.schedule.decay_tokens = 10'000;
+  const PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});
+  ASSERT_EQ(set.curves.size(), 1u) << "the trunk ends before the first evaluation";
+  ASSERT_EQ(set.curves[0].samples.size(), 2u);
+  EXPECT_EQ(set.curves[0].samples.front().tokens, 10'000);
+  const PointSet steps = read_runs({root / "constant", root / "wsd"}, {.loss = "train"});
+  ASSERT_EQ(steps.curves.size(), 2u);
+  EXPECT_GT(steps.curves[0].samples.front().tokens, 2'000);
+  EXPECT_LT(steps.curves[0].samples.front().tokens, 4'000);
+  EXPECT_EQ(steps.curves[1].samples.back().tokens, 6'000);
+}
+
 TEST_F(Runs, EpochsComeFromTheEnvironment) {
   const PointSet set =
       read_runs({write("a", config(32), true, R"({"train":"abc","holdout":"def","epoch_tokens":5000})"),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/config/engine_choice.h"
 
 #include <cstdint>
 #include <string>
@@ -20,7 +21,6 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 
-enum class DeviceKind { cpu, gpu };
 // Where a run of this precision computes unless someone says otherwise: fp32 on a CPU, all else on a GPU.
 DeviceKind usual_device(const RunConfig& config);
 
@@ -28,9 +28,8 @@ DeviceKind usual_device(const RunConfig& config);
 // and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
 bool ends_on_masked_rows(const RunConfig& config, DeviceKind device);
 
-// For a resolved config on `ranks` ranks; without a device on the usual one.
+// For a resolved config on `ranks` ranks.
 MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device);
-MemoryPrediction predict_memory(const RunConfig& config, int ranks);
 
 // A tensor that forward leaves for backward. T rows of a micro-batch, M masked positions among them, D width,
 // F FFN width, H heads, K head_dim, V vocabulary.

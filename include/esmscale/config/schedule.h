@@ -17,6 +17,8 @@ class Schedule {
   double at(int64_t tokens) const;
   int64_t warmup_tokens() const { return warmup_; }
   int64_t decay_tokens() const { return decay_; }
+  // Where wsd's decay begins: after the warm-up and before it the rate is the peak's.
+  double wsd_decay_begin() const { return (1 - config_.decay_fraction) * static_cast<double>(decay_); }
   bool warmup_is_cut() const { return warmup_ < config_.warmup_tokens; }
   bool decay_is_cut() const { return decay_ < config_.decay_tokens; }
 

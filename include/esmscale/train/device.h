@@ -26,7 +26,9 @@ std::string device_name(const c10::Device& device);
 // CPU always does, for one number of threads.
 void make_deterministic();
 
-// The most bytes that tensors have taken on a GPU; 0 for a CPU (host_memory.h counts there).
-int64_t peak_gpu_tensor_bytes(const c10::Device& device);
+// The most bytes that tensors have taken on a device since the last reset, which sets it to what they take
+// now. Of a CPU after count_host_memory() only.
+int64_t peak_tensor_bytes(const c10::Device& device);
+void reset_peak_tensor_bytes(const c10::Device& device);
 
 }  // namespace esmscale

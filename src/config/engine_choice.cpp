@@ -1,0 +1,16 @@
+#include "esmscale/config/engine_choice.h"
+
+namespace esmscale {
+
+bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision) {
+  const int64_t element_bytes = precision == "bf16" ? 2 : 4;
+  return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&
+         model.width * element_bytes <= kWidestGpuRowBytes;
+}
+
+bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision, DeviceKind device) {
+  if (engine != "auto") return engine == "fused";
+  return device == DeviceKind::cpu || fits_gpu_kernels(model, precision);
+}
+
+}  // namespace esmscale
