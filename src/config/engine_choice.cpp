@@ -8,7 +8,8 @@ bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision) {
          model.width * element_bytes <= kWidestGpuRowBytes;
 }
 
-bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision, DeviceKind device) {
+bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision,
+              DeviceKind device) {
   if (engine != "auto") return engine == "fused";
   return device == DeviceKind::cpu || fits_gpu_kernels(model, precision);
 }

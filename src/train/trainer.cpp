@@ -216,14 +216,14 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
     info().holdout_label = holdout_label(*holdout, train.manifest().hash, config.data.max_seq_len);
     last_evaluation =
         evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
-    info().holdout_loss = evaluation.bert->loss.value;
+    if (const double loss = evaluation.bert->loss.value; std::isfinite(loss)) info().holdout_loss = loss;
   }
   recorder.evaluation(info(), last_evaluation, finished);
   reset_peak_tensor_bytes(device);  // evaluation has its own batches: the prediction is of training
   recorder.leave_out(recorder.now() - begin);
-  const double loss = info().holdout_loss.value_or(NAN);
-  if (std::isfinite(loss) && (info().best_step < 0 || loss < info().best_holdout_loss)) {
-    info().best_holdout_loss = loss;
+  const std::optional<double> loss = info().holdout_loss;
+  if (loss && (info().best_step < 0 || *loss < info().best_holdout_loss)) {
+    info().best_holdout_loss = *loss;
     info().best_step = info().step;
     checkpoint();  // leaves out its own time
   }

@@ -1,13 +1,17 @@
 // Oracle: what two steps of a known run consist of.
+#include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
 
 #include <map>
+#include <thread>
 
 #include "core/temporary.h"
 #include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <signal.h>
 
 namespace esmscale {
 namespace {
@@ -73,6 +77,21 @@ TEST(Profile, AShortRunGivesWhatItHas) {
   const Bench bench;
   ASSERT_EQ(Trainer(bench.options("run", "fused", 1000)).run(), 0);
   EXPECT_GT(spans_of(bench.folder / "run" / "trace.json")["optimizer"].size(), 3u);
+}
+
+TEST(Profile, AStoppedRunGivesWhatItHas) {
+  const Bench bench;
+  TrainOptions options = bench.options("run", "fused", 1000);
+  options.config.train.epochs = 100;
+  const RunFolder run(options.run);
+  std::thread sender([&] {
+    while (!std::filesystem::exists(run.metrics()) || read_metrics(run.metrics()).size() < 3)
+      std::this_thread::yield();
+    ::raise(SIGTERM);
+  });
+  EXPECT_EQ(Trainer(options).run(), kStoppedBySignal);
+  sender.join();
+  EXPECT_GE(spans_of(run.trace(0))["optimizer"].size(), 1u);
 }
 
 TEST(Profile, NobodyAskedNothingIsWritten) {

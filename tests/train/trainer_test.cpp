@@ -304,6 +304,19 @@ TEST(Trainer, NonFiniteLossesStopTheRunByName) {
               AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
 }
 
+TEST(Trainer, ALossThatIsNoNumberIsNotTheBest) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.train.max_bad_steps = 1000;
+  const TrainOptions options = beginning_with(bench, config, [](Weights& weights) {
+    weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
+  });
+  ASSERT_EQ(Trainer(options).run(), 0);
+  const CheckpointFolder last = *RunFolder(options.run).newest_checkpoint();
+  EXPECT_EQ(read_checkpoint_info(last.path).best_step, -1);
+  EXPECT_TRUE(read_metrics(RunFolder(options.run).metrics()).back().at("eval/loss").is_null());
+}
+
 // One protein is all W, no other has one, and W is held to be impossible: the loss of the batch with that
 // protein is infinite, once an epoch, and that of no other.
 TEST(Trainer, ABadStepIsSkippedAndCountedAndTheRunGoesOn) {

@@ -39,7 +39,7 @@ struct CheckpointInfo : RunPosition {
   std::string dataset_hash;                 // of the training set's manifest; "" when imported
   std::array<int64_t, 25> letter_counts{};  // of the training set, for baselines; all 0 when imported
   std::string holdout_label;                // how far the holdout was checked against the training set
-  std::optional<double> holdout_loss;       // evaluated at this step, nats
+  std::optional<double> holdout_loss;       // evaluated at this step, nats; absent when it is no number
   double best_holdout_loss = 0;             // of the run so far, and its step; 0: none yet
   int64_t best_step = -1;
   std::string parent;  // the checkpoint or folder this run began from

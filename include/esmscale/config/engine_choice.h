@@ -1,5 +1,5 @@
-// Which of the two engines `train.engine` comes to: the rule of the room that makes it (model) and of the one that
-// predicts its memory (accounting).
+// Which of the two engines `train.engine` comes to: the rule of the room that makes it (model) and of the one
+// that predicts its memory (accounting).
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -17,6 +17,7 @@ inline constexpr int64_t kWidestGpuRowBytes = 10'240;
 bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision);
 
 // `auto` is fused, but on a GPU whose kernels do not take the model.
-bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision, DeviceKind device);
+bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision,
+              DeviceKind device);
 
 }  // namespace esmscale
