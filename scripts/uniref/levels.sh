@@ -137,6 +137,9 @@ mkdir -p "$output"
 above=$input
 if [ -n "$given" ]; then
   say "Level $given: $input as it is"
+  bytes=$(fasta_bytes "$input") # the data set takes half a byte of each, and as much again while it is shuffled
+  note "FASTA $(human_gb "$bytes"); disk $(human_gb "$bytes") for the time of it, half of it to stay"
+  require_free "$output" "$bytes" "this level"
   make_dataset "$input" "$(level_folder "$given")"
 fi
 for level in ${levels//,/ }; do

@@ -32,7 +32,8 @@ struct KaplanLaw {
   Observations points;  // what it was fitted to; u is ln N, ln D or ln C, v is ln D in L_ND
   KaplanFit pure;
   std::optional<KaplanFit> irreducible;  // absent with too few points for its constants
-  // Mean squared held-out error of pure minus that of irreducible, and its standard error over points, nats².
+  // Mean squared held-out error of pure minus that of irreducible, and its standard error over runs, nats²;
+  // NaN for one run.
   double gain = 0, gain_error = 0;
   std::string better;  // pure | irreducible | undecided (the gain is within one standard error of nothing)
   std::vector<std::string> warnings;
