@@ -1,6 +1,5 @@
 #include "esmscale/model/engine.h"
 
-#include "esmscale/config/engine_choice.h"
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/device.h"
 
@@ -24,23 +23,26 @@ bool recomputes(const EngineOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
-  const bool cuda = weights.flat.is_cuda();
-  const bool fused =
-      is_fused(options.engine, weights.config, options.precision, cuda ? DeviceKind::gpu : DeviceKind::cpu);
-  if (options.precision != "fp32" && !cuda)
+void require_engine(const EngineOptions& options, const ModelConfig& model, DeviceKind device) {
+  if (options.precision != "fp32" && device == DeviceKind::cpu)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",
                        .found = options.precision,
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (recomputes(options) && !fused)
+  if (recomputes(options) && !is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",
                        .expected = "none with the plain engine",
                        .found = options.recompute,
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
-  if (fused && cuda) return make_device_engine(weights, options);
-  if (fused) return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recomputes(options));
-  return std::make_unique<PlainEngine>(weights, type_of(options));
+}
+
+std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
+  const DeviceKind device = weights.flat.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu;
+  require_engine(options, weights.config, device);
+  if (!is_fused(options.engine, weights.config, options.precision, device))
+    return std::make_unique<PlainEngine>(weights, type_of(options));
+  if (device == DeviceKind::gpu) return make_device_engine(weights, options);
+  return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recomputes(options));
 }
 
 std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options) {

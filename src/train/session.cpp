@@ -41,6 +41,21 @@ std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& trai
   return holdout;
 }
 
+EngineOptions engine_options(const TrainConfig& train) {
+  return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
+}
+
+DeviceKind kind_of(const at::Device& device) {
+  return device.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu;
+}
+
+// Error when the run cannot be computed there, before anything large is made.
+at::Device device_for(const TrainOptions& options, const Ranks& ranks) {
+  const at::Device device = choose_device(options.device, ranks.local_rank());
+  require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
+  return device;
+}
+
 // Rank 0 locks the run folder for all; the others get nothing, and wait until it has.
 std::unique_ptr<FileLock> lock_for(const RunFolder& folder, Ranks& ranks) {
   std::unique_ptr<FileLock> lock;
@@ -54,19 +69,16 @@ std::unique_ptr<FileLock> lock_for(const RunFolder& folder, Ranks& ranks) {
 Session::Session(TrainOptions given, Ranks& all)
     : options(std::move(given)),
       ranks(all),
-      device(choose_device(options.device, ranks.local_rank())),
+      device(device_for(options, ranks)),
       group(ranks.group(device)),
       train(training_folder(options.config)),
       holdout(open_holdout(options.config, train)),
       folder(options.run),
       lock(lock_for(folder, ranks)),
       state(start_training(options, folder, train, device, ranks)),
-      plan(plan_run(options.config, train, ranks.size(),
-                    device.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu)),
+      plan(plan_run(options.config, train, ranks.size(), kind_of(device))),
       schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens),
-      engine(make_engine(state.weights, {.engine = options.config.train.engine,
-                                         .precision = options.config.train.precision,
-                                         .recompute = options.config.train.recompute})),
+      engine(make_engine(state.weights, engine_options(options.config.train))),
       gradients(state.weights, group, ShardLayout(state.weights.table, ranks.size()),
                 options.config.parallel.zero_stage),
       exchange(state.weights.flat, group, gradients.layout()) {

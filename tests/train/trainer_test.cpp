@@ -293,24 +293,25 @@ TrainOptions beginning_with(const Bench& bench, const RunConfig& config,
   return options;
 }
 
-TEST(Trainer, NonFiniteLossesStopTheRunByName) {
-  const Bench bench;
+// … and whose losses are no numbers.
+TrainOptions without_losses(const Bench& bench, int64_t max_bad_steps) {
   RunConfig config = bench.config();
-  config.train.max_bad_steps = 3;
-  const TrainOptions options = beginning_with(bench, config, [](Weights& weights) {
+  config.train.max_bad_steps = max_bad_steps;
+  return beginning_with(bench, config, [](Weights& weights) {
     weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
   });
+}
+
+TEST(Trainer, NonFiniteLossesStopTheRunByName) {
+  const Bench bench;
+  const TrainOptions options = without_losses(bench, 3);
   EXPECT_THAT(error_of([&] { Trainer(options).run(); }),
               AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
 }
 
 TEST(Trainer, ALossThatIsNoNumberIsNotTheBest) {
   const Bench bench;
-  RunConfig config = bench.config();
-  config.train.max_bad_steps = 1000;
-  const TrainOptions options = beginning_with(bench, config, [](Weights& weights) {
-    weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
-  });
+  const TrainOptions options = without_losses(bench, 1000);
   ASSERT_EQ(Trainer(options).run(), 0);
   const CheckpointFolder last = *RunFolder(options.run).newest_checkpoint();
   EXPECT_EQ(read_checkpoint_info(last.path).best_step, -1);
@@ -386,6 +387,19 @@ TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
   TrainOptions options = bench.options("branch", config);
   options.branch_from = bench.folder / "trunk";
   EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("expected a run of more than the"));
+}
+
+// Sixteen petabytes of weights would not be made in time.
+TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.train.precision = "bf16";
+  config.model.width = config.model.ffn = int64_t{1} << 20;
+  config.model.layers = 1000;
+  TrainOptions options = bench.options("run", config);
+  options.device = "cpu";
+  EXPECT_THAT(error_of([&] { Trainer{options}; }),
+              AllOf(HasSubstr("train.precision"), HasSubstr("fp32 on a CPU")));
 }
 
 TEST(Trainer, NoGpuIsAnError) {

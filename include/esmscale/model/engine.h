@@ -2,6 +2,7 @@
 // reference; and `fused`, written out forward and backward.
 #pragma once
 
+#include "esmscale/config/engine_choice.h"
 #include "esmscale/model/device_batch.h"
 #include "esmscale/model/sink.h"
 #include "esmscale/model/weights.h"
@@ -39,9 +40,12 @@ class Engine {
   virtual at::Tensor logits(const at::Tensor& hidden_RD) = 0;
 };
 
-// `weights` must outlive the engine; it reads their values anew at every call. A request that cannot be
-// honoured (fused on a GPU for widths that its kernels do not take, bf16 on a CPU engine) is a usage error;
-// `auto` takes fused wherever it can.
+// A request that cannot be honoured (bf16 on a CPU, recomputation by the plain engine) is a usage error,
+// which is known before there are weights.
+void require_engine(const EngineOptions& options, const ModelConfig& model, DeviceKind device);
+
+// `weights` must outlive the engine; it reads their values anew at every call. `auto` takes fused wherever it
+// can; fused on a GPU for widths that its kernels do not take is a usage error too.
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
 
 // The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run
