@@ -2,7 +2,10 @@
 gpu_training.py.
 
 As a user would write it: SDPA, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
-gradients accumulated to STEP_TOKENS real tokens; bf16 by autocast; --compile with dynamic shapes, as lengths vary.
+gradients accumulated to STEP_TOKENS real tokens; bf16 by autocast. --compile is of the embeddings, each layer and the
+head, with dynamic shapes, as lengths vary: the layers share what is compiled, and are as fast as a whole model that
+is compiled in one. The rotary module remembers the last length; that number must be dynamic too, or each new length
+compiles everything anew until the compiler gives up.
 Batches are made, masked, padded and on the device before the clock starts. With --wait it compiles on a batch of two,
 says "ready", and goes on when a line comes in: compilation takes minutes, and several peers can do it beside each other.
 """
@@ -61,7 +64,11 @@ class Trainer:
     def __init__(self, model, options):
         self.batches, self.step_tokens, self.device = [], options.step_tokens, options.device
         model = model.to(self.device).train()
-        self.model = torch.compile(model, dynamic=True) if options.compile else model
+        self.model = model
+        if options.compile:
+            torch._dynamo.config.allow_unspec_int_on_nn_module = True
+            for region in (model.esm.embeddings, *model.esm.encoder.layer, model.lm_head):
+                region.compile(dynamic=True)
         self.autocast = torch.autocast(self.device, torch.bfloat16, enabled=options.precision == "bf16")
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
         self.next = 0
