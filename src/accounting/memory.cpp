@@ -57,8 +57,16 @@ Tensors plain_block(const Shapes& s, DeviceKind device) {
   };
 }
 
-// What the written-out backward needs of one block: LayerNorm and GELU outputs are made again from what is
-// kept.
+// LayerNorm and GELU outputs of one block, where they are not made again; `rows` in all but the first norm.
+Tensors outputs(const Shapes& s, double rows) {
+  return {
+      {"attention LayerNorm's output", "[T, D]", s.T * s.D, s.compute, 1},
+      {"FFN LayerNorm's output", rows == s.T ? "[T, D]" : "[M, D]", rows * s.D, s.compute, 1},
+      {"GELU's output", rows == s.T ? "[T, F]" : "[M, F]", rows * s.F, s.compute, 1},
+  };
+}
+
+// What the written-out backward needs of one block to make the rest of it.
 Tensors fused_block(const Shapes& s) {
   const double rows = s.T * s.D;
   return {
@@ -85,6 +93,26 @@ Tensors masked_block(const Shapes& s) {
   };
 }
 
+void append(Tensors& tensors, Tensors more) {
+  std::move(more.begin(), more.end(), std::back_inserter(tensors));
+}
+
+bool keeps_outputs(const RunConfig& config) {
+  return config.train.recompute == "none";
+}
+
+// What a block and a last one of masked rows keep in all.
+Tensors kept_block(const RunConfig& config, const Shapes& s) {
+  Tensors tensors = fused_block(s);
+  if (keeps_outputs(config)) append(tensors, outputs(s, s.T));
+  return tensors;
+}
+Tensors kept_masked_block(const RunConfig& config, const Shapes& s) {
+  Tensors tensors = masked_block(s);
+  if (keeps_outputs(config)) append(tensors, outputs(s, s.M));
+  return tensors;
+}
+
 double bytes_of(const Tensors& tensors) {
   double sum = 0;
   for (const ActivationTensor& tensor : tensors) sum += tensor.bytes();
@@ -107,19 +135,19 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 }
 
 // Backward is dearest in the last block's FFN, where nothing of the blocks is freed yet. The fused engine
-// holds the residual's gradient, the FFN's activation and its gradient, and a LayerNorm's output or its
-// gradient. Autograd holds the gradients of the second linear's output and input, and a weight's before it is
-// added to the flat buffer. A last block of masked rows holds little until the gradients of keys and values,
-// of what they are made of and that itself stand beside each other; or it is freed, and the block before is
-// dearest.
+// holds the residual's gradient, that of the FFN's activation and the activation if it was made again, and a
+// LayerNorm's output or its gradient. Autograd holds the gradients of the second linear's output and input,
+// and a weight's before it is added to the flat buffer. A last block of masked rows holds little until the
+// gradients of keys and values, of what they are made of and that itself stand beside each other; or it is
+// freed, and the block before is dearest.
 double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
   const auto compute = static_cast<double>(s.compute);
   if (is_plain(config, device)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
-  const double ffn = s.T * (2 * s.D + 2 * s.F) * compute;
+  const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
   if (!ends_on_masked_rows(config, device) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
-                                  : std::max(last_attention, ffn - bytes_of(masked_block(s)));
+                                  : std::max(last_attention, ffn - bytes_of(kept_masked_block(config, s)));
 }
 
 // The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
@@ -153,18 +181,15 @@ bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
 std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device) {
   const Shapes shapes(config);
   const bool recompute = config.train.recompute == "blocks";
-  Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : fused_block(shapes);
+  Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
   const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (ActivationTensor& tensor : tensors)
     tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
-  const auto append = [&tensors](Tensors more) {
-    std::move(more.begin(), more.end(), std::back_inserter(tensors));
-  };
   if (whole == 0) tensors.clear();
-  if (masked_end) append(masked_block(shapes));
-  append(outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
+  if (masked_end) append(tensors, kept_masked_block(config, shapes));
+  append(tensors, outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
   return tensors;
 }
 

@@ -78,8 +78,9 @@ std::vector<Field> fields(RunConfig& c) {
           .at_least(0)
           .identity(),
       field("train.recompute", &c.train.recompute,
-            "Activations computed again in backward to save memory (fused engine)")
-          .one_of({"none", "blocks"}),
+            "What the fused engine makes again in backward to save memory: LayerNorm and GELU outputs, whole "
+            "blocks, or nothing, which is fastest")
+          .one_of({"none", "outputs", "blocks"}),
       field("train.deterministic", &c.train.deterministic,
             "Bit-equal GPU runs at some cost; CPU runs are bit-equal always"),
       field("train.max_bad_steps", &c.train.max_bad_steps, "Give up after so many non-finite steps in a row")

@@ -15,7 +15,6 @@ namespace esmscale::kernels::device {
 namespace {
 
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
-constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
 __device__ int lane() {
   return threadIdx.x % 32;
@@ -73,35 +72,28 @@ struct Tile {
   static constexpr int kStep = K % 16 == 0 ? K + 8 : K;
   alignas(16) BFloat16 at[kCount * kStep];
 
-  __device__ void copy(const Rows<const BFloat16>& rows, int first, int count) {
-    constexpr int kChunks = K / 8, kAtOnce = kThreads / kChunks;  // of 16 bytes; rows
-    const int column = static_cast<int>(threadIdx.x) % kChunks * 8;
-    int row = static_cast<int>(threadIdx.x) / kChunks;
-    if (row >= kAtOnce) return;
-    const BFloat16* from = rows.at + (first + row) * rows.step + column;
-#pragma unroll
-    for (; row < kCount; row += kAtOnce, from += kAtOnce * rows.step) {
-      const bool there = first + row < count;
-      copy_16_bytes(at + row * kStep + column, there ? from : rows.at, there);
-    }
-  }
-  // c[m] += left[m] · rows first … first + 15 of the tile, as 16 columns.
-  template <int M>
-  __device__ void times_rows(float (&c)[M][2][4], const Left<K> (&left)[M], int first) const {
-    const int row = first + lane() % 8;
+  // c[m] = start(m, half) + left[m] · rows first … first + 15 of the tile, as 16 columns in two halves.
+  template <int M, class Start>
+  __device__ void times_rows(float (&c)[M][2][4], const Left<K> (&left)[M], int first, Start&& start) const {
+    const BFloat16* const row = at + (first + lane() % 8) * kStep;
 #pragma unroll
     for (int step = 0; step < K / 16; ++step) {
       uint32_t b[4];
-      load_four<false>(b, at + (row + lane() / 16 * 8) * kStep + 16 * step + lane() / 8 % 2 * 8);
+      load_four<false>(b, row + lane() / 16 * 8 * kStep + 16 * step + lane() / 8 % 2 * 8);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
-        multiply(c[m][0], left[m].at[step], b[0], b[1]);
-        multiply(c[m][1], left[m].at[step], b[2], b[3]);
+        if (step == 0) {
+          multiply(c[m][0], left[m].at[step], b[0], b[1], start(m, 0));
+          multiply(c[m][1], left[m].at[step], b[2], b[3], start(m, 1));
+        } else {
+          multiply(c[m][0], left[m].at[step], b[0], b[1], c[m][0]);
+          multiply(c[m][1], left[m].at[step], b[2], b[3], c[m][1]);
+        }
       }
     }
     if (K % 16 != 0) {
       uint32_t b[2];
-      load_two<false>(b, at + (row + lane() / 8 % 2 * 8) * kStep + K / 16 * 16);
+      load_two<false>(b, row + lane() / 8 % 2 * 8 * kStep + K / 16 * 16);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         multiply_half(c[m][0], left[m].at[K / 16], b[0]);
@@ -112,25 +104,61 @@ struct Tile {
   // sum[m] += weights[m] · rows first … first + 15 of the tile, as they stand.
   template <int M>
   __device__ void add_to(float (&sum)[M][K / 8][4], const uint32_t (&weights)[M][4], int first) const {
-    const BFloat16* row = at + (first + lane() % 16) * kStep;
+    const BFloat16* const row = at + (first + lane() % 16) * kStep;
 #pragma unroll
     for (int pair = 0; pair < K / 16; ++pair) {
       uint32_t b[4];
       load_four<true>(b, row + 16 * pair + lane() / 16 * 8);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
-        multiply(sum[m][2 * pair], weights[m], b[0], b[1]);
-        multiply(sum[m][2 * pair + 1], weights[m], b[2], b[3]);
+        multiply(sum[m][2 * pair], weights[m], b[0], b[1], sum[m][2 * pair]);
+        multiply(sum[m][2 * pair + 1], weights[m], b[2], b[3], sum[m][2 * pair + 1]);
       }
     }
     if (K % 16 != 0) {
       uint32_t b[2];
       load_two<true>(b, row + K / 16 * 16);
 #pragma unroll
-      for (int m = 0; m < M; ++m) multiply(sum[m][K / 8 - 1], weights[m], b[0], b[1]);
+      for (int m = 0; m < M; ++m) multiply(sum[m][K / 8 - 1], weights[m], b[0], b[1], sum[m][K / 8 - 1]);
     }
   }
 };
+
+// What a thread brings of every tile of an array: 16 bytes of every so manieth row.
+template <int K, int kCount>
+class Carrier {
+ public:
+  __device__ Carrier(const Rows<const BFloat16>& rows, int count)
+      : from_(rows.at + kRow() * rows.step + kColumn()), step_(rows.step), count_(count) {}
+
+  __device__ void bring(Tile<K, kCount>& tile, int first) const {
+    const BFloat16* from = from_ + first * step_;
+#pragma unroll
+    for (int i = 0; i < (kCount + kAtOnce - 1) / kAtOnce; ++i, from += kAtOnce * step_) {
+      const int row = kRow() + i * kAtOnce;
+      if ((kThreads % kChunks == 0 || kRow() < kAtOnce) && (kCount % kAtOnce == 0 || row < kCount))
+        copy_16_bytes(tile.at + row * Tile<K, kCount>::kStep + kColumn(), from, first + row < count_);
+    }
+  }
+
+ private:
+  static constexpr int kChunks = K / 8, kAtOnce = kThreads / kChunks;
+  __device__ static int kRow() {
+    return static_cast<int>(threadIdx.x) / kChunks;
+  }
+  __device__ static int kColumn() {
+    return static_cast<int>(threadIdx.x) % kChunks * 8;
+  }
+  const BFloat16* from_;
+  int64_t step_;
+  int count_;
+};
+
+// x in a register of its own: where a product begins with the same number twice, it needs two, and would
+// otherwise get a copy each time.
+__device__ float another(float x) {
+  return __shfl_sync(kAllLanes, x, lane());
+}
 
 // Scores past the last key, as if those keys were infinitely far.
 template <int M>
@@ -163,33 +191,27 @@ __device__ void store_rows(const Rows<BFloat16>& rows, const float (&x)[K / 8][4
   }
 }
 
-// Two tensors of the other side go through shared memory, the next tile on its way while this one is worked
-// on: work(stage, rows) for each.
-template <int kCount, class Copy, class Work>
-__device__ void for_each_tile(int rows, Copy&& copy, Work&& work) {
-  copy(0, 0);
+// What a kernel needs of the other side goes through shared memory, the next tile on its way while this one
+// is worked on: bring(stage, first), then work(stage, first, rows) for each. `meanwhile` runs while the first
+// comes.
+template <int kCount, class Bring, class Meanwhile, class Work>
+__device__ void for_each_tile(int rows, Bring&& bring, Meanwhile&& meanwhile, Work&& work) {
+  bring(0, 0);
   end_of_copies();
+  meanwhile();
   for (int first = 0, stage = 0; first < rows; first += kCount, stage ^= 1) {
     wait_for_copies();
     __syncthreads();  // the tile is there for all, and all are done with the one before
-    if (first + kCount < rows) copy(stage ^ 1, first + kCount);
+    if (first + kCount < rows) bring(stage ^ 1, first + kCount);
     end_of_copies();
-    work(stage, min(kCount, rows - first));
+    work(stage, first, min(kCount, rows - first));
   }
 }
 
-// step(row, ends) for every kAtOnce rows; `ends`: the last ones are not all there, which only then costs
-// time.
-template <int kAtOnce, class Step>
-__device__ void for_each_step(int rows, Step&& step) {
-  int row = 0;
-  for (; row + kAtOnce <= rows; row += kAtOnce) step(row, std::false_type{});
-  if (row < rows) step(row, std::true_type{});
-}
-
-// What the rest is tuned by, as measured on an H200: rows of a warp and of a tile, and how many blocks of
-// each kernel a multiprocessor must have room for, which bounds their registers.
-constexpr int kLefts = 2, kRowsOfBlock = 16 * kLefts * kWarps;
+// What the rest is tuned by, as measured on an H200: rows of a warp and of a tile, keys that a query looks at
+// at once, and how many blocks of each kernel a multiprocessor must have room for, which bounds their
+// registers.
+constexpr int kLefts = 2, kRowsOfBlock = 16 * kLefts * kWarps, kKeysAtOnce = 32;
 template <int K>
 constexpr int kTileRows = K <= 32 ? 128 : 64;
 template <int K>
@@ -199,129 +221,154 @@ constexpr int kForwardBlocks = K == 16   ? 5
 template <int K>
 constexpr int kQueryBlocks = K == 16   ? 6
                              : K == 24 ? 5
-                                       : 1;
+                             : K == 32 ? 3
+                                       : 2;
 template <int K>
 constexpr int kKeyBlocks = K == 16   ? 5
                            : K == 24 ? 4
-                                     : 1;
+                                     : 2;
 
-// The running maximum of a row is raised only when it has grown by more than this power of two: probabilities
-// stay below 2^8, which bf16 and the sums carry as well as below 1.
-constexpr float kRise = 8;
+constexpr uint32_t kOnes = 0x3f803f80;  // two of bf16
 
-// Σ over the keys so far, relative to 2^max.
-template <int M, int K>
-struct Softmax {
-  float max[M][2], sum[M][2], out[M][K / 8][4];
-
-  __device__ Softmax() : sum{}, out{} {
-    for (int m = 0; m < M; ++m) max[m][0] = max[m][1] = -INFINITY;
-  }
-  // Scores of 32 keys become probabilities.
-  __device__ void take(float (&s)[2][M][2][4]) {
-    float largest[M][2];
-    bool rises = false;
-#pragma unroll
-    for (int m = 0; m < M; ++m)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float x = -INFINITY;
-#pragma unroll
-        for (int i = 0; i < 8; ++i) x = fmaxf(x, s[i / 4][m][i / 2 % 2][2 * half + i % 2]);
-        largest[m][half] = x * kLog2E;
-        rises |= largest[m][half] > max[m][half] + kRise;
-      }
-    if (__any_sync(kAllLanes, rises)) raise(largest);
-#pragma unroll
-    for (int m = 0; m < M; ++m)
-#pragma unroll
-      for (int i = 0; i < 16; ++i) {
-        float& x = s[i / 8][m][i / 4 % 2][i % 4];
-        x = exp2_quick(x * kLog2E - max[m][i / 2 % 2]);
-        sum[m][i / 2 % 2] += x;
-      }
-  }
-
- private:
-  __device__ void raise(const float (&largest)[M][2]) {
-#pragma unroll
-    for (int m = 0; m < M; ++m)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const float raised = fmaxf(max[m][half], max_of_row(largest[m][half]));
-        const float factor = exp2_quick(max[m][half] - raised);
-        max[m][half] = raised;
-        sum[m][half] *= factor;
-#pragma unroll
-        for (int n = 0; n < K / 8; ++n) {
-          out[m][n][2 * half] *= factor;
-          out[m][n][2 * half + 1] *= factor;
-        }
-      }
-  }
-};
+// step(row, ends) for every kAtOnce of a tile's rows; `ends`: the last ones are not all there, which only
+// then costs time.
+template <int kAtOnce, class Step>
+__device__ void for_each_step(int rows, Step&& step) {
+  int row = 0;
+  for (; row + kAtOnce <= rows; row += kAtOnce) step(row, std::false_type{});
+  if (row < rows) step(row, std::true_type{});
+}
 
 template <int K>
 __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(const Attention w) {
-  constexpr int M = kLefts, kCount = kTileRows<K>;
+  constexpr int M = kLefts, kCount = kTileRows<K>, N = kKeysAtOnce / 16;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
   const Share share(w.query_starts, w.key_starts, kRowsOfBlock);
   if (share.first >= share.own) return;
   const int first_query = share.first + warp() * 16 * M;
-  const Rows<const BFloat16> q(w.q, w.q_step, share.own_begin, share.head, K),
-      k(w.k, w.kv_step, share.other_begin, share.head, K),
-      v(w.v, w.kv_step, share.other_begin, share.head, K);
+  const bool asks = first_query < share.own;
+  const Carrier<K, kCount> k({w.k, w.kv_step, share.other_begin, share.head, K}, share.other),
+      v({w.v, w.kv_step, share.other_begin, share.head, K}, share.other);
   Left<K> queries[M];
-#pragma unroll
-  for (int m = 0; m < M; ++m) queries[m].load(q, first_query + 16 * m, share.own);
-  Softmax<M, K> softmax;
+  // Of a row: what is added to its scores, Σ of 2^score, and of that times v.
+  float start[M][4], sums[M][4], out[M][K / 8][4];
 
-  for_each_tile<kCount>(
-      share.other,
-      [&](int stage, int first) {
-        k_tiles[stage].copy(k, first, share.other);
-        v_tiles[stage].copy(v, first, share.other);
-      },
-      [&](int stage, int keys) {
-        if (first_query >= share.own) return;
-        for_each_step<32>(keys, [&](int key, auto ends) {
-          float s[2][M][2][4] = {};
+  const auto look = [&](float(&largest)[M][2], int stage, int key, int keys) {
+    float s[M][2][4];
+    float zeros[4] = {};
+    k_tiles[stage].times_rows(s, queries, key, [&](int, int) -> const float(&)[4] { return zeros; });
+    hide_columns(s, keys - key);
 #pragma unroll
-          for (int half = 0; half < 2; ++half) k_tiles[stage].times_rows(s[half], queries, key + 16 * half);
-          if (decltype(ends)::value)
+    for (int m = 0; m < M; ++m)
 #pragma unroll
-            for (int half = 0; half < 2; ++half) hide_columns(s[half], keys - key - 16 * half);
-          softmax.take(s);
+      for (int i = 0; i < 8; ++i) largest[m][i / 2 % 2] = fmaxf(largest[m][i / 2 % 2], s[m][i / 4][i % 4]);
+  };
+  const auto start_at = [&](const float(&largest)[M][2]) {
 #pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            uint32_t weights[M][4];
+    for (int m = 0; m < M; ++m)
 #pragma unroll
-            for (int m = 0; m < M; ++m) to_left(weights[m], s[half][m]);
-            v_tiles[stage].add_to(softmax.out, weights, key + 16 * half);
+      for (int i = 0; i < 4; i += 2) {
+        start[m][i] = -max_of_row(largest[m][i / 2]);
+        start[m][i + 1] = another(start[m][i]);
+      }
+  };
+  const auto weigh = [&](int stage, int key, int keys, auto ends) {
+    float s[N][M][2][4];
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+      k_tiles[stage].times_rows(s[n], queries, key + 16 * n,
+                                [&](int m, int) -> const float(&)[4] { return start[m]; });
+      if (decltype(ends)::value) hide_columns(s[n], keys - key - 16 * n);
+    }
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+      uint32_t weights[M][4];
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) s[n][m][i / 4][i % 4] = exp2_quick(s[n][m][i / 4][i % 4]);
+        to_left(weights[m], s[n][m]);
+        multiply(sums[m], weights[m], kOnes, kOnes, sums[m]);
+      }
+      v_tiles[stage].add_to(out, weights, key + 16 * n);
+    }
+  };
+
+  for (int attempt = 0;; ++attempt) {
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        sums[m][i] = 0;
+#pragma unroll
+        for (int n = 0; n < K / 8; ++n) out[m][n][i] = 0;
+      }
+    if (attempt > 0) {
+      float largest[M][2];
+#pragma unroll
+      for (int i = 0; i < 2 * M; ++i) largest[i / 2][i % 2] = -INFINITY;
+      for_each_tile<kCount>(
+          share.other, [&](int stage, int first) { k.bring(k_tiles[stage], first); }, [] {},
+          [&](int stage, int, int keys) {
+#pragma unroll 1
+            for (int key = 0; key < keys; key += 16) look(largest, stage, key, keys);
+          });
+      start_at(largest);
+      __syncthreads();
+    }
+    for_each_tile<kCount>(
+        share.other,
+        [&](int stage, int first) {
+          k.bring(k_tiles[stage], first);
+          v.bring(v_tiles[stage], first);
+        },
+        [&] {
+          if (attempt > 0) return;
+          const Rows<const BFloat16> q(w.q, w.q_step, share.own_begin, share.head, K);
+#pragma unroll
+          for (int m = 0; m < M; ++m) queries[m].load(q, first_query + 16 * m, share.own);
+        },
+        [&](int stage, int first, int keys) {
+          if (!asks) return;
+          if (first == 0 && attempt == 0) {
+            float largest[M][2];
+#pragma unroll
+            for (int i = 0; i < 2 * M; ++i) largest[i / 2][i % 2] = -INFINITY;
+            look(largest, stage, 0, keys);
+            start_at(largest);
           }
+          for_each_step<kKeysAtOnce>(keys, [&](int key, auto ends) { weigh(stage, key, keys, ends); });
         });
-      });
+    bool lost = false;
+#pragma unroll
+    for (int m = 0; m < M; ++m) lost |= !(sums[m][0] + sums[m][2] < INFINITY);
+    if (!__syncthreads_or(asks && lost) || attempt > 0) break;
+  }
 
-  const Rows<BFloat16> out(w.out, int64_t{w.heads} * K, share.own_begin, share.head, K);
+  const Rows<BFloat16> to(w.out, int64_t{w.heads} * K, share.own_begin, share.head, K);
 #pragma unroll
   for (int m = 0; m < M; ++m) {
-    float factor[2];
+    const float factor[2] = {1 / sums[m][0], 1 / sums[m][2]};
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const float sum = sum_of_row(softmax.sum[m][half]);
       const int row = first_query + 16 * m + 8 * half + lane() / 4;
-      factor[half] = 1 / sum;
       if (lane() % 4 == 0 && row < share.own)
-        w.lse[share.head * w.queries + share.own_begin + row] = softmax.max[m][half] * kLn2 + logf(sum);
+        w.minus_lse[share.head * w.queries + share.own_begin + row] =
+            start[m][2 * half] - log2f(sums[m][2 * half]);
     }
-    store_rows<K>(out, softmax.out[m], factor, first_query + 16 * m, share.own);
+    store_rows<K>(to, out[m], factor, first_query + 16 * m, share.own);
   }
 }
 
 // Probabilities and their gradients from scores, for rows of queries or columns of queries alike.
-__device__ void to_gradients(float& score, float& dprobability, float lse_log2, float delta) {
-  score = exp2_quick(score * kLog2E - lse_log2);
-  dprobability = score * (dprobability - delta);
+template <int M>
+__device__ void to_gradients(float (&scores)[M][2][4], float (&dprobabilities)[M][2][4]) {
+#pragma unroll
+  for (int i = 0; i < 8 * M; ++i) {
+    float &score = scores[i / 8][i / 4 % 2][i % 4], &dprobability = dprobabilities[i / 8][i / 4 % 2][i % 4];
+    score = exp2_quick(score);
+    dprobability *= score;
+  }
 }
 
 template <int K>
@@ -333,58 +380,75 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
   const Share share(in.query_starts, in.key_starts, kRowsOfBlock);
   if (share.first >= share.own) return;
   const int first_query = share.first + warp() * 16 * M;
-  const int64_t width = int64_t{in.heads} * K;
-  const Rows<const BFloat16> q(in.q, in.q_step, share.own_begin, share.head, K),
-      k(in.k, in.kv_step, share.other_begin, share.head, K),
-      v(in.v, in.kv_step, share.other_begin, share.head, K),
-      out(in.out, width, share.own_begin, share.head, K), dout(w.dout, width, share.own_begin, share.head, K);
+  const Carrier<K, kCount> k({in.k, in.kv_step, share.other_begin, share.head, K}, share.other),
+      v({in.v, in.kv_step, share.other_begin, share.head, K}, share.other);
   Left<K> queries[M], douts[M];
-  float lse[M][2], delta[M][2];
-#pragma unroll
-  for (int m = 0; m < M; ++m) {
-    queries[m].load(q, first_query + 16 * m, share.own);
-    douts[m].load(dout, first_query + 16 * m, share.own);
-    Left<K> outs;
-    outs.load(out, first_query + 16 * m, share.own);
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float total = 0;  // dout · out of a row
-#pragma unroll
-      for (int i = 0; i < (K + 15) / 16 * 2; ++i) {
-        const uint32_t a = outs.at[i / 2][i % 2 * 2 + half], b = douts[m].at[i / 2][i % 2 * 2 + half];
-        total += low_of(a) * low_of(b) + high_of(a) * high_of(b);
-      }
-      const int row = first_query + 16 * m + 8 * half + lane() / 4;
-      const int64_t place = share.head * in.queries + share.own_begin + row;
-      delta[m][half] = sum_of_row(total);
-      lse[m][half] = row < share.own ? in.lse[place] * kLog2E : 0;
-      if (lane() % 4 == 0 && row < share.own) w.delta[place] = delta[m][half];
-    }
-  }
-
+  float minus_lse[M][4], minus_delta[M][4];  // of rows g, g, g + 8 and g + 8, as products begin
   float dq[M][K / 8][4] = {};
+
+  const auto read_rows = [&] {
+    const int64_t width = int64_t{in.heads} * K;
+    const Rows<const BFloat16> q(in.q, in.q_step, share.own_begin, share.head, K),
+        out(in.out, width, share.own_begin, share.head, K),
+        dout(w.dout, width, share.own_begin, share.head, K);
+    const int64_t place = share.head * in.queries + share.own_begin;
+    Left<K> outs[M];
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      outs[m].load(out, first_query + 16 * m, share.own);
+      douts[m].load(dout, first_query + 16 * m, share.own);
+      queries[m].load(q, first_query + 16 * m, share.own);
+#pragma unroll
+      for (int i = 0; i < 4; i += 2) {
+        const int row = first_query + 16 * m + 4 * i + lane() / 4;
+        minus_lse[m][i] = row < share.own ? in.minus_lse[place + row] : 0;
+        minus_lse[m][i + 1] = another(minus_lse[m][i]);
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float total = 0;  // dout · out of a row
+#pragma unroll
+        for (int i = 0; i < (K + 15) / 16 * 2; ++i) {
+          const uint32_t a = outs[m].at[i / 2][i % 2 * 2 + half], b = douts[m].at[i / 2][i % 2 * 2 + half];
+          total += low_of(a) * low_of(b) + high_of(a) * high_of(b);
+        }
+        total = sum_of_row(-total);
+        minus_delta[m][2 * half] = total;
+        minus_delta[m][2 * half + 1] = another(total);
+        const int row = first_query + 16 * m + 8 * half + lane() / 4;
+        if (lane() % 4 == 0 && row < share.own) w.minus_delta[place + row] = total;
+      }
+  };
   for_each_tile<kCount>(
       share.other,
       [&](int stage, int first) {
-        k_tiles[stage].copy(k, first, share.other);
-        v_tiles[stage].copy(v, first, share.other);
+        k.bring(k_tiles[stage], first);
+        v.bring(v_tiles[stage], first);
       },
-      [&](int stage, int keys) {
+      read_rows,
+      [&](int stage, int, int keys) {
         if (first_query >= share.own) return;
-        for_each_step<16>(keys, [&](int key, auto ends) {
-          float s[M][2][4] = {}, d[M][2][4] = {};
-          k_tiles[stage].times_rows(s, queries, key);
-          v_tiles[stage].times_rows(d, douts, key);
-          if (decltype(ends)::value) hide_columns(s, keys - key);
+        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key) {
+          k_tiles[stage].times_rows(s, queries, key,
+                                    [&](int m, int) -> const float(&)[4] { return minus_lse[m]; });
+          v_tiles[stage].times_rows(d, douts, key,
+                                    [&](int m, int) -> const float(&)[4] { return minus_delta[m]; });
+        };
+        const auto add = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key) {
+          to_gradients(s, d);
           uint32_t weights[M][4];
 #pragma unroll
-          for (int m = 0; m < M; ++m) {
-#pragma unroll
-            for (int i = 0; i < 8; ++i)
-              to_gradients(s[m][i / 4][i % 4], d[m][i / 4][i % 4], lse[m][i / 2 % 2], delta[m][i / 2 % 2]);
-            to_left(weights[m], d[m]);
-          }
+          for (int m = 0; m < M; ++m) to_left(weights[m], d[m]);
           k_tiles[stage].add_to(dq, weights, key);
+        };
+        for_each_step<16>(keys, [&](int key, auto ends) {
+          float s[M][2][4], d[M][2][4];
+          products(s, d, key);
+          if (decltype(ends)::value) hide_columns(s, keys - key);
+          add(s, d, key);
         });
       });
   const float one[2] = {1, 1};
@@ -398,53 +462,57 @@ template <int K>
 __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(const AttentionBackward w) {
   constexpr int M = kLefts, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> q_tiles[2], dout_tiles[2];
-  __shared__ float lse[2][kCount], delta[2][kCount];
+  // Of queries 2i and 2i + 1, twice: as products of keys with them begin.
+  __shared__ alignas(16) float minus_lse[2][kCount / 2][4], minus_delta[2][kCount / 2][4];
   const Attention& in = w.forward;
   const Share share(in.key_starts, in.query_starts, kRowsOfBlock);
   if (share.first >= share.own) return;
   const int first_key = share.first + warp() * 16 * M;
-  const Rows<const BFloat16> q(in.q, in.q_step, share.other_begin, share.head, K),
-      k(in.k, in.kv_step, share.own_begin, share.head, K),
-      v(in.v, in.kv_step, share.own_begin, share.head, K),
-      dout(w.dout, int64_t{in.heads} * K, share.other_begin, share.head, K);
+  const Carrier<K, kCount> q({in.q, in.q_step, share.other_begin, share.head, K}, share.other),
+      dout({w.dout, int64_t{in.heads} * K, share.other_begin, share.head, K}, share.other);
   Left<K> keys[M], values[M];
-#pragma unroll
-  for (int m = 0; m < M; ++m) {
-    keys[m].load(k, first_key + 16 * m, share.own);
-    values[m].load(v, first_key + 16 * m, share.own);
-  }
   float dk[M][K / 8][4] = {}, dv[M][K / 8][4] = {};
   const int64_t place = share.head * in.queries + share.other_begin;
   for_each_tile<kCount>(
       share.other,
       [&](int stage, int first) {
-        q_tiles[stage].copy(q, first, share.other);
-        dout_tiles[stage].copy(dout, first, share.other);
-        for (int i = threadIdx.x; i < kCount; i += kThreads) {
-          const bool there = first + i < share.other;
-          copy_4_bytes(&lse[stage][i], in.lse + place + (there ? first + i : 0), there);
-          copy_4_bytes(&delta[stage][i], w.delta + place + (there ? first + i : 0), there);
+        q.bring(q_tiles[stage], first);
+        dout.bring(dout_tiles[stage], first);
+        const int i = threadIdx.x;
+        const bool there = first + i < share.other;
+        const int64_t from = place + (there ? first + i : 0);
+        if (kCount >= kThreads || i < kCount)
+#pragma unroll
+          for (int twice = 0; twice < 4; twice += 2) {
+            copy_4_bytes(&minus_lse[stage][i / 2][i % 2 + twice], in.minus_lse + from, there);
+            copy_4_bytes(&minus_delta[stage][i / 2][i % 2 + twice], w.minus_delta + from, there);
+          }
+      },
+      [&] {
+        const Rows<const BFloat16> k(in.k, in.kv_step, share.own_begin, share.head, K),
+            v(in.v, in.kv_step, share.own_begin, share.head, K);
+#pragma unroll
+        for (int m = 0; m < M; ++m) {
+          keys[m].load(k, first_key + 16 * m, share.own);
+          values[m].load(v, first_key + 16 * m, share.own);
         }
       },
-      [&](int stage, int queries) {
+      [&](int stage, int, int queries) {
         if (first_key >= share.own) return;
-        for (int query = 0; query < queries; query += 16) {
-          float s[M][2][4] = {}, d[M][2][4] = {};  // turned: keys are rows, queries are columns
-          q_tiles[stage].times_rows(s, keys, query);
-          dout_tiles[stage].times_rows(d, values, query);
-          // Queries past the end need no care: their rows of zeros add nothing to dk and dv.
+        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int query) {
+          // Turned: keys are rows, queries are columns.
+          const int pair = query / 2 + lane() % 4;
+          q_tiles[stage].times_rows(s, keys, query, [&](int, int half) -> const float(&)[4] {
+            return minus_lse[stage][pair + 4 * half];
+          });
+          dout_tiles[stage].times_rows(d, values, query, [&](int, int half) -> const float(&)[4] {
+            return minus_delta[stage][pair + 4 * half];
+          });
+        };
+        // Queries past the end need no care: their rows of zeros add nothing to dk and dv.
+        const auto add = [&](float(&s)[M][2][4], float(&d)[M][2][4], int query) {
+          to_gradients(s, d);
           uint32_t weights[M][4], dweights[M][4];
-#pragma unroll
-          for (int n = 0; n < 2; ++n) {
-            const int column = query + 8 * n + lane() % 4 * 2;
-            const float lse_of[2] = {lse[stage][column] * kLog2E, lse[stage][column + 1] * kLog2E};
-            const float delta_of[2] = {delta[stage][column], delta[stage][column + 1]};
-#pragma unroll
-            for (int m = 0; m < M; ++m)
-#pragma unroll
-              for (int i = 0; i < 4; ++i)
-                to_gradients(s[m][n][i], d[m][n][i], lse_of[i % 2], delta_of[i % 2]);
-          }
 #pragma unroll
           for (int m = 0; m < M; ++m) {
             to_left(weights[m], s[m]);
@@ -452,12 +520,17 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
           }
           dout_tiles[stage].add_to(dv, weights, query);
           q_tiles[stage].add_to(dk, dweights, query);
-        }
+        };
+        for_each_step<16>((queries + 15) / 16 * 16, [&](int query, auto) {
+          float s[M][2][4], d[M][2][4];
+          products(s, d, query);
+          add(s, d, query);
+        });
       });
-  const float one[2] = {1, 1};
+  const float one[2] = {1, 1}, ln2[2] = {kLn2, kLn2};
 #pragma unroll
   for (int m = 0; m < M; ++m) {
-    store_rows<K>(Rows<BFloat16>(w.dk, w.dkv_step, share.own_begin, share.head, K), dk[m], one,
+    store_rows<K>(Rows<BFloat16>(w.dk, w.dkv_step, share.own_begin, share.head, K), dk[m], ln2,
                   first_key + 16 * m, share.own);
     store_rows<K>(Rows<BFloat16>(w.dv, w.dkv_step, share.own_begin, share.head, K), dv[m], one,
                   first_key + 16 * m, share.own);

@@ -33,17 +33,17 @@ void DeviceAttention<T>::backward(const DeviceBatch& batch, const AttentionState
                                   const at::Tensor& dbias_3D) {
   if (!is_ours()) return backward_of_aten(batch, state, dattended_TD, gradient, dbias_3D);
   const Heads d = heads_of(gradient);
-  const at::Tensor delta_HT = at::empty_like(state.lse_HT);
+  const at::Tensor minus_delta_HT = at::empty_like(state.lse_HT);
   if constexpr (k16Bits)
     device::run(device::AttentionBackward{.forward = ours(batch, state),
                                           .dout = numbers<T>(dattended_TD),
-                                          .delta = floats(delta_HT),
+                                          .minus_delta = floats(minus_delta_HT),
                                           .dq = d.q,
                                           .dk = d.k,
                                           .dv = d.v,
                                           .dq_step = d.q_step,
                                           .dkv_step = d.kv_step},
-                place_of(delta_HT));
+                place_of(minus_delta_HT));
   for (const Part& part : parts(batch, gradient))
     rotate_back(batch, {d.q, d.k, d.v}, part.which.first == 0 ? d.q_step : d.kv_step, part, dbias_3D);
 }
@@ -70,7 +70,7 @@ void DeviceAttention<T>::rotate(const DeviceBatch& batch, const at::Tensor& bias
                                 .heads = weights_.config.heads,
                                 .head_dim = weights_.config.head_dim(),
                                 .angles = angles(batch, part.positions),
-                                .scale = scale(),
+                                .scale = is_ours() ? scale() * device::kLog2E : scale(),
                                 .bias = floats(bias_3D),
                                 .x = numbers<T>(part.x),
                                 .parts = part.which},
@@ -133,7 +133,7 @@ device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch,
           .q_step = x.q_step,
           .kv_step = x.kv_step,
           .out = numbers<T>(state.attended_TD),
-          .lse = floats(state.lse_HT)};
+          .minus_lse = floats(state.lse_HT)};
 }
 
 template <class T>

@@ -17,8 +17,9 @@ at::ScalarType type_of(const EngineOptions& options) {
 
 static_assert(kernels::device::kLargestWidth<float> * sizeof(float) == kWidestGpuRowBytes);
 
-bool recomputes(const EngineOptions& options) {
-  return options.recompute != "none";
+Recompute recompute_of(const EngineOptions& options) {
+  if (options.recompute == "blocks") return Recompute::blocks;
+  return options.recompute == "none" ? Recompute::none : Recompute::outputs;
 }
 
 }  // namespace
@@ -29,9 +30,9 @@ void require_engine(const EngineOptions& options, const ModelConfig& model, Devi
                        .expected = "fp32 on a CPU",
                        .found = options.precision,
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (recomputes(options) && !is_fused(options.engine, model, options.precision, device))
+  if (options.recompute == "blocks" && !is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",
-                       .expected = "none with the plain engine",
+                       .expected = "none or outputs with the plain engine",
                        .found = options.recompute,
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
 }
@@ -42,12 +43,12 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
   if (!is_fused(options.engine, weights.config, options.precision, device))
     return std::make_unique<PlainEngine>(weights, type_of(options));
   if (device == DeviceKind::gpu) return make_device_engine(weights, options);
-  return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recomputes(options));
+  return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recompute_of(options));
 }
 
 std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options) {
   return std::make_unique<FusedEngine>(weights, make_device_passes(weights, type_of(options)),
-                                       recomputes(options));
+                                       recompute_of(options));
 }
 
 }  // namespace esmscale

@@ -83,13 +83,14 @@ void FusedEngine::backward_ffn(size_t i, const Kept& kept, const at::Tensor& gra
   const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
   // One pass turns the gradient of GELU's output into that of its input, and makes the output again.
   const at::Tensor dinner_TF = project_back(gradient_TD, matrices.ffn_out.weight),
-                   active_TF = passes_->make(kept.inner_TF.sizes());
-  passes_->gelu_backward(kept.inner_TF, block.ffn_in.bias, dinner_TF, active_TF,
+                   again_TF = kept.active_TF.defined() ? at::Tensor() : passes_->make(kept.inner_TF.sizes());
+  passes_->gelu_backward(kept.inner_TF, block.ffn_in.bias, dinner_TF, again_TF,
                          sink.buffer(block_row(i, ffn_in) + 1));
-  passes_->add_product(sink.buffer(block_row(i, ffn_out)), gradient_TD, active_TF);
+  passes_->add_product(sink.buffer(block_row(i, ffn_out)), gradient_TD,
+                       again_TF.defined() ? again_TF : kept.active_TF);
   finish(sink, block_row(i, ffn_out), 1);  // its bias came with the norm behind it
   passes_->add_product(sink.buffer(block_row(i, ffn_in)), dinner_TF,
-                       norm_again(kept.ffn_norm, block.ffn_norm));
+                       norm_again(kept.ffn_norm, block.ffn_norm, kept.ffn_y_TD));
   finish(sink, block_row(i, ffn_in), 2);
   norm_backward(kept.ffn_norm, block.ffn_norm, block_row(i, ffn_norm),
                 project_back(dinner_TF, matrices.ffn_in.weight), gradient_TD, block_row(i, out) + 1, sink);
@@ -119,8 +120,9 @@ void FusedEngine::backward_attention(size_t i, const DeviceBatch& batch, const K
   const Projections projections = like(kept.attention.in);
   passes_->attention_backward(batch, block.qkv.bias, kept.attention, dattended, projections,
                               sink.buffer(block_row(i, qkv) + 1));
-  const at::Tensor dy_TD = backward_projections(i, batch, projections,
-                                                norm_again(kept.attention_norm, block.attention_norm), sink);
+  const at::Tensor dy_TD =
+      backward_projections(i, batch, projections,
+                           norm_again(kept.attention_norm, block.attention_norm, kept.attention_y_TD), sink);
   finish(sink, block_row(i, qkv), 2);
   if (projections.q_MD.defined()) {  // from here on down, all rows
     const at::Tensor gradient_TD = make_rows(batch.rows()).zero_();
@@ -162,7 +164,7 @@ at::Tensor FusedEngine::forward_backward(const DeviceBatch& batch, GradientSink&
   const at::Tensor loss_sum = tail_forward_backward(residual, batch, sink, gradient);
   const Span span("backward");
   for (size_t i = weights_.blocks.size(); i-- > 0;) {
-    if (recompute_)
+    if (recompute_ == Recompute::blocks)
       forward_kept(i, {kept[i].attention_norm.sum_TD, {}, {}}, batch, masked_only(i, batch), kept[i]);
     backward_ffn(i, kept[i], gradient, sink);
     backward_attention(i, batch, kept[i], gradient, sink);

@@ -1,6 +1,5 @@
 // The fast engine: forward and backward written out over packed rows, without autograd. Matrix products are
-// LibTorch's; everything between them is one pass of a kernel (passes.h). What backward needs and forward can
-// cheaply make again (LayerNorm and GELU outputs) is not kept.
+// LibTorch's; everything between them is one pass of a kernel (passes.h).
 #pragma once
 
 #include "esmscale/model/engine.h"
@@ -12,10 +11,13 @@
 
 namespace esmscale {
 
+// What backward makes again: nothing; what is cheap (LayerNorm and GELU outputs); all of a block but its
+// input.
+enum class Recompute { none, outputs, blocks };
+
 class FusedEngine final : public Engine {
  public:
-  // `recompute`: of a block only its input is kept; backward makes the rest again.
-  FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, bool recompute);
+  FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, Recompute recompute);
 
   const char* name() const override { return "fused"; }
   bool ends_on_masked_rows() const override { return passes_->asks_at_masked_rows(); }
@@ -30,11 +32,14 @@ class FusedEngine final : public Engine {
     NormState attention_norm, ffn_norm;
     AttentionState attention;
     at::Tensor inner_TF;  // FFN before bias and GELU
+    // What may be made again, and is defined where it is not.
+    at::Tensor attention_y_TD, ffn_y_TD, active_TF;
   };
 
   at::Tensor make_rows(int64_t rows) const { return passes_->make({rows, weights_.config.width}); }
   void read_weights();  // the products take them as they are now
-  at::Tensor norm_again(const NormState& state, const Norm& norm) const;
+  // A LayerNorm's output: as it was kept, or once more.
+  at::Tensor norm_again(const NormState& state, const Norm& norm, const at::Tensor& kept_TD) const;
 
   // The loss is taken at masked rows, so behind its keys and values the last block has them alone, where
   // attention can.
@@ -45,7 +50,7 @@ class FusedEngine final : public Engine {
   // A block up to what is kept, and its end. `masked`: masked_only() holds, and nobody wants the other rows.
   void forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, bool masked, Kept& kept);
   void project_masked(const Linear& qkv, const at::Tensor& y_TD, const DeviceBatch& batch, Projections& to);
-  Residual forward_end(size_t i, const Kept& kept);
+  Residual forward_end(size_t i, Kept& kept);
   // Residual into the final norm. `kept` has a state per block, or some that blocks use in turn.
   Residual forward_blocks(const DeviceBatch& batch, bool for_loss, std::vector<Kept>& kept);
 
@@ -69,7 +74,7 @@ class FusedEngine final : public Engine {
 
   const Weights& weights_;
   std::unique_ptr<Passes> passes_;
-  bool recompute_;
+  Recompute recompute_;
   Weights matrices_;  // in the products' type: the weights themselves, or views of a copy of all of them
 };
 

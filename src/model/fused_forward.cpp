@@ -22,7 +22,7 @@ Weights in_type(const Weights& weights, at::ScalarType type) {
 
 }  // namespace
 
-FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, bool recompute)
+FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes, Recompute recompute)
     : weights_(weights),
       passes_(std::move(passes)),
       recompute_(recompute),
@@ -32,7 +32,9 @@ void FusedEngine::read_weights() {
   if (passes_->type() != at::kFloat) matrices_.flat.copy_(weights_.flat);
 }
 
-at::Tensor FusedEngine::norm_again(const NormState& state, const Norm& norm) const {
+at::Tensor FusedEngine::norm_again(const NormState& state, const Norm& norm,
+                                   const at::Tensor& kept_TD) const {
+  if (kept_TD.defined()) return kept_TD;
   const at::Tensor y_TD = passes_->make(state.sum_TD.sizes());
   passes_->norm_again(state, norm, y_TD);
   return y_TD;
@@ -59,14 +61,19 @@ void FusedEngine::forward_kept(size_t i, const Residual& in, const DeviceBatch& 
   const at::Tensor& sum_TD = kept.attention_norm.sum_TD;
   const Residual middle{masked ? passes_->pick(sum_TD, batch.masked_rows_M) : sum_TD,
                         project(kept.attention.attended_TD, matrices.out.weight), block.out.bias};
-  const at::Tensor y = masked ? make_rows(middle.stream_TD.size(0)) : y_TD;
+  const bool keeps = recompute_ == Recompute::none;
+  const at::Tensor y = masked || keeps ? make_rows(middle.stream_TD.size(0)) : y_TD;
   passes_->norm(middle, block.ffn_norm, kept.ffn_norm, y);
   project_into(kept.inner_TF, y, matrices.ffn_in.weight);
+  if (!keeps) return;
+  kept.attention_y_TD = y_TD;
+  kept.ffn_y_TD = y;
 }
 
-Residual FusedEngine::forward_end(size_t i, const Kept& kept) {
+Residual FusedEngine::forward_end(size_t i, Kept& kept) {
   const at::Tensor active_TF = passes_->make(kept.inner_TF.sizes());
   passes_->gelu(kept.inner_TF, weights_.blocks[i].ffn_in.bias, active_TF);
+  if (recompute_ == Recompute::none) kept.active_TF = active_TF;
   return {kept.ffn_norm.sum_TD, project(active_TF, matrices_.blocks[i].ffn_out.weight),
           weights_.blocks[i].ffn_out.bias};
 }
@@ -79,7 +86,7 @@ Residual FusedEngine::forward_blocks(const DeviceBatch& batch, bool for_loss, st
     Kept& own = kept[i % kept.size()];
     forward_kept(i, residual, batch, for_loss && masked_only(i, batch), own);
     residual = forward_end(i, own);
-    if (recompute_) own = {.attention_norm = {.sum_TD = own.attention_norm.sum_TD}};
+    if (recompute_ == Recompute::blocks) own = {.attention_norm = {.sum_TD = own.attention_norm.sum_TD}};
   }
   return residual;
 }

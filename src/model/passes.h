@@ -41,7 +41,7 @@ struct Projections {
 struct AttentionState {
   Projections in;                        // device_passes turn them into q, k, v
   at::Tensor attended_TD;                // attention's output
-  at::Tensor lse_HT;                     // … where the kernel is ours
+  at::Tensor lse_HT;                     // … where the kernel is ours, as it has it
   std::array<at::Tensor, 3> leaves_THK;  // where it is ATen's: q, k, v …
   at::Tensor output_THK;                 // … and what autograd knows to be made of them
 };

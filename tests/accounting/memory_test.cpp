@@ -86,6 +86,18 @@ TEST(PredictMemory, AutoIsTheEngineThatWillRun) {
   EXPECT_LT(activations("fused", DeviceKind::cpu), activations("plain", DeviceKind::cpu));
 }
 
+// Oracle: two LayerNorm outputs and GELU's of every block, at masked rows behind the last one's keys and
+// values; and GELU's has then no second copy in backward.
+TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
+  RunConfig config = run_of(esm2_8M(29), 2048, "fused");
+  const MemoryPrediction again = predict(config);
+  config.train.recompute = "none";
+  const MemoryPrediction kept = predict(config);
+  const double block = 4.0 * 2048 * 6 * 320, last = 4.0 * (2048 * 320 + 308 * 5 * 320);
+  EXPECT_EQ(kept.activations - again.activations, 5 * block + last);
+  EXPECT_LT(kept.workspace, again.workspace);
+}
+
 // Oracle: recomputation keeps one block whole and the input of every other.
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   RunConfig config = run_of(esm2_8M(29), 2048, "fused");

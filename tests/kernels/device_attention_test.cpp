@@ -31,7 +31,7 @@ struct Case {
   std::vector<int32_t> keys{0, 3, 3, 12, 13}, queries{0, 3, 3, 5, 6};
   Array q = values(6 * kWidth, 1), kv = values(13 * 2 * kWidth, 2), dout = values(6 * kWidth, 3);
   Array out = values(6 * kWidth, 9), dq = out, dkv = kv;  // to be overwritten
-  Floats lse = garbage(kHeads * 6), delta = lse;
+  Floats minus_lse = garbage(kHeads * 6), minus_delta = minus_lse;
 
   Attention forward() {
     return {.queries = 6,
@@ -48,12 +48,12 @@ struct Case {
             .q_step = kWidth,
             .kv_step = 2 * kWidth,
             .out = out.data(),
-            .lse = lse.data()};
+            .minus_lse = minus_lse.data()};
   }
   AttentionBackward backward() {
     return {.forward = forward(),
             .dout = dout.data(),
-            .delta = delta.data(),
+            .minus_delta = minus_delta.data(),
             .dq = dq.data(),
             .dk = dkv.data(),
             .dv = dkv.data() + kWidth,
@@ -63,7 +63,8 @@ struct Case {
 };
 
 struct Oracle {
-  Doubles out = Doubles(6 * kWidth), lse = Doubles(kHeads * 6), dq = out, dkv = Doubles(13 * 2 * kWidth);
+  Doubles out = Doubles(6 * kWidth), minus_lse = Doubles(kHeads * 6), dq = out,
+          dkv = Doubles(13 * 2 * kWidth);
   explicit Oracle(const Case& c);
 };
 
@@ -84,18 +85,18 @@ Oracle::Oracle(const Case& c) {
             score += double{q[at_q(d)]} * kv[at_k(j, d)];
             dprobability += double{dout[at_q(d)]} * kv[at_k(j, d) + kWidth];
           }
-          p.push_back(std::exp(score));
+          p.push_back(std::exp2(score));
           dp.push_back(dprobability);
           sum += p.back();
         }
-        lse[static_cast<size_t>(h * 6 + i)] = std::log(sum);
+        minus_lse[static_cast<size_t>(h * 6 + i)] = -std::log2(sum);
         for (size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
         for (int64_t j = c.keys[s]; j < c.keys[s + 1]; ++j) {
           const auto k = static_cast<size_t>(j - c.keys[s]);
           for (int64_t d = 0; d < kHeadDim; ++d) {
             out[at_q(d)] += p[k] * kv[at_k(j, d) + kWidth];
             dq[at_q(d)] += p[k] * (dp[k] - mean) * kv[at_k(j, d)];
-            dkv[at_k(j, d)] += p[k] * (dp[k] - mean) * q[at_q(d)];
+            dkv[at_k(j, d)] += std::numbers::ln2 * p[k] * (dp[k] - mean) * q[at_q(d)];
             dkv[at_k(j, d) + kWidth] += p[k] * dout[at_q(d)];
           }
         }
@@ -108,7 +109,7 @@ TEST(DeviceAttention, IsItsDefinition) {
   run(c.backward(), Place{});
   const Oracle oracle(c);
   expect_near_all(floats(c.out), oracle.out, kRounding, "out");
-  expect_near_all(c.lse, oracle.lse, 3e-6, "lse");
+  expect_near_all(c.minus_lse, oracle.minus_lse, 3e-6, "minus_lse");
   // delta was made of the rounded out: as much again.
   expect_near_all(floats(c.dq), oracle.dq, 2 * kRounding, "dq");
   expect_near_all(floats(c.dkv), oracle.dkv, 2 * kRounding, "dk, dv");

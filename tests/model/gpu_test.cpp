@@ -64,7 +64,7 @@ TEST_P(GpuTest, FusedAgreesWithPlain) {
 // of itself at most, and sums of them by less: half a percent of the whole array's norm, with room for a
 // factor of two.
 struct AttentionArrays {
-  explicit AttentionArrays(int64_t head_dim, bool fewer_queries) : head_dim_(head_dim) {
+  AttentionArrays(int64_t head_dim, bool fewer_queries, double growth = 1) : head_dim_(head_dim) {
     at::manual_seed(7);
     const std::vector<int32_t> lengths{1, 16, 300, 0, 33, 129, 64}, asked{1, 3, 140, 0, 0, 128, 7};
     for (const auto& [counts, starts] : {std::pair{&lengths, &key_starts_}, {&asked, &query_starts_}}) {
@@ -78,15 +78,16 @@ struct AttentionArrays {
     };
     in_ = {normal({queries, kHeads, head_dim_}, 0.7), normal({rows, 2, kHeads, head_dim_}, 1),
            normal({queries, kHeads, head_dim_}, 1)};
+    in_[1].slice(0, key_starts_[2] + 100).mul_(growth);  // rows of the third sequence, and all behind
   }
 
-  // out, lse, dq, dk with dv
+  // out, minus_lse, dq, dk with dv
   std::vector<at::Tensor> run(const at::Device& device) const {
     const at::Tensor q = in_[0].to(device), kv = in_[1].to(device), dout = in_[2].to(device);
     const at::Tensor starts_q = at::tensor(query_starts_).to(device),
                      starts_k = at::tensor(key_starts_).to(device);
     const at::Tensor out = at::full_like(q, NAN), dq = at::full_like(q, NAN), dkv = at::full_like(kv, NAN);
-    const at::Tensor lse = at::full({kHeads, q.size(0)}, NAN, q.options().dtype(at::kFloat));
+    const at::Tensor minus_lse = at::full({kHeads, q.size(0)}, NAN, q.options().dtype(at::kFloat));
     const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
     const int64_t width = kHeads * head_dim_;
     const kernels::device::Place place{.gpu = device.is_cuda()};
@@ -104,12 +105,12 @@ struct AttentionArrays {
                                              .q_step = width,
                                              .kv_step = 2 * width,
                                              .out = data(out),
-                                             .lse = lse.data_ptr<float>()};
+                                             .minus_lse = minus_lse.data_ptr<float>()};
     kernels::device::run(forward, place);
-    const at::Tensor delta = at::full_like(lse, NAN);
+    const at::Tensor minus_delta = at::full_like(minus_lse, NAN);
     kernels::device::run(kernels::device::AttentionBackward{.forward = forward,
                                                             .dout = data(dout),
-                                                            .delta = delta.data_ptr<float>(),
+                                                            .minus_delta = minus_delta.data_ptr<float>(),
                                                             .dq = data(dq),
                                                             .dk = data(dkv),
                                                             .dv = data(dkv) + width,
@@ -117,7 +118,7 @@ struct AttentionArrays {
                                                             .dkv_step = 2 * width},
                          place);
     std::vector<at::Tensor> results;
-    for (const at::Tensor& x : {out, lse, dq, dkv}) results.push_back(x.cpu().to(at::kFloat));
+    for (const at::Tensor& x : {out, minus_lse, dq, dkv}) results.push_back(x.cpu().to(at::kFloat));
     return results;
   }
 
@@ -140,6 +141,16 @@ TEST(GpuAttention, AgreesWithItsDefinition) {
                                << fewer_queries;
       }
     }
+}
+
+// Scores that outgrow those of the first keys by more than 2^128 can hold, up and down.
+TEST(GpuAttention, TakesScoresOfAnySize) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU";
+  for (const int64_t head_dim : {16, 24, 32, 64}) {
+    const AttentionArrays arrays(head_dim, /*fewer_queries=*/false, /*growth=*/200);
+    const at::Tensor gpu = arrays.run(at::Device(at::kCUDA, 0))[0], host = arrays.run(at::kCPU)[0];
+    EXPECT_LT(((gpu - host).norm() / host.norm()).item<double>(), 0.01) << "head_dim " << head_dim;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, GpuTest, ::testing::Values(Case{"fp32", 1e-5}, Case{"bf16", 0.02}),

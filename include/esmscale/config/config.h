@@ -44,10 +44,10 @@ struct TrainConfig {
   int64_t epochs = 1;
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
-  std::string precision = "fp32";  // fp32 | tf32 | bf16
-  std::string engine = "auto";     // auto | plain | fused
-  double grad_clip = 1.0;          // 0: none
-  std::string recompute = "none";
+  std::string precision = "fp32";     // fp32 | tf32 | bf16
+  std::string engine = "auto";        // auto | plain | fused
+  double grad_clip = 1.0;             // 0: none
+  std::string recompute = "outputs";  // none | outputs | blocks
   bool deterministic = false;
   int64_t max_bad_steps = 5;
 };

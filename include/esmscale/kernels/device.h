@@ -128,9 +128,11 @@ struct RotateBackward {
   Parts parts;
 };
 
-// softmax(q kᵀ) v for every head of every sequence, q scaled already. Sequence i has the rows starts[i] …
-// starts[i + 1] − 1; its queries may be fewer than its keys. Head dims 16, 24, 32 and 64; on a GPU by the
-// tensor cores, in bf16 with fp32 sums.
+inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
+
+// softmax(ln 2 · q kᵀ) v for every head of every sequence: q is scaled already, so that 2^(q kᵀ) are the
+// weights. Sequence i has the rows starts[i] … starts[i + 1] − 1; its queries may be fewer than its keys.
+// Head dims 16, 24, 32 and 64; on a GPU by the tensor cores, in bf16 with fp32 sums.
 struct Attention {
   int64_t queries = 0, heads = 0, head_dim = 0;  // Q rows of queries in all
   int64_t sequences = 0;
@@ -139,16 +141,17 @@ struct Attention {
   const BFloat16 *q = nullptr, *k = nullptr, *v = nullptr;
   int64_t q_step = 0, kv_step = 0;  // numbers from row to row
   BFloat16* out = nullptr;          // [Q, H, K]
-  float* lse = nullptr;             // [H, Q] ln Σ exp(q kᵀ)
+  float* minus_lse = nullptr;       // [H, Q] −log₂ Σ 2^(q kᵀ)
 };
 constexpr bool attention_takes(int64_t head_dim) {
   return head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
 }
 
+// dq is the gradient of q / log₂ e, which is what the projection scaled by 1/√K is.
 struct AttentionBackward {
   Attention forward;               // as it was, with its results
   const BFloat16* dout = nullptr;  // [Q, H, K]
-  float* delta = nullptr;          // [H, Q] room for dout · out of each row
+  float* minus_delta = nullptr;    // [H, Q] room for −dout · out of each row
   BFloat16 *dq = nullptr, *dk = nullptr, *dv = nullptr;
   int64_t dq_step = 0, dkv_step = 0;
 };

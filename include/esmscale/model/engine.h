@@ -17,8 +17,9 @@ namespace esmscale {
 struct EngineOptions {
   std::string engine = "auto";     // auto | plain | fused
   std::string precision = "fp32";  // fp32 | tf32 | bf16: of matrix products; the weights stay fp32
-  // none | blocks: keep a block's input only and make the rest again in backward (fused)
-  std::string recompute = "none";
+  // What fused makes again in backward: nothing; outputs of LayerNorm and GELU; or all of a block but its
+  // input.
+  std::string recompute = "outputs";  // none | outputs | blocks
 };
 
 class Engine {

@@ -40,11 +40,11 @@ inline void run_here(const Attention& w, int64_t /*lanes*/) {
             dot(w.q + i * w.q_step + column, w.k + (w.key_starts[s] + j) * w.kv_step + column, w.head_dim);
       const float largest = *std::max_element(scores.begin(), scores.end());
       float sum = 0;
-      for (float score : scores) sum += std::exp(score - largest);
-      const float lse = w.lse[h * w.queries + i] = largest + std::log(sum);
+      for (float score : scores) sum += std::exp2(score - largest);
+      const float minus_lse = w.minus_lse[h * w.queries + i] = -largest - std::log2(sum);
       std::vector<float> out(static_cast<size_t>(w.head_dim));
       for (int64_t j = 0; j < keys; ++j)
-        add_scaled(out, std::exp(scores[static_cast<size_t>(j)] - lse),
+        add_scaled(out, std::exp2(scores[static_cast<size_t>(j)] + minus_lse),
                    w.v + (w.key_starts[s] + j) * w.kv_step + column);
       store(w.out + i * width + column, out);
     }
@@ -61,14 +61,15 @@ inline void run_here(const AttentionBackward& w, int64_t /*lanes*/) {
     std::vector<std::vector<float>> dk(keys, zeros), dv(keys, zeros);
     for (int64_t i = in.query_starts[s]; i < in.query_starts[s + 1]; ++i) {
       const BFloat16 *q = in.q + i * in.q_step + column, *dout = w.dout + i * width + column;
-      const float delta = w.delta[h * in.queries + i] = dot(dout, in.out + i * width + column, in.head_dim);
+      const float minus_delta = w.minus_delta[h * in.queries + i] =
+          -dot(dout, in.out + i * width + column, in.head_dim);
       std::vector<float> dq = zeros;
       for (size_t j = 0; j < keys; ++j) {
         const int64_t row = (first_key + static_cast<int64_t>(j)) * in.kv_step + column;
-        const float p = std::exp(dot(q, in.k + row, in.head_dim) - in.lse[h * in.queries + i]);
-        const float ds = p * (dot(dout, in.v + row, in.head_dim) - delta);
+        const float p = std::exp2(dot(q, in.k + row, in.head_dim) + in.minus_lse[h * in.queries + i]);
+        const float ds = p * (dot(dout, in.v + row, in.head_dim) + minus_delta);
         add_scaled(dq, ds, in.k + row);
-        add_scaled(dk[j], ds, q);
+        add_scaled(dk[j], ds * kLn2, q);
         add_scaled(dv[j], p, dout);
       }
       store(w.dq + i * w.dq_step + column, dq);
