@@ -45,7 +45,7 @@ setup_reference || fail "transformers could not be set up (log: $DEPS/transforme
 
 # What is fast must be right first: skipped by name where there is no GPU.
 say "Fused against plain"
-(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
+(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='GpuAttention*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
 say "Measuring"

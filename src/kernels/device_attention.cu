@@ -209,8 +209,8 @@ __device__ void for_each_tile(int rows, Bring&& bring, Meanwhile&& meanwhile, Wo
 }
 
 // What the rest is tuned by, as measured on an H200: rows of a warp and of a tile, keys that a query looks at
-// at once, and how many blocks of each kernel a multiprocessor must have room for, which bounds their
-// registers.
+// at once, how many blocks of each kernel a multiprocessor must have room for, which bounds their registers,
+// and whether gradients make the products of the next rows before they use those of these.
 constexpr int kLefts = 2, kRowsOfBlock = 16 * kLefts * kWarps, kKeysAtOnce = 32;
 template <int K>
 constexpr int kTileRows = K <= 32 ? 128 : 64;
@@ -219,24 +219,54 @@ constexpr int kForwardBlocks = K == 16   ? 5
                                : K <= 32 ? 4
                                          : 3;
 template <int K>
-constexpr int kQueryBlocks = K == 16   ? 6
-                             : K == 24 ? 5
+constexpr int kQueryBlocks = K == 16   ? 5
+                             : K == 24 ? 4
                              : K == 32 ? 3
                                        : 2;
 template <int K>
-constexpr int kKeyBlocks = K == 16   ? 5
-                           : K == 24 ? 4
+constexpr int kKeyBlocks = K == 16   ? 4
+                           : K == 24 ? 3
                                      : 2;
+template <int K>
+constexpr bool kAhead = K <= 32;
 
 constexpr uint32_t kOnes = 0x3f803f80;  // two of bf16
 
 // step(row, ends) for every kAtOnce of a tile's rows; `ends`: the last ones are not all there, which only
-// then costs time.
-template <int kAtOnce, class Step>
+// then costs time. A whole tile goes without branches, so that the compiler can mix one step with the next.
+template <int kAtOnce, int kCount, class Step>
 __device__ void for_each_step(int rows, Step&& step) {
+  if (rows == kCount) {
+#pragma unroll
+    for (int row = 0; row < kCount; row += kAtOnce) step(row, std::false_type{});
+    return;
+  }
   int row = 0;
+#pragma unroll 1
   for (; row + kAtOnce <= rows; row += kAtOnce) step(row, std::false_type{});
   if (row < rows) step(row, std::true_type{});
+}
+
+// The same for gradients, 16 rows at once: products(s, d, row, ends) makes scores and gradients of
+// probabilities, add(s, d, row) uses them; `ahead`: after those of the next rows have been made.
+template <int kCount, int M, bool ahead, class Products, class Add>
+__device__ void for_each_gradient(int rows, Products&& products, Add&& add) {
+  if (ahead && rows == kCount) {
+    float s[2][M][2][4], d[2][M][2][4];
+    products(s[0], d[0], 0, std::false_type{});
+#pragma unroll
+    for (int i = 0; i < kCount / 16; ++i) {
+      const int next = (i + 1) % 2;
+      if (i + 1 < kCount / 16) products(s[next], d[next], 16 * (i + 1), std::false_type{});
+      add(s[i % 2], d[i % 2], 16 * i);
+    }
+    return;
+  }
+  for_each_step<16, kCount>(rows, [&](int row, auto ends) {
+    float s[M][2][4], d[M][2][4];
+    products(s, d, row, ends);
+    add(s, d, row);
+  });
 }
 
 template <int K>
@@ -337,7 +367,8 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
             look(largest, stage, 0, keys);
             start_at(largest);
           }
-          for_each_step<kKeysAtOnce>(keys, [&](int key, auto ends) { weigh(stage, key, keys, ends); });
+          for_each_step<kKeysAtOnce, kCount>(keys,
+                                             [&](int key, auto ends) { weigh(stage, key, keys, ends); });
         });
     bool lost = false;
 #pragma unroll
@@ -431,11 +462,12 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
       read_rows,
       [&](int stage, int, int keys) {
         if (first_query >= share.own) return;
-        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key) {
+        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key, auto ends) {
           k_tiles[stage].times_rows(s, queries, key,
                                     [&](int m, int) -> const float(&)[4] { return minus_lse[m]; });
           v_tiles[stage].times_rows(d, douts, key,
                                     [&](int m, int) -> const float(&)[4] { return minus_delta[m]; });
+          if (decltype(ends)::value) hide_columns(s, keys - key);
         };
         const auto add = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key) {
           to_gradients(s, d);
@@ -444,12 +476,7 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
           for (int m = 0; m < M; ++m) to_left(weights[m], d[m]);
           k_tiles[stage].add_to(dq, weights, key);
         };
-        for_each_step<16>(keys, [&](int key, auto ends) {
-          float s[M][2][4], d[M][2][4];
-          products(s, d, key);
-          if (decltype(ends)::value) hide_columns(s, keys - key);
-          add(s, d, key);
-        });
+        for_each_gradient<kCount, M, kAhead<K>>(keys, products, add);
       });
   const float one[2] = {1, 1};
 #pragma unroll
@@ -499,8 +526,8 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
       },
       [&](int stage, int, int queries) {
         if (first_key >= share.own) return;
-        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int query) {
-          // Turned: keys are rows, queries are columns.
+        // Turned: keys are rows, queries are columns.
+        const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int query, auto) {
           const int pair = query / 2 + lane() % 4;
           q_tiles[stage].times_rows(s, keys, query, [&](int, int half) -> const float(&)[4] {
             return minus_lse[stage][pair + 4 * half];
@@ -521,11 +548,7 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
           dout_tiles[stage].add_to(dv, weights, query);
           q_tiles[stage].add_to(dk, dweights, query);
         };
-        for_each_step<16>((queries + 15) / 16 * 16, [&](int query, auto) {
-          float s[M][2][4], d[M][2][4];
-          products(s, d, query);
-          add(s, d, query);
-        });
+        for_each_gradient<kCount, M, kAhead<K>>(queries, products, add);
       });
   const float one[2] = {1, 1}, ln2[2] = {kLn2, kLn2};
 #pragma unroll
