@@ -7,6 +7,7 @@ import argparse
 import collections
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -175,9 +176,16 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: told to stop: the sizes measured so far are above"))
     with tempfile.TemporaryDirectory() as folder:
         peers = measure_peers(options, pathlib.Path(folder))
-    print_report(options, {model: measure(options, model, peers[model]) for model in options.models})
+    results = {}
+    try:
+        for model in options.models:
+            results[model] = measure(options, model, peers[model])
+    finally:
+        if results:
+            print_report(options, results)
 
 
 if __name__ == "__main__":
