@@ -124,29 +124,29 @@ struct Tile {
   }
 };
 
-// What a thread brings of every tile of an array: 16 bytes of every so manieth row.
+// What a thread brings of every tile of an array: 16 bytes of a row in every kAtOnce.
 template <int K, int kCount>
 class Carrier {
  public:
   __device__ Carrier(const Rows<const BFloat16>& rows, int count)
-      : from_(rows.at + kRow() * rows.step + kColumn()), step_(rows.step), count_(count) {}
+      : from_(rows.at + own_row() * rows.step + own_column()), step_(rows.step), count_(count) {}
 
   __device__ void bring(Tile<K, kCount>& tile, int first) const {
     const BFloat16* from = from_ + first * step_;
 #pragma unroll
     for (int i = 0; i < (kCount + kAtOnce - 1) / kAtOnce; ++i, from += kAtOnce * step_) {
-      const int row = kRow() + i * kAtOnce;
-      if ((kThreads % kChunks == 0 || kRow() < kAtOnce) && (kCount % kAtOnce == 0 || row < kCount))
-        copy_16_bytes(tile.at + row * Tile<K, kCount>::kStep + kColumn(), from, first + row < count_);
+      const int row = own_row() + i * kAtOnce;
+      if ((kThreads % kChunks == 0 || own_row() < kAtOnce) && (kCount % kAtOnce == 0 || row < kCount))
+        copy_16_bytes(tile.at + row * Tile<K, kCount>::kStep + own_column(), from, first + row < count_);
     }
   }
 
  private:
   static constexpr int kChunks = K / 8, kAtOnce = kThreads / kChunks;
-  __device__ static int kRow() {
+  __device__ static int own_row() {
     return static_cast<int>(threadIdx.x) / kChunks;
   }
-  __device__ static int kColumn() {
+  __device__ static int own_column() {
     return static_cast<int>(threadIdx.x) % kChunks * 8;
   }
   const BFloat16* from_;
@@ -324,6 +324,8 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
     }
   };
 
+  // Scores are taken relative to the largest of the first 16 keys: fp32 and bf16 carry what exceeds it by as
+  // much as 2^127. Where a sum overflows all the same, the block looks at all keys, and begins again.
   for (int attempt = 0;; ++attempt) {
 #pragma unroll
     for (int m = 0; m < M; ++m)
