@@ -3,9 +3,8 @@ gpu_training.py.
 
 As a user would write it: SDPA, batches of BATCH sequences padded to the longest, fused AdamW, clipping at 1, with
 gradients accumulated to STEP_TOKENS real tokens; bf16 by autocast. --compile is of the embeddings, each layer and the
-head, with dynamic shapes, as lengths vary: the layers share what is compiled, and are as fast as a whole model that
-is compiled in one. The rotary module remembers the last length; that number must be dynamic too, or each new length
-compiles everything anew until the compiler gives up.
+head, with dynamic shapes, as lengths vary: the layers share what is compiled. The rotary module remembers the last
+length; that number must be dynamic too, or each new length compiles everything anew until the compiler gives up.
 Batches are made, masked, padded and on the device before the clock starts. With --wait it compiles on a batch of two,
 says "ready", and goes on when a line comes in: compilation takes minutes, and several peers can do it beside each other.
 """

@@ -231,6 +231,7 @@ template <int K>
 constexpr bool kAhead = K <= 32;
 
 constexpr uint32_t kOnes = 0x3f803f80;  // two of bf16
+constexpr float kLargestSum = 0x1p64f;  // of weights, before they are taken relative to another score
 
 // step(row, ends) for every kAtOnce of a tile's rows; `ends`: the last ones are not all there, which only
 // then costs time. A whole tile goes without branches, so that the compiler can mix one step with the next.
@@ -324,8 +325,9 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
     }
   };
 
-  // Scores are taken relative to the largest of the first 16 keys: fp32 and bf16 carry what exceeds it by as
-  // much as 2^127. Where a sum overflows all the same, the block looks at all keys, and begins again.
+  // Scores are taken relative to the largest of the first 16 keys: fp32 and bf16 carry weights far above 1.
+  // Where a sum of them grows so large that its products with v might overflow, the block looks at all keys,
+  // and begins again.
   for (int attempt = 0;; ++attempt) {
 #pragma unroll
     for (int m = 0; m < M; ++m)
@@ -374,7 +376,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
         });
     bool lost = false;
 #pragma unroll
-    for (int m = 0; m < M; ++m) lost |= !(sums[m][0] + sums[m][2] < INFINITY);
+    for (int m = 0; m < M; ++m) lost |= !(sums[m][0] + sums[m][2] < kLargestSum);
     if (!__syncthreads_or(asks && lost) || attempt > 0) break;
   }
 
