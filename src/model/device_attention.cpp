@@ -16,6 +16,14 @@ namespace esmscale {
 
 namespace device = kernels::device;
 
+namespace {
+
+at::Tensor positions_of_queries(const DeviceBatch& batch, const Projections& p) {
+  return p.q_MD.defined() ? batch.positions_T.index_select(0, batch.masked_rows_M) : batch.positions_T;
+}
+
+}  // namespace
+
 template <class T>
 void DeviceAttention<T>::forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) {
   for (const Part& part : parts(batch, state.in)) rotate(batch, bias_3D, part);
@@ -24,36 +32,23 @@ void DeviceAttention<T>::forward(const DeviceBatch& batch, const at::Tensor& bia
   const int64_t queries = asking.size(0);
   state.attended_TD = at::empty({queries, weights_.config.width}, asking.options());
   state.lse_HT = at::empty({weights_.config.heads, queries}, asking.options().dtype(at::kFloat));
-  if constexpr (k16Bits) device::run(ours(batch, state), place_of(asking));
+  if constexpr (k16Bits) device::run(ours(batch, bias_3D, state), place_of(asking));
 }
 
 template <class T>
-void DeviceAttention<T>::backward(const DeviceBatch& batch, const AttentionState& state,
-                                  const at::Tensor& dattended_TD, const Projections& gradient,
-                                  const at::Tensor& dbias_3D) {
+void DeviceAttention<T>::backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                  const AttentionState& state, const at::Tensor& dattended_TD,
+                                  const Projections& gradient, const at::Tensor& dbias_3D) {
   if (!is_ours()) return backward_of_aten(batch, state, dattended_TD, gradient, dbias_3D);
-  const Heads d = heads_of(gradient);
-  const at::Tensor minus_delta_HT = at::empty_like(state.lse_HT);
-  if constexpr (k16Bits)
-    device::run(device::AttentionBackward{.forward = ours(batch, state),
-                                          .dout = numbers<T>(dattended_TD),
-                                          .minus_delta = floats(minus_delta_HT),
-                                          .dq = d.q,
-                                          .dk = d.k,
-                                          .dv = d.v,
-                                          .dq_step = d.q_step,
-                                          .dkv_step = d.kv_step},
-                place_of(minus_delta_HT));
-  for (const Part& part : parts(batch, gradient))
-    rotate_back(batch, {d.q, d.k, d.v}, part.which.first == 0 ? d.q_step : d.kv_step, part, dbias_3D);
+  if constexpr (k16Bits) backward_of_ours(batch, bias_3D, state, dattended_TD, gradient, dbias_3D);
 }
 
 template <class T>
 std::vector<typename DeviceAttention<T>::Part> DeviceAttention<T>::parts(const DeviceBatch& batch,
                                                                          const Projections& p) const {
-  if (!p.q_MD.defined()) return {{{0, 3}, p.qkv_T3D, batch.positions_T}};
-  return {{{0, 1}, p.q_MD, batch.positions_T.index_select(0, batch.masked_rows_M)},
-          {{1, 2}, p.kv_T2D, batch.positions_T}};
+  const int with_v = is_ours() ? 0 : 1;
+  if (!p.q_MD.defined()) return {{{0, 2 + with_v}, p.qkv_T3D, batch.positions_T}};
+  return {{{0, 1}, p.q_MD, positions_of_queries(batch, p)}, {{1, 1 + with_v}, p.kv_T2D, batch.positions_T}};
 }
 
 template <class T>
@@ -73,28 +68,9 @@ void DeviceAttention<T>::rotate(const DeviceBatch& batch, const at::Tensor& bias
                                 .scale = is_ours() ? scale() * device::kLog2E : scale(),
                                 .bias = floats(bias_3D),
                                 .x = numbers<T>(part.x),
+                                .step = part.x.stride(0),
                                 .parts = part.which},
               place_of(part.x));
-}
-
-template <class T>
-void DeviceAttention<T>::rotate_back(const DeviceBatch& batch, const std::array<const T*, 3>& from,
-                                     int64_t step, const Part& part, const at::Tensor& dbias_3D) {
-  const int64_t rows = part.x.size(0), width = weights_.config.width;
-  const at::Tensor partials =
-      at::empty({device::blocks_of(rows), 1, part.which.count * width}, dbias_3D.options());
-  device::run(device::RotateBackward<T>{.rows = rows,
-                                        .heads = weights_.config.heads,
-                                        .head_dim = weights_.config.head_dim(),
-                                        .angles = angles(batch, part.positions),
-                                        .scale = scale(),
-                                        .from = {from[0], from[1], from[2]},
-                                        .step = step,
-                                        .dx = numbers<T>(part.x),
-                                        .partials = floats(partials),
-                                        .parts = part.which},
-              place_of(part.x));
-  add_partials(partials, {dbias_3D.narrow(0, part.which.first * width, part.which.count * width)});
 }
 
 template <class T>
@@ -114,7 +90,7 @@ float DeviceAttention<T>::scale() const {
 }
 
 template <class T>
-device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch,
+device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
                                            const AttentionState& state) const requires k16Bits {
   const Heads x = heads_of(state.in);
   const bool masked = state.in.q_MD.defined();
@@ -132,8 +108,43 @@ device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch,
           .v = x.v,
           .q_step = x.q_step,
           .kv_step = x.kv_step,
+          .v_bias = floats(bias_3D) + 2 * weights_.config.width,
           .out = numbers<T>(state.attended_TD),
           .minus_lse = floats(state.lse_HT)};
+}
+
+template <class T>
+void DeviceAttention<T>::backward_of_ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                          const AttentionState& state, const at::Tensor& dattended_TD,
+                                          const Projections& gradient,
+                                          const at::Tensor& dbias_3D) requires k16Bits {
+  const device::Attention forward = ours(batch, bias_3D, state);
+  const int64_t width = weights_.config.width;
+  const auto room_for_sums = [&](int64_t longest, int64_t sums) {
+    return at::empty({forward.sequences * device::attention_blocks(longest), sums, width},
+                     dbias_3D.options());
+  };
+  const at::Tensor q_partials = room_for_sums(forward.longest_queries, 1),
+                   kv_partials = room_for_sums(forward.longest_keys, 2),
+                   minus_delta_HT = at::empty_like(state.lse_HT),
+                   query_positions = positions_of_queries(batch, gradient);
+  const Heads d = heads_of(gradient);
+  device::run(device::AttentionBackward{.forward = forward,
+                                        .dout = numbers<T>(dattended_TD),
+                                        .minus_delta = floats(minus_delta_HT),
+                                        .query_angles = angles(batch, query_positions),
+                                        .key_angles = angles(batch, batch.positions_T),
+                                        .scale = scale(),
+                                        .dq = d.q,
+                                        .dk = d.k,
+                                        .dv = d.v,
+                                        .dq_step = d.q_step,
+                                        .dkv_step = d.kv_step,
+                                        .q_partials = floats(q_partials),
+                                        .kv_partials = floats(kv_partials)},
+              place_of(minus_delta_HT));
+  add_partials(q_partials, {dbias_3D.narrow(0, 0, width)});
+  add_partials(kv_partials, {dbias_3D.narrow(0, width, width), dbias_3D.narrow(0, 2 * width, width)});
 }
 
 template <class T>
@@ -156,8 +167,19 @@ void DeviceAttention<T>::backward_of_aten(const DeviceBatch& batch, const Attent
                             {dattended_TD.view(state.output_THK.sizes())});
   const at::Tensor dq = gradients[0].contiguous(), dk = gradients[1].contiguous(),
                    dv = gradients[2].contiguous();
-  rotate_back(batch, {numbers<T>(dq), numbers<T>(dk), numbers<T>(dv)}, weights_.config.width,
-              parts(batch, gradient)[0], dbias_3D);
+  const int64_t rows = batch.rows();
+  const at::Tensor partials =
+      at::empty({device::blocks_of(rows), 1, 3 * weights_.config.width}, dbias_3D.options());
+  device::run(device::RotateBackward<T>{.rows = rows,
+                                        .heads = weights_.config.heads,
+                                        .head_dim = weights_.config.head_dim(),
+                                        .angles = angles(batch, batch.positions_T),
+                                        .scale = scale(),
+                                        .from = {numbers<T>(dq), numbers<T>(dk), numbers<T>(dv)},
+                                        .dx = numbers<T>(gradient.qkv_T3D),
+                                        .partials = floats(partials)},
+              place_of(partials));
+  add_partials(partials, {dbias_3D});
 }
 
 template class DeviceAttention<float>;

@@ -4,7 +4,6 @@
 
 #include "esmscale/kernels/device.h"
 
-#include <array>
 #include <type_traits>
 #include <vector>
 
@@ -22,8 +21,8 @@ class DeviceAttention {
   bool is_ours() const { return k16Bits && kernels::device::attention_takes(weights_.config.head_dim()); }
   // As Passes has them.
   void forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state);
-  void backward(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,
-                const Projections& gradient, const at::Tensor& dbias_3D);
+  void backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
+                const at::Tensor& dattended_TD, const Projections& gradient, const at::Tensor& dbias_3D);
 
  private:
   static constexpr bool k16Bits = std::is_same_v<T, kernels::BFloat16>;
@@ -33,6 +32,7 @@ class DeviceAttention {
     kernels::device::Parts which;
     at::Tensor x, positions;
   };
+  // Those that get a bias before attention: ours adds v's to what it puts out.
   std::vector<Part> parts(const DeviceBatch& batch, const Projections& p) const;
   // Where q, k and v begin, and how far their rows are apart.
   struct Heads {
@@ -42,13 +42,14 @@ class DeviceAttention {
   Heads heads_of(const Projections& p) const;
 
   void rotate(const DeviceBatch& batch, const at::Tensor& bias_3D, const Part& part);
-  void rotate_back(const DeviceBatch& batch, const std::array<const T*, 3>& from, int64_t step,
-                   const Part& part, const at::Tensor& dbias_3D);
   kernels::device::RotaryAngles angles(const DeviceBatch& batch, const at::Tensor& positions);
   float scale() const;
 
-  kernels::device::Attention ours(const DeviceBatch& batch,
+  kernels::device::Attention ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
                                   const AttentionState& state) const requires k16Bits;
+  void backward_of_ours(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
+                        const at::Tensor& dattended_TD, const Projections& gradient,
+                        const at::Tensor& dbias_3D) requires k16Bits;
   // What every engine has, alone under autograd: its kernels keep what their backward needs.
   void forward_of_aten(const DeviceBatch& batch, AttentionState& state) const;
   void backward_of_aten(const DeviceBatch& batch, const AttentionState& state, const at::Tensor& dattended_TD,

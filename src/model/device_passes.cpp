@@ -113,10 +113,10 @@ class DevicePasses final : public Passes {
   void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) override {
     attention_.forward(batch, bias_3D, state);
   }
-  void attention_backward(const DeviceBatch& batch, const at::Tensor& /*bias_3D*/,
-                          const AttentionState& state, const at::Tensor& dattended_TD,
-                          const Projections& gradient, const at::Tensor& dbias_3D) override {
-    attention_.backward(batch, state, dattended_TD, gradient, dbias_3D);
+  void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
+                          const at::Tensor& dattended_TD, const Projections& gradient,
+                          const at::Tensor& dbias_3D) override {
+    attention_.backward(batch, bias_3D, state, dattended_TD, gradient, dbias_3D);
   }
 
   at::Tensor pick(const at::Tensor& x_TD, const at::Tensor& rows_M) override {

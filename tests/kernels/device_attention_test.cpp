@@ -26,27 +26,49 @@ Floats floats(const Array& numbers) {
   return result;
 }
 
-// Sequences of 3, 0, 9 and 1 rows, of which all, none, two and one ask.
+// Sequences of 3, 0, 140 and 1 rows, of which all, none, two and one ask: the long one has two partial sums.
+constexpr int64_t kQueries = 6, kKeys = 144, kSequences = 4, kLongest = 140;
+constexpr double kScale = 0.25;
+
 struct Case {
-  std::vector<int32_t> keys{0, 3, 3, 12, 13}, queries{0, 3, 3, 5, 6};
-  Array q = values(6 * kWidth, 1), kv = values(13 * 2 * kWidth, 2), dout = values(6 * kWidth, 3);
-  Array out = values(6 * kWidth, 9), dq = out, dkv = kv;  // to be overwritten
-  Floats minus_lse = garbage(kHeads * 6), minus_delta = minus_lse;
+  std::vector<int32_t> keys{0, 3, 3, 143, 144}, queries{0, 3, 3, 5, 6};
+  std::vector<int64_t> query_positions{0, 1, 2, 7, 130, 0}, key_positions;
+  Array q = values(kQueries * kWidth, 1), kv = values(kKeys * 2 * kWidth, 2),
+        dout = values(kQueries * kWidth, 3);
+  Array out = values(kQueries * kWidth, 9), dq = out, dkv = kv;  // to be overwritten
+  Floats minus_lse = garbage(kHeads * kQueries), minus_delta = minus_lse, v_bias = normals(kWidth, 4),
+         cosines, sines;
+  Floats q_partials = garbage(kSequences * attention_blocks(3) * kWidth),
+         kv_partials = garbage(kSequences * attention_blocks(kLongest) * 2 * kWidth);
+
+  Case() {
+    for (size_t s = 0; s < 4; ++s)
+      for (int32_t j = keys[s]; j < keys[s + 1]; ++j) key_positions.push_back(j - keys[s]);
+    for (int64_t at = 0; at < kLongest * kHeadDim / 2; ++at) {
+      cosines.push_back(static_cast<float>(std::cos(angle(at))));
+      sines.push_back(static_cast<float>(std::sin(angle(at))));
+    }
+  }
+  static double angle(int64_t at) {
+    constexpr int64_t half = kHeadDim / 2;
+    return static_cast<double>(at / half) * std::pow(10000.0, -static_cast<double>(at % half) / half);
+  }
 
   Attention forward() {
-    return {.queries = 6,
+    return {.queries = kQueries,
             .heads = kHeads,
             .head_dim = kHeadDim,
-            .sequences = 4,
+            .sequences = kSequences,
             .query_starts = queries.data(),
             .key_starts = keys.data(),
             .longest_queries = 3,
-            .longest_keys = 9,
+            .longest_keys = kLongest,
             .q = q.data(),
             .k = kv.data(),
             .v = kv.data() + kWidth,
             .q_step = kWidth,
             .kv_step = 2 * kWidth,
+            .v_bias = v_bias.data(),
             .out = out.data(),
             .minus_lse = minus_lse.data()};
   }
@@ -54,18 +76,37 @@ struct Case {
     return {.forward = forward(),
             .dout = dout.data(),
             .minus_delta = minus_delta.data(),
+            .query_angles = {query_positions.data(), cosines.data(), sines.data()},
+            .key_angles = {key_positions.data(), cosines.data(), sines.data()},
+            .scale = kScale,
             .dq = dq.data(),
             .dk = dkv.data(),
             .dv = dkv.data() + kWidth,
             .dq_step = kWidth,
-            .dkv_step = 2 * kWidth};
+            .dkv_step = 2 * kWidth,
+            .q_partials = q_partials.data(),
+            .kv_partials = kv_partials.data()};
   }
 };
 
+// Results in double precision, gradients as those of what the rotation made the arrays of.
 struct Oracle {
-  Doubles out = Doubles(6 * kWidth), minus_lse = Doubles(kHeads * 6), dq = out,
-          dkv = Doubles(13 * 2 * kWidth);
+  Doubles out = Doubles(kQueries * kWidth), minus_lse = Doubles(kHeads * kQueries), dq = out,
+          dkv = Doubles(kKeys * 2 * kWidth);
   explicit Oracle(const Case& c);
+
+ private:
+  // The transpose of turning by the row's angles is turning back.
+  static void turn_back(Doubles& x, size_t first, int64_t position) {
+    constexpr size_t half = kHeadDim / 2;
+    for (size_t i = first; i < first + half; ++i) {
+      const double angle =
+                       Case::angle(position * static_cast<int64_t>(half) + static_cast<int64_t>(i - first)),
+                   low = x[i], high = x[i + half];
+      x[i] = low * std::cos(angle) + high * std::sin(angle);
+      x[i + half] = high * std::cos(angle) - low * std::sin(angle);
+    }
+  }
 };
 
 Oracle::Oracle(const Case& c) {
@@ -77,30 +118,45 @@ Oracle::Oracle(const Case& c) {
         const auto at_k = [&](int64_t j, int64_t d) {
           return static_cast<size_t>(j * 2 * kWidth + h * kHeadDim + d);
         };
+        const auto value = [&](int64_t j, int64_t d) {
+          return double{kv[at_k(j, d) + kWidth]} + c.v_bias[static_cast<size_t>(h * kHeadDim + d)];
+        };
         Doubles p, dp;
         double sum = 0, mean = 0;
         for (int64_t j = c.keys[s]; j < c.keys[s + 1]; ++j) {
           double score = 0, dprobability = 0;
           for (int64_t d = 0; d < kHeadDim; ++d) {
             score += double{q[at_q(d)]} * kv[at_k(j, d)];
-            dprobability += double{dout[at_q(d)]} * kv[at_k(j, d) + kWidth];
+            dprobability += dout[at_q(d)] * value(j, d);
           }
           p.push_back(std::exp2(score));
           dp.push_back(dprobability);
           sum += p.back();
         }
-        minus_lse[static_cast<size_t>(h * 6 + i)] = -std::log2(sum);
+        minus_lse[static_cast<size_t>(h * kQueries + i)] = -std::log2(sum);
         for (size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
         for (int64_t j = c.keys[s]; j < c.keys[s + 1]; ++j) {
           const auto k = static_cast<size_t>(j - c.keys[s]);
           for (int64_t d = 0; d < kHeadDim; ++d) {
-            out[at_q(d)] += p[k] * kv[at_k(j, d) + kWidth];
-            dq[at_q(d)] += p[k] * (dp[k] - mean) * kv[at_k(j, d)];
+            out[at_q(d)] += p[k] * value(j, d);
+            dq[at_q(d)] += kScale * p[k] * (dp[k] - mean) * kv[at_k(j, d)];
             dkv[at_k(j, d)] += std::numbers::ln2 * p[k] * (dp[k] - mean) * q[at_q(d)];
             dkv[at_k(j, d) + kWidth] += p[k] * dout[at_q(d)];
           }
         }
       }
+  for (size_t h = 0; h < kHeads; ++h) {
+    for (size_t i = 0; i < kQueries; ++i) turn_back(dq, i * kWidth + h * kHeadDim, c.query_positions[i]);
+    for (size_t j = 0; j < kKeys; ++j) turn_back(dkv, j * 2 * kWidth + h * kHeadDim, c.key_positions[j]);
+  }
+}
+
+// Columns of [rows, width] summed.
+template <class Numbers>
+Numbers column_sums(const Numbers& x, size_t width) {
+  Numbers sums(width);
+  for (size_t i = 0; i < x.size(); ++i) sums[i % width] += x[i];
+  return sums;
 }
 
 TEST(DeviceAttention, IsItsDefinition) {
@@ -113,6 +169,10 @@ TEST(DeviceAttention, IsItsDefinition) {
   // delta was made of the rounded out: as much again.
   expect_near_all(floats(c.dq), oracle.dq, 2 * kRounding, "dq");
   expect_near_all(floats(c.dkv), oracle.dkv, 2 * kRounding, "dk, dv");
+  expect_near_all(column_sums(c.q_partials, kWidth), column_sums(oracle.dq, kWidth), 2 * kRounding,
+                  "dq's bias");
+  expect_near_all(column_sums(c.kv_partials, 2 * kWidth), column_sums(oracle.dkv, 2 * kWidth), 2 * kRounding,
+                  "biases of dk and dv");
 }
 
 TEST(DeviceAttention, AHeadThatItDoesNotTakeIsRefused) {

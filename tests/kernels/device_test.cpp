@@ -224,7 +224,8 @@ TYPED_TEST(DeviceTest, RotateThereAndBack) {
       return scale * (x(column) * cosines[at] + (in_head < half ? -other : other) * sine);
     };
     auto qkv = projections;
-    run(Rotate<TypeParam>{kRows, heads, head_dim, angles, 0.25f, bias.data(), qkv.data()}, Place{});
+    run(Rotate<TypeParam>{kRows, heads, head_dim, angles, 0.25f, bias.data(), qkv.data(), 3 * width},
+        Place{});
     Doubles oracle;
     for (int64_t t = 0; t < kRows; ++t)
       for (int64_t part = 0; part < 3; ++part)
@@ -238,6 +239,17 @@ TYPED_TEST(DeviceTest, RotateThereAndBack) {
               1));
     expect_near_all(this->floats(qkv), oracle, kTolerance<TypeParam>, "q, k, v");
 
+    auto without_v = projections;
+    run(
+        Rotate<TypeParam>{
+            kRows, heads, head_dim, angles, 0.25f, bias.data(), without_v.data(), 3 * width, {0, 2}},
+        Place{});
+    Floats expected = this->floats(qkv);
+    for (int64_t at = 0; at < kRows * 3 * width; ++at)
+      if (at / width % 3 == 2)
+        expected[static_cast<size_t>(at)] = to_float(projections[static_cast<size_t>(at)]);
+    EXPECT_EQ(this->floats(without_v), expected);
+
     std::array<std::vector<TypeParam>, 3> d;
     for (uint64_t part = 0; part < 3; ++part) d[part] = this->values(kRows * width, 10 + part);
     auto dqkv = this->unwritten(kRows * 3 * width);
@@ -248,7 +260,6 @@ TYPED_TEST(DeviceTest, RotateThereAndBack) {
                                   angles,
                                   0.25f,
                                   {d[0].data(), d[1].data(), d[2].data()},
-                                  width,
                                   dqkv.data(),
                                   partials.data()},
         Place{});

@@ -10,12 +10,15 @@
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 namespace esmscale {
 namespace {
+
+namespace device = kernels::device;
 
 struct Case {
   const char* precision;
@@ -79,54 +82,78 @@ struct AttentionArrays {
     in_ = {normal({queries, kHeads, head_dim_}, 0.7), normal({rows, 2, kHeads, head_dim_}, 1),
            normal({queries, kHeads, head_dim_}, 1)};
     in_[1].slice(0, key_starts_[2] + 100).mul_(growth);  // rows of the third sequence, and all behind
+    v_bias_ = at::randn({kHeads, head_dim_});
+    positions_of_keys_ = at::randint(kLongest, {rows}, at::kLong);  // any will do
+    positions_of_queries_ = at::randint(kLongest, {queries}, at::kLong);
+    const at::Tensor angles = at::randn({kLongest, head_dim_ / 2});
+    cosines_ = angles.cos();
+    sines_ = angles.sin();
   }
 
-  // out, minus_lse, dq, dk with dv
-  std::vector<at::Tensor> run(const at::Device& device) const {
-    const at::Tensor q = in_[0].to(device), kv = in_[1].to(device), dout = in_[2].to(device);
-    const at::Tensor starts_q = at::tensor(query_starts_).to(device),
-                     starts_k = at::tensor(key_starts_).to(device);
+  // out, minus_lse, dq, dk with dv, and the sums of dq's rows, of dk's and dv's
+  std::vector<at::Tensor> run(const at::Device& where) const {
+    const at::Tensor q = in_[0].to(where), kv = in_[1].to(where), dout = in_[2].to(where);
+    const at::Tensor starts_q = at::tensor(query_starts_).to(where),
+                     starts_k = at::tensor(key_starts_).to(where);
     const at::Tensor out = at::full_like(q, NAN), dq = at::full_like(q, NAN), dkv = at::full_like(kv, NAN);
     const at::Tensor minus_lse = at::full({kHeads, q.size(0)}, NAN, q.options().dtype(at::kFloat));
+    const at::Tensor v_bias = v_bias_.to(where), cosines = cosines_.to(where), sines = sines_.to(where),
+                     positions_q = positions_of_queries_.to(where),
+                     positions_k = positions_of_keys_.to(where);
+    const int64_t sequences = key_starts_.size() - 1, blocks = sequences * device::attention_blocks(kLongest);
+    const at::Tensor q_sums = at::full({blocks, kHeads, head_dim_}, NAN, minus_lse.options()),
+                     kv_sums = at::full({blocks, 2, kHeads, head_dim_}, NAN, minus_lse.options());
     const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
+    const auto angles = [&](const at::Tensor& positions) {
+      return device::RotaryAngles{positions.data_ptr<int64_t>(), cosines.data_ptr<float>(),
+                                  sines.data_ptr<float>()};
+    };
     const int64_t width = kHeads * head_dim_;
-    const kernels::device::Place place{.gpu = device.is_cuda()};
-    const kernels::device::Attention forward{.queries = q.size(0),
-                                             .heads = kHeads,
-                                             .head_dim = head_dim_,
-                                             .sequences = static_cast<int64_t>(key_starts_.size()) - 1,
-                                             .query_starts = starts_q.data_ptr<int32_t>(),
-                                             .key_starts = starts_k.data_ptr<int32_t>(),
-                                             .longest_queries = 300,
-                                             .longest_keys = 300,
-                                             .q = data(q),
-                                             .k = data(kv),
-                                             .v = data(kv) + width,
-                                             .q_step = width,
-                                             .kv_step = 2 * width,
-                                             .out = data(out),
-                                             .minus_lse = minus_lse.data_ptr<float>()};
-    kernels::device::run(forward, place);
+    const device::Place place{.gpu = where.is_cuda()};
+    const device::Attention forward{.queries = q.size(0),
+                                    .heads = kHeads,
+                                    .head_dim = head_dim_,
+                                    .sequences = sequences,
+                                    .query_starts = starts_q.data_ptr<int32_t>(),
+                                    .key_starts = starts_k.data_ptr<int32_t>(),
+                                    .longest_queries = kLongest,
+                                    .longest_keys = kLongest,
+                                    .q = data(q),
+                                    .k = data(kv),
+                                    .v = data(kv) + width,
+                                    .q_step = width,
+                                    .kv_step = 2 * width,
+                                    .v_bias = v_bias.data_ptr<float>(),
+                                    .out = data(out),
+                                    .minus_lse = minus_lse.data_ptr<float>()};
+    device::run(forward, place);
     const at::Tensor minus_delta = at::full_like(minus_lse, NAN);
-    kernels::device::run(kernels::device::AttentionBackward{.forward = forward,
-                                                            .dout = data(dout),
-                                                            .minus_delta = minus_delta.data_ptr<float>(),
-                                                            .dq = data(dq),
-                                                            .dk = data(dkv),
-                                                            .dv = data(dkv) + width,
-                                                            .dq_step = width,
-                                                            .dkv_step = 2 * width},
-                         place);
+    device::run(device::AttentionBackward{.forward = forward,
+                                          .dout = data(dout),
+                                          .minus_delta = minus_delta.data_ptr<float>(),
+                                          .query_angles = angles(positions_q),
+                                          .key_angles = angles(positions_k),
+                                          .scale = 0.25,
+                                          .dq = data(dq),
+                                          .dk = data(dkv),
+                                          .dv = data(dkv) + width,
+                                          .dq_step = width,
+                                          .dkv_step = 2 * width,
+                                          .q_partials = q_sums.data_ptr<float>(),
+                                          .kv_partials = kv_sums.data_ptr<float>()},
+                place);
     std::vector<at::Tensor> results;
-    for (const at::Tensor& x : {out, minus_lse, dq, dkv}) results.push_back(x.cpu().to(at::kFloat));
+    for (const at::Tensor& x : {out, minus_lse, dq, dkv, q_sums.sum(0), kv_sums.sum(0)})
+      results.push_back(x.cpu().to(at::kFloat));
     return results;
   }
 
  private:
-  static constexpr int64_t kHeads = 3;
+  static constexpr int64_t kHeads = 3, kLongest = 300;
   int64_t head_dim_;
   std::vector<int32_t> key_starts_, query_starts_;
   std::array<at::Tensor, 3> in_;
+  at::Tensor v_bias_, positions_of_queries_, positions_of_keys_, cosines_, sines_;
 };
 
 TEST(GpuAttention, AgreesWithItsDefinition) {

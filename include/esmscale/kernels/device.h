@@ -3,9 +3,8 @@
 // writing what ATen's operations do in two to five.
 //
 // Every kernel is written once (src/kernels/device/*.h) for a GPU and for the host, where it is slow: that is
-// for tests. Rows are row-major; T is the type of activations,
-// parameters and sums are fp32, and all arithmetic is fp32. Widths are multiples of 8, arrays 16-byte
-// aligned.
+// for tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
+// arithmetic is fp32. Widths are multiples of 8, arrays 16-byte aligned.
 #pragma once
 
 #include "esmscale/kernels/bfloat16.h"
@@ -111,27 +110,27 @@ struct Rotate {
   RotaryAngles angles;
   float scale = 1;              // of q
   const float* bias = nullptr;  // [3, H, K]
-  T* x = nullptr;
+  T* x = nullptr;               // [T, count, H, K], of longer rows perhaps
+  int64_t step = 0;             // numbers from row to row
   Parts parts;
 };
 
-// And back: the gradients of the projections from attention's.
+// And back: the gradients of the projections from those of ATen's attention.
 template <class T>
 struct RotateBackward {
   int64_t rows = 0, heads = 0, head_dim = 0;
   RotaryAngles angles;
   float scale = 1;
-  const T* from[3] = {};  // dq, dk, dv, those of `parts`: [T, H, K] each, or where they go in dx
-  int64_t step = 0;       // of them: numbers from row to row
-  T* dx = nullptr;
-  float* partials = nullptr;  // [blocks, count, H, K] column sums of dx
-  Parts parts;
+  const T* from[3] = {};      // dq, dk, dv, [T, H, K] each
+  T* dx = nullptr;            // [T, 3, H, K]
+  float* partials = nullptr;  // [blocks, 3, H, K] column sums of dx
 };
 
 inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
-// softmax(ln 2 · q kᵀ) v for every head of every sequence: q is scaled already, so that 2^(q kᵀ) are the
-// weights. Sequence i has the rows starts[i] … starts[i + 1] − 1; its queries may be fewer than its keys.
+// softmax(ln 2 · q kᵀ) v + v_bias for every head of every sequence: q is scaled already, so that 2^(q kᵀ) are
+// the weights, and v comes without its bias, which weights that sum to 1 leave as it is. Sequence i has the
+// rows starts[i] … starts[i + 1] − 1; its queries may be fewer than its keys.
 // Head dims 16, 24, 32 and 64; on a GPU by the tensor cores, in bf16 with fp32 sums.
 struct Attention {
   int64_t queries = 0, heads = 0, head_dim = 0;  // Q rows of queries in all
@@ -140,6 +139,7 @@ struct Attention {
   int64_t longest_queries = 0, longest_keys = 0;                 // at least the longest sequence's
   const BFloat16 *q = nullptr, *k = nullptr, *v = nullptr;
   int64_t q_step = 0, kv_step = 0;  // numbers from row to row
+  const float* v_bias = nullptr;    // [H, K]
   BFloat16* out = nullptr;          // [Q, H, K]
   float* minus_lse = nullptr;       // [H, Q] −log₂ Σ 2^(q kᵀ)
 };
@@ -147,14 +147,23 @@ constexpr bool attention_takes(int64_t head_dim) {
   return head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
 }
 
-// dq is the gradient of q / log₂ e, which is what the projection scaled by 1/√K is.
+// Gradients of the projections that Rotate made q and k of, and of v. Sums over rows come as one partial sum
+// for each sequence and each 128 rows that the longest has, as many as attention_blocks says.
 struct AttentionBackward {
-  Attention forward;               // as it was, with its results
-  const BFloat16* dout = nullptr;  // [Q, H, K]
-  float* minus_delta = nullptr;    // [H, Q] room for −dout · out of each row
+  Attention forward;                      // as it was, with its results
+  const BFloat16* dout = nullptr;         // [Q, H, K]
+  float* minus_delta = nullptr;           // [H, Q] room for −dout · out of each row, without v_bias
+  RotaryAngles query_angles, key_angles;  // as Rotate had them
+  float scale = 1;                        // of q, as Rotate had it, but for log₂ e
   BFloat16 *dq = nullptr, *dk = nullptr, *dv = nullptr;
   int64_t dq_step = 0, dkv_step = 0;
+  float* q_partials = nullptr;   // [blocks, H, K] column sums of dq
+  float* kv_partials = nullptr;  // [blocks, 2, H, K] of dk and dv
 };
+inline constexpr int64_t kAttentionRows = 128;
+inline constexpr int64_t attention_blocks(int64_t longest) {
+  return (longest + kAttentionRows - 1) / kAttentionRows;
+}
 
 // Logits become the gradient of the SUM of losses, softmax(logits + bias) − one_hot(target).
 template <class T>

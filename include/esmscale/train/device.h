@@ -12,9 +12,8 @@ namespace esmscale {
 // A usage error unless it is auto, cpu or cuda.
 void require_device_name(std::string_view name);
 
-// A GPU that is asked for and is not there is a usage error. Ranks of one node take the
-// GPUs in turn; a rank that sees only one takes that. It becomes the thread's current one, on which our
-// kernels are launched.
+// A GPU that is asked for and is not there is a usage error. Ranks of one node take the GPUs in turn; a rank
+// that sees only one takes that. It becomes the thread's current one, on which our kernels are launched.
 c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
 // `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.

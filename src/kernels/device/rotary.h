@@ -73,7 +73,7 @@ ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64
   for_each_part(w.parts, [&](int part, int) { bias[part] = load_pairs(w.bias + part * width, place); });
   const RowRange rows = rows_of_block(block, w.rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
-    T* row = w.x + r * w.parts.count * width;
+    T* row = w.x + r * w.step;
     for_each_part(w.parts, [&](int part, int i) { x[part] = load_pairs(row + i * width, place); });
     const Angle angle(w.angles, r, place);
     for_each_part(w.parts, [&](int part, int i) {
@@ -91,17 +91,16 @@ ESMSCALE_DEVICE_TOO void column_program(const RotateBackward<T>& w, int64_t bloc
   Pairs dbias[3], x[3];
   const RowRange rows = rows_of_block(block, w.rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
-    for_each_part(w.parts, [&](int part, int) { x[part] = load_pairs(w.from[part] + r * w.step, place); });
+    for_each_part({}, [&](int part, int) { x[part] = load_pairs(w.from[part] + r * width, place); });
     const Angle angle(w.angles, r, place);
-    for_each_part(w.parts, [&](int part, int i) {
+    for_each_part({}, [&](int part, int) {
       if (part < 2) angle.turn(x[part], part == 0 ? w.scale : 1, -1);
-      store_pairs(w.dx + (r * w.parts.count + i) * width, place, x[part]);
+      store_pairs(w.dx + (3 * r + part) * width, place, x[part]);
       add(dbias[part], x[part]);
     });
   }
-  for_each_part(w.parts, [&](int part, int i) {
-    store_pairs(w.partials + (block * w.parts.count + i) * width, place, dbias[part]);
-  });
+  for_each_part(
+      {}, [&](int part, int) { store_pairs(w.partials + (3 * block + part) * width, place, dbias[part]); });
 }
 
 template <class T>

@@ -2,8 +2,8 @@
 // side:
 //   row_program(team, work, row)         a warp computes a row
 //   column_program(work, block, group)   a thread computes a block of rows at a group of neighbouring
-//   columns,
-//                                        of which there are groups_of(work)
+//   columns, of
+//                                        which there are groups_of(work)
 // The lanes of a team all call sum() and max(), and all get the results.
 #pragma once
 
