@@ -42,7 +42,10 @@ std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& trai
 }
 
 EngineOptions engine_options(const TrainConfig& train) {
-  return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
+  return {.engine = train.engine,
+          .precision = train.precision,
+          .recompute = train.recompute,
+          .time_products = train.time_products};
 }
 
 DeviceKind kind_of(const at::Device& device) {
