@@ -91,7 +91,9 @@ def measure_peer(options, peer, folder, model):
 
 
 def measure_peers(options, folder):
-    """{model: Result}"""
+    """{model: Result}, empty where the peer is not wanted"""
+    if "peer" not in options.programs:
+        return {}
     peers = {model: start_peer(options, model, folder) for model in options.models}
     try:
         for model, peer in peers.items():
@@ -128,11 +130,11 @@ def print_report(options, results):
             print_row(model, program, result, measured["esmscale fused"].tokens_per_second)
     print()
     for model, measured in results.items():
-        ours, peer = (measured[name].tokens_per_second for name in ("esmscale fused", options.peer_name))
         if model in TARGETS and options.device == "cuda":
             rate, times = TARGETS[model]
-            print(f"- {model}: {ours:.3g} of {rate:.3g} tokens/s (the goal is one H200's); {ours / peer:.2f}× "
-                  f"{options.peer_name}, goal {times}×")
+            ours, peer = measured["esmscale fused"].tokens_per_second, measured.get(options.peer_name)
+            beside = f"; {ours / peer.tokens_per_second:.2f}× {options.peer_name}, goal {times}×" if peer else ""
+            print(f"- {model}: {ours:.3g} of {rate:.3g} tokens/s (the goal is one H200's){beside}")
     for model, measured in results.items():
         print(f"\nWhere a step of {model} goes (fused):\n\n| what | ms | share |\n| --- | --- | --- |")
         for name, milliseconds, share in trace_summary.rows(measured["esmscale fused"].time, 10):
@@ -143,9 +145,11 @@ def print_report(options, results):
 def measure(options, model, peer):
     with tempfile.TemporaryDirectory() as folder:
         results = {}
-        for engine in ("plain", "fused"):
-            results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
-        results[options.peer_name] = peer
+        for engine in ("fused", "plain"):
+            if engine in options.programs:
+                results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
+        if peer:
+            results[options.peer_name] = peer
     for program, result in results.items():
         print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
     return results
@@ -157,6 +161,7 @@ def parse():
     parser.add_argument("--data", required=True)
     parser.add_argument("--command", default="benchmarks/gpu_training.sh", help="as printed under the table")
     parser.add_argument("--models", default="8M,35M,150M,650M", type=lambda names: names.split(","))
+    parser.add_argument("--programs", default="fused,plain,peer", type=lambda names: names.split(","))
     parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16"])
     parser.add_argument("--micro-batches", default=4, type=int)
     parser.add_argument("--seconds", default=20.0, type=float)
@@ -164,10 +169,13 @@ def parse():
     parser.add_argument("--dry-run", action="store_true",
                         help="the same steps with a tiny model on the CPU: does everything but the GPU work?")
     options = parser.parse_args()
+    if "fused" not in options.programs or not set(options.programs) <= {"fused", "plain", "peer"}:
+        parser.error("--programs are fused and, if wanted, plain and peer")
     options.device, options.compile = "cuda", True
     if options.dry_run:
         options.device, options.compile, options.precision = "cpu", False, "fp32"
         options.models, options.seconds = ["quickstart"], 3.0
+    options.peer_versions = "without a peer"
     options.peer_name = "Hugging Face + compile" if options.compile else "Hugging Face"
     options.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options))
     options.clocks = clocks()
@@ -182,7 +190,7 @@ def main():
     results = {}
     try:
         for model in options.models:
-            results[model] = measure(options, model, peers[model])
+            results[model] = measure(options, model, peers.get(model))
     finally:
         if results:
             print_report(options, results)

@@ -3,9 +3,11 @@
 # SDPA and padding: builds, checks the fused engine against the plain one on this GPU, measures every size, and prints
 # tables in Markdown: tokens/s, MFU, memory, kernels a step, and where a step's time goes. About fifteen minutes.
 #
-#   benchmarks/gpu_training.sh [--dry-run] [--models 8M,35M,150M,650M] [--precision bf16|tf32|fp32] [--micro-batches 4]
-#                              [--seconds 20] [--set KEY=VALUE]… [--build DIR] [--data DIR]
+#   benchmarks/gpu_training.sh [--dry-run] [--models 8M,35M,150M,650M] [--programs fused,plain,peer]
+#                              [--precision bf16|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
+#                              [--build DIR] [--data DIR]
 #
+#   --programs NAMES  leaves some out; the peers take minutes to compile
 #   --dry-run         the same steps with a tiny model on the CPU, for machines without a GPU
 #   --set KEY=VALUE   a configuration field of ours
 #   --build DIR       where esmscale is built already; default: build/release, after building it
