@@ -56,17 +56,14 @@ __device__ void clear_rows(float (&x)[K / 8][4], int first, int count) {
       for (int n = 0; n < K / 8; ++n) x[n][i] = x[n][i + 1] = 0;
 }
 
-// What sum_rows needs: numbers of shared memory, so that eight rows lie in different banks.
-template <int K>
-constexpr int kSumStep = K % 16 == 0 ? K + 8 : K;
-template <int K>
-constexpr int kSumRoom = kWarps * 8 * kSumStep<K>;
-
 // to[c] = column c summed over the rows of all warps, which all come. Nobody else may use the room, from the
-// last __syncthreads() on.
-template <int K, int M>
-__device__ void sum_rows(const float (&x)[M][K / 8][4], float* room, float* to) {
-  float* const own = room + (warp() * 8 + lane() / 4) * kSumStep<K> + lane() % 4 * 2;
+// last __syncthreads() on: a tile, whose steps keep eight rows in different banks.
+template <int K, int kCount, int M>
+__device__ void sum_rows(const float (&x)[M][K / 8][4], Tile<K, kCount>& room, float* to) {
+  constexpr int kSumRows = kWarps * 8, kStep = Tile<K, kCount>::kStep;
+  static_assert(sizeof room.at >= kSumRows * kStep * sizeof(float));
+  float* const sums = reinterpret_cast<float*>(room.at);
+  float* const own = sums + (warp() * 8 + lane() / 4) * kStep + lane() % 4 * 2;
 #pragma unroll
   for (int n = 0; n < K / 8; ++n) {
     float2 sum{0, 0};
@@ -81,7 +78,7 @@ __device__ void sum_rows(const float (&x)[M][K / 8][4], float* room, float* to) 
   if (threadIdx.x >= K) return;
   float total = 0;
 #pragma unroll 8
-  for (int row = 0; row < kWarps * 8; ++row) total += room[row * kSumStep<K> + threadIdx.x];
+  for (int row = 0; row < kSumRows; ++row) total += sums[row * kStep + threadIdx.x];
   to[threadIdx.x] = total;
 }
 
