@@ -17,23 +17,44 @@ bool is_plain(const RunConfig& config, DeviceKind device) {
 bool is_bf16(const RunConfig& config) {
   return config.train.precision == "bf16";
 }
-// The sizes that shapes are made of, and the element size of what blocks compute with.
-struct Shapes {
-  double T, M, D, F, H, K, V;
-  int64_t compute;
 
-  explicit Shapes(const RunConfig& config)
+// fp32 on a GPU has LibTorch's memory-efficient attention, whichever the engine.
+bool has_efficient_attention(const RunConfig& config, DeviceKind device) {
+  return device == DeviceKind::gpu && !is_bf16(config);
+}
+
+// That attention has room for every sequence as if it were the longest: so many times the rows, where the
+// mean length is Swiss-Prot's at 50% identity.
+double padding(const RunConfig& config) {
+  constexpr double mean_length = 367;
+  return std::max(1.0, static_cast<double>(config.data.max_seq_len) / mean_length);
+}
+
+// The sizes that shapes are made of (P: rows with the padding that attention adds for itself), and the
+// element size of what blocks compute with.
+struct Shapes {
+  double T, P, M, D, F, H, K, V;
+  int64_t compute;
+  bool efficient_attention;
+
+  Shapes(const RunConfig& config, DeviceKind device)
       : T(static_cast<double>(config.train.micro_batch_tokens)),
+        P(has_efficient_attention(config, device) ? T * padding(config) : T),
         M(std::ceil(config.masking.mlm_probability * T)),
         D(static_cast<double>(config.model.width)),
         F(static_cast<double>(config.model.ffn_dim())),
         H(static_cast<double>(config.model.heads)),
         K(static_cast<double>(config.model.head_dim())),
         V(static_cast<double>(config.model.alphabet)),
-        compute(is_bf16(config) ? 2 : kFloat) {}
+        compute(is_bf16(config) ? 2 : kFloat),
+        efficient_attention(has_efficient_attention(config, device)) {}
 };
 
 using Tensors = std::vector<ActivationTensor>;
+
+ActivationTensor log_sum_exp(const Shapes& s) {
+  return {"attention's log-sum-exp", s.efficient_attention ? "[P, H]" : "[T, H]", s.P * s.H, kFloat, 1};
+}
 
 // What ATen's operations save for autograd in one block, the block's input first. A GPU's attention takes
 // packed sequences, so what it returns is joined already.
@@ -47,7 +68,7 @@ Tensors plain_block(const Shapes& s, DeviceKind device) {
       {"QKV", "[T, 3D]", 3 * rows, s.compute, 1},
       {"q and k after rotary", "[T, 2D]", 2 * rows, s.compute, 1},
       {"attention's output, by sequence", "[T, D]", by_sequence, s.compute, 1},
-      {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
+      log_sum_exp(s),
       {"attention's output, joined (input of the output projection)", "[T, D]", rows, s.compute, 1},
       {"residual after attention (FFN LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"FFN LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
@@ -74,7 +95,7 @@ Tensors fused_block(const Shapes& s) {
       {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
       {"QKV before bias and rotary", "[T, 3D]", 3 * rows, s.compute, 1},
       {"attention's output", "[T, D]", rows, s.compute, 1},
-      {"attention's log-sum-exp", "[T, H]", s.T * s.H, kFloat, 1},
+      log_sum_exp(s),
       {"residual after attention (FFN LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"FFN LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
       {"FFN hidden before GELU", "[T, F]", s.T * s.F, s.compute, 1},
@@ -134,16 +155,32 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
   };
 }
 
-// Backward is dearest in the last block's FFN, where nothing of the blocks is freed yet. The fused engine
-// holds the residual's gradient, that of the FFN's activation and the activation if it was made again, and a
-// LayerNorm's output or its gradient. Autograd holds the gradients of the second linear's output and input,
-// and a weight's before it is added to the flat buffer. A last block of masked rows holds little until the
-// gradients of keys and values, of what they are made of and that itself stand beside each other; or it is
-// freed, and the block before is dearest.
+// LibTorch's memory-efficient backward adds up the gradient of the queries in tiles of 64 x 64 beside it: a
+// head has room for a multiple of 64 numbers a row.
+double attention_sums(const Shapes& s) {
+  return s.P * s.H * 64 * std::ceil(s.K / 64) * kFloat;
+}
+
+// Autograd holds the gradients of the second linear's output and input, and a weight's before it is added to
+// the flat buffer; or, in attention, those of the residual, of its output and of q, k and v, when what the
+// FFN had saved is free.
+double plain_workspace(const Shapes& s) {
+  const double ffn = s.T * (s.D + s.F) * static_cast<double>(s.compute) + s.D * s.F * kFloat;
+  if (!s.efficient_attention) return ffn;
+  return std::max(ffn, attention_sums(s) + s.T * (5 * s.D - 2 * (s.D + s.F)) * kFloat);
+}
+
+// Backward is dearest in the last block, where nothing of the blocks is freed yet. Its FFN holds the
+// residual's gradient, that of the FFN's activation and the activation if it was made again, and a
+// LayerNorm's output or its gradient; its attention, where it is LibTorch's, the gradients of the residual,
+// of its output and, twice, of q, k and v. A last block of masked rows holds little until the gradients of
+// keys and values, of what they are made of and that itself stand beside each other; or it is freed, and the
+// block before is dearest.
 double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
+  if (is_plain(config, device)) return plain_workspace(s);
   const auto compute = static_cast<double>(s.compute);
-  if (is_plain(config, device)) return s.T * (s.D + s.F) * compute + s.D * s.F * kFloat;
   const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
+  if (s.efficient_attention) return std::max(ffn, s.T * 8 * s.D * compute + attention_sums(s));
   if (!ends_on_masked_rows(config, device) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
@@ -179,7 +216,7 @@ bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
 }
 
 std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device) {
-  const Shapes shapes(config);
+  const Shapes shapes(config, device);
   const bool recompute = config.train.recompute == "blocks";
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
@@ -205,7 +242,7 @@ MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind d
       .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = static_cast<double>(2 * kFloat * updated),
-      .workspace = workspace(config, device, Shapes(config)),
+      .workspace = workspace(config, device, Shapes(config, device)),
   };
   for (const ActivationTensor& tensor : activation_tensors(config, device))
     memory.activations += tensor.bytes();

@@ -31,8 +31,9 @@ bool ends_on_masked_rows(const RunConfig& config, DeviceKind device);
 // For a resolved config on `ranks` ranks.
 MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device);
 
-// A tensor that forward leaves for backward. T rows of a micro-batch, M masked positions among them, D width,
-// F FFN width, H heads, K head_dim, V vocabulary.
+// A tensor that forward leaves for backward. T rows of a micro-batch, P with the padding that LibTorch's
+// memory-efficient attention adds, M masked positions among them, D width, F FFN width, H heads, K head_dim,
+// V vocabulary.
 struct ActivationTensor {
   std::string name;   // "FFN hidden before GELU"
   std::string shape;  // "[T, F]"
