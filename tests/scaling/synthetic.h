@@ -1,10 +1,11 @@
-// Points made from a known law, for tests.
+// Points made from a known law, and that law as a file would have it, for tests.
 #pragma once
 
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
 #include "esmscale/scaling/frontier.h"
 #include "esmscale/scaling/law_form.h"
+#include "esmscale/scaling/laws_json.h"
 #include "esmscale/scaling/points.h"
 
 #include <cmath>
@@ -42,6 +43,21 @@ inline PointSet isoflop_points(const ParametricLaw& law, const std::vector<doubl
     }
   }
   return set;
+}
+
+// What a fit to such points would leave: the law, forty draws about it, and where it was fitted.
+inline LawFile known_laws() {
+  LawFile laws;
+  laws.path = "laws.json";
+  laws.approach3 = known_law;
+  for (int i = 0; i < 40; ++i) {
+    ParametricLaw draw = known_law;
+    draw.alpha += 1e-4 * (i - 20);
+    laws.draws.push_back(draw);
+  }
+  laws.lowest_flops = 1e18;
+  laws.highest_flops = 1e21;
+  return laws;
 }
 
 // ln L + σ·normal on every point.

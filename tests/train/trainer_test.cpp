@@ -5,69 +5,18 @@
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
 #include "esmscale/optim/adam.h"
-#include "esmscale/run/metrics.h"
-#include "esmscale/run/run_folder.h"
 #include "esmscale/train/stop_signal.h"
 
 #include <thread>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
-#include "data/protein_set.h"
+#include "trainer_bench.h"
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <signal.h>
 
 namespace esmscale {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
-namespace fs = std::filesystem;
-
-// A model of some thousand parameters on 160 random proteins: an epoch is about ten steps.
-struct Bench {
-  ProteinSet train{ProteinSet::random(160, 60)};
-  ProteinSet holdout{ProteinSet::random(20, 50), 126};
-  TemporaryFolder folder;
-
-  RunConfig config() const {
-    RunConfig c;
-    c.model.layers = 2;
-    c.model.width = 16;
-    c.model.heads = 2;
-    c.data = {.train = train.folder(), .holdout = holdout.folder(), .sequences = 0, .max_seq_len = 128};
-    c.train.batch_tokens = 1024;
-    c.train.micro_batch_tokens = 512;
-    c.train.epochs = 2;
-    c.optimizer.lr = 1e-2;
-    c.log.every_steps = 1;
-    c.checkpoint.every_minutes = 0;
-    resolve(c);
-    return c;
-  }
-  TrainOptions options(const std::string& run, const RunConfig& c) const {
-    return {.config = c, .run = folder / run, .device = "cpu"};
-  }
-  TrainOptions options(const std::string& run) const { return options(run, config()); }
-};
-
-std::map<int64_t, double> losses_of(const fs::path& run) {
-  std::map<int64_t, double> losses;
-  for (const Json& line : read_metrics(RunFolder(run).metrics()))
-    if (line.contains("train/loss")) {
-      EXPECT_FALSE(losses.contains(line["step"].get<int64_t>())) << "a step stands twice";
-      losses[line["step"].get<int64_t>()] = line["train/loss"].get<double>();
-    }
-  return losses;
-}
-
-Json finished_summary(const TrainOptions& options) {
-  Trainer trainer(options);
-  EXPECT_EQ(trainer.run(), 0);
-  return trainer.summary();
-}
 
 TEST(Trainer, FinishesAndSaysSo) {
   const Bench bench;
@@ -237,126 +186,6 @@ TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
   EXPECT_FALSE(fs::exists(left));
 }
 
-TEST(Trainer, AnotherIdentityIsRefusedByName) {
-  const Bench bench;
-  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  RunConfig other = bench.config();
-  other.train.seed = 2;
-  other.optimizer.lr = 0.5;
-  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", other)); }),
-              AllOf(HasSubstr("train.seed: the run has 1, asked for is 2"), HasSubstr("optimizer.lr")));
-  TrainOptions never = bench.options("run");
-  never.resume = "never";
-  EXPECT_THAT(error_of([&] { Trainer{never}; }), HasSubstr("empty folder"));
-}
-
-TEST(Trainer, AnotherDataSetIsRefused) {
-  const Bench bench;
-  ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  const ProteinSet others(ProteinSet::random(150, 60));
-  RunConfig config = bench.config();
-  config.data.train = others.folder();
-  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
-              HasSubstr("the data set it was trained on"));
-  fs::remove_all(RunFolder(bench.folder / "run").checkpoints());
-  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
-              HasSubstr("the data set it was trained on"))
-      << "without a checkpoint";
-  EXPECT_EQ(Trainer(bench.options("run")).run(), 0) << "on its own data it starts over";
-}
-
-TEST(Trainer, TwoRunsInOneFolderAreRefused) {
-  const Bench bench;
-  const Trainer first(bench.options("run"));
-  EXPECT_THAT(error_of([&] { Trainer(bench.options("run")); }), HasSubstr("no other process uses"));
-}
-
-TEST(Trainer, SharedSequencesAreNamedWithTheCount) {
-  Bench bench;
-  RunConfig config = bench.config();
-  config.data.holdout = config.data.train;
-  EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
-              AllOf(HasSubstr("160 of its 160 sequences"), HasSubstr("protein")));
-}
-
-// A run that begins with weights to which something has been done.
-TrainOptions beginning_with(const Bench& bench, const RunConfig& config,
-                            const std::function<void(Weights&)>& change) {
-  CheckpointInfo info;
-  info.config = config;
-  Weights weights = make_weights(config.model, at::kCPU);
-  initialise(weights, 1, {});
-  change(weights);
-  save_checkpoint(bench.folder / "changed", info, weights);
-  TrainOptions options = bench.options("run", config);
-  options.init_from = bench.folder / "changed";
-  return options;
-}
-
-// … and whose losses are no numbers.
-TrainOptions without_losses(const Bench& bench, int64_t max_bad_steps) {
-  RunConfig config = bench.config();
-  config.train.max_bad_steps = max_bad_steps;
-  return beginning_with(bench, config, [](Weights& weights) {
-    weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
-  });
-}
-
-TEST(Trainer, NonFiniteLossesStopTheRunByName) {
-  const Bench bench;
-  const TrainOptions options = without_losses(bench, 3);
-  EXPECT_THAT(error_of([&] { Trainer(options).run(); }),
-              AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
-}
-
-TEST(Trainer, ALossThatIsNoNumberIsNotTheBest) {
-  const Bench bench;
-  const TrainOptions options = without_losses(bench, 1000);
-  ASSERT_EQ(Trainer(options).run(), 0);
-  const CheckpointFolder last = *RunFolder(options.run).newest_checkpoint();
-  EXPECT_EQ(read_checkpoint_info(last.path).best_step, -1);
-  EXPECT_TRUE(read_metrics(RunFolder(options.run).metrics()).back().at("eval/loss").is_null());
-}
-
-// One protein is all W, no other has one, and W is held to be impossible: the loss of the batch with that
-// protein is infinite, once an epoch, and that of no other.
-TEST(Trainer, ABadStepIsSkippedAndCountedAndTheRunGoesOn) {
-  std::vector<std::string> proteins = ProteinSet::random(160, 60);
-  for (std::string& protein : proteins) std::replace(protein.begin(), protein.end(), 'W', 'A');
-  proteins[70] = std::string(60, 'W');
-  const ProteinSet train(proteins);
-  const Bench bench;
-  RunConfig config = bench.config();
-  config.data.train = train.folder();
-  config.train.max_bad_steps = 2;
-  config.train.epochs = 3;
-  const int32_t w = TokenList::of(config.model.alphabet).letter(letter_code('W'));
-  const TrainOptions options = beginning_with(bench, config, [&](Weights& weights) {
-    weights.head_bias_V[w] = -std::numeric_limits<float>::infinity();
-  });
-  EXPECT_EQ(finished_summary(options)["bad_steps"], 3);
-  int bad = 0, good = 0;
-  for (const Json& line : read_metrics(RunFolder(options.run).metrics()))
-    if (line.contains("train/loss")) ++(line["train/loss"].is_null() ? bad : good);
-  EXPECT_EQ(bad, 3);
-  EXPECT_GT(good, 20);
-}
-
-// At p = 0.001 most batches of 128 rows have no chosen position: nothing to learn from, and nothing wrong.
-TEST(Trainer, ABatchWithoutChosenPositionsIsNotABadOne) {
-  const Bench bench;
-  RunConfig config = bench.config();
-  config.masking.mlm_probability = 0.001;
-  config.train.batch_tokens = config.train.micro_batch_tokens = config.train.pack_tokens = 128;
-  config.train.max_bad_steps = 1;
-  EXPECT_EQ(finished_summary(bench.options("run", config))["bad_steps"], 0);
-  const std::vector<Json> lines = read_metrics(RunFolder(bench.folder / "run").metrics());
-  const auto empty = [](const Json& line) {
-    return line.contains("train/loss") && line["train/loss"].is_null();
-  };
-  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), empty));
-}
-
 TEST(Trainer, BranchBeginsWhereItsParentIs) {
   const Bench bench;
   RunConfig trunk = bench.config();
@@ -377,37 +206,6 @@ TEST(Trainer, BranchBeginsWhereItsParentIs) {
       << "the loss of the first step is that of the trunk: same weights, same batch";
   EXPECT_EQ(read_checkpoint_info(RunFolder(options.run).newest_checkpoint()->path).parent,
             parent.path.string());
-}
-
-TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
-  const Bench bench;
-  ASSERT_EQ(Trainer(bench.options("trunk")).run(), 0);
-  RunConfig config = bench.config();
-  config.train.max_tokens = 2000;
-  TrainOptions options = bench.options("branch", config);
-  options.branch_from = bench.folder / "trunk";
-  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("expected a run of more than the"));
-}
-
-// Sixteen petabytes of weights would not be made in time.
-TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
-  const Bench bench;
-  RunConfig config = bench.config();
-  config.train.precision = "bf16";
-  config.model.width = config.model.ffn = int64_t{1} << 20;
-  config.model.layers = 1000;
-  TrainOptions options = bench.options("run", config);
-  options.device = "cpu";
-  EXPECT_THAT(error_of([&] { Trainer{options}; }),
-              AllOf(HasSubstr("train.precision"), HasSubstr("fp32 on a CPU")));
-}
-
-TEST(Trainer, NoGpuIsAnError) {
-  const Bench bench;
-  TrainOptions options = bench.options("run");
-  options.device = "cuda";
-  if (error_of([&] { Trainer{options}; }) == "no error") GTEST_SKIP() << "this machine has a GPU";
-  EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("--device cuda"));
 }
 
 }  // namespace

@@ -1,0 +1,25 @@
+#include "esmscale/kernels/isa.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/error_of.h"
+#include <gmock/gmock.h>
+
+namespace esmscale::kernels {
+namespace {
+
+TEST(Isa, UnsupportedIsAnError) {
+  const auto supported = supported_isas();
+  for (Isa isa : {Isa::avx2, Isa::avx512})
+    if (std::find(supported.begin(), supported.end(), isa) == supported.end()) {
+      EXPECT_THAT(error_of([&] { select_isa(isa); }), testing::HasSubstr(std::string(name(isa))));
+    } else {
+      select_isa(isa);
+      EXPECT_EQ(active_isa(), isa);
+    }
+  select_isa(supported.back());
+}
+
+}  // namespace
+}  // namespace esmscale::kernels
