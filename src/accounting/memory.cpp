@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <vector>
 
 namespace esmscale {
 namespace {
@@ -30,6 +31,12 @@ double padding(const RunConfig& config) {
   return std::max(1.0, static_cast<double>(config.data.max_seq_len) / mean_length);
 }
 
+// Rows of a micro-batch on one rank, which may have fewer packs of a batch than a micro-batch holds.
+double rows_of_micro_batch(const RunConfig& config, int ranks) {
+  const int64_t pack = config.train.pack_tokens, packs = config.train.batch_tokens / pack;
+  return static_cast<double>(std::min(config.train.micro_batch_tokens, (packs + ranks - 1) / ranks * pack));
+}
+
 // The sizes that shapes are made of (P: rows with the padding that attention adds for itself), and the
 // element size of what blocks compute with.
 struct Shapes {
@@ -37,8 +44,8 @@ struct Shapes {
   int64_t compute;
   bool efficient_attention;
 
-  Shapes(const RunConfig& config, DeviceKind device)
-      : T(static_cast<double>(config.train.micro_batch_tokens)),
+  Shapes(const RunConfig& config, int ranks, DeviceKind device)
+      : T(rows_of_micro_batch(config, ranks)),
         P(has_efficient_attention(config, device) ? T * padding(config) : T),
         M(std::ceil(config.masking.mlm_probability * T)),
         D(static_cast<double>(config.model.width)),
@@ -50,9 +57,18 @@ struct Shapes {
         efficient_attention(has_efficient_attention(config, device)) {}
 };
 
-using Tensors = std::vector<ActivationTensor>;
+// A tensor that forward leaves for backward.
+struct Activation {
+  const char *name, *shape;  // "FFN hidden before GELU", "[T, F]"
+  double elements;           // of one copy
+  int64_t element_bytes;
+  int64_t copies;  // blocks that hold one at the same time
 
-ActivationTensor log_sum_exp(const Shapes& s) {
+  double bytes() const { return elements * static_cast<double>(element_bytes) * static_cast<double>(copies); }
+};
+using Tensors = std::vector<Activation>;
+
+Activation log_sum_exp(const Shapes& s) {
   return {"attention's log-sum-exp", s.efficient_attention ? "[P, H]" : "[T, H]", s.P * s.H, kFloat, 1};
 }
 
@@ -136,7 +152,7 @@ Tensors kept_masked_block(const RunConfig& config, const Shapes& s) {
 
 double bytes_of(const Tensors& tensors) {
   double sum = 0;
-  for (const ActivationTensor& tensor : tensors) sum += tensor.bytes();
+  for (const Activation& tensor : tensors) sum += tensor.bytes();
   return sum;
 }
 
@@ -153,6 +169,20 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
       {"head LayerNorm's output", "[M, D]", s.M * s.D, s.compute, 1},
       {"log-probabilities", "[M, V]", s.M * s.V, kFloat, 1},
   };
+}
+
+// What forward leaves for backward, of one micro-batch.
+Tensors activations(const RunConfig& config, DeviceKind device, const Shapes& shapes) {
+  const bool recompute = config.train.recompute == "blocks";
+  Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
+  // With recomputation every block keeps its input, and only the block under way has the rest.
+  const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
+  const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
+  for (Activation& tensor : tensors) tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
+  if (whole == 0) tensors.clear();
+  if (masked_end) append(tensors, kept_masked_block(config, shapes));
+  append(tensors, outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
+  return tensors;
 }
 
 // LibTorch's memory-efficient backward adds up the gradient of the queries in tiles of 64 x 64 beside it: a
@@ -215,21 +245,6 @@ bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
   return device == DeviceKind::cpu || (is_bf16(config) && short_heads);
 }
 
-std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device) {
-  const Shapes shapes(config, device);
-  const bool recompute = config.train.recompute == "blocks";
-  Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
-  // With recomputation every block keeps its input, and only the block under way has the rest.
-  const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
-  const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
-  for (ActivationTensor& tensor : tensors)
-    tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
-  if (whole == 0) tensors.clear();
-  if (masked_end) append(tensors, kept_masked_block(config, shapes));
-  append(tensors, outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
-  return tensors;
-}
-
 MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device) {
   const std::vector<Parameter> table = parameter_table(config.model);
   const auto parameters = static_cast<double>(total_size(table));
@@ -238,14 +253,14 @@ MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind d
   int64_t updated = 0;
   for (const Stretch& stretch : layout.updated(/*rank=*/0, static_cast<int>(stage))) updated += stretch.size;
 
+  const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
       .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = static_cast<double>(2 * kFloat * updated),
-      .workspace = workspace(config, device, Shapes(config, device)),
+      .workspace = workspace(config, device, shapes),
   };
-  for (const ActivationTensor& tensor : activation_tensors(config, device))
-    memory.activations += tensor.bytes();
+  memory.activations = bytes_of(activations(config, device, shapes));
   return memory;
 }
 

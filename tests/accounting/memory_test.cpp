@@ -146,6 +146,21 @@ TEST(PredictMemory, ZeroStages) {
   EXPECT_EQ(stage(2, 8).activations, stage(0, 1).activations);
 }
 
+// Oracle: four packs a batch and two a micro-batch: on two ranks a micro-batch each, on three one rank still
+// has two packs, on four each has one.
+TEST(PredictMemory, ARankHasItsPacksOfABatch) {
+  RunConfig config = run_of(esm2_8M(29), 4096, "fused");
+  config.train.pack_tokens = 1024;
+  config.train.micro_batch_tokens = 2048;
+  const auto activations = [&](int ranks) { return predict(config, ranks).activations; };
+  EXPECT_EQ(activations(2), activations(1));
+  EXPECT_EQ(activations(3), activations(1));
+  config.train.micro_batch_tokens = 1024;
+  EXPECT_EQ(activations(4), activations(1));
+  config.train.micro_batch_tokens = 2048;
+  EXPECT_EQ(activations(4), predict(run_of(esm2_8M(29), 1024, "fused")).activations);
+}
+
 // Oracle: bf16 halves every row of width and adds a 2-byte copy of the parameters; statistics stay fp32.
 TEST(PredictMemory, HalfPrecision) {
   RunConfig config = run_of(esm2(2, 320, 20, 29), 2048, "fused");

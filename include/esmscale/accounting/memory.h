@@ -6,8 +6,6 @@
 #include "esmscale/config/engine_choice.h"
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 namespace esmscale {
 
@@ -28,23 +26,8 @@ DeviceKind usual_device(const RunConfig& config);
 // and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
 bool ends_on_masked_rows(const RunConfig& config, DeviceKind device);
 
-// For a resolved config on `ranks` ranks.
+// For a resolved config on `ranks` ranks; the packs of a batch are shared out evenly, so that a rank may have
+// fewer than a micro-batch holds.
 MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device);
-
-// A tensor that forward leaves for backward. T rows of a micro-batch, P with the padding that LibTorch's
-// memory-efficient attention adds, M masked positions among them, D width, F FFN width, H heads, K head_dim,
-// V vocabulary.
-struct ActivationTensor {
-  std::string name;   // "FFN hidden before GELU"
-  std::string shape;  // "[T, F]"
-  double elements;    // of one copy
-  int64_t element_bytes;
-  int64_t copies;  // blocks that hold one at the same time
-
-  double bytes() const { return elements * static_cast<double>(element_bytes) * static_cast<double>(copies); }
-};
-
-// All of them for one micro-batch of a resolved config; predict_memory's `activations` is their sum.
-std::vector<ActivationTensor> activation_tensors(const RunConfig& config, DeviceKind device);
 
 }  // namespace esmscale
