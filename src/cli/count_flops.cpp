@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -32,14 +31,11 @@ RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
   return config;
 }
 
-// Presets from the smallest model up; several presets of one model (another schedule, say) count once.
+// From the smallest model up.
 std::vector<RunConfig> presets(int64_t vocabulary) {
   std::vector<RunConfig> configs;
-  std::set<std::string> names;
-  for (const std::filesystem::path& file : shipped_configs()) {
-    RunConfig config = read_config(file, vocabulary);
-    if (names.insert(config.model.name).second) configs.push_back(std::move(config));
-  }
+  for (const std::filesystem::path& file : shipped_configs())
+    configs.push_back(read_config(file, vocabulary));
   if (configs.empty())
     throw Error({.where = "count-flops",
                  .expected = "the shipped configurations",

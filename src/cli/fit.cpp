@@ -41,6 +41,7 @@ void print_summary(std::ostream& out, const Laws& laws, const std::string& folde
   const Basis& basis = laws.set.basis;
   out << laws.set.points.size() << " points from " << basis.source << " (N: " << basis.parameter_count
       << ", C: " << basis.flop_count << ", loss: " << basis.loss << ")\n";
+  if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
   if (laws.approach3) {
     const ParametricLaw& law = laws.approach3->law;
     out << "approach 3: L = " << fixed(law.E, 4) << " + " << law.A << "/N^" << fixed(law.alpha, 4) << " + "
@@ -100,9 +101,11 @@ void add_fit(CLI::App& app, Program& program) {
   verb->add_flag("--allow-mixed", options->read.allow_mixed,
                  "Fit runs of several data sets, holdouts or alphabets together");
   verb->add_option("--bootstrap", options->bootstrap.draws, "Draws for the intervals; 0: none")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--seed", options->bootstrap.seed, "Seed of the draws")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb->add_option("--seed", options->bootstrap.seed, "Seed of the draws")->capture_default_str();
   verb->callback(
       [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });
 }

@@ -63,16 +63,19 @@ Json run_info(const fs::path& path, bool verify) {
   for (const CheckpointFolder& checkpoint : run.list_checkpoints())
     json["checkpoints"].push_back(checkpoint_info(checkpoint.path, verify));
   json["verified"] = verify;
+  if (verify) json["without_checksum"] = {"config.json", "metrics.jsonl", "environment.json"};
   return json;
 }
 
+// Its files have no checksums: with --verify they are read and their shapes compared, no more.
 Json hugging_face_info(const fs::path& path, bool verify) {
   if (verify) import_hugging_face(path);
   const CheckpointInfo info = read_hugging_face_info(path);
   return {{"kind", "huggingface"},
           {"path", path.string()},
           {"model", model_json(info.config.model)},
-          {"verified", verify}};
+          {"verified", false},
+          {"without_checksum", {"config.json", "model.safetensors"}}};
 }
 
 void print_lines(std::ostream& out, const Json& json, const std::string& indent = "") {

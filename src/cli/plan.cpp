@@ -38,6 +38,16 @@ double number_of(const std::string& value, const char* where) {
   return number;
 }
 
+// CLI11's bounds let nan pass, and inf where there is no upper one.
+const CLI::Validator is_finite(
+    [](const std::string& value) {
+      double number = 0;
+      return CLI::detail::lexical_cast(value, number) && std::isfinite(number)
+                 ? std::string()
+                 : "expected a finite number, found " + value;
+    },
+    "FINITE");
+
 double optional_number(const std::string& value, const char* where) {
   return value.empty() ? 0 : number_of(value, where);
 }
@@ -83,7 +93,10 @@ double flops_of(const Options& options) {
          .expected = text("a device with a known ", options.config.precision, " peak (a100, h100, h200, …)"),
          .found = options.device,
          .advice = "give the budget with --flops"});
-  return options.gpu_hours * 3600 * peak.flops * options.mfu;
+  const double flops = options.gpu_hours * 3600 * peak.flops * options.mfu;
+  if (std::isfinite(flops)) return flops;
+  throw usage_error(
+      {.where = "--gpu-hours", .expected = "hours of a finite budget", .found = text(options.gpu_hours)});
 }
 
 // Tokens of one epoch of the data, 0 when it is not known.
@@ -107,7 +120,7 @@ int plan_one(const Program& program, const Options& options) {
         {.where = "esmscale plan",
          .expected = "--laws DIR/laws.json with --flops or --gpu-hours, or --isoflop, or --assess",
          .found = "no --laws"});
-  if (options.flops.empty() == (options.gpu_hours <= 0))
+  if (options.flops.empty() == !(options.gpu_hours > 0))
     throw usage_error({.where = "esmscale plan",
                        .expected = "one of --flops and --gpu-hours",
                        .found = options.flops.empty() ? "neither" : "both"});
@@ -214,10 +227,12 @@ void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--laws", o.laws, "laws.json of esmscale fit");
   verb.add_option("--flops", o.flops, "The budget C, by the law's count");
   verb.add_option("--gpu-hours", o.gpu_hours, "The budget as hours of one device")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber)
+      ->check(is_finite);
   verb.add_option("--device", o.device, "Device of --gpu-hours: a100, h100, h200, …")->capture_default_str();
   verb.add_option("--mfu", o.mfu, "Share of the device's dense peak that training reaches, by the law's C")
       ->check(CLI::Range(0.001, 1.0))
+      ->check(is_finite)
       ->capture_default_str();
   verb.add_option("--max-tokens", o.max_tokens, "D is at most this: the data runs out");
   verb.add_option("--unique-tokens", o.unique_tokens, "Tokens of one epoch of the data");
@@ -237,13 +252,16 @@ void add_study_flags(CLI::App& verb, Options& o) {
   verb.add_option("--isoflop", o.isoflop, "Lay out a study: budgets C1,C2,…");
   verb.add_option("--models", o.models, "Sizes per budget")->check(CLI::Range(1, 100))->capture_default_str();
   verb.add_option("--spread", o.spread, "Sizes reach from N_opt/spread to N_opt·spread")
+      ->check(is_finite)
       ->capture_default_str();
   verb.add_option("--replicates", o.replicates, "Further seeds at the middle size of each budget")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   verb.add_option("--centre", o.centre,
                   "N_opt expected at the geometric mean of the budgets, before any law is known");
-  verb.add_option("--exponent", o.exponent, "N_opt ∝ C^exponent about --centre")->capture_default_str();
+  verb.add_option("--exponent", o.exponent, "N_opt ∝ C^exponent about --centre")
+      ->check(is_finite)
+      ->capture_default_str();
   verb.add_option("--sequence-length", o.sequence_length,
                   "Rows of every sequence, for hoffmann's count without --data")
       ->check(CLI::PositiveNumber);
@@ -259,7 +277,9 @@ void add_config_flags(CLI::App& verb, Options& o) {
   verb.add_option("--name", o.name, "Of the planned run or study");
   verb.add_option("--gpus", o.gpus, "GPUs per run, for memory and the SLURM script")
       ->check(CLI::Range(1, 4096));
-  verb.add_option("--lr", o.lr, "Peak learning rate in place of the rule's")->check(CLI::PositiveNumber);
+  verb.add_option("--lr", o.lr, "Peak learning rate in place of the rule's")
+      ->check(CLI::PositiveNumber)
+      ->check(is_finite);
   verb.add_option("--batch-tokens", o.batch_tokens, "Tokens of a global batch in place of the rule's");
   verb.add_option("--max-seq-len", o.config.max_seq_len, "Rows of the longest crop")
       ->check(CLI::Range(8, 65536))

@@ -87,7 +87,9 @@ void add_prepare(CLI::App& app, Program& program) {
                                     "--holdout 8000 --holdout-output data/holdout");
   verb->add_option("--input", o.inputs, "FASTA files: plain, .gz or .zst; - is the standard input");
   verb->add_option("--output", o.output, "Folder of the data set")->required();
-  verb->add_option("--seed", o.seed, "Seed of the shuffle")->capture_default_str();
+  verb->add_option("--seed", o.seed, "Seed of the shuffle")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_flag("--keep-order", o.keep_order,
                  "No shuffle: the input is what esmscale fasta wrote, in random order already");
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");

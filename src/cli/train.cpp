@@ -3,6 +3,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
+#include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
@@ -11,6 +12,7 @@
 #include "esmscale/train/trainer.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 
@@ -43,12 +45,20 @@ DeviceKind planned_device(const RunConfig& config, const std::string& wanted) {
   return wanted == "cuda" || gpu_count() > 0 ? DeviceKind::gpu : usual_device(config);
 }
 
+// What the run would begin with is looked for too.
+void require_beginning(const Options& options) {
+  if (!options.init_from.empty()) load_model_info(options.init_from);
+  if (!options.branch_from.empty()) resolve_checkpoint(options.branch_from);
+  if (options.resume != "auto" && options.resume != "never") resolve_checkpoint(options.resume);
+}
+
 int dry_run(const Program& program, const RunConfig& config, int ranks, DeviceKind device) {
   const RunPlan plan = config.data.train.empty()
                            ? plan_without_data(config, ranks, device)
                            : plan_run(config, Dataset(config.data.train), ranks, device);
   Json document{{"config", to_json(config)}};
   document["plan"] = to_json(plan);
+  for (const std::string& note : plan.notes) log_info(note);
   if (program.json)
     program.print(document);
   else
@@ -68,11 +78,13 @@ std::string summary_text(const Json& summary) {
                   human_bytes(summary["memory_tensors_peak"].get<double>()));
   if (!summary.contains("evaluation")) return shown + "\n";
   const Json& evaluation = summary["evaluation"];
-  return shown + text("\nholdout loss ", fixed(evaluation["loss"].get<double>(), 4), " ± ",
-                      fixed(evaluation["standard_error"].get<double>(), 4), " nats, perplexity ",
-                      fixed(evaluation["perplexity"].get<double>(), 3), "; letter frequencies alone ",
-                      fixed(evaluation["baseline_loss"].get<double>(), 4), "; ",
-                      evaluation["holdout_label"].get<std::string>(), "\n");
+  const auto number = [&](const char* key) {  // null where a diverged model has none
+    return evaluation[key].is_number() ? evaluation[key].get<double>() : NAN;
+  };
+  const auto nats = [&](const char* key) { return fixed(number(key), 4); };
+  return shown + text("\nholdout loss ", nats("loss"), " ± ", nats("standard_error"), " nats, perplexity ",
+                      fixed(number("perplexity"), 3), "; letter frequencies alone ", nats("baseline_loss"),
+                      "; ", evaluation["holdout_label"].get<std::string>(), "\n");
 }
 
 // --ranks N|auto; 0 when it was not given.
@@ -120,9 +132,11 @@ int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
                  .found = reason,
                  .advice = "the last checkpoint is good"});
   } catch (const std::exception& error) {
-    log_error_to_file(text("the run ends: ", first_line(error.what())));
-    ranks.fail(std::string(first_line(error.what())));
-    throw;
+    const std::string reason(first_line(error.what()));
+    log_error_to_file(text("the run ends: ", reason));
+    if (ranks.fail(reason)) throw;
+    const auto* known = dynamic_cast<const Error*>(&error);
+    return known ? known->exit_code() : 1;
   }
 }
 
@@ -136,6 +150,7 @@ int train(const Program& program, const Options& options) {
   RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
+  if (options.dry_run) require_beginning(options);
   if (options.dry_run)
     return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
   make_absolute(config.data);

@@ -66,11 +66,16 @@ CLI::App* Program::add_verb(CLI::App& app, const std::string& name, const std::s
   verb->footer("Example:\n  " + example);
   verb->option_defaults()->multi_option_policy(
       CLI::MultiOptionPolicy::TakeLast);  // as scripts append overrides
-  verb->add_flag("--json", json, "Exactly one JSON document on stdout");
-  verb->add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
+  verb->set_version_flag("--version", version_text);
+  add_common(*verb);
   verb->add_option("--threads", threads, "Threads where work is threaded; 0 is all cores")
       ->check(CLI::Range(0, 4096));
   return verb;
+}
+
+void Program::add_common(CLI::App& app) {
+  app.add_flag("--json", json, "Exactly one JSON document on stdout");
+  app.add_option("--log-level", log_level, "debug, info, warning, error or off")->capture_default_str();
 }
 
 int Program::thread_count() const {
@@ -89,6 +94,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
     Program program{.out = out, .command_line = arguments};
     app.require_subcommand(1);
     app.set_version_flag("--version", version_text);
+    program.add_common(app);
     for (const Verb& verb : verbs()) verb.add(app, program);
     if (const int status = parse(app, arguments, out); status >= 0) return status;
     set_log_level(log_level_from(program.log_level));

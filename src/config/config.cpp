@@ -39,9 +39,14 @@ const char* type_name(const Field& field) {
                     field.home);
 }
 
+// Every digit of a whole number.
+std::string shown(const Field& field, double value) {
+  return std::holds_alternative<int64_t*>(field.home) ? fixed(value, 0) : text(value);
+}
+
 std::string shown_bounds(const Field& field) {
-  if (std::isinf(field.maximum)) return text("at least ", field.minimum);
-  return text("between ", field.minimum, " and ", field.maximum);
+  if (std::isinf(field.maximum)) return text("at least ", shown(field, field.minimum));
+  return text("between ", shown(field, field.minimum), " and ", shown(field, field.maximum));
 }
 
 bool is_whole(const Json& value) {
@@ -63,7 +68,7 @@ bool has_type(const Field& field, const Json& value) {
 
 void check_bounds(const Field& field, double value, Violations& violations) {
   if (!(value >= field.minimum && value <= field.maximum))
-    violations.push_back(text(field.path, " = ", value, " is not ", shown_bounds(field)));
+    violations.push_back(text(field.path, " = ", shown(field, value), " is not ", shown_bounds(field)));
 }
 
 void assign(const Field& field, const Json& value, Violations& violations) {
@@ -204,7 +209,7 @@ RunConfig load_config(const std::filesystem::path& file, std::span<const std::st
   const std::string source = read_file(path);
   Json document;
   try {
-    document = parse_json(source, path.string());
+    document = parse_json_by_hand(source, path.string());
   } catch (const Error& error) {
     throw usage_error(error.report());
   }

@@ -5,6 +5,9 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
+#include <set>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -18,11 +21,10 @@ std::string shown(std::string_view rest) {
   return some.empty() ? "the end of the line" : "'" + some + "'";
 }
 
-}  // namespace
-
-Json parse_json(std::string_view source, std::string_view where) {
+Json parse(std::string_view source, std::string_view where, const Json::parser_callback_t& look) {
   try {
-    return Json::parse(source.begin(), source.end(), nullptr, true, /*ignore_comments=*/true);
+    return Json::parse(source.begin(), source.end(), look, /*allow_exceptions=*/true,
+                       /*ignore_comments=*/true);
   } catch (const Json::parse_error& error) {
     const size_t at = std::min(source.size(), error.byte > 0 ? error.byte - 1 : 0);
     const auto line = 1 + std::count(source.begin(), source.begin() + static_cast<ptrdiff_t>(at), '\n');
@@ -33,6 +35,30 @@ Json parse_json(std::string_view source, std::string_view where) {
   } catch (const Json::exception& error) {  // such as a number that no double holds
     throw Error({.where = std::string(where), .expected = "JSON", .found = error.what()});
   }
+}
+
+}  // namespace
+
+Json parse_json(std::string_view source, std::string_view where) {
+  return parse(source, where, nullptr);
+}
+
+Json parse_json_by_hand(std::string_view source, std::string_view where) {
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  std::string twice;
+  Json json = parse(source, where, [&](int, Json::parse_event_t event, const Json& parsed) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      twice = parsed.get<std::string>();
+    return true;
+  });
+  if (!twice.empty())
+    throw Error({.where = std::string(where),
+                 .expected = "each key once in its group",
+                 .found = "'" + twice + "' twice",
+                 .advice = "of two the last would count: put them together"});
+  return json;
 }
 
 Json read_json(const std::filesystem::path& path) {

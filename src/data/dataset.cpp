@@ -41,6 +41,7 @@ double unigram_entropy(std::span<const int64_t> residue_counts) {
 }
 
 double bert_baseline_loss(std::span<const int64_t> residue_counts) {
+  if (unigram_entropy(residue_counts) == 0) return 0;  // one letter or none: nothing is to be guessed
   // Half of the letters shown are the true ones, half are drawn evenly: H(t|s) = H(t, s) − H(s).
   double joint = 0, shown = 0;
   const std::vector<double> p = standard_frequencies(residue_counts);

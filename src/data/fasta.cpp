@@ -63,6 +63,17 @@ void FastaReader::fail(const std::string& expected, const std::string& found,
       {.where = text(file_.name(), ":", line_), .expected = expected, .found = found, .advice = advice});
 }
 
+// A carriage return belongs to the end of a line. Alone it ends a line of an old system's file: lines would
+// run together, and a header would swallow its protein. `piece` is of one line, without its line feed.
+std::string_view FastaReader::without_returns(std::string_view piece) {
+  const size_t last = piece.find_last_not_of('\r');
+  const std::string_view kept = piece.substr(0, last == piece.npos ? 0 : last + 1);
+  if (!kept.empty() && (after_return_ || kept.find('\r') != kept.npos))
+    fail("lines that end with a line feed", "carriage returns alone", "convert it: tr '\\r' '\\n'");
+  after_return_ |= kept.size() < piece.size();
+  return kept;
+}
+
 bool FastaReader::refill() {
   const std::span<const std::byte> block = file_.next();
   rest_ = {reinterpret_cast<const char*>(block.data()), block.size()};
@@ -90,8 +101,9 @@ void FastaReader::read_header(FastaRecord& record) {
   for (;;) {
     if (rest_.empty() && !refill()) break;
     const size_t end = std::min(rest_.find('\n'), rest_.size());
-    for (size_t i = 0; i < end && in_word; ++i) {
-      const char c = rest_[i];
+    const std::string_view piece = without_returns(rest_.substr(0, end));
+    for (size_t i = 0; i < piece.size() && in_word; ++i) {
+      const char c = piece[i];
       if (is_blank(c)) {
         in_word = record.identifier.empty();
         continue;
@@ -105,11 +117,16 @@ void FastaReader::read_header(FastaRecord& record) {
     rest_.remove_prefix(end + ended);
     if (ended) break;
   }
-  ++line_;
+  end_line();
   ++counts_.records;
   if (!record.identifier.empty()) return;
   ++counts_.unnamed;
   record.identifier = text("unnamed_", counts_.records);
+}
+
+void FastaReader::end_line() {
+  ++line_;
+  after_return_ = false;
 }
 
 bool FastaReader::next(FastaRecord& record) {
@@ -134,12 +151,12 @@ bool FastaReader::read_line(FastaRecord& record) {
     if (found) break;
     if (!refill()) return false;
   }
-  ++line_;
+  end_line();
   return true;
 }
 
 void FastaReader::add_piece(std::string_view piece, FastaRecord& record) {
-  if (piece.ends_with('\r')) piece.remove_suffix(1);
+  piece = without_returns(piece);
   if (record.residues.size() + piece.size() > kLongestSequence)
     fail(text("a protein, of at most ", kLongestSequence, " letters"),
          text("a longer sequence, ", record.identifier), "are these genomes? Translate them first");

@@ -26,35 +26,6 @@ int64_t prefix_of(const Dataset& dataset, const LoaderOptions& options) {
   return options.sequences == 0 ? dataset.sequences() : options.sequences;
 }
 
-void check(const Dataset& dataset, const LoaderOptions& o, DataState from) {
-  std::vector<std::string> wrong;
-  const auto require = [&](bool holds, const auto&... what) {
-    if (!holds) wrong.push_back(text(what...));
-  };
-  require(o.sequences >= 0 && o.sequences <= dataset.sequences(), "data.sequences is ", o.sequences,
-          ", the data set has ", dataset.sequences());
-  require(o.max_seq_len >= 3, "data.max_seq_len is ", o.max_seq_len, ", less than START, a residue and END");
-  require(o.pack_tokens >= std::max<int64_t>(3, o.max_seq_len), "train.pack_tokens is ", o.pack_tokens,
-          ", less than data.max_seq_len (", o.max_seq_len, ")");
-  for (const auto& [name, rows] : {std::pair{"train.batch_tokens", o.batch_tokens},
-                                   std::pair{"train.micro_batch_tokens", o.micro_batch_tokens}})
-    require(rows > 0 && o.pack_tokens > 0 && rows % o.pack_tokens == 0, name, " is ", rows,
-            ", not a multiple of train.pack_tokens (", o.pack_tokens, ")");
-  require(o.ranks >= 1 && o.rank >= 0 && o.rank < o.ranks, "rank ", o.rank, " of ", o.ranks);
-  require(o.pack_tokens <= 0 || o.ranks <= o.batch_tokens / o.pack_tokens, o.ranks, " ranks share ",
-          o.batch_tokens / std::max<int64_t>(1, o.pack_tokens),
-          " packs (train.batch_tokens / train.pack_tokens)");
-  require(o.mlm_probability >= 0 && o.mlm_probability <= 1, "masking.mlm_probability is ", o.mlm_probability);
-  require(o.epochs >= 1, "train.epochs is ", o.epochs);
-  require(o.threads >= 1, "threads is ", o.threads);
-  require(from.epoch >= 0 && from.next >= 0 && from.next <= prefix_of(dataset, o), "data state (epoch ",
-          from.epoch, ", sequence ", from.next, ") lies outside the ", prefix_of(dataset, o), " sequences");
-  if (!wrong.empty())
-    throw usage_error({.where = text("training data ", dataset.folder().string()),
-                       .expected = "options that agree with each other and with the data set",
-                       .found = join(wrong, "; ")});
-}
-
 // Batches that may be ready ahead of the trainer: enough to hide slow reads, few enough to bound memory.
 int64_t batches_ahead(const LoaderOptions& options) {
   const int64_t rows_of_rank = (options.batch_tokens + options.ranks - 1) / options.ranks;
@@ -144,8 +115,37 @@ struct Loader::Impl {
   std::vector<std::jthread> threads;
 };
 
+void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataState from) {
+  std::vector<std::string> wrong;
+  const auto require = [&](bool holds, const auto&... what) {
+    if (!holds) wrong.push_back(text(what...));
+  };
+  require(o.sequences >= 0 && o.sequences <= dataset.sequences(), "data.sequences is ", o.sequences,
+          ", the data set has ", dataset.sequences());
+  require(o.max_seq_len >= 3, "data.max_seq_len is ", o.max_seq_len, ", less than START, a residue and END");
+  require(o.pack_tokens >= std::max<int64_t>(3, o.max_seq_len), "train.pack_tokens is ", o.pack_tokens,
+          ", less than data.max_seq_len (", o.max_seq_len, ")");
+  for (const auto& [name, rows] : {std::pair{"train.batch_tokens", o.batch_tokens},
+                                   std::pair{"train.micro_batch_tokens", o.micro_batch_tokens}})
+    require(rows > 0 && o.pack_tokens > 0 && rows % o.pack_tokens == 0, name, " is ", rows,
+            ", not a multiple of train.pack_tokens (", o.pack_tokens, ")");
+  require(o.ranks >= 1 && o.rank >= 0 && o.rank < o.ranks, "rank ", o.rank, " of ", o.ranks);
+  require(o.pack_tokens <= 0 || o.ranks <= o.batch_tokens / o.pack_tokens, o.ranks, " ranks share ",
+          o.batch_tokens / std::max<int64_t>(1, o.pack_tokens),
+          " packs (train.batch_tokens / train.pack_tokens)");
+  require(o.mlm_probability >= 0 && o.mlm_probability <= 1, "masking.mlm_probability is ", o.mlm_probability);
+  require(o.epochs >= 1, "train.epochs is ", o.epochs);
+  require(o.threads >= 1, "threads is ", o.threads);
+  require(from.epoch >= 0 && from.next >= 0 && from.next <= prefix_of(dataset, o), "data state (epoch ",
+          from.epoch, ", sequence ", from.next, ") lies outside the ", prefix_of(dataset, o), " sequences");
+  if (!wrong.empty())
+    throw usage_error({.where = text("training data ", dataset.folder().string()),
+                       .expected = "options that agree with each other and with the data set",
+                       .found = join(wrong, "; ")});
+}
+
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options, DataState from) {
-  check(dataset, options, from);
+  check_loader_options(dataset, options, from);
   impl_ = std::make_unique<Impl>(dataset, options, from);
 }
 

@@ -113,13 +113,15 @@ Group& Ranks::group(const c10::Device& device) {
   }
 }
 
-void Ranks::fail(const std::string& reason) noexcept {
-  if (!meeting_) return;
+bool Ranks::fail(const std::string& reason) noexcept {
+  if (!meeting_) return true;
   try {
     if (meeting_->watch) meeting_->watch->rest();
-    if (!meeting_->store->check({kFailureKey}))
-      meeting_->store->set(kFailureKey, as_stored(text("rank ", rank(), ": ", reason)));
+    const auto mine = as_stored(text("rank ", rank(), ": ", reason));
+    const auto first = meeting_->store->compareSet(kFailureKey, {}, mine);
+    return first == mine || !std::string(first.begin(), first.end()).ends_with(": " + reason);
   } catch (const std::exception&) {  // the store is gone: the others see that by themselves
+    return true;
   }
 }
 

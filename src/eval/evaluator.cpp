@@ -73,7 +73,7 @@ LossEstimate ratio(size_t n, Value&& value, Weight&& weight) {
     values += value(i);
     weights += weight(i);
   }
-  if (weights == 0) return {};
+  if (weights == 0) return {NAN, NAN};  // nothing was masked
   const double r = values / weights;
   for (size_t i = 0; i < n; ++i) squares += std::pow(value(i) - r * weight(i), 2);
   const double correction = n > 1 ? static_cast<double>(n) / static_cast<double>(n - 1) : 1;

@@ -46,7 +46,9 @@ std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanReque
   const auto loss = [](double v) { return fixed(v, 4); };
   std::string out = text("C = ", scientific(plan.flops, 3), " FLOPs (", laws.basis.flop_count, "), N by the ",
                          laws.basis.parameter_count, " count, loss ", laws.basis.loss, "; approach ",
-                         plan.approach, " of ", laws.path, "\n\n");
+                         plan.approach, " of ", laws.path, "\n");
+  if (!laws.basis.holdout_label.empty()) out += text("holdout: ", laws.basis.holdout_label, "\n");
+  out += "\n";
   out += text("  N_opt      ", with_interval(plan.parameters, human_count), "\n");
   out += text("  D_opt      ", with_interval(plan.tokens, human_count), "\n");
   if (std::isfinite(plan.loss.value)) out += text("  loss       ", with_interval(plan.loss, loss), " nats\n");

@@ -69,15 +69,29 @@ RunConfig RunFolder::read_config() const {
   return config_from_json(read_json(config()), config().string());
 }
 
-void RunFolder::add_start(const Json& record) const {
-  Json starts = fs::exists(environment()) ? read_json(environment()) : Json::array();
-  if (!starts.is_array())
+Json RunFolder::starts() const {
+  if (!fs::exists(environment())) return Json::array();
+  Json starts = read_json(environment());
+  const auto is_record = [](const Json& start) {
+    return start.is_object() && (!start.contains("data") || start["data"].is_object());
+  };
+  if (!starts.is_array() || !std::all_of(starts.begin(), starts.end(), is_record))
     throw Error({.where = environment().string(),
-                 .expected = "a list of starts",
-                 .found = starts.type_name(),
-                 .advice = "remove the file"});
-  starts.push_back(record);
-  write_file(environment(), to_text(starts, 2) + "\n");
+                 .expected = "a list of starts, as runs write it",
+                 .found = starts.is_array() ? "an entry that is none" : starts.type_name(),
+                 .advice = "put back what the run wrote, or remove the file"});
+  return starts;
+}
+
+Json RunFolder::last_start() const {
+  Json all = starts();
+  return all.empty() ? Json::object() : std::move(all.back());
+}
+
+void RunFolder::add_start(const Json& record) const {
+  Json all = starts();
+  all.push_back(record);
+  write_file(environment(), to_text(all, 2) + "\n");
 }
 
 std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {

@@ -23,10 +23,9 @@ std::string word(const Json& record, const std::string& key, const std::string& 
 void read_provenance(const RunFolder& folder, FinishedRun& run) {
   run.dataset = run.config.data.train;
   run.holdout = run.config.data.holdout;
-  if (!fs::exists(folder.environment())) return;
-  const Json starts = read_json(folder.environment());
-  if (!starts.is_array() || starts.empty() || !starts.back().contains("data")) return;
-  const Json& data = starts.back()["data"];
+  const Json start = folder.last_start();
+  if (!start.contains("data")) return;
+  const Json& data = start["data"];
   run.dataset = word(data, "train", run.dataset);
   run.holdout = word(data, "holdout", run.holdout);
   if (const double tokens = number(data, "epoch_tokens"); tokens > 0) run.epoch_tokens = tokens;

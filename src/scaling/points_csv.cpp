@@ -84,12 +84,13 @@ class PointTable {
     return place == header_.end() ? std::string() : cells_[size_t(place - header_.begin())];
   }
 
+  // Between bounds that leave room for products and powers of what is within them.
   double positive(const std::string& column) const {
     const std::string value = cell(column);
     double number = 0;
     const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (problem != std::errc() || end != value.data() + value.size() || !std::isfinite(number) || number <= 0)
-      throw bad_cell(column, "a finite number above zero", value);
+    if (problem != std::errc() || end != value.data() + value.size() || !(number >= 1e-30 && number <= 1e60))
+      throw bad_cell(column, "a finite number above zero, from 1e-30 to 1e60", value);
     return number;
   }
 

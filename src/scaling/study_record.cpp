@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <iomanip>
+#include <set>
 
 #include "finished_run.h"
 #include <nlohmann/json.hpp>
@@ -95,8 +96,9 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
                     {"tokens", run.tokens},
                     {"tokens_done", now.tokens},
                     {"loss", number_or_null(now.loss)},
+                    {"holdout_label", now.holdout_label.empty() ? Json() : Json(now.holdout_label)},
                     {"flops_done", now.flops},
-                    {"flops_left", run.flops - now.flops},
+                    {"flops_left", now.flops_left},
                     {"hours", now.seconds / 3600},
                     {"error", now.error.empty() ? Json() : Json(now.error)}});
   }
@@ -137,6 +139,10 @@ std::string to_text(const Study& study, const StudyRecord& record, const StudySt
     out << "learning rate: " << record.choice->factor << " times the plan's (" << kRule << ")\n";
     for (const std::string& warning : record.choice->warnings) out << "warning: " << warning << "\n";
   }
+  std::set<std::string> labels;
+  for (const RunStatus& now : status.runs)
+    if (!now.holdout_label.empty()) labels.insert(now.holdout_label);
+  for (const std::string& label : labels) out << "holdout: " << label << "\n";
   out << status.count(RunState::done) << " of " << study.runs.size() << " runs done, "
       << status.count(RunState::failed) << " failed; " << scientific(status.flops_done, 2) << " FLOPs in "
       << human_duration(status.seconds_done) << ", " << scientific(status.flops_left, 2) << " left";

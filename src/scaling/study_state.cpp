@@ -89,9 +89,12 @@ void read_progress(const fs::path& folder, const StudyEntry& run, RunStatus& sta
   status.loss = newest(lines, "eval/loss");
   if (std::isnan(status.loss)) status.loss = newest(lines, "train/loss");
   status.seconds = number(lines.back(), "time") - number(lines.front(), "time");
+  for (const Json& line : lines)
+    status.holdout_label = line.value("eval/holdout_label", status.holdout_label);
   if (lines.back().value("finished", false)) status.state = RunState::done;
   const double share = (status.tokens - run.tokens_before) / (run.tokens - run.tokens_before);
-  status.flops = status.state == RunState::done ? run.flops : run.flops * std::clamp(share, 0.0, 1.0);
+  status.flops = run.flops * std::clamp(share, 0.0, 1.0);
+  status.flops_left = status.state == RunState::done ? 0 : run.flops - status.flops;
 }
 
 }  // namespace
@@ -194,6 +197,7 @@ const char* name_of(RunState state) {
 
 RunStatus status_of(const Study& study, const StudyEntry& run, const StudyRecord& record) {
   RunStatus status;
+  status.flops_left = run.flops;
   try {
     if (fs::exists(RunFolder(study.output(run)).metrics())) read_progress(study.output(run), run, status);
   } catch (const Error& damage) {
@@ -219,7 +223,7 @@ StudyStatus status_of(const Study& study, const StudyRecord& record) {
     status.runs.push_back(status_of(study, run, record));
     const RunStatus& now = status.runs.back();
     status.flops_done += now.flops;
-    status.flops_left += run.flops - now.flops;
+    status.flops_left += now.flops_left;
     status.seconds_done += now.seconds;
   }
   if (status.flops_done > 0 && status.seconds_done > 0)

@@ -1,6 +1,7 @@
 #include "esmscale/train/plan.h"
 
 #include "esmscale/accounting/device_peak.h"
+#include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
@@ -21,8 +22,21 @@ double squared_tokens_per_epoch(const Dataset& train, int64_t sequences, int64_t
   return sum;
 }
 
+std::vector<std::string> notes_on(const RunConfig& config, int64_t tokens) {
+  const Schedule schedule(config.schedule, config.optimizer.lr, tokens);
+  std::vector<std::string> notes;
+  if (schedule.warmup_is_cut())
+    notes.push_back(text("a tenth of the run is warm-up at most: ", schedule.warmup_tokens(),
+                         " tokens in place of schedule.warmup_tokens = ", config.schedule.warmup_tokens));
+  if (schedule.decay_is_cut())
+    notes.push_back(text("the decay ends with the run, at ", schedule.decay_tokens(),
+                         " tokens in place of schedule.decay_tokens = ", config.schedule.decay_tokens));
+  return notes;
+}
+
 // What follows from the tokens of the run and from Σ n and Σ n² of sequences like its own.
 void count(RunPlan& plan, const RunConfig& config, double tokens, double squared_tokens) {
+  plan.notes = notes_on(config, plan.tokens);
   const auto D = static_cast<double>(plan.tokens);
   const FlopCounter flops(config.model);
   plan.parameters = count_parameters(config.model);
@@ -96,6 +110,7 @@ int64_t tokens_of_run(const RunConfig& config, const Dataset& train) {
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device) {
   RunPlan plan;
   plan.sequences = sequences_used(config, train);
+  check_loader_options(train, loader_options(config, /*rank=*/0, ranks, /*threads=*/1, false));
   plan.epoch_tokens = epoch_tokens(config, train);
   plan.tokens = tokens_of_epochs(config, plan.epoch_tokens);
   plan.memory = predict_memory(config, ranks, device);
@@ -129,6 +144,7 @@ Json to_json(const RunPlan& plan) {
           {"flops_per_token", plan.flops_per_token},
           {"gpu_hours", hours},
           {"planned_mfu", kPlannedMfu},
+          {"notes", plan.notes},
           {"memory_per_rank",
            {{"parameters", plan.memory.parameters},
             {"gradients", plan.memory.gradients},

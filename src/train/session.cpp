@@ -103,12 +103,7 @@ void Session::record_start() const {
   }
   log_info(engine->name(), " engine on ", device_name(device), ", ", options.threads, " threads; ",
            to_text(plan));
-  if (schedule.warmup_is_cut())
-    log_info("a tenth of the run is warm-up at most: ", schedule.warmup_tokens(),
-             " tokens in place of schedule.warmup_tokens = ", options.config.schedule.warmup_tokens);
-  if (schedule.decay_is_cut())
-    log_info("the decay ends with the run, at ", schedule.decay_tokens(),
-             " tokens in place of schedule.decay_tokens = ", options.config.schedule.decay_tokens);
+  for (const std::string& note : plan.notes) log_info(note);
 }
 
 StepParts Session::step_parts(std::function<Wishes()> wishes) {

@@ -107,11 +107,9 @@ TrainingState resumed(const TrainOptions& options, const fs::path& folder, const
 // Sums are rounded in another order by another processor or number of threads: the last digits of a loss may
 // differ.
 void note_another_machine(const RunFolder& run, const TrainOptions& options) {
-  if (!fs::exists(run.environment())) return;
-  const Json starts = read_json(run.environment());
-  if (!starts.is_array() || starts.empty()) return;
-  const std::string cpu = starts.back().value("cpu", cpu_name());
-  const int threads = starts.back().value("threads", options.threads);
+  const Json start = run.last_start();
+  const std::string cpu = start.value("cpu", cpu_name());
+  const int threads = start.value("threads", options.threads);
   if (cpu == cpu_name() && threads == options.threads) return;
   log_warning("the last start had ", threads, " threads on ", cpu, ", this one has ", options.threads, " on ",
               cpu_name(), ": losses may differ in their last digits from those of one uninterrupted run");
@@ -153,10 +151,8 @@ TrainingState begin(const TrainOptions& options, const Dataset& train, const at:
 
 // A run that has no checkpoint yet starts over, on the data it began with.
 void require_same_beginning(const RunFolder& run, const Dataset& train) {
-  if (!fs::exists(run.environment())) return;
-  const Json starts = read_json(run.environment());
-  if (!starts.is_array() || starts.empty() || !starts.back().contains("data")) return;
-  require_same_data(starts.back()["data"].value("train", ""), train, run.path());
+  const Json start = run.last_start();
+  if (start.contains("data")) require_same_data(start["data"].value("train", ""), train, run.path());
 }
 
 // Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
@@ -216,6 +212,8 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
   from = ranks.from_first("checkpoint to go on from", from);
   TrainingState state =
       from.empty() ? begin(options, train, device, ranks) : resumed(options, from, train, device, ranks);
+  state.is_from_here =
+      !from.empty() && fs::weakly_canonical(from) == fs::weakly_canonical(run.checkpoint(state.info.step));
   if (ranks.is_first()) {
     if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
     cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);

@@ -91,8 +91,7 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
       config(options.config),
       recorder(config, folder, plan, info(), peak_of_all(*this), engine->ends_on_masked_rows(),
                ranks.is_first()) {
-  record_start();
-  if (info().step > 0) checkpoint_step = info().step;
+  if (state.is_from_here) checkpoint_step = info().step;
 }
 
 // A run that ended before: its last line of metrics says so and holds its evaluation.
@@ -108,6 +107,7 @@ bool Trainer::Impl::was_finished() {
 
 int Trainer::Impl::run() {
   if (is_finished() && ranks.from_first("finished", was_finished() ? "yes" : "no") == "yes") return 0;
+  record_start();
   const StopSignal stop;
   Loader loader(train, loader_options(config, ranks.rank(), ranks.size(), 1, device.is_cuda()), info().data);
   Profile profile(options.profile_steps, folder.trace(ranks.rank()), device);
@@ -196,12 +196,12 @@ void Trainer::Impl::count_bad_step(int64_t step) {
                                                   device.is_cuda() ? " (as the next step has it)" : "");
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
   if (bad_in_a_row >= config.train.max_bad_steps)
-    throw Error(
-        {.where = text("step ", step),
-         .expected = text("fewer than train.max_bad_steps = ", config.train.max_bad_steps,
-                          " non-finite steps in a row"),
-         .found = what,
-         .advice = "lower optimizer.lr, or lengthen schedule.warmup_tokens; the last checkpoint is good"});
+    throw Error({.where = text("step ", step),
+                 .expected = text("fewer than train.max_bad_steps = ", config.train.max_bad_steps,
+                                  " non-finite steps in a row"),
+                 .found = what,
+                 .advice = text("lower optimizer.lr, or lengthen schedule.warmup_tokens",
+                                checkpoint_step >= 0 ? "; the last checkpoint is good" : "")});
 }
 
 void Trainer::Impl::evaluate_holdout(bool finished) {

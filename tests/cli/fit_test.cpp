@@ -68,6 +68,8 @@ TEST(FitErrors, WrongUsageIsTwo) {
       {"fit", "--points", points, "--output", laws, "--flop-count", "5nd"},
       {"fit", "--points", points, "--output", laws, "--loss", "best"},
       {"fit", "--points", points, "--output", laws, "--bootstrap", "-1"},
+      {"fit", "--points", points, "--output", laws, "--bootstrap", "9223372036854775807"},
+      {"fit", "--points", points, "--output", laws, "--seed", "-1"},
       {"fit", "--points", points, "--output", laws, "--flop-count", "hoffmann"},
       {"fit", "--points", points, "--outptu", laws}};
   for (const auto& arguments : wrong) {

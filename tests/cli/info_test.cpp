@@ -47,6 +47,7 @@ TEST(Info, OfARunACheckpointAndAHuggingFaceFolder) {
   ASSERT_EQ(run({"export", checkpoint, "--output", exported, "--log-level", "error"}).status, 0);
   const Json of_folder = json_of({"info", exported, "--verify"});
   EXPECT_EQ(of_folder["kind"], "huggingface");
+  EXPECT_EQ(of_folder["verified"], false) << "it has no checksums";
   EXPECT_EQ(of_folder["model"]["layers"], 1);
   for (const std::string& path : {run_folder, checkpoint, exported})
     EXPECT_THAT(run({"info", path}).out, AllOf(HasSubstr("kind: "), HasSubstr("kaplan_non_embedding: 3072")));

@@ -42,6 +42,11 @@ TEST(Program, EveryVerbHasHelpWithAnExample) {
   for (const Verb& verb : verbs()) EXPECT_THAT(all, HasSubstr(verb.name));
 }
 
+TEST(Program, CommonFlagsMayStandBeforeTheVerb) {
+  EXPECT_EQ(run({"--json", "config", "train.seed"}).out, run({"config", "train.seed", "--json"}).out);
+  EXPECT_EQ(run({"config", "--version"}).out, run({"--version"}).out);
+}
+
 TEST(Program, VersionSaysWhatItStandsOn) {
   const Outcome outcome = run({"--version"});
   EXPECT_EQ(outcome.status, 0);

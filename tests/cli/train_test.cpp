@@ -36,6 +36,40 @@ TEST(Train, FinishesAndASecondStartPrintsTheSame) {
   EXPECT_THAT(shown.out, AllOf(HasSubstr("finished"), HasSubstr("holdout loss"), HasSubstr("never checked")));
 }
 
+// The losses were scored on the first holdout, and the folder goes on saying so.
+TEST(Train, AFinishedRunKeepsItsHoldout) {
+  const SmallRun small;
+  json_of(small.train("run"));
+  const RunFolder folder(small.path("run"));
+  const std::string config = read_file(folder.config()), starts = read_file(folder.environment());
+  const ProteinSet other(ProteinSet::random(9, 40), 1022);
+  json_of(small.train("run", {"--holdout", other.folder()}));
+  EXPECT_EQ(read_file(folder.config()), config);
+  EXPECT_EQ(read_file(folder.environment()), starts);
+}
+
+TEST(Train, AFinishedRunsCheckpointFinishesAnotherFolder) {
+  const SmallRun small;
+  const Json first = json_of(small.train("run"));
+  const Json second = json_of(small.train("other", {"--resume", first["checkpoint"].get<std::string>()}));
+  EXPECT_EQ(second["evaluation"]["loss"], first["evaluation"]["loss"]);
+  EXPECT_TRUE(fs::exists(second["checkpoint"].get<std::string>()));
+}
+
+TEST(Train, ADivergedRunIsFinishedToo) {
+  const SmallRun small;
+  ASSERT_EQ(run(small.train("run")).status, 0);
+  const fs::path metrics = RunFolder(small.path("run")).metrics();
+  std::vector<Json> lines = read_metrics(metrics);
+  lines.back()["eval/perplexity"] = nullptr;  // as an infinite one is written
+  std::string written;
+  for (const Json& line : lines) written += to_text(line) + "\n";
+  write_file(metrics, written);
+  const Outcome again = run(small.train("run"));
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("perplexity nan"));
+}
+
 TEST(Train, SignalIs85AndTheNextStartGoesOn) {
   const SmallRun small;
   const Arguments long_run = small.train("run", {"--set", "train.epochs=30", "--set", "log.every_steps=1"});
@@ -77,6 +111,17 @@ TEST(Train, DryRunPlansAndWritesNothing) {
                            .training(3 * static_cast<double>(tokens), 3 * squares);
   EXPECT_NEAR(plan["flops"].get<double>() / flops, 1, 1e-12);
   EXPECT_GT(plan["memory_per_rank"]["total"].get<double>(), 0);
+}
+
+TEST(Train, DryRunRefusesWhatTheRunWould) {
+  const SmallRun small;
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--dry-run", "--ranks", "900"})),
+              HasSubstr("900 ranks share"));
+  for (const char* flag : {"--init-from", "--branch-from", "--resume"})
+    EXPECT_THAT(refusal_of(1, small.train("run", {"--dry-run", flag, "nowhere"})), HasSubstr("nowhere"));
+  const Arguments cut{"--dry-run", "--set", "schedule.warmup_tokens=1G"};
+  EXPECT_THAT(json_of(small.train("run", cut))["plan"]["notes"][0].get<std::string>(),
+              HasSubstr("schedule.warmup_tokens = 1000000000"));
 }
 
 // A preset needs no edits and no data to be planned.

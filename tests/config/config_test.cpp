@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "core/error_of.h"
 #include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -63,6 +64,17 @@ TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
   EXPECT_THAT(violations_of({{"optimizer", {{"betas", {0.9}}}}}), HasSubstr("two numbers"));
   EXPECT_THAT(violations_of({{"log", {{"tensorboard", 1}}}}), HasSubstr("true or false"));
   EXPECT_THAT(violations_of(Json::array()), HasSubstr("JSON object"));
+  EXPECT_THAT(violations_of({{"train", {{"seed", 4294967296}}}}),
+              HasSubstr("train.seed = 4294967296 is not between 0 and 4294967295"));
+}
+
+// Of two groups of one name the last alone would count.
+TEST(Config, AKeyThatStandsTwiceIsRefused) {
+  const TemporaryFolder folder;
+  write_file(folder / "c.json", R"({"train": {"epochs": 2}, "model": {"layers": 1}, "train": {"seed": 7}})");
+  EXPECT_THAT(error_of([&] { load_config(folder / "c.json"); }), HasSubstr("'train' twice"));
+  write_file(folder / "c.json", R"({"train": {"seed": 1, "seed": 2}})");
+  EXPECT_THAT(error_of([&] { load_config(folder / "c.json"); }), HasSubstr("'seed' twice"));
 }
 
 TEST(Config, Contradictions) {

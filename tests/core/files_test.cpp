@@ -22,7 +22,7 @@ TEST(Files, WriteReplacesWhole) {
   write_file(folder / "a", "first");
   write_file(folder / "a", "second");
   EXPECT_EQ(read_file(folder / "a"), "second");
-  EXPECT_FALSE(std::filesystem::exists(folder / "a.partial"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.esmscale-partial"));
 }
 
 TEST(Files, BeginAtEndKeepsWhatIsThere) {
@@ -54,13 +54,13 @@ TEST(Files, AsideGoesUnlessItIsPublished) {
   const std::filesystem::path target = folder / "made" / "";  // a slash at the end is no other folder
   {
     const Aside aside(target);
-    EXPECT_EQ(aside.path(), folder / "made.partial");
+    EXPECT_EQ(aside.path(), folder / "made.esmscale-partial");
     make_folder(aside.path());
     write_file(aside.path() / "half", "x");
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
-  make_folder(folder / "made.partial");  // what a killed process left
-  write_file(folder / "made.partial" / "old", "x");
+  make_folder(folder / "made.esmscale-partial");  // what a killed process left
+  write_file(folder / "made.esmscale-partial" / "old", "x");
   Aside aside(target);
   make_folder(aside.path());
   write_file(aside.path() / "whole", "x");

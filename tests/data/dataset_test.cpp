@@ -27,6 +27,12 @@ TEST(LetterStatistics, OfEvenLettersHaveAClosedForm) {
   EXPECT_NEAR(bert_baseline_loss(even), 0.8 * std::log(20) + 0.2 * shown, 1e-12);
 }
 
+TEST(LetterStatistics, WithoutStandardLettersNothingIsToBeGuessed) {
+  std::vector<int64_t> unknown(25, 0);
+  unknown[24] = 10;
+  EXPECT_EQ(bert_baseline_loss(unknown), 0);
+}
+
 // Oracle: a million draws of BERT's corruption, guessed by the exact posterior. The tolerance is five
 // standard errors of a loss that spreads over about 1.5 nats: 5 · 1.5 / √10⁶ = 0.0075.
 TEST(LetterStatistics, AgreeWithSimulatedMasking) {

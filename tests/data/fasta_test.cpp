@@ -42,6 +42,13 @@ TEST_F(Fasta, CarriageReturnsBlankLinesSpacesAndByteOrderMark) {
   EXPECT_EQ(counts_.lower_case + counts_.gaps_dropped + counts_.stops_to_x, 0);
 }
 
+// Read as lines they would lose proteins, and give the next one's residues to the wrong name.
+TEST_F(Fasta, CarriageReturnsAloneAreNoLineEnds) {
+  for (const char* content : {">a x\rMKV\r>b\rMLK\r>c\nW\n", ">a\nMKV\rLA\n", ">a\rMKV\n", ">a\nM\r>b\rK\r"})
+    EXPECT_THAT(error_in(content), AllOf(HasSubstr("in.fasta:"), HasSubstr("carriage returns alone")));
+  EXPECT_EQ(read(">a\r\r\nMK\r\r\n>b\nV\r"), (NamedProteins{{"a", "MK"}, {"b", "V"}}));
+}
+
 TEST_F(Fasta, LettersKeepTheirRule) {
   EXPECT_EQ(read(">a\nBUZOX\n>b\nmkv\n>c\nMJjK\n"),
             (NamedProteins{{"a", "BUZOX"}, {"b", "MKV"}, {"c", "MXXK"}}));

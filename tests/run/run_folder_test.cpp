@@ -27,7 +27,8 @@ TEST(RunFolder, ListsPublishedCheckpointsNewestFirst) {
     write_file(run.checkpoint(step) / kCheckpointMetadata, "{}");
   }
   make_folder(run.checkpoint(99));  // being written: no metadata yet
-  for (const char* other : {"step-00000050.partial", "best", "step-5", "step-0000005x", "step--0000005"}) {
+  for (const char* other :
+       {"step-00000050.esmscale-partial", "best", "step-5", "step-0000005x", "step--0000005"}) {
     make_folder(run.checkpoints() / other);
     write_file(run.checkpoints() / other / kCheckpointMetadata, "{}");
   }
@@ -38,7 +39,7 @@ TEST(RunFolder, ListsPublishedCheckpointsNewestFirst) {
   }
   EXPECT_EQ(steps, (std::vector<int64_t>{1234567890, 20, 3}));
   EXPECT_EQ(run.newest_checkpoint()->step, 1234567890);
-  EXPECT_EQ(run.list_leftovers(), std::vector{run.checkpoints() / "step-00000050.partial"});
+  EXPECT_EQ(run.list_leftovers(), std::vector{run.checkpoints() / "step-00000050.esmscale-partial"});
 }
 
 TEST(RunFolder, ConfigRoundTrip) {
@@ -75,6 +76,7 @@ TEST(RunFolder, StartsAddUp) {
   const Json starts = read_json(run.environment());
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["host"], "b");
+  EXPECT_EQ(run.last_start(), starts[1]);
 }
 
 TEST(RunFolder, ErrorsNameThePath) {
@@ -86,6 +88,8 @@ TEST(RunFolder, ErrorsNameThePath) {
   EXPECT_THAT(error_of([&] { run.read_config(); }), HasSubstr("config.json"));
   write_file(run.environment(), "{}");
   EXPECT_THAT(error_of([&] { run.add_start({}); }), HasSubstr("environment.json"));
+  write_file(run.environment(), "[1]");
+  EXPECT_THAT(error_of([&] { run.last_start(); }), HasSubstr("environment.json"));
   write_file(folder / "file", "");
   EXPECT_THAT(error_of([&] { RunFolder(folder / "file").lock(); }), HasSubstr("to make the folder"));
 }

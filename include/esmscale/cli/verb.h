@@ -22,7 +22,8 @@ struct Program {
   std::vector<std::string> command_line{};
   std::function<int()> action;
 
-  // The common flags; returns the subcommand for the verb's own.
+  void add_common(CLI::App& app);  // the flags that may stand before the verb or after it
+  // All common flags; returns the subcommand for the verb's own.
   CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help,
                      const std::string& example);
   int thread_count() const;

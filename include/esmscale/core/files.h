@@ -24,7 +24,8 @@ void sync_directory(const std::filesystem::path& path);
 // Renames (over an empty or absent target) and syncs the parent.
 void publish(const std::filesystem::path& aside, const std::filesystem::path& path);
 
-// Where a file or folder is made before it is published: TARGET.partial. Until publish() it goes, with all
+// Where a file or folder is made before it is published: TARGET.esmscale-partial, a name
+// that nobody else gives. Until publish() it goes, with all
 // that is in it, when this does: a failure leaves nothing behind, and what a killed process left makes room.
 class Aside {
  public:
@@ -33,7 +34,7 @@ class Aside {
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
 
-  static constexpr const char* kExtension = ".partial";
+  static constexpr const char* kExtension = ".esmscale-partial";
   static std::filesystem::path path_of(const std::filesystem::path& target);
   const std::filesystem::path& path() const { return path_; }
   void publish();
@@ -43,8 +44,8 @@ class Aside {
   bool published_ = false;
 };
 
-// Removes a folder and all that is in it. Killed half way it leaves TARGET.partial, which nobody takes for
-// the folder.
+// Removes a folder and all that is in it. Killed half way it leaves TARGET.esmscale-partial, which
+// nobody takes for the folder.
 void remove_folder(const std::filesystem::path& path);
 
 // Error when the file system that will hold `path` has less than `bytes` free.

@@ -13,6 +13,8 @@ using Json = nlohmann::ordered_json;
 
 // An Error names `where`, the line and the column.
 Json parse_json(std::string_view source, std::string_view where);
+// The same of what people write: a key that stands twice in one object is an Error, too.
+Json parse_json_by_hand(std::string_view source, std::string_view where);
 Json read_json(const std::filesystem::path& path);
 
 // Full precision, NaN and infinities as null.

@@ -25,7 +25,8 @@ struct FastaRecord {
 
 // Upper and lower case are the same. B, U, Z, O and X are kept; J becomes X. A `*` at the end of a sequence
 // (the stop codon) is dropped, one inside becomes X. `-` and `.` are an alignment's gaps and are dropped.
-// Spaces, tabs, empty lines and carriage returns mean nothing. Any other byte is an Error.
+// Spaces, tabs, empty lines and carriage returns before a line's end mean nothing. Any other byte is an
+// Error.
 struct FastaCounts {
   int64_t records = 0;
   int64_t unnamed = 0;        // headers without a word
@@ -56,11 +57,13 @@ class FastaReader {
  private:
   bool refill();
   bool find_first_header();
+  std::string_view without_returns(std::string_view piece);
   void read_header(FastaRecord& record);
   bool read_line(FastaRecord& record);
   void add_piece(std::string_view piece, FastaRecord& record);
   void add_letter_by_letter(std::string_view piece, FastaRecord& record);
   void add_inner_stops(FastaRecord& record);
+  void end_line();
   [[noreturn]] void fail(const std::string& expected, const std::string& found,
                          const std::string& advice) const;
 
@@ -71,7 +74,7 @@ class FastaReader {
   int64_t line_ = 1;
   uint64_t text_bytes_ = 0;
   int64_t pending_stops_ = 0;
-  bool started_ = false;
+  bool started_ = false, after_return_ = false;  // a carriage return of the current line
 };
 
 // Writes FASTA, 60 letters a line; a path that ends in .gz or .zst is compressed.

@@ -56,6 +56,9 @@ class Loader {
   std::unique_ptr<Impl> impl_;
 };
 
+// One Error for all that is wrong with them, as a Loader throws it.
+void check_loader_options(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
+
 // Real tokens of one epoch: lengths after cropping. Reads the whole mapped length file once.
 int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
 

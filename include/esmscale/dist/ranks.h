@@ -45,8 +45,9 @@ class Ranks {
   // NCCL for CUDA, Gloo for the CPU; connected by the first call, which all ranks make.
   Group& group(const c10::Device& device);
 
-  // Tells the others why this rank ends, so that they end too and can say why.
-  void fail(const std::string& reason) noexcept;
+  // Tells the others why this rank ends, so that they end too and can say why. False when another rank has
+  // said the very same before: what all of them find needs to be reported once.
+  bool fail(const std::string& reason) noexcept;
   // Why the run ends, when somebody has said so or stays silent; waits for the news up to `seconds`. "":
   // nothing is known.
   std::string reason_of_failure(double seconds);

@@ -50,6 +50,8 @@ class RunFolder {
 
   // Adds one start to environment.json: a list with one record (environment.h) a start, the newest last.
   void add_start(const Json& record) const;
+  // The newest of them; {} before any. An Error when the file is not such a list.
+  Json last_start() const;
 
   // Published checkpoints, the newest first. Others (a folder still being written, other names) are passed
   // over.
@@ -59,6 +61,7 @@ class RunFolder {
   std::vector<std::filesystem::path> list_leftovers() const;
 
  private:
+  Json starts() const;
   std::filesystem::path lock_file() const { return path_ / "lock"; }
   std::filesystem::path path_;
 };

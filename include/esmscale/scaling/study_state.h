@@ -87,7 +87,9 @@ const char* name_of(RunState state);
 struct RunStatus {
   RunState state = RunState::waiting;
   double tokens = 0, flops = 0;                            // done; flops by the plan's count
+  double flops_left = 0;                                   // 0 when done, with fewer tokens than planned too
   double loss = std::numeric_limits<double>::quiet_NaN();  // the newest holdout loss, else train loss
+  std::string holdout_label;                               // of that holdout loss
   double seconds = 0;
   std::string error;
 };

@@ -28,6 +28,7 @@ struct RunPlan {
   double flops_per_token = 0;            // of training, on average
   MemoryPrediction memory;               // of one rank
   std::vector<DeviceHours> hours;        // A100 and H100
+  std::vector<std::string> notes;        // what of the schedule is cut to fit the run
 };
 
 // data.sequences, or all of the set. Throws when it has fewer.
@@ -36,7 +37,7 @@ int64_t sequences_used(const RunConfig& config, const Dataset& train);
 // Real tokens of the whole run: its epochs, or train.max_tokens if that is less.
 int64_t tokens_of_run(const RunConfig& config, const Dataset& train);
 
-// config: resolved. Reads the mapped lengths once.
+// config: resolved. Reads the mapped lengths once. An Error when the ranks cannot share its batches.
 RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device);
 // Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.
 RunPlan plan_without_data(const RunConfig& config, int ranks, DeviceKind device);

@@ -16,6 +16,7 @@ struct TrainingState {
   CheckpointInfo info;
   Weights weights;             // on the training device
   std::unique_ptr<Adam> adam;  // of what this rank updates
+  bool is_from_here = false;   // the run folder has a checkpoint of it
 };
 
 // All ranks call it; rank 0 decides, by --resume, --init-from and --branch-from. A run folder of another
