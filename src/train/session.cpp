@@ -25,7 +25,7 @@ std::filesystem::path training_folder(const RunConfig& config) {
 
 // data.holdout, when there is one. Error when it shares sequences with what is trained on: how many, and some
 // of them.
-std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train) {
+std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& train, const Ranks& ranks) {
   if (config.data.holdout.empty()) return std::nullopt;
   Dataset holdout(config.data.holdout);
   if (const Overlap overlap = find_overlap(holdout, train, sequences_used(config, train)); overlap.count > 0)
@@ -34,7 +34,7 @@ std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& trai
                  .found = text(overlap.count, " of its ", holdout.sequences(), " sequences there too (",
                                join(overlap.examples, ", "), ")"),
                  .advice = "prepare with --deduplicate and --holdout, or --exclude them"});
-  if (const int64_t rows = longest_window(holdout); rows > config.data.max_seq_len)
+  if (const int64_t rows = longest_window(holdout); rows > config.data.max_seq_len && ranks.is_first())
     log_warning("the holdout is scored on windows of up to ", rows, " rows, and data.max_seq_len is ",
                 config.data.max_seq_len,
                 "; prepare it with a smaller --eval-length to score what is trained");
@@ -75,7 +75,7 @@ Session::Session(TrainOptions given, Ranks& all)
       device(device_for(options, ranks)),
       group(ranks.group(device)),
       train(training_folder(options.config)),
-      holdout(open_holdout(options.config, train)),
+      holdout(open_holdout(options.config, train, ranks)),
       folder(options.run),
       lock(lock_for(folder, ranks)),
       state(start_training(options, folder, train, device, ranks)),
