@@ -150,9 +150,10 @@ int train(const Program& program, const Options& options) {
   RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
-  if (options.dry_run) require_beginning(options);
-  if (options.dry_run)
+  if (options.dry_run) {
+    require_beginning(options);
     return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
+  }
   make_absolute(config.data);
   if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
