@@ -1,13 +1,15 @@
 """Ours against Hugging Face's EsmForMaskedLM with torch.compile on one GPU, in turn, in one run; gpu_training.sh sets it
 up. Tokens are real: residues, START and END; each measurement is a process of its own, its first steps off the clock.
-The peers compile first, all at once; nothing else runs while one program is measured.
+The peers come last: they compile all at once, which takes minutes; nothing else runs while one program is measured.
 """
 
 import argparse
 import collections
 import json
 import pathlib
+import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,32 @@ TARGETS = {"8M": (4e6, 2.0), "35M": (1.2e6, 2.0), "150M": (4e5, 2.0), "650M": (1
 MICRO_TOKENS = {"8M": 131072, "35M": 131072, "150M": 65536, "650M": 32768}  # rows in flight, both programs, with padding
 PROFILED_STEPS = 2
 FIRST_LINES = 7  # of metrics.jsonl, off the clock: two, the profiled ones, those while the trace is written
-Result = collections.namedtuple("Result", "tokens_per_second mfu peak_bytes launches time")
+Result = collections.namedtuple("Result", "tokens_per_second mfu peak_bytes launches time load")
+
+
+class Load:
+    """What the card draws while a program runs on it, and at which clock: `said` has the medians of the samples in which
+    it draws most of what it ever does."""
+    QUERY = ["nvidia-smi", "--query-gpu=power.draw,clocks.sm,clocks_event_reasons.sw_power_cap",
+             "--format=csv,noheader,nounits", "--loop-ms=250"]
+
+    def __enter__(self):
+        self.process, self.said = None, ""
+        if shutil.which(self.QUERY[0]):
+            self.process = subprocess.Popen(self.QUERY, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_):
+        if not self.process:
+            return
+        self.process.terminate()
+        samples = [line.split(", ") for line in self.process.communicate()[0].splitlines()]
+        samples = [(float(watts), float(clock), limit == "Active") for watts, clock, limit in samples]
+        busy = [sample for sample in samples if sample[0] > 0.8 * max(samples)[0]]
+        if busy:
+            watts, clock, limited = (statistics.mean(x) if i == 2 else statistics.median(x)
+                                     for i, x in enumerate(zip(*busy)))
+            self.said = f"{watts:.0f} W, {clock:.0f} MHz, {limited:.0%}"
 
 
 def config_of(model):
@@ -45,11 +72,12 @@ def command_of(options, model, engine):
 def measure_ours(options, model, engine, folder):
     run = folder / engine
     command = [*command_of(options, model, engine), "--profile", str(PROFILED_STEPS)]
-    lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
+    with Load() as load:
+        lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
     trace = json.loads((run / "trace.json").read_text())
     time, launches = trace_summary.kernel_time(trace)
     return Result(tokens_per_second(lines), mfu_of(lines), summary["memory_tensors_peak"], launches,
-                  time or trace_summary.own_time(trace))
+                  time or trace_summary.own_time(trace), load.said)
 
 
 def mfu_of(lines):
@@ -82,23 +110,22 @@ def say_of_peer(peer, folder, model):
 
 
 def measure_peer(options, peer, folder, model):
-    peer.stdin.write("go\n")
-    peer.stdin.flush()
-    result = json.loads(say_of_peer(peer, folder, model))
-    peer.wait()
+    with Load() as load:
+        peer.stdin.write("go\n")
+        peer.stdin.flush()
+        result = json.loads(say_of_peer(peer, folder, model))
+        peer.wait()
     options.peer_versions = result["versions"]
-    return Result(result["tokens_per_second"], None, result["peak_bytes"], None, None)
+    return Result(result["tokens_per_second"], None, result["peak_bytes"], None, None, load.said)
 
 
-def measure_peers(options, folder):
-    """{model: Result}, empty where the peer is not wanted"""
-    if "peer" not in options.programs:
-        return {}
+def measure_peers(options, folder, results):
     peers = {model: start_peer(options, model, folder) for model in options.models}
     try:
         for model, peer in peers.items():
             say_of_peer(peer, folder, model)
-        return {model: measure_peer(options, peer, folder, model) for model, peer in peers.items()}
+        for model, peer in peers.items():
+            results[model][options.peer_name] = measure_peer(options, peer, folder, model)
     finally:
         for peer in peers.values():
             peer.kill()
@@ -117,14 +144,15 @@ def print_row(model, program, result, ours):
     mfu = "" if result.mfu is None else f"{result.mfu:.1%}"
     launches = "" if result.launches is None else f"{result.launches:.0f}"
     print(f"| {model} | {program} | {result.tokens_per_second:.0f} | {mfu} | {result.peak_bytes / 2**20:.0f} | {launches} | "
-          f"{ours / result.tokens_per_second:.2f} |")
+          f"{result.load} | {ours / result.tokens_per_second:.2f} |")
 
 
 def print_report(options, results):
     print(f"Training on {options.device}, {options.precision}, {options.micro_batches} micro-batches an update, "
           f"{options.seconds:g} s each\n")
-    print("| model | program | real tokens/s | MFU | peak of tensors, MiB | kernels a step | esmscale fused is faster by |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| model | program | real tokens/s | MFU | peak of tensors, MiB | kernels a step | power, clock, how often at the "
+          "power limit | esmscale fused is faster by |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for model, measured in results.items():
         for program, result in measured.items():
             print_row(model, program, result, measured["esmscale fused"].tokens_per_second)
@@ -142,14 +170,12 @@ def print_report(options, results):
     print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; {options.clocks}")
 
 
-def measure(options, model, peer):
+def measure_both(options, model):
     with tempfile.TemporaryDirectory() as folder:
         results = {}
         for engine in ("fused", "plain"):
             if engine in options.programs:
                 results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
-        if peer:
-            results[options.peer_name] = peer
     for program, result in results.items():
         print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
     return results
@@ -185,12 +211,13 @@ def parse():
 def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: told to stop: the sizes measured so far are above"))
-    with tempfile.TemporaryDirectory() as folder:
-        peers = measure_peers(options, pathlib.Path(folder))
     results = {}
     try:
         for model in options.models:
-            results[model] = measure(options, model, peers.get(model))
+            results[model] = measure_both(options, model)
+        if "peer" in options.programs:
+            with tempfile.TemporaryDirectory() as folder:
+                measure_peers(options, pathlib.Path(folder), results)
     finally:
         if results:
             print_report(options, results)

@@ -1,5 +1,7 @@
 #include "esmscale/kernels/device.h"
 
+#include <algorithm>
+
 #include "device/attention.h"
 #include "device/checks.h"
 #include "device/host.h"
@@ -32,6 +34,18 @@ void run_anywhere(const Work& work, Place place) {
 }
 
 }  // namespace
+
+std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
+                                             const std::vector<int32_t>& key_starts) {
+  std::vector<AttentionBlock> blocks;
+  for (size_t s = 0; s + 1 < starts.size(); ++s)
+    for (int32_t first = 0; first < starts[s + 1] - starts[s]; first += kAttentionRows)
+      blocks.push_back({static_cast<int32_t>(s), first});
+  std::ranges::stable_sort(blocks, std::ranges::greater(), [&](const AttentionBlock& block) {
+    return key_starts[block.sequence + 1] - key_starts[block.sequence];
+  });
+  return blocks;
+}
 
 #define ESMSCALE_RUN(Work)                      \
   template <class T>                            \

@@ -26,8 +26,7 @@ template <int K>
 __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(const Attention w) {
   constexpr int M = kLefts, kCount = kTileRows<K>, N = kKeysAtOnce / 16;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
-  const Share share(w.query_starts, w.key_starts);
-  if (share.first >= share.own) return;
+  const Share share(w.query_blocks, w.heads, w.query_starts, w.key_starts);
   const int first_query = share.first + warp() * 16 * M;
   const bool asks = first_query < share.own;
   const Carrier<K, kCount> k({w.k, w.kv_step, share.other_begin, share.head, K}, share.other),
@@ -155,7 +154,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
 
 template <int K>
 void start(const Attention& w, cudaStream_t stream) {
-  forward_kernel<K><<<blocks_for(w, w.longest_queries), kThreads, 0, stream>>>(w);
+  forward_kernel<K><<<blocks_for(w, w.query_blocks), kThreads, 0, stream>>>(w);
 }
 
 }  // namespace

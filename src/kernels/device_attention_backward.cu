@@ -42,10 +42,9 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
   constexpr int M = kLefts, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
   const Attention& in = w.forward;
-  const Share share(in.query_starts, in.key_starts);
+  const Share share(in.query_blocks, in.heads, in.query_starts, in.key_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const sums = w.q_partials + partial_place() * width + share.head * K;
-  if (share.first >= share.own) return no_sum<K>(sums);
+  float* const sums = w.q_partials + share.place * width + share.head * K;
   const int first_query = share.first + warp() * 16 * M;
   const Carrier<K, kCount> k({in.k, in.kv_step, share.other_begin, share.head, K}, share.other),
       v({in.v, in.kv_step, share.other_begin, share.head, K}, share.other);
@@ -134,14 +133,10 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
   // Of queries 2i and 2i + 1, twice: as products of keys with them begin.
   __shared__ alignas(16) float minus_lse[2][kCount / 2][4], minus_delta[2][kCount / 2][4];
   const Attention& in = w.forward;
-  const Share share(in.key_starts, in.query_starts);
+  const Share share(in.key_blocks, in.heads, in.key_starts, in.query_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const k_sums = w.kv_partials + partial_place() * 2 * width + share.head * K;
+  float* const k_sums = w.kv_partials + share.place * 2 * width + share.head * K;
   float* const v_sums = k_sums + width;
-  if (share.first >= share.own) {
-    no_sum<K>(k_sums);
-    return no_sum<K>(v_sums);
-  }
   const int first_key = share.first + warp() * 16 * M;
   const Carrier<K, kCount> q({in.q, in.q_step, share.other_begin, share.head, K}, share.other),
       dout({w.dout, width, share.other_begin, share.head, K}, share.other);
@@ -215,8 +210,8 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
 template <int K>
 void start(const AttentionBackward& w, cudaStream_t stream) {
   const Attention& in = w.forward;
-  query_gradient_kernel<K><<<blocks_for(in, in.longest_queries), kThreads, 0, stream>>>(w);
-  key_gradient_kernel<K><<<blocks_for(in, in.longest_keys), kThreads, 0, stream>>>(w);
+  query_gradient_kernel<K><<<blocks_for(in, in.query_blocks), kThreads, 0, stream>>>(w);
+  key_gradient_kernel<K><<<blocks_for(in, in.key_blocks), kThreads, 0, stream>>>(w);
 }
 
 }  // namespace

@@ -18,6 +18,10 @@ namespace device = kernels::device;
 
 namespace {
 
+device::AttentionBlocks blocks_of(const at::Tensor& blocks) {
+  return {static_cast<const device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
+}
+
 at::Tensor positions_of_queries(const DeviceBatch& batch, const Projections& p) {
   return p.q_MD.defined() ? batch.positions_T.index_select(0, batch.masked_rows_M) : batch.positions_T;
 }
@@ -98,11 +102,10 @@ device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const at::T
   return {.queries = state.attended_TD.size(0),
           .heads = weights_.config.heads,
           .head_dim = weights_.config.head_dim(),
-          .sequences = batch.cu_seqlens.numel() - 1,
           .query_starts = masked ? batch.masked_starts.data_ptr<int32_t>() : sequences,
           .key_starts = sequences,
-          .longest_queries = masked ? batch.most_masked : batch.max_length,
-          .longest_keys = batch.max_length,
+          .query_blocks = blocks_of(masked ? batch.masked_row_blocks : batch.row_blocks),
+          .key_blocks = blocks_of(batch.row_blocks),
           .q = x.q,
           .k = x.k,
           .v = x.v,
@@ -120,12 +123,11 @@ void DeviceAttention<T>::backward_of_ours(const DeviceBatch& batch, const at::Te
                                           const at::Tensor& dbias_3D) requires k16Bits {
   const device::Attention forward = ours(batch, bias_3D, state);
   const int64_t width = weights_.config.width;
-  const auto room_for_sums = [&](int64_t longest, int64_t sums) {
-    return at::empty({forward.sequences * device::attention_blocks(longest), sums, width},
-                     dbias_3D.options());
+  const auto room_for_sums = [&](const device::AttentionBlocks& blocks, int64_t sums) {
+    return at::empty({blocks.count, sums, width}, dbias_3D.options());
   };
-  const at::Tensor q_partials = room_for_sums(forward.longest_queries, 1),
-                   kv_partials = room_for_sums(forward.longest_keys, 2),
+  const at::Tensor q_partials = room_for_sums(forward.query_blocks, 1),
+                   kv_partials = room_for_sums(forward.key_blocks, 2),
                    minus_delta_HT = at::empty_like(state.lse_HT),
                    query_positions = positions_of_queries(batch, gradient);
   const Heads d = heads_of(gradient);

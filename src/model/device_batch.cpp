@@ -1,5 +1,7 @@
 #include "esmscale/model/device_batch.h"
 
+#include "esmscale/kernels/device.h"
+
 #include <algorithm>
 
 #include <ATen/ops/empty.h>
@@ -23,6 +25,15 @@ std::vector<int32_t> masked_starts(const PackedBatch& batch, const std::vector<i
     starts.push_back(static_cast<int32_t>(std::lower_bound(begin, begin + batch.real_masked, row) - begin));
   starts.back() = static_cast<int32_t>(batch.masked_rows.size());
   return starts;
+}
+
+// Attention's, of all heads, on a GPU.
+at::Tensor blocks_of(const std::vector<int32_t>& starts, const std::vector<int32_t>& key_starts,
+                     const at::Device& device) {
+  std::vector<int32_t> numbers;
+  for (const auto& [sequence, first] : kernels::device::attention_blocks(starts, key_starts))
+    numbers.insert(numbers.end(), {sequence, first});
+  return tensor_of<int32_t>(numbers, at::kInt, device).view({-1, 2});
 }
 
 }  // namespace
@@ -55,8 +66,8 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
   result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
   const std::vector<int32_t> starts = masked_starts(batch, cu_seqlens);
-  for (size_t i = 1; i < starts.size(); ++i)
-    result.most_masked = std::max<int64_t>(result.most_masked, starts[i] - starts[i - 1]);
+  result.row_blocks = blocks_of(cu_seqlens, cu_seqlens, device);
+  result.masked_row_blocks = blocks_of(starts, cu_seqlens, device);
   result.masked_starts = tensor_of<int32_t>(starts, at::kInt, device);
   result.masked = batch.real_masked;
   return result;

@@ -27,19 +27,21 @@ Floats floats(const Array& numbers) {
 }
 
 // Sequences of 3, 0, 140 and 1 rows, of which all, none, two and one ask: the long one has two partial sums.
-constexpr int64_t kQueries = 6, kKeys = 144, kSequences = 4, kLongest = 140;
+constexpr int64_t kQueries = 6, kKeys = 144, kLongest = 140;
 constexpr double kScale = 0.25;
 
 struct Case {
   std::vector<int32_t> keys{0, 3, 3, 143, 144}, queries{0, 3, 3, 5, 6};
   std::vector<int64_t> query_positions{0, 1, 2, 7, 130, 0}, key_positions;
+  std::vector<AttentionBlock> query_blocks = attention_blocks(queries, keys),
+                              key_blocks = attention_blocks(keys, keys);
   Array q = values(kQueries * kWidth, 1), kv = values(kKeys * 2 * kWidth, 2),
         dout = values(kQueries * kWidth, 3);
   Array out = values(kQueries * kWidth, 9), dq = out, dkv = kv;  // to be overwritten
   Floats minus_lse = garbage(kHeads * kQueries), minus_delta = minus_lse, v_bias = normals(kWidth, 4),
          cosines, sines;
-  Floats q_partials = garbage(kSequences * attention_blocks(3) * kWidth),
-         kv_partials = garbage(kSequences * attention_blocks(kLongest) * 2 * kWidth);
+  Floats q_partials = garbage(std::ssize(query_blocks) * kWidth),
+         kv_partials = garbage(std::ssize(key_blocks) * 2 * kWidth);
 
   Case() {
     for (size_t s = 0; s < 4; ++s)
@@ -58,11 +60,10 @@ struct Case {
     return {.queries = kQueries,
             .heads = kHeads,
             .head_dim = kHeadDim,
-            .sequences = kSequences,
             .query_starts = queries.data(),
             .key_starts = keys.data(),
-            .longest_queries = 3,
-            .longest_keys = kLongest,
+            .query_blocks = {query_blocks.data(), std::ssize(query_blocks)},
+            .key_blocks = {key_blocks.data(), std::ssize(key_blocks)},
             .q = q.data(),
             .k = kv.data(),
             .v = kv.data() + kWidth,
@@ -173,6 +174,21 @@ TEST(DeviceAttention, IsItsDefinition) {
                   "dq's bias");
   expect_near_all(column_sums(c.kv_partials, 2 * kWidth), column_sums(oracle.dkv, 2 * kWidth), 2 * kRounding,
                   "biases of dk and dv");
+}
+
+TEST(DeviceAttention, BlocksAreAllRowsThoseOfMostKeysFirst) {
+  using Places = std::vector<std::pair<int32_t, int32_t>>;
+  const auto places = [](const std::vector<AttentionBlock>& blocks) {
+    Places result;
+    for (const auto& [sequence, first] : blocks) result.emplace_back(sequence, first);
+    return result;
+  };
+  const Case c;
+  EXPECT_EQ(places(c.key_blocks), (Places{{2, 0}, {2, 128}, {0, 0}, {3, 0}}));
+  EXPECT_EQ(places(c.query_blocks), (Places{{2, 0}, {0, 0}, {3, 0}}));
+  const std::vector<int32_t> exactly{0, 128, 128, 384}, none{0, 0};
+  EXPECT_EQ(places(attention_blocks(exactly, exactly)), (Places{{2, 0}, {2, 128}, {0, 0}}));
+  EXPECT_TRUE(attention_blocks(none, none).empty());
 }
 
 TEST(DeviceAttention, AHeadThatItDoesNotTakeIsRefused) {

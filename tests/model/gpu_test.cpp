@@ -100,9 +100,13 @@ struct AttentionArrays {
     const at::Tensor v_bias = v_bias_.to(where), cosines = cosines_.to(where), sines = sines_.to(where),
                      positions_q = positions_of_queries_.to(where),
                      positions_k = positions_of_keys_.to(where);
-    const int64_t sequences = key_starts_.size() - 1, blocks = sequences * device::attention_blocks(kLongest);
-    const at::Tensor q_sums = at::full({blocks, kHeads, head_dim_}, NAN, minus_lse.options()),
-                     kv_sums = at::full({blocks, 2, kHeads, head_dim_}, NAN, minus_lse.options());
+    const at::Tensor query_blocks = blocks_of(query_starts_).to(where),
+                     key_blocks = blocks_of(key_starts_).to(where);
+    const auto listed = [](const at::Tensor& blocks) {
+      return device::AttentionBlocks{static_cast<device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
+    };
+    const at::Tensor q_sums = at::full({query_blocks.size(0), kHeads, head_dim_}, NAN, minus_lse.options()),
+                     kv_sums = at::full({key_blocks.size(0), 2, kHeads, head_dim_}, NAN, minus_lse.options());
     const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
     const auto angles = [&](const at::Tensor& positions) {
       return device::RotaryAngles{positions.data_ptr<int64_t>(), cosines.data_ptr<float>(),
@@ -113,11 +117,10 @@ struct AttentionArrays {
     const device::Attention forward{.queries = q.size(0),
                                     .heads = kHeads,
                                     .head_dim = head_dim_,
-                                    .sequences = sequences,
                                     .query_starts = starts_q.data_ptr<int32_t>(),
                                     .key_starts = starts_k.data_ptr<int32_t>(),
-                                    .longest_queries = kLongest,
-                                    .longest_keys = kLongest,
+                                    .query_blocks = listed(query_blocks),
+                                    .key_blocks = listed(key_blocks),
                                     .q = data(q),
                                     .k = data(kv),
                                     .v = data(kv) + width,
@@ -149,6 +152,13 @@ struct AttentionArrays {
   }
 
  private:
+  at::Tensor blocks_of(const std::vector<int32_t>& starts) const {
+    const std::vector<device::AttentionBlock> blocks = device::attention_blocks(starts, key_starts_);
+    return at::from_blob(const_cast<device::AttentionBlock*>(blocks.data()),
+                         {static_cast<int64_t>(blocks.size()), 2}, at::kInt)
+        .clone();
+  }
+
   static constexpr int64_t kHeads = 3, kLongest = 300;
   int64_t head_dim_;
   std::vector<int32_t> key_starts_, query_starts_;

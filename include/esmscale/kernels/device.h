@@ -10,6 +10,7 @@
 #include "esmscale/kernels/bfloat16.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace esmscale::kernels::device {
 
@@ -128,15 +129,29 @@ struct RotateBackward {
 
 inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
+// Attention's rows in blocks, as a GPU takes them: of a sequence, from its row `first` on, so many or what is
+// left.
+inline constexpr int64_t kAttentionRows = 128;
+struct AttentionBlock {
+  int32_t sequence, first;
+};
+struct AttentionBlocks {
+  const AttentionBlock* at = nullptr;
+  int64_t count = 0;
+};
+// All rows of sequences that begin at `starts`. Those of the sequences with most keys come first: what comes
+// last, when the card has no other work, is then short.
+std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
+                                             const std::vector<int32_t>& key_starts);
+
 // softmax(ln 2 · q kᵀ) v + v_bias for every head of every sequence: q is scaled already, so that 2^(q kᵀ) are
 // the weights, and v comes without its bias, which weights that sum to 1 leave as it is. Sequence i has the
 // rows starts[i] … starts[i + 1] − 1; its queries may be fewer than its keys.
 // Head dims 16, 24, 32 and 64; on a GPU by the tensor cores, in bf16 with fp32 sums.
 struct Attention {
-  int64_t queries = 0, heads = 0, head_dim = 0;  // Q rows of queries in all
-  int64_t sequences = 0;
+  int64_t queries = 0, heads = 0, head_dim = 0;                  // Q rows of queries in all
   const int32_t *query_starts = nullptr, *key_starts = nullptr;  // [sequences + 1]
-  int64_t longest_queries = 0, longest_keys = 0;                 // at least the longest sequence's
+  AttentionBlocks query_blocks, key_blocks;                      // all rows of either
   const BFloat16 *q = nullptr, *k = nullptr, *v = nullptr;
   int64_t q_step = 0, kv_step = 0;  // numbers from row to row
   const float* v_bias = nullptr;    // [H, K]
@@ -148,7 +163,7 @@ constexpr bool attention_takes(int64_t head_dim) {
 }
 
 // Gradients of the projections that Rotate made q and k of, and of v. Sums over rows come as one partial sum
-// for each sequence and each 128 rows that the longest has, as many as attention_blocks says.
+// for each block of queries or of keys.
 struct AttentionBackward {
   Attention forward;                      // as it was, with its results
   const BFloat16* dout = nullptr;         // [Q, H, K]
@@ -160,10 +175,6 @@ struct AttentionBackward {
   float* q_partials = nullptr;   // [blocks, H, K] column sums of dq
   float* kv_partials = nullptr;  // [blocks, 2, H, K] of dk and dv
 };
-inline constexpr int64_t kAttentionRows = 128;
-inline constexpr int64_t attention_blocks(int64_t longest) {
-  return (longest + kAttentionRows - 1) / kAttentionRows;
-}
 
 // Logits become the gradient of the SUM of losses, softmax(logits + bias) − one_hot(target).
 template <class T>

@@ -35,73 +35,94 @@ inline void add(float* sums, const std::vector<float>& x) {
   for (size_t i = 0; i < x.size(); ++i) sums[i] += x[i];
 }
 
-// f(head, sequence's index) for each head of each sequence.
+// A block's rows in the arrays, and those that its sequence has on the other side.
+struct BlockRows {
+  int64_t begin, end, other_begin, other_end;
+  BlockRows(AttentionBlock block, const int32_t* starts, const int32_t* other_starts)
+      : begin(starts[block.sequence] + block.first),
+        end(std::min<int64_t>(begin + kAttentionRows, starts[block.sequence + 1])),
+        other_begin(other_starts[block.sequence]),
+        other_end(other_starts[block.sequence + 1]) {}
+};
+
+// f(block's index, its first column) for each head of each block.
 template <class F>
-void for_each_head(const Attention& w, F&& f) {
-  for (int64_t s = 0; s < w.sequences; ++s)
-    for (int64_t h = 0; h < w.heads; ++h) f(h, s);
+void for_each_head(const Attention& w, const AttentionBlocks& blocks, F&& f) {
+  for (int64_t block = 0; block < blocks.count; ++block)
+    for (int64_t h = 0; h < w.heads; ++h) f(block, h * w.head_dim);
 }
 
 inline void run_here(const Attention& w, int64_t /*lanes*/) {
   const int64_t width = w.heads * w.head_dim;
-  for_each_head(w, [&](int64_t h, int64_t s) {
-    const int64_t keys = w.key_starts[s + 1] - w.key_starts[s], column = h * w.head_dim;
-    std::vector<float> scores(static_cast<size_t>(keys));
-    for (int64_t i = w.query_starts[s]; i < w.query_starts[s + 1]; ++i) {
-      for (int64_t j = 0; j < keys; ++j)
-        scores[static_cast<size_t>(j)] =
-            dot(w.q + i * w.q_step + column, w.k + (w.key_starts[s] + j) * w.kv_step + column, w.head_dim);
+  for_each_head(w, w.query_blocks, [&](int64_t block, int64_t column) {
+    const BlockRows rows(w.query_blocks.at[block], w.query_starts, w.key_starts);
+    std::vector<float> scores(static_cast<size_t>(rows.other_end - rows.other_begin));
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      for (size_t j = 0; j < scores.size(); ++j)
+        scores[j] = dot(w.q + i * w.q_step + column,
+                        w.k + (rows.other_begin + static_cast<int64_t>(j)) * w.kv_step + column, w.head_dim);
       const float largest = *std::max_element(scores.begin(), scores.end());
       float sum = 0;
       for (float score : scores) sum += std::exp2(score - largest);
-      const float minus_lse = w.minus_lse[h * w.queries + i] = -largest - std::log2(sum);
+      const float minus_lse = w.minus_lse[column / w.head_dim * w.queries + i] = -largest - std::log2(sum);
       std::vector<float> out(w.v_bias + column, w.v_bias + column + w.head_dim);
-      for (int64_t j = 0; j < keys; ++j)
-        add_scaled(out, std::exp2(scores[static_cast<size_t>(j)] + minus_lse),
-                   w.v + (w.key_starts[s] + j) * w.kv_step + column);
+      for (size_t j = 0; j < scores.size(); ++j)
+        add_scaled(out, std::exp2(scores[j] + minus_lse),
+                   w.v + (rows.other_begin + static_cast<int64_t>(j)) * w.kv_step + column);
       store(w.out + i * width + column, out);
     }
   });
 }
 
+// Of query i and key j, in the head that begins at the column: the probability, and the gradient of the
+// score.
+struct PairGradient {
+  float probability, dscore;
+  PairGradient(const AttentionBackward& w, int64_t column, int64_t i, int64_t j) {
+    const Attention& in = w.forward;
+    const int64_t width = in.heads * in.head_dim, place = column / in.head_dim * in.queries + i;
+    const BFloat16 *k = in.k + j * in.kv_step + column, *v = in.v + j * in.kv_step + column;
+    probability = std::exp2(dot(in.q + i * in.q_step + column, k, in.head_dim) + in.minus_lse[place]);
+    dscore = probability * (dot(w.dout + i * width + column, v, in.head_dim) + w.minus_delta[place]);
+  }
+};
+
 inline void run_here(const AttentionBackward& w, int64_t /*lanes*/) {
   const Attention& in = w.forward;
-  const int64_t width = in.heads * in.head_dim, query_blocks = attention_blocks(in.longest_queries),
-                key_blocks = attention_blocks(in.longest_keys);
-  std::fill_n(w.q_partials, in.sequences * query_blocks * width, 0.0f);
-  std::fill_n(w.kv_partials, in.sequences * key_blocks * 2 * width, 0.0f);
-  for_each_head(in, [&](int64_t h, int64_t s) {
-    const int64_t column = h * in.head_dim, first_key = in.key_starts[s];
-    const auto keys = static_cast<size_t>(in.key_starts[s + 1] - first_key);
-    const std::vector<float> zeros(static_cast<size_t>(in.head_dim));
-    std::vector<std::vector<float>> dk(keys, zeros), dv(keys, zeros);
-    for (int64_t i = in.query_starts[s]; i < in.query_starts[s + 1]; ++i) {
-      const BFloat16 *q = in.q + i * in.q_step + column, *dout = w.dout + i * width + column;
-      float& minus_delta = w.minus_delta[h * in.queries + i];
+  const int64_t width = in.heads * in.head_dim;
+  const std::vector<float> zeros(static_cast<size_t>(in.head_dim));
+  std::fill_n(w.q_partials, in.query_blocks.count * width, 0.0f);
+  std::fill_n(w.kv_partials, in.key_blocks.count * 2 * width, 0.0f);
+  for_each_head(in, in.query_blocks, [&](int64_t block, int64_t column) {
+    const BlockRows rows(in.query_blocks.at[block], in.query_starts, in.key_starts);
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      const BFloat16* dout = w.dout + i * width + column;
+      float& minus_delta = w.minus_delta[column / in.head_dim * in.queries + i];
       minus_delta = -dot(dout, in.out + i * width + column, in.head_dim);
       for (int64_t d = 0; d < in.head_dim; ++d) minus_delta += to_float(dout[d]) * in.v_bias[column + d];
       std::vector<float> dq = zeros;
-      for (size_t j = 0; j < keys; ++j) {
-        const int64_t row = (first_key + static_cast<int64_t>(j)) * in.kv_step + column;
-        const float p = std::exp2(dot(q, in.k + row, in.head_dim) + in.minus_lse[h * in.queries + i]);
-        const float ds = p * (dot(dout, in.v + row, in.head_dim) + minus_delta);
-        add_scaled(dq, ds * w.scale, in.k + row);
-        add_scaled(dk[j], ds * kLn2, q);
-        add_scaled(dv[j], p, dout);
-      }
+      for (int64_t j = rows.other_begin; j < rows.other_end; ++j)
+        add_scaled(dq, PairGradient(w, column, i, j).dscore * w.scale, in.k + j * in.kv_step + column);
       turn_back(dq, w.query_angles, i);
       store(w.dq + i * w.dq_step + column, dq);
-      add(w.q_partials + (s * query_blocks + (i - in.query_starts[s]) / kAttentionRows) * width + column, dq);
+      add(w.q_partials + block * width + column, dq);
     }
-    for (size_t j = 0; j < keys; ++j) {
-      const int64_t row = first_key + static_cast<int64_t>(j), at = row * w.dkv_step + column;
-      float* sums =
-          w.kv_partials + (s * key_blocks + static_cast<int64_t>(j) / kAttentionRows) * 2 * width + column;
-      turn_back(dk[j], w.key_angles, row);
-      store(w.dk + at, dk[j]);
-      store(w.dv + at, dv[j]);
-      add(sums, dk[j]);
-      add(sums + width, dv[j]);
+  });
+  for_each_head(in, in.key_blocks, [&](int64_t block, int64_t column) {
+    const BlockRows rows(in.key_blocks.at[block], in.key_starts, in.query_starts);
+    float* const sums = w.kv_partials + block * 2 * width + column;
+    for (int64_t j = rows.begin; j < rows.end; ++j) {
+      std::vector<float> dk = zeros, dv = zeros;
+      for (int64_t i = rows.other_begin; i < rows.other_end; ++i) {
+        const PairGradient gradient(w, column, i, j);
+        add_scaled(dk, gradient.dscore * kLn2, in.q + i * in.q_step + column);
+        add_scaled(dv, gradient.probability, w.dout + i * width + column);
+      }
+      turn_back(dk, w.key_angles, j);
+      store(w.dk + j * w.dkv_step + column, dk);
+      store(w.dv + j * w.dkv_step + column, dv);
+      add(sums, dk);
+      add(sums + width, dv);
     }
   });
 }

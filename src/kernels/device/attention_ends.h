@@ -82,14 +82,4 @@ __device__ void sum_rows(const float (&x)[M][K / 8][4], Tile<K, kCount>& room, f
   to[threadIdx.x] = total;
 }
 
-// Where a block's sums stand, in rows of [blocks, …].
-__device__ inline int64_t partial_place() {
-  return int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
-}
-// Of a block without rows.
-template <int K>
-__device__ void no_sum(float* to) {
-  if (threadIdx.x < K) to[threadIdx.x] = 0;
-}
-
 }  // namespace esmscale::kernels::device

@@ -16,9 +16,9 @@ static_assert(kRowsOfBlock == kAttentionRows);
 template <int K>
 inline constexpr int kTileRows = K <= 32 ? 128 : 64;
 
-inline dim3 blocks_for(const Attention& w, int64_t longest) {
-  return dim3(static_cast<unsigned>(attention_blocks(longest)), static_cast<unsigned>(w.sequences),
-              static_cast<unsigned>(w.heads));
+// The heads of a block of rows beside each other: what they read lies so.
+inline unsigned blocks_for(const Attention& w, const AttentionBlocks& blocks) {
+  return static_cast<unsigned>(blocks.count * w.heads);
 }
 
 // f(std::integral_constant of the head's dims), those that attention_takes.
@@ -49,13 +49,18 @@ struct Share {
   int own, other;                  // rows of the sequence
   int first;                       // of the block, within the sequence
   int head;
-  __device__ Share(const int32_t* own_starts, const int32_t* other_starts)
-      : own_begin(own_starts[blockIdx.y]),
-        other_begin(other_starts[blockIdx.y]),
-        own(own_starts[blockIdx.y + 1] - own_starts[blockIdx.y]),
-        other(other_starts[blockIdx.y + 1] - other_starts[blockIdx.y]),
-        first(static_cast<int>(blockIdx.x) * kRowsOfBlock),
-        head(static_cast<int>(blockIdx.z)) {}
+  unsigned place;  // among all blocks
+  __device__ Share(const AttentionBlocks& blocks, int64_t heads, const int32_t* own_starts,
+                   const int32_t* other_starts)
+      : head(static_cast<int>(blockIdx.x % static_cast<unsigned>(heads))),
+        place(blockIdx.x / static_cast<unsigned>(heads)) {
+    const AttentionBlock block = blocks.at[place];
+    first = block.first;
+    own_begin = own_starts[block.sequence];
+    other_begin = other_starts[block.sequence];
+    own = static_cast<int>(own_starts[block.sequence + 1] - own_begin);
+    other = static_cast<int>(other_starts[block.sequence + 1] - other_begin);
+  }
 };
 
 // Rows of one head in an array whose rows stand `step` numbers apart.
