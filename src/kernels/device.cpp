@@ -47,6 +47,16 @@ std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
   return blocks;
 }
 
+template <class T>
+int64_t norm_backward_blocks(int64_t rows, int64_t width, Place place) {
+#ifdef ESMSCALE_HAS_CUDA
+  if (place.gpu) return std::min(blocks_of(rows), norm_backward_blocks_at_once<T>(width));
+#endif
+  return blocks_of(rows);
+}
+template int64_t norm_backward_blocks<float>(int64_t, int64_t, Place);
+template int64_t norm_backward_blocks<BFloat16>(int64_t, int64_t, Place);
+
 #define ESMSCALE_RUN(Work)                      \
   template <class T>                            \
   void run(const Work<T>& work, Place place) {  \

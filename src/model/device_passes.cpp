@@ -77,7 +77,8 @@ class DevicePasses final : public Passes {
                      const at::Tensor& dsum_TD, const NormGradients& gradients) override {
     const bool with_bias = gradients.branch_bias_D.defined();
     const int64_t rows = dy_TD.size(0), width = dy_TD.size(1);
-    const at::Tensor partials = make_fp32({device::blocks_of(rows), with_bias ? 3 : 2, width});
+    const int64_t blocks = device::norm_backward_blocks<T>(rows, width, place_of(flat_));
+    const at::Tensor partials = make_fp32({blocks, with_bias ? 3 : 2, width});
     run(device::NormBackward<T>{.rows = rows,
                                 .width = width,
                                 .sum = data(state.sum_TD),
@@ -87,6 +88,7 @@ class DevicePasses final : public Passes {
                                 .dy = data(dy_TD),
                                 .dsum = data(dsum_TD),
                                 .branch_bias = with_bias,
+                                .blocks = blocks,
                                 .partials = floats(partials)});
     add_partials(partials, {gradients.weight_D, gradients.bias_D, gradients.branch_bias_D});
   }

@@ -69,6 +69,7 @@ struct NormBackward {
   const T* dy = nullptr;      // [T, D]
   T* dsum = nullptr;          // [T, D] +=
   bool branch_bias = false;   // whether the third sum is wanted
+  int64_t blocks = 1;         // the rows are cut into so many, as even as can be
   float* partials = nullptr;  // [blocks, 2 or 3, D] dgamma, dbeta, column sums of the finished dsum
 };
 
@@ -201,6 +202,11 @@ struct Place {
   void* stream = nullptr;
   int64_t lanes = 1;  // on the host: how many threads stand for those that a row's sums are made by
 };
+
+// How many blocks NormBackward<T> had best have: on a GPU as many as run at once, for then none is left to
+// run alone.
+template <class T>
+int64_t norm_backward_blocks(int64_t rows, int64_t width, Place place);
 
 // T is float or BFloat16. A width that the kernel does not take and a launch that CUDA refuses are Errors.
 template <class T>

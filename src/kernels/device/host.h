@@ -75,7 +75,7 @@ void run_here(const CrossEntropy<T>& work, int64_t lanes) {
 template <class T>
 void run_here(const NormBackward<T>& work, int64_t lanes) {
   with_team(lanes, [&](const Lane& lane) {
-    for (int64_t block = 0; block < blocks_of(work.rows); ++block)
+    for (int64_t block = 0; block < work.blocks; ++block)
       norm_backward_block<kLargestBlock>(lane, work, block);
   });
 }

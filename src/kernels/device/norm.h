@@ -82,27 +82,42 @@ ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackwar
   const int own = team.lane() < packs ? static_cast<int>((packs - team.lane() - 1) / team.lanes() + 1) : 0;
   const auto column = [&](int o) { return (team.lane() + o * static_cast<int64_t>(team.lanes())) * N; };
   const float of_row = 1 / static_cast<float>(w.width);
-  Values<N> dgamma[Own], dbeta[Own], dbias[Own], n[kAtOnce][Own], g[kAtOnce][Own];
-  Chunk<N, T> before[kAtOnce][Own];
-  const RowRange rows = rows_of_block(block, w.rows);
+  Values<N> gamma[Own], dgamma[Own], dbeta[Own], dbias[Own];
+  ESMSCALE_UNROLL
+  for (int o = 0; o < Own; ++o)
+    if (o < own) gamma[o] = load<N>(w.gamma + column(o));
+  const RowRange rows{block * w.rows / w.blocks, (block + 1) * w.rows / w.blocks};
   for (int64_t first = rows.begin; first < rows.end; first += kAtOnce) {
-    const int there = first + kAtOnce <= rows.end ? kAtOnce : static_cast<int>(rows.end - first);
+    Chunk<N, T> x[kAtOnce][Own], dy[kAtOnce][Own], before[kAtOnce][Own];
+    float mean[kAtOnce], rstd[kAtOnce];
+    ESMSCALE_UNROLL
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (first + i >= rows.end) continue;
+      mean[i] = w.mean[first + i];
+      rstd[i] = w.rstd[first + i];
+      ESMSCALE_UNROLL
+      for (int o = 0; o < Own; ++o) {
+        if (o >= own) continue;
+        const int64_t at = (first + i) * w.width + column(o);
+        x[i][o] = fetch<N>(w.sum + at);
+        dy[i][o] = fetch<N>(w.dy + at);
+        before[i][o] = fetch<N>(w.dsum + at);
+      }
+    }
+    Values<N> n[kAtOnce][Own], g[kAtOnce][Own];
     Two sums[kAtOnce] = {};
     ESMSCALE_UNROLL
-    for (int o = 0; o < Own; ++o) {
-      if (o >= own) continue;
-      const Values<N> gamma = load<N>(w.gamma + column(o));
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (first + i >= rows.end) continue;
       ESMSCALE_UNROLL
-      for (int i = 0; i < kAtOnce; ++i) {
-        if (i >= there) continue;
-        const int64_t at = (first + i) * w.width + column(o);
-        n[i][o] = normalised(load<N>(w.sum + at), w.mean[first + i], w.rstd[first + i]);
-        g[i][o] = load<N>(w.dy + at);
-        before[i][o] = fetch<N>(w.dsum + at);
+      for (int o = 0; o < Own; ++o) {
+        if (o >= own) continue;
+        n[i][o] = normalised(widened(x[i][o]), mean[i], rstd[i]);
+        g[i][o] = widened(dy[i][o]);
         for (int c = 0; c < N; ++c) {
           dbeta[o].at[c] += g[i][o].at[c];
           dgamma[o].at[c] += g[i][o].at[c] * n[i][o].at[c];
-          g[i][o].at[c] *= gamma.at[c];
+          g[i][o].at[c] *= gamma[o].at[c];
           sums[i].a += g[i][o].at[c];
           sums[i].b += g[i][o].at[c] * n[i][o].at[c];
         }
@@ -111,14 +126,14 @@ ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackwar
     team.sum(sums);
     ESMSCALE_UNROLL
     for (int i = 0; i < kAtOnce; ++i) {
-      if (i >= there) continue;
-      const float mean_g = sums[i].a * of_row, mean_gn = sums[i].b * of_row, rstd = w.rstd[first + i];
+      if (first + i >= rows.end) continue;
+      const float mean_g = sums[i].a * of_row, mean_gn = sums[i].b * of_row;
       ESMSCALE_UNROLL
       for (int o = 0; o < Own; ++o) {
         if (o >= own) continue;
         Values<N> dsum = widened(before[i][o]);
         for (int c = 0; c < N; ++c) {
-          dsum.at[c] += (g[i][o].at[c] - mean_g - n[i][o].at[c] * mean_gn) * rstd;
+          dsum.at[c] += (g[i][o].at[c] - mean_g - n[i][o].at[c] * mean_gn) * rstd[i];
           dbias[o].at[c] += dsum.at[c];
         }
         store(w.dsum + (first + i) * w.width + column(o), dsum);

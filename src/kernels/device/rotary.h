@@ -1,5 +1,5 @@
 // The projections' bias, q's scale and the rotary positions, there and back. A thread goes through a block of
-// rows with some pairs (c, c + K/2) of one head's q, k and v, their biases or column sums in registers.
+// rows with some pairs (c, c + K/2) of one head's q, k or v, their biases or column sums in registers.
 #pragma once
 
 #include "values.h"
@@ -57,59 +57,73 @@ struct Angle {
   }
 };
 
-// f(part, its place among the array's parts) for those that it has.
-template <class F>
-ESMSCALE_DEVICE_TOO inline void for_each_part(const Parts& parts, F&& f) {
-  ESMSCALE_UNROLL
-  for (int part = 0; part < 3; ++part)
-    if (part >= parts.first && part < parts.first + parts.count) f(part, part - parts.first);
+// What a group of threads has of a row: four pairs of one part.
+struct PartPlace {
+  int64_t part;  // among the array's
+  PairPlace pairs;
+  ESMSCALE_DEVICE_TOO PartPlace(int64_t group, int64_t heads, int64_t head_dim)
+      : part(group / (heads * head_dim / (2 * kPairs))),
+        pairs(group % (heads * head_dim / (2 * kPairs)), head_dim) {}
+};
+
+template <class T>
+struct FetchedPairs {
+  Chunk<kPairs, T> low, high;
+};
+template <class T>
+ESMSCALE_DEVICE_TOO inline FetchedPairs<T> fetch_pairs(const T* row, const PairPlace& place) {
+  return {fetch<kPairs>(row + place.low), fetch<kPairs>(row + place.low + place.half)};
+}
+template <class T>
+ESMSCALE_DEVICE_TOO inline Pairs widened(const FetchedPairs<T>& x) {
+  return {widened(x.low), widened(x.high)};
 }
 
 template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64_t group) {
-  const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
-  Pairs bias[3], x[3];
-  for_each_part(w.parts, [&](int part, int) { bias[part] = load_pairs(w.bias + part * width, place); });
-  const RowRange rows = rows_of_block(block, w.rows);
-  for (int64_t r = rows.begin; r < rows.end; ++r) {
-    T* row = w.x + r * w.step;
-    for_each_part(w.parts, [&](int part, int i) { x[part] = load_pairs(row + i * width, place); });
-    const Angle angle(w.angles, r, place);
-    for_each_part(w.parts, [&](int part, int i) {
-      add(x[part], bias[part]);
-      if (part < 2) angle.turn(x[part], part == 0 ? w.scale : 1, 1);
-      store_pairs(row + i * width, place, x[part]);
-    });
-  }
+  const PartPlace own(group, w.heads, w.head_dim);
+  const PairPlace& place = own.pairs;
+  const int64_t part = w.parts.first + own.part;
+  const Pairs bias = load_pairs(w.bias + part * width, place);
+  const auto at = [&](int64_t row) { return w.x + row * w.step + own.part * width; };
+  for_each_row<4>(
+      rows_of_block(block, w.rows), [&](int64_t row) { return fetch_pairs(at(row), place); },
+      [&](int64_t row, const FetchedPairs<T>& fetched) {
+        Pairs x = widened(fetched);
+        add(x, bias);
+        if (part < 2) Angle(w.angles, row, place).turn(x, part == 0 ? w.scale : 1, 1);
+        store_pairs(at(row), place, x);
+      });
 }
 
 template <class T>
 ESMSCALE_DEVICE_TOO void column_program(const RotateBackward<T>& w, int64_t block, int64_t group) {
-  const PairPlace place(group, w.head_dim);
   const int64_t width = w.heads * w.head_dim;
-  Pairs dbias[3], x[3];
-  const RowRange rows = rows_of_block(block, w.rows);
-  for (int64_t r = rows.begin; r < rows.end; ++r) {
-    for_each_part({}, [&](int part, int) { x[part] = load_pairs(w.from[part] + r * width, place); });
-    const Angle angle(w.angles, r, place);
-    for_each_part({}, [&](int part, int) {
-      if (part < 2) angle.turn(x[part], part == 0 ? w.scale : 1, -1);
-      store_pairs(w.dx + (3 * r + part) * width, place, x[part]);
-      add(dbias[part], x[part]);
-    });
-  }
-  for_each_part(
-      {}, [&](int part, int) { store_pairs(w.partials + (3 * block + part) * width, place, dbias[part]); });
+  const PartPlace own(group, w.heads, w.head_dim);
+  const PairPlace& place = own.pairs;
+  const int64_t part = own.part;
+  const T* from = part == 0 ? w.from[0] : part == 1 ? w.from[1] : w.from[2];
+  T* to = w.dx + part * width;
+  Pairs dbias;
+  for_each_row<2>(
+      rows_of_block(block, w.rows), [&](int64_t row) { return fetch_pairs(from + row * width, place); },
+      [&](int64_t row, const FetchedPairs<T>& fetched) {
+        Pairs x = widened(fetched);
+        if (part < 2) Angle(w.angles, row, place).turn(x, part == 0 ? w.scale : 1, -1);
+        store_pairs(to + row * 3 * width, place, x);
+        add(dbias, x);
+      });
+  store_pairs(w.partials + (3 * block + part) * width, place, dbias);
 }
 
 template <class T>
 int64_t groups_of(const Rotate<T>& w) {
-  return w.heads * w.head_dim / (2 * kPairs);
+  return w.parts.count * w.heads * w.head_dim / (2 * kPairs);
 }
 template <class T>
 int64_t groups_of(const RotateBackward<T>& w) {
-  return w.heads * w.head_dim / (2 * kPairs);
+  return 3 * w.heads * w.head_dim / (2 * kPairs);
 }
 
 }  // namespace esmscale::kernels::device

@@ -122,6 +122,20 @@ int64_t groups_of(const Work<T>& work) {
 struct RowRange {
   int64_t begin, end;
 };
+// work(row, fetch(row)) for each. What is fetched of kAtOnce rows is on its way before the first of them is
+// worked on: a load waits for the stores before it, which the compiler takes to be to the same place.
+template <int kAtOnce, class Fetch, class Work>
+ESMSCALE_DEVICE_TOO inline void for_each_row(const RowRange& rows, Fetch&& fetch, Work&& work) {
+  for (int64_t first = rows.begin; first < rows.end; first += kAtOnce) {
+    decltype(fetch(first)) fetched[kAtOnce];
+    ESMSCALE_UNROLL
+    for (int i = 0; i < kAtOnce; ++i)
+      if (first + i < rows.end) fetched[i] = fetch(first + i);
+    ESMSCALE_UNROLL
+    for (int i = 0; i < kAtOnce; ++i)
+      if (first + i < rows.end) work(first + i, fetched[i]);
+  }
+}
 ESMSCALE_DEVICE_TOO inline RowRange rows_of_block(int64_t block, int64_t rows) {
   const int64_t begin = block * kBlockRows, end = begin + kBlockRows;
   return {begin, end < rows ? end : rows};
