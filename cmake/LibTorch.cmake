@@ -73,18 +73,13 @@ if(ESMSCALE_HAS_CUDA)
   find_path(ESMSCALE_NCCL_INCLUDE nccl.h HINTS ${torch_root}/../nvidia/nccl/include REQUIRED)
   mark_as_advanced(ESMSCALE_NCCL_INCLUDE)
   target_include_directories(esmscale::torch SYSTEM INTERFACE ${ESMSCALE_NCCL_INCLUDE})
-  # cuBLASLt of the LibTorch that runs, not of the toolkit that compiles.
-  list(GET torch_cublas 0 torch_cublas)
-  get_filename_component(ESMSCALE_CUBLAS_LIB ${torch_cublas} DIRECTORY)
-  file(GLOB torch_cublaslt ${ESMSCALE_CUBLAS_LIB}/libcublasLt*.so*)
-  target_link_libraries(esmscale::torch INTERFACE ${torch_cublaslt})
 else()
   message(STATUS "LibTorch: ${torch_root}, CPU")
   target_include_directories(esmscale::torch SYSTEM INTERFACE
     ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
   target_link_libraries(esmscale::torch INTERFACE ${ESMSCALE_TORCH_LIB}/libtorch_cpu.so ${ESMSCALE_TORCH_LIB}/libc10.so)
 endif()
-set(CMAKE_BUILD_RPATH ${ESMSCALE_TORCH_LIB} ${ESMSCALE_CUBLAS_LIB})
+set(CMAKE_BUILD_RPATH ${ESMSCALE_TORCH_LIB})
 
 # esmscale_parallel(SOURCE…): files that call at::parallel_for, which is a plain loop where OpenMP is off. Threads and
 # their number must be LibTorch's, so the runtime that is linked is the one beside it. The thread sanitizer does not see

@@ -23,7 +23,7 @@ endif()
 # Without CUDA the installed tree carries every library but the C and C++ ones, so it runs wherever it is moved.
 # LibTorch's CUDA libraries are gigabytes; a CUDA build goes on using those that it was built with.
 if(ESMSCALE_HAS_CUDA)
-  set_target_properties(esmscale PROPERTIES INSTALL_RPATH "${ESMSCALE_TORCH_LIB};${ESMSCALE_CUBLAS_LIB}")
+  set_target_properties(esmscale PROPERTIES INSTALL_RPATH ${ESMSCALE_TORCH_LIB})
   install(TARGETS esmscale)
 else()
   set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")

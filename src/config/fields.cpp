@@ -81,11 +81,8 @@ std::vector<Field> fields(RunConfig& c) {
             "What the fused engine makes again in backward to save memory: LayerNorm and GELU outputs, whole "
             "blocks, or nothing, which is fastest")
           .one_of({"none", "outputs", "blocks"}),
-      field(
-          "train.time_products", &c.train.time_products,
-          "On a GPU in bf16, time the algorithms for each shape of matrix product once and take the fastest"),
       field("train.deterministic", &c.train.deterministic,
-            "Bit-equal GPU runs at some cost, without train.time_products; CPU runs are bit-equal always"),
+            "Bit-equal GPU runs at some cost; CPU runs are bit-equal always"),
       field("train.max_bad_steps", &c.train.max_bad_steps, "Give up after so many non-finite steps in a row")
           .unit("steps")
           .within(1, 1e9),

@@ -1,7 +1,5 @@
 // The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
 // the host, slowly, so that everything but the launch is tested without a GPU.
-#include "esmscale/model/device_products.h"
-
 #include "device_attention.h"
 #include "device_work.h"
 #include "passes.h"
@@ -17,11 +15,8 @@ namespace device = kernels::device;
 template <class T>
 class DevicePasses final : public Passes {
  public:
-  DevicePasses(const Weights& weights, at::ScalarType type, bool time_products)
-      : Passes(type, weights.flat.device()),
-        flat_(weights.flat),
-        attention_(weights),
-        time_products_(time_products) {}
+  DevicePasses(const Weights& weights, at::ScalarType type)
+      : Passes(type, weights.flat.device()), flat_(weights.flat), attention_(weights) {}
 
   // Rows of whole 64 bytes: a product with 29 or 33 columns is misaligned otherwise.
   at::Tensor make_logits(int64_t rows, int64_t vocabulary) const override {
@@ -147,12 +142,7 @@ class DevicePasses final : public Passes {
     return losses_M.sum(at::kDouble);
   }
 
-  void in_training(bool yes) override { in_training_ = yes; }
-  void multiply(const at::Tensor& to, const at::Tensor& a, const at::Tensor& b) override {
-    if (!multiply_fast(to, a, b, /*add=*/false)) Passes::multiply(to, a, b);
-  }
   void add_product(const at::Tensor& gradient, const at::Tensor& dy, const at::Tensor& x) override {
-    if (multiply_fast(gradient, dy.t(), x, /*add=*/true)) return;
     at::Tensor total = gradient;
     if (dy.scalar_type() == at::kFloat)
       total.addmm_(dy.t(), x);
@@ -170,22 +160,15 @@ class DevicePasses final : public Passes {
     device::run(work, place_of(flat_));
   }
 
-  bool multiply_fast(const at::Tensor& to, const at::Tensor& a, const at::Tensor& b, bool add) {
-    return time_products_ && in_training_ && products_.multiply(to, a, b, add);
-  }
-
   at::Tensor flat_;  // the weights: where all of it is
   DeviceAttention<T> attention_;
-  DeviceProducts products_;
-  bool time_products_, in_training_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type, bool time_products) {
-  if (type == at::kBFloat16)
-    return std::make_unique<DevicePasses<kernels::BFloat16>>(weights, type, time_products);
-  return std::make_unique<DevicePasses<float>>(weights, at::kFloat, time_products);
+std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type) {
+  if (type == at::kBFloat16) return std::make_unique<DevicePasses<kernels::BFloat16>>(weights, type);
+  return std::make_unique<DevicePasses<float>>(weights, at::kFloat);
 }
 
 }  // namespace esmscale

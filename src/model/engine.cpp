@@ -47,8 +47,8 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
 }
 
 std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options) {
-  return std::make_unique<FusedEngine>(
-      weights, make_device_passes(weights, type_of(options), options.time_products), recompute_of(options));
+  return std::make_unique<FusedEngine>(weights, make_device_passes(weights, type_of(options)),
+                                       recompute_of(options));
 }
 
 }  // namespace esmscale

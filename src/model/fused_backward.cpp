@@ -1,6 +1,7 @@
 #include "esmscale/model/span.h"
 
 #include "fused_engine.h"
+#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
@@ -53,14 +54,14 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_MD, const
   const int64_t masked = batch.masked_rows_M.numel();
   const size_t tail = block_row(weights_.blocks.size(), attention_norm);
   const Linear& dense = weights_.head_dense;
-  const at::Tensor dense_MD = passes_->project(hidden_MD, matrices_.head_dense.weight);
+  const at::Tensor dense_MD = project(hidden_MD, matrices_.head_dense.weight);
   const at::Tensor active_MD = make_rows(masked), y_MD = make_rows(masked);
   passes_->gelu(dense_MD, dense.bias, active_MD);
   NormState state;
   passes_->norm({active_MD, {}, {}}, weights_.head_norm, state, y_MD);
 
   at::Tensor logits_MV = passes_->make_logits(masked, weights_.config.alphabet);
-  passes_->project_into(logits_MV, y_MD, matrices_.embedding_VD);
+  project_into(logits_MV, y_MD, matrices_.embedding_VD);
   const at::Tensor loss_sum =
       passes_->cross_entropy(logits_MV, weights_.head_bias_V, batch.targets_M, sink.buffer(tail + head_bias));
   finish(sink, tail + head_bias, 1);
@@ -68,12 +69,12 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_MD, const
   const at::Tensor& dlogits_MV = logits_MV;  // in place
   passes_->add_product(sink.buffer(kEmbedding), dlogits_MV, y_MD);
   const at::Tensor dactive_MD = make_rows(masked).zero_();
-  norm_backward(state, weights_.head_norm, tail + head_norm,
-                passes_->project_back(dlogits_MV, matrices_.embedding_VD), dactive_MD, {}, sink);
+  norm_backward(state, weights_.head_norm, tail + head_norm, project_back(dlogits_MV, matrices_.embedding_VD),
+                dactive_MD, {}, sink);
   passes_->gelu_backward(dense_MD, dense.bias, dactive_MD, {}, sink.buffer(tail + head_dense + 1));
   passes_->add_product(sink.buffer(tail + head_dense), dactive_MD, hidden_MD);
   finish(sink, tail + head_dense, 2);
-  dhidden_MD = passes_->project_back(dactive_MD, matrices_.head_dense.weight);
+  dhidden_MD = project_back(dactive_MD, matrices_.head_dense.weight);
   return loss_sum;
 }
 
@@ -81,7 +82,7 @@ void FusedEngine::backward_ffn(size_t i, const Kept& kept, const at::Tensor& gra
                                GradientSink& sink) {
   const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
   // One pass turns the gradient of GELU's output into that of its input, and makes the output again.
-  const at::Tensor dinner_TF = passes_->project_back(gradient_TD, matrices.ffn_out.weight),
+  const at::Tensor dinner_TF = project_back(gradient_TD, matrices.ffn_out.weight),
                    again_TF = kept.active_TF.defined() ? at::Tensor() : passes_->make(kept.inner_TF.sizes());
   passes_->gelu_backward(kept.inner_TF, block.ffn_in.bias, dinner_TF, again_TF,
                          sink.buffer(block_row(i, ffn_in) + 1));
@@ -92,8 +93,7 @@ void FusedEngine::backward_ffn(size_t i, const Kept& kept, const at::Tensor& gra
                        norm_again(kept.ffn_norm, block.ffn_norm, kept.ffn_y_TD));
   finish(sink, block_row(i, ffn_in), 2);
   norm_backward(kept.ffn_norm, block.ffn_norm, block_row(i, ffn_norm),
-                passes_->project_back(dinner_TF, matrices.ffn_in.weight), gradient_TD, block_row(i, out) + 1,
-                sink);
+                project_back(dinner_TF, matrices.ffn_in.weight), gradient_TD, block_row(i, out) + 1, sink);
 }
 
 at::Tensor FusedEngine::backward_projections(size_t i, const DeviceBatch& batch, const Projections& gradient,
@@ -101,21 +101,20 @@ at::Tensor FusedEngine::backward_projections(size_t i, const DeviceBatch& batch,
   const at::Tensor &weight = matrices_.blocks[i].qkv.weight, dweight = sink.buffer(block_row(i, qkv));
   if (!gradient.q_MD.defined()) {
     passes_->add_product(dweight, gradient.qkv_T3D, y_TD);
-    return passes_->project_back(gradient.qkv_T3D, weight);
+    return project_back(gradient.qkv_T3D, weight);
   }
   const int64_t d = weights_.config.width;
   passes_->add_product(dweight.narrow(0, 0, d), gradient.q_MD, passes_->pick(y_TD, batch.masked_rows_M));
   passes_->add_product(dweight.narrow(0, d, 2 * d), gradient.kv_T2D, y_TD);
-  const at::Tensor dy_TD = passes_->project_back(gradient.kv_T2D, weight.narrow(0, d, 2 * d));
-  passes_->add_picked(passes_->project_back(gradient.q_MD, weight.narrow(0, 0, d)), batch.masked_rows_M,
-                      dy_TD);
+  const at::Tensor dy_TD = project_back(gradient.kv_T2D, weight.narrow(0, d, 2 * d));
+  passes_->add_picked(project_back(gradient.q_MD, weight.narrow(0, 0, d)), batch.masked_rows_M, dy_TD);
   return dy_TD;
 }
 
 void FusedEngine::backward_attention(size_t i, const DeviceBatch& batch, const Kept& kept,
                                      at::Tensor& gradient, GradientSink& sink) {
   const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
-  const at::Tensor dattended = passes_->project_back(gradient, matrices.out.weight);
+  const at::Tensor dattended = project_back(gradient, matrices.out.weight);
   passes_->add_product(sink.buffer(block_row(i, out)), gradient, kept.attention.attended_TD);
   finish(sink, block_row(i, out), 1);
   const Projections projections = like(kept.attention.in);
@@ -157,7 +156,6 @@ at::Tensor FusedEngine::tail_forward_backward(const Residual& residual, const De
 
 at::Tensor FusedEngine::forward_backward(const DeviceBatch& batch, GradientSink& sink) {
   const at::NoGradGuard off;
-  passes_->in_training(true);
   read_weights();
   std::vector<Kept> kept(weights_.blocks.size());
   const Residual residual = forward_blocks(batch, /*for_loss=*/true, kept);

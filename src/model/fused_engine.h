@@ -1,5 +1,5 @@
-// The fast engine: forward and backward written out over packed rows, without autograd. Matrix products and
-// what is between them, one pass of a kernel each, are the device's (passes.h).
+// The fast engine: forward and backward written out over packed rows, without autograd. Matrix products are
+// LibTorch's; everything between them is one pass of a kernel (passes.h).
 #pragma once
 
 #include "esmscale/model/engine.h"

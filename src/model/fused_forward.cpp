@@ -2,6 +2,7 @@
 #include "esmscale/model/span.h"
 
 #include "fused_engine.h"
+#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
@@ -42,8 +43,8 @@ at::Tensor FusedEngine::norm_again(const NormState& state, const Norm& norm,
 void FusedEngine::project_masked(const Linear& qkv, const at::Tensor& y_TD, const DeviceBatch& batch,
                                  Projections& to) {
   const int64_t d = weights_.config.width;
-  passes_->project_into(to.q_MD, passes_->pick(y_TD, batch.masked_rows_M), qkv.weight.narrow(0, 0, d));
-  passes_->project_into(to.kv_T2D, y_TD, qkv.weight.narrow(0, d, 2 * d));
+  project_into(to.q_MD, passes_->pick(y_TD, batch.masked_rows_M), qkv.weight.narrow(0, 0, d));
+  project_into(to.kv_T2D, y_TD, qkv.weight.narrow(0, d, 2 * d));
 }
 
 void FusedEngine::forward_kept(size_t i, const Residual& in, const DeviceBatch& batch, bool masked,
@@ -54,16 +55,16 @@ void FusedEngine::forward_kept(size_t i, const Residual& in, const DeviceBatch& 
   if (masked)
     project_masked(matrices.qkv, y_TD, batch, kept.attention.in);
   else
-    passes_->project_into(kept.attention.in.qkv_T3D, y_TD, matrices.qkv.weight);
+    project_into(kept.attention.in.qkv_T3D, y_TD, matrices.qkv.weight);
   passes_->attention(batch, block.qkv.bias, kept.attention);
 
   const at::Tensor& sum_TD = kept.attention_norm.sum_TD;
   const Residual middle{masked ? passes_->pick(sum_TD, batch.masked_rows_M) : sum_TD,
-                        passes_->project(kept.attention.attended_TD, matrices.out.weight), block.out.bias};
+                        project(kept.attention.attended_TD, matrices.out.weight), block.out.bias};
   const bool keeps = recompute_ == Recompute::none;
   const at::Tensor y = masked || keeps ? make_rows(middle.stream_TD.size(0)) : y_TD;
   passes_->norm(middle, block.ffn_norm, kept.ffn_norm, y);
-  passes_->project_into(kept.inner_TF, y, matrices.ffn_in.weight);
+  project_into(kept.inner_TF, y, matrices.ffn_in.weight);
   if (!keeps) return;
   kept.attention_y_TD = y_TD;
   kept.ffn_y_TD = y;
@@ -73,7 +74,7 @@ Residual FusedEngine::forward_end(size_t i, Kept& kept) {
   const at::Tensor active_TF = passes_->make(kept.inner_TF.sizes());
   passes_->gelu(kept.inner_TF, weights_.blocks[i].ffn_in.bias, active_TF);
   if (recompute_ == Recompute::none) kept.active_TF = active_TF;
-  return {kept.ffn_norm.sum_TD, passes_->project(active_TF, matrices_.blocks[i].ffn_out.weight),
+  return {kept.ffn_norm.sum_TD, project(active_TF, matrices_.blocks[i].ffn_out.weight),
           weights_.blocks[i].ffn_out.bias};
 }
 
@@ -92,7 +93,6 @@ Residual FusedEngine::forward_blocks(const DeviceBatch& batch, bool for_loss, st
 
 at::Tensor FusedEngine::hidden(const DeviceBatch& batch) {
   const at::NoGradGuard off;
-  passes_->in_training(false);
   read_weights();
   std::vector<Kept> two(2);  // a block reads what the last one wrote
   const Residual residual = forward_blocks(batch, /*for_loss=*/false, two);

@@ -1,5 +1,5 @@
-// What the fused engine does, matrix products and one pass over the rows for all between them: the seam
-// between the engine, which is the same everywhere, and the device.
+// What the fused engine does between matrix products, each in one pass over the rows: the seam between the
+// engine, which is the same everywhere, and the device.
 //   host_passes     vector code of the kernels room, on fp32
 //   device_passes   kernels written for GPUs (kernels/device.h), on fp32 or bf16
 // Row arrays are [rows, width] in `type()`; parameters, their gradients, statistics and losses are fp32 or
@@ -14,7 +14,6 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 
 namespace esmscale {
 
@@ -94,31 +93,8 @@ class Passes {
   virtual at::Tensor cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V,
                                    const at::Tensor& targets_M, const at::Tensor& dbias_V) = 0;
 
-  // to = a b.
-  virtual void multiply(const at::Tensor& to, const at::Tensor& a, const at::Tensor& b) {
-    at::Tensor out = to;
-    at::mm_out(out, a, b);
-  }
   // gradient += dyᵀ x, in fp32.
   virtual void add_product(const at::Tensor& gradient, const at::Tensor& dy, const at::Tensor& x) = 0;
-  // Whether products come in the same shapes again and again, so that looking for their best way pays.
-  virtual void in_training(bool) {}
-
-  // Products with weights [out, in]: x Wᵀ, the same into y, which is made where it is not yet, and dy W.
-  at::Tensor project(const at::Tensor& x, const at::Tensor& weight) {
-    at::Tensor y;
-    project_into(y, x, weight);
-    return y;
-  }
-  void project_into(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight) {
-    if (!y.defined()) y = make({x.size(0), weight.size(0)});
-    multiply(y, x, weight.t());
-  }
-  at::Tensor project_back(const at::Tensor& dy, const at::Tensor& weight) {
-    const at::Tensor dx = make({dy.size(0), weight.size(1)});
-    multiply(dx, dy, weight);
-    return dx;
-  }
 
  protected:
   // Room for what norm() fills. Without a branch the stream itself is the sum.
@@ -139,6 +115,6 @@ class Passes {
 
 // `weights` must outlive them.
 std::unique_ptr<Passes> make_host_passes(const Weights& weights);
-std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type, bool time_products);
+std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type);
 
 }  // namespace esmscale

@@ -42,10 +42,7 @@ std::optional<Dataset> open_holdout(const RunConfig& config, const Dataset& trai
 }
 
 EngineOptions engine_options(const TrainConfig& train) {
-  return {.engine = train.engine,
-          .precision = train.precision,
-          .recompute = train.recompute,
-          .time_products = train.time_products};
+  return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
 }
 
 DeviceKind kind_of(const at::Device& device) {

@@ -48,7 +48,6 @@ struct TrainConfig {
   std::string engine = "auto";        // auto | plain | fused
   double grad_clip = 1.0;             // 0: none
   std::string recompute = "outputs";  // none | outputs | blocks
-  bool time_products = true;
   bool deterministic = false;
   int64_t max_bad_steps = 5;
 };

@@ -20,7 +20,6 @@ struct EngineOptions {
   // What fused makes again in backward: nothing; outputs of LayerNorm and GELU; or all of a block but its
   // input.
   std::string recompute = "outputs";  // none | outputs | blocks
-  bool time_products = true;          // of fused on a GPU in bf16 (device_products.h)
 };
 
 class Engine {
