@@ -68,6 +68,13 @@ TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
               HasSubstr("train.seed = 4294967296 is not between 0 and 4294967295"));
 }
 
+// Run folders that were made while it was one can still be read; nobody sets it.
+TEST(Config, AKeyThatIsNoneAnyMoreIsPassedOver) {
+  const Json document = {{"train", {{"time_products", true}, {"seed", 7}}}};
+  EXPECT_EQ(config_from_json(document, "c").train.seed, 7);
+  EXPECT_THAT(violations_of(Json::object(), {"train.time_products=true"}), HasSubstr("unknown key"));
+}
+
 // Of two groups of one name the last alone would count.
 TEST(Config, AKeyThatStandsTwiceIsRefused) {
   const TemporaryFolder folder;
