@@ -27,6 +27,17 @@ FIRST_LINES = 7  # of metrics.jsonl, off the clock: two, the profiled ones, thos
 Result = collections.namedtuple("Result", "tokens_per_second mfu peak_bytes launches time load")
 
 
+def sample_of(line):
+    """(watts, MHz, whether at the power limit), or None of a line that is cut or of a card that does not say."""
+    words = line.split(", ")
+    if len(words) != 3 or not words[2].endswith("Active"):
+        return None
+    try:
+        return float(words[0]), float(words[1]), words[2] == "Active"
+    except ValueError:
+        return None
+
+
 class Load:
     """What the card draws while a program runs on it, and at which clock: `said` has the medians of the samples in which
     it draws most of what it ever does."""
@@ -43,8 +54,7 @@ class Load:
         if not self.process:
             return
         self.process.terminate()
-        samples = [line.split(", ") for line in self.process.communicate()[0].splitlines()]
-        samples = [(float(watts), float(clock), limit == "Active") for watts, clock, limit in samples]
+        samples = [sample for line in self.process.communicate()[0].splitlines() if (sample := sample_of(line))]
         busy = [sample for sample in samples if sample[0] > 0.8 * max(samples)[0]]
         if busy:
             watts, clock, limited = (statistics.mean(x) if i == 2 else statistics.median(x)
