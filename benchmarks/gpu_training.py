@@ -40,21 +40,24 @@ def sample_of(line):
 
 class Load:
     """What the card draws while a program runs on it, and at which clock: `said` has the medians of the samples in which
-    it draws most of what it ever does."""
+    it draws most of what it ever does, and in how many of them it is at its power limit."""
     QUERY = ["nvidia-smi", "--query-gpu=power.draw,clocks.sm,clocks_event_reasons.sw_power_cap",
              "--format=csv,noheader,nounits", "--loop-ms=250"]
 
     def __enter__(self):
         self.process, self.said = None, ""
         if shutil.which(self.QUERY[0]):
-            self.process = subprocess.Popen(self.QUERY, stdout=subprocess.PIPE, text=True)
+            self.samples = tempfile.TemporaryFile("w+")
+            self.process = subprocess.Popen(self.QUERY, stdout=self.samples)
         return self
 
     def __exit__(self, *_):
         if not self.process:
             return
         self.process.terminate()
-        samples = [sample for line in self.process.communicate()[0].splitlines() if (sample := sample_of(line))]
+        self.process.wait()
+        self.samples.seek(0)
+        samples = [sample for line in self.samples.read().splitlines() if (sample := sample_of(line))]
         busy = [sample for sample in samples if sample[0] > 0.8 * max(samples)[0]]
         if busy:
             watts, clock, limited = (statistics.mean(x) if i == 2 else statistics.median(x)
@@ -136,9 +139,14 @@ def measure_peers(options, folder, results):
             say_of_peer(peer, folder, model)
         for model, peer in peers.items():
             results[model][options.peer_name] = measure_peer(options, peer, folder, model)
+            say_rate(model, options.peer_name, results[model][options.peer_name])
     finally:
         for peer in peers.values():
             peer.kill()
+
+
+def say_rate(model, program, result):
+    print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
 
 
 def clocks():
@@ -187,7 +195,7 @@ def measure_both(options, model):
             if engine in options.programs:
                 results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
     for program, result in results.items():
-        print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
+        say_rate(model, program, result)
     return results
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Speed and memory of training on one GPU, ours (plain and fused) against Hugging Face's EsmForMaskedLM with torch.compile,
 # SDPA and padding: builds, checks the fused engine against the plain one on this GPU, measures every size, and prints
-# tables in Markdown: tokens/s, MFU, memory, kernels a step, and where a step's time goes. About fifteen minutes.
+# tables in Markdown: tokens/s, MFU, memory, kernels a step, the card's power and clock, and where a step's time goes.
+# About fifteen minutes.
 #
 #   benchmarks/gpu_training.sh [--dry-run] [--models 8M,35M,150M,650M] [--programs fused,plain,peer]
 #                              [--precision bf16|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
@@ -47,7 +48,7 @@ setup_reference || fail "transformers could not be set up (log: $DEPS/transforme
 
 # What is fast must be right first: skipped by name where there is no GPU.
 say "Fused against plain"
-(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='GpuAttention*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
+(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='Gpu*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
 say "Measuring"

@@ -1,6 +1,7 @@
 #include "esmscale/kernels/device.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "device/attention.h"
 #include "device/checks.h"
@@ -18,7 +19,7 @@ int64_t rows_of(const Attention& work) {
   return work.queries;
 }
 int64_t rows_of(const AttentionBackward& work) {
-  return work.forward.queries;
+  return work.forward.key_blocks.count;  // where nobody asks, the gradients of keys and values are zeros
 }
 
 template <class Work>
@@ -36,19 +37,19 @@ void run_anywhere(const Work& work, Place place) {
 }  // namespace
 
 std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
-                                             const std::vector<int32_t>& key_starts) {
+                                             const std::vector<int32_t>& other_starts) {
   std::vector<AttentionBlock> blocks;
   for (size_t s = 0; s + 1 < starts.size(); ++s)
     for (int32_t first = 0; first < starts[s + 1] - starts[s]; first += kAttentionRows)
       blocks.push_back({static_cast<int32_t>(s), first});
   std::ranges::stable_sort(blocks, std::ranges::greater(), [&](const AttentionBlock& block) {
-    return key_starts[block.sequence + 1] - key_starts[block.sequence];
+    return other_starts[block.sequence + 1] - other_starts[block.sequence];
   });
   return blocks;
 }
 
 template <class T>
-int64_t norm_backward_blocks(int64_t rows, int64_t width, Place place) {
+int64_t norm_backward_blocks(int64_t rows, [[maybe_unused]] int64_t width, [[maybe_unused]] Place place) {
 #ifdef ESMSCALE_HAS_CUDA
   if (place.gpu) return std::min(blocks_of(rows), norm_backward_blocks_at_once<T>(width));
 #endif

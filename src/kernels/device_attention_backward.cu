@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
   const Attention& in = w.forward;
   const Share share(in.query_blocks, in.heads, in.query_starts, in.key_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const sums = w.q_partials + share.place * width + share.head * K;
+  float* const sums = w.q_partials + share.block * width + share.head * K;
   const int first_query = share.first + warp() * 16 * M;
   const Carrier<K, kCount> k({in.k, in.kv_step, share.other_begin, share.head, K}, share.other),
       v({in.v, in.kv_step, share.other_begin, share.head, K}, share.other);
@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
   const Attention& in = w.forward;
   const Share share(in.key_blocks, in.heads, in.key_starts, in.query_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const k_sums = w.kv_partials + share.place * 2 * width + share.head * K;
+  float* const k_sums = w.kv_partials + share.block * 2 * width + share.head * K;
   float* const v_sums = k_sums + width;
   const int first_key = share.first + warp() * 16 * M;
   const Carrier<K, kCount> q({in.q, in.q_step, share.other_begin, share.head, K}, share.other),
@@ -210,7 +210,8 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
 template <int K>
 void start(const AttentionBackward& w, cudaStream_t stream) {
   const Attention& in = w.forward;
-  query_gradient_kernel<K><<<blocks_for(in, in.query_blocks), kThreads, 0, stream>>>(w);
+  if (in.query_blocks.count > 0)
+    query_gradient_kernel<K><<<blocks_for(in, in.query_blocks), kThreads, 0, stream>>>(w);
   key_gradient_kernel<K><<<blocks_for(in, in.key_blocks), kThreads, 0, stream>>>(w);
 }
 

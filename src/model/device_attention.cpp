@@ -18,7 +18,7 @@ namespace device = kernels::device;
 
 namespace {
 
-device::AttentionBlocks blocks_of(const at::Tensor& blocks) {
+device::AttentionBlocks listed(const at::Tensor& blocks) {
   return {static_cast<const device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
 }
 
@@ -99,13 +99,14 @@ device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const at::T
   const Heads x = heads_of(state.in);
   const bool masked = state.in.q_MD.defined();
   const int32_t* sequences = batch.cu_seqlens.data_ptr<int32_t>();
+  const DeviceBatch::BlockLists& blocks = masked ? batch.masked_blocks : batch.blocks;
   return {.queries = state.attended_TD.size(0),
           .heads = weights_.config.heads,
           .head_dim = weights_.config.head_dim(),
           .query_starts = masked ? batch.masked_starts.data_ptr<int32_t>() : sequences,
           .key_starts = sequences,
-          .query_blocks = blocks_of(masked ? batch.masked_row_blocks : batch.row_blocks),
-          .key_blocks = blocks_of(batch.row_blocks),
+          .query_blocks = listed(blocks.queries),
+          .key_blocks = listed(blocks.keys),
           .q = x.q,
           .k = x.k,
           .v = x.v,

@@ -27,11 +27,10 @@ std::vector<int32_t> masked_starts(const PackedBatch& batch, const std::vector<i
   return starts;
 }
 
-// Attention's, of all heads, on a GPU.
-at::Tensor blocks_of(const std::vector<int32_t>& starts, const std::vector<int32_t>& key_starts,
-                     const at::Device& device) {
+at::Tensor block_list(const std::vector<int32_t>& starts, const std::vector<int32_t>& other_starts,
+                      const at::Device& device) {
   std::vector<int32_t> numbers;
-  for (const auto& [sequence, first] : kernels::device::attention_blocks(starts, key_starts))
+  for (const auto& [sequence, first] : kernels::device::attention_blocks(starts, other_starts))
     numbers.insert(numbers.end(), {sequence, first});
   return tensor_of<int32_t>(numbers, at::kInt, device).view({-1, 2});
 }
@@ -66,8 +65,8 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   result.masked_rows_M = tensor_of<int64_t>(batch.masked_rows, at::kLong, device);
   result.targets_M = tensor_of<int64_t>(batch.targets, at::kLong, device);
   const std::vector<int32_t> starts = masked_starts(batch, cu_seqlens);
-  result.row_blocks = blocks_of(cu_seqlens, cu_seqlens, device);
-  result.masked_row_blocks = blocks_of(starts, cu_seqlens, device);
+  result.blocks.queries = result.blocks.keys = block_list(cu_seqlens, cu_seqlens, device);
+  result.masked_blocks = {block_list(starts, cu_seqlens, device), block_list(cu_seqlens, starts, device)};
   result.masked_starts = tensor_of<int32_t>(starts, at::kInt, device);
   result.masked = batch.real_masked;
   return result;

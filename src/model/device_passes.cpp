@@ -4,7 +4,6 @@
 #include "device_work.h"
 #include "passes.h"
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/zeros.h>
 
 namespace esmscale {
 namespace {

@@ -314,5 +314,17 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
   EXPECT_LT(distance(padded.sums, rounded.sums), 0.01);
 }
 
+// Keys and values without a query: their gradients are zeros, and nobody leaves them unwritten.
+TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
+  const Weights weights = random_weights(model_of(3, 64, 4), 9);
+  const TokenList& tokens = TokenList::of(29);
+  const DeviceBatch batch =
+      to_device(pack(tokens, {{"ACDEF", "ACDEF"}}), weights.config, 0.15, tokens, at::kCPU);
+  CollectedGradients gradients(weights);
+  const auto engine = make_device_engine(weights, {.precision = "bf16"});
+  EXPECT_EQ(engine->forward_backward(batch, gradients).item<double>(), 0);
+  EXPECT_EQ(norm_of(gradients.sums), 0);
+}
+
 }  // namespace
 }  // namespace esmscale

@@ -10,6 +10,7 @@
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -100,8 +101,8 @@ struct AttentionArrays {
     const at::Tensor v_bias = v_bias_.to(where), cosines = cosines_.to(where), sines = sines_.to(where),
                      positions_q = positions_of_queries_.to(where),
                      positions_k = positions_of_keys_.to(where);
-    const at::Tensor query_blocks = blocks_of(query_starts_).to(where),
-                     key_blocks = blocks_of(key_starts_).to(where);
+    const at::Tensor query_blocks = blocks_of(query_starts_, key_starts_).to(where),
+                     key_blocks = blocks_of(key_starts_, query_starts_).to(where);
     const auto listed = [](const at::Tensor& blocks) {
       return device::AttentionBlocks{static_cast<device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
     };
@@ -152,8 +153,8 @@ struct AttentionArrays {
   }
 
  private:
-  at::Tensor blocks_of(const std::vector<int32_t>& starts) const {
-    const std::vector<device::AttentionBlock> blocks = device::attention_blocks(starts, key_starts_);
+  static at::Tensor blocks_of(const std::vector<int32_t>& starts, const std::vector<int32_t>& other_starts) {
+    const std::vector<device::AttentionBlock> blocks = device::attention_blocks(starts, other_starts);
     return at::from_blob(const_cast<device::AttentionBlock*>(blocks.data()),
                          {static_cast<int64_t>(blocks.size()), 2}, at::kInt)
         .clone();
@@ -187,6 +188,43 @@ TEST(GpuAttention, TakesScoresOfAnySize) {
     const AttentionArrays arrays(head_dim, /*fewer_queries=*/false, /*growth=*/200);
     const at::Tensor gpu = arrays.run(at::Device(at::kCUDA, 0))[0], host = arrays.run(at::kCPU)[0];
     EXPECT_LT(((gpu - host).norm() / host.norm()).item<double>(), 0.01) << "head_dim " << head_dim;
+  }
+}
+
+// LayerNorm's backward in blocks of many rows, with few threads and with many, against the host, which rounds
+// the same numbers to bf16 once more: by 2^-9 of itself at most each.
+TEST(GpuNormBackward, AgreesWithTheHost) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU";
+  constexpr int64_t kRows = 1000, kBlocks = 7;
+  for (const int64_t width : {320, 2560}) {
+    at::manual_seed(7);
+    const at::Tensor sum = at::randn({kRows, width}).to(at::kBFloat16),
+                     dy = at::randn({kRows, width}).to(at::kBFloat16),
+                     before = at::randn({kRows, width}).to(at::kBFloat16), mean = at::randn({kRows}),
+                     rstd = at::rand({kRows}), gamma = at::randn({width});
+    const auto run_on = [&](const at::Device& where) {
+      const at::Tensor sum_there = sum.to(where), dy_there = dy.to(where), mean_there = mean.to(where),
+                       rstd_there = rstd.to(where), gamma_there = gamma.to(where),
+                       dsum = before.to(where).clone(),
+                       partials = at::full({kBlocks, 3, width}, NAN, mean_there.options());
+      const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
+      device::run(device::NormBackward<kernels::BFloat16>{.rows = kRows,
+                                                          .width = width,
+                                                          .sum = data(sum_there),
+                                                          .mean = mean_there.data_ptr<float>(),
+                                                          .rstd = rstd_there.data_ptr<float>(),
+                                                          .gamma = gamma_there.data_ptr<float>(),
+                                                          .dy = data(dy_there),
+                                                          .dsum = data(dsum),
+                                                          .branch_bias = true,
+                                                          .blocks = kBlocks,
+                                                          .partials = partials.data_ptr<float>()},
+                  device::Place{.gpu = where.is_cuda()});
+      return std::pair{dsum.cpu().to(at::kFloat), partials.cpu()};
+    };
+    const auto gpu = run_on(at::Device(at::kCUDA, 0)), host = run_on(at::kCPU);
+    EXPECT_LT(((gpu.first - host.first).norm() / host.first.norm()).item<double>(), 0.004) << width;
+    EXPECT_LT(((gpu.second - host.second).norm() / host.second.norm()).item<double>(), 0.004) << width;
   }
 }
 

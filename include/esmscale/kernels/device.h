@@ -14,7 +14,8 @@
 
 namespace esmscale::kernels::device {
 
-// Sums over rows come as one partial sum per block of so many rows; AddPartials adds them up.
+// Sums over rows come as partial sums, which AddPartials adds up: one per block of so many rows, but for
+// NormBackward and attention, whose blocks are told to them.
 inline constexpr int64_t kBlockRows = 32;
 inline constexpr int64_t blocks_of(int64_t rows) {
   return (rows + kBlockRows - 1) / kBlockRows;
@@ -140,10 +141,10 @@ struct AttentionBlocks {
   const AttentionBlock* at = nullptr;
   int64_t count = 0;
 };
-// All rows of sequences that begin at `starts`. Those of the sequences with most keys come first: what comes
-// last, when the card has no other work, is then short.
+// All rows of sequences that begin at `starts`, those first whose sequence has most rows on the other side:
+// what comes last, when the card has no other work, is then short.
 std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
-                                             const std::vector<int32_t>& key_starts);
+                                             const std::vector<int32_t>& other_starts);
 
 // softmax(ln 2 · q kᵀ) v + v_bias for every head of every sequence: q is scaled already, so that 2^(q kᵀ) are
 // the weights, and v comes without its bias, which weights that sum to 1 leave as it is. Sequence i has the

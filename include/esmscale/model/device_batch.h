@@ -20,10 +20,14 @@ struct DeviceBatch {
   at::Tensor masked_rows_M;  // int64
   at::Tensor targets_M;      // int64, −1 for inert room
   at::Tensor masked_starts;  // int32 [N + 1]: which masked rows are each sequence's; the last has the inert
-  at::Tensor row_blocks, masked_row_blocks;  // int32 [blocks, 2], AttentionBlock of kernels/device.h
-  std::vector<int64_t> lengths;              // [N] rows of each sequence, on the host
-  int64_t max_length = 0;                    // of `lengths`
-  int64_t masked = 0;                        // real masked positions
+  // Attention's blocks of rows on a GPU (AttentionBlock of kernels/device.h), int32 [blocks, 2]: where all
+  // rows ask, and where masked rows do.
+  struct BlockLists {
+    at::Tensor queries, keys;
+  } blocks, masked_blocks;
+  std::vector<int64_t> lengths;  // [N] rows of each sequence, on the host
+  int64_t max_length = 0;        // of `lengths`
+  int64_t masked = 0;            // real masked positions
 
   int64_t rows() const { return tokens_T.size(0); }
 };

@@ -49,17 +49,17 @@ struct Share {
   int own, other;                  // rows of the sequence
   int first;                       // of the block, within the sequence
   int head;
-  unsigned place;  // among all blocks
+  unsigned block;  // its index among all
   __device__ Share(const AttentionBlocks& blocks, int64_t heads, const int32_t* own_starts,
                    const int32_t* other_starts)
       : head(static_cast<int>(blockIdx.x % static_cast<unsigned>(heads))),
-        place(blockIdx.x / static_cast<unsigned>(heads)) {
-    const AttentionBlock block = blocks.at[place];
-    first = block.first;
-    own_begin = own_starts[block.sequence];
-    other_begin = other_starts[block.sequence];
-    own = static_cast<int>(own_starts[block.sequence + 1] - own_begin);
-    other = static_cast<int>(other_starts[block.sequence + 1] - other_begin);
+        block(blockIdx.x / static_cast<unsigned>(heads)) {
+    const AttentionBlock own_block = blocks.at[block];
+    first = own_block.first;
+    own_begin = own_starts[own_block.sequence];
+    other_begin = other_starts[own_block.sequence];
+    own = static_cast<int>(own_starts[own_block.sequence + 1] - own_begin);
+    other = static_cast<int>(other_starts[own_block.sequence + 1] - other_begin);
   }
 };
 

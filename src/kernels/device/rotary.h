@@ -39,7 +39,7 @@ ESMSCALE_DEVICE_TOO inline void add(Pairs& total, const Pairs& x) {
   }
 }
 
-// Of one row, for q and k alike.
+// Of one row.
 struct Angle {
   Values<kPairs> cosine, sine;
   ESMSCALE_DEVICE_TOO Angle(const RotaryAngles& angles, int64_t row, const PairPlace& place) {
@@ -57,7 +57,7 @@ struct Angle {
   }
 };
 
-// What a group of threads has of a row: four pairs of one part.
+// What a thread has of a row: four pairs of one part.
 struct PartPlace {
   int64_t part;  // among the array's
   PairPlace pairs;

@@ -1,9 +1,8 @@
-// What the programs of this folder are written with; device.cu and device_host.cpp run them, each on its
-// side:
+// What the programs of this folder are written with; device.cu runs them on a GPU, host.h on the host:
 //   row_program(team, work, row)         a warp computes a row
 //   column_program(work, block, group)   a thread computes a block of rows at a group of neighbouring
-//   columns, of
-//                                        which there are groups_of(work)
+//   columns,
+//                                        of which there are groups_of(work)
 // The lanes of a team all call sum() and max(), and all get the results.
 #pragma once
 
