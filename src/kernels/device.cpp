@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 #include "device/attention.h"
 #include "device/checks.h"
@@ -49,14 +50,14 @@ std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
 }
 
 template <class T>
-int64_t norm_backward_blocks(int64_t rows, [[maybe_unused]] int64_t width, [[maybe_unused]] Place place) {
+int64_t norm_backward_blocks_at_once([[maybe_unused]] int64_t width, [[maybe_unused]] Place place) {
 #ifdef ESMSCALE_HAS_CUDA
-  if (place.gpu) return std::min(blocks_of(rows), norm_backward_blocks_at_once<T>(width));
+  if (place.gpu) return norm_backward_blocks_at_once<T>(width);
 #endif
-  return blocks_of(rows);
+  return std::numeric_limits<int64_t>::max();
 }
-template int64_t norm_backward_blocks<float>(int64_t, int64_t, Place);
-template int64_t norm_backward_blocks<BFloat16>(int64_t, int64_t, Place);
+template int64_t norm_backward_blocks_at_once<float>(int64_t, Place);
+template int64_t norm_backward_blocks_at_once<BFloat16>(int64_t, Place);
 
 #define ESMSCALE_RUN(Work)                      \
   template <class T>                            \

@@ -1,5 +1,7 @@
 // The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
 // the host, slowly, so that everything but the launch is tested without a GPU.
+#include <algorithm>
+
 #include "device_attention.h"
 #include "device_work.h"
 #include "passes.h"
@@ -15,7 +17,11 @@ template <class T>
 class DevicePasses final : public Passes {
  public:
   DevicePasses(const Weights& weights, at::ScalarType type)
-      : Passes(type, weights.flat.device()), flat_(weights.flat), attention_(weights) {}
+      : Passes(type, weights.flat.device()),
+        flat_(weights.flat),
+        attention_(weights),
+        norm_blocks_at_once_(
+            device::norm_backward_blocks_at_once<T>(weights.config.width, place_of(weights.flat))) {}
 
   // Rows of whole 64 bytes: a product with 29 or 33 columns is misaligned otherwise.
   at::Tensor make_logits(int64_t rows, int64_t vocabulary) const override {
@@ -71,7 +77,7 @@ class DevicePasses final : public Passes {
                      const at::Tensor& dsum_TD, const NormGradients& gradients) override {
     const bool with_bias = gradients.branch_bias_D.defined();
     const int64_t rows = dy_TD.size(0), width = dy_TD.size(1);
-    const int64_t blocks = device::norm_backward_blocks<T>(rows, width, place_of(flat_));
+    const int64_t blocks = std::min(device::blocks_of(rows), norm_blocks_at_once_);
     const at::Tensor partials = make_fp32({blocks, with_bias ? 3 : 2, width});
     run(device::NormBackward<T>{.rows = rows,
                                 .width = width,
@@ -161,6 +167,7 @@ class DevicePasses final : public Passes {
 
   at::Tensor flat_;  // the weights: where all of it is
   DeviceAttention<T> attention_;
+  int64_t norm_blocks_at_once_;
 };
 
 }  // namespace

@@ -204,10 +204,10 @@ struct Place {
   int64_t lanes = 1;  // on the host: how many threads stand for those that a row's sums are made by
 };
 
-// How many blocks NormBackward<T> had best have: on a GPU as many as run at once, for then none is left to
-// run alone.
+// How many blocks of NormBackward<T> run at once: with more of them on a GPU the last are left to run alone.
+// The host takes any number.
 template <class T>
-int64_t norm_backward_blocks(int64_t rows, int64_t width, Place place);
+int64_t norm_backward_blocks_at_once(int64_t width, Place place);
 
 // T is float or BFloat16. A width that the kernel does not take and a launch that CUDA refuses are Errors.
 template <class T>

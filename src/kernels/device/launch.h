@@ -8,7 +8,7 @@ namespace esmscale::kernels::device {
 // On a cudaStream_t; work.rows > 0. What CUDA refuses is an Error.
 template <class Work>
 void launch(const Work& work, void* stream);
-// How many blocks of NormBackward<T> run at once.
+// On the current GPU.
 template <class T>
 int64_t norm_backward_blocks_at_once(int64_t width);
 void launch(const AddPartials& work, void* stream);
