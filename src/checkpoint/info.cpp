@@ -20,6 +20,7 @@ Json info_to_json(const CheckpointInfo& info) {
             {"data", {{"epoch", info.data.epoch}, {"next", info.data.next}}},
             {"data_order_version", info.data_order_version},
             {"bad_steps", info.bad_steps},
+            {"bad_in_a_row", info.bad_in_a_row},
             {"dataset_hash", info.dataset_hash},
             {"letter_counts", info.letter_counts},
             {"holdout_label", info.holdout_label},
@@ -53,6 +54,7 @@ CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& fil
     json.at("data").at("next").get_to(info.data.next);
     json.at("data_order_version").get_to(info.data_order_version);
     json.at("bad_steps").get_to(info.bad_steps);
+    info.bad_in_a_row = json.value("bad_in_a_row", int64_t{0});  // older checkpoints have none
     json.at("dataset_hash").get_to(info.dataset_hash);
     json.at("letter_counts").get_to(info.letter_counts);
     json.at("holdout_label").get_to(info.holdout_label);

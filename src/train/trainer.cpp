@@ -48,7 +48,7 @@ struct Trainer::Impl : Session {
   Recorder recorder;
   Pending pending;
   Json last_evaluation = Json::object();
-  int64_t bad_in_a_row = 0, checkpoint_step = -1;
+  int64_t checkpoint_step = -1;
   int64_t training_peak = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time = 0;
   Wishes agreed;  // of any rank, at the step that was settled last
@@ -179,12 +179,12 @@ void Trainer::Impl::settle(Pending& done) {
   else if (values.skipped)
     count_bad_step(done.position.step);
   else
-    bad_in_a_row = 0;
+    info().bad_in_a_row = 0;
 }
 
 void Trainer::Impl::count_bad_step(int64_t step) {
   ++info().bad_steps;
-  ++bad_in_a_row;
+  ++info().bad_in_a_row;
   const std::vector<std::string> culprits =
       ranks.exchange("what is not finite", gradients.first_non_finite());
   const auto found =
@@ -195,7 +195,7 @@ void Trainer::Impl::count_bad_step(int64_t step) {
                                            : text("a gradient that is not finite in ", culprit,
                                                   device.is_cuda() ? " (as the next step has it)" : "");
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
-  if (bad_in_a_row >= config.train.max_bad_steps)
+  if (info().bad_in_a_row >= config.train.max_bad_steps)
     throw Error({.where = text("step ", step),
                  .expected = text("fewer than train.max_bad_steps = ", config.train.max_bad_steps,
                                   " non-finite steps in a row"),

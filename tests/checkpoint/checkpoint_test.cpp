@@ -33,7 +33,8 @@ CheckpointInfo some_info() {
   info.flops_6nd = 2e20;
   info.data = {2, 99};
   info.data_order_version = 1;
-  info.bad_steps = 1;
+  info.bad_steps = 3;
+  info.bad_in_a_row = 2;
   info.dataset_hash = "abc";
   info.letter_counts[3] = 5;
   info.holdout_label = "never checked";
@@ -81,9 +82,10 @@ TEST(Checkpoint, RoundTripKeepsEveryBit) {
   EXPECT_EQ(adam.updates(), 16);
   const CheckpointInfo &a = loaded.info, &b = saved.info;
   EXPECT_EQ(to_json(a.config), to_json(b.config));
-  EXPECT_EQ(
-      std::tie(a.step, a.updates, a.tokens, a.sequences, a.flops, a.flops_6nd, a.bad_steps, a.dataset_hash),
-      std::tie(b.step, b.updates, b.tokens, b.sequences, b.flops, b.flops_6nd, b.bad_steps, b.dataset_hash));
+  EXPECT_EQ(std::tie(a.step, a.updates, a.tokens, a.sequences, a.flops, a.flops_6nd, a.bad_steps,
+                     a.bad_in_a_row, a.dataset_hash),
+            std::tie(b.step, b.updates, b.tokens, b.sequences, b.flops, b.flops_6nd, b.bad_steps,
+                     b.bad_in_a_row, b.dataset_hash));
   EXPECT_EQ(
       std::tie(a.letter_counts, a.holdout_label, a.holdout_loss, a.best_holdout_loss, a.best_step, a.parent),
       std::tie(b.letter_counts, b.holdout_label, b.holdout_loss, b.best_holdout_loss, b.best_step, b.parent));

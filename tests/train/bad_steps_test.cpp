@@ -46,6 +46,17 @@ TEST(Trainer, NonFiniteLossesStopTheRunByName) {
               AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
 }
 
+// A run that is started anew after each of them would never end.
+TEST(Trainer, BadStepsInARowAreCountedOverARestart) {
+  const Bench bench;
+  TrainOptions options = without_losses(bench, 5);
+  options.config.checkpoint.every_tokens = 1;
+  EXPECT_THAT(error_of([&] { Trainer(options).run(); }), HasSubstr("step 5"));
+  const RunFolder run(options.run);
+  ASSERT_EQ(run.newest_checkpoint()->step, 4);
+  EXPECT_THAT(error_of([&] { Trainer(options).run(); }), HasSubstr("step 5"));
+}
+
 TEST(Trainer, ALossThatIsNoNumberIsNotTheBest) {
   const Bench bench;
   const TrainOptions options = without_losses(bench, 1000);

@@ -35,7 +35,7 @@ struct CheckpointInfo : RunPosition {
   int64_t updates = 0;  // updates applied: Adam's step count
   DataState data;       // where the data goes on
   int data_order_version = 0;
-  int64_t bad_steps = 0;                    // non-finite steps skipped so far
+  int64_t bad_steps = 0, bad_in_a_row = 0;  // non-finite steps skipped so far; of them the last ones
   std::string dataset_hash;                 // of the training set's manifest; "" when imported
   std::array<int64_t, 25> letter_counts{};  // of the training set, for baselines; all 0 when imported
   std::string holdout_label;                // how far the holdout was checked against the training set
