@@ -63,8 +63,7 @@ int attach_report(const Program& program, const PrepareOptions& options, const s
     throw usage_error({.where = "--attach-report",
                        .expected = "--output, the folder of the holdout, and no --input",
                        .found = options.inputs.empty() ? "no --output" : join(options.inputs, ", ")});
-  const Json report = read_json(file);
-  attach_holdout_report(options.output, report, report.is_object() ? report.value("split", "") : "");
+  attach_holdout_report(options.output, read_json(file));
   const DatasetManifest manifest = Dataset(options.output).manifest();
   if (program.json)
     program.print(set_json(options.output, manifest));

@@ -207,8 +207,11 @@ TEST_F(Prepare, TemporaryDiskIsAtMostSixFifthsOfTheOutput) {
 
 TEST_F(Prepare, ReportsAreAttachedWithoutChangingTheIdentity) {
   const std::string hash = prepare(options(random_proteins(50, 30))).train.hash;
-  attach_holdout_report(root_ / "out", {{"training_hash", "abc"}, {"largest_identity", 0.43}},
-                        "checked at 0.5");
+  attach_holdout_report(root_ / "out", {{"training_hash", "abc"},
+                                        {"largest_identity", 0.43},
+                                        {"above_limit", 2},
+                                        {"identity_limit", 0.4},
+                                        {"split", "checked at 0.5"}});
   const Dataset dataset(root_ / "out");
   EXPECT_EQ(dataset.manifest().hash, hash);
   EXPECT_EQ(dataset.manifest().split, "checked at 0.5");
@@ -216,7 +219,9 @@ TEST_F(Prepare, ReportsAreAttachedWithoutChangingTheIdentity) {
   attach_holdout_report(root_ / "out", {{"training_hash", "abc"}, {"largest_identity", 0.4}});
   EXPECT_EQ(Dataset(root_ / "out").manifest().split, "checked at 0.5");
   for (const Json& report : {Json("checked"), Json{{"largest_identity", 0.4}}, Json{{"training_hash", "abc"}},
-                             Json{{"training_hash", "abc"}, {"largest_identity", 40}}})
+                             Json{{"training_hash", "abc"}, {"largest_identity", 40}},
+                             Json{{"training_hash", "abc"}, {"largest_identity", 0.4}, {"above_limit", "2"}},
+                             Json{{"training_hash", "abc"}, {"largest_identity", 0.4}, {"split", 5}}})
     EXPECT_THAT(error_of([&] { attach_holdout_report(root_ / "out", report); }),
                 HasSubstr("largest_identity"));
   EXPECT_EQ(Dataset(root_ / "out").document().at("holdout_report").at("largest_identity"), 0.4);

@@ -212,7 +212,8 @@ TEST(HoldoutLabel, SaysHowFarItWasChecked) {
     return holdout_label(Dataset(set.folder()), hash, max_seq_len);
   };
   EXPECT_EQ(label("abc"), "identity to the training set never checked");
-  attach_holdout_report(set.folder(), {{"training_hash", "abc"}, {"largest_identity", 0.3}}, "random split");
+  attach_holdout_report(set.folder(),
+                        {{"training_hash", "abc"}, {"largest_identity", 0.3}, {"split", "random split"}});
   EXPECT_THAT(label("abc"), AllOf(HasSubstr("checked"), HasSubstr("0.3")));
   EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
   EXPECT_EQ(label(""), "identity to the training set never checked (random split)")

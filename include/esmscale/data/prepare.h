@@ -52,10 +52,9 @@ struct PrepareSummary {
 // the flag; a limit or holdout larger than the set is an Error.
 PrepareSummary prepare(const PrepareOptions& options);
 
-// Publishes the manifest of `folder` again with "holdout_report" set, and `split` replaced unless it is
-// empty. The data set's hash stays. Error unless the report names the
-// `training_hash` and the `largest_identity` to it, in 0 to 1, which label every result (docs/formats.md).
-void attach_holdout_report(const std::filesystem::path& folder, const Json& report,
-                           const std::string& split = {});
+// Publishes the manifest of `folder` again with "holdout_report" set, and `split` replaced by the report's
+// if it has one. The data set's hash stays. Error unless the report names the `training_hash` and the
+// `largest_identity` to it, in 0 to 1, which label every result (docs/formats.md).
+void attach_holdout_report(const std::filesystem::path& folder, const Json& report);
 
 }  // namespace esmscale
