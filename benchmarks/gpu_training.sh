@@ -19,18 +19,21 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
 source "$scripts/lib/reference.sh"
 
 build=
 data=$ROOT/data/quickstart/train
 command="benchmarks/gpu_training.sh${*:+ $*}"
 dry_run=
+programs=fused,plain,peer
 rest=()
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=${2:?--build needs a folder}; shift 2 ;;
     --data) data=${2:?--data needs a folder}; shift 2 ;;
     --dry-run) dry_run=yes; rest+=("$1"); shift ;;
+    --programs) programs=${2:?--programs needs names}; shift 2 ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) rest+=("$1"); shift ;;
   esac
@@ -40,11 +43,22 @@ if [ -z "$build" ]; then
   "$scripts/setup.sh" --build release || exit 1
   build=$ROOT/build/release
 fi
-[ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Leave out --build to have it built"
+for program in esmscale model_test golden_test; do
+  [ -x "$build/$program" ] || fail "there is no $build/$program" "Leave out --build to have it built"
+done
+build=$(cd "$build" && pwd)
 "$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
   fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
-[ -n "$dry_run" ] || nvidia-smi >/dev/null 2>&1 || fail "no GPU is here" "--dry-run checks what can be checked without one"
-setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+if [ -z "$dry_run" ]; then
+  nvidia-smi >/dev/null 2>&1 || fail "no GPU is here" "--dry-run checks what can be checked without one"
+  [[ $("$build/esmscale" --version) == *CUDA* ]] ||
+    fail "$build/esmscale is a build without CUDA" "Install CUDA 13's nvcc, and leave out --build to have it built"
+fi
+if [[ $programs == *peer* ]]; then
+  setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+  # torch.compile builds a little C++ that includes it.
+  [ -n "$dry_run" ] || has_python_header || install_packages python3-dev
+fi
 
 # What is fast must be right first: skipped by name where there is no GPU.
 say "Fused against plain"
@@ -52,5 +66,5 @@ say "Fused against plain"
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
 say "Measuring"
-reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
+reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" --programs "$programs" \
   ${rest[@]+"${rest[@]}"}

@@ -9,6 +9,10 @@ reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 pytho
 
 can_import() { reference_python -c "import $1" >/dev/null 2>&1; }
 
+has_python_header() {
+  python3 -c "import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+}
+
 pip_install() { # FOLDER REQUIREMENT
   with_log "$DEPS/transformers.log" env PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
     python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$1" "$2"

@@ -9,8 +9,8 @@
 namespace esmscale {
 namespace {
 
-at::Tensor attention_cpu(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         const DeviceBatch& batch) {
+at::Tensor attention_by_sequence(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                 const DeviceBatch& batch) {
   // split and cat, not slices: the backward of a slice fills a whole [T, H, K] with zeros for each sequence.
   const auto qs = q.split_with_sizes(batch.lengths), ks = k.split_with_sizes(batch.lengths),
              vs = v.split_with_sizes(batch.lengths);
@@ -59,9 +59,11 @@ at::Tensor rotate(const at::Tensor& x_THK, const Rotary& rotary) {
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      const DeviceBatch& batch) {
-  if (!q.is_cuda()) return attention_cpu(q, k, v, batch);
-  if (q.scalar_type() == at::kFloat) return attention_efficient(q, k, v, batch);
-  return attention_flash(q, k, v, batch);
+  constexpr int64_t kFlashMost = 256;
+  const bool is_fp32 = q.scalar_type() == at::kFloat;
+  if (!q.is_cuda() || q.size(2) % 8 != 0 || (!is_fp32 && q.size(2) > kFlashMost))
+    return attention_by_sequence(q, k, v, batch);
+  return is_fp32 ? attention_efficient(q, k, v, batch) : attention_flash(q, k, v, batch);
 }
 
 }  // namespace esmscale

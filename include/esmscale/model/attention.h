@@ -18,8 +18,9 @@ Rotary rotary_of(const at::Tensor& positions_T, const at::Tensor& inv_freq);
 at::Tensor rotate(const at::Tensor& x_THK, const Rotary& rotary);
 
 // softmax(q kᵀ) v within each sequence; q is already scaled by K^−½. All [T, H, K].
-//   CPU: scaled_dot_product_attention per sequence
 //   CUDA, 16 bit: FlashAttention varlen; CUDA, fp32: memory-efficient varlen
+//   CPU, and CUDA where K is not a multiple of 8 or, in 16 bit, above 256: scaled_dot_product_attention per
+//   sequence
 at::Tensor attention(const at::Tensor& q_THK, const at::Tensor& k_THK, const at::Tensor& v_THK,
                      const DeviceBatch& batch);
 
