@@ -33,6 +33,9 @@ done
 [ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Build it first: scripts/setup.sh --build release"
 "$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
   fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
+build=$(cd "$build" && pwd)
+data=$(realpath -- "$data")
+cd "$ROOT" # the quickstart's configuration names its holdout from here
 setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
 reference_python "$ROOT/benchmarks/cpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
   ${rest[@]+"${rest[@]}"}

@@ -47,6 +47,8 @@ for program in esmscale model_test golden_test; do
   [ -x "$build/$program" ] || fail "there is no $build/$program" "Leave out --build to have it built"
 done
 build=$(cd "$build" && pwd)
+data=$(realpath -- "$data")
+cd "$ROOT" # the quickstart's configuration names its holdout from here
 "$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
   fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
 if [ -z "$dry_run" ]; then
@@ -62,7 +64,7 @@ fi
 
 # What is fast must be right first: skipped by name where there is no GPU.
 say "Fused against plain"
-(cd "$ROOT" && "$build/model_test" --gtest_brief=1 --gtest_filter='Gpu*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
+("$build/model_test" --gtest_brief=1 --gtest_filter='Gpu*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
 say "Measuring"
