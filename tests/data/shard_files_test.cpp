@@ -1,15 +1,12 @@
 // The files of a data set. Oracle: the sequences that were put in; and for the layout docs/formats.md, its
 // numbers written out here again.
-#include "esmscale/core/log.h"
 #include "esmscale/data/shard_format.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <functional>
 #include <numeric>
 
-#include "core/error_of.h"
-#include "data/small_set.h"
+#include "data/shards.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -26,26 +23,6 @@ namespace fs = std::filesystem;
 const std::vector<std::string> kFiles = {"fingerprints.bin", "identifiers.zst", "index.bin",
                                          "lengths.bin",      "manifest.json",   "shard-00000.zst",
                                          "shard-00003.zst"};
-
-class Shards : public testing::Test {
- protected:
-  void SetUp() override { write_set(folder_, proteins_); }
-
-  // Opens the set and reads all of it.
-  std::string error_of_reading() {
-    return error_of([&] { EXPECT_EQ(read_set(Dataset(folder_)), proteins_); });
-  }
-  std::string error_of_opening() {
-    return error_of([&] { Dataset dataset(folder_); });
-  }
-  std::string error_of_verifying() {
-    return error_of([&] { Dataset(folder_).verify(); });
-  }
-
-  TemporaryFolder root_;
-  const fs::path folder_ = root_ / "set";
-  const NamedProteins proteins_ = random_proteins(600, 50);
-};
 
 TEST_F(Shards, GiveBackWhatWasPutIn) {
   const Dataset dataset(folder_);
@@ -271,53 +248,6 @@ TEST_F(Shards, OneLongSequenceIsAFrameOfItsOwn) {
   const NamedProteins proteins = {{"short", "MK"}, {"long", std::string(50000, 'W')}, {"last", "V"}};
   write_set(root_ / "long", proteins);
   EXPECT_EQ(read_set(Dataset(root_ / "long")), proteins);
-}
-
-class FaultyReads : public Shards {
- protected:
-  void SetUp() override {
-    Shards::SetUp();
-    set_log_level(LogLevel::error);  // warnings are expected here
-  }
-  void TearDown() override { set_log_level(LogLevel::info); }
-};
-
-TEST_F(FaultyReads, ShortAndInterruptedAndFailedReadsAreCarriedOn) {
-  int calls = 0, failures = 0;
-  const Dataset dataset(folder_, [&](int descriptor, std::span<std::byte> into, uint64_t offset) -> int64_t {
-    if (++calls % 3 == 0) {
-      errno = calls % 2 == 0 ? EINTR : EIO;
-      failures += errno == EIO;
-      return -1;
-    }
-    return ::pread(descriptor, into.data(), 1 + into.size() / 2, static_cast<off_t>(offset));
-  });
-  SequenceReader reader(dataset);
-  EXPECT_EQ(letters_of(reader.residues(0)), proteins_[0].second);
-  EXPECT_EQ(letters_of(reader.residues(599)), proteins_[599].second);
-  EXPECT_GT(failures, 0);
-}
-
-TEST_F(FaultyReads, StorageThatKeepsFailingIsAnError) {
-  bool broken = false;
-  const Dataset dataset(folder_, [&](int descriptor, std::span<std::byte> into, uint64_t offset) -> int64_t {
-    errno = EIO;
-    return broken ? -1 : ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));
-  });
-  SequenceReader reader(dataset);
-  broken = true;
-  EXPECT_THAT(error_of([&] { reader.residues(0); }),
-              AllOf(HasSubstr("shard-00000.zst"), HasSubstr("4 times")));
-  broken = false;
-  EXPECT_EQ(letters_of(reader.residues(0)), proteins_[0].second);
-}
-
-TEST_F(FaultyReads, AFileThatShrinksIsAnError) {
-  const Dataset dataset(folder_);
-  SequenceReader reader(dataset);
-  fs::resize_file(folder_ / "shard-00000.zst", 100);
-  EXPECT_THAT(error_of([&] { reader.residues(0); }),
-              AllOf(HasSubstr("shard-00000.zst"), HasSubstr("end of the file")));
 }
 
 }  // namespace
