@@ -11,10 +11,12 @@
 #include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <thread>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -99,6 +101,17 @@ int local_ranks(const Options& options) {
   return ranks;
 }
 
+// Processes beyond a machine's processors and GPUs wait for each other, and each takes hundreds of megabytes.
+void require_few_processes(int ranks) {
+  constexpr int kMostGpus = 16;
+  const int most = std::max(kMostGpus, static_cast<int>(std::thread::hardware_concurrency()));
+  if (ranks > most)
+    throw usage_error({.where = "--ranks",
+                       .expected = text("at most ", most, " processes on this machine"),
+                       .found = std::to_string(ranks),
+                       .advice = "--dry-run counts for more; scripts/slurm starts them on several machines"});
+}
+
 // The command line of one rank: without --ranks, with its share of the threads.
 std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
   std::vector<std::string> arguments;
@@ -155,6 +168,7 @@ int train(const Program& program, const Options& options) {
     return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
   }
   make_absolute(config.data);
+  require_few_processes(local);
   if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
   ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);

@@ -208,6 +208,7 @@ TEST_F(Failure, WrongNumbers) {
   };
   EXPECT_THAT(refused({"--ranks", "0"}), HasSubstr("--ranks"));
   EXPECT_THAT(refused({"--ranks", "two"}), HasSubstr("auto, or 1 to 1024"));
+  EXPECT_THAT(refused({"--ranks", "1000"}), HasSubstr("processes on this machine"));
   EXPECT_THAT(refused(ranks(2, 3)), HasSubstr("parallel.zero_stage"));
   EXPECT_THAT(refused(ranks(9, 0)),
               AllOf(HasSubstr("9 ranks share 8 packs"), HasSubstr("train.batch_tokens")));
