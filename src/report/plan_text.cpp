@@ -59,7 +59,7 @@ std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanReque
   out += text("  batch      ", human_count(plan.recipe.batch_tokens.value), " tokens  ",
               plan.recipe.batch_tokens.rule, "\n");
   out += rules_beside("          ", plan.recipe.published_batch, human_count);
-  out += text("  peak LR    ", lr(plan.config.optimizer.lr), "  ", plan.recipe.lr.rule, "\n");
+  out += text("  peak LR    ", lr(plan.recipe.lr.value), "  ", plan.recipe.lr.rule, "\n");
   out += rules_beside("          ", plan.recipe.published_lr, lr);
   out += text("  warm-up    ", human_count(plan.recipe.warmup_tokens.value), " tokens  ",
               plan.recipe.warmup_tokens.rule, "\n");

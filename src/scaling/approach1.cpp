@@ -25,6 +25,19 @@ struct Sample {
   double parameters, flops, tokens, loss;
 };
 
+// By size, then by C. Sizes that are the same (points.h) get the smallest of them as theirs.
+void sort_by_size(std::vector<Sample>& samples) {
+  std::sort(samples.begin(), samples.end(),
+            [](const Sample& a, const Sample& b) { return a.parameters < b.parameters; });
+  for (auto first = samples.begin(); first != samples.end();) {
+    const double size = first->parameters;
+    const auto last =
+        std::find_if(first, samples.end(), [&](const Sample& s) { return !same_size(size, s.parameters); });
+    std::sort(first, last, [](const Sample& a, const Sample& b) { return a.flops < b.flops; });
+    for (; first != last; ++first) first->parameters = size;
+  }
+}
+
 // Whole runs: the samples of one belong together.
 std::vector<Sample> samples_of(const PointSet& set, const std::vector<size_t>& use, std::string& from) {
   std::vector<Sample> samples;
@@ -40,9 +53,7 @@ std::vector<Sample> samples_of(const PointSet& set, const std::vector<size_t>& u
       const Point& p = set.points[i];
       samples.push_back({i, p.parameters, p.flops, p.tokens, p.loss});
     }
-  std::sort(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) {
-    return same_size(a.parameters, b.parameters) ? a.flops < b.flops : a.parameters < b.parameters;
-  });
+  sort_by_size(samples);
   return samples;
 }
 
@@ -66,7 +77,7 @@ std::vector<Track> tracks_of(const std::vector<Sample>& samples, const std::vect
   std::vector<Track> tracks;
   for (const Sample& s : samples) {
     if (!counts.empty() && counts[s.run] == 0) continue;
-    if (tracks.empty() || !same_size(tracks.back().parameters, s.parameters))
+    if (tracks.empty() || tracks.back().parameters != s.parameters)
       tracks.push_back({.parameters = s.parameters, .log_flops = {}, .log_tokens = {}, .loss = {}});
     extend(tracks.back(), s);
   }

@@ -5,18 +5,20 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <tuple>
 
 namespace esmscale {
 namespace {
 
 constexpr size_t kFewestPoints = 6;
 
-ParametricLaw law_of(const std::vector<double>& theta) {
+ParametricLaw law_of(const std::vector<double>& theta, bool is_seen = true) {
   return {.E = std::exp(theta[2]),
           .A = std::exp(theta[0]),
           .B = std::exp(theta[1]),
           .alpha = theta[3],
-          .beta = theta[4]};
+          .beta = theta[4],
+          .is_seen = is_seen};
 }
 
 // A step that one size alone sees is fitted by an exponent without end, and a factor beyond what a double
@@ -67,6 +69,39 @@ size_t different(const PointSet& set, const std::vector<size_t>& use, double Poi
   return seen.size();
 }
 
+// How much a term's values differ over the points, and how much the residuals do (a robust σ). With the other
+// constants as they are, its factor is known to σ/√Σ(term − mean)², so the ratio is in standard errors. Where
+// there is no noise, what an optimiser leaves counts as such.
+struct Effect {
+  double deviation, noise;
+  size_t points;
+  bool is_seen() const { return deviation * std::sqrt(double(points)) > 3 * noise; }
+};
+Effect effect_of(double factor, double exponent, double Point::*member, const ParametricLaw& law,
+                 const PointSet& set, const std::vector<size_t>& use) {
+  double sum = 0, squares = 0, lowest_loss = INFINITY;
+  std::vector<double> residuals;
+  for (const size_t i : use) {
+    const Point& p = set.points[i];
+    const double term = factor * std::pow(p.*member, -exponent);
+    sum += term;
+    squares += term * term;
+    lowest_loss = std::min(lowest_loss, p.loss);
+    residuals.push_back(std::abs(p.loss - law.loss(p.parameters, p.tokens)));
+  }
+  const double n = double(use.size()), mean = sum / n;
+  std::nth_element(residuals.begin(), residuals.begin() + residuals.size() / 2, residuals.end());
+  return {.deviation = std::sqrt(std::max(0.0, squares / n - mean * mean)),
+          .noise = std::max(1.4826 * residuals[residuals.size() / 2], 1e-6 * lowest_loss),
+          .points = use.size()};
+}
+Effect effect_of_parameters(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
+  return effect_of(law.A, law.alpha, &Point::parameters, law, set, use);
+}
+Effect effect_of_tokens(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
+  return effect_of(law.B, law.beta, &Point::tokens, law, set, use);
+}
+
 // What the points cannot carry, in words.
 std::vector<std::string> doubts(const Approach3& fit, const PointSet& set, const std::vector<size_t>& use) {
   std::vector<std::string> warnings;
@@ -76,10 +111,16 @@ std::vector<std::string> doubts(const Approach3& fit, const PointSet& set, const
     warnings.push_back(text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be told apart"));
   if (const size_t horizons = different(set, use, &Point::tokens); horizons < 3)
     warnings.push_back(text("approach 3 has ", horizons, " different D: B, beta and E cannot be told apart"));
-  for (const auto& [name, value] : {std::pair{"alpha", fit.law.alpha}, std::pair{"beta", fit.law.beta}})
+  for (const auto& [name, value, effect] :
+       {std::tuple{"alpha", fit.law.alpha, effect_of_parameters(fit.law, set, use)},
+        std::tuple{"beta", fit.law.beta, effect_of_tokens(fit.law, set, use)}})
     if (value < 0.02 || value > 2)
       warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
                               " lies at its bound (0.02 to 2): its term is not seen"));
+    else if (!effect.is_seen())
+      warnings.push_back(text("approach 3: the term of ", name,
+                              " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
+                              " nats, and the residuals by ", scientific(effect.noise, 1)));
 
   if (!has_optimum(fit.law))
     warnings.push_back(
@@ -135,6 +176,8 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
     return std::nullopt;
   }
   fit.law = law_of(fit.optima.front().theta);
+  fit.law.is_seen =
+      effect_of_parameters(fit.law, set, use).is_seen() && effect_of_tokens(fit.law, set, use).is_seen();
   fit.objective = fit.optima.front().objective;
   bootstrap_approach3(fit, set, use, options);
   fit.warnings = doubts(fit, set, use);
@@ -155,7 +198,7 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
     const auto weights = run_weights(options.seed, draw, set.points.size());
     const FormFit refit = refit_form(parametric_form, observations, weights, fit.optima);
     if (refit.theta.empty()) return {};
-    const ParametricLaw law = law_of(refit.theta);
+    const ParametricLaw law = law_of(refit.theta, fit.law.is_seen);
     if (!is_finite(law)) return {};
     return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
   });

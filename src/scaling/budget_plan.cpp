@@ -169,7 +169,7 @@ void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& reques
         human_count(balanced),
         ", C = ", scientific(laws.basis.flop_ratio.flops(balanced, request.max_tokens), 1)));
   }
-  if (plan.flops > 3 * laws.highest_flops || plan.flops < laws.lowest_flops / 3)
+  if (is_beyond(plan.flops, laws.lowest_flops, laws.highest_flops))
     plan.warnings.push_back(text("C lies beyond the points (", scientific(laws.lowest_flops, 1), " to ",
                                  scientific(laws.highest_flops, 1), "): this is an extrapolation"));
   if (laws.basis.flop_count == "hoffmann" && laws.basis.mean_squared_length <= 0)
@@ -198,7 +198,8 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   if (!falls || !std::isfinite(plan.parameters.value) || plan.parameters.value <= 0)
     throw Error({.where = laws.path,
                  .expected = "a law with an optimum at this budget",
-                 .found = text("approach ", plan.approach, " has none (an exponent that is not positive)"),
+                 .found = text("approach ", plan.approach,
+                               " has none (loss does not fall with N and with D there, or hardly)"),
                  .advice = "choose another with --approach, or fit more points"});
   choose_shape(plan, laws, request);
   check_repeats(plan, request);
@@ -207,8 +208,7 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   ConfigOptions options = request.config;
   options.unique_tokens = request.unique_tokens;
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
-  plan.recipe =
-      recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, plan.config.train.pack_tokens);
+  plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.memory_bytes = predict_memory(plan.config, request.ranks, DeviceKind::gpu).total();
   for (const char* device : {"a100", "h100"}) {
     const DevicePeak peak = device_peak(device, options.precision);

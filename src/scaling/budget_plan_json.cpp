@@ -63,7 +63,7 @@ Json to_json(const BudgetPlan& plan, const LawFile& laws) {
             {"parameters", plan.shape_parameters},
             {"tokens", plan.shape_tokens},
             {"nats_lost", finite(plan.shape_cost)}}},
-          {"lr", of_advice({plan.config.optimizer.lr, plan.recipe.lr.rule})},
+          {"lr", of_advice(plan.recipe.lr)},
           {"batch_tokens", of_advice(plan.recipe.batch_tokens)},
           {"warmup_tokens", of_advice(plan.recipe.warmup_tokens)},
           {"published_lr", of_list(plan.recipe.published_lr)},

@@ -23,7 +23,7 @@ double ParametricLaw::balanced_parameters(double tokens) const {
 }
 
 bool has_optimum(const ParametricLaw& law) {
-  return law.alpha > 0 && law.beta > 0 && law.A > 0 && law.B > 0;
+  return law.is_seen && law.alpha > 0 && law.beta > 0 && law.A > 0 && law.B > 0;
 }
 
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) {

@@ -12,11 +12,16 @@ constexpr size_t kFewestSizes = 5;
 
 size_t different_sizes(const PointSet& set, const std::vector<size_t>& points) {
   std::vector<double> sizes;
-  for (const size_t i : points)
-    if (std::none_of(sizes.begin(), sizes.end(),
-                     [&](double n) { return same_size(n, set.points[i].parameters); }))
-      sizes.push_back(set.points[i].parameters);
-  return sizes.size();
+  for (const size_t i : points) sizes.push_back(set.points[i].parameters);
+  std::sort(sizes.begin(), sizes.end());
+  size_t different = 0;
+  double first = 0;
+  for (const double size : sizes)
+    if (different == 0 || !same_size(first, size)) {
+      first = size;
+      ++different;
+    }
+  return different;
 }
 
 IsoflopProfile profile_of(const PointSet& set, std::vector<size_t> points, double budget) {
@@ -31,8 +36,11 @@ IsoflopProfile profile_of(const PointSet& set, std::vector<size_t> points, doubl
   return profile;
 }
 
-// The window of most sizes first, then the next among what is left.
+// The window of most sizes first (the one of the least C where several have as many), then the next among
+// what is left.
 std::vector<IsoflopProfile> windows(const PointSet& set, std::vector<size_t> left) {
+  std::sort(left.begin(), left.end(),
+            [&](size_t a, size_t b) { return set.points[a].flops < set.points[b].flops; });
   std::vector<IsoflopProfile> profiles;
   while (true) {
     std::vector<size_t> fullest;

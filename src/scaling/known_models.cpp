@@ -8,8 +8,6 @@
 namespace esmscale {
 namespace {
 
-constexpr double kChengLow = 1e18, kChengHigh = 1e21;
-
 double parameters_of(const KnownModel& model, const std::string& parameter_count) {
   if (model.layers == 0) return model.parameters;
   ModelConfig shape;
@@ -40,7 +38,7 @@ ModelPlacement unplaced(const KnownModel& model, const Basis& basis) {
 void settle(ModelPlacement& p, double best_parameters, double low, double high) {
   p.best_parameters = best_parameters;
   p.oversized = p.parameters / best_parameters;
-  p.is_beyond_law = p.flops > 10 * high || p.flops < low / 10;
+  p.is_beyond_law = is_beyond(p.flops, low, high);
 }
 
 void add_own(std::vector<ModelPlacement>& placements, const KnownModel& model, const LawFile& laws) {

@@ -14,6 +14,7 @@ class Node {
  public:
   Node(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {}
 
+  bool is_null(const char* key) const { return json_->contains(key) && (*json_)[key].is_null(); }
   bool has(const char* key) const { return json_->contains(key) && !(*json_)[key].is_null(); }
   Node at(const char* key) const { return {typed(key, "an object", &Json::is_object), where_ + "." + key}; }
   const Json& list(const char* key) const { return typed(key, "a list", &Json::is_array); }
@@ -126,7 +127,8 @@ LawFile read_laws(const std::filesystem::path& file) {
                       .A = node.number("A"),
                       .B = node.number("B"),
                       .alpha = node.number("alpha"),
-                      .beta = node.number("beta")};
+                      .beta = node.number("beta"),
+                      .is_seen = !node.is_null("a")};
     for (const auto& row : node.rows("draws", 5))
       laws.draws.push_back({.E = row[0], .A = row[1], .B = row[2], .alpha = row[3], .beta = row[4]});
   }

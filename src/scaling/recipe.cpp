@@ -11,6 +11,10 @@ namespace {
 constexpr double kHalfMega = 1 << 19;
 constexpr double kLeastMeasuredSize = 5e6, kLeastMeasuredBatch = 1 << 17;
 
+int64_t pack_tokens_of(const ConfigOptions& options) {
+  return 2 * options.max_seq_len;
+}
+
 Advice batch_for(double parameters, double tokens, int64_t pack_tokens) {
   const double largest = parameters >= 1e10 ? 1 << 22 : 1 << 21;
   const double wanted = std::exp2(std::round(std::log2(kHalfMega * std::pow(tokens / 2e10, 0.383))));
@@ -46,12 +50,12 @@ double cheng_lr(double n) {
 
 }  // namespace
 
-Recipe recipe_for(double parameters, double tokens, double flops, int64_t pack_tokens, double given_batch) {
+Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOptions& options) {
   Recipe recipe;
-  recipe.batch_tokens =
-      given_batch > 0 ? Advice{given_batch, "as given"} : batch_for(parameters, tokens, pack_tokens);
-  const double batch = recipe.batch_tokens.value;
-  recipe.lr = lr_for(parameters, batch, recipe.warnings);
+  recipe.batch_tokens = options.batch_tokens > 0 ? Advice{options.batch_tokens, "as given"}
+                                                 : batch_for(parameters, tokens, pack_tokens_of(options));
+  recipe.lr = options.lr > 0 ? Advice{options.lr, "as given"}
+                             : lr_for(parameters, recipe.batch_tokens.value, recipe.warnings);
   recipe.warmup_tokens = {std::min(0.1 * tokens, std::max(parameters, 0.025 * tokens)),
                           "ours: max(N, 0.025·D), at most 0.1·D"};
   recipe.published_lr = {
@@ -84,13 +88,13 @@ RunConfig planned_config(const ModelConfig& shape, double parameters, double tok
   config.model.init.decoder_bias = options.decoder_bias;
   config.data.max_seq_len = options.max_seq_len;
   config.train.precision = options.precision;
-  config.train.pack_tokens = 2 * options.max_seq_len;
-  const Recipe recipe = recipe_for(parameters, tokens, flops, config.train.pack_tokens, options.batch_tokens);
+  config.train.pack_tokens = pack_tokens_of(options);
+  const Recipe recipe = recipe_for(parameters, tokens, flops, options);
   config.train.batch_tokens = int64_t(recipe.batch_tokens.value);
   config.train.max_tokens = int64_t(std::llround(tokens));
   if (options.unique_tokens > 0) config.train.epochs = int64_t(std::ceil(tokens / options.unique_tokens));
   config.optimizer.name = "adamw";
-  config.optimizer.lr = options.lr > 0 ? options.lr : recipe.lr.value;
+  config.optimizer.lr = recipe.lr.value;
   config.optimizer.betas = {0.9, 0.98};
   config.optimizer.weight_decay = 0.01;
   config.schedule.name = options.schedule;

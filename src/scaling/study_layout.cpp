@@ -17,7 +17,6 @@ namespace {
 
 constexpr int kFewestModels = 4;
 // Cheng et al. 2024's MLM law was fitted in this range of C (planning, IsoFLOP profiles in proteins).
-constexpr double kChengLow = 1e18, kChengHigh = 1e21;
 
 double middle_of(const std::vector<double>& budgets) {
   double log_sum = 0;
@@ -200,7 +199,7 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
                                    fixed(std::log10(*high / *low), 1),
                                    " decades; 5 or more over 2.5 are advised"));
   const bool is_cheng = request.centre <= 0 && !request.laws;
-  if (is_cheng && (*low < kChengLow || *high > kChengHigh))
+  if (is_cheng && (is_beyond(*low, kChengLow, kChengHigh) || is_beyond(*high, kChengLow, kChengHigh)))
     layout.warnings.push_back(
         "Cheng et al.'s law was fitted from 1e18 to 1e21 FLOPs; give --centre where it does not hold");
   if (request.trunks)

@@ -95,6 +95,30 @@ TEST(Approach3, EThatIsNotThereIsSaid) {
   EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("E is not identified")));
 }
 
+// Where N or D does nothing, the constants of its term are what the optimiser left: no optimum, and a
+// warning.
+TEST(Approach3, ATermThatIsNotSeenHasNoOptimum) {
+  ParametricLaw only_n = known_law, only_d = known_law, neither = known_law;
+  only_n.B = only_d.A = neither.A = neither.B = 0;
+  const PointSet known = isoflop_points(known_law, budgets, 7, 6);
+  for (const ParametricLaw& law : {only_n, only_d, neither})
+    for (const double sigma : {0.0, 0.001}) {
+      PointSet set = known;
+      for (Point& p : set.points) p.loss = law.loss(p.parameters, p.tokens);
+      set = with_noise(std::move(set), sigma, 5);
+      std::string why;
+      const auto fit = fit_approach3(set, all_of(set), {.draws = 20, .threads = 1}, why);
+      ASSERT_TRUE(fit) << why;
+      EXPECT_FALSE(has_optimum(fit->law)) << law.A << " " << law.B << " " << sigma;
+      EXPECT_TRUE(std::isnan(fit->estimate("a").value));
+      EXPECT_FALSE(fit->estimate("a").has_interval);
+      EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("is not seen")));
+      EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("has no optimum")));
+    }
+  std::string why;
+  EXPECT_TRUE(has_optimum(fit_approach3(with_noise(known, 0.005, 5), all_of(known), no_draws, why)->law));
+}
+
 // A step at the smallest size is fitted by any α that is large enough, and A = exp(α·ln N) soon is more than
 // a double holds. Oracle: constants that are written to JSON are numbers.
 TEST(Approach3, AStepIsNoLawBeyondWhatADoubleHolds) {
@@ -230,6 +254,32 @@ TEST(Approach1, CurvesOfADecayingScheduleAreNotTaken) {
   std::string why;
   EXPECT_FALSE(fit_approach1(set, all_of(set), no_draws, why));
   EXPECT_THAT(why, HasSubstr("several horizons"));
+}
+
+// Sizes read off a figure wobble by more than what counts as the same, and a file has its rows in any order.
+TEST(Approaches, TheOrderOfPointsDoesNotMatter) {
+  PointSet set;
+  RandomStream random(11, Purpose::test, 0);
+  for (const double n : sizes_between(1e6, 1e9, 12))
+    for (int i = 0; i < 12; ++i) {
+      const double near = n * std::exp(0.012 * random.normal());
+      set.points.push_back(known_point(known_law, near, 1e8 * std::pow(1.8, i)));
+    }
+  std::string why;
+  const auto one = fit_approach1(set, all_of(set), no_draws, why);
+  ASSERT_TRUE(one) << why;
+  const auto two = fit_approach2(set, all_of(set), no_draws, why);
+  for (int times = 0; times < 5; ++times) {
+    for (size_t i = set.points.size() - 1; i > 0; --i)
+      std::swap(set.points[i], set.points[random.below(static_cast<uint32_t>(i + 1))]);
+    EXPECT_NEAR(fit_approach1(set, all_of(set), no_draws, why)->parameters.exponent, one->parameters.exponent,
+                1e-12);
+    const auto again = fit_approach2(set, all_of(set), no_draws, why);
+    ASSERT_EQ(again.has_value(), two.has_value());
+    if (two) {
+      EXPECT_NEAR(again->parameters.exponent, two->parameters.exponent, 1e-9);
+    }
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace esmscale {
 // L = E + A/N^α + B/D^β (Hoffmann et al. 2022, equation 2).
 struct ParametricLaw {
   double E = 0, A = 0, B = 0, alpha = 0, beta = 0;
+  bool is_seen = true;  // both terms move the loss at the points that the law was fitted to
 
   double loss(double parameters, double tokens) const;
   double slope_parameters(double parameters) const;  // ∂L/∂lnN
@@ -18,7 +19,7 @@ struct ParametricLaw {
   double balanced_parameters(double tokens) const;
 };
 
-// Both terms fall: without that a budget has no best N.
+// Both terms fall and are seen: without that a budget has no best N.
 bool has_optimum(const ParametricLaw& law);
 
 struct Optimum {

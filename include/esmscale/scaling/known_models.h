@@ -26,7 +26,7 @@ struct ModelPlacement {
   double best_parameters = 0;  // N_opt at its C
   double oversized = 0;        // N / N_opt
   double nats_lost = 0;        // NaN where the objective is another or the law predicts no loss
-  bool is_beyond_law = false;  // C more than 10 times outside the law's points
+  bool is_beyond_law = false;  // C lies outside the law's points
 };
 
 // Every known model against each law of the file that has an optimum, and Cheng et al. 2024's; laws may be

@@ -45,4 +45,13 @@ struct PublishedFrontier {
 };
 const std::vector<PublishedFrontier>& published_frontiers();
 
+// The C that Cheng et al.'s law was fitted to.
+inline constexpr double kChengLow = 1e18, kChengHigh = 1e21;
+
+// Beyond its points a law is an extrapolation. (Runs miss their budget by a step or two.)
+inline bool is_beyond(double flops, double lowest, double highest) {
+  constexpr double kSteps = 1.05;
+  return flops > kSteps * highest || flops < lowest / kSteps;
+}
+
 }  // namespace esmscale

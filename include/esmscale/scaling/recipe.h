@@ -21,16 +21,6 @@ struct Recipe {
   std::vector<std::string> warnings;                  // what lies outside a rule's range
 };
 
-// pack_tokens: the batch is a multiple of it. Ours:
-//   batch   2^19·(D/2e10)^0.383 to the nearest power of two, at most D/2000 and 2^21 (2^22 from 10B), at
-//   least a pack lr      5.3e-4·(N/1e8)^−0.33·√(batch/2^19), at most 1e-3 (1.6e-4 from 7B); below N = 5M or
-//   batch = 2^17, where
-//           it was not measured, 4e-3·(N/1.5e5)^−0.33 at most 4e-3, to be swept
-//   warm-up max(N, 0.025·D), at most 0.1·D
-// given_batch, where it is not 0, takes the batch rule's place.
-Recipe recipe_for(double parameters, double tokens, double flops, int64_t pack_tokens,
-                  double given_batch = 0);
-
 // What a planned run's configuration holds besides shape and tokens.
 struct ConfigOptions {
   int64_t max_seq_len = 1024;
@@ -41,6 +31,15 @@ struct ConfigOptions {
   double lr = 0;             // 0: the recipe's
   double batch_tokens = 0;   // 0: the recipe's
 };
+
+// The batch is a multiple of a pack, 2·max_seq_len. Ours:
+//   batch   2^19·(D/2e10)^0.383 to the nearest power of two, at most D/2000 and 2^21 (2^22 from 10B), at
+//           least a pack
+//   lr      5.3e-4·(N/1e8)^−0.33·√(batch/2^19), at most 1e-3 (1.6e-4 from 7B); below N = 5M or
+//           batch = 2^17, where it was not measured, 4e-3·(N/1.5e5)^−0.33 at most 4e-3, to be swept
+//   warm-up max(N, 0.025·D), at most 0.1·D
+// What the options give takes its rule's place.
+Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOptions& options);
 
 // A resolved configuration of `shape` trained on `tokens` by the recipe for parameters (by the law's count)
 // and flops.
