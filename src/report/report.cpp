@@ -120,6 +120,9 @@ std::string report_page(const Laws& laws) {
 void write_report(const std::filesystem::path& folder, const Laws& laws) {
   make_folder(folder);
   const std::vector<Plot> plots = law_plots(laws);
+  // An earlier fit may have left what this one has no ground to draw.
+  for (const std::string name : {"residuals", "isoflop", "n_opt", "d_opt"})
+    std::filesystem::remove(folder / (name + ".svg"));
   for (const Plot& plot : plots) write_file(folder / (plot.name() + ".svg"), plot.svg(true));
   write_file(folder / "report.html", page_of(laws, plots));
 }

@@ -78,6 +78,12 @@ TEST(Report, ALawWithoutAnOptimumHasNoFrontier) {
   EXPECT_THAT(page, HasSubstr("no optimum"));
   EXPECT_THAT(page, Not(HasSubstr(">nan")));
   EXPECT_THAT(page, Not(HasSubstr("minima</text>")));
+  const TemporaryFolder folder;
+  write_report(folder.path(), small_study());
+  EXPECT_TRUE(std::filesystem::exists(folder / "n_opt.svg"));
+  write_report(folder.path(), laws);
+  EXPECT_FALSE(std::filesystem::exists(folder / "n_opt.svg"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "residuals.svg"));
 }
 
 TEST(Report, APageOfTwoPointsStillIsOne) {

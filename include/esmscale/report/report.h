@@ -10,7 +10,8 @@ namespace esmscale {
 
 std::string report_page(const Laws& laws);
 
-// Writes DIR/report.html and one DIR/NAME.svg a plot. The folder is made when it is not there.
+// Writes DIR/report.html and one DIR/NAME.svg a plot. The folder is made when it is not there; plots
+// of an earlier report that this one does not have are removed.
 void write_report(const std::filesystem::path& folder, const Laws& laws);
 
 }  // namespace esmscale
