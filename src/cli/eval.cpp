@@ -111,7 +111,8 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
 }
 
 std::string estimate_text(const LossEstimate& estimate) {
-  return text(fixed(estimate.value, 4), " ± ", fixed(estimate.error, 4));
+  return text(fixed(estimate.value, 4), " ± ",
+              std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 4));
 }
 
 void print_table(std::ostream& out, const Scored& scored) {

@@ -83,6 +83,25 @@ TEST(Eval, OnePatternOrSomeSequences) {
               HasSubstr("--max-sequences"));
 }
 
+// In training, too, where the holdout has no more.
+TEST(Eval, TheErrorOfOneSequenceIsUnknown) {
+  const SmallRun small;
+  const ProteinSet one(ProteinSet::random(1, 45), 62);
+  const Json trained = json_of(small.train("run", {"--holdout", one.folder()}));
+  EXPECT_TRUE(trained["evaluation"]["loss"].is_number());
+  EXPECT_TRUE(trained["evaluation"]["standard_error"].is_null());
+  EXPECT_EQ(run(small.train("run", {"--holdout", one.folder()})).status, 0) << "it reads its own metrics";
+  const Arguments arguments = small.eval({"--checkpoint", small.path("run"), "--holdout", one.folder()});
+  const Json result = json_of(arguments);
+  for (const char* key : {"standard_error", "standard_error_mask_only", "below_baseline_error",
+                          "below_baseline_mask_only_error"})
+    EXPECT_TRUE(result[key].is_null()) << key;
+  EXPECT_TRUE(result["below_baseline"].is_number());
+  EXPECT_THAT(run(arguments).out, HasSubstr("± unknown"));
+  const Outcome paired = run(arguments + Arguments{"--checkpoint", small.path("run")});
+  EXPECT_THAT(paired.out, HasSubstr("a − b, paired by sequence: 0.0000 ± unknown"));
+}
+
 // Oracle: the totals of the same call; numbers are written with 17 digits, sums of twelve round by 1e-15.
 TEST(Eval, PerSequenceSumsAreTheTotal) {
   const SmallRun small;
