@@ -91,6 +91,10 @@ Scored score(const Program& program, const Options& options, const std::string& 
       evaluation_result(scored.evaluation, model.path, model.info.step,
                         holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
   scored.result["baseline_letters"] = letters.source;
+  if (scored.result["masked_tokens"] == 0)
+    log_warning(holdout.folder().string(), " has nothing to score: none of its ",
+                scored.result["sequences"].get<int64_t>(),
+                " sequences has a masked position; only the 20 standard residues are masked");
   return scored;
 }
 

@@ -102,6 +102,22 @@ TEST(Eval, TheErrorOfOneSequenceIsUnknown) {
   EXPECT_THAT(paired.out, HasSubstr("a − b, paired by sequence: 0.0000 ± unknown"));
 }
 
+// X, like B, U, Z and O, is never masked.
+TEST(Eval, AHoldoutWithNothingToScoreSaysSo) {
+  const SmallRun small;
+  const ProteinSet unknown({"XXXXXXXXXX", "XXXXX"}, 62);
+  const Arguments arguments =
+      small.eval({"--checkpoint", small.trained("run"), "--holdout", unknown.folder()});
+  const Json result = json_of(arguments);
+  EXPECT_EQ(result["masked_tokens"], 0);
+  for (const char* key : {"loss", "perplexity", "accuracy", "baseline_loss", "below_baseline",
+                          "accuracy_mask_only", "baseline_mask_only"})
+    EXPECT_TRUE(result[key].is_null()) << key;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run(arguments + Arguments{"--log-level", "warning"}).status, 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("has nothing to score"));
+}
+
 // Oracle: the totals of the same call; numbers are written with 17 digits, sums of twelve round by 1e-15.
 TEST(Eval, PerSequenceSumsAreTheTotal) {
   const SmallRun small;

@@ -55,6 +55,7 @@ struct LossEstimate {
   double value = 0, error = 0;
 };
 
+// Losses and accuracy are NaN where nothing was masked.
 struct PatternResult {
   LossEstimate loss;
   double baseline = 0;          // frequency-only loss on the same positions
