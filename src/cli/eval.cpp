@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "checks.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
@@ -157,6 +158,8 @@ int evaluate_checkpoints(const Program& program, Options options) {
                        .found = std::to_string(options.checkpoints.size())});
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
+  // Not after an hour of scoring.
+  if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
     write_per_sequence(options.per_sequence, a.evaluation, Dataset(holdout_folder(options, a.model)));

@@ -158,6 +158,23 @@ TEST(Eval, PerSequenceSumsAreTheTotal) {
   EXPECT_NEAR(static_cast<double>(sums["bert"].hits) / masked, result["accuracy"].get<double>(), 1e-12);
 }
 
+// The checkpoint is not there either: the file was looked at first.
+TEST(Eval, AFileThatCannotBeWrittenIsToldBeforeScoring) {
+  const SmallRun small;
+  const auto refused = [&](const std::string& file) {
+    return refusal_of(1, small.eval({"--checkpoint", small.path("absent"), "--per-sequence", file}));
+  };
+  EXPECT_THAT(refused(small.path("no/folder.tsv")), HasSubstr("no/folder.tsv"));
+  EXPECT_THAT(refused(small.path("")), HasSubstr("a folder"));
+  EXPECT_THAT(refused(small.config() + "/x.tsv"), HasSubstr("x.tsv"));
+  EXPECT_THAT(refused(small.path("x.tsv")), HasSubstr("absent"));
+  write_file(small.path("old.tsv"), "old");
+  refused(small.path("old.tsv"));
+  EXPECT_EQ(read_file(small.path("old.tsv")), "old");
+  for (const auto& entry : fs::directory_iterator(small.path("")))
+    EXPECT_THAT(entry.path().filename().string(), ::testing::AnyOf("tiny.json", "old.tsv"));
+}
+
 // Oracle: the two results on their own; a checkpoint against itself differs by exactly nothing.
 TEST(Eval, TwoCheckpointsArePaired) {
   const SmallRun small;
