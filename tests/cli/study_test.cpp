@@ -300,6 +300,17 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
   EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("no study.json"));
   write_file(folder + "/study.json", "{\"format\": \"esmscale study 1\", \"name\"");
   refusal_of(1, {"study", "status", folder});
+  for (const auto& [content, found] :
+       {std::pair{"[]", "found a JSON array in place of an object"}, std::pair{"{}", "no \"format\""},
+        std::pair{R"({"format": 3})", "a JSON number under \"format\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x"})", "no \"runs\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": {}})",
+                  "a JSON object under \"runs\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": [3]})", "a JSON number in place"}}) {
+    write_file(folder + "/study.json", content);
+    EXPECT_THAT(refusal_of(1, {"study", "status", folder}),
+                AllOf(HasSubstr(folder + "/study.json"), HasSubstr(found)));
+  }
   write_file(folder + "/study.json", R"({"format": "another"})");
   EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("another"));
   write_file(folder + "/study.json",
