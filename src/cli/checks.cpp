@@ -2,10 +2,24 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+
+#include <charconv>
 
 namespace esmscale {
 
 namespace fs = std::filesystem;
+
+CLI::Validator whole_number(uint64_t largest) {
+  const auto check = [largest](const std::string& given) -> std::string {
+    uint64_t value = 0;
+    const char* last = given.data() + given.size();
+    const auto [end, problem] = std::from_chars(given.data(), last, value);
+    if (problem == std::errc() && end == last && value <= largest) return {};
+    return text("expected a whole number from 0 to ", largest, ", found '", given, "'");
+  };
+  return CLI::Validator(check, "");
+}
 
 void require_output_file(const fs::path& path) {
   std::error_code ignored;  // what cannot be looked at cannot be written either

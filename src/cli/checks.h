@@ -1,9 +1,16 @@
 // What several verbs check before they begin.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
+#include <CLI/CLI.hpp>
+
 namespace esmscale {
+
+// The digits of a number from 0 to `largest`. CLI11 itself takes a larger one for the largest that the type
+// holds, and -1 for 2^64 − 1 where it has no sign.
+CLI::Validator whole_number(uint64_t largest = INT64_MAX);
 
 // Error unless a file can be made at `path`, which is then as it was before: no folder of that name, its own
 // folder there and open to writing.

@@ -207,7 +207,7 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
   verb->add_option("--max-sequences", options->max_sequences, "Score the first so many; 0 is all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_flag("--allow-longer", options->allow_longer,
                  "Score windows longer than the model was trained on");

@@ -11,6 +11,7 @@
 
 #include <unordered_set>
 
+#include "checks.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
@@ -155,7 +156,7 @@ void add_logits(CLI::App& app, Program& program) {
   verb->add_option(
           "--batch-rows", options->batch_rows,
           "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_option("--engine", options->engine, "auto, fused or plain (the reference)")
       ->check(CLI::IsMember({"auto", "fused", "plain"}))
