@@ -1,5 +1,6 @@
 #include "checks.h"
 
+#include "esmscale/cli/info.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
@@ -30,6 +31,15 @@ void require_output_file(const fs::path& path) {
                  .advice = "give a name in a folder that is there"});
   const Aside aside(path);
   const OutputFile attempt(aside.path());
+  require_no_dataset(fs::absolute(path).parent_path());
+}
+
+void require_no_dataset(const fs::path& folder) {
+  if (!is_dataset(folder)) return;
+  throw usage_error({.where = folder.string(),
+                     .expected = "a folder for results",
+                     .found = "a data set",
+                     .advice = "choose another folder: a result may replace a file of the set"});
 }
 
 }  // namespace esmscale

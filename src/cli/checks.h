@@ -13,7 +13,10 @@ namespace esmscale {
 CLI::Validator whole_number(uint64_t largest = INT64_MAX);
 
 // Error unless a file can be made at `path`, which is then as it was before: no folder of that name, its own
-// folder there and open to writing.
+// folder there and open to writing, and not a data set's.
 void require_output_file(const std::filesystem::path& path);
+
+// Usage error where `folder` is a data set's: a result could take the name of one of its files.
+void require_no_dataset(const std::filesystem::path& folder);
 
 }  // namespace esmscale

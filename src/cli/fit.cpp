@@ -63,6 +63,7 @@ void print_summary(std::ostream& out, const Laws& laws, const std::string& folde
 }
 
 int fit(const Program& program, Options& options) {
+  require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
   PointSet set = read_set(options);
   log_info("fitting ", set.points.size(), " points");

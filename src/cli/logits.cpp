@@ -117,6 +117,7 @@ void write_scores(const Options& options, const Weights& weights, const std::vec
 }
 
 int write_logits(const Program& program, const Options& options) {
+  require_output_file(options.output);
   count_host_memory();
   at::set_num_threads(program.thread_count());
   const std::vector<FastaRecord> records = read_records(options.input, options.embeddings);
