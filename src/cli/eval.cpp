@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "checks.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
@@ -91,6 +92,10 @@ Scored score(const Program& program, const Options& options, const std::string& 
       evaluation_result(scored.evaluation, model.path, model.info.step,
                         holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
   scored.result["baseline_letters"] = letters.source;
+  if (scored.result["masked_tokens"] == 0)
+    log_warning(holdout.folder().string(), " has nothing to score: none of its ",
+                scored.result["sequences"].get<int64_t>(),
+                " sequences has a masked position; only the 20 standard residues are masked");
   return scored;
 }
 
@@ -111,7 +116,8 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
 }
 
 std::string estimate_text(const LossEstimate& estimate) {
-  return text(fixed(estimate.value, 4), " ± ", fixed(estimate.error, 4));
+  return text(fixed(estimate.value, 4), " ± ",
+              std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 4));
 }
 
 void print_table(std::ostream& out, const Scored& scored) {
@@ -152,6 +158,8 @@ int evaluate_checkpoints(const Program& program, Options options) {
                        .found = std::to_string(options.checkpoints.size())});
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
+  // Not after an hour of scoring.
+  if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
     write_per_sequence(options.per_sequence, a.evaluation, Dataset(holdout_folder(options, a.model)));
@@ -199,7 +207,7 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
   verb->add_option("--max-sequences", options->max_sequences, "Score the first so many; 0 is all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_flag("--allow-longer", options->allow_longer,
                  "Score windows longer than the model was trained on");

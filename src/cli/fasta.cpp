@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -47,6 +48,7 @@ int run(const Program& program, const std::string& folder, const std::string& ra
     throw usage_error({.where = "fasta --json",
                        .expected = "--output, as the standard output cannot hold FASTA and JSON both",
                        .found = "none"});
+  if (!output.empty()) require_output_file(output);
   const Dataset dataset(folder);
   const Range range =
       range_text.empty() ? Range{0, dataset.sequences()} : parse_range(range_text, dataset.sequences());

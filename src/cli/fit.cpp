@@ -9,6 +9,7 @@
 
 #include <cmath>
 
+#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -62,6 +63,7 @@ void print_summary(std::ostream& out, const Laws& laws, const std::string& folde
 }
 
 int fit(const Program& program, Options& options) {
+  require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
   PointSet set = read_set(options);
   log_info("fitting ", set.points.size(), " points");
@@ -97,14 +99,14 @@ void add_fit(CLI::App& app, Program& program) {
       ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}))
       ->capture_default_str();
   verb->add_option("--drop-highest", options->read.drop_highest, "Leave out so many of the highest losses")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number());
   verb->add_flag("--allow-mixed", options->read.allow_mixed,
                  "Fit runs of several data sets, holdouts or alphabets together");
   verb->add_option("--bootstrap", options->bootstrap.draws, "Draws for the intervals; 0: none")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   verb->add_option("--seed", options->bootstrap.seed, "Seed of the draws")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(UINT64_MAX))
       ->capture_default_str();
   verb->callback(
       [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });

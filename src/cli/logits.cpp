@@ -3,6 +3,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
+#include "esmscale/core/text.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/interop/scoring.h"
 #include "esmscale/train/device.h"
@@ -10,6 +11,7 @@
 
 #include <unordered_set>
 
+#include "checks.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
@@ -17,6 +19,7 @@ namespace esmscale {
 namespace {
 
 constexpr int64_t kGpuRows = 16384;
+constexpr const char* kHidden = "/hidden";
 
 struct Options {
   std::string checkpoint, input, output, device = "auto", engine = "auto";
@@ -24,18 +27,45 @@ struct Options {
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
 
-// All of them: names must be unique before anything is computed, and the file's header holds every shape.
-std::vector<FastaRecord> read_records(const std::string& path) {
+// The file's header is JSON with tensors' names as keys: they are UTF-8, and one key is its own.
+void require_tensor_name(const std::string& name, const std::string& where) {
+  constexpr const char* kAdvice = "give the record another identifier";
+  try {
+    static_cast<void>(Json(name).dump());
+  } catch (const Json::type_error&) {
+    throw Error({.where = where,
+                 .expected = "an identifier in UTF-8: it names a tensor",
+                 .found = to_text(name),
+                 .advice = kAdvice});
+  }
+  if (name == "__metadata__")
+    throw Error({.where = where,
+                 .expected = "an identifier that can name a tensor",
+                 .found = name + ", which safetensors keeps for itself",
+                 .advice = kAdvice});
+}
+
+// All of them: names must be right before anything is computed, and the file's header holds every shape.
+std::vector<FastaRecord> read_records(const std::string& path, bool embeddings) {
   FastaCounts counts;
   FastaReader reader(path, counts, /*has_masks=*/true);
   std::vector<FastaRecord> records;
   std::unordered_set<std::string> names;
-  for (FastaRecord record; reader.next(record); records.push_back(record))
+  for (FastaRecord record; reader.next(record); records.push_back(record)) {
+    require_tensor_name(record.identifier, text(path, ", record ", records.size() + 1));
     if (!names.insert(record.identifier).second)
       throw Error({.where = path,
                    .expected = "each identifier once: it names a tensor",
                    .found = record.identifier + " twice",
                    .advice = "rename one of them"});
+  }
+  for (const FastaRecord& record : records)
+    if (const std::string hidden = record.identifier + kHidden; embeddings && names.contains(hidden))
+      throw Error(
+          {.where = path,
+           .expected = text("no identifier ", hidden, ": it names the embeddings of ", record.identifier),
+           .found = "both",
+           .advice = "rename one of them, or leave --embeddings out"});
   return records;
 }
 
@@ -59,8 +89,7 @@ std::vector<TensorEntry> entries_of(const std::vector<FastaRecord>& records, con
     const auto rows = static_cast<int64_t>(record.residues.size()) + 2;
     entries.push_back({.name = record.identifier, .dtype = "F32", .shape = {rows, model.alphabet}});
     if (embeddings)
-      entries.push_back(
-          {.name = record.identifier + "/hidden", .dtype = "F32", .shape = {rows, model.width}});
+      entries.push_back({.name = record.identifier + kHidden, .dtype = "F32", .shape = {rows, model.width}});
   }
   return entries;
 }
@@ -88,9 +117,10 @@ void write_scores(const Options& options, const Weights& weights, const std::vec
 }
 
 int write_logits(const Program& program, const Options& options) {
+  require_output_file(options.output);
   count_host_memory();
   at::set_num_threads(program.thread_count());
-  const std::vector<FastaRecord> records = read_records(options.input);
+  const std::vector<FastaRecord> records = read_records(options.input, options.embeddings);
   const at::Device device = choose_device(options.device);
   const LoadedModel model = load_model(options.checkpoint);
   note_long_ones(records, model.info.config.data.max_seq_len);
@@ -127,7 +157,7 @@ void add_logits(CLI::App& app, Program& program) {
   verb->add_option(
           "--batch-rows", options->batch_rows,
           "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_option("--engine", options->engine, "auto, fused or plain (the reference)")
       ->check(CLI::IsMember({"auto", "fused", "plain"}))

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -87,18 +88,23 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_option("--input", o.inputs, "FASTA files: plain, .gz or .zst; - is the standard input");
   verb->add_option("--output", o.output, "Folder of the data set")->required();
   verb->add_option("--seed", o.seed, "Seed of the shuffle")
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number(UINT64_MAX))
       ->capture_default_str();
   verb->add_flag("--keep-order", o.keep_order,
                  "No shuffle: the input is what esmscale fasta wrote, in random order already");
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");
   verb->add_option("--holdout", o.holdout,
-                   "The last so many sequences in shuffled order go to --holdout-output");
+                   "The last so many sequences in shuffled order go to --holdout-output")
+      ->check(whole_number());
   verb->add_option("--holdout-output", o.holdout_output, "Folder of the held-out data set");
-  verb->add_option("--limit", o.limit, "Then keep the first so many in shuffled order");
+  verb->add_option("--limit", o.limit, "Then keep the first so many in shuffled order")
+      ->check(whole_number());
   verb->add_option("--min-length", o.min_length, "Leave out shorter sequences, in residues")
+      ->check(whole_number())
       ->capture_default_str();
-  verb->add_option("--eval-length", o.eval_length, "Residues of an evaluation window")->capture_default_str();
+  verb->add_option("--eval-length", o.eval_length, "Residues of an evaluation window")
+      ->check(whole_number())
+      ->capture_default_str();
   verb->add_flag("--deduplicate", o.deduplicate, "Keep identical residues once: the first in the input");
   verb->add_option("--memory", given->memory, "What the process may hold, such as 500M or 4GiB")
       ->capture_default_str();

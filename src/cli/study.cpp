@@ -70,12 +70,14 @@ void add_study(CLI::App& app, Program& program) {
       ->required()
       ->check(CLI::IsMember({"run", "status", "retry", "select"}));
   verb->add_option("DIR", options->folder, "A study that esmscale plan --isoflop laid out")->required();
-  verb->add_option("--data", options->run.data, "Training set; remembered for the next start");
-  verb->add_option("--holdout", options->run.holdout, "Holdout; remembered for the next start");
+  verb->add_option("--data", options->run.data, "Training set; remembered, and fixed once a run has trained");
+  verb->add_option("--holdout", options->run.holdout,
+                   "Holdout; remembered, and fixed once a run has trained");
   verb->add_option("--device", options->run.device,
                    "auto, cpu or cuda, of every run; remembered for the next start");
   verb->add_option("--set", options->run.settings,
-                   "key.path=value, over every configuration (repeatable); remembered for the next start")
+                   "key.path=value, over every configuration (repeatable); remembered, and fixed once a run "
+                   "has trained")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   verb->add_option("--jobs", options->run.at_once, "Runs at a time here; the cores are divided among them")

@@ -4,6 +4,8 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/progress.h"
+#include "esmscale/core/text.h"
+#include "esmscale/data/dataset.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/scaling/parallel.h"
 #include "esmscale/train/stop_signal.h"
@@ -22,11 +24,60 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void remember(const StudyOptions& options, StudyRecord& record) {
-  if (!options.data.empty()) record.data = fs::absolute(options.data).lexically_normal();
-  if (!options.holdout.empty()) record.holdout = fs::absolute(options.holdout).lexically_normal();
-  if (!options.device.empty()) record.device = options.device;
-  if (!options.settings.empty()) record.settings = options.settings;
+// A run has trained, or a job of SLURM may: what it was told then holds for all, or arms would differ.
+bool has_begun(const Study& study, const StudyRecord& record) {
+  const std::vector<RunStatus> runs = status_of(study, record).runs;
+  return !record.jobs.empty() || std::any_of(runs.begin(), runs.end(), [](const RunStatus& run) {
+    return run.tokens > 0 || run.state == RunState::running || run.state == RunState::done;
+  });
+}
+
+// A set may have moved: its hash tells it.
+bool is_same_set(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  try {
+    return !a.empty() && !b.empty() && Dataset(a).manifest().hash == Dataset(b).manifest().hash;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Without those that change how a run is computed and kept, not what it learns: a failed run may need them.
+std::vector<std::string> settings_that_count(std::vector<std::string> settings) {
+  std::erase_if(settings, [](const std::string& setting) {
+    constexpr const char* kFree[] = {"train.micro_batch_tokens=", "train.recompute=", "parallel.",
+                                     "checkpoint.", "log."};
+    return std::any_of(std::begin(kFree), std::end(kFree),
+                       [&](const char* key) { return setting.starts_with(key); });
+  });
+  return settings;
+}
+
+void require_same(bool is_same, const char* flag, const std::string& before, const std::string& now) {
+  if (is_same) return;
+  throw usage_error({.where = flag,
+                     .expected = text(before.empty() ? "none" : before, ", as the study has begun with"),
+                     .found = now,
+                     .advice = "leave the flag out, or plan another study in a new folder: the runs of one "
+                               "must not differ in it"});
+}
+
+void remember(const Study& study, const StudyOptions& options, StudyRecord& record) {
+  StudyRecord now = record;
+  if (!options.data.empty()) now.data = fs::absolute(options.data).lexically_normal();
+  if (!options.holdout.empty()) now.holdout = fs::absolute(options.holdout).lexically_normal();
+  if (!options.device.empty()) now.device = options.device;
+  if (!options.settings.empty()) now.settings = options.settings;
+  if (has_begun(study, record)) {
+    require_same(is_same_set(record.data, now.data), "--data", record.data, now.data);
+    require_same(is_same_set(record.holdout, now.holdout), "--holdout", record.holdout, now.holdout);
+    require_same(settings_that_count(record.settings) == settings_that_count(now.settings), "--set",
+                 join(record.settings, " "), join(now.settings, " "));
+    if (now.device != record.device)
+      log_info("--device ", now.device, " from here on; the runs before had ",
+               record.device.empty() ? "none given" : record.device);
+  }
+  record = std::move(now);
 }
 
 // What `train` is told of every run, its data apart.
@@ -44,7 +95,7 @@ class Runner {
       : study_(study), options_(options), lock_(study.folder / "lock"), record_(read_record(study)) {
     make_folder(study.folder / "runs");
     make_folder(study.folder / "logs");
-    remember(options, record_);
+    remember(study, options, record_);
     write_record(study_, record_);
   }
 
@@ -241,7 +292,7 @@ const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
 void submit_study(const Study& study, const StudyOptions& options) {
   const FileLock lock(study.folder / "lock");
   StudyRecord record = read_record(study);
-  remember(options, record);
+  remember(study, options, record);
   if (record.data.empty() || record.holdout.empty())
     throw usage_error({.where = "esmscale study --slurm",
                        .expected = "--data and --holdout, for array.sbatch",

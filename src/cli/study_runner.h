@@ -9,7 +9,9 @@
 namespace esmscale {
 
 struct StudyOptions {
-  // Empty: as given last, else what the configurations and `train` say.
+  // Empty: as given last, else what the configurations and `train` say. Once a run has trained, another data
+  // set, holdout or setting is a usage error: the runs of a study differ in what was planned and nothing
+  // else. Free are the device and settings that change only how a run is computed.
   std::string data, holdout, device;
   std::vector<std::string> settings;  // key.path=value
   int threads = 0;                    // of a run; 0: as many as `train` takes

@@ -65,18 +65,22 @@ class Scorer {
   const EvaluationBatches& batches_;
 };
 
-// r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w.
+// r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w. Where
+// all weight is one cluster's, r is its own and the residuals are zero: that says nothing of other clusters.
 template <class Value, class Weight>
 LossEstimate ratio(size_t n, Value&& value, Weight&& weight) {
   double values = 0, weights = 0, squares = 0;
+  size_t weighted = 0;
   for (size_t i = 0; i < n; ++i) {
     values += value(i);
     weights += weight(i);
+    weighted += weight(i) > 0;
   }
   if (weights == 0) return {NAN, NAN};  // nothing was masked
   const double r = values / weights;
+  if (weighted == 1) return {r, NAN};
   for (size_t i = 0; i < n; ++i) squares += std::pow(value(i) - r * weight(i), 2);
-  const double correction = n > 1 ? static_cast<double>(n) / static_cast<double>(n - 1) : 1;
+  const double correction = static_cast<double>(n) / static_cast<double>(n - 1);
   return {r, std::sqrt(correction * squares) / weights};
 }
 
@@ -140,7 +144,7 @@ PatternResult summarise(std::span<const SequenceScore> scores) {
     baseline += score.baseline;
     hits += static_cast<double>(score.hits);
   }
-  const double masked = static_cast<double>(std::max<int64_t>(1, result.masked));
+  const double masked = static_cast<double>(result.masked);  // 0: NaN, as of the loss
   result.sequences = static_cast<int64_t>(scores.size());
   result.baseline = baseline / masked;
   result.accuracy = hits / masked;

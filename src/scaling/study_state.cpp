@@ -22,17 +22,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// As `read_study` words what is wrong, not as the JSON library does.
+template <class Value>
+Value value_of(const Json& object, const char* key) {
+  if (!object.is_object())
+    throw std::runtime_error(
+        text("a JSON ", object.type_name(), " in place of an object with \"", key, "\""));
+  const auto value = object.find(key);
+  if (value == object.end()) throw std::runtime_error(text("no \"", key, "\""));
+  try {
+    return value->get<Value>();
+  } catch (const Json::exception&) {
+    throw std::runtime_error(text("a JSON ", value->type_name(), " under \"", key, "\""));
+  }
+}
+
+template <class Value>
+Value value_of(const Json& object, const char* key, Value otherwise) {
+  return object.contains(key) ? value_of<Value>(object, key) : otherwise;
+}
+
 StudyEntry entry_of(const Json& row) {
-  return {.name = row.at("name"),
-          .stage = row.at("stage"),
-          .shape = row.at("shape"),
-          .budget = row.at("budget"),
-          .parameters = row.at("parameters"),
-          .tokens = row.at("tokens"),
-          .flops = row.at("flops"),
-          .lr = row.at("lr"),
-          .parent = row.value("parent", ""),
-          .tokens_before = row.value("tokens_before", 0.0)};
+  return {.name = value_of<std::string>(row, "name"),
+          .stage = value_of<std::string>(row, "stage"),
+          .shape = value_of<std::string>(row, "shape"),
+          .budget = value_of<double>(row, "budget"),
+          .parameters = value_of<double>(row, "parameters"),
+          .tokens = value_of<double>(row, "tokens"),
+          .flops = value_of<double>(row, "flops"),
+          .lr = value_of<double>(row, "lr"),
+          .parent = value_of<std::string>(row, "parent", ""),
+          .tokens_before = value_of<double>(row, "tokens_before", 0)};
 }
 
 // A run branches from one that stands before it in the list, so there are no circles.
@@ -121,10 +141,10 @@ Study read_study(const fs::path& folder) {
   Study study{.folder = fs::absolute(folder).lexically_normal(), .name = {}, .runs = {}};
   const Json json = read_json(file);
   try {
-    if (json.at("format") != "esmscale study 1")
-      throw std::runtime_error("the format " + to_text(json.at("format")));
-    study.name = json.at("name");
-    for (const Json& row : json.at("runs")) study.runs.push_back(entry_of(row));
+    if (const auto format = value_of<std::string>(json, "format"); format != "esmscale study 1")
+      throw std::runtime_error("the format " + format);
+    study.name = value_of<std::string>(json, "name");
+    for (const Json& row : value_of<std::vector<Json>>(json, "runs")) study.runs.push_back(entry_of(row));
     if (study.runs.empty()) throw std::runtime_error("no runs");
     require_parents_first(study);
   } catch (const std::exception& problem) {

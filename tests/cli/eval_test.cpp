@@ -83,6 +83,41 @@ TEST(Eval, OnePatternOrSomeSequences) {
               HasSubstr("--max-sequences"));
 }
 
+// In training, too, where the holdout has no more.
+TEST(Eval, TheErrorOfOneSequenceIsUnknown) {
+  const SmallRun small;
+  const ProteinSet one(ProteinSet::random(1, 45), 62);
+  const Json trained = json_of(small.train("run", {"--holdout", one.folder()}));
+  EXPECT_TRUE(trained["evaluation"]["loss"].is_number());
+  EXPECT_TRUE(trained["evaluation"]["standard_error"].is_null());
+  EXPECT_EQ(run(small.train("run", {"--holdout", one.folder()})).status, 0) << "it reads its own metrics";
+  const Arguments arguments = small.eval({"--checkpoint", small.path("run"), "--holdout", one.folder()});
+  const Json result = json_of(arguments);
+  for (const char* key : {"standard_error", "standard_error_mask_only", "below_baseline_error",
+                          "below_baseline_mask_only_error"})
+    EXPECT_TRUE(result[key].is_null()) << key;
+  EXPECT_TRUE(result["below_baseline"].is_number());
+  EXPECT_THAT(run(arguments).out, HasSubstr("± unknown"));
+  const Outcome paired = run(arguments + Arguments{"--checkpoint", small.path("run")});
+  EXPECT_THAT(paired.out, HasSubstr("a − b, paired by sequence: 0.0000 ± unknown"));
+}
+
+// X, like B, U, Z and O, is never masked.
+TEST(Eval, AHoldoutWithNothingToScoreSaysSo) {
+  const SmallRun small;
+  const ProteinSet unknown({"XXXXXXXXXX", "XXXXX"}, 62);
+  const Arguments arguments =
+      small.eval({"--checkpoint", small.trained("run"), "--holdout", unknown.folder()});
+  const Json result = json_of(arguments);
+  EXPECT_EQ(result["masked_tokens"], 0);
+  for (const char* key : {"loss", "perplexity", "accuracy", "baseline_loss", "below_baseline",
+                          "accuracy_mask_only", "baseline_mask_only"})
+    EXPECT_TRUE(result[key].is_null()) << key;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run(arguments + Arguments{"--log-level", "warning"}).status, 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("has nothing to score"));
+}
+
 // Oracle: the totals of the same call; numbers are written with 17 digits, sums of twelve round by 1e-15.
 TEST(Eval, PerSequenceSumsAreTheTotal) {
   const SmallRun small;
@@ -121,6 +156,23 @@ TEST(Eval, PerSequenceSumsAreTheTotal) {
   const auto masked = static_cast<double>(sums["bert"].masked);
   EXPECT_NEAR(sums["bert"].baseline / masked, result["baseline_loss"].get<double>(), 1e-12);
   EXPECT_NEAR(static_cast<double>(sums["bert"].hits) / masked, result["accuracy"].get<double>(), 1e-12);
+}
+
+// The checkpoint is not there either: the file was looked at first.
+TEST(Eval, AFileThatCannotBeWrittenIsToldBeforeScoring) {
+  const SmallRun small;
+  const auto refused = [&](const std::string& file) {
+    return refusal_of(1, small.eval({"--checkpoint", small.path("absent"), "--per-sequence", file}));
+  };
+  EXPECT_THAT(refused(small.path("no/folder.tsv")), HasSubstr("no/folder.tsv"));
+  EXPECT_THAT(refused(small.path("")), HasSubstr("a folder"));
+  EXPECT_THAT(refused(small.config() + "/x.tsv"), HasSubstr("x.tsv"));
+  EXPECT_THAT(refused(small.path("x.tsv")), HasSubstr("absent"));
+  write_file(small.path("old.tsv"), "old");
+  refused(small.path("old.tsv"));
+  EXPECT_EQ(read_file(small.path("old.tsv")), "old");
+  for (const auto& entry : fs::directory_iterator(small.path("")))
+    EXPECT_THAT(entry.path().filename().string(), ::testing::AnyOf("tiny.json", "old.tsv"));
 }
 
 // Oracle: the two results on their own; a checkpoint against itself differs by exactly nothing.

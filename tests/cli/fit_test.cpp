@@ -70,6 +70,7 @@ TEST(FitErrors, WrongUsageIsTwo) {
       {"fit", "--points", points, "--output", laws, "--bootstrap", "-1"},
       {"fit", "--points", points, "--output", laws, "--bootstrap", "9223372036854775807"},
       {"fit", "--points", points, "--output", laws, "--seed", "-1"},
+      {"fit", "--points", points, "--output", laws, "--seed", "18446744073709551616"},
       {"fit", "--points", points, "--output", laws, "--flop-count", "hoffmann"},
       {"fit", "--points", points, "--outptu", laws}};
   for (const auto& arguments : wrong) {

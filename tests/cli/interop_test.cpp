@@ -113,6 +113,21 @@ TEST_F(Interop, NothingIsWrittenWhenTheInputIsWrong) {
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 
+// Before the checkpoint is looked for.
+TEST_F(Interop, IdentifiersThatCannotNameATensor) {
+  write_file(path("x.fasta"), ">a\nMK\n>\xff x\nMK\n");
+  EXPECT_THAT(refusal_of(1, logits("absent", "out")),
+              AllOf(HasSubstr("x.fasta, record 2"), HasSubstr("UTF-8"), HasSubstr("\"\uFFFD\"")));
+  write_file(path("x.fasta"), ">__metadata__\nMK\n");
+  EXPECT_THAT(refusal_of(1, logits("absent", "out")),
+              AllOf(HasSubstr("record 1"), HasSubstr("__metadata__, which safetensors keeps")));
+  write_file(path("x.fasta"), ">a/hidden\nMK\n>a\nMKV\n");
+  EXPECT_THAT(refusal_of(1, logits("absent", "out", {"--embeddings"})),
+              AllOf(HasSubstr("no identifier a/hidden"), HasSubstr("the embeddings of a")));
+  json_of(logits("hf", "out"));
+  EXPECT_EQ(SafetensorsFile(path("out")).entries().size(), 2u);
+}
+
 TEST_F(Interop, WrongRequests) {
   EXPECT_THAT(refusal_of(2, {"export", path("hf"), "--output", path("29"), "--alphabet", "29"}),
               HasSubstr("another model"));

@@ -178,6 +178,37 @@ TEST_F(DataVerbs, InfoNamesDamage) {
   EXPECT_THAT(failed(1, {"info", set_}), HasSubstr("interrupted prepare"));
 }
 
+TEST_F(DataVerbs, ADataSetIsNoFolderForResults) {
+  done({"prepare", "--input", input_, "--output", set_});
+  fs::create_symlink(set_, root_ / "link");
+  for (const std::string& file :
+       {set_ + "/manifest.json", set_ + "/new.fasta", (root_ / "link/shard-00000.zst").string()})
+    EXPECT_THAT(failed(2, {"fasta", set_, "--output", file}), HasSubstr("found a data set")) << file;
+  EXPECT_THAT(failed(1, {"fasta", set_, "--output", set_}), HasSubstr("a folder"));
+  EXPECT_THAT(failed(2, {"fit", root_ / "runs", "--output", set_}), HasSubstr("found a data set"));
+  EXPECT_THAT(failed(2, {"logits", "--checkpoint", root_ / "run", "--input", input_, "--output",
+                         set_ + "/manifest.json"}),
+              HasSubstr("found a data set"));
+  done({"info", set_, "--verify"});
+  EXPECT_FALSE(fs::exists(set_ + "/new.fasta"));
+  // Beside it is fine.
+  done({"fasta", set_, "--output", set_ + "/../beside.fasta"});
+}
+
+// Oracle: the bounds of 64 bits.
+TEST_F(DataVerbs, NumbersThatDoNotFitAreRefused) {
+  for (const std::string seed : {"18446744073709551616", "99999999999999999999999", "-1", "1.5", "7x"})
+    EXPECT_THAT(
+        failed(2, {"prepare", "--input", input_, "--output", set_, "--seed", seed}),
+        HasSubstr("--seed: expected a whole number from 0 to 18446744073709551615, found '" + seed + "'"));
+  for (const std::string flag : {"--limit", "--holdout", "--min-length", "--eval-length"})
+    EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, flag, "9223372036854775808"}),
+                HasSubstr(flag + ": expected a whole number from 0 to 9223372036854775807"));
+  EXPECT_FALSE(fs::exists(set_));
+  done({"prepare", "--input", input_, "--output", set_, "--seed", "18446744073709551615"});
+  EXPECT_EQ(json({"info", set_}).at("seed"), UINT64_MAX);
+}
+
 TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
   EXPECT_THAT(failed(2, {"prepare", "--input", input_}), HasSubstr("--output"));
   EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--holdout", "3"}),

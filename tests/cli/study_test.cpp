@@ -258,6 +258,44 @@ TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
               Contains("--device=cpu"));
 }
 
+// Runs of one study differ in what was planned, whatever a later start is told.
+TEST_F(StudyVerb, WhatItBeganWithStays) {
+  plan("3e9", {"--no-lr-sweep"});
+  const std::string broken = planned()[1]["name"];
+  const std::string config = folder + "/configs/" + broken + ".json", good = read_file(config);
+  // Nothing has trained yet: a slip can be mended.
+  EXPECT_EQ(start("run", "--set train.sead=7"), 1);
+  write_file(config, "{\"model\": 3}");
+  EXPECT_EQ(start("retry", "--set train.seed=7"), 1);
+  EXPECT_EQ(status()["done"], 3);
+  const std::string state = read_file(folder + "/state.json");
+
+  const ProteinSet other(ProteinSet::random(81, 50));
+  const auto refused = [&](const Arguments& more) {
+    return refusal_of(2, Arguments{"study", "retry", folder, "--threads", "1"} + more);
+  };
+  EXPECT_THAT(refused({"--set", "train.seed=8"}), AllOf(HasSubstr("--set"), HasSubstr("train.seed=7"),
+                                                        HasSubstr("train.seed=8"), HasSubstr("new folder")));
+  EXPECT_THAT(
+      refused({"--data", other.folder()}),
+      AllOf(HasSubstr("--data"), HasSubstr(train_set.folder().string()), HasSubstr(other.folder().string())));
+  EXPECT_THAT(refused({"--holdout", other.folder()}),
+              AllOf(HasSubstr("--holdout"), HasSubstr(holdout.folder().string()),
+                    HasSubstr(other.folder().string())));
+  EXPECT_EQ(read_file(folder + "/state.json"), state);
+
+  // The same set elsewhere, another device, and how the run is computed.
+  write_file(config, good);
+  fs::copy(train_set.folder(), temporary / "moved");
+  ASSERT_EQ(std::system((bare_command("retry") + " --threads 1 --device auto --data " +
+                         (temporary / "moved").string() + " --set train.seed=7 --set log.every_steps=1")
+                            .c_str()),
+            0)
+      << said();
+  EXPECT_THAT(said(), HasSubstr("--device auto from here on; the runs before had cpu"));
+  EXPECT_EQ(status()["done"], 4);
+}
+
 TEST_F(StudyVerb, AFailedTrialTakesItsFactorOut) {
   plan();
   const std::string broken = planned()[3]["name"];  // four times the rate
@@ -300,6 +338,17 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
   EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("no study.json"));
   write_file(folder + "/study.json", "{\"format\": \"esmscale study 1\", \"name\"");
   refusal_of(1, {"study", "status", folder});
+  for (const auto& [content, found] :
+       {std::pair{"[]", "found a JSON array in place of an object"}, std::pair{"{}", "no \"format\""},
+        std::pair{R"({"format": 3})", "a JSON number under \"format\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x"})", "no \"runs\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": {}})",
+                  "a JSON object under \"runs\""},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": [3]})", "a JSON number in place"}}) {
+    write_file(folder + "/study.json", content);
+    EXPECT_THAT(refusal_of(1, {"study", "status", folder}),
+                AllOf(HasSubstr(folder + "/study.json"), HasSubstr(found)));
+  }
   write_file(folder + "/study.json", R"({"format": "another"})");
   EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("another"));
   write_file(folder + "/study.json",

@@ -113,11 +113,32 @@ TEST(Summarise, ErrorAgreesWithABootstrap) {
   EXPECT_NEAR(summarise(scores).loss.error / spread, 1, 0.1);
 }
 
+// One cluster's residuals are zero whatever it is; a second without masked positions adds nothing.
+TEST(Summarise, TheErrorOfOneSequenceIsUnknown) {
+  std::vector<SequenceScore> scores{{.sequence = 0,
+                                     .masked = 2,
+                                     .loss = 5,
+                                     .inner_masked = 1,
+                                     .inner_loss = 2,
+                                     .inner_baseline = 3,
+                                     .baseline = 6}};
+  for (int more = 0; more < 2; ++more) {
+    const PatternResult result = summarise(scores);
+    EXPECT_EQ(result.loss.value, 2.5);
+    EXPECT_TRUE(std::isnan(result.loss.error));
+    EXPECT_EQ(result.below_baseline.value, 1);
+    EXPECT_TRUE(std::isnan(result.below_baseline.error));
+    EXPECT_TRUE(std::isnan(paired_difference(scores, scores).error));
+    scores.push_back({.sequence = 1});
+  }
+}
+
 TEST(Summarise, NothingScoredIsNothing) {
   const PatternResult none = summarise({});
   EXPECT_EQ(none.sequences, 0);
   EXPECT_TRUE(std::isnan(none.loss.value)) << "no loss at all is not the best one";
-  EXPECT_EQ(none.accuracy, 0);
+  EXPECT_TRUE(std::isnan(none.accuracy));
+  EXPECT_TRUE(std::isnan(none.baseline));
 }
 
 // Oracle: the difference of sums that are shifted by a constant per position is that constant, without error

@@ -49,11 +49,13 @@ std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& mode
                                          const EvaluationOptions& options, const LetterBaseline& baseline,
                                          Ranks& ranks);
 
-// A ratio Σ value / Σ weight over sequences, with its cluster standard error.
+// A ratio Σ value / Σ weight over sequences, with its cluster standard error. NaN: the error where only one
+// sequence has weight, both where none has.
 struct LossEstimate {
   double value = 0, error = 0;
 };
 
+// Losses and accuracy are NaN where nothing was masked.
 struct PatternResult {
   LossEstimate loss;
   double baseline = 0;          // frequency-only loss on the same positions

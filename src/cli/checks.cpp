@@ -1,0 +1,45 @@
+#include "checks.h"
+
+#include "esmscale/cli/info.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+
+#include <charconv>
+
+namespace esmscale {
+
+namespace fs = std::filesystem;
+
+CLI::Validator whole_number(uint64_t largest) {
+  const auto check = [largest](const std::string& given) -> std::string {
+    uint64_t value = 0;
+    const char* last = given.data() + given.size();
+    const auto [end, problem] = std::from_chars(given.data(), last, value);
+    if (problem == std::errc() && end == last && value <= largest) return {};
+    return text("expected a whole number from 0 to ", largest, ", found '", given, "'");
+  };
+  return CLI::Validator(check, "");
+}
+
+void require_output_file(const fs::path& path) {
+  std::error_code ignored;  // what cannot be looked at cannot be written either
+  if (path.empty() || fs::is_directory(path, ignored))
+    throw Error({.where = path.empty() ? "the output" : path.string(),
+                 .expected = "the name of a file",
+                 .found = path.empty() ? "none" : "a folder",
+                 .advice = "give a name in a folder that is there"});
+  const Aside aside(path);
+  const OutputFile attempt(aside.path());
+  require_no_dataset(fs::absolute(path).parent_path());
+}
+
+void require_no_dataset(const fs::path& folder) {
+  if (!is_dataset(folder)) return;
+  throw usage_error({.where = folder.string(),
+                     .expected = "a folder for results",
+                     .found = "a data set",
+                     .advice = "choose another folder: a result may replace a file of the set"});
+}
+
+}  // namespace esmscale

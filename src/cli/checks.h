@@ -1,0 +1,22 @@
+// What several verbs check before they begin.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+
+namespace esmscale {
+
+// The digits of a number from 0 to `largest`. CLI11 itself takes a larger one for the largest that the type
+// holds, and -1 for 2^64 − 1 where it has no sign.
+CLI::Validator whole_number(uint64_t largest = INT64_MAX);
+
+// Error unless a file can be made at `path`, which is then as it was before: no folder of that name, its own
+// folder there and open to writing, and not a data set's.
+void require_output_file(const std::filesystem::path& path);
+
+// Usage error where `folder` is a data set's: a result could take the name of one of its files.
+void require_no_dataset(const std::filesystem::path& folder);
+
+}  // namespace esmscale
