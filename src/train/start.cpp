@@ -163,6 +163,19 @@ void tidy_checkpoints(const RunFolder& run, int64_t step) {
     if (later.step > step) remove_folder(later.path);
 }
 
+// One folder holds one run: another's checkpoint would mix its metrics with those that are there, and replace
+// checkpoints.
+void require_own_checkpoint(const RunFolder& run, const fs::path& checkpoint) {
+  if (fs::canonical(checkpoint).parent_path() == fs::weakly_canonical(run.checkpoints())) return;
+  const bool has_metrics = fs::exists(run.metrics()) && !fs::is_empty(run.metrics());
+  if (!has_metrics && run.list_checkpoints().empty()) return;
+  throw usage_error(
+      {.where = "--resume " + checkpoint.string(),
+       .expected = "a checkpoint of the run in " + run.path().string(),
+       .found = "one from elsewhere",
+       .advice = "give an empty --output to go on from it, or begin a new run with --init-from"});
+}
+
 void refuse_a_foreign_folder(const RunFolder& run) {
   throw Error({.where = run.path().string(),
                .expected = "an empty folder or a run of this configuration",
@@ -206,7 +219,9 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
     if (options.resume == "auto") {
       if (const auto newest = run.newest_checkpoint()) from = newest->path;
     } else if (resumes) {
-      from = resolve_checkpoint(options.resume);
+      const fs::path checkpoint = resolve_checkpoint(options.resume);
+      require_own_checkpoint(run, checkpoint);
+      from = checkpoint;
     }
   }
   from = ranks.from_first("checkpoint to go on from", from);

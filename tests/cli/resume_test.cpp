@@ -19,6 +19,7 @@ extern char** environ;
 namespace esmscale {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
@@ -57,6 +58,38 @@ TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   small.trained("run", kEveryStep + Arguments{"--resume", checkpoints[2].path});
   EXPECT_EQ(losses(folder), whole);
   EXPECT_EQ(RunFolder(folder).list_checkpoints().size(), checkpoints.size());
+}
+
+TEST(Resume, ACheckpointOfAnotherRunNeedsAnEmptyFolder) {
+  const SmallRun small;
+  const std::string folder = small.trained("run", kEveryStep);
+  const std::string other = small.trained("other", kEveryStep);
+  const std::string metrics = read_file(RunFolder(folder).metrics());
+  const std::string foreign = RunFolder(other).list_checkpoints()[2].path;
+  const auto resume = [&](const std::string& from) { return kEveryStep + Arguments{"--resume", from}; };
+  for (const std::string& from : {foreign, other})
+    EXPECT_THAT(refusal_of(2, small.train("run", resume(from))),
+                AllOf(HasSubstr("a checkpoint of the run in " + folder), HasSubstr("empty --output")));
+  EXPECT_EQ(read_file(RunFolder(folder).metrics()), metrics);
+  fs::remove_all(RunFolder(folder).checkpoints());
+  EXPECT_THAT(refusal_of(2, small.train("run", resume(foreign))), HasSubstr("empty --output"))
+      << "metrics alone are a run too";
+  small.trained("new", resume(foreign));
+}
+
+// Where it lies is what makes a checkpoint the run's own, not where the run has been.
+TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
+  const SmallRun small;
+  const auto whole = losses(small.trained("run", kEveryStep));
+  const std::string copy = small.path("copy");
+  fs::copy(small.path("run"), copy, fs::copy_options::recursive);
+  fs::create_directory_symlink(copy, small.path("link"));
+  const std::string own = RunFolder(small.path("link")).list_checkpoints()[2].path.string() + "/";
+  small.trained("copy", kEveryStep + Arguments{"--resume", own});
+  EXPECT_EQ(losses(copy), whole);
+  fs::remove_all(RunFolder(copy).list_checkpoints()[0].path);
+  small.trained("copy", kEveryStep);
+  EXPECT_EQ(losses(copy), whole);
 }
 
 TEST(Resume, AnotherNumberOfThreadsIsNamed) {
