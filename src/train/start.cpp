@@ -95,11 +95,47 @@ void require_same_identity(const RunConfig& stored, const RunConfig& asked, cons
                        .advice = "change it back, or give another --output"});
 }
 
+// Where a run began, as a checkpoint or a flag tells it.
+struct Origin {
+  fs::path folder;  // of a run, or of a model
+  fs::path step;    // in that run's checkpoints; empty: the newest at the time, or no run at all
+};
+
+Origin origin_of(const fs::path& named) {
+  fs::path whole = fs::weakly_canonical(named);
+  if (!whole.has_filename()) whole = whole.parent_path();  // a slash at the end
+  const fs::path run = whole.parent_path().parent_path();
+  if (RunFolder(run).checkpoints() == whole.parent_path()) return {run, whole.filename()};
+  return {whole, {}};
+}
+
+// A run folder tells no step, and its newest may be a later one by now. What was recorded may have moved
+// since with all that lies around it: then the folder's name must do.
+bool is_same_origin(const fs::path& recorded, const fs::path& given) {
+  if (recorded.empty() || recorded == given) return recorded == given;
+  const Origin a = origin_of(recorded), b = origin_of(given);
+  if (!a.step.empty() && !b.step.empty() && a.step != b.step) return false;
+  return a.folder == b.folder || (!fs::exists(a.folder) && a.folder.filename() == b.folder.filename());
+}
+
+// The command that began a run may be given again; with another beginning it asks for another run.
+void require_same_origin(const CheckpointInfo& info, const TrainOptions& options, const fs::path& where) {
+  for (const auto& [flag, given] :
+       {std::pair{"--init-from ", options.init_from}, std::pair{"--branch-from ", options.branch_from}})
+    if (!given.empty() && !is_same_origin(info.parent, given))
+      throw usage_error({.where = flag + given.string(),
+                         .expected = text("what the run at ", where.string(), " began from, ",
+                                          info.parent.empty() ? "fresh weights" : info.parent),
+                         .found = "another beginning",
+                         .advice = "leave it out to go on, or give another --output"});
+}
+
 TrainingState resumed(const TrainOptions& options, const fs::path& folder, const Dataset& train,
                       const at::Device& device, Ranks& ranks) {
   Checkpoint checkpoint = load_checkpoint(folder, ranks);
   require_same_identity(checkpoint.info.config, options.config, folder);
   require_same_data(checkpoint.info, train, folder);
+  require_same_origin(checkpoint.info, options, folder);
   log_info("resuming ", folder.string(), " at step ", checkpoint.info.step);
   return on_device(folder, std::move(checkpoint), options.config, device, ranks);
 }
@@ -206,7 +242,11 @@ void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train
 
 TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
                              const at::Device& device, Ranks& ranks) {
-  if (!options.init_from.empty()) adopt_model(options.config, options.init_from);
+  if (!options.init_from.empty()) {
+    // A run that goes on has it all in its own folder, whatever became of its beginning.
+    const auto newest = run.newest_checkpoint();
+    adopt_model(options.config, newest && !fs::exists(options.init_from) ? newest->path : options.init_from);
+  }
   require_one_run(ranks, options.config, train);
   std::string from;  // "": nowhere
   if (ranks.is_first()) {

@@ -92,6 +92,41 @@ TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
   EXPECT_EQ(losses(copy), whole);
 }
 
+// A queue that starts a job again gives the same command; another beginning would be another run.
+TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
+  const SmallRun small;
+  const RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
+  const fs::path parent = trunk.list_checkpoints()[2].path;
+  const Arguments longer{"--set", "train.epochs=3"};
+  for (const std::string flag : {"--init-from", "--branch-from"}) {
+    const auto again = [&](const fs::path& from) {
+      return small.train("from" + flag, kEveryStep + longer + Arguments{flag, from});
+    };
+    const auto goes_on = [&](const fs::path& from) {
+      const Outcome outcome = run(again(from));
+      EXPECT_EQ(outcome.status, 0) << flag << " " << from << ": " << outcome.err;
+    };
+    for (int start = 0; start < 2; ++start) goes_on(parent);
+    goes_on(fs::relative(parent));
+    goes_on(parent / "");
+    goes_on(trunk.path());
+    for (const fs::path& from : {other.path(), trunk.list_checkpoints()[1].path})
+      EXPECT_THAT(refusal_of(2, again(from)), AllOf(HasSubstr(flag + " " + from.string()),
+                                                    HasSubstr(parent.string()), HasSubstr("leave it out")));
+    EXPECT_THAT(refusal_of(2, small.train("other", kEveryStep + Arguments{flag, parent})),
+                HasSubstr("fresh weights"));
+    small.trained("from" + flag, kEveryStep + longer);
+
+    const fs::path moved = small.path("moved/trunk");
+    fs::create_directories(moved.parent_path());
+    fs::rename(trunk.path(), moved);
+    goes_on(moved);
+    goes_on(RunFolder(moved).list_checkpoints()[2].path);
+    goes_on(parent);  // no longer there, and not needed
+    fs::rename(moved, trunk.path());
+  }
+}
+
 TEST(Resume, AnotherNumberOfThreadsIsNamed) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
