@@ -212,6 +212,22 @@ void require_own_checkpoint(const RunFolder& run, const fs::path& checkpoint) {
        .advice = "give an empty --output to go on from it, or begin a new run with --init-from"});
 }
 
+// Every step that log.every_steps asks for is written before its checkpoint is.
+void note_missing_metrics(const RunFolder& run, const TrainingState& state, const RunConfig& asked,
+                          std::optional<int64_t> last) {
+  const int64_t step = state.info.step;
+  // The start before may have written more seldom than this one.
+  const int64_t every = std::max(asked.log.every_steps, run.read_config().log.every_steps);
+  const bool is_there = fs::exists(run.metrics());
+  // A run with a parent may have begun at any step, and not have come to one that is written.
+  if (!last && is_there && !state.info.parent.empty()) return;
+  if (is_there && step - last.value_or(0) < every) return;
+  log_warning(run.metrics().string(), last ? text(" ends at step ", *last) : " holds no steps",
+              " and the checkpoint is of step ", step, ": what was logged of ",
+              last ? text("steps ", *last + 1, " to ", step) : text("the steps up to ", step),
+              " is missing; the run goes on without it");
+}
+
 void refuse_a_foreign_folder(const RunFolder& run) {
   throw Error({.where = run.path().string(),
                .expected = "an empty folder or a run of this configuration",
@@ -271,7 +287,8 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
       !from.empty() && fs::weakly_canonical(from) == fs::weakly_canonical(run.checkpoint(state.info.step));
   if (ranks.is_first()) {
     if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
-    cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    const auto last = cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    if (state.is_from_here) note_missing_metrics(run, state, options.config, last);
     tidy_checkpoints(run, state.info.step);
   }
   return state;

@@ -1,5 +1,6 @@
 // How `train` goes on from what a folder holds.
 #include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 
@@ -21,6 +22,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -134,6 +136,42 @@ TEST(Resume, AnotherNumberOfThreadsIsNamed) {
   testing::internal::CaptureStderr();
   small.trained("run", kEveryStep + Arguments{"--threads", "2", "--log-level", "warning"});
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("the last start had 1 threads"));
+}
+
+// Lines are lost with a copy that was cut short: the steps are named. What was not to be logged is not
+// missed.
+TEST(Resume, MissingMetricsAreNamed) {
+  const SmallRun small;
+  const auto warnings_of = [](const Arguments& arguments) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(run(arguments + Arguments{"--log-level", "warning"}).status, 0);
+    return testing::internal::GetCapturedStderr();
+  };
+  const RunFolder folder(small.trained("run", kEveryStep));
+  const std::string whole = read_file(folder.metrics());
+  const int64_t step = folder.list_checkpoints()[1].step;
+  const auto resume = [&](const std::string& every) {
+    return warnings_of(small.train("run", kEveryStep + Arguments{"--resume", folder.checkpoint(step), "--set",
+                                                                 "log.every_steps=" + every}));
+  };
+  const auto keep_up_to = [&](int64_t last) {
+    write_file(folder.metrics(), whole);
+    cut_metrics(folder.metrics(), last);
+  };
+  EXPECT_THAT(resume("1"), Not(HasSubstr("missing")));
+  keep_up_to(step - 2);
+  EXPECT_THAT(resume("1"), HasSubstr(text("steps ", step - 1, " to ", step)));
+  keep_up_to(step - 2);
+  EXPECT_THAT(resume("3"), Not(HasSubstr("missing")));
+  write_file(folder.metrics(), "");
+  EXPECT_THAT(resume("1"), HasSubstr("holds no steps"));
+  fs::remove(folder.metrics());
+  EXPECT_THAT(resume("1000"), HasSubstr("holds no steps")) << "the file alone is made by every start";
+
+  const Arguments seldom = kEveryStep + Arguments{"--set", "log.every_steps=1000"};
+  const RunFolder rare(small.trained("rare", seldom));
+  write_file(rare.metrics(), "");
+  EXPECT_THAT(warnings_of(small.train("rare", seldom)), Not(HasSubstr("missing")));
 }
 
 TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
