@@ -194,7 +194,10 @@ void require_same_beginning(const RunFolder& run, const Dataset& train) {
 // Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
 // metrics. What a killed process left half written or half removed goes too.
 void tidy_checkpoints(const RunFolder& run, int64_t step) {
-  for (const fs::path& left : run.list_leftovers()) fs::remove_all(left);
+  for (const fs::path& left : run.list_leftovers()) {
+    log_info("removing ", left.string(), ", which is no whole checkpoint");
+    fs::remove_all(left);
+  }
   for (const CheckpointFolder& later : run.list_checkpoints())
     if (later.step > step) remove_folder(later.path);
 }
