@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <thread>
 
 #include <ATen/Parallel.h>
@@ -127,10 +128,22 @@ std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
   return arguments;
 }
 
+// A plan of a batch takes memory too, of the host and apart from tensors, which tell their own end of it.
+int within_memory(const std::function<int()>& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    throw Error({.where = "memory",
+                 .expected = "to allocate what the run takes",
+                 .found = "no memory left",
+                 .advice = "use a smaller train.batch_tokens, train.micro_batch_tokens or model"});
+  }
+}
+
 // A rank that fails tells the others; one that has lost them finds out why.
 int train_as_rank(Ranks& ranks, const RunFolder& run, const std::function<int()>& work) {
   try {
-    const int status = work();
+    const int status = within_memory(work);
     ranks.finish();
     return status;
   } catch (const PeerLost& error) {
