@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <thread>
 
 #include <ATen/Parallel.h>
@@ -127,10 +128,22 @@ std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
   return arguments;
 }
 
-// A rank that fails tells the others; one that has lost them finds out why.
-int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
+// A plan of a batch takes memory too, of the host and apart from tensors, which tell their own end of it.
+int within_memory(const std::function<int()>& work) {
   try {
-    const int status = work();
+    return work();
+  } catch (const std::bad_alloc&) {
+    throw Error({.where = "memory",
+                 .expected = "to allocate what the run takes",
+                 .found = "no memory left",
+                 .advice = "use a smaller train.batch_tokens, train.micro_batch_tokens or model"});
+  }
+}
+
+// A rank that fails tells the others; one that has lost them finds out why.
+int train_as_rank(Ranks& ranks, const RunFolder& run, const std::function<int()>& work) {
+  try {
+    const int status = within_memory(work);
     ranks.finish();
     return status;
   } catch (const PeerLost& error) {
@@ -143,7 +156,7 @@ int train_as_rank(Ranks& ranks, const std::function<int()>& work) {
     throw Error({.where = text("rank ", ranks.rank()),
                  .expected = "all ranks to the end",
                  .found = reason,
-                 .advice = "the last checkpoint is good"});
+                 .advice = run.newest_checkpoint() ? "the last checkpoint is good" : ""});
   } catch (const std::exception& error) {
     const std::string reason(first_line(error.what()));
     log_error_to_file(text("the run ends: ", reason));
@@ -179,7 +192,7 @@ int train(const Program& program, const Options& options) {
   Ranks ranks(placement, {.heartbeat_seconds = config.parallel.heartbeat_seconds,
                           .collective_timeout_seconds = config.parallel.collective_timeout_seconds});
   if (ranks.size() > 1) log_as_rank(ranks.rank(), RunFolder(run).logs());
-  return train_as_rank(ranks, [&] {
+  return train_as_rank(ranks, RunFolder(run), [&] {
     Trainer trainer({.config = config,
                      .run = run,
                      .device = options.device,

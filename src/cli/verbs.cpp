@@ -106,7 +106,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     err << "error: memory: expected to allocate what was asked for, found no memory left; use a smaller "
-           "train.micro_batch_tokens or --memory"
+           "--memory where the verb has it"
         << std::endl;
     return 1;
   } catch (const std::exception& error) {

@@ -26,7 +26,7 @@ void Pending::wait() {
     throw PeerLost({.where = text("rank ", group_->rank(), ", ", what_),
                     .expected = text("all ", group_->size(), " ranks to take part"),
                     .found = std::string(first_line(error.what())),
-                    .advice = "see the other ranks' logs; the last checkpoint is good"});
+                    .advice = "see the other ranks' logs; a checkpoint that was written is good"});
   }
   work_.reset();
   group_->traffic_.wait_seconds +=

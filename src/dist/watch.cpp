@@ -82,7 +82,7 @@ void Watch::guard(const std::stop_token& stop) {
                 ", has been silent for ", limit_, " s (rank 0 or the launcher hangs)"));
     const std::string what = finding();
     if (what.empty() || holds_fire_) continue;
-    log(LogLevel::error, text("the run ends: ", what, "; the last checkpoint is good"));
+    log(LogLevel::error, text("the run ends: ", what, "; a checkpoint that was written is good"));
     ::_exit(1);
   }
 }

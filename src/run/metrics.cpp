@@ -44,22 +44,6 @@ std::vector<Line> parse_lines(std::string_view content, const std::filesystem::p
   return lines;
 }
 
-// Rewrites the file when it is not already exactly the lines up to `step`. Gives the last step that stays.
-std::optional<int64_t> cut_back(const std::filesystem::path& file, int64_t step) {
-  if (!std::filesystem::exists(file)) return std::nullopt;
-  const std::string content = read_file(file);
-  std::string kept;
-  std::optional<int64_t> last;
-  for (const Line& line : parse_lines(content, file)) {
-    const auto line_step = line.content["step"].get<int64_t>();
-    if (line_step > step) continue;
-    kept.append(line.bytes).append("\n");
-    last = std::max(last.value_or(line_step), line_step);
-  }
-  if (kept != content) write_file(file, kept);
-  return last;
-}
-
 EventFile::Scalars scalars_of(const Json& line) {
   EventFile::Scalars scalars;
   for (const auto& [key, value] : line.items())
@@ -76,8 +60,19 @@ std::vector<Json> read_metrics(const std::filesystem::path& file) {
   return metrics;
 }
 
-void cut_metrics(const std::filesystem::path& file, int64_t step) {
-  cut_back(file, step);
+std::optional<int64_t> cut_metrics(const std::filesystem::path& file, int64_t step) {
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const std::string content = read_file(file);
+  std::string kept;
+  std::optional<int64_t> last;
+  for (const Line& line : parse_lines(content, file)) {
+    const auto line_step = line.content["step"].get<int64_t>();
+    if (line_step > step) continue;
+    kept.append(line.bytes).append("\n");
+    last = std::max(last.value_or(line_step), line_step);
+  }
+  if (kept != content) write_file(file, kept);
+  return last;
 }
 
 struct MetricsWriter::Impl {
@@ -89,7 +84,7 @@ struct MetricsWriter::Impl {
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& run, bool tensorboard) {
   const RunFolder folder(run);
-  const std::optional<int64_t> last = cut_back(folder.metrics(), std::numeric_limits<int64_t>::max());
+  const std::optional<int64_t> last = cut_metrics(folder.metrics(), std::numeric_limits<int64_t>::max());
   impl_ = std::make_unique<Impl>(folder.metrics());
   if (tensorboard) impl_->events.emplace(folder.tensorboard(), last);
 }

@@ -108,8 +108,11 @@ std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {
 std::vector<fs::path> RunFolder::list_leftovers() const {
   std::vector<fs::path> found;
   if (!fs::is_directory(checkpoints())) return found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints()))
-    if (entry.path().extension() == Aside::kExtension) found.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints())) {
+    const bool is_no_checkpoint = entry.is_directory() && step_of(entry.path().filename()) &&
+                                  !fs::exists(entry.path() / kCheckpointMetadata);
+    if (is_no_checkpoint || entry.path().extension() == Aside::kExtension) found.push_back(entry.path());
+  }
   return found;
 }
 

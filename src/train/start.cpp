@@ -95,11 +95,47 @@ void require_same_identity(const RunConfig& stored, const RunConfig& asked, cons
                        .advice = "change it back, or give another --output"});
 }
 
+// Where a run began, as a checkpoint or a flag tells it.
+struct Origin {
+  fs::path folder;  // of a run, or of a model
+  fs::path step;    // in that run's checkpoints; empty: the newest at the time, or no run at all
+};
+
+Origin origin_of(const fs::path& named) {
+  fs::path whole = fs::weakly_canonical(named);
+  if (!whole.has_filename()) whole = whole.parent_path();  // a slash at the end
+  const fs::path run = whole.parent_path().parent_path();
+  if (RunFolder(run).checkpoints() == whole.parent_path()) return {run, whole.filename()};
+  return {whole, {}};
+}
+
+// A run folder tells no step, and its newest may be a later one by now. What was recorded may have moved
+// since with all that lies around it: then the folder's name must do.
+bool is_same_origin(const fs::path& recorded, const fs::path& given) {
+  if (recorded.empty() || recorded == given) return recorded == given;
+  const Origin a = origin_of(recorded), b = origin_of(given);
+  if (!a.step.empty() && !b.step.empty() && a.step != b.step) return false;
+  return a.folder == b.folder || (!fs::exists(a.folder) && a.folder.filename() == b.folder.filename());
+}
+
+// The command that began a run may be given again; with another beginning it asks for another run.
+void require_same_origin(const CheckpointInfo& info, const TrainOptions& options, const fs::path& where) {
+  for (const auto& [flag, given] :
+       {std::pair{"--init-from ", options.init_from}, std::pair{"--branch-from ", options.branch_from}})
+    if (!given.empty() && !is_same_origin(info.parent, given))
+      throw usage_error({.where = flag + given.string(),
+                         .expected = text("what the run at ", where.string(), " began from, ",
+                                          info.parent.empty() ? "fresh weights" : info.parent),
+                         .found = "another beginning",
+                         .advice = "leave it out to go on, or give another --output"});
+}
+
 TrainingState resumed(const TrainOptions& options, const fs::path& folder, const Dataset& train,
                       const at::Device& device, Ranks& ranks) {
   Checkpoint checkpoint = load_checkpoint(folder, ranks);
   require_same_identity(checkpoint.info.config, options.config, folder);
   require_same_data(checkpoint.info, train, folder);
+  require_same_origin(checkpoint.info, options, folder);
   log_info("resuming ", folder.string(), " at step ", checkpoint.info.step);
   return on_device(folder, std::move(checkpoint), options.config, device, ranks);
 }
@@ -158,9 +194,41 @@ void require_same_beginning(const RunFolder& run, const Dataset& train) {
 // Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
 // metrics. What a killed process left half written or half removed goes too.
 void tidy_checkpoints(const RunFolder& run, int64_t step) {
-  for (const fs::path& left : run.list_leftovers()) fs::remove_all(left);
+  for (const fs::path& left : run.list_leftovers()) {
+    log_info("removing ", left.string(), ", which is no whole checkpoint");
+    fs::remove_all(left);
+  }
   for (const CheckpointFolder& later : run.list_checkpoints())
     if (later.step > step) remove_folder(later.path);
+}
+
+// One folder holds one run: another's checkpoint would mix its metrics with those that are there, and replace
+// checkpoints.
+void require_own_checkpoint(const RunFolder& run, const fs::path& checkpoint) {
+  if (fs::canonical(checkpoint).parent_path() == fs::weakly_canonical(run.checkpoints())) return;
+  const bool has_metrics = fs::exists(run.metrics()) && !fs::is_empty(run.metrics());
+  if (!has_metrics && run.list_checkpoints().empty()) return;
+  throw usage_error(
+      {.where = "--resume " + checkpoint.string(),
+       .expected = "a checkpoint of the run in " + run.path().string(),
+       .found = "one from elsewhere",
+       .advice = "give an empty --output to go on from it, or begin a new run with --init-from"});
+}
+
+// Every step that log.every_steps asks for is written before its checkpoint is.
+void note_missing_metrics(const RunFolder& run, const TrainingState& state, const RunConfig& asked,
+                          std::optional<int64_t> last) {
+  const int64_t step = state.info.step;
+  // The start before may have written more seldom than this one.
+  const int64_t every = std::max(asked.log.every_steps, run.read_config().log.every_steps);
+  const bool is_there = fs::exists(run.metrics());
+  // A run with a parent may have begun at any step, and not have come to one that is written.
+  if (!last && is_there && !state.info.parent.empty()) return;
+  if (is_there && step - last.value_or(0) < every) return;
+  log_warning(run.metrics().string(), last ? text(" ends at step ", *last) : " holds no steps",
+              " and the checkpoint is of step ", step, ": what was logged of ",
+              last ? text("steps ", *last + 1, " to ", step) : text("the steps up to ", step),
+              " is missing; the run goes on without it");
 }
 
 void refuse_a_foreign_folder(const RunFolder& run) {
@@ -193,7 +261,11 @@ void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train
 
 TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
                              const at::Device& device, Ranks& ranks) {
-  if (!options.init_from.empty()) adopt_model(options.config, options.init_from);
+  if (!options.init_from.empty()) {
+    // A run that goes on has it all in its own folder, whatever became of its beginning.
+    const auto newest = run.newest_checkpoint();
+    adopt_model(options.config, newest && !fs::exists(options.init_from) ? newest->path : options.init_from);
+  }
   require_one_run(ranks, options.config, train);
   std::string from;  // "": nowhere
   if (ranks.is_first()) {
@@ -206,7 +278,9 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
     if (options.resume == "auto") {
       if (const auto newest = run.newest_checkpoint()) from = newest->path;
     } else if (resumes) {
-      from = resolve_checkpoint(options.resume);
+      const fs::path checkpoint = resolve_checkpoint(options.resume);
+      require_own_checkpoint(run, checkpoint);
+      from = checkpoint;
     }
   }
   from = ranks.from_first("checkpoint to go on from", from);
@@ -216,7 +290,8 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
       !from.empty() && fs::weakly_canonical(from) == fs::weakly_canonical(run.checkpoint(state.info.step));
   if (ranks.is_first()) {
     if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
-    cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    const auto last = cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    if (state.is_from_here) note_missing_metrics(run, state, options.config, last);
     tidy_checkpoints(run, state.info.step);
   }
   return state;

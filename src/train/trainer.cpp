@@ -41,7 +41,7 @@ struct Trainer::Impl : Session {
   void checkpoint();
   void prune() const;
   bool was_finished();
-  void count_bad_step(int64_t step);
+  void count_bad_step(int64_t step, double loss);
   bool is_time_for_checkpoint() const;
 
   const RunConfig& config;
@@ -177,12 +177,12 @@ void Trainer::Impl::settle(Pending& done) {
   if (values.masked == 0)
     log_warning("step ", done.position.step, ": no position was chosen; nothing is updated");
   else if (values.skipped)
-    count_bad_step(done.position.step);
+    count_bad_step(done.position.step, values.loss);
   else
     info().bad_in_a_row = 0;
 }
 
-void Trainer::Impl::count_bad_step(int64_t step) {
+void Trainer::Impl::count_bad_step(int64_t step, double loss) {
   ++info().bad_steps;
   ++info().bad_in_a_row;
   const std::vector<std::string> culprits =
@@ -190,10 +190,11 @@ void Trainer::Impl::count_bad_step(int64_t step) {
   const auto found =
       std::find_if(culprits.begin(), culprits.end(), [](const auto& name) { return !name.empty(); });
   const std::string culprit = found == culprits.end() ? "" : *found;
-  // A GPU's gradients are already those of the step behind it.
-  const std::string what = culprit.empty() ? "a loss that is not finite"
-                                           : text("a gradient that is not finite in ", culprit,
-                                                  device.is_cuda() ? " (as the next step has it)" : "");
+  // A GPU's gradients are already those of the step behind it. Finite ones can have a norm that is not.
+  const std::string what = !std::isfinite(loss) ? "a loss that is not finite"
+                           : culprit.empty()    ? "a gradient norm that is not finite"
+                                                : text("a gradient that is not finite in ", culprit,
+                                                    device.is_cuda() ? " (as the next step has it)" : "");
   log_warning("step ", step, ": ", what, "; the step is skipped (", info().bad_steps, " so far)");
   if (info().bad_in_a_row >= config.train.max_bad_steps)
     throw Error({.where = text("step ", step),

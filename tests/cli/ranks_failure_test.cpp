@@ -13,6 +13,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 double seconds_of(const std::function<void()>& action) {
@@ -76,6 +77,16 @@ TEST_F(Failure, AKilledRankEndsTheRun) {
     expect_named_by_others(name, victim);
     expect_good_checkpoint(name);
   }
+}
+
+TEST_F(Failure, NoCheckpointIsCalledGoodWhereThereIsNone) {
+  Process process(small.path("early"),
+                  train("early", endless() + ranks(2, 0) + Arguments{"--set", "checkpoint.every_tokens=0"}));
+  ASSERT_TRUE(comes_true(60, [&] { return has_steps("early", 1); })) << process.err();
+  ::kill(process.children().at(1), SIGKILL);
+  EXPECT_EQ(process.wait(), 1);
+  EXPECT_THAT(process.err(),
+              AllOf(HasSubstr("rank 1 was killed"), Not(HasSubstr("last checkpoint is good"))));
 }
 
 TEST_F(Failure, AHangingRankEndsTheRun) {
@@ -148,7 +159,8 @@ TEST_F(Failure, NonFiniteLossesEndItOnAllRanksTogether) {
                     train(name, ranks(3, stage) + Arguments{"--init-from", small.path("broken"), "--set",
                                                             "train.max_bad_steps=3"}));
     EXPECT_EQ(process.wait(), 1);
-    EXPECT_THAT(process.err(), AllOf(HasSubstr("max_bad_steps = 3"), HasSubstr("step 3")));
+    EXPECT_THAT(process.err(), AllOf(HasSubstr("max_bad_steps = 3"), HasSubstr("step 3"),
+                                     Not(HasSubstr("last checkpoint is good"))));
     for (int rank = 0; rank < 3; ++rank) EXPECT_THAT(rank_log(name, rank), HasSubstr("step 3"));
   }
 }

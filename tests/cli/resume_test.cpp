@@ -1,5 +1,6 @@
 // How `train` goes on from what a folder holds.
 #include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 
@@ -19,7 +20,9 @@ extern char** environ;
 namespace esmscale {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -59,6 +62,73 @@ TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   EXPECT_EQ(RunFolder(folder).list_checkpoints().size(), checkpoints.size());
 }
 
+TEST(Resume, ACheckpointOfAnotherRunNeedsAnEmptyFolder) {
+  const SmallRun small;
+  const std::string folder = small.trained("run", kEveryStep);
+  const std::string other = small.trained("other", kEveryStep);
+  const std::string metrics = read_file(RunFolder(folder).metrics());
+  const std::string foreign = RunFolder(other).list_checkpoints()[2].path;
+  const auto resume = [&](const std::string& from) { return kEveryStep + Arguments{"--resume", from}; };
+  for (const std::string& from : {foreign, other})
+    EXPECT_THAT(refusal_of(2, small.train("run", resume(from))),
+                AllOf(HasSubstr("a checkpoint of the run in " + folder), HasSubstr("empty --output")));
+  EXPECT_EQ(read_file(RunFolder(folder).metrics()), metrics);
+  fs::remove_all(RunFolder(folder).checkpoints());
+  EXPECT_THAT(refusal_of(2, small.train("run", resume(foreign))), HasSubstr("empty --output"))
+      << "metrics alone are a run too";
+  small.trained("new", resume(foreign));
+}
+
+// Where it lies is what makes a checkpoint the run's own, not where the run has been.
+TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
+  const SmallRun small;
+  const auto whole = losses(small.trained("run", kEveryStep));
+  const std::string copy = small.path("copy");
+  fs::copy(small.path("run"), copy, fs::copy_options::recursive);
+  fs::create_directory_symlink(copy, small.path("link"));
+  const std::string own = RunFolder(small.path("link")).list_checkpoints()[2].path.string() + "/";
+  small.trained("copy", kEveryStep + Arguments{"--resume", own});
+  EXPECT_EQ(losses(copy), whole);
+  fs::remove_all(RunFolder(copy).list_checkpoints()[0].path);
+  small.trained("copy", kEveryStep);
+  EXPECT_EQ(losses(copy), whole);
+}
+
+// A queue that starts a job again gives the same command; another beginning would be another run.
+TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
+  const SmallRun small;
+  const RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
+  const fs::path parent = trunk.list_checkpoints()[2].path;
+  const Arguments longer{"--set", "train.epochs=3"};
+  for (const std::string flag : {"--init-from", "--branch-from"}) {
+    const auto again = [&](const fs::path& from) {
+      return small.train("from" + flag, kEveryStep + longer + Arguments{flag, from});
+    };
+    const auto goes_on = [&](const fs::path& from) {
+      const Outcome outcome = run(again(from));
+      EXPECT_EQ(outcome.status, 0) << flag << " " << from << ": " << outcome.err;
+    };
+    for (int start = 0; start < 2; ++start) goes_on(parent);
+    goes_on(fs::relative(parent));
+    goes_on(parent / "");
+    goes_on(trunk.path());
+    for (const fs::path& from : {other.path(), trunk.list_checkpoints()[1].path})
+      EXPECT_THAT(refusal_of(2, again(from)), AllOf(HasSubstr(flag + " " + from.string()),
+                                                    HasSubstr(parent.string()), HasSubstr("leave it out")));
+    EXPECT_THAT(refusal_of(2, small.train("other", kEveryStep + Arguments{flag, parent})),
+                HasSubstr("fresh weights"));
+    small.trained("from" + flag, kEveryStep + longer);
+
+    const fs::path moved = small.path("moved/trunk");
+    fs::create_directories(moved.parent_path());
+    fs::rename(trunk.path(), moved);
+    goes_on(moved);
+    goes_on(RunFolder(moved).list_checkpoints()[2].path);
+    goes_on(parent);  // no longer there, and not needed
+    fs::rename(moved, trunk.path());
+  }
+}
+
 TEST(Resume, AnotherNumberOfThreadsIsNamed) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
@@ -66,6 +136,42 @@ TEST(Resume, AnotherNumberOfThreadsIsNamed) {
   testing::internal::CaptureStderr();
   small.trained("run", kEveryStep + Arguments{"--threads", "2", "--log-level", "warning"});
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("the last start had 1 threads"));
+}
+
+// Lines are lost with a copy that was cut short: the steps are named. What was not to be logged is not
+// missed.
+TEST(Resume, MissingMetricsAreNamed) {
+  const SmallRun small;
+  const auto warnings_of = [](const Arguments& arguments) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(run(arguments + Arguments{"--log-level", "warning"}).status, 0);
+    return testing::internal::GetCapturedStderr();
+  };
+  const RunFolder folder(small.trained("run", kEveryStep));
+  const std::string whole = read_file(folder.metrics());
+  const int64_t step = folder.list_checkpoints()[1].step;
+  const auto resume = [&](const std::string& every) {
+    return warnings_of(small.train("run", kEveryStep + Arguments{"--resume", folder.checkpoint(step), "--set",
+                                                                 "log.every_steps=" + every}));
+  };
+  const auto keep_up_to = [&](int64_t last) {
+    write_file(folder.metrics(), whole);
+    cut_metrics(folder.metrics(), last);
+  };
+  EXPECT_THAT(resume("1"), Not(HasSubstr("missing")));
+  keep_up_to(step - 2);
+  EXPECT_THAT(resume("1"), HasSubstr(text("steps ", step - 1, " to ", step)));
+  keep_up_to(step - 2);
+  EXPECT_THAT(resume("3"), Not(HasSubstr("missing")));
+  write_file(folder.metrics(), "");
+  EXPECT_THAT(resume("1"), HasSubstr("holds no steps"));
+  fs::remove(folder.metrics());
+  EXPECT_THAT(resume("1000"), HasSubstr("holds no steps")) << "the file alone is made by every start";
+
+  const Arguments seldom = kEveryStep + Arguments{"--set", "log.every_steps=1000"};
+  const RunFolder rare(small.trained("rare", seldom));
+  write_file(rare.metrics(), "");
+  EXPECT_THAT(warnings_of(small.train("rare", seldom)), Not(HasSubstr("missing")));
 }
 
 TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 TEST(Train, FinishesAndASecondStartPrintsTheSame) {
@@ -209,6 +210,14 @@ TEST(Train, DeviceThatIsNotThere) {
   EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "cuda"})),
               AllOf(HasSubstr("without CUDA"), HasSubstr("--device cpu")));
 #endif
+}
+
+// Tens of terabytes for the plan of one batch.
+TEST(Train, ABatchThatNoMemoryHolds) {
+  const SmallRun small;
+  EXPECT_THAT(
+      refusal_of(1, small.train("run", {"--set", "train.batch_tokens=1e15"})),
+      AllOf(HasSubstr("no memory left"), HasSubstr("train.batch_tokens"), Not(HasSubstr("--memory"))));
 }
 
 // 200 TB of weights. The planned numbers are given all the same.

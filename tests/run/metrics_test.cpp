@@ -75,13 +75,13 @@ TEST(Metrics, CutKeepsBytes) {
   const TemporaryFolder run;
   const std::string kept = "{\"step\": 5,  \"loss\":2.50}\n{\"step\":6}\n";
   write_file(run / "m", kept + "{\"step\":7}\n{\"step\":8,\"finished\":true}\n{\"step\":9");
-  cut_metrics(run / "m", 6);
+  EXPECT_EQ(cut_metrics(run / "m", 6), 6);
   EXPECT_EQ(read_file(run / "m"), kept);
-  cut_metrics(run / "m", 6);
+  EXPECT_EQ(cut_metrics(run / "m", 6), 6);
   EXPECT_EQ(read_file(run / "m"), kept);
-  cut_metrics(run / "m", 0);
+  EXPECT_EQ(cut_metrics(run / "m", 0), std::nullopt);
   EXPECT_EQ(read_file(run / "m"), "");
-  cut_metrics(run / "absent", 3);
+  EXPECT_EQ(cut_metrics(run / "absent", 3), std::nullopt);
   EXPECT_FALSE(std::filesystem::exists(run / "absent"));
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A run that begins with weights to which something has been done.
 TrainOptions beginning_with(const Bench& bench, const RunConfig& config,
@@ -43,7 +44,22 @@ TEST(Trainer, NonFiniteLossesStopTheRunByName) {
   const Bench bench;
   const TrainOptions options = without_losses(bench, 3);
   EXPECT_THAT(error_of([&] { Trainer(options).run(); }),
-              AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"), HasSubstr("not finite")));
+              AllOf(HasSubstr("step 3"), HasSubstr("max_bad_steps = 3"),
+                    HasSubstr("found a loss that is not finite"), Not(HasSubstr("the last checkpoint"))));
+}
+
+// Activations of 1e21 that weights of nothing keep from the loss: gradients near them are finite, their
+// squares are no fp32 numbers.
+TEST(Trainer, ANormThatOverflowsIsToldAsOne) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.train.max_bad_steps = 1;
+  const TrainOptions options = beginning_with(bench, config, [](Weights& weights) {
+    weights.blocks.back().ffn_in.bias.fill_(1e21F);
+    weights.blocks.back().ffn_out.weight.zero_();
+  });
+  EXPECT_THAT(error_of([&] { Trainer(options).run(); }),
+              HasSubstr("found a gradient norm that is not finite"));
 }
 
 // A run that is started anew after each of them would never end.

@@ -186,6 +186,20 @@ TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
   EXPECT_FALSE(fs::exists(left));
 }
 
+// As a copy leaves it that was cut short; the run comes to that step itself.
+TEST(Trainer, AFolderThatIsNoCheckpointMakesRoomForOne) {
+  const Bench bench;
+  RunConfig config = bench.config();
+  config.checkpoint.every_tokens = 1;
+  config.checkpoint.keep = 100;
+  const RunFolder run(bench.folder / "run");
+  ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
+  const CheckpointFolder last = *run.newest_checkpoint();
+  fs::remove(last.path / kCheckpointMetadata);
+  ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
+  EXPECT_EQ(run.newest_checkpoint()->step, last.step);
+}
+
 TEST(Trainer, BranchBeginsWhereItsParentIs) {
   const Bench bench;
   RunConfig trunk = bench.config();

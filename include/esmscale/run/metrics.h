@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace esmscale {
@@ -15,8 +16,9 @@ namespace esmscale {
 std::vector<Json> read_metrics(const std::filesystem::path& file);
 
 // Cuts the file back to the lines whose "step" is at most `step`, and drops a last line that was cut short: a
-// resumed run writes each step once. The lines that stay keep every byte. The file may be absent.
-void cut_metrics(const std::filesystem::path& file, int64_t step);
+// resumed run writes each step once. The lines that stay keep every byte; gives the last step among them. The
+// file may be absent.
+std::optional<int64_t> cut_metrics(const std::filesystem::path& file, int64_t step);
 
 class MetricsWriter {
  public:

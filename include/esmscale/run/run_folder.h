@@ -57,7 +57,9 @@ class RunFolder {
   // over.
   std::vector<CheckpointFolder> list_checkpoints() const;
   std::optional<CheckpointFolder> newest_checkpoint() const;
-  // What a killed process left of a checkpoint that it was writing or removing.
+  // What a killed process left of a checkpoint that it was writing or removing, and what is named as a
+  // checkpoint without being one (a copy that was cut short): checkpoints are published and removed whole, by
+  // one rename, so no process is at work on it. It would stand in the way of the step's own checkpoint.
   std::vector<std::filesystem::path> list_leftovers() const;
 
  private:
