@@ -144,7 +144,7 @@ PatternResult summarise(std::span<const SequenceScore> scores) {
     baseline += score.baseline;
     hits += static_cast<double>(score.hits);
   }
-  const double masked = static_cast<double>(result.masked);  // 0: NaN, as of the loss
+  const double masked = result.masked > 0 ? static_cast<double>(result.masked) : NAN;
   result.sequences = static_cast<int64_t>(scores.size());
   result.baseline = baseline / masked;
   result.accuracy = hits / masked;
