@@ -38,8 +38,8 @@ TEST(FullDisk, NoVerbLeavesAnything) {
   for (const Arguments& verb : writing_verbs(small)) {
     const auto before = names_in(small.path("."));
     const FileSizeLimit limit(512);
-    EXPECT_THAT(refusal_of(1, verb + Arguments{small.path("out.gz")}), HasSubstr("File too large"))
-        << verb[0];
+    const std::string output = small.path(verb[0] + ".gz");
+    EXPECT_THAT(refusal_of(1, verb + Arguments{output}), HasSubstr("File too large")) << verb[0];
     if (verb[0] == "fit") continue;  // its folder of several files is not made whole
     EXPECT_EQ(names_in(small.path(".")), before) << verb[0];
   }
