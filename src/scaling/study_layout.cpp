@@ -16,7 +16,6 @@ namespace esmscale {
 namespace {
 
 constexpr int kFewestModels = 4;
-// Cheng et al. 2024's MLM law was fitted in this range of C (planning, IsoFLOP profiles in proteins).
 
 double middle_of(const std::vector<double>& budgets) {
   double log_sum = 0;
