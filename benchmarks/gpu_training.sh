@@ -8,6 +8,7 @@
 #                              [--precision bf16|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
 #                              [--build DIR] [--data DIR]
 #
+#   --micro-batches N an update of the plain engine and the peers; the fused engine has its configuration's own, 524,288 tokens
 #   --programs NAMES  leaves some out; the peers take minutes to compile
 #   --dry-run         the same steps with a tiny model on the CPU, for machines without a GPU
 #   --set KEY=VALUE   a configuration field of ours

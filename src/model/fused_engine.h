@@ -37,7 +37,8 @@ class FusedEngine final : public Engine {
   };
 
   at::Tensor make_rows(int64_t rows) const { return passes_->make({rows, weights_.config.width}); }
-  void read_weights();  // the products take them as they are now
+  void hold_weights(bool held) override;
+  void read_weights();  // the products take them as they are now, or as they were when first held
   // A LayerNorm's output: as it was kept, or once more.
   at::Tensor norm_again(const NormState& state, const Norm& norm, const at::Tensor& kept_TD) const;
 
@@ -76,6 +77,7 @@ class FusedEngine final : public Engine {
   std::unique_ptr<Passes> passes_;
   Recompute recompute_;
   Weights matrices_;  // in the products' type: the weights themselves, or views of a copy of all of them
+  bool held_ = false;
 };
 
 }  // namespace esmscale

@@ -28,8 +28,13 @@ FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<Passes> passes,
       recompute_(recompute),
       matrices_(in_type(weights, passes_->type())) {}
 
+void FusedEngine::hold_weights(bool held) {
+  if (held) read_weights();
+  held_ = held;
+}
+
 void FusedEngine::read_weights() {
-  if (passes_->type() != at::kFloat) matrices_.flat.copy_(weights_.flat);
+  if (passes_->type() != at::kFloat && !held_) matrices_.flat.copy_(weights_.flat);
 }
 
 at::Tensor FusedEngine::norm_again(const NormState& state, const Norm& norm,

@@ -43,15 +43,18 @@ StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double l
   at::Tensor loss_sum = at::zeros({}, scalar);
   double masked = 0;
   gradients.zero();
-  for (const PackedBatch& micro : batch.micro_batches) {
-    gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
-    if (micro.real_tokens > 0) {
-      const DeviceBatch on_device =
-          to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
-      loss_sum += parts.engine.forward_backward(on_device, gradients);
-      masked += static_cast<double>(on_device.masked);
+  {
+    const HeldWeights held(parts.engine);
+    for (const PackedBatch& micro : batch.micro_batches) {
+      gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
+      if (micro.real_tokens > 0) {
+        const DeviceBatch on_device =
+            to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
+        loss_sum += parts.engine.forward_backward(on_device, gradients);
+        masked += static_cast<double>(on_device.masked);
+      }
+      gradients.end_micro_batch();
     }
-    gradients.end_micro_batch();
   }
 
   const Wishes wishes = parts.wishes();

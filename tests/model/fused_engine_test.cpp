@@ -132,5 +132,29 @@ TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
   EXPECT_EQ(norm_of(gradients.sums), 0);
 }
 
+// Two micro-batches of a step are computed with one rounded copy of the weights, the next step with its own.
+TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
+  const Weights weights = random_weights(model_of(2, 64, 4), 9);
+  const TokenList& tokens = TokenList::of(29);
+  const DeviceBatch batch =
+      to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, at::kCPU);
+  const auto engine = make_device_engine(weights, {.precision = "bf16"});
+  const auto gradients = [&](Engine& asked) {
+    CollectedGradients collected(weights);
+    asked.forward_backward(batch, collected);
+    return collected.sums;
+  };
+  const std::vector<at::Tensor> before = gradients(*engine);
+  at::Tensor out = weights.blocks[0].out.weight;
+  {
+    const HeldWeights held(*engine);
+    out.mul_(2);
+    EXPECT_EQ(distance(gradients(*engine), before), 0);
+  }
+  const std::vector<at::Tensor> after = gradients(*engine);
+  EXPECT_GT(distance(after, before), 0.01);
+  EXPECT_EQ(distance(after, gradients(*make_device_engine(weights, {.precision = "bf16"}))), 0);
+}
+
 }  // namespace
 }  // namespace esmscale

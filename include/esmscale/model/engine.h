@@ -39,14 +39,31 @@ class Engine {
 
   // The RoBERTa head on hidden rows [R, D]: logits [R, V] fp32; no gradient.
   virtual at::Tensor logits(const at::Tensor& hidden_RD) = 0;
+
+ private:
+  friend class HeldWeights;
+  virtual void hold_weights(bool /*held*/) {}
+};
+
+// Says that the weights stay as they are while it lives, so an engine that rounds them does so once, for all
+// micro-batches of a step.
+class HeldWeights {
+ public:
+  explicit HeldWeights(Engine& engine) : engine_(engine) { engine_.hold_weights(true); }
+  ~HeldWeights() { engine_.hold_weights(false); }
+  HeldWeights(const HeldWeights&) = delete;
+  HeldWeights& operator=(const HeldWeights&) = delete;
+
+ private:
+  Engine& engine_;
 };
 
 // A request that cannot be honoured (bf16 on a CPU, recomputation by the plain engine) is a usage error,
 // which is known before there are weights.
 void require_engine(const EngineOptions& options, const ModelConfig& model, DeviceKind device);
 
-// `weights` must outlive the engine; it reads their values anew at every call. `auto` takes fused wherever it
-// can; fused on a GPU for widths that its kernels do not take is a usage error too.
+// `weights` must outlive the engine; it reads their values anew at every call but while they are held. `auto`
+// takes fused wherever it can; fused on a GPU for widths that its kernels do not take is a usage error too.
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
 
 // The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run
