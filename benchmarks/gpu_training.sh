@@ -68,6 +68,7 @@ say "Fused against plain"
 ("$build/model_test" --gtest_brief=1 --gtest_filter='Gpu*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
+trap : TERM # whoever stops this script stops the measuring, which then prints what it has
 say "Measuring"
 reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" --programs "$programs" \
   ${rest[@]+"${rest[@]}"}
