@@ -6,6 +6,7 @@
 #include "esmscale/core/text.h"
 
 #include <charconv>
+#include <cmath>
 
 namespace esmscale {
 
@@ -20,6 +21,24 @@ CLI::Validator whole_number(uint64_t largest) {
     return text("expected a whole number from 0 to ", largest, ", found '", given, "'");
   };
   return CLI::Validator(check, "");
+}
+
+CLI::Validator finite_number() {
+  const auto check = [](const std::string& given) -> std::string {
+    double number = 0;
+    if (CLI::detail::lexical_cast(given, number) && std::isfinite(number)) return {};
+    return "expected a finite number, found " + given;
+  };
+  return CLI::Validator(check, "FINITE");
+}
+
+double positive_number(const std::string& value, const char* where) {
+  double number = 0;
+  const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (problem != std::errc() || end != value.data() + value.size()) number = double(parse_size(value, where));
+  if (!std::isfinite(number) || number <= 0)
+    throw usage_error({.where = where, .expected = "a finite number above zero", .found = value});
+  return number;
 }
 
 void require_output_file(const fs::path& path) {

@@ -115,18 +115,13 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
   write_file(file, lines.str());
 }
 
-std::string estimate_text(const LossEstimate& estimate) {
-  return text(fixed(estimate.value, 4), " ± ",
-              std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 4));
-}
-
 void print_table(std::ostream& out, const Scored& scored) {
   Table table({"masks", "loss (nats)", "perplexity", "accuracy", "frequencies alone",
                "below them (first residue excluded)"});
   const auto add = [&](const char* name, const std::optional<PatternResult>& r) {
     if (!r) return;
-    table.add({name, estimate_text(r->loss), fixed(std::exp(r->loss.value), 3),
-               fixed(100 * r->accuracy, 2) + "%", fixed(r->baseline, 4), estimate_text(r->below_baseline)});
+    table.add({name, to_text(r->loss), fixed(std::exp(r->loss.value), 3), fixed(100 * r->accuracy, 2) + "%",
+               fixed(r->baseline, 4), to_text(r->below_baseline)});
   };
   add("bert 80/10/10", scored.evaluation.bert);
   add("mask only", scored.evaluation.mask_only);
@@ -182,11 +177,12 @@ int evaluate_checkpoints(const Program& program, Options options) {
   print_table(program.out, b);
   if (d.contains("loss"))
     program.out << "a − b, paired by sequence: "
-                << estimate_text({d["loss"].get<double>(), d["standard_error"].get<double>()}) << " nats\n";
+                << to_text(LossEstimate{d["loss"].get<double>(), d["standard_error"].get<double>()})
+                << " nats\n";
   if (d.contains("loss_mask_only"))
     program.out << "a − b, mask only: "
-                << estimate_text(
-                       {d["loss_mask_only"].get<double>(), d["standard_error_mask_only"].get<double>()})
+                << to_text(LossEstimate{d["loss_mask_only"].get<double>(),
+                                        d["standard_error_mask_only"].get<double>()})
                 << " nats\n";
   return 0;
 }

@@ -9,10 +9,10 @@
 #include "esmscale/report/plan_text.h"
 #include "esmscale/scaling/shapes.h"
 
-#include <charconv>
 #include <cmath>
 #include <optional>
 
+#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
@@ -28,35 +28,15 @@ struct Options {
   ConfigOptions config;
 };
 
-// "1e20", "3.5e18" or a SIZE such as 18G.
-double number_of(const std::string& value, const char* where) {
-  double number = 0;
-  const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (problem != std::errc() || end != value.data() + value.size()) number = double(parse_size(value, where));
-  if (!std::isfinite(number) || number <= 0)
-    throw usage_error({.where = where, .expected = "a finite number above zero", .found = value});
-  return number;
-}
-
-// CLI11's bounds let nan pass, and inf where there is no upper one.
-const CLI::Validator is_finite(
-    [](const std::string& value) {
-      double number = 0;
-      return CLI::detail::lexical_cast(value, number) && std::isfinite(number)
-                 ? std::string()
-                 : "expected a finite number, found " + value;
-    },
-    "FINITE");
-
 double optional_number(const std::string& value, const char* where) {
-  return value.empty() ? 0 : number_of(value, where);
+  return value.empty() ? 0 : positive_number(value, where);
 }
 
 std::vector<double> numbers_of(const std::string& list, const char* where) {
   std::vector<double> numbers;
   for (size_t begin = 0; begin <= list.size();) {
     const size_t comma = std::min(list.find(',', begin), list.size());
-    numbers.push_back(number_of(list.substr(begin, comma - begin), where));
+    numbers.push_back(positive_number(list.substr(begin, comma - begin), where));
     begin = comma + 1;
   }
   return numbers;
@@ -85,7 +65,7 @@ std::optional<LawFile> laws_of(const Options& options) {
 }
 
 double flops_of(const Options& options) {
-  if (!options.flops.empty()) return number_of(options.flops, "--flops");
+  if (!options.flops.empty()) return positive_number(options.flops, "--flops");
   const DevicePeak peak = device_peak(options.device, options.config.precision);
   if (peak.flops <= 0)
     throw usage_error(
@@ -197,29 +177,16 @@ int plan_study(const Program& program, const Options& options) {
 int assess_models(const Program& program, const Options& options) {
   const std::optional<LawFile> laws = laws_of(options);
   const std::vector<ModelPlacement> placements = assess(laws ? &*laws : nullptr);
-  if (!program.json) {
+  if (program.json)
+    program.print(to_json(placements));
+  else
     program.out << to_text(placements);
-    return 0;
-  }
-  const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
-  Json rows = Json::array();
-  for (const ModelPlacement& p : placements)
-    rows.push_back({{"model", p.model->name},
-                    {"law", p.law},
-                    {"parameters", p.parameters},
-                    {"tokens", finite(p.tokens)},
-                    {"tokens_source", p.model->tokens_source},
-                    {"flops", finite(p.flops)},
-                    {"parameters_optimal", finite(p.best_parameters)},
-                    {"oversized", finite(p.oversized)},
-                    {"nats_lost", finite(p.nats_lost)},
-                    {"extrapolated", p.is_beyond_law}});
-  program.print({{"models", rows}});
   return 0;
 }
 
 int run(const Program& program, const Options& options) {
   if (options.assess) return assess_models(program, options);
+  if (!options.output.empty()) require_no_dataset(options.output);
   return options.isoflop.empty() ? plan_one(program, options) : plan_study(program, options);
 }
 
@@ -228,11 +195,11 @@ void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--flops", o.flops, "The budget C, by the law's count");
   verb.add_option("--gpu-hours", o.gpu_hours, "The budget as hours of one device")
       ->check(CLI::PositiveNumber)
-      ->check(is_finite);
+      ->check(finite_number());
   verb.add_option("--device", o.device, "Device of --gpu-hours: a100, h100, h200, …")->capture_default_str();
   verb.add_option("--mfu", o.mfu, "Share of the device's dense peak that training reaches, by the law's C")
       ->check(CLI::Range(0.001, 1.0))
-      ->check(is_finite)
+      ->check(finite_number())
       ->capture_default_str();
   verb.add_option("--max-tokens", o.max_tokens, "D is at most this: the data runs out");
   verb.add_option("--unique-tokens", o.unique_tokens, "Tokens of one epoch of the data");
@@ -250,9 +217,11 @@ void add_budget_flags(CLI::App& verb, Options& o) {
 
 void add_study_flags(CLI::App& verb, Options& o) {
   verb.add_option("--isoflop", o.isoflop, "Lay out a study: budgets C1,C2,…");
-  verb.add_option("--models", o.models, "Sizes per budget")->check(CLI::Range(1, 100))->capture_default_str();
+  verb.add_option("--models", o.models, "Sizes per budget")
+      ->check(CLI::Range(kFewestModels, 100))
+      ->capture_default_str();
   verb.add_option("--spread", o.spread, "Sizes reach from N_opt/spread to N_opt·spread")
-      ->check(is_finite)
+      ->check(finite_number())
       ->capture_default_str();
   verb.add_option("--replicates", o.replicates, "Further seeds at the middle size of each budget")
       ->check(CLI::Range(0, 100))
@@ -260,7 +229,7 @@ void add_study_flags(CLI::App& verb, Options& o) {
   verb.add_option("--centre", o.centre,
                   "N_opt expected at the geometric mean of the budgets, before any law is known");
   verb.add_option("--exponent", o.exponent, "N_opt ∝ C^exponent about --centre")
-      ->check(is_finite)
+      ->check(finite_number())
       ->capture_default_str();
   verb.add_option("--sequence-length", o.sequence_length,
                   "Rows of every sequence, for hoffmann's count without --data")
@@ -279,7 +248,7 @@ void add_config_flags(CLI::App& verb, Options& o) {
       ->check(CLI::Range(1, 4096));
   verb.add_option("--lr", o.lr, "Peak learning rate in place of the rule's")
       ->check(CLI::PositiveNumber)
-      ->check(is_finite);
+      ->check(finite_number());
   verb.add_option("--batch-tokens", o.batch_tokens, "Tokens of a global batch in place of the rule's");
   verb.add_option("--max-seq-len", o.config.max_seq_len, "Rows of the longest crop")
       ->check(CLI::Range(8, 65536))

@@ -5,7 +5,6 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/dataset.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/scaling/parallel.h"
 #include "esmscale/train/stop_signal.h"
@@ -21,73 +20,6 @@
 
 namespace esmscale {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A run has trained, or a job of SLURM may: what it was told then holds for all, or arms would differ.
-bool has_begun(const Study& study, const StudyRecord& record) {
-  const std::vector<RunStatus> runs = status_of(study, record).runs;
-  return !record.jobs.empty() || std::any_of(runs.begin(), runs.end(), [](const RunStatus& run) {
-    return run.tokens > 0 || run.state == RunState::running || run.state == RunState::done;
-  });
-}
-
-// A set may have moved: its hash tells it.
-bool is_same_set(const std::string& a, const std::string& b) {
-  if (a == b) return true;
-  try {
-    return !a.empty() && !b.empty() && Dataset(a).manifest().hash == Dataset(b).manifest().hash;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-// Without those that change how a run is computed and kept, not what it learns: a failed run may need them.
-std::vector<std::string> settings_that_count(std::vector<std::string> settings) {
-  std::erase_if(settings, [](const std::string& setting) {
-    constexpr const char* kFree[] = {"train.micro_batch_tokens=", "train.recompute=", "parallel.",
-                                     "checkpoint.", "log."};
-    return std::any_of(std::begin(kFree), std::end(kFree),
-                       [&](const char* key) { return setting.starts_with(key); });
-  });
-  return settings;
-}
-
-void require_same(bool is_same, const char* flag, const std::string& before, const std::string& now) {
-  if (is_same) return;
-  throw usage_error({.where = flag,
-                     .expected = text(before.empty() ? "none" : before, ", as the study has begun with"),
-                     .found = now,
-                     .advice = "leave the flag out, or plan another study in a new folder: the runs of one "
-                               "must not differ in it"});
-}
-
-void remember(const Study& study, const StudyOptions& options, StudyRecord& record) {
-  StudyRecord now = record;
-  if (!options.data.empty()) now.data = fs::absolute(options.data).lexically_normal();
-  if (!options.holdout.empty()) now.holdout = fs::absolute(options.holdout).lexically_normal();
-  if (!options.device.empty()) now.device = options.device;
-  if (!options.settings.empty()) now.settings = options.settings;
-  if (has_begun(study, record)) {
-    require_same(is_same_set(record.data, now.data), "--data", record.data, now.data);
-    require_same(is_same_set(record.holdout, now.holdout), "--holdout", record.holdout, now.holdout);
-    require_same(settings_that_count(record.settings) == settings_that_count(now.settings), "--set",
-                 join(record.settings, " "), join(now.settings, " "));
-    if (now.device != record.device)
-      log_info("--device ", now.device, " from here on; the runs before had ",
-               record.device.empty() ? "none given" : record.device);
-  }
-  record = std::move(now);
-}
-
-// What `train` is told of every run, its data apart.
-std::vector<std::string> common_arguments(const StudyRecord& record, int threads) {
-  std::vector<std::string> arguments;
-  if (!record.device.empty()) arguments.push_back("--device=" + record.device);
-  if (threads > 0) arguments.push_back("--threads=" + std::to_string(threads));
-  for (const std::string& setting : record.settings) arguments.insert(arguments.end(), {"--set", setting});
-  return arguments;
-}
 
 class Runner {
  public:
@@ -241,38 +173,6 @@ class Runner {
   std::chrono::steady_clock::time_point read_at_{};
 };
 
-std::string last_word(const std::string& said) {
-  std::istringstream words(said);
-  std::string word, last;
-  while (words >> word) last = word;
-  return last.substr(0, last.find(';'));  // "123;cluster"
-}
-
-// Returns the job's number.
-std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<std::string> arguments) {
-  const fs::path log = study.folder / "logs" / "sbatch.log";
-  const size_t said_before = fs::exists(log) ? fs::file_size(log) : 0;
-  arguments.insert(arguments.begin(), {"--parsable", "--chdir=" + study.folder.string()});
-  const ChildEnd end = run_child(signals, "sbatch", std::move(arguments), log);
-  const std::string said = read_file(log).substr(said_before), job = last_word(said);
-  if (end.status != 0 || job.empty() || job.find_first_not_of("0123456789") != std::string::npos)
-    throw Error({.where = "sbatch",
-                 .expected = "the number of a job",
-                 .found = said.empty() ? text("exit code ", end.status) : said.substr(0, said.find('\n')),
-                 .advice = text("see ", log.string())});
-  return job;
-}
-
-// What is not done of one stage and depth (trunks before their branches); "" when there is nothing.
-std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
-  std::vector<std::string> tasks;
-  for (size_t i = 0; i < study.runs.size(); ++i)
-    if (study.runs[i].is_sweep() == is_sweep && study.depth(study.runs[i]) == depth &&
-        status_of(study, study.runs[i], record).state != RunState::done)
-      tasks.push_back(std::to_string(i));
-  return tasks.empty() ? "" : "--array=" + join(tasks, ",");
-}
-
 }  // namespace
 
 int run_study(const Study& study, const StudyOptions& options) {
@@ -287,52 +187,6 @@ const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
   log_info("learning rate: ", record.choice->factor, " times the plan's");
   for (const std::string& warning : record.choice->warnings) log_warning(warning);
   return *record.choice;
-}
-
-void submit_study(const Study& study, const StudyOptions& options) {
-  const FileLock lock(study.folder / "lock");
-  StudyRecord record = read_record(study);
-  remember(study, options, record);
-  if (record.data.empty() || record.holdout.empty())
-    throw usage_error({.where = "esmscale study --slurm",
-                       .expected = "--data and --holdout, for array.sbatch",
-                       .found = record.data.empty() ? "no --data" : "no --holdout"});
-  const std::string self = fs::read_symlink("/proc/self/exe");
-  ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
-  make_folder(study.folder / "logs");
-  record.jobs.clear();
-
-  const HeldSignals signals;
-  // What follows the script is for `esmscale train`.
-  std::vector<std::string> script{study.folder / "array.sbatch", "--data", record.data, "--holdout",
-                                  record.holdout};
-  const std::vector<std::string> common = common_arguments(record, options.threads);
-  script.insert(script.end(), common.begin(), common.end());
-  const auto submit = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), script.begin(), script.end());
-    return sbatch(signals, study, std::move(arguments));
-  };
-  std::vector<std::string> after;
-  if (!record.choice && study.runs.front().is_sweep()) {
-    if (const std::string tasks = array_of(study, record, true); !tasks.empty()) {
-      record.jobs.push_back(submit({tasks}));
-      after = {"--dependency=afterany:" + record.jobs.back()};
-    }
-    after.insert(after.end(), {"--job-name=" + study.name + "-lr", "--output=logs/select-%j.log",
-                               text("--wrap='", self, "' study select '", study.folder.string(), "'")});
-    record.jobs.push_back(sbatch(signals, study, after));
-    after = {"--dependency=afterok:" + record.jobs.back()};
-  }
-  int deepest = 0;
-  for (const StudyEntry& run : study.runs) deepest = std::max(deepest, study.depth(run));
-  for (int depth = 0; depth <= deepest; ++depth) {
-    const std::string tasks = array_of(study, record, false, depth);
-    if (tasks.empty()) continue;
-    after.push_back(tasks);
-    record.jobs.push_back(submit(after));
-    after = {"--dependency=afterany:" + record.jobs.back()};
-  }
-  write_record(study, record);
 }
 
 }  // namespace esmscale

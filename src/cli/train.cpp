@@ -3,6 +3,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
+#include "esmscale/eval/evaluator.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/device.h"
@@ -84,10 +85,10 @@ std::string summary_text(const Json& summary) {
   const auto number = [&](const char* key) {  // null where a diverged model has none
     return evaluation[key].is_number() ? evaluation[key].get<double>() : NAN;
   };
-  const auto nats = [&](const char* key) { return fixed(number(key), 4); };
-  return shown + text("\nholdout loss ", nats("loss"), " ± ", nats("standard_error"), " nats, perplexity ",
-                      fixed(number("perplexity"), 3), "; letter frequencies alone ", nats("baseline_loss"),
-                      "; ", evaluation["holdout_label"].get<std::string>(), "\n");
+  return shown + text("\nholdout loss ", to_text(LossEstimate{number("loss"), number("standard_error")}),
+                      " nats, perplexity ", fixed(number("perplexity"), 3), "; letter frequencies alone ",
+                      fixed(number("baseline_loss"), 4), "; ", evaluation["holdout_label"].get<std::string>(),
+                      "\n");
 }
 
 // --ranks N|auto; 0 when it was not given.

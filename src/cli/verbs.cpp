@@ -5,6 +5,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/version.h"
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <thread>
@@ -36,7 +37,11 @@ int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     return -1;
-  } catch (const CLI::Success& done) {  // --help, --version
+  } catch (const CLI::CallForVersion& version) {
+    const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+    out << (json ? to_text(version_json(), 2) : version.what()) << std::endl;
+    return 0;
+  } catch (const CLI::Success& done) {  // --help
     app.exit(done, out, out);
     return 0;
   } catch (const CLI::ParseError& error) {

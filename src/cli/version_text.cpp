@@ -1,7 +1,9 @@
 // What --version prints: the program, its revision and what it stands on.
 #include "esmscale/cli/verb.h"
+#include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 
+#include <nlohmann/json.hpp>
 #include <torch/version.h>
 #ifdef ESMSCALE_HAS_CUDA
 #include <cuda_runtime_api.h>
@@ -10,17 +12,24 @@
 
 namespace esmscale {
 
-std::string version_text() {
-  std::string shown =
-      std::string("esmscale ") + version() + " (" + revision() + "), LibTorch " + TORCH_VERSION;
+Json version_json() {
+  Json json{{"version", version()},
+            {"revision", revision()},
+            {"libtorch", TORCH_VERSION},
+            {"cuda", nullptr},
+            {"nccl", nullptr}};
 #ifdef ESMSCALE_HAS_CUDA
-  shown += ", CUDA " + std::to_string(CUDART_VERSION / 1000) + "." +
-           std::to_string(CUDART_VERSION % 1000 / 10) + ", NCCL " + std::to_string(NCCL_MAJOR) + "." +
-           std::to_string(NCCL_MINOR) + "." + std::to_string(NCCL_PATCH);
-#else
-  shown += ", CPU only";
+  json["cuda"] = text(CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10);
+  json["nccl"] = text(NCCL_MAJOR, ".", NCCL_MINOR, ".", NCCL_PATCH);
 #endif
-  return shown;
+  return json;
+}
+
+std::string version_text() {
+  const Json json = version_json();
+  const auto part = [&](const char* key) { return json[key].get<std::string>(); };
+  return text("esmscale ", part("version"), " (", part("revision"), "), LibTorch ", part("libtorch"),
+              json["cuda"].is_null() ? ", CPU only" : text(", CUDA ", part("cuda"), ", NCCL ", part("nccl")));
 }
 
 }  // namespace esmscale

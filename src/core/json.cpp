@@ -22,6 +22,8 @@ std::string shown(std::string_view rest) {
 }
 
 Json parse(std::string_view source, std::string_view where, const Json::parser_callback_t& look) {
+  if (source.find('\0') != source.npos)  // the parser would end there, whatever follows
+    throw Error({.where = std::string(where), .expected = "JSON", .found = "a byte of zero in it"});
   try {
     return Json::parse(source.begin(), source.end(), look, /*allow_exceptions=*/true,
                        /*ignore_comments=*/true);

@@ -44,6 +44,11 @@ std::string holdout_label(const Dataset& holdout, const std::string& training_ha
   return identity_label(holdout, training_hash) + reach;
 }
 
+std::string to_text(const LossEstimate& estimate) {
+  return text(fixed(estimate.value, 4), " ± ",
+              std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 4));
+}
+
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
                        const std::string& holdout_label) {
   Json json = Json::object();

@@ -95,15 +95,13 @@ Effect effect_of(double factor, double exponent, double Point::*member, const Pa
           .noise = std::max(1.4826 * residuals[residuals.size() / 2], 1e-6 * lowest_loss),
           .points = use.size()};
 }
-Effect effect_of_parameters(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
-  return effect_of(law.A, law.alpha, &Point::parameters, law, set, use);
-}
-Effect effect_of_tokens(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
-  return effect_of(law.B, law.beta, &Point::tokens, law, set, use);
-}
+struct Effects {
+  Effect parameters, tokens;
+};
 
 // What the points cannot carry, in words.
-std::vector<std::string> doubts(const Approach3& fit, const PointSet& set, const std::vector<size_t>& use) {
+std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, const PointSet& set,
+                                const std::vector<size_t>& use) {
   std::vector<std::string> warnings;
   if (use.size() < 24)
     warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants want 24 or more"));
@@ -111,9 +109,8 @@ std::vector<std::string> doubts(const Approach3& fit, const PointSet& set, const
     warnings.push_back(text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be told apart"));
   if (const size_t horizons = different(set, use, &Point::tokens); horizons < 3)
     warnings.push_back(text("approach 3 has ", horizons, " different D: B, beta and E cannot be told apart"));
-  for (const auto& [name, value, effect] :
-       {std::tuple{"alpha", fit.law.alpha, effect_of_parameters(fit.law, set, use)},
-        std::tuple{"beta", fit.law.beta, effect_of_tokens(fit.law, set, use)}})
+  for (const auto& [name, value, effect] : {std::tuple{"alpha", fit.law.alpha, effects.parameters},
+                                            std::tuple{"beta", fit.law.beta, effects.tokens}})
     if (value < 0.02 || value > 2)
       warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
                               " lies at its bound (0.02 to 2): its term is not seen"));
@@ -176,11 +173,13 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
     return std::nullopt;
   }
   fit.law = law_of(fit.optima.front().theta);
-  fit.law.is_seen =
-      effect_of_parameters(fit.law, set, use).is_seen() && effect_of_tokens(fit.law, set, use).is_seen();
+  const ParametricLaw& law = fit.law;
+  const Effects effects{.parameters = effect_of(law.A, law.alpha, &Point::parameters, law, set, use),
+                        .tokens = effect_of(law.B, law.beta, &Point::tokens, law, set, use)};
+  fit.law.is_seen = effects.parameters.is_seen() && effects.tokens.is_seen();
   fit.objective = fit.optima.front().objective;
   bootstrap_approach3(fit, set, use, options);
-  fit.warnings = doubts(fit, set, use);
+  fit.warnings = doubts(fit, effects, set, use);
   return fit;
 }
 

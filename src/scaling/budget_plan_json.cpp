@@ -8,10 +8,6 @@
 namespace esmscale {
 namespace {
 
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json of_planned(const Planned& planned) {
   Json json{{"value", finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
   if (planned.wide) json["interval"] = {planned.wide->low, planned.wide->high};

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 namespace esmscale {
 namespace {
 
@@ -98,6 +100,22 @@ std::vector<ModelPlacement> assess(const LawFile* laws) {
     placements.push_back(p);
   }
   return placements;
+}
+
+Json to_json(const std::vector<ModelPlacement>& placements) {
+  Json rows = Json::array();
+  for (const ModelPlacement& p : placements)
+    rows.push_back({{"model", p.model->name},
+                    {"law", p.law},
+                    {"parameters", p.parameters},
+                    {"tokens", finite(p.tokens)},
+                    {"tokens_source", p.model->tokens_source},
+                    {"flops", finite(p.flops)},
+                    {"parameters_optimal", finite(p.best_parameters)},
+                    {"oversized", finite(p.oversized)},
+                    {"nats_lost", finite(p.nats_lost)},
+                    {"extrapolated", p.is_beyond_law}});
+  return {{"models", rows}};
 }
 
 }  // namespace esmscale

@@ -12,10 +12,6 @@ namespace {
 
 constexpr size_t kMostStoredDraws = 1000;
 
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 // Each estimate's value under its name, then the intervals.
 void add_estimates(Json& json, const std::vector<Estimate>& estimates) {
   Json wide = Json::object(), likely = Json::object();
@@ -194,6 +190,10 @@ Json or_null(const std::optional<Part>& part, const auto& convert) {
 }
 
 }  // namespace
+
+Json finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
 
 Json to_json(const Laws& laws) {
   Json kaplan{{"L_N", nullptr}, {"L_D", nullptr}, {"L_C", nullptr}, {"L_ND", nullptr}};

@@ -15,8 +15,6 @@
 namespace esmscale {
 namespace {
 
-constexpr int kFewestModels = 4;
-
 double middle_of(const std::vector<double>& budgets) {
   double log_sum = 0;
   for (const double budget : budgets) log_sum += std::log(budget) / double(budgets.size());

@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include "esmscale/core/log.h"
+#include "esmscale/eval/evaluator.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/host_memory.h"
 
@@ -100,8 +101,8 @@ void Recorder::evaluation(const RunPosition& at, const Json& result, bool finish
   metrics_->write(line);
   if (!result.contains("loss")) return;
   status_.clear();
-  log_info("step ", at.step, ": holdout loss ", fixed(result["loss"].get<double>(), 4), " ± ",
-           fixed(result["standard_error"].get<double>(), 4), " nats (frequencies alone ",
+  const LossEstimate loss{result["loss"].get<double>(), result["standard_error"].get<double>()};
+  log_info("step ", at.step, ": holdout loss ", to_text(loss), " nats (frequencies alone ",
            fixed(result["baseline_loss"].get<double>(), 4), "), ",
            result["holdout_label"].get<std::string>());
 }

@@ -51,6 +51,12 @@ TEST(Program, VersionSaysWhatItStandsOn) {
   const Outcome outcome = run({"--version"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("esmscale "), HasSubstr("LibTorch ")));
+  for (const Arguments& arguments : {Arguments{"--version", "--json"}, {"--json", "info", "--version"}}) {
+    const Json json = parse_json(run(arguments).out, "stdout");
+    for (const char* key : {"version", "revision", "libtorch"})
+      EXPECT_THAT(outcome.out, HasSubstr(json[key].get<std::string>()));
+    EXPECT_EQ(json["cuda"].is_null(), outcome.out.ends_with("CPU only\n"));
+  }
 }
 
 }  // namespace

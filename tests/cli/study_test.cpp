@@ -1,18 +1,10 @@
-// esmscale study, as processes: a whole little study, stops, failures, the way to SLURM, and every wrong
+// esmscale study, as processes: a whole little study, failures, what stays as it began, and every wrong
 // folder.
-#include "esmscale/core/files.h"
+#include <map>
+#include <sstream>
 
-#include <chrono>
-#include <cstdlib>
-#include <set>
-#include <thread>
-
-#include "cli/small_run.h"
+#include "cli/study_verb.h"
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace esmscale {
 namespace {
@@ -21,59 +13,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
-
-// Trains one-layer models of some thousand parameters for a few steps: seconds in all.
-class StudyVerb : public testing::Test {
- protected:
-  explicit StudyVerb(int64_t sequences = 80) : train_set(ProteinSet::random(sequences, 50)) {}
-
-  const TemporaryFolder temporary;
-  const std::string folder = temporary / "study";
-  const ProteinSet train_set;
-  const ProteinSet holdout{ProteinSet::random(12, 45), 62};
-
-  void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
-    const Outcome outcome = run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000",
-                                          "--replicates", "0", "--max-seq-len", "64", "--precision", "fp32",
-                                          "--batch-tokens", "256", "--output", folder} +
-                                more);
-    ASSERT_EQ(outcome.status, 0) << outcome.err;
-  }
-
-  // The command line of one process; its words go to FOLDER.out and FOLDER.err.
-  std::string bare_command(const std::string& action) const {
-    return std::string(ESMSCALE_PROGRAM) + " study " + action + " " + folder + " >" + folder + ".out 2>" +
-           folder + ".err";
-  }
-  std::string command(const std::string& action, const std::string& more = {}) const {
-    return bare_command(action) + " --data " + train_set.folder().string() + " --holdout " +
-           holdout.folder().string() + " --device cpu --threads 1 " + more;
-  }
-  int start(const std::string& action, const std::string& more = {}) const {
-    const int status = std::system(command(action, more).c_str());
-    return WEXITSTATUS(status);
-  }
-  std::string said() const { return read_file(folder + ".err"); }
-  Json status() const { return json_of({"study", "status", folder}); }
-  Json statuses() const { return status()["runs"]; }
-  Json planned() const { return read_json(folder + "/study.json")["runs"]; }
-  std::string state_of(const std::string& name) const {
-    for (const Json& row : statuses())
-      if (row["name"] == name) return row["state"];
-    return "absent";
-  }
-  // A program `sbatch` that keeps its command lines in the file that comes back, and numbers its jobs.
-  fs::path stand_in_for_sbatch() const {
-    const fs::path bin = temporary / "bin", calls = temporary / "calls";
-    fs::create_directories(bin);
-    write_file(bin / "sbatch", "#!/bin/sh\necho \"$ESMSCALE $*\" >> " + calls.string() + "\nwc -l < " +
-                                   calls.string() + "\n");
-    fs::permissions(bin / "sbatch", fs::perms::owner_all);
-    return calls;
-  }
-  std::string path_with_stand_in() const { return "PATH=" + (temporary / "bin").string() + ":$PATH "; }
-  std::string first_main() const { return planned()[8]["name"]; }
-};
 
 // Oracle: the rule itself, over the final losses that the run folders hold.
 TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
@@ -147,49 +86,6 @@ TEST_F(StudyOfBranches, BranchesGoOnFromTheirTrunks) {
   EXPECT_THAT(laws["excluded"][0]["why"].get<std::string>(), HasSubstr("trunk"));
 }
 
-TEST_F(StudyVerb, TrunksBeforeTheirBranchesInSlurm) {
-  plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
-  const fs::path calls = stand_in_for_sbatch();
-  ASSERT_EQ(std::system((path_with_stand_in() + command("run", "--slurm")).c_str()), 0) << said();
-  std::istringstream lines(read_file(calls));
-  std::vector<std::string> jobs;
-  for (std::string line; std::getline(lines, line);) jobs.push_back(line);
-  // Per size: the first trunk; its branch and the second trunk; the second branch.
-  ASSERT_EQ(jobs.size(), 3u);
-  EXPECT_THAT(jobs[0], AllOf(HasSubstr("--array=0,4,8,12 "), testing::Not(HasSubstr("dependency"))));
-  EXPECT_THAT(jobs[1],
-              AllOf(HasSubstr("--dependency=afterany:1 "), HasSubstr("--array=1,2,5,6,9,10,13,14 ")));
-  EXPECT_THAT(jobs[2], AllOf(HasSubstr("--dependency=afterany:2 "), HasSubstr("--array=3,7,11,15 ")));
-}
-
-TEST_F(StudyVerb, AStoppedStudyGoesOn) {
-  plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
-  const std::string line = "exec " + command("run", "--set log.every_steps=1");
-  const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
-  pid_t process = 0;
-  ASSERT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-  const std::string first = planned()[0]["name"];
-  const fs::path metrics = folder + "/runs/" + first + "/metrics.jsonl";
-  // A logged step: the run listens to signals.
-  const auto has_logged = [&] { return fs::exists(metrics) && fs::file_size(metrics) > 0; };
-  for (int i = 0; i < 600 && !has_logged(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  ASSERT_TRUE(has_logged()) << said();
-  EXPECT_EQ(state_of(first), "running");
-  EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("no other process"));
-
-  ::kill(process, SIGTERM);
-  int ended = 0;
-  ASSERT_EQ(::waitpid(process, &ended, 0), process);
-  ASSERT_TRUE(WIFEXITED(ended));
-  EXPECT_EQ(WEXITSTATUS(ended), 85) << said();
-  EXPECT_EQ(state_of(first), "waiting");
-  EXPECT_EQ(status()["failed"], 0);
-  ASSERT_EQ(start("run"), 0) << said();
-  EXPECT_EQ(status()["done"], 4);
-  // Both starts trained it: it went on, it did not begin anew.
-  EXPECT_EQ(read_json(folder + "/runs/" + first + "/environment.json").size(), 2u);
-}
-
 // Oracle: the same study one run after the other; each run has one thread either way.
 TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
   const auto losses = [&] {
@@ -206,32 +102,6 @@ TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
   plan();
   ASSERT_EQ(start("run"), 0) << said();
   EXPECT_EQ(losses(), at_once);
-}
-
-// Runs of some seconds: both must still be under way when the signal comes.
-TEST_F(StudyVerb, AStopReachesAllRunsAtOnce) {
-  plan("3e11", {"--no-lr-sweep", "--unique-tokens", "3500"});
-  const std::string line = "exec " + command("run", "--set log.every_steps=1 --jobs 2");
-  const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
-  pid_t process = 0;
-  ASSERT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-  const auto has_logged = [&](int i) {
-    const fs::path metrics =
-        folder + "/runs/" + planned()[size_t(i)]["name"].get<std::string>() + "/metrics.jsonl";
-    return fs::exists(metrics) && fs::file_size(metrics) > 0;
-  };
-  for (int i = 0; i < 600 && !(has_logged(0) && has_logged(1)); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  ASSERT_TRUE(has_logged(0) && has_logged(1)) << said();
-  EXPECT_EQ(status()["running"], 2);
-  ::kill(process, SIGTERM);
-  int ended = 0;
-  ASSERT_EQ(::waitpid(process, &ended, 0), process);
-  ASSERT_TRUE(WIFEXITED(ended));
-  EXPECT_EQ(WEXITSTATUS(ended), 85) << said();
-  EXPECT_EQ(status()["waiting"], 4);
-  ASSERT_EQ(start("run", "--jobs 3"), 0) << said();
-  EXPECT_EQ(status()["done"], 4);
 }
 
 TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
@@ -282,13 +152,16 @@ TEST_F(StudyVerb, WhatItBeganWithStays) {
   EXPECT_THAT(refused({"--holdout", other.folder()}),
               AllOf(HasSubstr("--holdout"), HasSubstr(holdout.folder().string()),
                     HasSubstr(other.folder().string())));
+  EXPECT_THAT(refused({"--set", "train.seed=7", "--set", "data.train=" + other.folder().string()}),
+              HasSubstr("--set"));
   EXPECT_EQ(read_file(folder + "/state.json"), state);
 
   // The same set elsewhere, another device, and how the run is computed.
   write_file(config, good);
   fs::copy(train_set.folder(), temporary / "moved");
   ASSERT_EQ(std::system((bare_command("retry") + " --threads 1 --device auto --data " +
-                         (temporary / "moved").string() + " --set train.seed=7 --set log.every_steps=1")
+                         (temporary / "moved").string() +
+                         " --set train.seed=7 --set train.engine=plain --set log.every_steps=1")
                             .c_str()),
             0)
       << said();
@@ -304,32 +177,6 @@ TEST_F(StudyVerb, AFailedTrialTakesItsFactorOut) {
   EXPECT_EQ(status()["done"], 11);
   EXPECT_LT(status()["learning_rate"]["factor"].get<double>(), 4);
   EXPECT_THAT(to_text(status()["learning_rate"]["warnings"]), HasSubstr(broken));
-}
-
-TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
-  plan();
-  const fs::path kept = stand_in_for_sbatch(), bin = temporary / "bin";
-  const std::string path = path_with_stand_in();
-  ASSERT_EQ(std::system((path + command("run", "--slurm --json")).c_str()), 0) << said();
-  std::istringstream calls(read_file(kept));
-  std::string sweep, select, rest;
-  std::getline(calls, sweep);
-  std::getline(calls, select);
-  std::getline(calls, rest);
-  const std::string data = "array.sbatch --data " + train_set.folder().string() + " --holdout ";
-  EXPECT_THAT(sweep, AllOf(HasSubstr(ESMSCALE_PROGRAM), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
-                           HasSubstr(data), HasSubstr("--device=cpu --threads=1")));
-  EXPECT_THAT(select, AllOf(HasSubstr("--dependency=afterany:1"), HasSubstr("study select")));
-  EXPECT_THAT(rest, AllOf(HasSubstr("--dependency=afterok:2"), HasSubstr("--array=8,9,10,11 ")));
-  EXPECT_EQ(parse_json(read_file(folder + ".out"), "stdout")["jobs"], Json({"1", "2", "3"}));
-
-  write_file(bin / "sbatch", "#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n");
-  fs::permissions(bin / "sbatch", fs::perms::owner_all);
-  EXPECT_NE(std::system((path + command("run", "--slurm")).c_str()), 0);
-  EXPECT_THAT(said(), HasSubstr("no such partition"));
-  EXPECT_NE(std::system(("PATH=/nowhere " + command("run", "--slurm")).c_str()), 0);
-  EXPECT_THAT(said(), AllOf(HasSubstr("sbatch"), HasSubstr("PATH")));
-  EXPECT_THAT(refusal_of(1, {"study", "select", folder}), HasSubstr("study retry"));
 }
 
 TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {

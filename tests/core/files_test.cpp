@@ -123,6 +123,8 @@ TEST(Json, ErrorNamesLineAndColumn) {
   for (const char* text : {"{\n\"a\": 1,}\n}", "{\"a\" \n}", std::string("{\x01\n").c_str()})
     EXPECT_THAT(error_of([&] { parse_json(text, "c.json"); }), Not(HasSubstr("\n")))
         << "an error is one line";
+  EXPECT_THAT(error_of([] { parse_json(std::string_view("{}\0\0", 4), "c.json"); }),
+              HasSubstr("a byte of zero"));
   EXPECT_EQ(parse_json("{ // a comment\n \"a\": 1}", "c")["a"], 1);
 }
 

@@ -1,82 +1,20 @@
-// The kernels written for GPUs, run on the host. Oracle: the processor's kernels, which have double-precision
-// oracles of their own. In fp32 the two differ by the order of sums of at most 48 terms and by the last bits
-// of erf and exp. In bf16 both get the same rounded inputs, and each result is rounded once more to 8 bits.
-#include "esmscale/kernels/device.h"
-
+// All kernels of device_support.h but LayerNorm's (device_norm_test.cpp) and attention
+// (device_attention_test.cpp).
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/cross_entropy.h"
 #include "esmscale/kernels/embedding.h"
 #include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/layer_norm.h"
-#include "esmscale/kernels/rows.h"
 
 #include <array>
 #include <cmath>
 
 #include "core/error_of.h"
-#include "kernels/support.h"
+#include "kernels/device_support.h"
 #include <gmock/gmock.h>
 
 namespace esmscale::kernels::device {
 namespace {
 
-constexpr int64_t kRows = 37, kWidth = 48;  // two blocks of rows, the last one short
-
-template <class T>
-constexpr double kTolerance = 3e-6;
-template <>
-constexpr double kTolerance<BFloat16> = 1.0 / 256;
-
-template <class T>
-class DeviceTest : public testing::Test {
- protected:
-  using Array = std::vector<T>;
-
-  static Array rounded_all(const Floats& numbers) {
-    Array result;
-    for (float x : numbers) result.push_back(rounded<T>(x));
-    return result;
-  }
-  static Floats floats(const Array& numbers) {
-    Floats result;
-    for (T x : numbers) result.push_back(to_float(x));
-    return result;
-  }
-  // Each case with teams of one, of a few, and of more than a row has work for.
-  static std::vector<std::pair<bool, Place>> each_place(std::initializer_list<bool> cases) {
-    std::vector<std::pair<bool, Place>> all;
-    for (const bool one : cases)
-      for (const int64_t lanes : {1, 5, 13}) all.emplace_back(one, Place{.lanes = lanes});
-    return all;
-  }
-  // Normal numbers that T holds exactly.
-  static Array values(int64_t count, uint64_t subject) { return rounded_all(normals(count, subject)); }
-  static Array unwritten(int64_t count) { return rounded_all(garbage(count)); }
-
-  static void expect_same(const Array& ours, const Floats& oracle, const std::string& what) {
-    expect_near_all(floats(ours), widened(oracle), kTolerance<T>, what);
-  }
-  // Sums over rows are fp32 sums of fp32 terms, which in the backward pass of bf16 were not rounded yet.
-  static void expect_same_sums(const Floats& ours, const Floats& oracle, const std::string& what) {
-    expect_near_all(ours, widened(oracle), kTolerance<T>, what);
-  }
-  // partials [blocks, width]
-  static Floats summed(const Floats& partials, int64_t width) {
-    Floats total = zeros(width);
-    sum_partials(partials.data(), static_cast<int64_t>(partials.size()) / width, width, total.data(),
-                 {0, width});
-    return total;
-  }
-};
-
-using Types = testing::Types<float, BFloat16>;
-class TypeNames {
- public:
-  template <class T>
-  static std::string GetName(int) {
-    return sizeof(T) == 4 ? "fp32" : "bf16";
-  }
-};
 TYPED_TEST_SUITE(DeviceTest, Types, TypeNames);
 
 TYPED_TEST(DeviceTest, Embed) {
@@ -88,91 +26,6 @@ TYPED_TEST(DeviceTest, Embed) {
   Floats oracle = garbage(kRows * kWidth);
   embedding_forward({kRows, kWidth, tokens.data(), factors.data()}, table.data(), oracle.data(), {0, kRows});
   this->expect_same(x, oracle, "x");
-}
-
-TYPED_TEST(DeviceTest, NormForwardAndAgain) {
-  const auto x = this->values(kRows * kWidth, 1), branch = this->values(kRows * kWidth, 2);
-  const Floats bias = normals(kWidth, 3), gamma = normals(kWidth, 4), beta = normals(kWidth, 5);
-  for (const auto& [with_branch, place] : this->each_place({false, true})) {
-    auto sum = this->unwritten(kRows * kWidth), y = sum, again = sum;
-    Floats mean = garbage(kRows), rstd = mean;
-    run(NormForward<TypeParam>{kRows, kWidth, x.data(), with_branch ? branch.data() : nullptr, bias.data(),
-                               sum.data(), gamma.data(), beta.data(), y.data(), mean.data(), rstd.data()},
-        place);
-    const Floats x_in = this->floats(x), branch_in = this->floats(branch);
-    Floats oracle_sum = garbage(kRows * kWidth), oracle = oracle_sum, oracle_mean = garbage(kRows),
-           oracle_rstd = oracle_mean;
-    LayerNormForward work{.width = kWidth,
-                          .x = x_in.data(),
-                          .branch = with_branch ? branch_in.data() : nullptr,
-                          .branch_bias = bias.data(),
-                          .sum = oracle_sum.data(),
-                          .gamma = gamma.data(),
-                          .beta = beta.data(),
-                          .y = oracle.data(),
-                          .mean = oracle_mean.data(),
-                          .rstd = oracle_rstd.data()};
-    layer_norm_forward(work, {0, kRows});
-    if (with_branch) {
-      this->expect_same(sum, oracle_sum, "sum");
-      // What is normalised is the sum as it was kept.
-      const Floats kept = this->floats(sum);
-      work.x = kept.data();
-      work.branch = nullptr;
-      layer_norm_forward(work, {0, kRows});
-    }
-    expect_near_all(mean, widened(oracle_mean), kTolerance<float>, "mean");
-    expect_near_all(rstd, widened(oracle_rstd), kTolerance<float>, "rstd");
-    this->expect_same(y, oracle, "y");
-
-    run(NormAgain<TypeParam>{kRows, kWidth, with_branch ? sum.data() : x.data(), mean.data(), rstd.data(),
-                             gamma.data(), beta.data(), again.data()},
-        Place{});
-    EXPECT_EQ(this->floats(again), this->floats(y));
-  }
-}
-
-TYPED_TEST(DeviceTest, NormBackward) {
-  const auto sum = this->values(kRows * kWidth, 1), dy = this->values(kRows * kWidth, 2),
-             before = this->values(kRows * kWidth, 3);
-  const Floats gamma = normals(kWidth, 4), sum_in = this->floats(sum), dy_in = this->floats(dy);
-  Floats mean = garbage(kRows), rstd = mean, y = garbage(kRows * kWidth);
-  layer_norm_forward({.width = kWidth,
-                      .x = sum_in.data(),
-                      .gamma = gamma.data(),
-                      .beta = gamma.data(),
-                      .y = y.data(),
-                      .mean = mean.data(),
-                      .rstd = rstd.data()},
-                     {0, kRows});
-  Floats oracle = this->floats(before);
-  std::array<Floats, 3> sums{garbage(kWidth), garbage(kWidth), garbage(kWidth)};
-  static_assert(kRows <= esmscale::kernels::kBlockRows);  // one block there
-  layer_norm_backward({.width = kWidth,
-                       .sum = sum_in.data(),
-                       .mean = mean.data(),
-                       .rstd = rstd.data(),
-                       .gamma = gamma.data(),
-                       .dy = dy_in.data(),
-                       .dsum = oracle.data(),
-                       .dgamma_partials = sums[0].data(),
-                       .dbeta_partials = sums[1].data(),
-                       .dbranch_bias_partials = sums[2].data()},
-                      {0, 1}, kRows);
-  for (const auto& [with_bias, place] : this->each_place({false, true})) {
-    const int64_t parts = with_bias ? 3 : 2,
-                  blocks = place.lanes < 13 ? place.lanes : kRows + 3;  // any number will do
-    auto dsum = before;
-    Floats partials = garbage(blocks * parts * kWidth);
-    run(NormBackward<TypeParam>{kRows, kWidth, sum.data(), mean.data(), rstd.data(), gamma.data(), dy.data(),
-                                dsum.data(), with_bias, blocks, partials.data()},
-        place);
-    this->expect_same(dsum, oracle, "dsum");
-    const Floats total = this->summed(partials, parts * kWidth);
-    for (int64_t part = 0; part < parts; ++part)
-      this->expect_same_sums(Floats(total.begin() + part * kWidth, total.begin() + (part + 1) * kWidth),
-                             sums[static_cast<size_t>(part)], "sum " + std::to_string(part));
-  }
 }
 
 TYPED_TEST(DeviceTest, Gelu) {

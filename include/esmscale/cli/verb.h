@@ -36,8 +36,9 @@ struct Verb {
 };
 const std::vector<Verb>& verbs();
 
-// What --version prints.
+// What --version prints, and with --json: null where a part is not built in.
 std::string version_text();
+Json version_json();
 
 // The whole program: parses, dispatches, maps errors to exit codes. Tests call it too.
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);

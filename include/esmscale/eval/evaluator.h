@@ -54,6 +54,7 @@ std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& mode
 struct LossEstimate {
   double value = 0, error = 0;
 };
+std::string to_text(const LossEstimate& estimate);  // "2.7193 ± 0.0044"; "2.7193 ± unknown"
 
 // Losses and accuracy are NaN where nothing was masked.
 struct PatternResult {

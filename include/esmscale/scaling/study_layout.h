@@ -19,6 +19,8 @@ inline constexpr const char* kSweepSuffix = "_lr_sweep";
 // That of a trunk so: its rate has not decayed, so its branches are the points.
 inline constexpr const char* kTrunkSuffix = "_trunk";
 
+inline constexpr int kFewestModels = 4;  // of a budget: a parabola has three constants
+
 struct StudyRequest {
   std::string name = "study";
   std::vector<double> budgets;    // C, by basis.flop_count

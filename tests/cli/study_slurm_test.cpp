@@ -1,0 +1,54 @@
+// esmscale study --slurm, with a stand-in for sbatch.
+#include "cli/study_verb.h"
+#include <gmock/gmock.h>
+
+namespace esmscale {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST_F(StudyVerb, TrunksBeforeTheirBranchesInSlurm) {
+  plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
+  const fs::path calls = stand_in_for_sbatch();
+  ASSERT_EQ(std::system((path_with_stand_in() + command("run", "--slurm")).c_str()), 0) << said();
+  std::istringstream lines(read_file(calls));
+  std::vector<std::string> jobs;
+  for (std::string line; std::getline(lines, line);) jobs.push_back(line);
+  // Per size: the first trunk; its branch and the second trunk; the second branch.
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_THAT(jobs[0], AllOf(HasSubstr("--array=0,4,8,12 "), testing::Not(HasSubstr("dependency"))));
+  EXPECT_THAT(jobs[1],
+              AllOf(HasSubstr("--dependency=afterany:1 "), HasSubstr("--array=1,2,5,6,9,10,13,14 ")));
+  EXPECT_THAT(jobs[2], AllOf(HasSubstr("--dependency=afterany:2 "), HasSubstr("--array=3,7,11,15 ")));
+}
+
+TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
+  plan();
+  const fs::path kept = stand_in_for_sbatch(), bin = temporary / "bin";
+  const std::string path = path_with_stand_in();
+  ASSERT_EQ(std::system((path + command("run", "--slurm --json")).c_str()), 0) << said();
+  std::istringstream calls(read_file(kept));
+  std::string sweep, select, rest;
+  std::getline(calls, sweep);
+  std::getline(calls, select);
+  std::getline(calls, rest);
+  const std::string data = "array.sbatch --data " + train_set.folder().string() + " --holdout ";
+  EXPECT_THAT(sweep, AllOf(HasSubstr(ESMSCALE_PROGRAM), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
+                           HasSubstr(data), HasSubstr("--device=cpu --threads=1")));
+  EXPECT_THAT(select, AllOf(HasSubstr("--dependency=afterany:1"), HasSubstr("study select")));
+  EXPECT_THAT(rest, AllOf(HasSubstr("--dependency=afterok:2"), HasSubstr("--array=8,9,10,11 ")));
+  EXPECT_EQ(parse_json(read_file(folder + ".out"), "stdout")["jobs"], Json({"1", "2", "3"}));
+
+  write_file(bin / "sbatch", "#!/bin/sh\necho 'sbatch: error: no such partition' >&2\nexit 1\n");
+  fs::permissions(bin / "sbatch", fs::perms::owner_all);
+  EXPECT_NE(std::system((path + command("run", "--slurm")).c_str()), 0);
+  EXPECT_THAT(said(), HasSubstr("no such partition"));
+  EXPECT_NE(std::system(("PATH=/nowhere " + command("run", "--slurm")).c_str()), 0);
+  EXPECT_THAT(said(), AllOf(HasSubstr("sbatch"), HasSubstr("PATH")));
+  EXPECT_THAT(refusal_of(1, {"study", "select", folder}), HasSubstr("study retry"));
+}
+
+}  // namespace
+}  // namespace esmscale
