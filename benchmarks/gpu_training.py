@@ -22,7 +22,7 @@ from training_runs import (PEER, PEER_SEQUENCES, run_json, sequences_in, shape_o
 # real tokens/s on one H200, bf16, and times the peer
 TARGETS = {"8M": (4e6, 2.0), "35M": (1.2e6, 2.0), "150M": (4e5, 2.0), "650M": (1.23e5, 1.3)}
 MICRO_TOKENS = {"8M": 131072, "35M": 131072, "150M": 65536, "650M": 32768}  # rows in flight, with padding
-# The fused engine has room for more on a card of 100 GiB or more, and an update of the configurations' own 524,288 tokens.
+# The fused engine has room for more on a card of 100 GiB or more, and the configurations' own update, 524,288 tokens.
 LARGE_CARD_MIB, LARGE_CARD_TOKENS = 100 * 1024, {"150M": 131072, "650M": 65536}
 PROFILED_STEPS = 2
 FIRST_LINES = 7  # of metrics.jsonl, off the clock: two, the profiled ones, those while the trace is written
@@ -80,8 +80,8 @@ def settings(options, model, engine):
     tokens = rows_in_flight(options, model, engine)
     takes_own_update = engine == "fused" and model in MICRO_TOKENS
     update = [] if takes_own_update else [f"train.batch_tokens={tokens * options.micro_batches}"]
-    own = [*update, f"train.micro_batch_tokens={tokens}", f"train.precision={options.precision}", f"train.engine={engine}",
-           "log.every_steps=1", "checkpoint.every_minutes=0", "train.epochs=1000"]
+    own = [*update, f"train.micro_batch_tokens={tokens}", f"train.precision={options.precision}",
+           f"train.engine={engine}", "log.every_steps=1", "checkpoint.every_minutes=0", "train.epochs=1000"]
     return [word for setting in [*own, *options.set] for word in ("--set", setting)]
 
 
@@ -97,7 +97,8 @@ def measure_ours(options, model, engine, folder):
         lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
     trace = json.loads((run / "trace.json").read_text())
     time, launches = trace_summary.kernel_time(trace)
-    return Result(rows_in_flight(options, model, engine), tokens_per_second(lines), mfu_of(lines), summary["memory_tensors_peak"], launches,
+    rows = json.loads((run / "config.json").read_text())["train"]["micro_batch_tokens"]  # --set may have changed them
+    return Result(rows, tokens_per_second(lines), mfu_of(lines), summary["memory_tensors_peak"], launches,
                   time or trace_summary.own_time(trace), load.said)
 
 
@@ -137,7 +138,8 @@ def measure_peer(options, peer, folder, model):
         result = json.loads(say_of_peer(peer, folder, model))
         peer.wait()
     options.peer_versions = result["versions"]
-    return Result(rows_in_flight(options, model, "peer"), result["tokens_per_second"], None, result["peak_bytes"], None, None, load.said)
+    return Result(rows_in_flight(options, model, "peer"), result["tokens_per_second"], None, result["peak_bytes"], None,
+                  None, load.said)
 
 
 def measure_peers(options, folder, results):
@@ -167,15 +169,15 @@ def of_card(fields, otherwise):
 def print_row(model, program, result, ours):
     mfu = "" if result.mfu is None else f"{result.mfu:.1%}"
     launches = "" if result.launches is None else f"{result.launches:.0f}"
-    print(f"| {model} | {program} | {result.rows} | {result.tokens_per_second:.0f} | {mfu} | {result.peak_bytes / 2**20:.0f} | {launches} | "
-          f"{result.load} | {ours / result.tokens_per_second:.2f} |")
+    print(f"| {model} | {program} | {result.rows} | {result.tokens_per_second:.0f} | {mfu} | "
+          f"{result.peak_bytes / 2**20:.0f} | {launches} | {result.load} | {ours / result.tokens_per_second:.2f} |")
 
 
 def print_report(options, results):
-    print(f"Training on {options.device}, {options.precision}, {options.seconds:g} s each; an update: the configuration's own "
-          f"(fused), {options.micro_batches} micro-batches (others)\n")
-    print("| model | program | rows in flight | real tokens/s | MFU | peak of tensors, MiB | kernels a step | power, clock, how often at the "
-          "power limit | esmscale fused is faster by |")
+    print(f"Training on {options.device}, {options.precision}, {options.seconds:g} s each; an update: the "
+          f"configuration's own (fused), {options.micro_batches} micro-batches (others)\n")
+    print("| model | program | rows in flight | real tokens/s | MFU | peak of tensors, MiB | kernels a step | power, "
+          "clock, how often at the power limit | esmscale fused is faster by |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for model, measured in results.items():
         for program, result in measured.items():
@@ -228,7 +230,8 @@ def parse():
     options.peer_versions = "without a peer"
     options.peer_name = "Hugging Face + compile" if options.compile else "Hugging Face"
     options.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options))
-    options.clocks = of_card("name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu", "no nvidia-smi here")
+    options.clocks = of_card("name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu",
+                             otherwise="no nvidia-smi here")
     options.card_mib = float(of_card("memory.total", otherwise="0"))
     return options
 

@@ -8,7 +8,8 @@
 #                              [--precision bf16|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
 #                              [--build DIR] [--data DIR]
 #
-#   --micro-batches N an update of the plain engine and the peers; the fused engine has its configuration's own, 524,288 tokens
+#   --micro-batches N an update of the plain engine and the peers; the fused engine has its configuration's own, 524,288
+#                     tokens
 #   --programs NAMES  leaves some out; the peers take minutes to compile
 #   --dry-run         the same steps with a tiny model on the CPU, for machines without a GPU
 #   --set KEY=VALUE   a configuration field of ours
@@ -68,7 +69,6 @@ say "Fused against plain"
 ("$build/model_test" --gtest_brief=1 --gtest_filter='Gpu*:*GpuTest*:FusedEngine*:*FusedEngines*:DeviceEngine*' >&2 &&
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
-trap : TERM # whoever stops this script stops the measuring, which then prints what it has
 say "Measuring"
-reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" --programs "$programs" \
-  ${rest[@]+"${rest[@]}"}
+exec_reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
+  --programs "$programs" ${rest[@]+"${rest[@]}"}

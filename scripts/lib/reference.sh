@@ -5,7 +5,9 @@ TRANSFORMERS_VERSION=${ESMSCALE_TRANSFORMERS:-4.57.6}
 REFERENCE=$DEPS/transformers-$TRANSFORMERS_VERSION
 
 # Python with transformers, and with torch from LibTorch's own wheel when all of that is there.
-reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 python3 -W ignore "$@"; }
+reference_python() { (exec_reference_python "$@"); }
+# … in place of this script, so that whoever stops it stops Python.
+exec_reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"; }
 
 can_import() { reference_python -c "import $1" >/dev/null 2>&1; }
 

@@ -1,8 +1,6 @@
 #include "esmscale/scaling/budget_plan.h"
 #include "esmscale/scaling/shapes.h"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
 
 namespace esmscale {
