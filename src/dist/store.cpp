@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <mutex>
 
 #include <c10/util/Logging.h>
@@ -17,14 +18,19 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
 }
 
-// LibTorch tells warnings with stack traces of its own about what we catch and tell in one line.
-void keep_to_errors() {
+// What goes wrong between ranks comes as an exception, which is caught and told in one line. LibTorch would
+// tell it in warnings with stack traces too, and a write to a rank that is gone would end this one by a
+// signal.
+void keep_to_exceptions() {
   static std::once_flag once;
-  std::call_once(once, [] { FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2); });
+  std::call_once(once, [] {
+    FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2);
+    std::signal(SIGPIPE, SIG_IGN);
+  });
 }
 
 c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {
-  keep_to_errors();
+  keep_to_exceptions();
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.isServer = serves;

@@ -1,11 +1,13 @@
 #include "esmscale/dist/ranks.h"
 
+#include <cerrno>
 #include <mutex>
 
 #include "core/error_of.h"
 #include "dist/ranks_in_threads.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace esmscale {
 namespace {
@@ -41,6 +43,17 @@ TEST(Ranks, DisagreementNamesTheRankAndTheThing) {
     EXPECT_THAT(error_of([&] { ranks.require_agreement("optimizer.lr", ranks.rank() == 2 ? "0.1" : "0.2"); }),
                 AllOf(HasSubstr("rank 2, optimizer.lr"), HasSubstr("0.2, as rank 0 has"), HasSubstr("0.1")));
   });
+}
+
+// To a rank that is gone: the signal would end this one before it could say so.
+TEST(Ranks, AWriteThatNobodyReadsIsAnErrorAndNoSignal) {
+  with_ranks(2, [](Ranks& ranks) { ranks.barrier("together"); });
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ::close(ends[0]);
+  EXPECT_EQ(::write(ends[1], "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);
+  ::close(ends[1]);
 }
 
 TEST(Ranks, AloneEverythingReturnsAtOnce) {
