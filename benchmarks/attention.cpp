@@ -4,15 +4,15 @@
 // A figure is the best of three medians of five. FLOPs are those executed: attention 4
 // S² K forward and 10 S² K backward a head (five products, one of them the scores again). Lengths are like
 // UniRef50's: mean about 350, at most 1,024.
-#include "esmscale/kernels/attention.h"
+#include "esmscale/kernels/cpu/attention.h"
 
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
+#include "kernel_timing.h"
 
 #include <cmath>
 #include <cstdio>
 #include <string>
 
-#include "kernel_timing.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/mm.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/random.h"
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 #include <algorithm>
 #include <array>

@@ -5,7 +5,7 @@
 // Prints real tokens per second of CPU time (what one core does) and of wall-clock time. The first epoch is
 // read in the stored order, later ones shuffled. Batches are dropped as they come, so nothing waits for a
 // trainer.
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

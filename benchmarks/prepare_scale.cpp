@@ -12,7 +12,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
 #include <algorithm>
 #include <array>

@@ -2,17 +2,17 @@
 // A figure is the best of three medians of five. ATen's operations are those of the plain
 // engine: a bias is written before the product that adds to it, a residual sum and a column sum are passes of
 // their own. Their temporaries come from the program's own allocator, so what is compared is the work alone.
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
 
-#include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/isa.h"
-#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/cpu/gelu.h"
+#include "esmscale/kernels/cpu/isa.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
 #include "esmscale/train/host_memory.h"
+#include "kernel_timing.h"
 
 #include <cstdio>
 #include <string>
 
-#include "kernel_timing.h"
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>

@@ -1,5 +1,5 @@
 // esmscale VERB …: parses, dispatches, maps errors to exit codes; all of it in the cli room.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 
 #include <cstdlib>
 #include <iostream>

@@ -1,5 +1,6 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
+#include "checkpoint/info.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -10,7 +11,6 @@
 #include <cstring>
 #include <sstream>
 
-#include "info.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,5 +1,5 @@
 // checkpoint.json: CheckpointInfo in and out.
-#include "info.h"
+#include "checkpoint/info.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

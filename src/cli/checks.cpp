@@ -1,6 +1,6 @@
-#include "checks.h"
+#include "cli/checks.h"
 
-#include "esmscale/cli/info.h"
+#include "cli/info.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"

@@ -1,11 +1,11 @@
-#include "esmscale/cli/info.h"
+#include "cli/info.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/shard_format.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/dataset/format.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <array>

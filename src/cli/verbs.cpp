@@ -1,5 +1,5 @@
 // The one list of verbs, and the way from arguments to an exit code.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"

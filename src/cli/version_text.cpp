@@ -1,5 +1,5 @@
 // What --version prints: the program, its revision and what it stands on.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 

@@ -1,4 +1,4 @@
-#include "esmscale/data/prepare_zstd.h"
+#include "esmscale/core/compression.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

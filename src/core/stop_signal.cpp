@@ -1,4 +1,4 @@
-#include "esmscale/train/stop_signal.h"
+#include "esmscale/core/stop_signal.h"
 
 #include <atomic>
 

@@ -1,4 +1,4 @@
-#include "esmscale/data/prepare_workers.h"
+#include "esmscale/core/thread_pool.h"
 
 #include <algorithm>
 

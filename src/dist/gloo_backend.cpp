@@ -4,9 +4,10 @@
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif
+#include "dist/backend.h"
+
 #include <cstdlib>
 
-#include "backend.h"
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 namespace esmscale {

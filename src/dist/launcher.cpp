@@ -1,5 +1,7 @@
 #include "esmscale/dist/launcher.h"
 
+#include "dist/store.h"
+#include "dist/watch.h"
 #include "esmscale/core/child.h"
 #include "esmscale/core/log.h"
 
@@ -7,8 +9,6 @@
 #include <map>
 #include <optional>
 
-#include "store.h"
-#include "watch.h"
 #include <sys/wait.h>
 #include <unistd.h>
 

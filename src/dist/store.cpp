@@ -1,4 +1,4 @@
-#include "store.h"
+#include "dist/store.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

@@ -1,11 +1,11 @@
-#include "watch.h"
+#include "dist/watch.h"
 
+#include "dist/store.h"
 #include "esmscale/core/log.h"
 
 #include <chrono>
 #include <condition_variable>
 
-#include "store.h"
 #include <unistd.h>
 
 namespace esmscale {

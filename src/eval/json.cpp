@@ -1,6 +1,6 @@
 // An evaluation in words and keys.
 #include "esmscale/core/text.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/manifest.h"
 #include "esmscale/eval/evaluator.h"
 
 #include <algorithm>

@@ -3,12 +3,12 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/interop/hugging_face.h"
+#include "interop/hugging_face_config.h"
+#include "interop/origin.h"
+#include "interop/vocabulary.h"
 
 #include <cmath>
 
-#include "hugging_face_config.h"
-#include "origin.h"
-#include "vocabulary.h"
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "hugging_face_config.h"
+#include "interop/hugging_face_config.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"

@@ -1,13 +1,13 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/interop/hugging_face.h"
+#include "interop/hugging_face_config.h"
+#include "interop/origin.h"
+#include "interop/tensor_set.h"
+#include "interop/vocabulary.h"
 
 #include <set>
 
-#include "hugging_face_config.h"
-#include "origin.h"
-#include "tensor_set.h"
-#include "vocabulary.h"
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>

@@ -1,4 +1,4 @@
-#include "origin.h"
+#include "interop/origin.h"
 
 #include "esmscale/core/json.h"
 

@@ -1,4 +1,4 @@
-#include "tensor_set.h"
+#include "interop/tensor_set.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"

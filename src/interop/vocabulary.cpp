@@ -1,4 +1,4 @@
-#include "vocabulary.h"
+#include "interop/vocabulary.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"

@@ -3,13 +3,12 @@
 
 #include "esmscale/core/json.h"
 #include "esmscale/data/alphabet.h"
+#include "interop/hugging_face_config.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include "hugging_face_config.h"
 
 namespace esmscale {
 

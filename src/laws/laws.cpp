@@ -1,4 +1,4 @@
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

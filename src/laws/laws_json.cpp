@@ -1,4 +1,4 @@
-#include "esmscale/scaling/laws_json.h"
+#include "esmscale/laws/laws_json.h"
 
 #include "esmscale/core/version.h"
 

@@ -1,6 +1,6 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/laws_json.h"
+#include "esmscale/laws/laws_json.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
 
 #include <ATen/ops/_efficient_attention_forward.h>
 #include <ATen/ops/_flash_attention_forward.h>

@@ -1,10 +1,10 @@
-#include "device_attention.h"
+#include "model/device_attention.h"
 
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
+#include "model/device_work.h"
 
 #include <cmath>
 
-#include "device_work.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>

@@ -2,12 +2,11 @@
 // them our attention (bf16, short heads) or ATen's.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "model/passes.h"
 
 #include <type_traits>
 #include <vector>
-
-#include "passes.h"
 
 namespace esmscale {
 

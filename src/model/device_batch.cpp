@@ -1,6 +1,6 @@
 #include "esmscale/model/device_batch.h"
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <algorithm>
 

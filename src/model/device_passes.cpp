@@ -1,10 +1,11 @@
 // The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
 // the host, slowly, so that everything but the launch is tested without a GPU.
+#include "model/device_attention.h"
+#include "model/device_work.h"
+#include "model/passes.h"
+
 #include <algorithm>
 
-#include "device_attention.h"
-#include "device_work.h"
-#include "passes.h"
 #include <ATen/ops/addmm.h>
 
 namespace esmscale {

@@ -1,7 +1,7 @@
 // Kernels that were written for GPUs, run on tensors: on a GPU in its current stream, on a CPU at once.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <array>
 

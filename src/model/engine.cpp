@@ -1,10 +1,10 @@
 #include "esmscale/model/engine.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "model/fused_engine.h"
+#include "model/plain_engine.h"
 
-#include "fused_engine.h"
-#include "plain_engine.h"
 #include <ATen/Context.h>
 
 namespace esmscale {

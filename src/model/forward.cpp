@@ -1,4 +1,4 @@
-#include "esmscale/model/forward.h"
+#include "model/forward.h"
 
 #include <cmath>
 

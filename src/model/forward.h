@@ -2,9 +2,9 @@
 // checked against. Works on autograd leaves as well as on plain tensors.
 #pragma once
 
-#include "esmscale/model/attention.h"
 #include "esmscale/model/device_batch.h"
 #include "esmscale/model/weights.h"
+#include "model/attention.h"
 
 #include <ATen/core/Tensor.h>
 

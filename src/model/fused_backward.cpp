@@ -1,7 +1,7 @@
 #include "esmscale/model/span.h"
+#include "model/fused_engine.h"
+#include "model/products.h"
 
-#include "fused_engine.h"
-#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 

@@ -3,11 +3,10 @@
 #pragma once
 
 #include "esmscale/model/engine.h"
+#include "model/passes.h"
 
 #include <optional>
 #include <vector>
-
-#include "passes.h"
 
 namespace esmscale {
 

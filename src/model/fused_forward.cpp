@@ -1,8 +1,8 @@
-#include "esmscale/model/forward.h"
 #include "esmscale/model/span.h"
+#include "model/forward.h"
+#include "model/fused_engine.h"
+#include "model/products.h"
 
-#include "fused_engine.h"
-#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 

@@ -1,15 +1,15 @@
-#include "esmscale/kernels/attention.h"
-#include "esmscale/kernels/cross_entropy.h"
-#include "esmscale/kernels/embedding.h"
-#include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/layer_norm.h"
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/attention.h"
+#include "esmscale/kernels/cpu/cross_entropy.h"
+#include "esmscale/kernels/cpu/embedding.h"
+#include "esmscale/kernels/cpu/gelu.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
+#include "esmscale/kernels/cpu/rows.h"
 #include "esmscale/model/span.h"
+#include "model/passes.h"
 
 #include <cmath>
 #include <optional>
 
-#include "passes.h"
 #include <ATen/Parallel.h>
 
 namespace esmscale {

@@ -1,7 +1,7 @@
-#include "plain_engine.h"
+#include "model/plain_engine.h"
 
-#include "esmscale/model/forward.h"
 #include "esmscale/model/span.h"
+#include "model/forward.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>

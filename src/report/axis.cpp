@@ -1,4 +1,4 @@
-#include "esmscale/report/axis.h"
+#include "report/axis.h"
 
 #include "esmscale/core/text.h"
 

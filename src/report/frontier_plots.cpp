@@ -1,10 +1,9 @@
 // IsoFLOP profiles, and N_opt and D_opt against C with the published slopes beside.
 #include "esmscale/core/text.h"
+#include "report/plot_data.h"
 
 #include <algorithm>
 #include <cmath>
-
-#include "plot_data.h"
 
 namespace esmscale {
 namespace {

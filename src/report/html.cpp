@@ -1,7 +1,7 @@
-#include "esmscale/report/html.h"
+#include "report/html.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
 
 #include <cmath>
 #include <cstdio>

@@ -1,8 +1,8 @@
 // The pictures of a fit.
 #pragma once
 
-#include "esmscale/report/plot.h"
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
+#include "report/plot.h"
 
 #include <vector>
 

@@ -1,10 +1,9 @@
 // Loss against C, N and D, and what approach 3 leaves over.
 #include "esmscale/core/text.h"
+#include "report/plot_data.h"
 
 #include <algorithm>
 #include <cmath>
-
-#include "plot_data.h"
 
 namespace esmscale {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
-#include "esmscale/report/html.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
+#include "report/html.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
 
 #include "esmscale/core/text.h"
 

@@ -2,7 +2,7 @@
 // (plot_style()), so one picture serves a light and a dark page, inline or as a file of its own.
 #pragma once
 
-#include "esmscale/report/axis.h"
+#include "report/axis.h"
 
 #include <string>
 #include <vector>

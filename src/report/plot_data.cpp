@@ -1,7 +1,7 @@
-#include "plot_data.h"
+#include "report/plot_data.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/law_plots.h"
+#include "report/law_plots.h"
 
 #include <algorithm>
 #include <cmath>

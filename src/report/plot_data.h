@@ -1,8 +1,8 @@
 // What several of the pictures share: labels of points, grids, bands.
 #pragma once
 
-#include "esmscale/report/plot.h"
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
+#include "report/plot.h"
 
 #include <functional>
 #include <string>

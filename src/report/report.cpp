@@ -3,12 +3,11 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
-#include "esmscale/report/html.h"
-#include "esmscale/report/law_plots.h"
+#include "report/html.h"
+#include "report/law_plots.h"
+#include "report/report_tables.h"
 
 #include <cmath>
-
-#include "report_tables.h"
 
 namespace esmscale {
 namespace {

@@ -1,12 +1,11 @@
-#include "report_tables.h"
+#include "report/report_tables.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/html.h"
 #include "esmscale/report/plan_text.h"
+#include "report/html.h"
+#include "report/plot_data.h"
 
 #include <cmath>
-
-#include "plot_data.h"
 
 namespace esmscale {
 namespace {

@@ -1,7 +1,7 @@
 // The tables of the report, as HTML; "" where a part is null.
 #pragma once
 
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
 
 #include <string>
 

@@ -5,7 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
 #include <limits>
 #include <optional>

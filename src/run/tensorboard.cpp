@@ -1,4 +1,4 @@
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"

@@ -1,8 +1,8 @@
-#include "child.h"
+#include "study/child.h"
 
 #include "esmscale/core/files.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
-#include "esmscale/train/stop_signal.h"
 
 #include <sstream>
 

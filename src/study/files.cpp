@@ -1,8 +1,9 @@
 // The files of a planned study or run.
-#include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+
+#include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
 
 #include <algorithm>
 #include <cmath>

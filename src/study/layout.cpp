@@ -1,10 +1,10 @@
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
 
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/budget_plan.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include <algorithm>
 #include <cmath>

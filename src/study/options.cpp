@@ -1,11 +1,11 @@
-#include "study_options.h"
+#include "esmscale/study/options.h"
 
 #include "esmscale/config/config.h"
 #include "esmscale/config/field.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,13 +1,13 @@
 // state.json of a study, and its state as JSON and as a table.
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/study_state.h"
+#include "esmscale/study/state.h"
+#include "study/runs/finished_run.h"
 
 #include <cmath>
 #include <iomanip>
 #include <set>
 
-#include "finished_run.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,13 +1,14 @@
-#include "study_runner.h"
+#include "esmscale/study/runner.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/parallel.h"
 #include "esmscale/core/progress.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
-#include "esmscale/scaling/parallel.h"
-#include "esmscale/train/stop_signal.h"
+#include "study/child.h"
 
 #include <algorithm>
 #include <chrono>
@@ -15,8 +16,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <set>
-
-#include "child.h"
 
 namespace esmscale {
 namespace {

@@ -2,14 +2,13 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "esmscale/study/runner.h"
+#include "study/child.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
-
-#include "child.h"
-#include "study_runner.h"
 
 namespace esmscale {
 namespace {

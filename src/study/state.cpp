@@ -1,4 +1,4 @@
-#include "esmscale/scaling/study_state.h"
+#include "esmscale/study/state.h"
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
@@ -7,13 +7,13 @@
 #include "esmscale/run/environment.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "study/runs/finished_run.h"
 
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <stdexcept>
 
-#include "finished_run.h"
 #include <nlohmann/json.hpp>
 #include <signal.h>
 

@@ -1,4 +1,4 @@
-#include "profile.h"
+#include "train/profile.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"

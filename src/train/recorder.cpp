@@ -1,4 +1,4 @@
-#include "recorder.h"
+#include "train/recorder.h"
 
 #include "esmscale/core/log.h"
 #include "esmscale/eval/evaluator.h"

@@ -9,11 +9,10 @@
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/plan.h"
+#include "train/step.h"
 
 #include <chrono>
 #include <optional>
-
-#include "step.h"
 
 namespace esmscale {
 

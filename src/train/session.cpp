@@ -1,4 +1,4 @@
-#include "session.h"
+#include "train/session.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"

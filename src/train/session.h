@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/config/schedule.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/dist/weight_exchange.h"
@@ -10,12 +10,11 @@
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/options.h"
 #include "esmscale/train/plan.h"
-#include "esmscale/train/start.h"
+#include "train/start.h"
+#include "train/step.h"
 
 #include <memory>
 #include <optional>
-
-#include "step.h"
 
 namespace esmscale {
 

@@ -1,9 +1,9 @@
-#include "esmscale/train/start.h"
+#include "train/start.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/version.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/metrics.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/optim/adam.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/options.h"

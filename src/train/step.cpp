@@ -1,4 +1,4 @@
-#include "step.h"
+#include "train/step.h"
 
 #include "esmscale/model/span.h"
 

@@ -1,7 +1,7 @@
 // One step of training.
 #pragma once
 
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/engine.h"

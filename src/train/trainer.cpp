@@ -2,20 +2,20 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
-#include "esmscale/train/stop_signal.h"
+#include "train/profile.h"
+#include "train/recorder.h"
+#include "train/session.h"
 
 #include <cmath>
 #include <filesystem>
 
-#include "profile.h"
-#include "recorder.h"
-#include "session.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>

@@ -1,8 +1,9 @@
 #include "esmscale/accounting/account.h"
 
+#include "accounting/shapes.h"
+
 #include <vector>
 
-#include "accounting/shapes.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,8 +1,9 @@
 #include "esmscale/accounting/flops.h"
 
+#include "accounting/shapes.h"
+
 #include <vector>
 
-#include "accounting/shapes.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {

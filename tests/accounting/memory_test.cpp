@@ -1,9 +1,9 @@
 #include "esmscale/accounting/memory.h"
 
+#include "accounting/shapes.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/shard_layout.h"
 
-#include "accounting/shapes.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {

@@ -1,13 +1,13 @@
 // One file that many ranks write and read: the same bytes as from one.
-#include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/core/files.h"
-
-#include <fstream>
-
 #include "core/error_of.h"
 #include "core/temporary.h"
 #include "dist/ranks_in_threads.h"
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/files.h"
 #include "model/batches.h"
+
+#include <fstream>
+
 #include <ATen/ops/rand_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,13 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
+#include "core/error_of.h"
+#include "core/file_size_limit.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/run_folder.h"
 
 #include <fstream>
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
 #include <ATen/ops/rand_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

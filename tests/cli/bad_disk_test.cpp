@@ -1,9 +1,10 @@
 // Full disks and folders that cannot be written to: one clear error from every verb that writes, nothing half
 // written.
-#include <fstream>
-
 #include "cli/small_run.h"
 #include "core/file_size_limit.h"
+
+#include <fstream>
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

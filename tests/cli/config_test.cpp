@@ -2,6 +2,7 @@
 #include "esmscale/config/config.h"
 
 #include "cli/small_run.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,7 +1,7 @@
-#include "esmscale/core/files.h"
-
 #include "cli/outcome.h"
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

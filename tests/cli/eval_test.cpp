@@ -1,10 +1,10 @@
+#include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 
 #include <cmath>
 #include <filesystem>
 #include <sstream>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,11 +1,11 @@
 // esmscale fit: what scripts rely on, and every way to ask for it wrongly.
+#include "cli/outcome.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
 #include <cmath>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

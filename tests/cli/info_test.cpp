@@ -1,8 +1,8 @@
+#include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 
 #include <filesystem>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,11 +1,11 @@
 // import, export and logits, as a user calls them.
+#include "cli/small_run.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/data/alphabet.h"
+#include "interop/folders.h"
 
 #include <cstring>
 
-#include "cli/small_run.h"
-#include "interop/folders.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,7 +1,7 @@
 // What a run says about its memory.
+#include "cli/small_run.h"
 #include "esmscale/train/host_memory.h"
 
-#include "cli/small_run.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {

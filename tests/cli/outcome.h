@@ -1,7 +1,7 @@
 // Runs the program as main does and keeps what it says.
 #pragma once
 
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 
 #include <sstream>
 #include <string>

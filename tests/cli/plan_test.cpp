@@ -1,10 +1,10 @@
 // esmscale plan: budgets, studies, known models; every way to ask wrongly.
+#include "cli/outcome.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 
 #include <cmath>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

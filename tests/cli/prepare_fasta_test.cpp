@@ -1,11 +1,12 @@
 // The verbs prepare, fasta and info of a data set, as users call them.
+#include "cli/outcome.h"
+#include "core/temporary.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 // The way from arguments to an exit code.
 #include "cli/small_run.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,6 +1,7 @@
 // The same curve on any number of ranks, at any stage, from any division into micro-batches, and over stops
 // between.
 #include "cli/ranks_run.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

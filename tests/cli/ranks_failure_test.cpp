@@ -1,8 +1,8 @@
 // What ends a run of several ranks, who says why, and that the last checkpoint stays good.
-#include "esmscale/checkpoint/checkpoint.h"
-
 #include "cli/ranks_run.h"
 #include "core/error_of.h"
+#include "esmscale/checkpoint/checkpoint.h"
+
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,13 +1,12 @@
 // Runs of several ranks, started as a user starts them.
 #pragma once
 
+#include "cli/process.h"
+#include "cli/small_run.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 
 #include <map>
-
-#include "cli/process.h"
-#include "cli/small_run.h"
 
 namespace esmscale {
 

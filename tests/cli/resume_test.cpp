@@ -1,4 +1,6 @@
 // How `train` goes on from what a folder holds.
+#include "cli/small_run.h"
+#include "core/sanitizers.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
@@ -8,8 +10,6 @@
 #include <fstream>
 #include <thread>
 
-#include "cli/small_run.h"
-#include "core/sanitizers.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>

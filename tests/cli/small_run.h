@@ -1,15 +1,15 @@
 // A tiny model, its data, and the program's own verbs to train and score it.
 #pragma once
 
+#include "cli/outcome.h"
+#include "core/temporary.h"
+#include "data/dataset/protein_set.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json.h"
 
 #include <string>
 #include <vector>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
-#include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,6 @@
 // esmscale study --slurm, with a stand-in for sbatch.
 #include "cli/study_verb.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

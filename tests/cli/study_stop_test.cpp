@@ -1,8 +1,9 @@
 // esmscale study, stopped by a signal as a scheduler does.
+#include "cli/study_verb.h"
+
 #include <chrono>
 #include <thread>
 
-#include "cli/study_verb.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>

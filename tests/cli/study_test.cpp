@@ -1,9 +1,10 @@
 // esmscale study, as processes: a whole little study, failures, what stays as it began, and every wrong
 // folder.
+#include "cli/study_verb.h"
+
 #include <map>
 #include <sstream>
 
-#include "cli/study_verb.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

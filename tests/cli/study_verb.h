@@ -1,12 +1,12 @@
 // A little study as a user has it: planned into a folder, and started as a process.
 #pragma once
 
+#include "cli/small_run.h"
 #include "esmscale/core/files.h"
 
 #include <cstdlib>
 #include <string>
 
-#include "cli/small_run.h"
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 

@@ -1,3 +1,4 @@
+#include "cli/small_run.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
@@ -7,7 +8,6 @@
 #include <filesystem>
 #include <thread>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 

@@ -1,12 +1,12 @@
 #include "esmscale/config/config.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 
 #include <set>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

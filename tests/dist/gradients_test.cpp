@@ -1,14 +1,14 @@
 #include "esmscale/dist/gradients.h"
 
+#include "dist/ranks_in_threads.h"
 #include "esmscale/data/alphabet.h"
 #include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/device_batch.h"
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <limits>
 
-#include "dist/ranks_in_threads.h"
-#include "model/batches.h"
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 #include "esmscale/dist/group.h"
 
 #include "dist/ranks_in_threads.h"
+
 #include <ATen/Context.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>

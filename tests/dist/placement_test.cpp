@@ -1,8 +1,9 @@
 #include "esmscale/dist/placement.h"
 
+#include "core/error_of.h"
+
 #include <map>
 
-#include "core/error_of.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

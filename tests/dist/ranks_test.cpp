@@ -1,10 +1,11 @@
 #include "esmscale/dist/ranks.h"
 
+#include "core/error_of.h"
+#include "dist/ranks_in_threads.h"
+
 #include <cerrno>
 #include <mutex>
 
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,12 +1,12 @@
 // Letter frequencies, errors and differences: what stands beside a model's loss.
-#include "esmscale/data/dataset.h"
+#include "core/error_of.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/eval/evaluator.h"
+#include "eval/scores.h"
 
 #include <cmath>
 #include <numeric>
 
-#include "core/error_of.h"
-#include "scores.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,14 +1,14 @@
 #include "esmscale/eval/evaluator.h"
 
+#include "data/dataset/protein_set.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
+#include "eval/scores.h"
+#include "model/batches.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "data/protein_set.h"
-#include "model/batches.h"
-#include "scores.h"
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,14 +4,14 @@
 
 #include "esmscale/core/json.h"
 #include "esmscale/core/safetensors.h"
+#include "golden/rule.h"
+#include "model/batches.h"
 
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "golden/rule.h"
-#include "model/batches.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,16 +1,16 @@
 // Ours against transformers' EsmForMaskedLM, from fixtures that scripts/make_golden.sh makes: logits, loss,
 // the gradient of every parameter, ten steps of AdamW; on a GPU too where there is one.
+#include "core/temporary.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/model/forward.h"
 #include "esmscale/optim/adam.h"
+#include "golden/fixtures.h"
+#include "model/forward.h"
 
 #include <map>
 
-#include "core/temporary.h"
-#include "golden/fixtures.h"
 #include <ATen/Context.h>
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>

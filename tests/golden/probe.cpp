@@ -3,14 +3,13 @@
 //   names there golden_probe masks HOLDOUT bert|mask-only TOKENS N            the first N windows of a
 //   holdout as SEQUENCES.json
 #include "esmscale/core/files.h"
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/model/engine.h"
+#include "golden/fixtures.h"
 
 #include <iostream>
-
-#include "golden/fixtures.h"
 
 namespace esmscale {
 namespace {

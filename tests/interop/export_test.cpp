@@ -1,10 +1,10 @@
 // Hugging Face folders out. That transformers itself loads them is tests/golden's to show.
-#include "esmscale/model/engine.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/model/engine.h"
 #include "interop/folders.h"
 #include "model/batches.h"
+
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,6 +6,7 @@
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/interop/hugging_face.h"
+#include "model/batches.h"
 
 #include <cstdint>
 #include <cstring>
@@ -14,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "model/batches.h"
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 

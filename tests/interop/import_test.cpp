@@ -1,9 +1,9 @@
 // Hugging Face folders in: what is read, and what is refused by name.
-#include "esmscale/interop/hugging_face.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/interop/hugging_face.h"
 #include "interop/folders.h"
+
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>

@@ -1,12 +1,12 @@
 #include "esmscale/interop/scoring.h"
 
-#include "esmscale/core/files.h"
-#include "esmscale/interop/loaded_model.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+#include "esmscale/interop/loaded_model.h"
 #include "interop/folders.h"
 #include "model/batches.h"
+
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "esmscale/core/random.h"
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
 
 #include <cmath>
 #include <cstdint>

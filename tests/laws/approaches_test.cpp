@@ -1,10 +1,10 @@
 // Each of Hoffmann's approaches against the closed form of a known law (synthetic.h): under C = 6ND
 // N_opt ∝ C^(β/(α+β)), D_opt ∝ C^(α/(α+β)).
-#include "esmscale/scaling/approach1.h"
-#include "esmscale/scaling/approach2.h"
-#include "esmscale/scaling/approach3.h"
+#include "esmscale/laws/fits/approach1.h"
+#include "esmscale/laws/fits/approach2.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "laws/synthetic.h"
 
-#include "scaling/synthetic.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -2,16 +2,16 @@
 // 0.005 in ln L, 400 synthetic sets of 100 draws each. The band is the promise ± 5 points; with 400 sets the
 // binomial standard error is 2 points at 80% and 1.1 at 95%. Each fit starts at the true constants, which is
 // where the 4,500 starts of such sets arrive (approaches_test); that keeps the test to seconds.
-#include "esmscale/scaling/approach2.h"
-#include "esmscale/scaling/approach3.h"
-#include "esmscale/scaling/parallel.h"
+#include "esmscale/core/parallel.h"
+#include "esmscale/laws/fits/approach2.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "laws/synthetic.h"
 
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <optional>
 
-#include "scaling/synthetic.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {

@@ -1,8 +1,9 @@
 // Kaplan's four laws against points that follow them exactly, and the held-out comparison of floor and power
 // law.
-#include "esmscale/scaling/kaplan.h"
+#include "esmscale/laws/fits/kaplan.h"
 
-#include "scaling/synthetic.h"
+#include "laws/synthetic.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,12 +1,12 @@
 // All laws together: nulls and their reasons, warnings, repeats, the plateau, and laws.json out and in.
-#include "esmscale/scaling/laws.h"
-
-#include "esmscale/core/files.h"
-#include "esmscale/scaling/laws_json.h"
+#include "esmscale/laws/laws.h"
 
 #include "core/error_of.h"
 #include "core/temporary.h"
-#include "scaling/synthetic.h"
+#include "esmscale/core/files.h"
+#include "esmscale/laws/laws_json.h"
+#include "laws/synthetic.h"
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,8 @@
 // The points file: what it means, and one clear error for whatever is wrong with it.
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include "core/error_of.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

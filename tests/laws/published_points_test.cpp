@@ -1,15 +1,15 @@
 // Oracle: the constants published with Epoch AI's reconstruction of Hoffmann et al.'s figure 4 (245 points;
-// the file tests/scaling/data/chinchilla_245.csv holds those points): E 1.8913, A 495.73, B 12845.6, α
+// the file tests/laws/data/chinchilla_245.csv holds those points): E 1.8913, A 495.73, B 12845.6, α
 // 0.34931, β 0.45305.
-#include "esmscale/scaling/approach3.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "laws/synthetic.h"
 
-#include "scaling/synthetic.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {
 namespace {
 
-const std::filesystem::path published = ESMSCALE_SOURCE_DIR "/tests/scaling/data/chinchilla_245.csv";
+const std::filesystem::path published = ESMSCALE_SOURCE_DIR "/tests/laws/data/chinchilla_245.csv";
 
 // Three significant digits: half a unit of the third.
 void expect_three_digits(double value, double oracle) {

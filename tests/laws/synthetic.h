@@ -3,10 +3,10 @@
 
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/frontier.h"
-#include "esmscale/scaling/law_form.h"
-#include "esmscale/scaling/laws_json.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/law_form.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/laws/points/points.h"
 
 #include <cmath>
 #include <numeric>

@@ -1,8 +1,9 @@
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
+
+#include "model/batches.h"
 
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>

@@ -3,7 +3,7 @@
 
 #include "esmscale/core/random.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/model/sink.h"
 #include "esmscale/model/weights.h"
 

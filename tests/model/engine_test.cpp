@@ -1,8 +1,9 @@
 // What every engine must hold to.
-#include <cmath>
-
 #include "core/error_of.h"
 #include "model/engines.h"
+
+#include <cmath>
+
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

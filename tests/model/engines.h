@@ -2,13 +2,12 @@
 #pragma once
 
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "batches.h"
 
 namespace esmscale {
 

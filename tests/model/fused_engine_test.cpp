@@ -1,9 +1,10 @@
 // The fused engine, on either set of kernels, against the plain one.
+#include "core/error_of.h"
+#include "model/engines.h"
+
 #include <cmath>
 #include <ctime>
 
-#include "core/error_of.h"
-#include "model/engines.h"
 #include <ATen/Parallel.h>
 #include <ATen/ops/allclose.h>
 #include <gmock/gmock.h>

@@ -1,12 +1,13 @@
 // On a GPU: the fused engine against the plain one, and its attention against the definition. Skipped by name
 // where there is no GPU.
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <array>
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>

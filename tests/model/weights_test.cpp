@@ -2,10 +2,10 @@
 
 #include "esmscale/data/alphabet.h"
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 

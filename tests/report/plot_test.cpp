@@ -1,9 +1,10 @@
 // Axes against ticks worked out by hand; pictures that are well-formed.
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
+
+#include "report/well_formed.h"
 
 #include <cmath>
 
-#include "report/well_formed.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

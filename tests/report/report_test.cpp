@@ -1,13 +1,13 @@
 // The report of a small study: whole, self-contained, and saying what is null.
 #include "esmscale/report/report.h"
 
-#include "esmscale/core/files.h"
-#include "esmscale/report/law_plots.h"
-#include "esmscale/report/plan_text.h"
-
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+#include "esmscale/report/plan_text.h"
+#include "laws/synthetic.h"
+#include "report/law_plots.h"
 #include "report/well_formed.h"
-#include "scaling/synthetic.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,10 +1,10 @@
 #include "esmscale/run/environment.h"
 
+#include "core/sanitizers.h"
 #include "esmscale/core/version.h"
 
 #include <vector>
 
-#include "core/sanitizers.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,13 +1,13 @@
 #include "esmscale/run/metrics.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 
 #include <cmath>
 #include <fstream>
 #include <limits>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

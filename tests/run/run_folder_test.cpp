@@ -2,6 +2,7 @@
 
 #include "core/error_of.h"
 #include "core/temporary.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,9 +1,9 @@
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/metrics.h"
 
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,16 +1,16 @@
 // A study's layout: its sizes, what its runs cost, its files.
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
+#include "laws/synthetic.h"
 
 #include <cmath>
 #include <map>
 #include <set>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
-#include "scaling/synthetic.h"
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

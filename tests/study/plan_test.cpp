@@ -1,13 +1,13 @@
 // The planner: rules by hand, plans against the closed form, known models.
+#include "core/error_of.h"
 #include "esmscale/accounting/flops.h"
-#include "esmscale/scaling/budget_plan.h"
-#include "esmscale/scaling/known_models.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/known_models.h"
+#include "esmscale/study/plan/shapes.h"
+#include "laws/synthetic.h"
 
 #include <cmath>
 
-#include "core/error_of.h"
-#include "scaling/synthetic.h"
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

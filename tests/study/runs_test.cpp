@@ -1,6 +1,8 @@
 // Points from run folders that a test writes as train does.
-#include "esmscale/scaling/runs.h"
+#include "esmscale/study/runs/runs.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
@@ -8,8 +10,6 @@
 
 #include <fstream>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

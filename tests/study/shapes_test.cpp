@@ -1,8 +1,9 @@
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
+
+#include "core/error_of.h"
 
 #include <cmath>
 
-#include "core/error_of.h"
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,11 +1,12 @@
 #include "esmscale/train/host_memory.h"
 
+#include "core/sanitizers.h"
+
 #include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "core/sanitizers.h"
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 

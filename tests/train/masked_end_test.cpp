@@ -2,8 +2,8 @@
 // must be what the engine does.
 #include "esmscale/accounting/memory.h"
 #include "esmscale/model/engine.h"
-
 #include "model/batches.h"
+
 #include <gtest/gtest.h>
 
 namespace esmscale {

@@ -1,14 +1,14 @@
 // Oracle: what two steps of a known run consist of.
+#include "core/temporary.h"
+#include "data/dataset/protein_set.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
 
 #include <map>
 #include <thread>
 
-#include "core/temporary.h"
-#include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>

@@ -1,8 +1,8 @@
 // What a run does not begin with, by name.
-#include "esmscale/train/trainer.h"
-
 #include "core/error_of.h"
-#include "trainer_bench.h"
+#include "esmscale/train/trainer.h"
+#include "train/trainer_bench.h"
+
 #include <gmock/gmock.h>
 
 namespace esmscale {

@@ -1,15 +1,15 @@
 #include "esmscale/train/trainer.h"
 
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
 #include "esmscale/optim/adam.h"
-#include "esmscale/train/stop_signal.h"
+#include "train/trainer_bench.h"
 
 #include <thread>
 
-#include "trainer_bench.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 

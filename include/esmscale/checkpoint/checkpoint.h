@@ -5,7 +5,7 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/weights.h"
 #include "esmscale/optim/adam.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/engine.h"
 

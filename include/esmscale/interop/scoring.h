@@ -2,7 +2,7 @@
 // with other programs.
 #pragma once
 
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 #include "esmscale/model/engine.h"
 
 #include <cstdint>

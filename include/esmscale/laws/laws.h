@@ -1,13 +1,13 @@
 // All laws of one set of points: which points feed which, what cannot be fitted and why, what to doubt.
 #pragma once
 
-#include "esmscale/scaling/approach1.h"
-#include "esmscale/scaling/approach2.h"
-#include "esmscale/scaling/approach3.h"
-#include "esmscale/scaling/kaplan.h"
-#include "esmscale/scaling/plateau.h"
-#include "esmscale/scaling/points.h"
-#include "esmscale/scaling/repeats.h"
+#include "esmscale/laws/fits/approach1.h"
+#include "esmscale/laws/fits/approach2.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "esmscale/laws/fits/kaplan.h"
+#include "esmscale/laws/fits/plateau.h"
+#include "esmscale/laws/fits/repeats.h"
+#include "esmscale/laws/points/points.h"
 
 #include <map>
 #include <optional>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
 
 #include <filesystem>
 #include <optional>

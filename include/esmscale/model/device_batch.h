@@ -3,7 +3,7 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 
 #include <cstdint>
 #include <vector>

@@ -1,9 +1,9 @@
 // A plan, a study's layout and an assessment for people to read.
 #pragma once
 
-#include "esmscale/scaling/budget_plan.h"
-#include "esmscale/scaling/known_models.h"
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/known_models.h"
 
 #include <string>
 #include <vector>

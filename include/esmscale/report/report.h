@@ -1,7 +1,7 @@
 // DIR/report.html: one self-contained page of a fit, and its plots as files of their own.
 #pragma once
 
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
 
 #include <filesystem>
 #include <string>

@@ -4,8 +4,8 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
-#include "esmscale/scaling/laws_json.h"
-#include "esmscale/scaling/recipe.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/study/plan/recipe.h"
 
 #include <filesystem>
 #include <optional>

@@ -1,7 +1,7 @@
 // What the runs of a study are told beside their configurations, from its first start to its last.
 #pragma once
 
-#include "esmscale/scaling/study_state.h"
+#include "esmscale/study/state.h"
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 // The runs of a study, one after the other here or handed to SLURM.
 #pragma once
 
-#include "study_options.h"
+#include "esmscale/study/options.h"
 
 namespace esmscale {
 

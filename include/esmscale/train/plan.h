@@ -5,7 +5,7 @@
 #include "esmscale/accounting/memory.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "esmscale/config/config.h"
 
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 

@@ -1,9 +1,9 @@
 // esmscale count-flops: parameters, FLOPs and memory of configurations, from numbers alone.
+#include "cli/verb.h"
 #include "esmscale/accounting/account.h"
-#include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 
 #include <algorithm>
 #include <map>

@@ -1,4 +1,4 @@
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/interop/loaded_model.h"
 

@@ -1,15 +1,15 @@
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 
-#include "esmscale/cli/verb.h"
+#include "cli/checks.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 
 #include <charconv>
 #include <memory>
 #include <string_view>
 
-#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,15 +1,15 @@
 // esmscale fit: scaling laws from run folders or a points file.
-#include "esmscale/cli/verb.h"
+#include "cli/checks.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/laws/laws_json.h"
 #include "esmscale/report/report.h"
-#include "esmscale/scaling/laws_json.h"
-#include "esmscale/scaling/runs.h"
+#include "esmscale/study/runs/runs.h"
 
 #include <cmath>
 
-#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,8 +1,8 @@
-#include "esmscale/cli/info.h"
+#include "cli/info.h"
 
+#include "cli/verb.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/interop/hugging_face.h"

@@ -1,4 +1,5 @@
-#include "esmscale/cli/verb.h"
+#include "cli/checks.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
@@ -11,7 +12,6 @@
 
 #include <unordered_set>
 
-#include "checks.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 

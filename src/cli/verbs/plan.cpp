@@ -1,18 +1,18 @@
 // esmscale plan: a budget by a law, the layout of a study, known models against a law.
+#include "cli/checks.h"
+#include "cli/verb.h"
 #include "esmscale/accounting/account.h"
 #include "esmscale/accounting/device_peak.h"
-#include "esmscale/cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/report/plan_text.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include <cmath>
 #include <optional>
 
-#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,13 +1,13 @@
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
-#include "esmscale/cli/verb.h"
+#include "cli/checks.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 
 #include <memory>
 
-#include "checks.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

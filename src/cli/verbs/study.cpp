@@ -1,13 +1,13 @@
 // esmscale study: runs a planned study, tells how far it is, runs again what failed.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/study/runner.h"
 
 #include <algorithm>
 #include <thread>
 
-#include "study_runner.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,6 +1,7 @@
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
 #include "esmscale/eval/evaluator.h"
@@ -9,7 +10,6 @@
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
 #include "esmscale/train/plan.h"
-#include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
 
 #include <algorithm>

@@ -1,11 +1,11 @@
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 
+#include "data/dataset/reader.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/shard_manifest.h"
-#include "esmscale/data/shard_reader.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
-#include "esmscale/data/prepare_sort.h"
+#include "data/dataset/fingerprint_sorter.h"
 
 #include "esmscale/core/checksum.h"
+#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare_zstd.h"
 
 #include <algorithm>
 #include <fstream>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/files.h"
-#include "esmscale/data/shard_format.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <cstdint>
 #include <filesystem>

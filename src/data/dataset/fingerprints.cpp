@@ -1,4 +1,4 @@
-#include "esmscale/data/shard_fingerprints.h"
+#include "data/dataset/fingerprints.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

@@ -2,8 +2,8 @@
 // size.
 #pragma once
 
-#include "esmscale/data/shard_format.h"
-#include "esmscale/data/shard_reader.h"
+#include "data/dataset/reader.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <cstdint>
 #include <functional>

@@ -1,4 +1,4 @@
-#include "esmscale/data/shard_format.h"
+#include "esmscale/data/dataset/format.h"
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"

@@ -1,4 +1,4 @@
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"

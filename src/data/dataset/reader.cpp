@@ -1,10 +1,10 @@
-#include "esmscale/data/shard_reader.h"
+#include "data/dataset/reader.h"
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <cerrno>

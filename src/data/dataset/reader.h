@@ -1,8 +1,8 @@
 // What an open data set holds, and the decoding of one frame. Used by Dataset and SequenceReader alone.
 #pragma once
 
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/shard_format.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SequenceReader: frames decoded on demand, the last few kept.
+#include "data/dataset/reader.h"
 #include "esmscale/core/error.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/shard_reader.h"
+#include "esmscale/data/dataset/dataset.h"
 
 #include <algorithm>
 #include <array>

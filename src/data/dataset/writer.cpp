@@ -1,9 +1,9 @@
-#include "esmscale/data/shard_writer.h"
+#include "data/dataset/writer.h"
 
+#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare_zstd.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,13 +1,13 @@
 // Writes a data set's files in the order of its sequences.
 #pragma once
 
+#include "data/dataset/fingerprint_sorter.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/prepare_sort.h"
-#include "esmscale/data/prepare_workers.h"
-#include "esmscale/data/shard_format.h"
+#include "esmscale/core/thread_pool.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <array>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

@@ -1,4 +1,4 @@
-#include "esmscale/data/fasta_input.h"
+#include "esmscale/data/fasta/input.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

@@ -1,9 +1,9 @@
+#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/fasta.h"
-#include "esmscale/data/prepare_zstd.h"
+#include "esmscale/data/fasta/fasta.h"
 
 #include <algorithm>
 #include <filesystem>

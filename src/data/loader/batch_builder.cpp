@@ -1,6 +1,6 @@
-#include "batch_builder.h"
+#include "data/loader/batch_builder.h"
 
-#include "esmscale/data/packing.h"
+#include "data/loader/packing.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
-#include "esmscale/data/masking.h"
+#include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <cstdint>
 #include <vector>

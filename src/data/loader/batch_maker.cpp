@@ -1,4 +1,4 @@
-#include "batch_maker.h"
+#include "data/loader/batch_maker.h"
 
 #include <algorithm>
 #include <utility>

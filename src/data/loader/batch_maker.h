@@ -2,18 +2,17 @@
 // sequences.
 #pragma once
 
+#include "data/loader/batch_builder.h"
+#include "data/loader/batch_plan.h"
+#include "data/loader/patient_reader.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
-#include "esmscale/data/loader.h"
-#include "esmscale/data/masking.h"
+#include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/loader.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <cstdint>
 #include <stop_token>
 #include <vector>
-
-#include "batch_builder.h"
-#include "batch_plan.h"
-#include "patient_reader.h"
 
 namespace esmscale {
 

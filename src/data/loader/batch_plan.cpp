@@ -1,6 +1,6 @@
-#include "batch_plan.h"
+#include "data/loader/batch_plan.h"
 
-#include "esmscale/data/masking.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <algorithm>
 

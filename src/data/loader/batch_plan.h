@@ -2,10 +2,10 @@
 // rank.
 #pragma once
 
-#include "esmscale/data/batch.h"
-#include "esmscale/data/loader.h"
-#include "esmscale/data/order.h"
-#include "esmscale/data/packing.h"
+#include "data/loader/order.h"
+#include "data/loader/packing.h"
+#include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <cstdint>
 #include <optional>

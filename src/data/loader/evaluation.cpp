@@ -1,13 +1,12 @@
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 
+#include "data/loader/batch_builder.h"
+#include "data/loader/patient_reader.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
 #include <utility>
-
-#include "batch_builder.h"
-#include "patient_reader.h"
 
 namespace esmscale {
 

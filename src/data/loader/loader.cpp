@@ -1,9 +1,11 @@
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
+#include "data/loader/batch_maker.h"
+#include "data/loader/batch_plan.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/queue.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/masking.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <algorithm>
 #include <chrono>
@@ -12,9 +14,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include "batch_maker.h"
-#include "batch_plan.h"
 
 namespace esmscale {
 

@@ -1,4 +1,4 @@
-#include "esmscale/data/masking.h"
+#include "esmscale/data/loader/masking.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

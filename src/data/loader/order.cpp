@@ -1,4 +1,4 @@
-#include "esmscale/data/order.h"
+#include "data/loader/order.h"
 
 #include "esmscale/core/random.h"
 

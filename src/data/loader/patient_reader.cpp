@@ -1,4 +1,4 @@
-#include "patient_reader.h"
+#include "data/loader/patient_reader.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"

@@ -1,8 +1,8 @@
 // Reads sequences from storage that gives back wrong bytes now and then.
 #pragma once
 
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <cstdint>
 #include <span>

@@ -1,8 +1,8 @@
-#include "esmscale/data/prepare_folder.h"
+#include "data/prepare/folder.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/data/shard_format.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/format.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <string>

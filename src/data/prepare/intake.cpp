@@ -1,4 +1,4 @@
-#include "esmscale/data/prepare_intake.h"
+#include "data/prepare/intake.h"
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"

@@ -2,12 +2,12 @@
 // memory.
 #pragma once
 
+#include "data/dataset/fingerprint_sorter.h"
+#include "data/prepare/records.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/fasta.h"
-#include "esmscale/data/prepare.h"
-#include "esmscale/data/prepare_records.h"
-#include "esmscale/data/prepare_sort.h"
-#include "esmscale/data/prepare_workers.h"
+#include "esmscale/core/thread_pool.h"
+#include "esmscale/data/fasta/fasta.h"
+#include "esmscale/data/prepare/prepare.h"
 
 #include <array>
 #include <cstdint>

@@ -1,16 +1,16 @@
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
+#include "data/dataset/writer.h"
+#include "data/prepare/folder.h"
+#include "data/prepare/intake.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/thread_pool.h"
 #include "esmscale/core/version.h"
-#include "esmscale/data/fasta_input.h"
-#include "esmscale/data/prepare_folder.h"
-#include "esmscale/data/prepare_intake.h"
-#include "esmscale/data/prepare_workers.h"
-#include "esmscale/data/shard_manifest.h"
-#include "esmscale/data/shard_writer.h"
+#include "esmscale/data/dataset/manifest.h"
+#include "esmscale/data/fasta/input.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-#include "esmscale/data/prepare_records.h"
+#include "data/prepare/records.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

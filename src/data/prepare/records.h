@@ -2,8 +2,8 @@
 // there, else in sorted runs on disk that are merged.
 #pragma once
 
-#include "esmscale/data/prepare_runs.h"
-#include "esmscale/data/prepare_workers.h"
+#include "data/prepare/runs.h"
+#include "esmscale/core/thread_pool.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,10 @@
-#include "esmscale/data/prepare_runs.h"
+#include "data/prepare/runs.h"
 
 #include "esmscale/core/checksum.h"
+#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare_zstd.h"
 
 #include <array>
 #include <cstring>

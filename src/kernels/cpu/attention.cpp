@@ -1,12 +1,11 @@
-#include "esmscale/kernels/attention.h"
+#include "esmscale/kernels/cpu/attention.h"
 
 #include "esmscale/core/error.h"
+#include "kernels/cpu/table.h"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
-
-#include "table.h"
 
 namespace esmscale::kernels {
 namespace {

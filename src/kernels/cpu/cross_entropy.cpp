@@ -1,4 +1,4 @@
-#include "esmscale/kernels/cross_entropy.h"
+#include "esmscale/kernels/cpu/cross_entropy.h"
 
 #include <algorithm>
 #include <cmath>

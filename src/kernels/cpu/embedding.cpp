@@ -1,4 +1,4 @@
-#include "esmscale/kernels/embedding.h"
+#include "esmscale/kernels/cpu/embedding.h"
 
 namespace esmscale::kernels {
 

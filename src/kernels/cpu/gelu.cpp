@@ -1,6 +1,6 @@
-#include "esmscale/kernels/gelu.h"
+#include "esmscale/kernels/cpu/gelu.h"
 
-#include "table.h"
+#include "kernels/cpu/table.h"
 
 namespace esmscale::kernels {
 

@@ -1,6 +1,7 @@
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
 
 #include "esmscale/core/error.h"
+#include "kernels/cpu/table.h"
 
 #include <algorithm>
 #include <atomic>
@@ -8,8 +9,6 @@
 #include <memory>
 #include <new>
 #include <string>
-
-#include "table.h"
 
 namespace esmscale::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "lanes/prelude.h"
+#include "kernels/cpu/lanes/prelude.h"
 
 #if defined(__x86_64__)
 
@@ -11,7 +11,7 @@
 #endif
 
 #define ESMSCALE_LANES 16
-#include "lanes/all.h"
+#include "kernels/cpu/lanes/all.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,7 +1,7 @@
-#include "lanes/prelude.h"
+#include "kernels/cpu/lanes/prelude.h"
 
 #define ESMSCALE_LANES 1
-#include "lanes/all.h"
+#include "kernels/cpu/lanes/all.h"
 
 const esmscale::kernels::KernelTable* esmscale::kernels::scalar_table() {
   return &lanes::kTable;

@@ -1,6 +1,6 @@
-#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
 
-#include "table.h"
+#include "kernels/cpu/table.h"
 
 namespace esmscale::kernels {
 

@@ -1,4 +1,4 @@
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,9 +1,9 @@
 // The kernels that exist once per instruction set, and the way to the ones in use.
 #pragma once
 
-#include "esmscale/kernels/attention.h"
-#include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/cpu/attention.h"
+#include "esmscale/kernels/cpu/gelu.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
 
 #if defined(__SSE__)
 #include <xmmintrin.h>

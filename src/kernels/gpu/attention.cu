@@ -4,9 +4,9 @@
 // mean length is 350, much of such tiles is empty; they compute head dims 16 and 24 as 32; and their backward
 // adds up dq in an fp32 array by atomics. Here a warp has 32 rows, tiles end every 16 rows of the other
 // side, and a head dim is as long as it is.
-#include "device/attention_loops.h"
-#include "device/launch.h"
-#include "device/values.h"
+#include "kernels/gpu/launch.h"
+#include "kernels/gpu/programs/attention_loops.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 namespace {

@@ -2,10 +2,10 @@
 // scores twice, once for dq and once for dk and dv, so that every sum stays in registers and comes in the
 // same order each time. Gradients leave as those of the projections: the rotation back and the sums over
 // rows, for which a pass of their own would read and write all of them, cost a few instructions here.
-#include "device/attention_ends.h"
-#include "device/attention_loops.h"
-#include "device/launch.h"
-#include "device/values.h"
+#include "kernels/gpu/launch.h"
+#include "kernels/gpu/programs/attention_ends.h"
+#include "kernels/gpu/programs/attention_loops.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 namespace {

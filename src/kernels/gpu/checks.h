@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/error.h"
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <string>
 

@@ -1,13 +1,13 @@
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+
+#include "kernels/gpu/checks.h"
+#include "kernels/gpu/host.h"
+#include "kernels/gpu/launch.h"
+#include "kernels/gpu/programs/attention.h"
 
 #include <algorithm>
 #include <functional>
 #include <limits>
-
-#include "device/attention.h"
-#include "device/checks.h"
-#include "device/host.h"
-#include "device/launch.h"
 
 namespace esmscale::kernels::device {
 namespace {

@@ -1,15 +1,14 @@
 // Launches of the programs in device/ on a GPU; they compile for sm_80 and sm_90.
 #include "esmscale/core/error.h"
+#include "kernels/gpu/launch.h"
+#include "kernels/gpu/programs/ends.h"
+#include "kernels/gpu/programs/gelu.h"
+#include "kernels/gpu/programs/norm.h"
+#include "kernels/gpu/programs/partials.h"
+#include "kernels/gpu/programs/rotary.h"
+#include "kernels/gpu/programs/tensor_cores.h"
 
 #include <algorithm>
-
-#include "device/ends.h"
-#include "device/gelu.h"
-#include "device/launch.h"
-#include "device/norm.h"
-#include "device/partials.h"
-#include "device/rotary.h"
-#include "device/tensor_cores.h"
 
 namespace esmscale::kernels::device {
 namespace {

@@ -1,16 +1,16 @@
 // The GPU's programs on the host: teams are real threads that meet where the GPU's would. Slow: for tests.
 #pragma once
 
+#include "kernels/gpu/programs/ends.h"
+#include "kernels/gpu/programs/gelu.h"
+#include "kernels/gpu/programs/norm.h"
+#include "kernels/gpu/programs/partials.h"
+#include "kernels/gpu/programs/rotary.h"
+
 #include <algorithm>
 #include <barrier>
 #include <thread>
 #include <vector>
-
-#include "ends.h"
-#include "gelu.h"
-#include "norm.h"
-#include "partials.h"
-#include "rotary.h"
 
 namespace esmscale::kernels::device {
 

@@ -1,7 +1,7 @@
 // The other side of device.cu, which sees CUDA and nothing of the host's threads.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 namespace esmscale::kernels::device {
 

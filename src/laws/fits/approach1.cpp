@@ -1,4 +1,4 @@
-#include "esmscale/scaling/approach1.h"
+#include "esmscale/laws/fits/approach1.h"
 
 #include "esmscale/core/text.h"
 

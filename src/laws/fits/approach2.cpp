@@ -1,4 +1,4 @@
-#include "esmscale/scaling/approach2.h"
+#include "esmscale/laws/fits/approach2.h"
 
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"

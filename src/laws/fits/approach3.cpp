@@ -1,4 +1,4 @@
-#include "esmscale/scaling/approach3.h"
+#include "esmscale/laws/fits/approach3.h"
 
 #include "esmscale/core/text.h"
 

@@ -1,7 +1,7 @@
-#include "esmscale/scaling/bootstrap.h"
+#include "esmscale/laws/fits/bootstrap.h"
 
+#include "esmscale/core/parallel.h"
 #include "esmscale/core/random.h"
-#include "esmscale/scaling/parallel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
-#include "esmscale/scaling/frontier.h"
+#include "esmscale/laws/fits/frontier.h"
 
-#include "esmscale/scaling/minimise.h"
+#include "laws/fits/minimise.h"
 
 #include <cmath>
 

@@ -1,8 +1,8 @@
-#include "esmscale/scaling/kaplan.h"
+#include "esmscale/laws/fits/kaplan.h"
 
+#include "esmscale/core/parallel.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/parallel.h"
 
 #include <algorithm>
 #include <cmath>

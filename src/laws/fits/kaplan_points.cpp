@@ -1,4 +1,4 @@
-#include "esmscale/scaling/kaplan.h"
+#include "esmscale/laws/fits/kaplan.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
-#include "esmscale/scaling/law_form.h"
+#include "esmscale/laws/fits/law_form.h"
 
-#include "esmscale/scaling/minimise.h"
-#include "esmscale/scaling/parallel.h"
+#include "esmscale/core/parallel.h"
+#include "laws/fits/minimise.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "esmscale/scaling/minimise.h"
+#include "laws/fits/minimise.h"
 
 #include <algorithm>
 #include <cmath>

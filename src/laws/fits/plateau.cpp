@@ -1,4 +1,4 @@
-#include "esmscale/scaling/plateau.h"
+#include "esmscale/laws/fits/plateau.h"
 
 #include "esmscale/core/text.h"
 

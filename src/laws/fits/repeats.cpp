@@ -1,7 +1,7 @@
-#include "esmscale/scaling/repeats.h"
+#include "esmscale/laws/fits/repeats.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/minimise.h"
+#include "laws/fits/minimise.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "esmscale/scaling/flop_ratio.h"
+#include "esmscale/laws/points/flop_ratio.h"
 
 #include <algorithm>
 #include <cmath>

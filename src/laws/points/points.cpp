@@ -1,4 +1,4 @@
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include "esmscale/core/text.h"
 

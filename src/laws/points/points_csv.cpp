@@ -1,7 +1,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,11 @@
-#include "esmscale/scaling/budget_plan.h"
+#include "esmscale/study/plan/budget_plan.h"
 
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/accounting/memory.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include <algorithm>
 #include <cmath>

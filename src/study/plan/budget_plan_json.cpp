@@ -1,5 +1,5 @@
-#include "esmscale/scaling/budget_plan.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
-#include "esmscale/scaling/known_models.h"
+#include "esmscale/study/plan/known_models.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "esmscale/scaling/recipe.h"
+#include "esmscale/study/plan/recipe.h"
 
 #include "esmscale/core/text.h"
 

@@ -1,4 +1,4 @@
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
 
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/error.h"

@@ -1,4 +1,4 @@
-#include "finished_run.h"
+#include "study/runs/finished_run.h"
 
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/schedule.h"

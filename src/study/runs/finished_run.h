@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include <filesystem>
 #include <optional>

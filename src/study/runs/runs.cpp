@@ -1,18 +1,17 @@
-#include "esmscale/scaling/runs.h"
+#include "esmscale/study/runs/runs.h"
 
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/scaling/shapes.h"
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
+#include "esmscale/study/plan/shapes.h"
+#include "study/runs/finished_run.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
-
-#include "finished_run.h"
 
 namespace esmscale {
 namespace {

@@ -1,13 +1,13 @@
 // Letter statistics and the search for sequences that two data sets share.
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 
-#include "esmscale/data/shard_fingerprints.h"
+#include "core/error_of.h"
+#include "data/dataset/fingerprints.h"
+#include "data/dataset/small_set.h"
 
 #include <cmath>
 #include <set>
 
-#include "core/error_of.h"
-#include "data/small_set.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
 // Storage that gives less than was asked for, or nothing.
+#include "data/dataset/shards.h"
 #include "esmscale/core/log.h"
 
 #include <cerrno>
 
-#include "data/shards.h"
 #include <gmock/gmock.h>
 #include <unistd.h>
 

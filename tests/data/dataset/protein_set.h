@@ -1,11 +1,12 @@
 // A small data set of random proteins, prepared in a temporary folder with frames of a few sequences each.
 #pragma once
 
+#include "core/temporary.h"
+#include "data/dataset/writer.h"
 #include "esmscale/core/random.h"
+#include "esmscale/core/thread_pool.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/prepare_workers.h"
-#include "esmscale/data/shard_writer.h"
+#include "esmscale/data/dataset/dataset.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "core/temporary.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

@@ -1,12 +1,12 @@
 // The files of a data set. Oracle: the sequences that were put in; and for the layout docs/formats.md, its
 // numbers written out here again.
-#include "esmscale/data/shard_format.h"
+#include "data/dataset/shards.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <algorithm>
 #include <functional>
 #include <numeric>
 
-#include "data/shards.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "core/error_of.h"
-#include "small_set.h"
+#include "data/dataset/small_set.h"
+
 #include <gtest/gtest.h>
 
 namespace esmscale {

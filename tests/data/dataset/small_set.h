@@ -2,10 +2,12 @@
 // its files.
 #pragma once
 
+#include "core/temporary.h"
+#include "data/dataset/writer.h"
+#include "data/fasta/fasta_text.h"
 #include "esmscale/core/checksum.h"
-#include "esmscale/data/prepare_workers.h"
-#include "esmscale/data/shard_manifest.h"
-#include "esmscale/data/shard_writer.h"
+#include "esmscale/core/thread_pool.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <cstring>
 #include <filesystem>
@@ -13,8 +15,6 @@
 #include <iterator>
 #include <string>
 
-#include "core/temporary.h"
-#include "data/fasta_text.h"
 #include <nlohmann/json.hpp>
 
 namespace esmscale {

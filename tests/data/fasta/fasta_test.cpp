@@ -1,12 +1,13 @@
 // Reading FASTA. Oracles: what each text says, written out by hand, and the gzip program and libzstd for
 // compression.
-#include "esmscale/data/fasta.h"
-
-#include <cstdio>
+#include "esmscale/data/fasta/fasta.h"
 
 #include "core/error_of.h"
 #include "core/temporary.h"
-#include "data/fasta_text.h"
+#include "data/fasta/fasta_text.h"
+
+#include <cstdio>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

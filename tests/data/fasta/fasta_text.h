@@ -6,7 +6,7 @@
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 
 #include <cstdlib>
 #include <filesystem>

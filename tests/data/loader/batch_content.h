@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/error.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 
 #include <cstdint>
 #include <string>

@@ -1,13 +1,13 @@
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 
+#include "data/dataset/protein_set.h"
+#include "data/loader/batch_content.h"
 #include "esmscale/core/error.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "data/batch_content.h"
-#include "data/protein_set.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // The loader's fixed shapes: every micro-batch with the same rows, sequences and masked positions.
-#include "esmscale/data/packing.h"
+#include "data/loader/loading.h"
+#include "data/loader/packing.h"
 
-#include "data/loading.h"
 #include <gtest/gtest.h>
 
 namespace esmscale {

@@ -1,7 +1,10 @@
 // The loader on storage that is slow, fails, or gives back wrong bytes.
+#include "core/error_of.h"
+#include "data/dataset/protein_set.h"
+#include "data/loader/batch_content.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <atomic>
 #include <cerrno>
@@ -9,9 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/error_of.h"
-#include "data/batch_content.h"
-#include "data/protein_set.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

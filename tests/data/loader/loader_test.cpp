@@ -1,13 +1,13 @@
+#include "data/loader/loading.h"
+#include "data/loader/packing.h"
 #include "esmscale/core/error.h"
-#include "esmscale/data/masking.h"
-#include "esmscale/data/packing.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <algorithm>
 #include <numeric>
 #include <set>
 #include <vector>
 
-#include "data/loading.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,13 +1,12 @@
 // What the tests of the loader load, and what came of it.
 #pragma once
 
-#include "esmscale/data/loader.h"
+#include "data/dataset/protein_set.h"
+#include "data/loader/batch_content.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <optional>
 #include <vector>
-
-#include "data/batch_content.h"
-#include "data/protein_set.h"
 
 namespace esmscale {
 

@@ -1,4 +1,4 @@
-#include "esmscale/data/packing.h"
+#include "data/loader/packing.h"
 
 #include "esmscale/core/random.h"
 

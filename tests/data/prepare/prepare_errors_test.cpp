@@ -1,7 +1,8 @@
 // What prepare refuses, and that it leaves the folders as they were.
+#include "data/prepare/prepare_fixture.h"
+
 #include <csignal>
 
-#include "data/prepare_fixture.h"
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -1,8 +1,10 @@
 // prepare() on proteins made by a test, in a folder of its own.
 #pragma once
 
+#include "core/error_of.h"
+#include "data/dataset/small_set.h"
 #include "esmscale/core/log.h"
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -10,8 +12,6 @@
 #include <tuple>
 #include <vector>
 
-#include "core/error_of.h"
-#include "data/small_set.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,14 +1,13 @@
 // prepare: what it keeps, in which order, and that nothing of the machine shows. Oracles: a plain sort in
 // memory by the documented key, and sets of strings.
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
-#include "esmscale/data/prepare_records.h"
+#include "data/prepare/prepare_fixture.h"
+#include "data/prepare/records.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
-
-#include "data/prepare_fixture.h"
 
 namespace esmscale {
 namespace {

@@ -2,13 +2,12 @@
 // matrix; and a run of the kernels to compare with it.
 #pragma once
 
-#include "esmscale/kernels/attention.h"
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/attention.h"
+#include "esmscale/kernels/cpu/rows.h"
+#include "kernels/support.h"
 
 #include <algorithm>
 #include <numeric>
-
-#include "support.h"
 
 namespace esmscale::kernels {
 

@@ -1,12 +1,13 @@
-#include "esmscale/kernels/attention.h"
+#include "esmscale/kernels/cpu/attention.h"
+
+#include "core/error_of.h"
+#include "kernels/cpu/attention_oracle.h"
 
 #include <algorithm>
 #include <limits>
 #include <numbers>
 #include <numeric>
 
-#include "attention_oracle.h"
-#include "core/error_of.h"
 #include <gmock/gmock.h>
 
 namespace esmscale::kernels {

@@ -1,9 +1,9 @@
 // Oracle: −log softmax in long double; gradients also by their sum, which is zero.
-#include "esmscale/kernels/cross_entropy.h"
+#include "esmscale/kernels/cpu/cross_entropy.h"
+
+#include "kernels/support.h"
 
 #include <numeric>
-
-#include "support.h"
 
 namespace esmscale::kernels {
 namespace {

@@ -1,7 +1,7 @@
 // Oracle: each row by its formula.
-#include "esmscale/kernels/embedding.h"
+#include "esmscale/kernels/cpu/embedding.h"
 
-#include "support.h"
+#include "kernels/support.h"
 
 namespace esmscale::kernels {
 namespace {

@@ -1,11 +1,10 @@
 // Oracle: z · Φ(z) with std::erfc in double, and its derivative.
-#include "esmscale/kernels/gelu.h"
+#include "esmscale/kernels/cpu/gelu.h"
 
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
+#include "kernels/support.h"
 
 #include <numbers>
-
-#include "support.h"
 
 namespace esmscale::kernels {
 namespace {

@@ -1,9 +1,10 @@
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
+
+#include "core/error_of.h"
 
 #include <algorithm>
 #include <string>
 
-#include "core/error_of.h"
 #include <gmock/gmock.h>
 
 namespace esmscale::kernels {

@@ -1,10 +1,9 @@
 // Oracle: the formulas of layer_norm.h in double; the gradient from y's definition, through sum, mean and
 // variance.
-#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
 
-#include "esmscale/kernels/rows.h"
-
-#include "support.h"
+#include "esmscale/kernels/cpu/rows.h"
+#include "kernels/support.h"
 
 namespace esmscale::kernels {
 namespace {

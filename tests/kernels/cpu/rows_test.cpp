@@ -1,7 +1,7 @@
 // Oracles: the same by hand, or sums in double.
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
 
-#include "support.h"
+#include "kernels/support.h"
 
 namespace esmscale::kernels {
 namespace {

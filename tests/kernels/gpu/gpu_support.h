@@ -3,14 +3,14 @@
 // of erf and exp. In bf16 both get the same rounded inputs, and each result is rounded once more to 8 bits.
 #pragma once
 
-#include "esmscale/kernels/device.h"
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "kernels/support.h"
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "kernels/support.h"
 #include <gtest/gtest.h>
 
 namespace esmscale::kernels::device {

@@ -1,10 +1,9 @@
 // LayerNorm's kernels of device_support.h.
-#include "esmscale/kernels/layer_norm.h"
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
+#include "esmscale/kernels/cpu/rows.h"
+#include "kernels/gpu/gpu_support.h"
 
 #include <array>
-
-#include "kernels/device_support.h"
 
 namespace esmscale::kernels::device {
 namespace {

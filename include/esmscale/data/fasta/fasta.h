@@ -4,7 +4,7 @@
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/fasta_input.h"
+#include "esmscale/data/fasta/input.h"
 
 #include <cstdint>
 #include <memory>

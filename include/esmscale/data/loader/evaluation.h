@@ -3,9 +3,9 @@
 #pragma once
 
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/masking.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/masking.h"
 
 #include <cstdint>
 #include <memory>

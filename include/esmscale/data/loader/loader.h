@@ -3,8 +3,8 @@
 #pragma once
 
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/batch.h"
 
 #include <cstdint>
 #include <memory>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/shard_format.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/dataset/format.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -7,7 +7,7 @@
 // 2022).
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 #include <optional>
 #include <span>

@@ -1,7 +1,7 @@
 // Cross-entropy of M rows of V logits against one true token each, V small (29 or 33).
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels {
 

@@ -2,7 +2,7 @@
 // the input's expected size. T rows of width D, V tokens.
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels {
 

@@ -4,7 +4,7 @@
 // dy/dz by less than 2.5e-7.
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels {
 

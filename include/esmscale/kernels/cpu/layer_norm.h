@@ -3,7 +3,7 @@
 //   sum = x + branch + branch_bias,  y = (sum − mean) · rstd · gamma + beta,  rstd = (variance + 1e-5)^-½
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels {
 

@@ -1,7 +1,7 @@
 // Rows moved, added and summed. Arrays are row-major with `width` numbers a row.
 #pragma once
 
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels {
 

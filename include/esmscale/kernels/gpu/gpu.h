@@ -2,8 +2,8 @@
 // exist: at these widths such passes are bound by memory, and each of them does in one reading and one
 // writing what ATen's operations do in two to five.
 //
-// Every kernel is written once (src/kernels/device/*.h) for a GPU and for the host, where it is slow: that is
-// for tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
+// Every kernel is written once (src/kernels/gpu/programs/*.h) for a GPU and for the host, where it is slow:
+// that is for tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
 // arithmetic is fp32. Widths are multiples of 8, arrays 16-byte aligned.
 #pragma once
 

@@ -2,9 +2,9 @@
 // minima.
 #pragma once
 
-#include "esmscale/scaling/bootstrap.h"
-#include "esmscale/scaling/frontier.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/points/points.h"
 
 #include <optional>
 #include <string>

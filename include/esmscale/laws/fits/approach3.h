@@ -2,10 +2,10 @@
 // grid of 4,500 starts: α, β ∈ {0, ½, … 2}, ln E ∈ {−1, −½, … 1}, ln A, ln B ∈ {0, 5, … 25}.
 #pragma once
 
-#include "esmscale/scaling/bootstrap.h"
-#include "esmscale/scaling/frontier.h"
-#include "esmscale/scaling/law_form.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/law_form.h"
+#include "esmscale/laws/points/points.h"
 
 #include <optional>
 #include <string>

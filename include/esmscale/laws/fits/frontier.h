@@ -1,7 +1,7 @@
 // The compute-optimal frontier: for C FLOPs, the N and D of the lowest loss.
 #pragma once
 
-#include "esmscale/scaling/flop_ratio.h"
+#include "esmscale/laws/points/flop_ratio.h"
 
 #include <vector>
 

@@ -7,9 +7,9 @@
 // Fitted by the protocol of law_form.h.
 #pragma once
 
-#include "esmscale/scaling/bootstrap.h"
-#include "esmscale/scaling/law_form.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/law_form.h"
+#include "esmscale/laws/points/points.h"
 
 #include <optional>
 #include <string>

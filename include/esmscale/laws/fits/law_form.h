@@ -2,7 +2,7 @@
 // D.3): minimise the SUM over points of Huber_δ(predicted ln L − ln L), δ = 1e-3.
 #pragma once
 
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include <cstdint>
 #include <string>

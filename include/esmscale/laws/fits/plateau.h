@@ -1,8 +1,8 @@
 // Does the loss have a floor? The paper reports a plateau near 2.4 nats; here it is tested.
 #pragma once
 
-#include "esmscale/scaling/approach3.h"
-#include "esmscale/scaling/kaplan.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "esmscale/laws/fits/kaplan.h"
 
 #include <optional>
 #include <string>

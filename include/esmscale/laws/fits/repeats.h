@@ -3,10 +3,10 @@
 //   balance) and R*_N; the loss is E + A/N'^α + B/D'^β. Published for text: R* = 15.39, R*_N = 5.31.
 #pragma once
 
-#include "esmscale/scaling/approach3.h"
-#include "esmscale/scaling/bootstrap.h"
-#include "esmscale/scaling/frontier.h"
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/points/points.h"
 
 #include <optional>
 #include <string>

@@ -2,8 +2,6 @@
 // count it falls with size (attention and the head weigh more in small models), and that tilts N_opt(C).
 #pragma once
 
-#include "esmscale/config/config.h"
-
 #include <functional>
 #include <vector>
 

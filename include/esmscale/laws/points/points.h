@@ -1,7 +1,7 @@
 // What laws are fitted to: one point a finished run, with the training curve behind it where there is one.
 #pragma once
 
-#include "esmscale/scaling/flop_ratio.h"
+#include "esmscale/laws/points/flop_ratio.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "esmscale/config/config.h"
-#include "esmscale/scaling/laws_json.h"
-#include "esmscale/scaling/recipe.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/study/plan/recipe.h"
 
 #include <optional>
 #include <string>

@@ -1,7 +1,7 @@
 // Published protein language models, placed against a law: were they compute-optimal?
 #pragma once
 
-#include "esmscale/scaling/laws_json.h"
+#include "esmscale/laws/laws_json.h"
 
 #include <string>
 #include <vector>

@@ -2,7 +2,7 @@
 // weights.
 #pragma once
 
-#include "esmscale/scaling/points.h"
+#include "esmscale/laws/points/points.h"
 
 #include <filesystem>
 #include <vector>

@@ -1,10 +1,10 @@
 // The kernels of this folder for the instruction set that isa_*.cpp has turned on.
 #pragma once
 
-#include "attention_backward.h"
-#include "attention_forward.h"
-#include "gelu.h"
-#include "layer_norm.h"
+#include "kernels/cpu/lanes/attention_backward.h"
+#include "kernels/cpu/lanes/attention_forward.h"
+#include "kernels/cpu/lanes/gelu.h"
+#include "kernels/cpu/lanes/layer_norm.h"
 
 namespace esmscale::kernels::lanes {
 

@@ -3,8 +3,8 @@
 // head.
 #pragma once
 
-#include "attention_rows.h"
-#include "normal.h"
+#include "kernels/cpu/lanes/attention_rows.h"
+#include "kernels/cpu/lanes/normal.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

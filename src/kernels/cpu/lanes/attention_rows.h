@@ -3,7 +3,7 @@
 // no edges.
 #pragma once
 
-#include "tile.h"
+#include "kernels/cpu/lanes/tile.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

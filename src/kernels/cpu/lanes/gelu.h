@@ -1,7 +1,7 @@
 // y = z Φ(z);  dy/dz = Φ(z) + z φ(z), φ(z) = exp(−z²/2) / √(2π).
 #pragma once
 
-#include "normal.h"
+#include "kernels/cpu/lanes/normal.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

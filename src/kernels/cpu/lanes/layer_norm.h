@@ -1,7 +1,7 @@
 // Each row is passed over while it is in the first cache: sum, spread, result.
 #pragma once
 
-#include "simd.h"
+#include "kernels/cpu/lanes/simd.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

@@ -1,8 +1,8 @@
 // 2^x, its polynomial a minimax fit in relative error (Remez exchange), and the normal distribution function.
 #pragma once
 
-#include "../normal_tail.h"
-#include "simd.h"
+#include "kernels/cpu/lanes/simd.h"
+#include "kernels/normal_tail.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

@@ -13,4 +13,4 @@
 #include <immintrin.h>
 #endif
 
-#include "../table.h"
+#include "kernels/cpu/table.h"

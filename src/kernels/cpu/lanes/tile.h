@@ -1,7 +1,7 @@
 // The one matrix product of the attention kernels, and the transposition that feeds it.
 #pragma once
 
-#include "normal.h"
+#include "kernels/cpu/lanes/normal.h"
 
 namespace esmscale::kernels::lanes {
 namespace {

@@ -2,7 +2,7 @@
 // tests without a GPU run the engine on.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 // that they are those of the projections, and summed over the block's rows, which is the bias's gradient.
 #pragma once
 
-#include "attention_tiles.h"
+#include "kernels/gpu/programs/attention_tiles.h"
 
 namespace esmscale::kernels::device {
 

@@ -1,9 +1,9 @@
 // How attention's kernels go over the other side's rows: tile by tile, step by step within a tile.
 #pragma once
 
-#include <type_traits>
+#include "kernels/gpu/programs/attention_tiles.h"
 
-#include "attention_tiles.h"
+#include <type_traits>
 
 namespace esmscale::kernels::device {
 

@@ -2,11 +2,10 @@
 // rows in shared memory. K is the head's dims.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "kernels/gpu/programs/tensor_cores.h"
 
 #include <type_traits>
-
-#include "tensor_cores.h"
 
 namespace esmscale::kernels::device {
 

@@ -1,7 +1,7 @@
 // Where tokens come in and where the loss goes out.
 #pragma once
 
-#include "values.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 

@@ -2,8 +2,8 @@
 // registers.
 #pragma once
 
-#include "../normal_tail.h"
-#include "values.h"
+#include "kernels/gpu/programs/values.h"
+#include "kernels/normal_tail.h"
 
 namespace esmscale::kernels::device {
 

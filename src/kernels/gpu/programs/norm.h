@@ -3,9 +3,8 @@
 // thread at 16 bytes of the columns, so that the sums over rows stay in registers.
 #pragma once
 
-#include "esmscale/kernels/layer_norm.h"
-
-#include "values.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 

@@ -1,7 +1,7 @@
 // Sums of partial sums.
 #pragma once
 
-#include "values.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 

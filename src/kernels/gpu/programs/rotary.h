@@ -2,7 +2,7 @@
 // rows with some pairs (c, c + K/2) of one head's q, k or v, their biases or column sums in registers.
 #pragma once
 
-#include "values.h"
+#include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::device {
 

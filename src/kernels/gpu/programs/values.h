@@ -6,7 +6,7 @@
 // The lanes of a team all call sum() and max(), and all get the results.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <cmath>
 #include <cstring>
