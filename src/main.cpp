@@ -5,7 +5,7 @@
 #include <iostream>
 
 int main(int argc, char** argv) {
-  const int status = esmscale::run_program({argv + 1, argv + argc}, std::cout, std::cerr);
+  const int status = esmscale::cli::run_program({argv + 1, argv + argc}, std::cout, std::cerr);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return status;  // they report at the end
 #else

@@ -8,7 +8,7 @@
 #include <iosfwd>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 // Is it a data set's folder, whole, damaged or interrupted?
 bool is_dataset(const std::filesystem::path& path);
@@ -20,4 +20,4 @@ bool is_dataset(const std::filesystem::path& path);
 Json dataset_info(const std::filesystem::path& path, bool verify, const std::vector<int64_t>& prefixes = {});
 void print_dataset_info(std::ostream& out, const Json& info);
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -10,7 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 // What all verbs share. A verb's add_ function declares its subcommand and flags, and lets CLI11's callback
 // set `action`, which does the work and returns the exit code.
@@ -57,4 +57,4 @@ void add_fit(CLI::App& app, Program& program);
 void add_plan(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 // CLI11 says "The following argument was not expected: --x"; users want the nearest flag too.
@@ -120,4 +120,4 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

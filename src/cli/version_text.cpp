@@ -10,7 +10,7 @@
 #include <nccl.h>
 #endif
 
-namespace esmscale {
+namespace esmscale::cli {
 
 Json version_json() {
   Json json{{"version", version()},
@@ -32,4 +32,4 @@ std::string version_text() {
               json["cuda"].is_null() ? ", CPU only" : text(", CUDA ", part("cuda"), ", NCCL ", part("nccl")));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

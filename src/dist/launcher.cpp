@@ -14,7 +14,7 @@
 
 extern char** environ;
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -121,4 +121,4 @@ int launch_ranks(int ranks, const std::vector<std::string>& arguments) {
   return Launcher(ranks, arguments).run();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

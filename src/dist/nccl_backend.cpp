@@ -6,7 +6,7 @@
 
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int ranks,
                                             std::chrono::milliseconds timeout) {
@@ -15,5 +15,5 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, ranks, options);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist
 #endif

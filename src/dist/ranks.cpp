@@ -12,7 +12,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 constexpr double kGoodbyeSeconds = 10;
@@ -152,4 +152,4 @@ void Ranks::finish() {
     sleep_for(0.01);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 constexpr double kGuardSeconds = 0.25;
@@ -87,4 +87,4 @@ void Watch::guard(const std::stop_token& stop) {
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& from) {
@@ -104,4 +104,4 @@ const std::vector<PublishedFrontier>& published_frontiers() {
   return published;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

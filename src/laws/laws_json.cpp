@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr size_t kMostStoredDraws = 1000;
@@ -252,4 +252,4 @@ std::string readable_text(const Json& json) {
   return out;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

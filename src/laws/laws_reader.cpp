@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 // A JSON object that names itself in errors.
@@ -148,4 +148,4 @@ LawFile read_laws(const std::filesystem::path& file) {
   return laws;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

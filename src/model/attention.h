@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // Cosines and sines of positions × inv_freq, [T, 1, K] each: cat(freqs, freqs), angles in fp32.
 struct Rotary {
@@ -24,4 +24,4 @@ at::Tensor rotate(const at::Tensor& x_THK, const Rotary& rotary);
 at::Tensor attention(const at::Tensor& q_THK, const at::Tensor& k_THK, const at::Tensor& v_THK,
                      const DeviceBatch& batch);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

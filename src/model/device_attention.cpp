@@ -12,9 +12,9 @@
 #include <ATen/ops/outer.h>
 #include <torch/csrc/autograd/autograd.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
-namespace device = kernels::device;
+namespace device = kernels::gpu;
 
 namespace {
 
@@ -188,4 +188,4 @@ void DeviceAttention<T>::backward_of_aten(const DeviceBatch& batch, const Attent
 template class DeviceAttention<float>;
 template class DeviceAttention<kernels::BFloat16>;
 
-}  // namespace esmscale
+}  // namespace esmscale::model

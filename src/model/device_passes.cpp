@@ -8,10 +8,10 @@
 
 #include <ATen/ops/addmm.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
-namespace device = kernels::device;
+namespace device = kernels::gpu;
 
 // T is the type of activations.
 template <class T>
@@ -178,4 +178,4 @@ std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarTyp
   return std::make_unique<DevicePasses<float>>(weights, at::kFloat);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

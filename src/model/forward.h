@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // Hidden states after the final norm, [T, D], in `type` (the arithmetic of the matrix products).
 at::Tensor forward_hidden(const Weights& weights, const DeviceBatch& batch, at::ScalarType type);
@@ -16,4 +16,4 @@ at::Tensor forward_hidden(const Weights& weights, const DeviceBatch& batch, at::
 // The RoBERTa head on rows [R, D]: logits [R, V] in fp32.
 at::Tensor forward_head(const Weights& weights, const at::Tensor& hidden_RD);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

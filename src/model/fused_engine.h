@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // What backward makes again: nothing; what is cheap (LayerNorm and GELU outputs); all of a block but its
 // input.
@@ -79,4 +79,4 @@ class FusedEngine final : public Engine {
   bool held_ = false;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -10,7 +10,7 @@
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 // Adds a leaf's gradient to the sink as soon as autograd has it, and lets go of it.
@@ -66,4 +66,4 @@ at::Tensor PlainEngine::logits(const at::Tensor& hidden_RD) {
   return forward_head(weights_, hidden_RD.to(type_));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
 struct Tick {
   double value = 0;
@@ -50,4 +50,4 @@ class Axis {
 // "10¹⁸", "3·10⁷": with superscript digits, which any SVG viewer draws.
 std::string power_text(double value);
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr const char* kStyle = R"(
@@ -99,4 +99,4 @@ std::string significant(double value, int digits) {
   return buffer;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
 // A table that scrolls sideways on a narrow screen. Cells are text; they are escaped here.
 class HtmlTable {
@@ -35,4 +35,4 @@ std::string page(const std::string& title, const std::string& body);
 // A number with so many significant digits, in the shorter of both notations: "0.34931", "1.28e+04".
 std::string significant(double value, int digits = 5);
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
 // Names of colours: 0…6 tell things apart, the ramp's 0…6 order them (budgets, sizes).
 struct Colour {
@@ -68,4 +68,4 @@ const std::string& plot_style();
 // &, <, >, " for HTML and SVG.
 std::string escaped(const std::string& text);
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 struct Line {
@@ -98,4 +98,4 @@ void MetricsWriter::write(const Json& line) {
   impl_->events->write(line["step"].get<int64_t>(), time, scalars_of(line));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

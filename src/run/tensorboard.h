@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::run {
 
 // CRC-32C (Castagnoli), as in RFC 3720, appendix B.4.
 uint32_t crc32c(std::string_view bytes);
@@ -40,4 +40,4 @@ std::string version_event(double time);
 std::string restart_event(double time, int64_t first_step);
 std::string scalar_event(double time, int64_t step, const EventFile::Scalars& scalars);
 
-}  // namespace esmscale
+}  // namespace esmscale::run

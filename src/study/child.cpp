@@ -8,7 +8,7 @@
 
 #include <sys/wait.h>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 std::string last_error(const std::string& said) {
@@ -54,4 +54,4 @@ ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::
   return ending_of(status, read_file(log).substr(said_before), was_told_to_stop);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct ChildEnd {
   int status = 0;           // exit code; 1 when a signal killed it
@@ -23,4 +23,4 @@ ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::
                    const std::filesystem::path& log, const std::function<void(int)>& on_start = {},
                    const std::function<void()>& on_moment = {});
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 
 namespace {
 
@@ -57,8 +57,9 @@ void write_array(const fs::path& folder, const std::string& name, const std::vec
   }
   make_folder(folder / "logs");
   write_file(folder / "configs.txt", configs);
-  write_file(folder / "train.sbatch", read_file(shipped_script("train.sbatch")));
-  write_file(folder / "array.sbatch", with_options(read_file(shipped_script("study.sbatch")), options));
+  write_file(folder / "train.sbatch", read_file(config::shipped_script("train.sbatch")));
+  write_file(folder / "array.sbatch",
+             with_options(read_file(config::shipped_script("study.sbatch")), options));
 }
 
 void write_study(const fs::path& folder, const StudyLayout& layout) {
@@ -70,7 +71,7 @@ void write_study(const fs::path& folder, const StudyLayout& layout) {
   make_folder(folder / "configs");
   std::vector<std::string> names, parents;
   for (const StudyRun& run : layout.runs) {
-    write_file(folder / "configs" / (run.name + ".json"), to_text(to_json(run.config), 2) + "\n");
+    write_file(folder / "configs" / (run.name + ".json"), to_text(config::to_json(run.config), 2) + "\n");
     names.push_back(run.name);
     parents.push_back(run.parent);
   }
@@ -78,4 +79,4 @@ void write_study(const fs::path& folder, const StudyLayout& layout) {
   write_file(folder / "study.json", to_text(to_json(layout), 2) + "\n");
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 double middle_of(const std::vector<double>& budgets) {
@@ -22,8 +22,8 @@ double middle_of(const std::vector<double>& budgets) {
 }
 
 // Approach 3, where it has an optimum, goes before 2 and 1.
-bool plans_by_approach3(const LawFile& laws) {
-  return laws.approach3 && has_optimum(*laws.approach3);
+bool plans_by_approach3(const laws::LawFile& laws) {
+  return laws.approach3 && laws::has_optimum(*laws.approach3);
 }
 
 // N_opt expected at a budget.
@@ -31,12 +31,13 @@ double expected_size(const StudyRequest& request, double budget) {
   if (request.centre > 0)
     return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
   if (request.laws) {
-    const LawFile& laws = *request.laws;
-    if (plans_by_approach3(laws)) return optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
+    const laws::LawFile& laws = *request.laws;
+    if (plans_by_approach3(laws))
+      return laws::optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
     if (laws.approach2) return laws.approach2->parameters.at(budget);
     if (laws.approach1) return laws.approach1->parameters.at(budget);
   }
-  const PublishedFrontier& cheng = published_frontiers().back();
+  const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
   return cheng.coefficient_parameters * std::pow(budget, cheng.a);
 }
 
@@ -74,8 +75,8 @@ double grid_size(const StudyRequest& request, double size) {
 }
 
 // One batch a budget: that of its middle size.
-StudyRun run_of(const StudyRequest& request, const ModelConfig& shape, double budget, double batch_tokens,
-                int64_t seed) {
+StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, double budget,
+                double batch_tokens, int64_t seed) {
   StudyRun run;
   run.stage = "isoflop";
   run.budget = budget;
@@ -95,10 +96,10 @@ StudyRun run_of(const StudyRequest& request, const ModelConfig& shape, double bu
 void add_profile(StudyLayout& layout, const StudyRequest& request, double budget) {
   const int64_t alphabet = request.basis.alphabet.starts_with("33") ? 33 : 29;
   const double best = grid_size(request, expected_size(request, budget));
-  std::vector<ModelConfig> shapes;
+  std::vector<config::ModelConfig> shapes;
   for (int i = 0; i < request.models; ++i) {
     const double n = best * std::pow(request.spread, 2.0 * i / (request.models - 1) - 1);
-    const ModelConfig shape = nearest_shape(n, request.basis.parameter_count, alphabet);
+    const config::ModelConfig shape = nearest_shape(n, request.basis.parameter_count, alphabet);
     if (shapes.empty() || shape_name(shapes.back()) != shape_name(shape)) shapes.push_back(shape);
   }
   if (int(shapes.size()) < request.models)
@@ -132,8 +133,9 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
 // One batch for all budgets, that of the middle one: a trunk serves several.
 double trunk_batch(const StudyRequest& request) {
   const double budget = middle_of(request.budgets);
-  const ModelConfig shape = nearest_shape(expected_size(request, budget), request.basis.parameter_count,
-                                          request.basis.alphabet.starts_with("33") ? 33 : 29);
+  const config::ModelConfig shape =
+      nearest_shape(expected_size(request, budget), request.basis.parameter_count,
+                    request.basis.alphabet.starts_with("33") ? 33 : 29);
   return double(run_of(request, shape, budget, request.config.batch_tokens, 1).config.train.batch_tokens);
 }
 
@@ -196,7 +198,8 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
                                    fixed(std::log10(*high / *low), 1),
                                    " decades; 5 or more over 2.5 are advised"));
   const bool is_cheng = request.centre <= 0 && !request.laws;
-  if (is_cheng && (is_beyond(*low, kChengLow, kChengHigh) || is_beyond(*high, kChengLow, kChengHigh)))
+  if (is_cheng && (laws::is_beyond(*low, laws::kChengLow, laws::kChengHigh) ||
+                   laws::is_beyond(*high, laws::kChengLow, laws::kChengHigh)))
     layout.warnings.push_back(
         "Cheng et al.'s law was fitted from 1e18 to 1e21 FLOPs; give --centre where it does not hold");
   if (request.trunks)
@@ -258,4 +261,4 @@ Json to_json(const StudyLayout& layout) {
           {"flops", layout.flops()},      {"warnings", layout.warnings}, {"runs", std::move(runs)}};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

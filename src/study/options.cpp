@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,7 +27,7 @@ bool has_begun(const Study& study, const StudyRecord& record) {
 bool is_same_set(const std::string& a, const std::string& b) {
   if (a == b) return true;
   try {
-    return !a.empty() && !b.empty() && Dataset(a).manifest().hash == Dataset(b).manifest().hash;
+    return !a.empty() && !b.empty() && data::Dataset(a).manifest().hash == data::Dataset(b).manifest().hash;
   } catch (const Error&) {
     return false;
   }
@@ -35,11 +35,12 @@ bool is_same_set(const std::string& a, const std::string& b) {
 
 // Without those that change how a run is computed and kept, not what it learns: a failed run may need them.
 std::vector<std::string> settings_that_count(std::vector<std::string> settings) {
-  RunConfig any;
-  const std::vector<Field> known = fields(any);
+  config::RunConfig any;
+  const std::vector<config::Field> known = config::fields(any);
   std::erase_if(settings, [&](const std::string& setting) {
-    const auto field = std::find_if(known.begin(), known.end(),
-                                    [&](const Field& one) { return setting.starts_with(one.path + "="); });
+    const auto field = std::find_if(known.begin(), known.end(), [&](const config::Field& one) {
+      return setting.starts_with(one.path + "=");
+    });
     return field != known.end() && !field->is_identity && !field->path.starts_with("data.") &&
            !field->path.starts_with("study.");
   });
@@ -83,4 +84,4 @@ std::vector<std::string> common_arguments(const StudyRecord& record, int threads
   return arguments;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 constexpr const char* kRule = "lowest mean of final losses over the sizes of the sweep";
@@ -151,4 +151,4 @@ std::string to_text(const Study& study, const StudyRecord& record, const StudySt
   return out.str();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <set>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 class Runner {
@@ -110,12 +110,12 @@ class Runner {
 
   void begin(const StudyEntry& run, int process) {
     const std::lock_guard lock(mutex_);
-    record_.running[run.name] = {process, seconds_since_1970()};
+    record_.running[run.name] = {process, run::seconds_since_1970()};
     write_record(study_, record_);
   }
 
   void finish(const StudyEntry& run, const ChildEnd& end) {
-    record_.seconds[run.name] += seconds_since_1970() - record_.running[run.name].since;
+    record_.seconds[run.name] += run::seconds_since_1970() - record_.running[run.name].since;
     record_.running.erase(run.name);
     if (end.status == 0) record_.failures.erase(run.name);
     if (!end.error.empty() && end.status != 0) {
@@ -188,4 +188,4 @@ const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
   return *record.choice;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

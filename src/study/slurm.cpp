@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <sstream>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -95,4 +95,4 @@ void submit_study(const Study& study, const StudyOptions& options) {
   write_record(study, record);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

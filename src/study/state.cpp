@@ -17,7 +17,7 @@
 #include <nlohmann/json.hpp>
 #include <signal.h>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -81,7 +81,7 @@ double factor_of(const Study& study, const StudyEntry& trial) {
 
 double final_loss_of(const fs::path& folder) {
   std::string why;
-  if (!RunFolder(folder).is_run()) return NAN;
+  if (!run::RunFolder(folder).is_run()) return NAN;
   const std::optional<FinishedRun> run = read_finished_run(folder, why);
   if (!run) return NAN;
   const double holdout = final_loss(*run, "eval");
@@ -103,7 +103,7 @@ const StudyRecord::Process* process_of(const StudyRecord& record, const StudyEnt
 }
 
 void read_progress(const fs::path& folder, const StudyEntry& run, RunStatus& status) {
-  const std::vector<Json> lines = read_metrics(RunFolder(folder).metrics());
+  const std::vector<Json> lines = run::read_metrics(run::RunFolder(folder).metrics());
   if (lines.empty()) return;
   status.tokens = newest(lines, "tokens");
   status.loss = newest(lines, "eval/loss");
@@ -195,9 +195,9 @@ LrChoice choose_lr(const Study& study) {
 void apply_lr(const Study& study, double factor) {
   for (const StudyEntry& run : study.runs) {
     if (run.is_sweep()) continue;
-    RunConfig config = load_config(study.config(run));
+    config::RunConfig config = config::load_config(study.config(run));
     config.optimizer.lr = factor * run.lr;
-    write_file(study.config(run), to_text(to_json(config), 2) + "\n");
+    write_file(study.config(run), to_text(config::to_json(config), 2) + "\n");
   }
 }
 
@@ -219,14 +219,15 @@ RunStatus status_of(const Study& study, const StudyEntry& run, const StudyRecord
   RunStatus status;
   status.flops_left = run.flops;
   try {
-    if (fs::exists(RunFolder(study.output(run)).metrics())) read_progress(study.output(run), run, status);
+    if (fs::exists(run::RunFolder(study.output(run)).metrics()))
+      read_progress(study.output(run), run, status);
   } catch (const Error& damage) {
     status.state = RunState::failed;
     status.error = damage.what();
   }
   const StudyRecord::Process* process = process_of(record, run);
   if (const auto spent = record.seconds.find(run.name); spent != record.seconds.end())
-    status.seconds = spent->second + (process ? seconds_since_1970() - process->since : 0);
+    status.seconds = spent->second + (process ? run::seconds_since_1970() - process->since : 0);
   if (status.state == RunState::done) return status;
   if (process) {
     status.state = RunState::running;
@@ -257,4 +258,4 @@ int StudyStatus::count(RunState state) const {
       std::count_if(runs.begin(), runs.end(), [&](const RunStatus& run) { return run.state == state; }));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -10,25 +10,25 @@
 #include <memory>
 #include <string>
 
-namespace esmscale {
+namespace esmscale::train {
 
 struct TrainingState {
-  CheckpointInfo info;
-  Weights weights;             // on the training device
-  std::unique_ptr<Adam> adam;  // of what this rank updates
-  bool is_from_here = false;   // the run folder has a checkpoint of it
+  checkpoint::CheckpointInfo info;
+  model::Weights weights;             // on the training device
+  std::unique_ptr<optim::Adam> adam;  // of what this rank updates
+  bool is_from_here = false;          // the run folder has a checkpoint of it
 };
 
 // All ranks call it; rank 0 decides, by --resume, --init-from and --branch-from. A run folder of another
 // identity (cli.md: the keys that must agree, and the data set's hash) is refused by the names of what
 // differs; a finished run comes back as it ended. Cuts metrics.jsonl back to the step that the state is at.
-TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
-                             const at::Device& device, Ranks& ranks);
+TrainingState start_training(TrainOptions& options, const run::RunFolder& run, const data::Dataset& train,
+                             const at::Device& device, dist::Ranks& ranks);
 
 // Error that names the rank and the keys in which its program, configuration or data differ from rank 0's.
-void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train);
+void require_one_run(dist::Ranks& ranks, const config::RunConfig& config, const data::Dataset& train);
 
 // "train.seed: the run has 1, asked for is 2; …" or "" when both agree.
-std::string identity_differences(const RunConfig& stored, const RunConfig& asked);
+std::string identity_differences(const config::RunConfig& stored, const config::RunConfig& asked);
 
-}  // namespace esmscale
+}  // namespace esmscale::train

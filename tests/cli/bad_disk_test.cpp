@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -78,4 +78,4 @@ TEST(FullDisk, AResultThatIsLostIsAFailure) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -111,4 +111,4 @@ TEST(CountFlops, WrongUsageIsNamed) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

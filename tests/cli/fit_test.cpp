@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -95,4 +95,4 @@ TEST(FitErrors, WhatCannotBeReadIsOneAndWritesNothing) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

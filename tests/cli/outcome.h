@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 struct Outcome {
   int status;
@@ -20,4 +20,4 @@ inline Outcome run(const std::vector<std::string>& arguments) {
   return {status, out.str(), err.str()};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

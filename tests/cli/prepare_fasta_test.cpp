@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -233,4 +233,4 @@ TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -61,4 +61,4 @@ TEST(Program, VersionSaysWhatItStandsOn) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

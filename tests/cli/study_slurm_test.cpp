@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -52,4 +52,4 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

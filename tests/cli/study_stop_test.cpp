@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -78,4 +78,4 @@ TEST_F(StoppedStudy, AllRunsThatAreUnderWayStop) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

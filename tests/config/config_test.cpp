@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 using ::testing::AllOf;
@@ -170,4 +170,4 @@ TEST(Config, SchemaKnowsEveryField) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -10,7 +10,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 // Oracle: sums of small whole numbers, exact in fp32.
@@ -114,4 +114,4 @@ TEST(Group, OfOneIsFree) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

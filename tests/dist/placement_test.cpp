@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using ::testing::AllOf;
@@ -118,4 +118,4 @@ TEST(Placement, VariablesThatMakeNoSense) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

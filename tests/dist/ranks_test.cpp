@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using ::testing::AllOf;
@@ -94,4 +94,4 @@ TEST(Ranks, APortInUse) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

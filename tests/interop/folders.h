@@ -18,7 +18,7 @@
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
@@ -70,14 +70,14 @@ inline void change_config(const std::filesystem::path& folder, const std::functi
 }
 
 // A folder as export writes it, of a model with every number away from zero.
-inline Weights write_folder(const std::filesystem::path& folder, int64_t alphabet, uint64_t seed = 3) {
-  ModelConfig model = model_of(2, 32, 2, 48);
+inline model::Weights write_folder(const std::filesystem::path& folder, int64_t alphabet, uint64_t seed = 3) {
+  config::ModelConfig model = model::model_of(2, 32, 2, 48);
   model.alphabet = alphabet;
-  const Weights weights = random_weights(model, seed);
-  CheckpointInfo info;
+  const model::Weights weights = model::random_weights(model, seed);
+  checkpoint::CheckpointInfo info;
   info.config.model = model;
   export_hugging_face(info, weights, folder, alphabet);
   return weights;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

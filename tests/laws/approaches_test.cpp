@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 using testing::AllOf;
@@ -283,4 +283,4 @@ TEST(Approaches, TheOrderOfPointsDoesNotMatter) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

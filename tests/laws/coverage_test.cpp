@@ -14,7 +14,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 struct Coverage {
@@ -125,4 +125,4 @@ TEST(Coverage, IntervalsOfAStudysTwentyFourPoints) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -6,7 +6,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 using testing::Contains;
@@ -175,4 +175,4 @@ TEST(Kaplan, ALawInNOfMixedDIsDoubted) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

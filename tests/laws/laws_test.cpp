@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 using testing::Contains;
@@ -249,4 +249,4 @@ TEST(LawsJson, EveryErrorOfTheReader) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

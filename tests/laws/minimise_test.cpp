@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 // Oracle: Rosenbrock's valley has its minimum at (1, 1); the value falls like the square of the distance, so
@@ -38,4 +38,4 @@ TEST(Minimise, GoldenSection) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

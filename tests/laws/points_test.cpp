@@ -5,7 +5,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 using testing::AllOf;
@@ -134,4 +134,4 @@ TEST(PointsErrors, AFileThatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

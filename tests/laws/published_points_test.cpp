@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 const std::filesystem::path published = ESMSCALE_SOURCE_DIR "/tests/laws/data/chinchilla_245.csv";
@@ -50,4 +50,4 @@ TEST(PublishedPoints, WithoutTheFiveHighestItIsBesiroglusLaw) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::laws

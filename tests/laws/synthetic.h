@@ -12,7 +12,7 @@
 #include <numeric>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 inline const ParametricLaw known_law{.E = 1.8, .A = 480, .B = 2100, .alpha = 0.35, .beta = 0.37};
 
@@ -77,4 +77,4 @@ inline double objective_of(const ParametricLaw& law, const PointSet& set) {
   return huber_sum(parametric_form, observations, {}, theta, gradient);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

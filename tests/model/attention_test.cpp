@@ -9,7 +9,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 double largest(const at::Tensor& x) {
@@ -92,4 +92,4 @@ TEST(Attention, StaysInsideEachSequence) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 using testing::AllOf;
@@ -95,4 +95,4 @@ TEST(Plot, WhatCannotBeShownIsPassedOver) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::report

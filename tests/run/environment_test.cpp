@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 TEST(Environment, RecordHoldsFactsAndMachine) {
@@ -53,4 +53,4 @@ TEST(Environment, PeakResidentFollowsTouchedMemory) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -101,4 +101,4 @@ TEST(Metrics, ErrorsNameFileAndLine) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

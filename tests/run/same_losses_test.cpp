@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -82,4 +82,4 @@ TEST(SameLosses, NothingToCompareIsNotTheSame) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

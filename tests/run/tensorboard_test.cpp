@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -81,4 +81,4 @@ TEST(TensorBoard, ResumedRunVoidsLaterSteps) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -14,7 +14,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 using testing::AllOf;
@@ -62,11 +62,11 @@ TEST(StudyLayout, WhereItsSizesLie) {
   EXPECT_NEAR(std::log(by_cheng.back() / (cheng * 4)), 0, 0.1);
 
   StudyRequest by_law = request();
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   by_law.laws = &laws;
-  EXPECT_NEAR(
-      std::log(sizes(lay_out_study(by_law), 1e19).back() / (4 * optimum(known_law, {}, 1e19).parameters)), 0,
-      0.1);
+  EXPECT_NEAR(std::log(sizes(lay_out_study(by_law), 1e19).back() /
+                       (4 * laws::optimum(laws::known_law, {}, 1e19).parameters)),
+              0, 0.1);
 
   StudyRequest by_hand = request();
   by_hand.budgets = {1e12, 1e14};
@@ -86,11 +86,12 @@ TEST(StudyLayout, ItsFilesAreReadyToRun) {
   const Json json = read_json(folder / "study/study.json");
   ASSERT_EQ(json["runs"].size(), layout.runs.size());
   for (const Json& row : json["runs"]) {
-    const RunConfig config = load_config(folder / ("study/" + row["config"].get<std::string>()));
+    const config::RunConfig config =
+        config::load_config(folder / ("study/" + row["config"].get<std::string>()));
     EXPECT_EQ(config.train.max_tokens, row["tokens"].get<double>());
   }
   EXPECT_THAT(read_file(folder / "study/configs.txt"), HasSubstr("/" + layout.runs.back().name + ".json\n"));
-  EXPECT_EQ(read_file(folder / "study/train.sbatch"), read_file(shipped_script("train.sbatch")));
+  EXPECT_EQ(read_file(folder / "study/train.sbatch"), read_file(config::shipped_script("train.sbatch")));
   const std::string script = read_file(folder / "study/array.sbatch");
   EXPECT_THAT(script, AllOf(HasSubstr(text("#SBATCH --array=0-", layout.runs.size() - 1, "\n")),
                             HasSubstr("#SBATCH --gpus-per-node=1\n"), HasSubstr("bash train.sbatch")));
@@ -197,4 +198,4 @@ TEST(StudyLayout, WrongRequests) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::study

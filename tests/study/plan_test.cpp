@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 using testing::AllOf;
@@ -43,26 +43,27 @@ TEST(Recipe, ItsBounds) {
 }
 
 TEST(Recipe, PlannedConfigurationsAreWhole) {
-  const RunConfig config =
+  const config::RunConfig config =
       planned_config(nearest_shape(1e8, "kaplan"), 1e8, 2e10, 1.2e19, {.unique_tokens = 7e9});
   EXPECT_EQ(config.train.batch_tokens % config.train.pack_tokens, 0);
   EXPECT_EQ(config.train.max_tokens, 20000000000);
   EXPECT_EQ(config.train.epochs, 3);
   EXPECT_EQ(config.study.budget, 1.2e19);
-  const RunConfig again = config_from_json(to_json(config), "plan");
-  EXPECT_EQ(identity_hash(again), identity_hash(config));
+  const config::RunConfig again = config::config_from_json(config::to_json(config), "plan");
+  EXPECT_EQ(config::identity_hash(again), config::identity_hash(config));
 }
 
 // What is given is what the plan says and what its configuration holds, and the rules follow from it.
 TEST(BudgetPlan, AGivenBatchAndRateAreSaidAsGiven) {
-  const BudgetPlan batch = plan_budget(known_laws(), {.flops = 1e20, .config = {.batch_tokens = 65536}});
+  const BudgetPlan batch =
+      plan_budget(laws::known_laws(), {.flops = 1e20, .config = {.batch_tokens = 65536}});
   EXPECT_EQ(batch.recipe.batch_tokens.value, 65536);
   EXPECT_EQ(batch.recipe.batch_tokens.rule, "as given");
   EXPECT_EQ(batch.config.train.batch_tokens, 65536);
   EXPECT_EQ(batch.config.optimizer.lr, batch.recipe.lr.value);
   EXPECT_THAT(batch.recipe.lr.rule, HasSubstr("4e-3"));
   EXPECT_THAT(batch.warnings, Contains(HasSubstr("the learning rate is a guess")));
-  const BudgetPlan rate = plan_budget(known_laws(), {.flops = 1e20, .config = {.lr = 0.002}});
+  const BudgetPlan rate = plan_budget(laws::known_laws(), {.flops = 1e20, .config = {.lr = 0.002}});
   EXPECT_EQ(rate.recipe.lr.value, 0.002);
   EXPECT_EQ(rate.recipe.lr.rule, "as given");
   EXPECT_EQ(rate.config.optimizer.lr, 0.002);
@@ -71,20 +72,20 @@ TEST(BudgetPlan, AGivenBatchAndRateAreSaidAsGiven) {
 // Oracle: the closed form, and the formula of the loss off the optimum:
 // ΔL/(L_opt − E) = [β(k^−α − 1) + α(k^β − 1)]/(α + β).
 TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  const Optimum best = optimum(known_law, {}, 1e20);
+  const laws::Optimum best = laws::optimum(laws::known_law, {}, 1e20);
   EXPECT_EQ(plan.approach, 3);
   EXPECT_EQ(plan.parameters.value, best.parameters);
   EXPECT_EQ(plan.tokens.value, best.tokens);
   ASSERT_TRUE(plan.parameters.wide && plan.loss.likely);
   EXPECT_LT(plan.parameters.wide->low, best.parameters);
   EXPECT_GT(plan.parameters.wide->high, best.parameters);
-  const double a = known_law.alpha, b = known_law.beta;
+  const double a = laws::known_law.alpha, b = laws::known_law.beta;
   for (const OffOptimum& row : plan.off_optimum) {
     const double k = row.factor;
     const double share = (b * (std::pow(k, -a) - 1) + a * (std::pow(k, b) - 1)) / (a + b);
-    EXPECT_NEAR(row.lost, share * (best.loss - known_law.E), 1e-9);
+    EXPECT_NEAR(row.lost, share * (best.loss - laws::known_law.E), 1e-9);
     const double bracket = 1 + b / a * (1 - std::pow(k, -a));
     if (bracket <= 0) {
       EXPECT_TRUE(std::isinf(row.extra_compute));
@@ -95,7 +96,7 @@ TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
 }
 
 TEST(BudgetPlan, TheShapeIsNearAndItsCostIsSmall) {
-  const BudgetPlan plan = plan_budget(known_laws(), {.flops = 1e20});
+  const BudgetPlan plan = plan_budget(laws::known_laws(), {.flops = 1e20});
   EXPECT_NEAR(plan.shape_parameters / plan.parameters.value, 1, 0.05);
   EXPECT_GE(plan.shape_cost, 0);
   EXPECT_LT(plan.shape_cost, 1e-3);
@@ -106,7 +107,7 @@ TEST(BudgetPlan, TheShapeIsNearAndItsCostIsSmall) {
 }
 
 TEST(BudgetPlan, DataThatRunsOutIsRespectedAndRepeatsAreCounted) {
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   const double free_tokens = plan_budget(laws, {.flops = 1e20}).tokens.value;
   const BudgetPlan bound = plan_budget(laws, {.flops = 1e20, .max_tokens = free_tokens / 3});
   EXPECT_NEAR(bound.tokens.value, free_tokens / 3, 1);
@@ -122,21 +123,21 @@ TEST(BudgetPlan, DataThatRunsOutIsRespectedAndRepeatsAreCounted) {
 
 // Where data binds, a smaller model cannot have more of it: it loses at the same D, and no compute helps it.
 TEST(BudgetPlan, OffTheOptimumDataStaysBound) {
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   const double bound = plan_budget(laws, {.flops = 1e20}).tokens.value / 3;
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20, .max_tokens = bound});
   for (const OffOptimum& row : plan.off_optimum) {
     EXPECT_LE(row.tokens, bound * 1.0001);
     if (row.factor >= 1) continue;
-    EXPECT_NEAR(row.lost, known_law.loss(row.parameters, bound) - plan.loss.value, 1e-9);
+    EXPECT_NEAR(row.lost, laws::known_law.loss(row.parameters, bound) - plan.loss.value, 1e-9);
     EXPECT_GT(row.lost, 0);
     EXPECT_TRUE(std::isinf(row.extra_compute));
   }
 }
 
 TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
-  for (double ParametricLaw::*exponent : {&ParametricLaw::alpha, &ParametricLaw::beta}) {
-    LawFile laws = known_laws();
+  for (double ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
+    laws::LawFile laws = laws::known_laws();
     (*laws.approach3).*exponent = -0.1;
     EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--approach"));
     for (const ModelPlacement& placement : assess(&laws)) EXPECT_NE(placement.law, "approach 3");
@@ -145,19 +146,19 @@ TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
 
 // 12·1·32² is the smallest shape there is.
 TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   const double smallest = 12 * 32 * 32;  // no shape has fewer parameters
   double flops = 1e12;
-  while (optimum(known_law, {}, flops).parameters > smallest / 1.4) flops /= 1.1;
+  while (laws::optimum(laws::known_law, {}, flops).parameters > smallest / 1.4) flops /= 1.1;
   EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("no shape comes near")));
   EXPECT_THAT(plan_budget(laws, {.flops = 1e20}).warnings, Not(Contains(HasSubstr("no shape comes near"))));
 }
 
 TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
-  LawFile laws = known_laws();
+  laws::LawFile laws = laws::known_laws();
   laws.approach3.reset();
   EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("3 null"));
-  laws.approach2 = LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
   laws.curvature = 0.03;
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   EXPECT_EQ(plan.approach, 2);
@@ -174,17 +175,18 @@ TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
 
 // Oracle: Hoffmann's count of the chosen shape itself.
 TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
-  LawFile laws = known_laws();
+  laws::LawFile laws = laws::known_laws();
   laws.basis.flop_count = "hoffmann";
   laws.basis.mean_squared_length = 500;
-  laws.basis.flop_ratio = FlopRatio({{1e6, 1.6}, {1e8, 1.2}, {1e10, 1.05}});
+  laws.basis.flop_ratio = laws::FlopRatio({{1e6, 1.6}, {1e8, 1.2}, {1e10, 1.05}});
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  EXPECT_NEAR(FlopCounter(plan.shape).training(plan.shape_tokens, 500 * plan.shape_tokens) / 1e20, 1, 1e-9);
+  EXPECT_NEAR(accounting::FlopCounter(plan.shape).training(plan.shape_tokens, 500 * plan.shape_tokens) / 1e20,
+              1, 1e-9);
 }
 
 // Oracle: ESM-2's shapes by Kaplan's count, C = 6ND, and the law's own loss.
 TEST(KnownModels, ArePlacedAgainstTheLaw) {
-  const LawFile laws = known_laws();
+  const laws::LawFile laws = laws::known_laws();
   const std::vector<ModelPlacement> placements = assess(&laws);
   int of_650m = 0, of_esm1b = 0;
   for (const ModelPlacement& p : placements) {
@@ -198,7 +200,8 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
     ++of_650m;
     EXPECT_EQ(p.parameters, 12.0 * 33 * 1280 * 1280);
     EXPECT_EQ(p.flops, 6 * p.parameters * 1e12);
-    EXPECT_NEAR(p.nats_lost, known_law.loss(p.parameters, 1e12) - optimum(known_law, {}, p.flops).loss,
+    EXPECT_NEAR(p.nats_lost,
+                laws::known_law.loss(p.parameters, 1e12) - laws::optimum(laws::known_law, {}, p.flops).loss,
                 1e-12);
   }
   EXPECT_EQ(of_650m, 1);
@@ -212,4 +215,4 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -13,7 +13,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -25,8 +25,8 @@ constexpr double mean_squared = 300;  // Σn²/Σn of the pretended sequences
 
 class Runs : public testing::Test {
  protected:
-  static RunConfig config(int64_t width, int64_t seed = 1) {
-    RunConfig c;
+  static config::RunConfig config(int64_t width, int64_t seed = 1) {
+    config::RunConfig c;
     c.model.layers = 2;
     c.model.width = width;
     c.model.heads = width / 16;
@@ -34,18 +34,18 @@ class Runs : public testing::Test {
     c.data.train = "data/train";
     c.data.holdout = "data/holdout";
     c.study.budget = 1e12;
-    resolve(c);
+    config::resolve(c);
     return c;
   }
 
   // Twenty logged steps of 1,000 tokens, an evaluation half way, and the last line.
-  fs::path write(const std::string& name, const RunConfig& c, bool finished = true,
+  fs::path write(const std::string& name, const config::RunConfig& c, bool finished = true,
                  const std::string& provenance = "") {
     const fs::path path = root / name;
     fs::create_directories(path);
-    RunFolder(path).write_config(c);
-    const FlopCounter counter(c.model);
-    std::ofstream metrics(RunFolder(path).metrics());
+    run::RunFolder(path).write_config(c);
+    const accounting::FlopCounter counter(c.model);
+    std::ofstream metrics(run::RunFolder(path).metrics());
     const auto head = [&](int step) {
       return text("{\"step\":", step, ",\"tokens\":", 1000 * step,
                   ",\"flops\":", fixed(counter.training(1000.0 * step, 1000.0 * step * mean_squared), 0));
@@ -58,7 +58,8 @@ class Runs : public testing::Test {
       metrics << head(20)
               << ",\"eval/loss\":2.8,\"eval/loss_mask_only\":2.95,\"eval/"
                  "holdout_label\":\"checked\",\"finished\":true}\n";
-    if (!provenance.empty()) write_file(RunFolder(path).environment(), "[{\"data\":" + provenance + "}]");
+    if (!provenance.empty())
+      write_file(run::RunFolder(path).environment(), "[{\"data\":" + provenance + "}]");
     return path;
   }
 
@@ -68,17 +69,17 @@ class Runs : public testing::Test {
 
 // Oracle: Kaplan's 12·L·d², the metrics written above, and Hoffmann's count with the pretended lengths.
 TEST_F(Runs, AFinishedRunIsAPointWithItsCurve) {
-  const RunConfig small = config(32), large = config(64);
-  const PointSet set = read_runs({write("small", small), write("large", large)}, {});
+  const config::RunConfig small = config(32), large = config(64);
+  const laws::PointSet set = read_runs({write("small", small), write("large", large)}, {});
   ASSERT_EQ(set.points.size(), 2u);
-  const Point& p = set.points[0];
+  const laws::Point& p = set.points[0];
   EXPECT_EQ(p.run, "small");
   EXPECT_EQ(p.parameters, 12.0 * 2 * 32 * 32);
   EXPECT_EQ(p.tokens, 20000);
   EXPECT_EQ(p.loss, 2.8);
   EXPECT_EQ(p.budget, 1e12);
   EXPECT_EQ(p.recipe, "exponential");
-  EXPECT_NEAR(p.flops / FlopCounter(small.model).training(20000, 20000 * mean_squared), 1, 1e-9);
+  EXPECT_NEAR(p.flops / accounting::FlopCounter(small.model).training(20000, 20000 * mean_squared), 1, 1e-9);
   EXPECT_NEAR(set.basis.mean_squared_length, mean_squared, 0.01);
   EXPECT_EQ(set.basis.flop_count, "hoffmann");
   EXPECT_EQ(set.basis.dataset, "data/train");
@@ -92,7 +93,7 @@ TEST_F(Runs, AFinishedRunIsAPointWithItsCurve) {
 
 TEST_F(Runs, TheSwitchesNameWhatTheyCount) {
   const std::vector<fs::path> runs{write("small", config(32)), write("large", config(64))};
-  PointSet set =
+  laws::PointSet set =
       read_runs(runs, {.flop_count = "6nd", .parameter_count = "kaplan+head", .loss = "eval-mask-only"});
   EXPECT_EQ(set.points[0].parameters, 13.0 * 32 * 32 + 12.0 * 32 * 32);
   EXPECT_EQ(set.points[0].flops, 6 * set.points[0].parameters * 20000);
@@ -109,11 +110,11 @@ TEST_F(Runs, TheSwitchesNameWhatTheyCount) {
 }
 
 TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
-  RunConfig constant = config(32), wsd = config(64);
+  config::RunConfig constant = config(32), wsd = config(64);
   constant.schedule.name = "constant";
   wsd.schedule.name = "wsd";
   wsd.schedule.decay_fraction = 0.4;
-  const PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {.loss = "train"});
+  const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {.loss = "train"});
   ASSERT_EQ(set.curves.size(), 2u);
   EXPECT_TRUE(set.curves[0].any_horizon && set.curves[1].any_horizon);
   EXPECT_LE(set.curves[1].samples.back().tokens, 12000);
@@ -123,17 +124,17 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
 // Oracle: the schedule that train follows: a warm-up takes a tenth of the run's 20,000 tokens at most, and a
 // trunk ends where the decay begins, here 0.6 of 10,000.
 TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
-  RunConfig constant = config(32), wsd = config(64);
+  config::RunConfig constant = config(32), wsd = config(64);
   constant.schedule.name = "constant";
   constant.schedule.warmup_tokens = 1'000'000;
   wsd.schedule.name = "wsd";
   wsd.schedule.decay_fraction = 0.4;
   wsd.schedule.decay_tokens = 10'000;
-  const PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});
+  const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});
   ASSERT_EQ(set.curves.size(), 1u) << "the trunk ends before the first evaluation";
   ASSERT_EQ(set.curves[0].samples.size(), 2u);
   EXPECT_EQ(set.curves[0].samples.front().tokens, 10'000);
-  const PointSet steps = read_runs({root / "constant", root / "wsd"}, {.loss = "train"});
+  const laws::PointSet steps = read_runs({root / "constant", root / "wsd"}, {.loss = "train"});
   ASSERT_EQ(steps.curves.size(), 2u);
   EXPECT_GT(steps.curves[0].samples.front().tokens, 2'000);
   EXPECT_LT(steps.curves[0].samples.front().tokens, 4'000);
@@ -141,7 +142,7 @@ TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
 }
 
 TEST_F(Runs, EpochsComeFromTheEnvironment) {
-  const PointSet set =
+  const laws::PointSet set =
       read_runs({write("a", config(32), true, R"({"train":"abc","holdout":"def","epoch_tokens":5000})"),
                  write("b", config(64), true, R"({"train":"abc","holdout":"def","epoch_tokens":50000})")},
                 {});
@@ -154,15 +155,15 @@ TEST_F(Runs, EpochsComeFromTheEnvironment) {
 TEST_F(Runs, AFolderOfRunsWillDo) {
   write("b", config(64));
   write("a", config(32));
-  const PointSet set = read_runs({root}, {});
+  const laws::PointSet set = read_runs({root}, {});
   ASSERT_EQ(set.points.size(), 2u);
   EXPECT_EQ(set.points[0].run, "a");
 }
 
 TEST_F(Runs, WhatHasNotFinishedIsLeftOutByName) {
   const fs::path silent = write("silent", config(96));
-  fs::remove(RunFolder(silent).metrics());
-  const PointSet set =
+  fs::remove(run::RunFolder(silent).metrics());
+  const laws::PointSet set =
       read_runs({write("a", config(32)), write("b", config(64)), write("c", config(80), false), silent}, {});
   EXPECT_EQ(set.points.size(), 2u);
   ASSERT_EQ(set.excluded.size(), 2u);
@@ -180,12 +181,12 @@ TEST_F(Runs, OneFinishedRunIsAnErrorThatNamesTheOthers) {
 TEST_F(Runs, TheSameRunTwiceIsRefusedAnotherSeedIsNot) {
   const std::vector<fs::path> twice{write("a", config(32)), write("b", config(32))};
   EXPECT_THAT(error_of([&] { read_runs(twice, {}); }), AllOf(HasSubstr("b"), HasSubstr("as a")));
-  const PointSet replicates = read_runs({write("c", config(32, 1)), write("d", config(32, 2))}, {});
-  EXPECT_EQ(seed_noise(replicates.points).degrees, 1);
+  const laws::PointSet replicates = read_runs({write("c", config(32, 1)), write("d", config(32, 2))}, {});
+  EXPECT_EQ(laws::seed_noise(replicates.points).degrees, 1);
 }
 
 TEST_F(Runs, MixedDataHoldoutsAlphabetsAreRefusedUnlessAsked) {
-  RunConfig other_data = config(64), other_holdout = config(64), other_alphabet = config(64);
+  config::RunConfig other_data = config(64), other_holdout = config(64), other_alphabet = config(64);
   other_data.data.train = "data/other";
   other_holdout.data.holdout = "data/other";
   other_alphabet.model.alphabet = 33;
@@ -199,7 +200,7 @@ TEST_F(Runs, MixedDataHoldoutsAlphabetsAreRefusedUnlessAsked) {
                 }),
                 AllOf(HasSubstr(what), HasSubstr("first"), HasSubstr(second.filename().string()),
                       HasSubstr("--allow-mixed")));
-    const PointSet asked = read_runs({first, second}, {.allow_mixed = true});
+    const laws::PointSet asked = read_runs({first, second}, {.allow_mixed = true});
     EXPECT_THAT(asked.warnings, Contains(HasSubstr(text("mixed as asked: ", what))));
   }
 }
@@ -210,4 +211,4 @@ TEST_F(Runs, NoRunIsThere) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -6,11 +6,11 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
-ModelConfig shape(int64_t layers, int64_t width, int64_t heads) {
-  ModelConfig model;
+config::ModelConfig shape(int64_t layers, int64_t width, int64_t heads) {
+  config::ModelConfig model;
   model.layers = layers;
   model.width = width;
   model.heads = heads;
@@ -19,7 +19,7 @@ ModelConfig shape(int64_t layers, int64_t width, int64_t heads) {
 
 // Oracle: ESM-2's published shapes and trainable counts with 33 tokens (science.md, section 2).
 TEST(Shapes, CountsOfPublishedModels) {
-  ModelConfig small = shape(6, 320, 20);
+  config::ModelConfig small = shape(6, 320, 20);
   small.alphabet = 33;
   EXPECT_EQ(count_as(small, "trainable"), 7512353);
   EXPECT_EQ(count_as(small, "kaplan"), 12.0 * 6 * 320 * 320);
@@ -39,8 +39,8 @@ TEST(Shapes, HeadDimensionsOfPublishedSizes) {
 TEST(Shapes, PublishedSizesComeBackNearly) {
   for (const auto& [layers, width, heads] :
        {std::tuple{6, 320, 20}, {12, 480, 20}, {33, 1280, 20}, {48, 5120, 40}}) {
-    const ModelConfig published = shape(layers, width, heads);
-    const ModelConfig found = nearest_shape(count_as(published, "kaplan"), "kaplan");
+    const config::ModelConfig published = shape(layers, width, heads);
+    const config::ModelConfig found = nearest_shape(count_as(published, "kaplan"), "kaplan");
     EXPECT_EQ(shape_name(found), shape_name(published));
   }
 }
@@ -51,7 +51,7 @@ TEST(Shapes, NearestShapesKeepTheRules) {
   for (const char* count : {"kaplan", "kaplan+head", "trainable"})
     for (double decade = 5; decade <= 10.2; decade += 0.1) {
       const double wanted = std::pow(10, decade);
-      const ModelConfig found = nearest_shape(wanted, count);
+      const config::ModelConfig found = nearest_shape(wanted, count);
       const double ratio = double(found.width) / double(found.layers);
       EXPECT_LT(std::abs(std::log(count_as(found, count) / wanted)), decade < 6 ? 0.25 : 0.08)
           << shape_name(found);
@@ -68,4 +68,4 @@ TEST(Shapes, ASizeBelowAnyShapeIsAnError) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::study

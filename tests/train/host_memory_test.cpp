@@ -10,7 +10,7 @@
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 int64_t resident_bytes() {
@@ -50,4 +50,4 @@ TEST(HostMemory, CountsWhatIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

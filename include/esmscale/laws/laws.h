@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Laws {
   PointSet set;
@@ -54,4 +54,4 @@ inline bool is_beyond(double flops, double lowest, double highest) {
   return flops > kSteps * highest || flops < lowest / kSteps;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 inline constexpr const char* kLawsFormat = "esmscale laws 1";
 
@@ -43,4 +43,4 @@ LawFile law_file(const Laws& laws);
 // Error names the file and the key that is missing or wrong.
 LawFile read_laws(const std::filesystem::path& file);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

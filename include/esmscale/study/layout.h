@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 // study.name of a trial of the sweep ends so: fit leaves it out, for it trains at a rate that was not chosen.
 inline constexpr const char* kSweepSuffix = "_lr_sweep";
@@ -23,25 +23,25 @@ inline constexpr int kFewestModels = 4;  // of a budget: a parabola has three co
 
 struct StudyRequest {
   std::string name = "study";
-  std::vector<double> budgets;    // C, by basis.flop_count
-  int models = 8;                 // sizes per budget
-  double spread = 4;              // sizes reach from N_opt/spread to N_opt·spread
-  int replicates = 1;             // further seeds at each budget's middle size
-  double centre = 0;              // N_opt expected at the geometric mean of the budgets; 0: from a law
-  double exponent = 0.5;          // N_opt ∝ C^exponent about that centre
-  const LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
+  std::vector<double> budgets;          // C, by basis.flop_count
+  int models = 8;                       // sizes per budget
+  double spread = 4;                    // sizes reach from N_opt/spread to N_opt·spread
+  int replicates = 1;                   // further seeds at each budget's middle size
+  double centre = 0;                    // N_opt expected at the geometric mean of the budgets; 0: from a law
+  double exponent = 0.5;                // N_opt ∝ C^exponent about that centre
+  const laws::LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
   bool sweep = true;
   // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
   // For that all sizes lie on one grid, and all budgets have one batch.
   bool trunks = false;
-  Basis basis;  // which counts; mean_squared_length for hoffmann
+  laws::Basis basis;  // which counts; mean_squared_length for hoffmann
   ConfigOptions config;
 };
 
 struct StudyRun {
   std::string name, stage;  // stage: lr_sweep | trunk | isoflop
   std::string parent{};     // the run whose last checkpoint it goes on from; "": none
-  RunConfig config;
+  config::RunConfig config;
   double budget = 0, parameters = 0;
   double tokens = 0, tokens_before = 0;  // at its end; those of its parent
   double flops = 0;                      // of its own tokens
@@ -71,4 +71,4 @@ void write_array(const std::filesystem::path& folder, const std::string& name,
 
 Json to_json(const StudyLayout& layout);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

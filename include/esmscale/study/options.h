@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct StudyOptions {
   // Empty: as given last, else what the configurations and `train` say. Once a run has trained, another data
@@ -25,4 +25,4 @@ void remember(const Study& study, const StudyOptions& options, StudyRecord& reco
 // What `train` is told of every run, its data apart.
 std::vector<std::string> common_arguments(const StudyRecord& record, int threads);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -3,7 +3,7 @@
 
 #include "esmscale/study/options.h"
 
-namespace esmscale {
+namespace esmscale::study {
 
 // Exit code: 0 when all that was to be run has finished, 85 when stopped, 1 when a run has failed. A run that
 // fails does not end the study. Holds DIR/lock.
@@ -16,4 +16,4 @@ const LrChoice& settle_lr(const Study& study, StudyRecord& record);
 // after it the others. The numbers of the jobs go to state.json.
 void submit_study(const Study& study, const StudyOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct StudyEntry {
   std::string name, stage, shape;                                    // stage: lr_sweep | trunk | isoflop
@@ -111,4 +111,4 @@ StudyStatus status_of(const Study& study, const StudyRecord& record);
 Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& status);
 std::string to_text(const Study& study, const StudyRecord& record, const StudyStatus& status);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

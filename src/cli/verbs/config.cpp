@@ -8,27 +8,27 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
-std::string value_text(const Field& field) {
+std::string value_text(const config::Field& field) {
   return std::visit([](const auto* home) { return to_text(Json(*home)); }, field.home);
 }
 
 // Bounds in full, where a stream would round them to six digits.
-std::string bound_text(const Field& field, double bound) {
+std::string bound_text(const config::Field& field, double bound) {
   const bool is_integer = std::holds_alternative<int64_t*>(field.home);
   return is_integer ? text(static_cast<int64_t>(bound)) : to_text(Json(bound));
 }
 
-std::string bounds_text(const Field& field) {
+std::string bounds_text(const config::Field& field) {
   if (!field.choices.empty()) return join(field.choices, " | ");
   const bool low = std::isfinite(field.minimum), high = std::isfinite(field.maximum);
   if (low && high) return bound_text(field, field.minimum) + " … " + bound_text(field, field.maximum);
   return low ? "≥ " + bound_text(field, field.minimum) : "";
 }
 
-Json entry(const Field& field) {
+Json entry(const config::Field& field) {
   return {{"key", field.path},
           {"default", std::visit([](const auto* home) { return Json(*home); }, field.home)},
           {"unit", field.units},
@@ -37,15 +37,15 @@ Json entry(const Field& field) {
           {"help", field.help}};
 }
 
-bool is_under(const Field& field, const std::string& key) {
+bool is_under(const config::Field& field, const std::string& key) {
   return key.empty() || field.path == key || field.path.starts_with(key + ".");
 }
 
 int list(const Program& program, const std::string& key) {
-  RunConfig defaults;
+  config::RunConfig defaults;
   Json entries = Json::array();
   std::vector<std::string> keys;
-  for (const Field& field : fields(defaults)) {
+  for (const config::Field& field : config::fields(defaults)) {
     keys.push_back(field.path);
     for (size_t dot = field.path.find('.'); dot != std::string::npos; dot = field.path.find('.', dot + 1))
       keys.push_back(field.path.substr(0, dot));
@@ -82,10 +82,10 @@ void add_config(CLI::App& app, Program& program) {
   verb->callback([&program, options] {
     program.action = [&program, options] {
       if (!options->schema) return list(program, options->key);
-      program.print(schema());
+      program.print(config::schema());
       return 0;
     };
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

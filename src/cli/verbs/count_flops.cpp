@@ -11,7 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -23,27 +23,29 @@ struct Options {
   std::string device = "auto";
 };
 
-RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
-  RunConfig config = load_config(file);
-  resolve(config);
-  if (config.model.name == ModelConfig().name) config.model.name = file.stem();
+config::RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
+  config::RunConfig config = config::load_config(file);
+  config::resolve(config);
+  if (config.model.name == config::ModelConfig().name) config.model.name = file.stem();
   if (vocabulary > 0) config.model.alphabet = vocabulary;
   return config;
 }
 
 // From the smallest model up.
-std::vector<RunConfig> presets(int64_t vocabulary) {
-  std::vector<RunConfig> configs;
-  for (const std::filesystem::path& file : shipped_configs())
+std::vector<config::RunConfig> presets(int64_t vocabulary) {
+  std::vector<config::RunConfig> configs;
+  for (const std::filesystem::path& file : config::shipped_configs())
     configs.push_back(read_config(file, vocabulary));
   if (configs.empty())
     throw Error({.where = "count-flops",
                  .expected = "the shipped configurations",
                  .found = "none beside the program",
                  .advice = "name one with --config"});
-  std::stable_sort(configs.begin(), configs.end(), [](const RunConfig& a, const RunConfig& b) {
-    return count_parameters(a.model).kaplan_non_embedding < count_parameters(b.model).kaplan_non_embedding;
-  });
+  std::stable_sort(configs.begin(), configs.end(),
+                   [](const config::RunConfig& a, const config::RunConfig& b) {
+                     return accounting::count_parameters(a.model).kaplan_non_embedding <
+                            accounting::count_parameters(b.model).kaplan_non_embedding;
+                   });
   return configs;
 }
 
@@ -57,31 +59,32 @@ class RowsOf {
       throw Error({.where = options.data, .expected = "at least one sequence", .found = "none"});
   }
 
-  Lengths operator()(const RunConfig& config) {
-    if (!data_) return equal_lengths(one_length_);
+  accounting::Lengths operator()(const config::RunConfig& config) {
+    if (!data_) return accounting::equal_lengths(one_length_);
     const int64_t all = data_->sequences();
     const int64_t used = config.data.sequences > 0 ? std::min(config.data.sequences, all) : all;
     // Presets share them, and 64 million lengths are worth reading once only.
     const auto [known, is_new] = known_.try_emplace({used, config.data.max_seq_len});
     if (is_new)
-      known->second =
-          real_lengths(data_->lengths().first(static_cast<size_t>(used)), config.data.max_seq_len);
+      known->second = accounting::real_lengths(data_->lengths().first(static_cast<size_t>(used)),
+                                               config.data.max_seq_len);
     return known->second;
   }
 
  private:
   double one_length_;
-  std::optional<Dataset> data_;
-  std::map<std::pair<int64_t, int64_t>, Lengths> known_;
+  std::optional<data::Dataset> data_;
+  std::map<std::pair<int64_t, int64_t>, accounting::Lengths> known_;
 };
 
-DeviceKind device_for(const RunConfig& config, const std::string& wanted) {
-  if (wanted == "auto") return usual_device(config);
-  return wanted == "cpu" ? DeviceKind::cpu : DeviceKind::gpu;
+config::DeviceKind device_for(const config::RunConfig& config, const std::string& wanted) {
+  if (wanted == "auto") return accounting::usual_device(config);
+  return wanted == "cpu" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
 }
 
 // D when it is not asked for: what the configuration and the data say; 0 when neither does.
-double planned_tokens(const RunConfig& config, const Lengths& lengths, bool lengths_are_real) {
+double planned_tokens(const config::RunConfig& config, const accounting::Lengths& lengths,
+                      bool lengths_are_real) {
   const auto most = static_cast<double>(config.train.max_tokens);
   if (!lengths_are_real) return most;
   const double all_epochs = lengths.tokens * static_cast<double>(config.train.epochs);
@@ -91,26 +94,27 @@ double planned_tokens(const RunConfig& config, const Lengths& lengths, bool leng
 int count_flops(const Program& program, const Options& options) {
   std::optional<double> tokens;
   if (!options.tokens.empty()) tokens = static_cast<double>(parse_size(options.tokens, "--tokens"));
-  std::vector<RunConfig> configs;
+  std::vector<config::RunConfig> configs;
   for (const std::string& file : options.configs) configs.push_back(read_config(file, options.vocabulary));
   if (options.configs.empty()) configs = presets(options.vocabulary);
   RowsOf rows_of(options);
 
-  std::vector<Account> accounts;
-  for (const RunConfig& config : configs) {
-    const Lengths lengths = rows_of(config);
+  std::vector<accounting::Account> accounts;
+  for (const config::RunConfig& config : configs) {
+    const accounting::Lengths lengths = rows_of(config);
     const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
-    accounts.push_back(account_for(config, lengths, D, options.ranks, device_for(config, options.device)));
+    accounts.push_back(
+        accounting::account_for(config, lengths, D, options.ranks, device_for(config, options.device)));
   }
   if (program.json) {
     Json models = Json::array();
-    for (const Account& account : accounts) models.push_back(to_json(account));
+    for (const accounting::Account& account : accounts) models.push_back(accounting::to_json(account));
     program.print({{"models", models}});
   } else if (options.configs.empty()) {
-    program.out << accounts_table(accounts);
+    program.out << accounting::accounts_table(accounts);
   } else {
-    for (const Account& account : accounts)
-      program.out << (&account == &accounts.front() ? "" : "\n") << account_text(account);
+    for (const accounting::Account& account : accounts)
+      program.out << (&account == &accounts.front() ? "" : "\n") << accounting::account_text(account);
   }
   return 0;
 }
@@ -145,4 +149,4 @@ void add_count_flops(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -16,7 +16,7 @@
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -28,12 +28,12 @@ struct Options {
 };
 
 struct Scored {
-  LoadedModel model;
-  Evaluation evaluation;
+  interop::LoadedModel model;
+  eval::Evaluation evaluation;
   Json result;
 };
 
-std::filesystem::path holdout_folder(const Options& options, const LoadedModel& model) {
+std::filesystem::path holdout_folder(const Options& options, const interop::LoadedModel& model) {
   if (options.holdout && !options.holdout->empty()) return *options.holdout;
   if (!model.info.config.data.holdout.empty()) return model.info.config.data.holdout;
   throw usage_error({.where = "--holdout",
@@ -48,7 +48,7 @@ struct BaselineLetters {
   const char* source;
 };
 
-BaselineLetters baseline_letters(const LoadedModel& model, const Dataset& holdout) {
+BaselineLetters baseline_letters(const interop::LoadedModel& model, const data::Dataset& holdout) {
   const auto& own = model.info.letter_counts;
   if (std::any_of(own.begin(), own.end(), [](int64_t count) { return count > 0; }))
     return {own, "training set"};
@@ -56,8 +56,8 @@ BaselineLetters baseline_letters(const LoadedModel& model, const Dataset& holdou
   return {holdout.manifest().residue_counts, "holdout"};
 }
 
-void require_reach(const LoadedModel& model, const Dataset& holdout, bool allow_longer) {
-  const int64_t window = longest_window(holdout);
+void require_reach(const interop::LoadedModel& model, const data::Dataset& holdout, bool allow_longer) {
+  const int64_t window = eval::longest_window(holdout);
   const int64_t reach = model.info.config.data.max_seq_len;
   if (window <= reach) return;
   if (!allow_longer)
@@ -71,26 +71,26 @@ void require_reach(const LoadedModel& model, const Dataset& holdout, bool allow_
 }
 
 Scored score(const Program& program, const Options& options, const std::string& path) {
-  count_host_memory();
+  train::count_host_memory();
   at::set_num_threads(program.thread_count());
-  Scored scored{.model = load_model(path), .evaluation = {}, .result = {}};
-  LoadedModel& model = scored.model;
-  const Dataset holdout(holdout_folder(options, model));
+  Scored scored{.model = interop::load_model(path), .evaluation = {}, .result = {}};
+  interop::LoadedModel& model = scored.model;
+  const data::Dataset holdout(holdout_folder(options, model));
   require_reach(model, holdout, options.allow_longer);
 
-  const at::Device device = choose_device(options.device);
-  const Weights weights = copy_of(model.weights, device);
-  const auto engine = make_engine(weights, {});
-  EvaluateOptions how{.mlm_probability = model.info.config.masking.mlm_probability,
-                      .max_sequences = options.max_sequences};
-  if (options.pattern == "bert") how.only = MaskPattern::bert;
-  if (options.pattern == "mask-only") how.only = MaskPattern::mask_only;
-  Ranks alone;
+  const at::Device device = train::choose_device(options.device);
+  const model::Weights weights = model::copy_of(model.weights, device);
+  const auto engine = model::make_engine(weights, {});
+  eval::EvaluateOptions how{.mlm_probability = model.info.config.masking.mlm_probability,
+                            .max_sequences = options.max_sequences};
+  if (options.pattern == "bert") how.only = data::MaskPattern::bert;
+  if (options.pattern == "mask-only") how.only = data::MaskPattern::mask_only;
+  dist::Ranks alone;
   const BaselineLetters letters = baseline_letters(model, holdout);
-  scored.evaluation = evaluate(*engine, weights.config, holdout, how, letters.counts, alone);
-  scored.result =
-      evaluation_result(scored.evaluation, model.path, model.info.step,
-                        holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
+  scored.evaluation = eval::evaluate(*engine, weights.config, holdout, how, letters.counts, alone);
+  scored.result = eval::evaluation_result(
+      scored.evaluation, model.path, model.info.step,
+      eval::holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
   scored.result["baseline_letters"] = letters.source;
   if (scored.result["masked_tokens"] == 0)
     log_warning(holdout.folder().string(), " has nothing to score: none of its ",
@@ -99,14 +99,14 @@ Scored score(const Program& program, const Options& options, const std::string& 
   return scored;
 }
 
-void write_per_sequence(const std::filesystem::path& file, const Evaluation& evaluation,
-                        const Dataset& holdout) {
+void write_per_sequence(const std::filesystem::path& file, const eval::Evaluation& evaluation,
+                        const data::Dataset& holdout) {
   std::ostringstream lines;
   lines.precision(17);
   lines << "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits\n";
-  SequenceReader reader(holdout);
-  const auto add = [&](const std::vector<SequenceScore>& scores, const char* pattern) {
-    for (const SequenceScore& s : scores)
+  data::SequenceReader reader(holdout);
+  const auto add = [&](const std::vector<eval::SequenceScore>& scores, const char* pattern) {
+    for (const eval::SequenceScore& s : scores)
       lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << pattern << '\t' << s.tokens
             << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\n';
   };
@@ -118,10 +118,10 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
 void print_table(std::ostream& out, const Scored& scored) {
   Table table({"masks", "loss (nats)", "perplexity", "accuracy", "frequencies alone",
                "below them (first residue excluded)"});
-  const auto add = [&](const char* name, const std::optional<PatternResult>& r) {
+  const auto add = [&](const char* name, const std::optional<eval::PatternResult>& r) {
     if (!r) return;
-    table.add({name, to_text(r->loss), fixed(std::exp(r->loss.value), 3), fixed(100 * r->accuracy, 2) + "%",
-               fixed(r->baseline, 4), to_text(r->below_baseline)});
+    table.add({name, eval::to_text(r->loss), fixed(std::exp(r->loss.value), 3),
+               fixed(100 * r->accuracy, 2) + "%", fixed(r->baseline, 4), eval::to_text(r->below_baseline)});
   };
   add("bert 80/10/10", scored.evaluation.bert);
   add("mask only", scored.evaluation.mask_only);
@@ -135,11 +135,12 @@ void print_table(std::ostream& out, const Scored& scored) {
 Json difference(const Scored& a, const Scored& b) {
   Json result = Json::object();
   if (a.evaluation.bert && b.evaluation.bert) {
-    const LossEstimate d = paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
+    const eval::LossEstimate d = eval::paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
     result.update({{"loss", d.value}, {"standard_error", d.error}});
   }
   if (a.evaluation.mask_only && b.evaluation.mask_only) {
-    const LossEstimate d = paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
+    const eval::LossEstimate d =
+        eval::paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
     result.update({{"loss_mask_only", d.value}, {"standard_error_mask_only", d.error}});
   }
   return result;
@@ -157,7 +158,7 @@ int evaluate_checkpoints(const Program& program, Options options) {
   if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
-    write_per_sequence(options.per_sequence, a.evaluation, Dataset(holdout_folder(options, a.model)));
+    write_per_sequence(options.per_sequence, a.evaluation, data::Dataset(holdout_folder(options, a.model)));
   if (options.checkpoints.size() == 1) {
     if (program.json)
       program.print(a.result);
@@ -177,12 +178,13 @@ int evaluate_checkpoints(const Program& program, Options options) {
   print_table(program.out, b);
   if (d.contains("loss"))
     program.out << "a − b, paired by sequence: "
-                << to_text(LossEstimate{d["loss"].get<double>(), d["standard_error"].get<double>()})
+                << eval::to_text(
+                       eval::LossEstimate{d["loss"].get<double>(), d["standard_error"].get<double>()})
                 << " nats\n";
   if (d.contains("loss_mask_only"))
     program.out << "a − b, mask only: "
-                << to_text(LossEstimate{d["loss_mask_only"].get<double>(),
-                                        d["standard_error_mask_only"].get<double>()})
+                << eval::to_text(eval::LossEstimate{d["loss_mask_only"].get<double>(),
+                                                    d["standard_error_mask_only"].get<double>()})
                 << " nats\n";
   return 0;
 }
@@ -212,4 +214,4 @@ void add_eval(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -13,8 +13,8 @@ struct Options {
 };
 
 int export_folder(const Program& program, const Options& options) {
-  const LoadedModel model = load_model(options.checkpoint);
-  export_hugging_face(model.info, model.weights, options.output, options.alphabet);
+  const interop::LoadedModel model = interop::load_model(options.checkpoint);
+  interop::export_hugging_face(model.info, model.weights, options.output, options.alphabet);
   if (program.json)
     program.print({{"folder", options.output},
                    {"checkpoint", model.path.string()},
@@ -45,4 +45,4 @@ void add_export(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

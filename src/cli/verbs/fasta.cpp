@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Range {
@@ -49,12 +49,12 @@ int run(const Program& program, const std::string& folder, const std::string& ra
                        .expected = "--output, as the standard output cannot hold FASTA and JSON both",
                        .found = "none"});
   if (!output.empty()) require_output_file(output);
-  const Dataset dataset(folder);
+  const data::Dataset dataset(folder);
   const Range range =
       range_text.empty() ? Range{0, dataset.sequences()} : parse_range(range_text, dataset.sequences());
-  SequenceReader reader(dataset);
-  const std::unique_ptr<FastaWriter> writer =
-      output.empty() ? fasta_writer_to(program.out) : open_fasta_writer(output);
+  data::SequenceReader reader(dataset);
+  const std::unique_ptr<data::FastaWriter> writer =
+      output.empty() ? data::fasta_writer_to(program.out) : data::open_fasta_writer(output);
   int64_t residues = 0;
   for (int64_t sequence = range.begin; sequence < range.end; ++sequence) {
     const std::string identifier = reader.identifier(sequence);
@@ -88,4 +88,4 @@ void add_fasta(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

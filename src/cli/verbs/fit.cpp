@@ -12,45 +12,45 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
   std::vector<std::string> runs;
   std::string points, output;
-  PointOptions read;
-  BootstrapOptions bootstrap;
+  laws::PointOptions read;
+  laws::BootstrapOptions bootstrap;
 };
 
-PointSet read_set(const Options& options) {
+laws::PointSet read_set(const Options& options) {
   if (options.runs.empty() == options.points.empty())
     throw usage_error({.where = "esmscale fit",
                        .expected = "run folders, or --points FILE.csv",
                        .found = options.runs.empty() ? "neither" : "both"});
-  if (!options.points.empty()) return read_points(options.points, options.read);
-  return read_runs({options.runs.begin(), options.runs.end()}, options.read);
+  if (!options.points.empty()) return laws::read_points(options.points, options.read);
+  return study::read_runs({options.runs.begin(), options.runs.end()}, options.read);
 }
 
-std::string line_of(const Estimate& e, int decimals) {
+std::string line_of(const laws::Estimate& e, int decimals) {
   std::string line = text(e.name, " = ", std::isfinite(e.value) ? fixed(e.value, decimals) : "none");
   if (e.has_interval)
     line += text(" (95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals), ")");
   return line;
 }
 
-void print_summary(std::ostream& out, const Laws& laws, const std::string& folder) {
-  const Basis& basis = laws.set.basis;
+void print_summary(std::ostream& out, const laws::Laws& laws, const std::string& folder) {
+  const laws::Basis& basis = laws.set.basis;
   out << laws.set.points.size() << " points from " << basis.source << " (N: " << basis.parameter_count
       << ", C: " << basis.flop_count << ", loss: " << basis.loss << ")\n";
   if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
   if (laws.approach3) {
-    const ParametricLaw& law = laws.approach3->law;
+    const laws::ParametricLaw& law = laws.approach3->law;
     out << "approach 3: L = " << fixed(law.E, 4) << " + " << law.A << "/N^" << fixed(law.alpha, 4) << " + "
         << law.B << "/D^" << fixed(law.beta, 4) << "\n            "
         << line_of(laws.approach3->estimate("a"), 3) << ", " << line_of(laws.approach3->estimate("b"), 3)
         << "\n";
   }
-  const auto powers = [&](const char* name, const std::vector<Estimate>& estimates) {
+  const auto powers = [&](const char* name, const std::vector<laws::Estimate>& estimates) {
     out << name << ": " << line_of(estimates[0], 3) << ", " << line_of(estimates[1], 3) << "\n";
   };
   if (laws.approach2) powers("approach 2", laws.approach2->estimates);
@@ -65,12 +65,12 @@ void print_summary(std::ostream& out, const Laws& laws, const std::string& folde
 int fit(const Program& program, Options& options) {
   require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
-  PointSet set = read_set(options);
+  laws::PointSet set = read_set(options);
   log_info("fitting ", set.points.size(), " points");
-  const Laws laws = fit_laws(std::move(set), options.bootstrap);
-  const Json document = to_json(laws);
-  write_report(options.output, laws);
-  write_file(std::filesystem::path(options.output) / "laws.json", readable_text(document));
+  const laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
+  const Json document = laws::to_json(laws);
+  report::write_report(options.output, laws);
+  write_file(std::filesystem::path(options.output) / "laws.json", laws::readable_text(document));
   if (program.json)
     program.print(document);
   else
@@ -112,4 +112,4 @@ void add_fit(CLI::App& app, Program& program) {
       [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -11,11 +11,11 @@ struct Options {
 };
 
 int import_folder(const Program& program, const Options& options) {
-  require_new_folder(options.output);
-  const Checkpoint checkpoint = import_hugging_face(options.input);
-  save_checkpoint(options.output, checkpoint.info, checkpoint.weights);
-  const ModelConfig& model = checkpoint.weights.config;
-  const int64_t parameters = total_size(checkpoint.weights.table);
+  interop::require_new_folder(options.output);
+  const checkpoint::Checkpoint checkpoint = interop::import_hugging_face(options.input);
+  checkpoint::save_checkpoint(options.output, checkpoint.info, checkpoint.weights);
+  const config::ModelConfig& model = checkpoint.weights.config;
+  const int64_t parameters = config::total_size(checkpoint.weights.table);
   if (program.json)
     program.print({{"checkpoint", options.output},
                    {"layers", model.layers},
@@ -46,4 +46,4 @@ void add_import(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

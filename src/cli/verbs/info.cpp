@@ -11,13 +11,13 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-Json model_json(const ModelConfig& model) {
-  const ParameterCounts counts = count_parameters(model);
+Json model_json(const config::ModelConfig& model) {
+  const accounting::ParameterCounts counts = accounting::count_parameters(model);
   return {{"name", model.name},
           {"layers", model.layers},
           {"width", model.width},
@@ -29,8 +29,8 @@ Json model_json(const ModelConfig& model) {
 }
 
 Json checkpoint_info(const fs::path& path, bool verify) {
-  if (verify) load_checkpoint(path);
-  const CheckpointInfo info = read_checkpoint_info(path);
+  if (verify) checkpoint::load_checkpoint(path);
+  const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(path);
   Json json{{"kind", "checkpoint"},
             {"path", path.string()},
             {"model", model_json(info.config.model)},
@@ -52,15 +52,15 @@ Json checkpoint_info(const fs::path& path, bool verify) {
 }
 
 Json run_info(const fs::path& path, bool verify) {
-  const RunFolder run(path);
-  const RunConfig config = run.read_config();
-  const std::vector<Json> lines = read_metrics(run.metrics());
+  const run::RunFolder run(path);
+  const config::RunConfig config = run.read_config();
+  const std::vector<Json> lines = run::read_metrics(run.metrics());
   Json json{
       {"kind", "run"}, {"path", path.string()}, {"model", model_json(config.model)}, {"lines", lines.size()}};
   json["finished"] = !lines.empty() && lines.back().value("finished", false);
   if (!lines.empty()) json["last"] = lines.back();
   json["checkpoints"] = Json::array();
-  for (const CheckpointFolder& checkpoint : run.list_checkpoints())
+  for (const run::CheckpointFolder& checkpoint : run.list_checkpoints())
     json["checkpoints"].push_back(checkpoint_info(checkpoint.path, verify));
   json["verified"] = verify;
   if (verify) json["without_checksum"] = {"config.json", "metrics.jsonl", "environment.json"};
@@ -69,8 +69,8 @@ Json run_info(const fs::path& path, bool verify) {
 
 // Its files have no checksums: with --verify they are read and their shapes compared, no more.
 Json hugging_face_info(const fs::path& path, bool verify) {
-  if (verify) import_hugging_face(path);
-  const CheckpointInfo info = read_hugging_face_info(path);
+  if (verify) interop::import_hugging_face(path);
+  const checkpoint::CheckpointInfo info = interop::read_hugging_face_info(path);
   return {{"kind", "huggingface"},
           {"path", path.string()},
           {"model", model_json(info.config.model)},
@@ -95,11 +95,11 @@ int info(const Program& program, const fs::path& path, bool verify,
   for (const std::string& size : prefixes) sizes.push_back(parse_size(size, "--prefix"));
   if (is_dataset(path))
     json = dataset_info(path, verify, sizes);
-  else if (is_checkpoint(path))
+  else if (checkpoint::is_checkpoint(path))
     json = checkpoint_info(path, verify);
-  else if (is_hugging_face_folder(path))
+  else if (interop::is_hugging_face_folder(path))
     json = hugging_face_info(path, verify);
-  else if (RunFolder(path).is_run())
+  else if (run::RunFolder(path).is_run())
     json = run_info(path, verify);
   else
     throw Error({.where = path.string(),
@@ -139,4 +139,4 @@ void add_info(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

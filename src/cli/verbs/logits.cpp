@@ -15,7 +15,7 @@
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 constexpr int64_t kGpuRows = 16384;
@@ -46,12 +46,12 @@ void require_tensor_name(const std::string& name, const std::string& where) {
 }
 
 // All of them: names must be right before anything is computed, and the file's header holds every shape.
-std::vector<FastaRecord> read_records(const std::string& path, bool embeddings) {
-  FastaCounts counts;
-  FastaReader reader(path, counts, /*has_masks=*/true);
-  std::vector<FastaRecord> records;
+std::vector<data::FastaRecord> read_records(const std::string& path, bool embeddings) {
+  data::FastaCounts counts;
+  data::FastaReader reader(path, counts, /*has_masks=*/true);
+  std::vector<data::FastaRecord> records;
   std::unordered_set<std::string> names;
-  for (FastaRecord record; reader.next(record); records.push_back(record)) {
+  for (data::FastaRecord record; reader.next(record); records.push_back(record)) {
     require_tensor_name(record.identifier, text(path, ", record ", records.size() + 1));
     if (!names.insert(record.identifier).second)
       throw Error({.where = path,
@@ -59,7 +59,7 @@ std::vector<FastaRecord> read_records(const std::string& path, bool embeddings) 
                    .found = record.identifier + " twice",
                    .advice = "rename one of them"});
   }
-  for (const FastaRecord& record : records)
+  for (const data::FastaRecord& record : records)
     if (const std::string hidden = record.identifier + kHidden; embeddings && names.contains(hidden))
       throw Error(
           {.where = path,
@@ -70,9 +70,9 @@ std::vector<FastaRecord> read_records(const std::string& path, bool embeddings) 
 }
 
 // Rotary positions go on beyond the crop, so longer sequences are computed whole; how well is another matter.
-void note_long_ones(const std::vector<FastaRecord>& records, int64_t max_seq_len) {
+void note_long_ones(const std::vector<data::FastaRecord>& records, int64_t max_seq_len) {
   int64_t count = 0, longest = 0;
-  for (const FastaRecord& record : records) {
+  for (const data::FastaRecord& record : records) {
     const auto rows = static_cast<int64_t>(record.residues.size()) + 2;
     longest = std::max(longest, rows);
     count += rows > max_seq_len;
@@ -82,10 +82,10 @@ void note_long_ones(const std::vector<FastaRecord>& records, int64_t max_seq_len
                 " that the model was trained on; they are computed whole");
 }
 
-std::vector<TensorEntry> entries_of(const std::vector<FastaRecord>& records, const ModelConfig& model,
-                                    bool embeddings) {
+std::vector<TensorEntry> entries_of(const std::vector<data::FastaRecord>& records,
+                                    const config::ModelConfig& model, bool embeddings) {
   std::vector<TensorEntry> entries;
-  for (const FastaRecord& record : records) {
+  for (const data::FastaRecord& record : records) {
     const auto rows = static_cast<int64_t>(record.residues.size()) + 2;
     entries.push_back({.name = record.identifier, .dtype = "F32", .shape = {rows, model.alphabet}});
     if (embeddings)
@@ -98,34 +98,35 @@ void write(OutputFile& file, const at::Tensor& values) {
   file.write({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()});
 }
 
-void write_scores(const Options& options, const Weights& weights, const std::vector<FastaRecord>& records,
-                  const ScoringOptions& scoring) {
-  const auto engine = make_engine(weights, {.engine = options.engine});
+void write_scores(const Options& options, const model::Weights& weights,
+                  const std::vector<data::FastaRecord>& records, const interop::ScoringOptions& scoring) {
+  const auto engine = model::make_engine(weights, {.engine = options.engine});
   std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
-  const Json tokens = TokenList::of(weights.config.alphabet).names();
+  const Json tokens = data::TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
   require_free_space(options.output, header.size() + entries.back().end);
   Aside aside(options.output);
   OutputFile file(aside.path());
   file.write(header);
-  score_records(*engine, weights, records, scoring, [&](const FastaRecord&, const SequenceScores& scores) {
-    write(file, scores.logits_TV);
-    if (options.embeddings) write(file, scores.hidden_TD);
-  });
+  interop::score_records(*engine, weights, records, scoring,
+                         [&](const data::FastaRecord&, const interop::SequenceScores& scores) {
+                           write(file, scores.logits_TV);
+                           if (options.embeddings) write(file, scores.hidden_TD);
+                         });
   file.close();
   aside.publish();
 }
 
 int write_logits(const Program& program, const Options& options) {
   require_output_file(options.output);
-  count_host_memory();
+  train::count_host_memory();
   at::set_num_threads(program.thread_count());
-  const std::vector<FastaRecord> records = read_records(options.input, options.embeddings);
-  const at::Device device = choose_device(options.device);
-  const LoadedModel model = load_model(options.checkpoint);
+  const std::vector<data::FastaRecord> records = read_records(options.input, options.embeddings);
+  const at::Device device = train::choose_device(options.device);
+  const interop::LoadedModel model = interop::load_model(options.checkpoint);
   note_long_ones(records, model.info.config.data.max_seq_len);
-  const Weights weights = copy_of(model.weights, device);
-  const ScoringOptions scoring{
+  const model::Weights weights = model::copy_of(model.weights, device);
+  const interop::ScoringOptions scoring{
       .batch_rows = options.batch_rows >= 0 ? options.batch_rows : (device.is_cuda() ? kGpuRows : 0),
       .mlm_probability = model.info.config.masking.mlm_probability};
   write_scores(options, weights, records, scoring);
@@ -133,7 +134,7 @@ int write_logits(const Program& program, const Options& options) {
     program.print({{"output", options.output},
                    {"checkpoint", model.path.string()},
                    {"sequences", records.size()},
-                   {"tokens", TokenList::of(weights.config.alphabet).names()}});
+                   {"tokens", data::TokenList::of(weights.config.alphabet).names()}});
   else
     program.out << options.output << ": logits of " << records.size() << " sequences over "
                 << weights.config.alphabet << " tokens\n";
@@ -167,4 +168,4 @@ void add_logits(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

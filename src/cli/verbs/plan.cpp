@@ -15,7 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -25,7 +25,7 @@ struct Options {
   int approach = 0, models = 8, gpus = 1, replicates = 1;
   double gpu_hours = 0, mfu = 0.4, lr = 0, spread = 4, exponent = 0.5, sequence_length = 0;
   std::string device = "h100", centre, batch_tokens;
-  ConfigOptions config;
+  study::ConfigOptions config;
 };
 
 double optional_number(const std::string& value, const char* where) {
@@ -44,7 +44,7 @@ std::vector<double> numbers_of(const std::string& list, const char* where) {
 
 // A flag that names another basis than the law's is a mistake, not a wish: numbers would not mean what they
 // say.
-void require_same_basis(const LawFile& laws, const Options& options) {
+void require_same_basis(const laws::LawFile& laws, const Options& options) {
   const auto check = [&](const char* flag, const std::string& asked, const std::string& law) {
     if (!asked.empty() && asked != law)
       throw usage_error({.where = flag,
@@ -57,16 +57,16 @@ void require_same_basis(const LawFile& laws, const Options& options) {
   check("--loss", options.loss, laws.basis.loss);
 }
 
-std::optional<LawFile> laws_of(const Options& options) {
+std::optional<laws::LawFile> laws_of(const Options& options) {
   if (options.laws.empty()) return std::nullopt;
-  LawFile laws = read_laws(options.laws);
+  laws::LawFile laws = laws::read_laws(options.laws);
   require_same_basis(laws, options);
   return laws;
 }
 
 double flops_of(const Options& options) {
   if (!options.flops.empty()) return positive_number(options.flops, "--flops");
-  const DevicePeak peak = device_peak(options.device, options.config.precision);
+  const accounting::DevicePeak peak = accounting::device_peak(options.device, options.config.precision);
   if (peak.flops <= 0)
     throw usage_error(
         {.where = "--device",
@@ -82,16 +82,16 @@ double flops_of(const Options& options) {
 // Tokens of one epoch of the data, 0 when it is not known.
 double unique_tokens_of(const Options& options) {
   if (options.data.empty()) return optional_number(options.unique_tokens, "--unique-tokens");
-  return real_lengths(Dataset(options.data).lengths(), options.config.max_seq_len).tokens;
+  return accounting::real_lengths(data::Dataset(options.data).lengths(), options.config.max_seq_len).tokens;
 }
 
-void write_plan(const std::filesystem::path& folder, const BudgetPlan& plan, const LawFile& laws,
+void write_plan(const std::filesystem::path& folder, const study::BudgetPlan& plan, const laws::LawFile& laws,
                 const Options& options) {
   make_folder(folder / "configs");
-  write_file(folder / "configs" / (options.name + ".json"), to_text(to_json(plan.config), 2) + "\n");
+  write_file(folder / "configs" / (options.name + ".json"), to_text(config::to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days / options.gpus;
-  write_array(folder, options.name, {options.name}, options.gpus, 24 * std::max(days * 1.3, 1 / 24.0));
-  write_file(folder / "plan.json", to_text(to_json(plan, laws), 2) + "\n");
+  study::write_array(folder, options.name, {options.name}, options.gpus, 24 * std::max(days * 1.3, 1 / 24.0));
+  write_file(folder / "plan.json", to_text(study::to_json(plan, laws), 2) + "\n");
 }
 
 int plan_one(const Program& program, const Options& options) {
@@ -104,25 +104,25 @@ int plan_one(const Program& program, const Options& options) {
     throw usage_error({.where = "esmscale plan",
                        .expected = "one of --flops and --gpu-hours",
                        .found = options.flops.empty() ? "neither" : "both"});
-  const LawFile laws = *laws_of(options);
-  PlanRequest request{.flops = flops_of(options),
-                      .max_tokens = optional_number(options.max_tokens, "--max-tokens"),
-                      .unique_tokens = unique_tokens_of(options),
-                      .approach = options.approach,
-                      .allow_repeats = options.allow_repeats,
-                      .mfu = options.mfu,
-                      .ranks = options.gpus,
-                      .config = options.config};
+  const laws::LawFile laws = *laws_of(options);
+  study::PlanRequest request{.flops = flops_of(options),
+                             .max_tokens = optional_number(options.max_tokens, "--max-tokens"),
+                             .unique_tokens = unique_tokens_of(options),
+                             .approach = options.approach,
+                             .allow_repeats = options.allow_repeats,
+                             .mfu = options.mfu,
+                             .ranks = options.gpus,
+                             .config = options.config};
   request.config.lr = options.lr;
   request.config.batch_tokens = optional_number(options.batch_tokens, "--batch-tokens");
-  BudgetPlan plan = plan_budget(laws, request);
+  study::BudgetPlan plan = study::plan_budget(laws, request);
   plan.config.model.name = options.name == "plan" ? plan.shape.name : options.name;
   if (!options.output.empty()) write_plan(options.output, plan, laws, options);
   if (program.json) {
-    program.print(to_json(plan, laws));
+    program.print(study::to_json(plan, laws));
     return 0;
   }
-  program.out << to_text(plan, laws, request);
+  program.out << report::to_text(plan, laws, request);
   if (!options.output.empty())
     program.out << "written: " << options.output << "/configs/" << options.name
                 << ".json, array.sbatch, plan.json\n";
@@ -130,9 +130,10 @@ int plan_one(const Program& program, const Options& options) {
 }
 
 // Σn²/Σn of the data, or that of equal lengths.
-double mean_squared_length_of(const Options& options, const std::optional<LawFile>& laws) {
+double mean_squared_length_of(const Options& options, const std::optional<laws::LawFile>& laws) {
   if (!options.data.empty()) {
-    const Lengths lengths = real_lengths(Dataset(options.data).lengths(), options.config.max_seq_len);
+    const accounting::Lengths lengths =
+        accounting::real_lengths(data::Dataset(options.data).lengths(), options.config.max_seq_len);
     return lengths.squared_tokens / lengths.tokens;
   }
   if (options.sequence_length > 0) return options.sequence_length;
@@ -141,8 +142,8 @@ double mean_squared_length_of(const Options& options, const std::optional<LawFil
 }
 
 int plan_study(const Program& program, const Options& options) {
-  const std::optional<LawFile> laws = laws_of(options);
-  StudyRequest request;
+  const std::optional<laws::LawFile> laws = laws_of(options);
+  study::StudyRequest request;
   request.name = options.name == "plan" ? "study" : options.name;
   request.budgets = numbers_of(options.isoflop, "--isoflop");
   request.models = options.models;
@@ -161,13 +162,13 @@ int plan_study(const Program& program, const Options& options) {
   if (!laws) request.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
   if (!laws && !options.parameter_count.empty()) request.basis.parameter_count = options.parameter_count;
   request.basis.mean_squared_length = mean_squared_length_of(options, laws);
-  const StudyLayout layout = lay_out_study(request);
-  if (!options.output.empty()) write_study(options.output, layout);
+  const study::StudyLayout layout = study::lay_out_study(request);
+  if (!options.output.empty()) study::write_study(options.output, layout);
   if (program.json) {
-    program.print(to_json(layout));
+    program.print(study::to_json(layout));
     return 0;
   }
-  program.out << to_text(layout);
+  program.out << report::to_text(layout);
   if (!options.output.empty())
     program.out << "written: " << options.output << "/study.json, array.sbatch and " << layout.runs.size()
                 << " configs\n";
@@ -175,12 +176,12 @@ int plan_study(const Program& program, const Options& options) {
 }
 
 int assess_models(const Program& program, const Options& options) {
-  const std::optional<LawFile> laws = laws_of(options);
-  const std::vector<ModelPlacement> placements = assess(laws ? &*laws : nullptr);
+  const std::optional<laws::LawFile> laws = laws_of(options);
+  const std::vector<study::ModelPlacement> placements = study::assess(laws ? &*laws : nullptr);
   if (program.json)
-    program.print(to_json(placements));
+    program.print(study::to_json(placements));
   else
-    program.out << to_text(placements);
+    program.out << report::to_text(placements);
   return 0;
 }
 
@@ -218,7 +219,7 @@ void add_budget_flags(CLI::App& verb, Options& o) {
 void add_study_flags(CLI::App& verb, Options& o) {
   verb.add_option("--isoflop", o.isoflop, "Lay out a study: budgets C1,C2,…");
   verb.add_option("--models", o.models, "Sizes per budget")
-      ->check(CLI::Range(kFewestModels, 100))
+      ->check(CLI::Range(study::kFewestModels, 100))
       ->capture_default_str();
   verb.add_option("--spread", o.spread, "Sizes reach from N_opt/spread to N_opt·spread")
       ->check(finite_number())
@@ -279,4 +280,4 @@ void add_plan(CLI::App& app, Program& program) {
       [&program, options] { program.action = [&program, options] { return run(program, *options); }; });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -10,10 +10,10 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
-Json set_json(const std::filesystem::path& folder, const DatasetManifest& manifest) {
+Json set_json(const std::filesystem::path& folder, const data::DatasetManifest& manifest) {
   return {{"output", folder.string()},
           {"sequences", manifest.sequences},
           {"residues", manifest.residues},
@@ -27,7 +27,7 @@ Json set_json(const std::filesystem::path& folder, const DatasetManifest& manife
           {"baseline_loss", manifest.baseline_loss}};
 }
 
-Json summary_json(const PrepareOptions& options, const PrepareSummary& summary) {
+Json summary_json(const data::PrepareOptions& options, const data::PrepareSummary& summary) {
   Json json = set_json(options.output, summary.train);
   json["seed"] = options.seed;
   json["counts"] = summary.counts;
@@ -40,7 +40,8 @@ Json summary_json(const PrepareOptions& options, const PrepareSummary& summary) 
   return json;
 }
 
-void print_set(std::ostream& out, const std::filesystem::path& folder, const DatasetManifest& manifest) {
+void print_set(std::ostream& out, const std::filesystem::path& folder,
+               const data::DatasetManifest& manifest) {
   out << folder.string() << ": " << manifest.sequences << " sequences, " << manifest.residues << " residues, "
       << human_bytes(static_cast<double>(manifest.bytes)) << " in " << manifest.shards
       << " shards, baseline loss " << fixed(manifest.baseline_loss, 4) << " nats";
@@ -48,7 +49,8 @@ void print_set(std::ostream& out, const std::filesystem::path& folder, const Dat
   out << "\n";
 }
 
-void print_summary(std::ostream& out, const PrepareOptions& options, const PrepareSummary& summary) {
+void print_summary(std::ostream& out, const data::PrepareOptions& options,
+                   const data::PrepareSummary& summary) {
   print_set(out, options.output, summary.train);
   if (summary.holdout) print_set(out, options.holdout_output, *summary.holdout);
   std::string cases;
@@ -59,13 +61,13 @@ void print_summary(std::ostream& out, const PrepareOptions& options, const Prepa
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
 }
 
-int attach_report(const Program& program, const PrepareOptions& options, const std::string& file) {
+int attach_report(const Program& program, const data::PrepareOptions& options, const std::string& file) {
   if (!options.inputs.empty() || options.output.empty())
     throw usage_error({.where = "--attach-report",
                        .expected = "--output, the folder of the holdout, and no --input",
                        .found = options.inputs.empty() ? "no --output" : join(options.inputs, ", ")});
-  attach_holdout_report(options.output, read_json(file));
-  const DatasetManifest manifest = Dataset(options.output).manifest();
+  data::attach_holdout_report(options.output, read_json(file));
+  const data::DatasetManifest manifest = data::Dataset(options.output).manifest();
   if (program.json)
     program.print(set_json(options.output, manifest));
   else
@@ -77,11 +79,11 @@ int attach_report(const Program& program, const PrepareOptions& options, const s
 
 void add_prepare(CLI::App& app, Program& program) {
   struct Given {
-    PrepareOptions options{};
+    data::PrepareOptions options{};
     std::string memory = "1GiB", report;
   };
   auto given = std::make_shared<Given>();
-  PrepareOptions& o = given->options;
+  data::PrepareOptions& o = given->options;
   CLI::App* verb = program.add_verb(app, "prepare", "FASTA to a shuffled token data set",
                                     "esmscale prepare --input uniref50.fasta.gz --output data/train "
                                     "--holdout 8000 --holdout-output data/holdout");
@@ -114,11 +116,11 @@ void add_prepare(CLI::App& app, Program& program) {
       "Read no input: put this report (JSON) of a check of the holdout in --output into its manifest");
   verb->callback([&program, given] {
     program.action = [&program, given] {
-      PrepareOptions& options = given->options;
+      data::PrepareOptions& options = given->options;
       if (!given->report.empty()) return attach_report(program, options, given->report);
       options.memory = parse_size(given->memory, "--memory");
       options.threads = program.thread_count();
-      const PrepareSummary summary = prepare(options);
+      const data::PrepareSummary summary = data::prepare(options);
       if (program.json)
         program.print(summary_json(options, summary));
       else
@@ -128,4 +130,4 @@ void add_prepare(CLI::App& app, Program& program) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -10,13 +10,13 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
   std::string action, folder;
   bool slurm = false;
-  StudyOptions run;
+  study::StudyOptions run;
 };
 
 // Runs at a time share the cores: two that each want all of them wait for each other.
@@ -25,32 +25,32 @@ int threads_of_run(const Program& program, int at_once) {
   return std::max(1, int(std::thread::hardware_concurrency()) / at_once);
 }
 
-void print_status(const Program& program, const Study& study) {
-  const StudyRecord record = read_record(study);
-  const StudyStatus status = status_of(study, record);
+void print_status(const Program& program, const study::Study& study) {
+  const study::StudyRecord record = study::read_record(study);
+  const study::StudyStatus status = study::status_of(study, record);
   if (program.json)
-    program.print(to_json(study, record, status));
+    program.print(study::to_json(study, record, status));
   else
-    program.out << to_text(study, record, status);
+    program.out << study::to_text(study, record, status);
 }
 
-void select(const Study& study) {
+void select(const study::Study& study) {
   const FileLock lock(study.folder / "lock");
-  StudyRecord record = read_record(study);
-  settle_lr(study, record);
+  study::StudyRecord record = study::read_record(study);
+  study::settle_lr(study, record);
 }
 
 int study(const Program& program, Options& options) {
-  const Study planned = read_study(options.folder);
+  const study::Study planned = study::read_study(options.folder);
   options.run.threads = threads_of_run(program, options.run.at_once);
   options.run.retry = options.action == "retry";
   int status = 0;
   if (options.action == "select")
     select(planned);
   else if (options.action != "status" && options.slurm)
-    submit_study(planned, options.run);
+    study::submit_study(planned, options.run);
   else if (options.action != "status")
-    status = run_study(planned, options.run);
+    status = study::run_study(planned, options.run);
   print_status(program, planned);
   return status;
 }
@@ -88,4 +88,4 @@ void add_study(CLI::App& app, Program& program) {
       [&program, options] { program.action = [&program, options] { return study(program, *options); }; });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -23,7 +23,7 @@
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Options {
@@ -34,39 +34,40 @@ struct Options {
   bool dry_run = false;
 };
 
-RunConfig resolved_config(const Options& options) {
-  RunConfig config = load_config(options.config, options.settings);
+config::RunConfig resolved_config(const Options& options) {
+  config::RunConfig config = config::load_config(options.config, options.settings);
   if (!options.data.empty()) config.data.train = options.data;
   if (!options.holdout.empty()) config.data.holdout = options.holdout;
-  resolve(config);
+  config::resolve(config);
   return config;
 }
 
 // The device that a run would take here; it need not be there for a plan.
-DeviceKind planned_device(const RunConfig& config, const std::string& wanted) {
-  require_device_name(wanted);
-  if (wanted == "cpu") return DeviceKind::cpu;
-  return wanted == "cuda" || gpu_count() > 0 ? DeviceKind::gpu : usual_device(config);
+config::DeviceKind planned_device(const config::RunConfig& config, const std::string& wanted) {
+  train::require_device_name(wanted);
+  if (wanted == "cpu") return config::DeviceKind::cpu;
+  return wanted == "cuda" || train::gpu_count() > 0 ? config::DeviceKind::gpu
+                                                    : accounting::usual_device(config);
 }
 
 // What the run would begin with is looked for too.
 void require_beginning(const Options& options) {
-  if (!options.init_from.empty()) load_model_info(options.init_from);
-  if (!options.branch_from.empty()) resolve_checkpoint(options.branch_from);
-  if (options.resume != "auto" && options.resume != "never") resolve_checkpoint(options.resume);
+  if (!options.init_from.empty()) interop::load_model_info(options.init_from);
+  if (!options.branch_from.empty()) checkpoint::resolve_checkpoint(options.branch_from);
+  if (options.resume != "auto" && options.resume != "never") checkpoint::resolve_checkpoint(options.resume);
 }
 
-int dry_run(const Program& program, const RunConfig& config, int ranks, DeviceKind device) {
-  const RunPlan plan = config.data.train.empty()
-                           ? plan_without_data(config, ranks, device)
-                           : plan_run(config, Dataset(config.data.train), ranks, device);
-  Json document{{"config", to_json(config)}};
-  document["plan"] = to_json(plan);
+int dry_run(const Program& program, const config::RunConfig& config, int ranks, config::DeviceKind device) {
+  const train::RunPlan plan = config.data.train.empty()
+                                  ? train::plan_without_data(config, ranks, device)
+                                  : train::plan_run(config, data::Dataset(config.data.train), ranks, device);
+  Json document{{"config", config::to_json(config)}};
+  document["plan"] = train::to_json(plan);
   for (const std::string& note : plan.notes) log_info(note);
   if (program.json)
     program.print(document);
   else
-    program.out << to_text(document["config"], 2) << "\n" << to_text(plan) << "\n";
+    program.out << to_text(document["config"], 2) << "\n" << train::to_text(plan) << "\n";
   return 0;
 }
 
@@ -85,16 +86,16 @@ std::string summary_text(const Json& summary) {
   const auto number = [&](const char* key) {  // null where a diverged model has none
     return evaluation[key].is_number() ? evaluation[key].get<double>() : NAN;
   };
-  return shown + text("\nholdout loss ", to_text(LossEstimate{number("loss"), number("standard_error")}),
-                      " nats, perplexity ", fixed(number("perplexity"), 3), "; letter frequencies alone ",
-                      fixed(number("baseline_loss"), 4), "; ", evaluation["holdout_label"].get<std::string>(),
-                      "\n");
+  return shown +
+         text("\nholdout loss ", eval::to_text(eval::LossEstimate{number("loss"), number("standard_error")}),
+              " nats, perplexity ", fixed(number("perplexity"), 3), "; letter frequencies alone ",
+              fixed(number("baseline_loss"), 4), "; ", evaluation["holdout_label"].get<std::string>(), "\n");
 }
 
 // --ranks N|auto; 0 when it was not given.
 int local_ranks(const Options& options) {
   if (options.ranks.empty()) return 0;
-  if (options.ranks == "auto") return ranks_of_machine(options.device);
+  if (options.ranks == "auto") return train::ranks_of_machine(options.device);
   int ranks = 0;
   const char* end = options.ranks.data() + options.ranks.size();
   const auto [stop, problem] = std::from_chars(options.ranks.data(), end, ranks);
@@ -142,12 +143,12 @@ int within_memory(const std::function<int()>& work) {
 }
 
 // A rank that fails tells the others; one that has lost them finds out why.
-int train_as_rank(Ranks& ranks, const RunFolder& run, const std::function<int()>& work) {
+int train_as_rank(dist::Ranks& ranks, const run::RunFolder& run, const std::function<int()>& work) {
   try {
     const int status = within_memory(work);
     ranks.finish();
     return status;
-  } catch (const PeerLost& error) {
+  } catch (const dist::PeerLost& error) {
     const std::string reason = ranks.reason_of_failure(/*seconds=*/5);
     log_error_to_file(text("the run ends: ", reason.empty() ? error.what() : reason));
     if (reason.empty()) {
@@ -168,42 +169,42 @@ int train_as_rank(Ranks& ranks, const RunFolder& run, const std::function<int()>
 }
 
 // A run is scored and continued from anywhere: it keeps whole names of its data.
-void make_absolute(DataConfig& data) {
+void make_absolute(config::DataConfig& data) {
   for (std::string* folder : {&data.train, &data.holdout})
     if (!folder->empty()) *folder = std::filesystem::absolute(*folder).lexically_normal();
 }
 
 int train(const Program& program, const Options& options) {
-  RunConfig config = resolved_config(options);
+  config::RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
-  const Placement placement = local > 0 ? Placement{} : find_placement(::getenv);
+  const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
   if (options.dry_run) {
     require_beginning(options);
     return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
   }
   make_absolute(config.data);
   require_few_processes(local);
-  if (local > 1) return launch_ranks(local, arguments_of_rank(program, local));
+  if (local > 1) return dist::launch_ranks(local, arguments_of_rank(program, local));
   // Before LibTorch's first product: results must not depend on the load of the machine.
   ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);
-  count_host_memory();
+  train::count_host_memory();
   const std::filesystem::path run = options.output.empty()
                                         ? "runs" / std::filesystem::path(options.config).stem()
                                         : std::filesystem::path(options.output);
-  Ranks ranks(placement, {.heartbeat_seconds = config.parallel.heartbeat_seconds,
-                          .collective_timeout_seconds = config.parallel.collective_timeout_seconds});
-  if (ranks.size() > 1) log_as_rank(ranks.rank(), RunFolder(run).logs());
-  return train_as_rank(ranks, RunFolder(run), [&] {
-    Trainer trainer({.config = config,
-                     .run = run,
-                     .device = options.device,
-                     .threads = program.thread_count(),
-                     .resume = options.resume,
-                     .init_from = options.init_from,
-                     .branch_from = options.branch_from,
-                     .profile_steps = options.profile_steps,
-                     .command_line = program.command_line},
-                    ranks);
+  dist::Ranks ranks(placement, {.heartbeat_seconds = config.parallel.heartbeat_seconds,
+                                .collective_timeout_seconds = config.parallel.collective_timeout_seconds});
+  if (ranks.size() > 1) log_as_rank(ranks.rank(), run::RunFolder(run).logs());
+  return train_as_rank(ranks, run::RunFolder(run), [&] {
+    train::Trainer trainer({.config = config,
+                            .run = run,
+                            .device = options.device,
+                            .threads = program.thread_count(),
+                            .resume = options.resume,
+                            .init_from = options.init_from,
+                            .branch_from = options.branch_from,
+                            .profile_steps = options.profile_steps,
+                            .command_line = program.command_line},
+                           ranks);
     const int status = trainer.run();
     if (!ranks.is_first()) return status;
     if (program.json)
@@ -248,4 +249,4 @@ void add_train(CLI::App& app, Program& program) {
       [&program, options] { program.action = [&program, options] { return train(program, *options); }; });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr double kShown = 0.2;  // of BERT's chosen positions, those that show a letter
@@ -165,4 +165,4 @@ void Dataset::verify() const {
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

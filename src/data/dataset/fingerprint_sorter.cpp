@@ -10,7 +10,7 @@
 #include <queue>
 #include <span>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr size_t kLeastCapacity = 1024;
@@ -143,4 +143,4 @@ void FingerprintSorter::for_each(const std::function<void(const Fingerprint&)>& 
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

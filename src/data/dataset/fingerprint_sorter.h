@@ -9,7 +9,7 @@
 #include <functional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Full buffers are sorted and written to files of their own, which are merged at the end.
 class FingerprintSorter {
@@ -38,4 +38,4 @@ class FingerprintSorter {
   std::vector<Fingerprint> buffer_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <span>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr int kGuesses = 8;      // then halving: hashes that repeat a lot are not spread evenly
@@ -92,4 +92,4 @@ Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t train
   return overlap;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Looks hashes up, ascending ones quickest. Hashes are spread evenly, so where one stands is guessed from its
 // value, and a guess misses by a block or so: two reads of 16 KiB among 64 million sequences. Read, not
@@ -35,4 +35,4 @@ class FingerprintLookup {
   std::unique_ptr<FingerprintBlock> block_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 template <class T>
@@ -123,4 +123,4 @@ MappedPayload::MappedPayload(const std::filesystem::path& folder, const FileReco
   check_size(file_.bytes().size(), record, folder);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

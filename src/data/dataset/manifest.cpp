@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr std::array<std::pair<FileKind, std::string_view>, 5> kKindNames{
@@ -147,4 +147,4 @@ std::vector<FileRecord> files_of(const Json& document) {
   });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr int kReadAttempts = 4;
@@ -143,4 +143,4 @@ void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -13,7 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // A file that is read in pieces, from any thread. A read that the system fails is tried four times, with a
 // named warning and a growing pause (network storage does fail now and then); a file that ends too early is
@@ -78,4 +78,4 @@ class FrameDecoder {
   std::vector<std::byte> compressed_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

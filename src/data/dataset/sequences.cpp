@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr size_t kFramesKept = 4;
@@ -78,4 +78,4 @@ std::string SequenceReader::identifier(int64_t sequence) {
   return frame.names[static_cast<size_t>(sequence) - frame.first];
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

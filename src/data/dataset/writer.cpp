@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 
 PayloadFile::PayloadFile(const std::filesystem::path& folder, FileKind kind, int64_t shard)
     : record_{.kind = kind, .name = file_name(kind, shard)}, file_(folder / record_.name) {
@@ -177,4 +177,4 @@ DatasetManifest DatasetWriter::finish(const std::string& split, const Json& prov
   return manifest_of(document);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

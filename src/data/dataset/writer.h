@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // A file of the data set while it is written: the header is filled in when the payload is complete.
 class PayloadFile {
@@ -75,4 +75,4 @@ class DatasetWriter {
   InOrder<EncodedFrame> encoded_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

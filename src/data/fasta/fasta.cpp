@@ -11,7 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr uint8_t kSpecial = 0x80;  // not a capital among the 25 letters: looked at one by one
@@ -201,4 +201,4 @@ void FastaReader::add_inner_stops(FastaRecord& record) {
   counts_.stops_to_x += std::exchange(pending_stops_, 0);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

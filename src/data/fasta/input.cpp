@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr size_t kBlock = 256 << 10;
@@ -274,4 +274,4 @@ std::span<const std::byte> InputFile::next() {
   return std::span<const std::byte>(current_.room).first(current_.size);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -11,7 +11,7 @@
 
 #include <isa-l.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr size_t kLineLetters = 60;
@@ -112,4 +112,4 @@ std::unique_ptr<FastaWriter> fasta_writer_to(std::ostream& out) {
   return std::make_unique<StreamWriter>(out);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::data {
 
 BatchShape fixed_shape(int64_t micro_batch_tokens, int64_t max_seq_len, double mlm_probability) {
   const int64_t most_sequences = micro_batch_tokens / least_room(max_seq_len);
@@ -80,4 +80,4 @@ PackedBatch BatchBuilder::finish(const BatchShape& shape) {
   return batch;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class BatchBuilder {
  public:
@@ -39,4 +39,4 @@ class BatchBuilder {
   std::vector<int64_t> masked_count_;  // [N]
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 
 namespace {
 
@@ -62,4 +62,4 @@ void BatchMaker::lay_out(const BatchPlan& plan, std::vector<BatchBuilder>& build
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -14,7 +14,7 @@
 #include <stop_token>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // One per thread; dataset and options must outlive it.
 class BatchMaker {
@@ -41,4 +41,4 @@ class BatchMaker {
   std::vector<Place> places_;  // where this rank's sequences go
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace esmscale {
+namespace esmscale::data {
 
 namespace {
 
@@ -59,4 +59,4 @@ std::optional<BatchPlan> BatchPlanner::next() {
   return plan;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

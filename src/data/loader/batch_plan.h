@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct BatchPlan {
   DataState begin, end;
@@ -47,4 +47,4 @@ class BatchPlanner {
   Packer packer_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

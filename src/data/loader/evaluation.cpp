@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct EvaluationBatches::Impl {
   Impl(const Dataset& data, const EvaluationOptions& given)
@@ -67,4 +67,4 @@ bool EvaluationBatches::next(PackedBatch& batch) {
   return true;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 namespace {
 
@@ -161,4 +161,4 @@ int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options) {
   return tokens;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <bit>
 
-namespace esmscale {
+namespace esmscale::data {
 
 namespace {
 
@@ -93,4 +93,4 @@ void Masker::choose_places(RandomStream& stream, int64_t eligible, int64_t count
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

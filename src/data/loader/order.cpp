@@ -6,7 +6,7 @@
 #include <numeric>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 
 namespace {
 
@@ -51,4 +51,4 @@ void EpochOrder::permute_block(int64_t block) {
   permuted_block_ = block;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Sequences that stay neighbours when an epoch is shuffled.
 inline constexpr int64_t kOrderBlock = 1024;
@@ -33,4 +33,4 @@ class EpochOrder {
   std::vector<uint16_t> permutation_;  // of permuted_block_
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -5,7 +5,7 @@
 #include <functional>
 #include <numeric>
 
-namespace esmscale {
+namespace esmscale::data {
 
 int64_t Packer::SizeSet::at_least(int64_t size) const {
   size_t word = size / 64;
@@ -144,4 +144,4 @@ int32_t Packer::take_pack(int64_t size) {
   return pack;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // The least room that a pack keeps for a sequence. It bounds how many sequences a pack can hold (64 where a
 // pack is two sequences of the greatest length), so that shapes can be fixed.
@@ -73,4 +73,4 @@ class Packer {
       room_packs_;  // [pack_tokens + 1] packs by remaining room, heaps: lowest first
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

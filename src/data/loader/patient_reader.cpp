@@ -8,7 +8,7 @@
 #include <mutex>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 
 PatientReader::PatientReader(const Dataset& dataset, const ReadPatience& patience, std::stop_token stop)
     : reader_(dataset), patience_(patience), stop_(std::move(stop)) {}
@@ -35,4 +35,4 @@ void PatientReader::pause(double seconds) {
   stopped.wait_for(lock, stop_, std::chrono::duration<double>(seconds), [] { return false; });
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -8,7 +8,7 @@
 #include <span>
 #include <stop_token>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // One per thread. A sequence that cannot be read (a checksum that does not hold, or an error of the system
 // that lasts) is read again from the start with a warning that names it, after a pause; the last failure is
@@ -28,4 +28,4 @@ class PatientReader {
   const std::stop_token stop_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -124,4 +124,4 @@ void StagedFolder::publish() {
   made_.clear();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

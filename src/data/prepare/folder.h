@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Everything is made in a hidden folder inside the output, on the same file system. publish() moves it up,
 // the manifest last. Without it the output is left as it was found.
@@ -36,4 +36,4 @@ class StagedFolder {
   std::optional<FileLock> lock_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

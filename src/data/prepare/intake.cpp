@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 // Shares of the memory. Records and sorting stand side by side while reading.
@@ -189,4 +189,4 @@ std::vector<std::string> Intake::warnings() const {
   return warnings;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

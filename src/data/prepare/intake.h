@@ -18,7 +18,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // The identifiers of --exclude: the first word of each line, a leading '>' allowed.
 class ExcludedIdentifiers {
@@ -79,4 +79,4 @@ class Intake {
   int64_t raw_bytes_ = 0, text_bytes_ = 0;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

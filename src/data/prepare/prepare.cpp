@@ -19,7 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr const char* kRandomSplit = "random split, homologues present";
@@ -272,4 +272,4 @@ void attach_holdout_report(const std::filesystem::path& folder, const Json& repo
   write_checked_json(folder / kManifestName, document);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

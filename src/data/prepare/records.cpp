@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 // Merging holds a chunk and its compressed form for each run: kMostRuns of them are 0.6 of the memory at
@@ -158,4 +158,4 @@ void ShuffledRecords::for_each(const std::function<void(const RecordView&)>& vis
   arena_.reset();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class ShuffledRecords {
  public:
@@ -55,4 +55,4 @@ class ShuffledRecords {
   uint64_t spilled_ = 0;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

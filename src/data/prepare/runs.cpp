@@ -11,7 +11,7 @@
 #include <queue>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr size_t kColumns = 5;
@@ -135,4 +135,4 @@ void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

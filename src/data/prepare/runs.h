@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct RecordView {
   uint64_t ordinal;  // in the input
@@ -71,4 +71,4 @@ class RunReader {
 void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed,
                 const std::function<void(const RecordView&)>& visit);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

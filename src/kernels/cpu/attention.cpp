@@ -7,7 +7,7 @@
 #include <cmath>
 #include <string>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 int64_t length_of(std::span<const int32_t> cu_seqlens, size_t sequence) {
@@ -79,4 +79,4 @@ std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts) {
   return cuts;
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

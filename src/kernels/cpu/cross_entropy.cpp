@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 struct Row {
@@ -52,4 +52,4 @@ int64_t cross_entropy(const CrossEntropy& work, Range rows) {
   return hits;
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

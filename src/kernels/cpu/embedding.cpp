@@ -1,6 +1,6 @@
 #include "esmscale/kernels/cpu/embedding.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 void embedding_forward(const Embedding& work, const float* table, float* x, Range rows) {
   for (int64_t t = rows.begin; t < rows.end; ++t) {
@@ -18,4 +18,4 @@ void embedding_backward(const Embedding& work, const float* dx, float* dtable, R
   }
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

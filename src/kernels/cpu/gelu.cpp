@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/table.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 void gelu_forward(const GeluForward& work, Range rows) {
   active_kernels()->gelu_forward(work, rows);
@@ -12,4 +12,4 @@ void gelu_backward(const GeluBackward& work, Range blocks, int64_t rows) {
   active_kernels()->gelu_backward(work, blocks, rows);
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

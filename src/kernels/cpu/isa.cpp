@@ -10,7 +10,7 @@
 #include <new>
 #include <string>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 const KernelTable* compiled_table(Isa isa) {
@@ -107,4 +107,4 @@ float* thread_scratch(int64_t floats) {
   return memory.get();
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/table.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 void layer_norm_forward(const LayerNormForward& work, Range rows) {
   active_kernels()->layer_norm_forward(work, rows);
@@ -16,4 +16,4 @@ void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t ro
   active_kernels()->layer_norm_backward(work, blocks, rows);
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 void gather_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range) {
   for (int64_t m = range.begin; m < range.end; ++m)
@@ -31,4 +31,4 @@ void sum_partials(const float* partials, int64_t blocks, int64_t width, float* t
   for (int64_t block = 0; block < blocks; ++block) add(partials + block * width, total, columns);
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

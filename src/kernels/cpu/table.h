@@ -9,7 +9,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct KernelTable {
   void (*layer_norm_forward)(const LayerNormForward&, Range);
@@ -66,4 +66,4 @@ ActiveKernels active_kernels();
 // over.
 float* thread_scratch(int64_t floats);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -8,7 +8,7 @@
 #include "kernels/gpu/programs/attention_loops.h"
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 // What the rest is tuned by, as measured on an H200: keys that a query looks at at once, and how many blocks
@@ -164,4 +164,4 @@ void launch(const Attention& work, void* stream) {
   require_started();
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -7,7 +7,7 @@
 #include "kernels/gpu/programs/attention_loops.h"
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 // What the rest is tuned by, as measured on an H200: how many blocks of each kernel a multiprocessor must
@@ -222,4 +222,4 @@ void launch(const AttentionBackward& work, void* stream) {
   require_started();
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

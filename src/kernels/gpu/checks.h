@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 inline void require_multiple_of_8(const char* what, int64_t number) {
   if (number % 8 == 0) return;
@@ -45,4 +45,4 @@ inline void check(const AttentionBackward& work) {
   check(work.forward);
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -9,7 +9,7 @@
 #include <functional>
 #include <limits>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 template <class Work>
@@ -85,4 +85,4 @@ void run(const AttentionBackward& work, Place place) {
   run_anywhere(work, place);
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

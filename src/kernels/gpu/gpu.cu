@@ -10,7 +10,7 @@
 
 #include <algorithm>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 constexpr int kWarp = 32;
@@ -193,4 +193,4 @@ ESMSCALE_LAUNCH(Rotate);
 ESMSCALE_LAUNCH(RotateBackward);
 ESMSCALE_LAUNCH(CrossEntropy);
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 struct Meeting {
   explicit Meeting(int64_t lanes) : place(lanes), brought(static_cast<size_t>(lanes)) {}
@@ -88,4 +88,4 @@ void run_here(const Work& work, int64_t /*lanes*/) {
     for (int64_t group = 0; group < groups_of(work); ++group) column_program(work, block, group);
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

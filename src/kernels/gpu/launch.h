@@ -3,7 +3,7 @@
 
 #include "esmscale/kernels/gpu/gpu.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // On a cudaStream_t; work.rows > 0. What CUDA refuses is an Error.
 template <class Work>
@@ -18,4 +18,4 @@ void launch(const AttentionBackward& work, void* stream);
 // An Error where CUDA refused the last launch.
 void require_started();
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

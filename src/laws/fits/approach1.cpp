@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr int kValues = 1500;
@@ -185,4 +185,4 @@ std::optional<Approach1> fit_approach1(const PointSet& set, const std::vector<si
   return fit;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

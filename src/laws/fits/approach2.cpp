@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr size_t kFewestSizes = 4;
@@ -253,4 +253,4 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
   return fit;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

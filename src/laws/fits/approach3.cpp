@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <tuple>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr size_t kFewestPoints = 6;
@@ -208,4 +208,4 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
       fit.draws.push_back({i, {.E = v[0], .A = v[1], .B = v[2], .alpha = v[3], .beta = v[4]}});
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 std::vector<double> run_weights(uint64_t seed, uint64_t draw, size_t runs) {
   RandomStream random(seed, Purpose::bootstrap, draw);
@@ -58,4 +58,4 @@ size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawVal
   return fitted;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

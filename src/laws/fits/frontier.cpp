@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 double ParametricLaw::loss(double parameters, double tokens) const {
   return E + A * std::pow(parameters, -alpha) + B * std::pow(tokens, -beta);
@@ -89,4 +89,4 @@ FrontierLaws frontier_laws(const ParametricLaw& law, const FlopRatio& ratio, dou
           fit_power_law({low, high}, {at_low.tokens, at_high.tokens})};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr double kWindow = 0.08;  // in ln C, either side
@@ -76,4 +76,4 @@ std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vecto
   return profiles;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

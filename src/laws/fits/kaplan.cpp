@@ -8,7 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr size_t kFolds = 10;
@@ -280,4 +280,4 @@ std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set
   return law;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr size_t kMostFrontierSamples = 300;
@@ -66,4 +66,4 @@ std::vector<FrontierSample> loss_frontier(const PointSet& set, const std::vector
   return thinned;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr double kHuberDelta = 1e-3;
@@ -145,4 +145,4 @@ double predict_loss(const LawForm& form, const std::vector<double>& theta, doubl
   return std::exp(form.log_loss(theta.data(), u, v, unused));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

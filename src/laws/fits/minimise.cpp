@@ -7,7 +7,7 @@
 
 #include <lbfgs.h>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr double kRunaway = 1e6;  // a point further out follows a slope without end
@@ -88,4 +88,4 @@ double minimise_between(const std::function<double(double)>& f, double low, doub
   return (low + high) / 2;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 // Returns f(x) and writes its gradient, both of the objective's own length.
 using Objective = std::function<double(const double* x, double* gradient)>;
@@ -24,4 +24,4 @@ Minimum minimise(const Objective& objective, const std::vector<double>& start);
 // The minimum of a function that has one minimum in [low, high], to 1e-10 of the interval.
 double minimise_between(const std::function<double(double)>& f, double low, double high);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

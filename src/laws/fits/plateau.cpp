@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 std::vector<Plateau::OnFrontier> along_frontier(const PointSet& set, const std::vector<size_t>& use,
@@ -61,4 +61,4 @@ Plateau test_plateau(const PointSet& set, const std::vector<size_t>& use,
   return plateau;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

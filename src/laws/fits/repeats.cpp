@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 constexpr double kHuberDelta = 1e-3;
@@ -139,4 +139,4 @@ std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Appr
   return fit;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 FlopRatio::FlopRatio(std::vector<Knot> knots) : knots_(std::move(knots)) {
   std::sort(knots_.begin(), knots_.end(),
@@ -21,4 +21,4 @@ double FlopRatio::at(double parameters) const {
   return low.ratio * std::pow(above->ratio / low.ratio, part);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 bool same_size(double a, double b) {
   return std::abs(a - b) < 0.01 * std::max(a, b);
@@ -62,4 +62,4 @@ SeedNoise seed_noise(const std::vector<Point>& points) {
   return noise;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

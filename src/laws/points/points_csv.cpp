@@ -9,7 +9,7 @@
 #include <cmath>
 #include <map>
 
-namespace esmscale {
+namespace esmscale::laws {
 namespace {
 
 const std::vector<std::string> kColumns{"parameters", "tokens", "loss", "flops",
@@ -219,4 +219,4 @@ PointSet read_points(const std::filesystem::path& file, const PointOptions& opti
   return parse_points(read_file(file), file.string(), options);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -10,25 +10,26 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 constexpr double kSecondsPerDay = 86400;
 
-Optimum best_of(const ParametricLaw& law, const LawFile& laws, const PlanRequest& request) {
-  const FlopRatio& ratio = laws.basis.flop_ratio;
+laws::Optimum best_of(const laws::ParametricLaw& law, const laws::LawFile& laws, const PlanRequest& request) {
+  const laws::FlopRatio& ratio = laws.basis.flop_ratio;
   if (request.max_tokens > 0)
-    return optimum_with_tokens_at_most(law, ratio, request.flops, request.max_tokens);
-  return optimum(law, ratio, request.flops);
+    return laws::optimum_with_tokens_at_most(law, ratio, request.flops, request.max_tokens);
+  return laws::optimum(law, ratio, request.flops);
 }
 
-Optimum best_of(const PowerLaw& parameters, const PowerLaw& tokens, const LawFile& laws,
-                const PlanRequest& request) {
-  Optimum best{request.flops, parameters.at(request.flops), tokens.at(request.flops), NAN};
+laws::Optimum best_of(const laws::PowerLaw& parameters, const laws::PowerLaw& tokens,
+                      const laws::LawFile& laws, const PlanRequest& request) {
+  laws::Optimum best{request.flops, parameters.at(request.flops), tokens.at(request.flops), NAN};
   if (request.max_tokens > 0 && best.tokens > request.max_tokens) {
     // What the data does not take goes into the model, at the same C.
     best.tokens = request.max_tokens;
-    best.parameters = parameters_for(laws.basis.flop_ratio, request.flops, best.tokens, best.parameters);
+    best.parameters =
+        laws::parameters_for(laws.basis.flop_ratio, request.flops, best.tokens, best.parameters);
   }
   return best;
 }
@@ -38,12 +39,12 @@ Planned planned(double value, std::vector<double> draws) {
   Planned planned{.value = value};
   std::erase_if(draws, [](double v) { return !std::isfinite(v); });
   if (draws.size() < kFewestDraws) return planned;
-  planned.likely = central_interval(draws, 0.80);
-  planned.wide = central_interval(std::move(draws), 0.95);
+  planned.likely = laws::central_interval(draws, 0.80);
+  planned.wide = laws::central_interval(std::move(draws), 0.95);
   return planned;
 }
 
-int settle_approach(const LawFile& laws, int asked) {
+int settle_approach(const laws::LawFile& laws, int asked) {
   const bool has[] = {laws.approach1.has_value(), laws.approach2.has_value(), laws.approach3.has_value()};
   for (const int approach : {3, 2, 1})
     if (has[approach - 1] && (asked == 0 || asked == approach)) return approach;
@@ -54,30 +55,30 @@ int settle_approach(const LawFile& laws, int asked) {
                      .advice = "see why in the file, and fit with more points"});
 }
 
-void find_optimum(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
-  std::vector<Optimum> draws;
-  Optimum best;
+void find_optimum(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
+  std::vector<laws::Optimum> draws;
+  laws::Optimum best;
   if (plan.approach == 3) {
     best = best_of(*laws.approach3, laws, request);
-    for (const ParametricLaw& draw : laws.draws) draws.push_back(best_of(draw, laws, request));
+    for (const laws::ParametricLaw& draw : laws.draws) draws.push_back(best_of(draw, laws, request));
   } else {
-    const LawFile::Powers& powers = plan.approach == 2 ? *laws.approach2 : *laws.approach1;
+    const laws::LawFile::Powers& powers = plan.approach == 2 ? *laws.approach2 : *laws.approach1;
     best = best_of(powers.parameters, powers.tokens, laws, request);
     for (const auto& d : powers.draws)
-      draws.push_back(best_of(PowerLaw{d[2], d[0]}, PowerLaw{d[3], d[1]}, laws, request));
+      draws.push_back(best_of(laws::PowerLaw{d[2], d[0]}, laws::PowerLaw{d[3], d[1]}, laws, request));
   }
-  const auto with_draws = [&](double Optimum::*member) {
+  const auto with_draws = [&](double laws::Optimum::*member) {
     std::vector<double> values;
-    for (const Optimum& draw : draws) values.push_back(draw.*member);
+    for (const laws::Optimum& draw : draws) values.push_back(draw.*member);
     return planned(best.*member, std::move(values));
   };
-  plan.parameters = with_draws(&Optimum::parameters);
-  plan.tokens = with_draws(&Optimum::tokens);
-  plan.loss = with_draws(&Optimum::loss);
+  plan.parameters = with_draws(&laws::Optimum::parameters);
+  plan.tokens = with_draws(&laws::Optimum::tokens);
+  plan.loss = with_draws(&laws::Optimum::loss);
 }
 
 // Off the optimum at the same C, or with all the data there is where that is less.
-OffOptimum off_by(double factor, const BudgetPlan& plan, const LawFile& laws, double max_tokens) {
+OffOptimum off_by(double factor, const BudgetPlan& plan, const laws::LawFile& laws, double max_tokens) {
   OffOptimum off{.factor = factor, .parameters = factor * plan.parameters.value};
   off.tokens = laws.basis.flop_ratio.tokens(off.parameters, plan.flops);
   if (max_tokens > 0) off.tokens = std::min(off.tokens, max_tokens);
@@ -85,8 +86,8 @@ OffOptimum off_by(double factor, const BudgetPlan& plan, const LawFile& laws, do
 }
 
 // With the FLOPs that bring a model of that size to the optimum's loss.
-OffOptimum off_by_law(OffOptimum off, const BudgetPlan& plan, const LawFile& laws, double max_tokens) {
-  const ParametricLaw& law = *laws.approach3;
+OffOptimum off_by_law(OffOptimum off, const BudgetPlan& plan, const laws::LawFile& laws, double max_tokens) {
+  const laws::ParametricLaw& law = *laws.approach3;
   off.lost = law.loss(off.parameters, off.tokens) - plan.loss.value;
   const double left = plan.loss.value - law.E - law.A * std::pow(off.parameters, -law.alpha);
   const double needed = left > 0 ? std::pow(law.B / left, 1 / law.beta) : INFINITY;
@@ -105,7 +106,7 @@ OffOptimum off_by_curvature(OffOptimum off, double curvature) {
   return off;
 }
 
-void tabulate_off_optimum(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+void tabulate_off_optimum(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   // A parabola about its minimum says nothing where the data, not the budget, sets D.
   const bool is_bound = request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens;
   if (plan.approach != 3 && (laws.curvature <= 0 || is_bound)) return;
@@ -120,7 +121,7 @@ void tabulate_off_optimum(BudgetPlan& plan, const LawFile& laws, const PlanReque
   }
 }
 
-void choose_shape(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+void choose_shape(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   const int64_t alphabet = laws.basis.alphabet.starts_with("33") ? 33 : 29;
   plan.shape = nearest_shape(plan.parameters.value, laws.basis.parameter_count, alphabet);
   plan.shape_parameters = count_as(plan.shape, laws.basis.parameter_count);
@@ -161,7 +162,7 @@ void doubt_shape(BudgetPlan& plan) {
                                  human_count(plan.parameters.value)));
 }
 
-void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+void add_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   if (plan.approach == 3 && request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens) {
     const double balanced = laws.approach3->balanced_parameters(request.max_tokens);
     plan.warnings.push_back(text(
@@ -169,7 +170,7 @@ void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& reques
         human_count(balanced),
         ", C = ", scientific(laws.basis.flop_ratio.flops(balanced, request.max_tokens), 1)));
   }
-  if (is_beyond(plan.flops, laws.lowest_flops, laws.highest_flops))
+  if (laws::is_beyond(plan.flops, laws.lowest_flops, laws.highest_flops))
     plan.warnings.push_back(text("C lies beyond the points (", scientific(laws.lowest_flops, 1), " to ",
                                  scientific(laws.highest_flops, 1), "): this is an extrapolation"));
   if (laws.basis.flop_count == "hoffmann" && laws.basis.mean_squared_length <= 0)
@@ -182,19 +183,19 @@ void add_doubts(BudgetPlan& plan, const LawFile& laws, const PlanRequest& reques
 
 }  // namespace
 
-double flops_per_token(const ModelConfig& shape, const Basis& basis) {
+double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis) {
   const double n = count_as(shape, basis.parameter_count);
   if (basis.flop_count == "hoffmann" && basis.mean_squared_length > 0)
-    return FlopCounter(shape).training(1, basis.mean_squared_length);
+    return accounting::FlopCounter(shape).training(1, basis.mean_squared_length);
   return basis.flop_ratio.flops(n, 1);
 }
 
-BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
+BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   BudgetPlan plan;
   plan.approach = settle_approach(laws, request.approach);
   plan.flops = request.flops;
   find_optimum(plan, laws, request);
-  const bool falls = plan.approach != 3 || has_optimum(*laws.approach3);
+  const bool falls = plan.approach != 3 || laws::has_optimum(*laws.approach3);
   if (!falls || !std::isfinite(plan.parameters.value) || plan.parameters.value <= 0)
     throw Error({.where = laws.path,
                  .expected = "a law with an optimum at this budget",
@@ -209,9 +210,9 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   options.unique_tokens = request.unique_tokens;
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
-  plan.memory_bytes = predict_memory(plan.config, request.ranks, DeviceKind::gpu).total();
+  plan.memory_bytes = accounting::predict_memory(plan.config, request.ranks, config::DeviceKind::gpu).total();
   for (const char* device : {"a100", "h100"}) {
-    const DevicePeak peak = device_peak(device, options.precision);
+    const accounting::DevicePeak peak = accounting::device_peak(device, options.precision);
     plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});
   }
   doubt_shape(plan);
@@ -219,4 +220,4 @@ BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request) {
   return plan;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -3,11 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 Json of_planned(const Planned& planned) {
-  Json json{{"value", finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
+  Json json{{"value", laws::finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
   if (planned.wide) json["interval"] = {planned.wide->low, planned.wide->high};
   if (planned.likely) json["interval_80"] = {planned.likely->low, planned.likely->high};
   return json;
@@ -25,16 +25,16 @@ Json of_list(const std::vector<Advice>& list) {
 
 }  // namespace
 
-Json to_json(const BudgetPlan& plan, const LawFile& laws) {
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
   Json off = Json::array(), times = Json::array();
   for (const OffOptimum& row : plan.off_optimum)
     off.push_back({{"factor", row.factor},
                    {"parameters", row.parameters},
                    {"tokens", row.tokens},
-                   {"nats_lost", finite(row.lost)},
-                   {"extra_compute", finite(row.extra_compute)}});
+                   {"nats_lost", laws::finite(row.lost)},
+                   {"extra_compute", laws::finite(row.extra_compute)}});
   for (const DeviceTime& time : plan.times)
-    times.push_back({{"device", time.device}, {"peak_flops", time.peak}, {"days", finite(time.days)}});
+    times.push_back({{"device", time.device}, {"peak_flops", time.peak}, {"days", laws::finite(time.days)}});
   return {{"flops", plan.flops},
           {"law",
            {{"file", laws.path},
@@ -56,7 +56,7 @@ Json to_json(const BudgetPlan& plan, const LawFile& laws) {
             {"ffn", plan.shape.ffn},
             {"parameters", plan.shape_parameters},
             {"tokens", plan.shape_tokens},
-            {"nats_lost", finite(plan.shape_cost)}}},
+            {"nats_lost", laws::finite(plan.shape_cost)}}},
           {"lr", of_advice(plan.recipe.lr)},
           {"batch_tokens", of_advice(plan.recipe.batch_tokens)},
           {"warmup_tokens", of_advice(plan.recipe.warmup_tokens)},
@@ -66,8 +66,8 @@ Json to_json(const BudgetPlan& plan, const LawFile& laws) {
           {"times", std::move(times)},
           {"off_optimum", std::move(off)},
           {"off_optimum_from", plan.off_optimum_from},
-          {"config", to_json(plan.config)},
+          {"config", config::to_json(plan.config)},
           {"warnings", plan.warnings}};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -7,12 +7,12 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 double parameters_of(const KnownModel& model, const std::string& parameter_count) {
   if (model.layers == 0) return model.parameters;
-  ModelConfig shape;
+  config::ModelConfig shape;
   shape.layers = model.layers;
   shape.width = model.width;
   shape.heads = 20;  // no count depends on it
@@ -20,7 +20,7 @@ double parameters_of(const KnownModel& model, const std::string& parameter_count
   return count_as(shape, parameter_count);
 }
 
-ModelPlacement placed(const KnownModel& model, const std::string& law, const Basis& basis) {
+ModelPlacement placed(const KnownModel& model, const std::string& law, const laws::Basis& basis) {
   ModelPlacement p;
   p.model = &model;
   p.law = law;
@@ -31,7 +31,7 @@ ModelPlacement placed(const KnownModel& model, const std::string& law, const Bas
   return p;
 }
 
-ModelPlacement unplaced(const KnownModel& model, const Basis& basis) {
+ModelPlacement unplaced(const KnownModel& model, const laws::Basis& basis) {
   ModelPlacement p = placed(model, "none: its D is not known", basis);
   p.tokens = p.flops = p.best_parameters = p.oversized = NAN;
   return p;
@@ -40,18 +40,18 @@ ModelPlacement unplaced(const KnownModel& model, const Basis& basis) {
 void settle(ModelPlacement& p, double best_parameters, double low, double high) {
   p.best_parameters = best_parameters;
   p.oversized = p.parameters / best_parameters;
-  p.is_beyond_law = is_beyond(p.flops, low, high);
+  p.is_beyond_law = laws::is_beyond(p.flops, low, high);
 }
 
-void add_own(std::vector<ModelPlacement>& placements, const KnownModel& model, const LawFile& laws) {
-  if (laws.approach3 && has_optimum(*laws.approach3)) {
+void add_own(std::vector<ModelPlacement>& placements, const KnownModel& model, const laws::LawFile& laws) {
+  if (laws.approach3 && laws::has_optimum(*laws.approach3)) {
     ModelPlacement p = placed(model, "approach 3", laws.basis);
-    const Optimum best = optimum(*laws.approach3, laws.basis.flop_ratio, p.flops);
+    const laws::Optimum best = laws::optimum(*laws.approach3, laws.basis.flop_ratio, p.flops);
     settle(p, best.parameters, laws.lowest_flops, laws.highest_flops);
     if (model.is_mlm) p.nats_lost = laws.approach3->loss(p.parameters, p.tokens) - best.loss;
     placements.push_back(p);
   }
-  const auto add_powers = [&](const char* name, const LawFile::Powers& powers) {
+  const auto add_powers = [&](const char* name, const laws::LawFile::Powers& powers) {
     ModelPlacement p = placed(model, name, laws.basis);
     settle(p, powers.parameters.at(p.flops), laws.lowest_flops, laws.highest_flops);
     placements.push_back(p);
@@ -86,17 +86,17 @@ const std::vector<KnownModel>& known_models() {
   return models;
 }
 
-std::vector<ModelPlacement> assess(const LawFile* laws) {
+std::vector<ModelPlacement> assess(const laws::LawFile* laws) {
   std::vector<ModelPlacement> placements;
-  const PublishedFrontier& cheng = published_frontiers().back();
+  const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
   for (const KnownModel& model : known_models()) {
     if (model.tokens <= 0) {
-      placements.push_back(unplaced(model, laws ? laws->basis : Basis()));
+      placements.push_back(unplaced(model, laws ? laws->basis : laws::Basis()));
       continue;
     }
     if (laws) add_own(placements, model, *laws);
-    ModelPlacement p = placed(model, "Cheng et al. 2024 (6ND)", Basis());
-    settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), kChengLow, kChengHigh);
+    ModelPlacement p = placed(model, "Cheng et al. 2024 (6ND)", laws::Basis());
+    settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), laws::kChengLow, laws::kChengHigh);
     placements.push_back(p);
   }
   return placements;
@@ -108,14 +108,14 @@ Json to_json(const std::vector<ModelPlacement>& placements) {
     rows.push_back({{"model", p.model->name},
                     {"law", p.law},
                     {"parameters", p.parameters},
-                    {"tokens", finite(p.tokens)},
+                    {"tokens", laws::finite(p.tokens)},
                     {"tokens_source", p.model->tokens_source},
-                    {"flops", finite(p.flops)},
-                    {"parameters_optimal", finite(p.best_parameters)},
-                    {"oversized", finite(p.oversized)},
-                    {"nats_lost", finite(p.nats_lost)},
+                    {"flops", laws::finite(p.flops)},
+                    {"parameters_optimal", laws::finite(p.best_parameters)},
+                    {"oversized", laws::finite(p.oversized)},
+                    {"nats_lost", laws::finite(p.nats_lost)},
                     {"extrapolated", p.is_beyond_law}});
   return {{"models", rows}};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

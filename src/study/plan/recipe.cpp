@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 constexpr double kHalfMega = 1 << 19;
@@ -81,9 +81,9 @@ Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOp
   return recipe;
 }
 
-RunConfig planned_config(const ModelConfig& shape, double parameters, double tokens, double flops,
-                         const ConfigOptions& options) {
-  RunConfig config;
+config::RunConfig planned_config(const config::ModelConfig& shape, double parameters, double tokens,
+                                 double flops, const ConfigOptions& options) {
+  config::RunConfig config;
   config.model = shape;
   config.model.init.decoder_bias = options.decoder_bias;
   config.data.max_seq_len = options.max_seq_len;
@@ -100,8 +100,8 @@ RunConfig planned_config(const ModelConfig& shape, double parameters, double tok
   config.schedule.name = options.schedule;
   config.schedule.warmup_tokens = int64_t(recipe.warmup_tokens.value);
   config.study.budget = flops;
-  resolve(config);
+  config::resolve(config);
   return config;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

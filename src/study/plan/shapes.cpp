@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 constexpr double kFlattest = 20, kWidest = 110;  // width / layers
@@ -69,8 +69,8 @@ std::vector<Candidate> candidates(double parameters, const std::string& paramete
 
 }  // namespace
 
-double count_as(const ModelConfig& model, const std::string& parameter_count) {
-  const ParameterCounts counts = count_parameters(model);
+double count_as(const config::ModelConfig& model, const std::string& parameter_count) {
+  const accounting::ParameterCounts counts = accounting::count_parameters(model);
   if (parameter_count == "kaplan") return double(counts.kaplan_non_embedding);
   if (parameter_count == "kaplan+head")
     return double(counts.kaplan_non_embedding + counts.head_dense + counts.head_decoder);
@@ -87,7 +87,7 @@ int64_t head_dim_at(double parameters) {
   return int64_t(kEsm2[std::size(kEsm2) - 1].head_dim);
 }
 
-ModelConfig nearest_shape(double parameters, const std::string& parameter_count, int64_t alphabet) {
+config::ModelConfig nearest_shape(double parameters, const std::string& parameter_count, int64_t alphabet) {
   const int64_t head_dim = head_dim_at(parameters);
   const std::vector<Candidate> all = candidates(parameters, parameter_count, alphabet, head_dim);
   const auto nearest = std::min_element(
@@ -99,7 +99,7 @@ ModelConfig nearest_shape(double parameters, const std::string& parameter_count,
     throw Error({.where = "the wanted model",
                  .expected = "a size that an ESM-2 shape comes near",
                  .found = text(human_count(parameters), " parameters")});
-  ModelConfig shape;
+  config::ModelConfig shape;
   shape.layers = best->layers;
   shape.width = best->heads * head_dim;
   shape.heads = best->heads;
@@ -109,8 +109,8 @@ ModelConfig nearest_shape(double parameters, const std::string& parameter_count,
   return shape;
 }
 
-std::string shape_name(const ModelConfig& model) {
+std::string shape_name(const config::ModelConfig& model) {
   return text(model.layers, "x", model.width, "x", model.heads);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

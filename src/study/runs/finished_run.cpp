@@ -9,7 +9,7 @@
 
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,7 +20,7 @@ std::string word(const Json& record, const std::string& key, const std::string& 
 }
 
 // What the last start wrote of its data; older folders have only the paths of their configuration.
-void read_provenance(const RunFolder& folder, FinishedRun& run) {
+void read_provenance(const run::RunFolder& folder, FinishedRun& run) {
   run.dataset = run.config.data.train;
   run.holdout = run.config.data.holdout;
   const Json start = folder.last_start();
@@ -48,11 +48,11 @@ double mean_of_end(const FinishedRun& run, const char* key) {
 
 // Training losses are noisy, and an envelope would pick the lucky ones: means over a tenth of an e-fold of
 // tokens.
-std::vector<Curve::Sample> averaged(const std::vector<Curve::Sample>& samples) {
-  std::vector<Curve::Sample> means;
+std::vector<laws::Curve::Sample> averaged(const std::vector<laws::Curve::Sample>& samples) {
+  std::vector<laws::Curve::Sample> means;
   for (size_t i = 0; i < samples.size();) {
     const double until = samples[i].tokens * std::exp(0.1);
-    Curve::Sample mean{0, 0, 0};
+    laws::Curve::Sample mean{0, 0, 0};
     double count = 0;
     for (; i < samples.size() && samples[i].tokens <= until; ++i, ++count) {
       mean.flops += samples[i].flops;
@@ -79,7 +79,7 @@ const char* loss_key(const std::string& loss) {
 }
 
 std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& why) {
-  const RunFolder folder(path);
+  const run::RunFolder folder(path);
   FinishedRun run;
   run.name = fs::weakly_canonical(path).filename().string();
   run.config = folder.read_config();
@@ -88,7 +88,7 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
     why = "it has no metrics.jsonl";
     return std::nullopt;
   }
-  run.lines = read_metrics(folder.metrics());
+  run.lines = run::read_metrics(folder.metrics());
   if (run.lines.empty() || !run.lines.back().value("finished", false)) {
     why = run.lines.empty() ? "it has not finished (no step is logged)"
                             : text("it has not finished (step ", number(run.lines.back(), "step"), ")");
@@ -108,25 +108,26 @@ double final_loss(const FinishedRun& run, const std::string& loss) {
 }
 
 double mean_squared_length(const FinishedRun& run) {
-  const FlopCounter counter(run.config.model);
+  const accounting::FlopCounter counter(run.config.model);
   const double linear = counter.training(1, 0), quadratic = counter.training(0, 1);
   return (number(run.last, "flops") / number(run.last, "tokens") - linear) / quadratic;
 }
 
-Curve curve_of(const FinishedRun& run, const std::string& loss) {
+laws::Curve curve_of(const FinishedRun& run, const std::string& loss) {
   const std::string& name = run.config.schedule.name;
   const double tokens = number(run.last, "tokens");
-  const Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
-  Curve curve;
+  const config::Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
+  laws::Curve curve;
   curve.any_horizon = name == "constant" || name == "wsd";
   const auto begin = static_cast<double>(schedule.warmup_tokens());
   const double end = name == "wsd" ? schedule.wsd_decay_begin() : tokens;
   for (const Json& line : run.lines) {
-    const Curve::Sample sample{number(line, "flops"), number(line, "tokens"), number(line, loss_key(loss))};
+    const laws::Curve::Sample sample{number(line, "flops"), number(line, "tokens"),
+                                     number(line, loss_key(loss))};
     if (sample.loss > 0 && sample.tokens > begin && sample.tokens <= end) curve.samples.push_back(sample);
   }
   if (loss == "train") curve.samples = averaged(curve.samples);
   return curve;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

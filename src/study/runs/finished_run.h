@@ -11,11 +11,11 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct FinishedRun {
   std::string name;
-  RunConfig config;
+  config::RunConfig config;
   std::string dataset, holdout;  // hashes, or paths where the run did not write them down
   std::string holdout_label;
   double epoch_tokens = 0;  // 0: not written down
@@ -39,6 +39,6 @@ double final_loss(const FinishedRun& run, const std::string& loss);
 double mean_squared_length(const FinishedRun& run);
 
 // The samples after the warm-up that any horizon shares: all of them, of a wsd run the trunk.
-Curve curve_of(const FinishedRun& run, const std::string& loss);
+laws::Curve curve_of(const FinishedRun& run, const std::string& loss);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

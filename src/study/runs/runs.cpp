@@ -13,7 +13,7 @@
 #include <map>
 #include <set>
 
-namespace esmscale {
+namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
@@ -21,14 +21,14 @@ namespace fs = std::filesystem;
 std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
   std::vector<fs::path> folders;
   for (const fs::path& path : paths) {
-    if (RunFolder(path).is_run()) {
+    if (run::RunFolder(path).is_run()) {
       folders.push_back(path);
       continue;
     }
     std::vector<fs::path> inside;
     if (fs::is_directory(path))
       for (const fs::directory_entry& entry : fs::directory_iterator(path))
-        if (RunFolder(entry.path()).is_run()) inside.push_back(entry.path());
+        if (run::RunFolder(entry.path()).is_run()) inside.push_back(entry.path());
     if (inside.empty())
       throw Error({.where = path.string(),
                    .expected = "a run folder, or a folder of run folders",
@@ -40,8 +40,9 @@ std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
   return folders;
 }
 
-Point point_of(const FinishedRun& run, const PointOptions& options, const std::string& flop_count) {
-  Point point;
+laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options,
+                     const std::string& flop_count) {
+  laws::Point point;
   point.parameters = count_as(run.config.model, options.parameter_count);
   point.tokens = number(run.last, "tokens");
   point.loss = final_loss(run, options.loss);
@@ -56,7 +57,7 @@ Point point_of(const FinishedRun& run, const PointOptions& options, const std::s
 
 // `what` of all runs is the same, or is asked to be mixed; returns the common value.
 template <class Value>
-std::string common(const std::vector<FinishedRun>& runs, const char* what, const PointOptions& options,
+std::string common(const std::vector<FinishedRun>& runs, const char* what, const laws::PointOptions& options,
                    std::vector<std::string>& warnings, const Value& value_of) {
   std::map<std::string, std::vector<std::string>> runs_with;
   for (const FinishedRun& run : runs) runs_with[value_of(run)].push_back(run.name);
@@ -77,7 +78,7 @@ std::string common(const std::vector<FinishedRun>& runs, const char* what, const
 void refuse_repeated_runs(const std::vector<FinishedRun>& runs) {
   std::map<std::string, std::string> names;
   for (const FinishedRun& run : runs) {
-    const auto [first, is_new] = names.try_emplace(identity_hash(run.config) + run.dataset, run.name);
+    const auto [first, is_new] = names.try_emplace(config::identity_hash(run.config) + run.dataset, run.name);
     if (!is_new)
       throw Error({.where = run.name,
                    .expected = "each run once (a replicate has another train.seed)",
@@ -87,27 +88,29 @@ void refuse_repeated_runs(const std::vector<FinishedRun>& runs) {
 }
 
 // Ratios of the runs' own shapes; beyond half and double their range those of buildable shapes.
-FlopRatio ratio_of(const PointSet& set, int64_t alphabet) {
-  std::vector<FlopRatio::Knot> knots;
+laws::FlopRatio ratio_of(const laws::PointSet& set, int64_t alphabet) {
+  std::vector<laws::FlopRatio::Knot> knots;
   double low = INFINITY, high = 0;
-  for (const Point& p : set.points) {
+  for (const laws::Point& p : set.points) {
     low = std::min(low, p.parameters);
     high = std::max(high, p.parameters);
     if (std::none_of(knots.begin(), knots.end(),
-                     [&](const auto& k) { return same_size(k.parameters, p.parameters); }))
+                     [&](const auto& k) { return laws::same_size(k.parameters, p.parameters); }))
       knots.push_back({p.parameters, p.flops / (6 * p.parameters * p.tokens)});
   }
   for (double decade = 4; decade <= 10.5; decade += 0.25) {
-    const ModelConfig shape = nearest_shape(std::pow(10, decade), set.basis.parameter_count, alphabet);
+    const config::ModelConfig shape =
+        nearest_shape(std::pow(10, decade), set.basis.parameter_count, alphabet);
     const double n = count_as(shape, set.basis.parameter_count);
     if (n > low / 2 && n < 2 * high) continue;
-    knots.push_back({n, FlopCounter(shape).training(1, set.basis.mean_squared_length) / (6 * n)});
+    knots.push_back({n, accounting::FlopCounter(shape).training(1, set.basis.mean_squared_length) / (6 * n)});
   }
-  return FlopRatio(std::move(knots));
+  return laws::FlopRatio(std::move(knots));
 }
 
-void settle_basis(PointSet& set, const std::vector<FinishedRun>& runs, const PointOptions& options) {
-  Basis& basis = set.basis;
+void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
+                  const laws::PointOptions& options) {
+  laws::Basis& basis = set.basis;
   const auto settle = [&](const char* what, const auto& value_of) {
     return common(runs, what, options, set.warnings, value_of);
   };
@@ -137,8 +140,8 @@ void settle_basis(PointSet& set, const std::vector<FinishedRun>& runs, const Poi
 
 }  // namespace
 
-PointSet read_runs(const std::vector<fs::path>& paths, const PointOptions& options) {
-  PointSet set;
+laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
+  laws::PointSet set;
   set.basis.source = "run folders";
   set.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
   set.basis.parameter_count = options.parameter_count;
@@ -177,17 +180,17 @@ PointSet read_runs(const std::vector<fs::path>& paths, const PointOptions& optio
   settle_basis(set, runs, options);
   for (const FinishedRun& run : runs) {
     set.points.push_back(point_of(run, options, set.basis.flop_count));
-    Curve curve = curve_of(run, options.loss);
+    laws::Curve curve = curve_of(run, options.loss);
     curve.point = set.points.size() - 1;
     if (set.basis.flop_count == "6nd")
-      for (Curve::Sample& sample : curve.samples)
+      for (laws::Curve::Sample& sample : curve.samples)
         sample.flops = 6 * set.points.back().parameters * sample.tokens;
     if (curve.samples.size() > 1) set.curves.push_back(std::move(curve));
   }
   if (set.basis.flop_count == "hoffmann")
     set.basis.flop_ratio = ratio_of(set, runs.front().config.model.alphabet);
-  drop_highest(set, options.drop_highest);
+  laws::drop_highest(set, options.drop_highest);
   return set;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::study

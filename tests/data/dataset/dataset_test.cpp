@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::HasSubstr;
@@ -141,4 +141,4 @@ TEST_F(Overlaps, DamagedFingerprintsAreAnError) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::AllOf;
@@ -62,4 +62,4 @@ TEST_F(FaultyReads, AFileThatShrinksIsAnError) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -17,7 +17,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class ProteinSet {
  public:
@@ -57,4 +57,4 @@ class ProteinSet {
   std::optional<Dataset> dataset_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::AllOf;
@@ -251,4 +251,4 @@ TEST_F(Shards, OneLongSequenceIsAFrameOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

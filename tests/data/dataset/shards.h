@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class Shards : public testing::Test {
  protected:
@@ -28,4 +28,4 @@ class Shards : public testing::Test {
   const NamedProteins proteins_ = random_proteins(600, 50);
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -17,7 +17,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Frames of 2,048 residues or 64 sequences, shards of 8,192 residues.
 inline constexpr FrameRule kSmallFrames{
@@ -76,4 +76,4 @@ void edit_header(const std::filesystem::path& path, Edit edit) {
   put_bytes(path, bytes);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::AllOf;
@@ -219,4 +219,4 @@ TEST_F(Fasta, WrittenLinesHaveSixtyLetters) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

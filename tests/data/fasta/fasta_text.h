@@ -18,7 +18,7 @@
 
 #include <zstd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 
 using NamedProteins = std::vector<std::pair<std::string, std::string>>;  // identifier, letters
 
@@ -84,4 +84,4 @@ inline NamedProteins read_all(const std::string& path, FastaCounts& counts) {
   return proteins;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

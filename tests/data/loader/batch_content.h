@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct Seen {
   int64_t sequence = 0;
@@ -44,4 +44,4 @@ std::string usage_error_of(Action&& action) {
   return "no usage error";
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::HasSubstr;
@@ -116,4 +116,4 @@ TEST(EvaluationBatches, RefuseARankThatIsNone) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 void expect_inert_tail(const PackedBatch& batch, const BatchShape& shape) {
@@ -74,4 +74,4 @@ TEST(FixedShapes, HaveRoomForTheWorst) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -16,7 +16,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -166,4 +166,4 @@ TEST_F(FlakyStorage, DestructionDoesNotWaitForTheRest) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using testing::HasSubstr;
@@ -217,4 +217,4 @@ TEST(Loader, ContradictionsAreOneUsageError) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

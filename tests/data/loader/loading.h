@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // 1,500 sequences, some with X and some longer than the crop, in global batches of 8 packs.
 inline const Dataset& dataset() {
@@ -38,4 +38,4 @@ inline std::vector<Seen> content(const GlobalBatch& batch) {
   return seen;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

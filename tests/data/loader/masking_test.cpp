@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr MaskSource kTraining = MaskSource::training;
@@ -193,4 +193,4 @@ TEST(Masking, StaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

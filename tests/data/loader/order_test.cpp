@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 std::vector<int64_t> whole(EpochOrder order) {
@@ -76,4 +76,4 @@ TEST(EpochOrder, StaysAsItWas) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

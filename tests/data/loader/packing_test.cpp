@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 using Packs = std::vector<std::vector<int32_t>>;
@@ -149,4 +149,4 @@ TEST(Packing, FillOfProteinLikeLengths) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

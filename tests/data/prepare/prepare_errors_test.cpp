@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -210,4 +210,4 @@ TEST_F(FullDisk, WhileSpillingLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

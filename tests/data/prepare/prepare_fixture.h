@@ -15,7 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class Prepare : public testing::Test {
  protected:
@@ -60,4 +60,4 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-}  // namespace esmscale
+}  // namespace esmscale::data

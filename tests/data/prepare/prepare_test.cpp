@@ -9,7 +9,7 @@
 #include <map>
 #include <set>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 TEST_F(Prepare, OrderIsThatOfTheKeys) {
@@ -244,4 +244,4 @@ TEST(FingerprintSorter, SortsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct Problem {
   int64_t heads, head_dim;
@@ -198,4 +198,4 @@ inline void expect_as_oracle(const Problem& p, const Ours& ours, double toleranc
   expect_near_all(total_bias(p, ours), oracle.dbias, tolerance, "dbias");
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

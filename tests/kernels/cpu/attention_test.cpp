@@ -10,7 +10,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 class AttentionEachIsa : public EachIsa {};
@@ -266,4 +266,4 @@ TEST(AttentionErrors, RotaryTableOfAnotherShape) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

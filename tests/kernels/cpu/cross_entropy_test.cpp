@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 struct Result {
@@ -106,4 +106,4 @@ TEST(CrossEntropy, NotANumberIsNotALoss) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -3,7 +3,7 @@
 
 #include "kernels/support.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 constexpr int64_t kVocabulary = 7, kWidth = 10, kRows = 12;
@@ -45,4 +45,4 @@ TEST_P(EmbeddingTest, BackwardAddsByToken) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -6,7 +6,7 @@
 
 #include <numbers>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 double distribution(double z) {
@@ -100,4 +100,4 @@ TEST_P(GeluEachIsa, RowsAndBias) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

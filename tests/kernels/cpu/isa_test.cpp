@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 TEST(Isa, UnsupportedIsAnError) {
@@ -23,4 +23,4 @@ TEST(Isa, UnsupportedIsAnError) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

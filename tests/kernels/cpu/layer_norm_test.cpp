@@ -5,7 +5,7 @@
 #include "esmscale/kernels/cpu/rows.h"
 #include "kernels/support.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 struct Problem {
@@ -196,4 +196,4 @@ TEST_P(LayerNormEachIsa, AgainIsTheSameToTheLastBit) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -3,7 +3,7 @@
 
 #include "kernels/support.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 namespace {
 
 const std::vector<int64_t> kRows{1, 4, 5};
@@ -54,4 +54,4 @@ TEST(Rows, ColumnSumsDoNotDependOnTheCut) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

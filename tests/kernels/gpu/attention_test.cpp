@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 constexpr int64_t kHeads = 2, kHeadDim = 16, kWidth = kHeads * kHeadDim;
@@ -220,4 +220,4 @@ TEST(AddPartials, AddsToEachTotal) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -13,7 +13,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 constexpr int64_t kRows = 37, kWidth = 48;  // two blocks of rows, the last one short
 
@@ -58,8 +58,8 @@ class DeviceTest : public testing::Test {
   // partials [blocks, width]
   static Floats summed(const Floats& partials, int64_t width) {
     Floats total = zeros(width);
-    sum_partials(partials.data(), static_cast<int64_t>(partials.size()) / width, width, total.data(),
-                 {0, width});
+    cpu::sum_partials(partials.data(), static_cast<int64_t>(partials.size()) / width, width, total.data(),
+                      {0, width});
     return total;
   }
 };
@@ -73,4 +73,4 @@ class TypeNames {
   }
 };
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

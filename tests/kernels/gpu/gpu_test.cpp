@@ -12,7 +12,7 @@
 
 #include <gmock/gmock.h>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 TYPED_TEST_SUITE(DeviceTest, Types, TypeNames);
@@ -24,7 +24,8 @@ TYPED_TEST(DeviceTest, Embed) {
   auto x = this->unwritten(kRows * kWidth);
   run(Embed<TypeParam>{kRows, kWidth, tokens.data(), factors.data(), table.data(), x.data()}, Place{});
   Floats oracle = garbage(kRows * kWidth);
-  embedding_forward({kRows, kWidth, tokens.data(), factors.data()}, table.data(), oracle.data(), {0, kRows});
+  cpu::embedding_forward({kRows, kWidth, tokens.data(), factors.data()}, table.data(), oracle.data(),
+                         {0, kRows});
   this->expect_same(x, oracle, "x");
 }
 
@@ -38,14 +39,14 @@ TYPED_TEST(DeviceTest, Gelu) {
                               partials.data()},
       Place{});
   Floats oracle = garbage(kRows * kWidth), oracle_dx = oracle, sums = garbage(kWidth);
-  gelu_forward({kWidth, x_in.data(), bias.data(), oracle.data()}, {0, kRows});
-  gelu_backward({.width = kWidth,
-                 .x = x_in.data(),
-                 .bias = bias.data(),
-                 .dy = dy_in.data(),
-                 .dx = oracle_dx.data(),
-                 .dbias_partials = sums.data()},
-                {0, 1}, kRows);
+  cpu::gelu_forward({kWidth, x_in.data(), bias.data(), oracle.data()}, {0, kRows});
+  cpu::gelu_backward({.width = kWidth,
+                      .x = x_in.data(),
+                      .bias = bias.data(),
+                      .dy = dy_in.data(),
+                      .dx = oracle_dx.data(),
+                      .dbias_partials = sums.data()},
+                     {0, 1}, kRows);
   this->expect_same(y, oracle, "y");
   this->expect_same(dx, oracle_dx, "dx");
   EXPECT_EQ(this->floats(again), this->floats(y));
@@ -148,12 +149,12 @@ TYPED_TEST(DeviceTest, CrossEntropy) {
     for (int64_t m = 0; m < kRows; ++m)
       for (int64_t v = 0; v < vocabulary; ++v) oracle.push_back(to_float(logits[m * step + v]));
     Doubles oracle_losses(kRows);
-    esmscale::kernels::cross_entropy({.vocabulary = vocabulary,
-                                      .logits = oracle.data(),
-                                      .bias = bias.data(),
-                                      .targets = targets.data(),
-                                      .losses = oracle_losses.data()},
-                                     {0, kRows});
+    esmscale::kernels::cpu::cross_entropy({.vocabulary = vocabulary,
+                                           .logits = oracle.data(),
+                                           .bias = bias.data(),
+                                           .targets = targets.data(),
+                                           .losses = oracle_losses.data()},
+                                          {0, kRows});
     std::vector<TypeParam> gradients;
     for (int64_t m = 0; m < kRows; ++m)
       for (int64_t v = 0; v < vocabulary; ++v) gradients.push_back(ours[m * step + v]);
@@ -192,4 +193,4 @@ TEST(BFloat16, RoundsToTheNearestEven) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -5,7 +5,7 @@
 
 #include <array>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 namespace {
 
 template <class T>
@@ -24,24 +24,24 @@ TYPED_TEST(DeviceNorm, ForwardAndAgain) {
     const Floats x_in = this->floats(x), branch_in = this->floats(branch);
     Floats oracle_sum = garbage(kRows * kWidth), oracle = oracle_sum, oracle_mean = garbage(kRows),
            oracle_rstd = oracle_mean;
-    LayerNormForward work{.width = kWidth,
-                          .x = x_in.data(),
-                          .branch = with_branch ? branch_in.data() : nullptr,
-                          .branch_bias = bias.data(),
-                          .sum = oracle_sum.data(),
-                          .gamma = gamma.data(),
-                          .beta = beta.data(),
-                          .y = oracle.data(),
-                          .mean = oracle_mean.data(),
-                          .rstd = oracle_rstd.data()};
-    layer_norm_forward(work, {0, kRows});
+    cpu::LayerNormForward work{.width = kWidth,
+                               .x = x_in.data(),
+                               .branch = with_branch ? branch_in.data() : nullptr,
+                               .branch_bias = bias.data(),
+                               .sum = oracle_sum.data(),
+                               .gamma = gamma.data(),
+                               .beta = beta.data(),
+                               .y = oracle.data(),
+                               .mean = oracle_mean.data(),
+                               .rstd = oracle_rstd.data()};
+    cpu::layer_norm_forward(work, {0, kRows});
     if (with_branch) {
       this->expect_same(sum, oracle_sum, "sum");
       // What is normalised is the sum as it was kept.
       const Floats kept = this->floats(sum);
       work.x = kept.data();
       work.branch = nullptr;
-      layer_norm_forward(work, {0, kRows});
+      cpu::layer_norm_forward(work, {0, kRows});
     }
     expect_near_all(mean, widened(oracle_mean), kTolerance<float>, "mean");
     expect_near_all(rstd, widened(oracle_rstd), kTolerance<float>, "rstd");
@@ -59,28 +59,28 @@ TYPED_TEST(DeviceNorm, Backward) {
              before = this->values(kRows * kWidth, 3);
   const Floats gamma = normals(kWidth, 4), sum_in = this->floats(sum), dy_in = this->floats(dy);
   Floats mean = garbage(kRows), rstd = mean, y = garbage(kRows * kWidth);
-  layer_norm_forward({.width = kWidth,
-                      .x = sum_in.data(),
-                      .gamma = gamma.data(),
-                      .beta = gamma.data(),
-                      .y = y.data(),
-                      .mean = mean.data(),
-                      .rstd = rstd.data()},
-                     {0, kRows});
+  cpu::layer_norm_forward({.width = kWidth,
+                           .x = sum_in.data(),
+                           .gamma = gamma.data(),
+                           .beta = gamma.data(),
+                           .y = y.data(),
+                           .mean = mean.data(),
+                           .rstd = rstd.data()},
+                          {0, kRows});
   Floats oracle = this->floats(before);
   std::array<Floats, 3> sums{garbage(kWidth), garbage(kWidth), garbage(kWidth)};
-  static_assert(kRows <= esmscale::kernels::kBlockRows);  // one block there
-  layer_norm_backward({.width = kWidth,
-                       .sum = sum_in.data(),
-                       .mean = mean.data(),
-                       .rstd = rstd.data(),
-                       .gamma = gamma.data(),
-                       .dy = dy_in.data(),
-                       .dsum = oracle.data(),
-                       .dgamma_partials = sums[0].data(),
-                       .dbeta_partials = sums[1].data(),
-                       .dbranch_bias_partials = sums[2].data()},
-                      {0, 1}, kRows);
+  static_assert(kRows <= esmscale::kernels::cpu::kBlockRows);  // one block there
+  cpu::layer_norm_backward({.width = kWidth,
+                            .sum = sum_in.data(),
+                            .mean = mean.data(),
+                            .rstd = rstd.data(),
+                            .gamma = gamma.data(),
+                            .dy = dy_in.data(),
+                            .dsum = oracle.data(),
+                            .dgamma_partials = sums[0].data(),
+                            .dbeta_partials = sums[1].data(),
+                            .dbranch_bias_partials = sums[2].data()},
+                           {0, 1}, kRows);
   for (const auto& [with_bias, place] : this->each_place({false, true})) {
     const int64_t parts = with_bias ? 3 : 2,
                   blocks = place.lanes < 13 ? place.lanes : kRows + 3;  // any number will do
@@ -98,4 +98,4 @@ TYPED_TEST(DeviceNorm, Backward) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct DatasetManifest {
   int64_t sequences = 0;
@@ -91,4 +91,4 @@ struct Overlap {
 };
 Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t train_sequences);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace esmscale {
+namespace esmscale::data {
 
 static_assert(std::endian::native == std::endian::little, "the files are mapped as they stand");
 
@@ -120,4 +120,4 @@ class MappedPayload {
   MappedFile file_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

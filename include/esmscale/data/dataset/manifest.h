@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // The document: {"format", "version", "hash", "split", "content": {counts, seed, "files": […]}, "provenance",
 // "holdout_report"}. "hash" is the checksum of "content", so that provenance and reports leave the identity
@@ -26,4 +26,4 @@ std::vector<FileRecord> files_of(const Json& document);
 // Where prepare works inside the output folder until everything is complete.
 inline constexpr std::string_view kStageName = ".preparing";
 
-}  // namespace esmscale
+}  // namespace esmscale::data

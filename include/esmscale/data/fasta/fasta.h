@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // In place of a letter code: a residue that is shown as <mask>.
 inline constexpr uint8_t kMaskLetter = 254;
@@ -97,4 +97,4 @@ class FastaWriter {
 std::unique_ptr<FastaWriter> open_fasta_writer(const std::string& path);
 std::unique_ptr<FastaWriter> fasta_writer_to(std::ostream& out);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 class ByteSource {
  public:
@@ -59,4 +59,4 @@ class InputFile {
 // Size of a file that can be read as FASTA, 0 for "-". Error when it is missing, a folder or unreadable.
 uint64_t input_bytes(const std::string& path);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

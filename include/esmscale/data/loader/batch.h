@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // A run's position in its data. With the seed it determines everything that follows (docs/data_order.md).
 struct DataState {
@@ -57,4 +57,4 @@ struct GlobalBatch {
   double wait_seconds = 0;    // how long next() had to wait for it
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

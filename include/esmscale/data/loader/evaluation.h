@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct EvaluationOptions {
   MaskPattern pattern = MaskPattern::bert;
@@ -42,4 +42,4 @@ class EvaluationBatches {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Version of the rule in docs/data_order.md; kept in checkpoints.
 inline constexpr int kDataOrderVersion = 1;
@@ -62,4 +62,4 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& options, 
 // Real tokens of one epoch: lengths after cropping. Reads the whole mapped length file once.
 int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // bert: of the chosen residues 80% show `<mask>`, 10% a random standard amino acid, 10% themselves.
 // mask_only: the same residues, all `<mask>`.
@@ -65,4 +65,4 @@ class Masker {
   std::vector<ChosenResidue> chosen_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -14,7 +14,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::data {
 
 struct PrepareOptions {
   std::vector<std::string> inputs;  // FASTA files, plain, gzip or zstd; "-" is the standard input
@@ -57,4 +57,4 @@ PrepareSummary prepare(const PrepareOptions& options);
 // `largest_identity` to it, in 0 to 1, which label every result (docs/formats.md).
 void attach_holdout_report(const std::filesystem::path& folder, const Json& report);
 
-}  // namespace esmscale
+}  // namespace esmscale::data

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 // cos and sin of position · inv_freq, the angle being an fp32 product.
 class RotaryTable {
@@ -81,4 +81,4 @@ void attention_backward(const AttentionBackward& work, Range items);
 // The parts + 1 borders of `parts` consecutive ranges of items of about equal cost (queries × keys).
 std::vector<int64_t> attention_cuts(const AttentionInputs& in, int64_t parts);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -3,7 +3,7 @@
 
 #include "esmscale/kernels/cpu/range.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct CrossEntropy {
   int64_t vocabulary = 0;
@@ -18,4 +18,4 @@ struct CrossEntropy {
 // How many rows of the range have their largest logit at the target (the lowest token wins a tie).
 int64_t cross_entropy(const CrossEntropy& work, Range rows);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

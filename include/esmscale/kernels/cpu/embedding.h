@@ -4,7 +4,7 @@
 
 #include "esmscale/kernels/cpu/range.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct Embedding {
   int64_t rows = 0;
@@ -20,4 +20,4 @@ void embedding_forward(const Embedding& work, const float* table, float* x, Rang
 // thread.
 void embedding_backward(const Embedding& work, const float* dx, float* dtable, Range columns);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

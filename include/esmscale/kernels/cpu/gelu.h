@@ -6,7 +6,7 @@
 
 #include "esmscale/kernels/cpu/range.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct GeluForward {
   int64_t width = 0;
@@ -30,4 +30,4 @@ struct GeluBackward {
 
 void gelu_backward(const GeluBackward& work, Range blocks, int64_t rows);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 enum class Isa {
   scalar,    // one number at a time: the plain reference path
@@ -26,4 +26,4 @@ std::vector<Isa> supported_isas();
 Isa active_isa();
 void select_isa(Isa isa);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -5,7 +5,7 @@
 
 #include "esmscale/kernels/cpu/range.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 inline constexpr float kLayerNormEps = 1e-5f;
 
@@ -55,4 +55,4 @@ struct LayerNormBackward {
 
 void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

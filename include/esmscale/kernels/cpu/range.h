@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 struct Range {
   int64_t begin = 0, end = 0;  // half open
@@ -26,4 +26,4 @@ inline constexpr Range rows_of(Range blocks, int64_t rows) {
   return {blocks.begin * kBlockRows, blocks.end * kBlockRows < rows ? blocks.end * kBlockRows : rows};
 }
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

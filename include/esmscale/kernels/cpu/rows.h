@@ -3,7 +3,7 @@
 
 #include "esmscale/kernels/cpu/range.h"
 
-namespace esmscale::kernels {
+namespace esmscale::kernels::cpu {
 
 // to[m] = from[rows[m]] for m in the range.
 void gather_rows(const float* from, const int64_t* rows, int64_t width, float* to, Range range);
@@ -20,4 +20,4 @@ void column_sums(const float* x, int64_t width, float* partials, Range blocks, i
 // total[c] += partials[0][c] + partials[1][c] + …, in that order, for c in the range.
 void sum_partials(const float* partials, int64_t blocks, int64_t width, float* total, Range columns);
 
-}  // namespace esmscale::kernels
+}  // namespace esmscale::kernels::cpu

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // Sums over rows come as partial sums, which AddPartials adds up: one per block of so many rows, but for
 // NormBackward and attention, whose blocks are told to them.
@@ -232,4 +232,4 @@ void run(const AddPartials& work, Place place);
 void run(const Attention& work, Place place);
 void run(const AttentionBackward& work, Place place);
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

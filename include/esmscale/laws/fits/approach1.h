@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Approach1 {
   struct Winner {
@@ -31,4 +31,4 @@ struct Approach1 {
 std::optional<Approach1> fit_approach1(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 // L = base + slope·x + curvature·x², x = ln N − centre.
 struct Parabola {
@@ -57,4 +57,4 @@ std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

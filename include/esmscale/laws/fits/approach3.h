@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Approach3 {
   struct Draw {
@@ -43,4 +43,4 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
 void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
                          const BootstrapOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Interval {
   double low = 0, high = 0;
@@ -46,4 +46,4 @@ size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawVal
 // The central `level` of the values, linear between order statistics.
 Interval central_interval(std::vector<double> values, double level);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

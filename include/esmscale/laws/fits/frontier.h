@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 // L = E + A/N^α + B/D^β (Hoffmann et al. 2022, equation 2).
 struct ParametricLaw {
@@ -53,4 +53,4 @@ struct FrontierLaws {
 };
 FrontierLaws frontier_laws(const ParametricLaw& law, const FlopRatio& ratio, double low, double high);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct KaplanFit {
   std::vector<double> theta;               // of its form
@@ -56,4 +56,4 @@ std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set
                                     const std::vector<size_t>& use, const BootstrapOptions& options,
                                     std::string& why);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 // Predicts ln L at u, v (what they are, the form says) and writes ∂ ln L / ∂θ.
 struct LawForm {
@@ -58,4 +58,4 @@ FormFit refit_form(const LawForm& form, const Observations& points, const std::v
 
 double predict_loss(const LawForm& form, const std::vector<double>& theta, double u, double v);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

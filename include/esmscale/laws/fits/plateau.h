@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Plateau {
   struct OnFrontier {
@@ -29,4 +29,4 @@ struct Plateau {
 Plateau test_plateau(const PointSet& set, const std::vector<size_t>& use,
                      const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

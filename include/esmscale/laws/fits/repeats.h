@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 inline constexpr double kPublishedTokenRepeats = 15.39, kPublishedParameterRepeats = 5.31;
 
@@ -45,4 +45,4 @@ std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Appr
 // More than one epoch, with a margin for a run that ends inside a batch.
 bool is_repeated(const Point& point);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 class FlopRatio {
  public:
@@ -26,4 +26,4 @@ class FlopRatio {
   std::vector<Knot> knots_;  // by parameters
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::laws {
 
 struct Point {
   double parameters = 0;  // N, by the count that Basis names
@@ -88,4 +88,4 @@ struct SeedNoise {
 };
 SeedNoise seed_noise(const std::vector<Point>& points);
 
-}  // namespace esmscale
+}  // namespace esmscale::laws

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct PlanRequest {
   double flops = 0;          // C, by the law's count
@@ -25,7 +25,7 @@ struct PlanRequest {
 // A number with its 80% and 95% intervals over the law's draws.
 struct Planned {
   double value = 0;
-  std::optional<Interval> likely{}, wide{};
+  std::optional<laws::Interval> likely{}, wide{};
 };
 
 // A model off the optimum, at the same C: N = factor · N_opt.
@@ -47,11 +47,11 @@ struct BudgetPlan {
   double flops = 0;
   Planned parameters, tokens, loss;               // loss NaN when the approach does not know it
   double epochs = 0;                              // D over unique_tokens; 0: unknown
-  ModelConfig shape;                              // the nearest buildable one
+  config::ModelConfig shape;                      // the nearest buildable one
   double shape_parameters = 0, shape_tokens = 0;  // at the same C
   double shape_cost = 0;                          // nats lost to the shape's distance from N_opt
   Recipe recipe;
-  RunConfig config;
+  config::RunConfig config;
   double memory_bytes = 0;  // on one rank
   std::vector<OffOptimum> off_optimum;
   std::string off_optimum_from;
@@ -60,12 +60,12 @@ struct BudgetPlan {
 };
 
 // Training FLOPs per token of a shape by the law's count.
-double flops_per_token(const ModelConfig& shape, const Basis& basis);
+double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis);
 
 // Usage error when the law has no such approach, or when the plan would repeat its data more than eight times
 // for a model of 1B and up and this was not asked for.
-BudgetPlan plan_budget(const LawFile& laws, const PlanRequest& request);
+BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
 
-Json to_json(const BudgetPlan& plan, const LawFile& laws);
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

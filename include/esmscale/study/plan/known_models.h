@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct KnownModel {
   std::string name;
@@ -31,7 +31,7 @@ struct ModelPlacement {
 
 // Every known model against each law of the file that has an optimum, and Cheng et al. 2024's; laws may be
 // null. A model whose D is not known has one row, all NaN but N.
-std::vector<ModelPlacement> assess(const LawFile* laws);
+std::vector<ModelPlacement> assess(const laws::LawFile* laws);
 Json to_json(const std::vector<ModelPlacement>& placements);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

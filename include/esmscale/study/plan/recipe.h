@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 struct Advice {
   double value = 0;
@@ -43,7 +43,7 @@ Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOp
 
 // A resolved configuration of `shape` trained on `tokens` by the recipe for parameters (by the law's count)
 // and flops.
-RunConfig planned_config(const ModelConfig& shape, double parameters, double tokens, double flops,
-                         const ConfigOptions& options);
+config::RunConfig planned_config(const config::ModelConfig& shape, double parameters, double tokens,
+                                 double flops, const ConfigOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::study {
 
 // One point a finished run: N from its shape by options.parameter_count, D and C from its last line of
 // metrics, the loss that options.loss names (eval: the last holdout loss; train: the mean over the last
@@ -15,6 +15,6 @@ namespace esmscale {
 // finished or have no such loss, trials of a study's sweep of learning rates, and trunks. Error: no such
 // folder; the same run twice; several data sets, holdouts, alphabets or masking rates (the runs are named)
 // unless options.allow_mixed; fewer than two finished runs.
-PointSet read_runs(const std::vector<std::filesystem::path>& paths, const PointOptions& options);
+laws::PointSet read_runs(const std::vector<std::filesystem::path>& paths, const laws::PointOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::study

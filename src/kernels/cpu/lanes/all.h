@@ -6,9 +6,9 @@
 #include "kernels/cpu/lanes/gelu.h"
 #include "kernels/cpu/lanes/layer_norm.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 
 constexpr KernelTable kTable = {layer_norm_forward, layer_norm_again,  layer_norm_backward, gelu_forward,
                                 gelu_backward,      attention_forward, attention_backward};
 
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

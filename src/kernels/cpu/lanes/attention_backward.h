@@ -6,7 +6,7 @@
 #include "kernels/cpu/lanes/attention_rows.h"
 #include "kernels/cpu/lanes/normal.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 constexpr int64_t kBackwardQueries = 1024 / kLanes;
@@ -211,4 +211,4 @@ void attention_backward(const AttentionBackward& work, Range items) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

@@ -6,7 +6,7 @@
 #include "kernels/cpu/lanes/attention_rows.h"
 #include "kernels/cpu/lanes/normal.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 constexpr int64_t kForwardKeys = 2048 / kLanes;  // scores of a block: 24 KiB, for the first cache
@@ -141,4 +141,4 @@ void attention_forward(const AttentionForward& work, Range items) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

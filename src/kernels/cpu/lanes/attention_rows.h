@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/lanes/tile.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 constexpr float kLog2E = 1.44269504088896341f;
@@ -142,4 +142,4 @@ void load_values(const AttentionInputs& in, const Item& item, float* to, int64_t
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

@@ -3,7 +3,7 @@
 
 #include "kernels/cpu/lanes/normal.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 void gelu_forward(const GeluForward& w, Range rows) {
@@ -36,4 +36,4 @@ void gelu_backward(const GeluBackward& w, Range blocks, int64_t all_rows) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

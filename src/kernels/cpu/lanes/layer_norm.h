@@ -3,7 +3,7 @@
 
 #include "kernels/cpu/lanes/simd.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 ESMSCALE_INLINE float row_mean(const float* x, int64_t width) {
@@ -101,4 +101,4 @@ void layer_norm_backward(const LayerNormBackward& w, Range blocks, int64_t all_r
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

@@ -4,7 +4,7 @@
 #include "kernels/cpu/lanes/simd.h"
 #include "kernels/normal_tail.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 // x − ⌊x⌋, for |x| below 2^22, and p · 2^⌊x⌋.
@@ -58,4 +58,4 @@ ESMSCALE_INLINE Normal normal(Vec x) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

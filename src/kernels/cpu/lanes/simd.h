@@ -5,7 +5,7 @@
 // there.
 #pragma once
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 constexpr int64_t kLanes = ESMSCALE_LANES;
@@ -116,4 +116,4 @@ ESMSCALE_INLINE bool any_above(Vec a, float limit) {
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

@@ -3,7 +3,7 @@
 
 #include "kernels/cpu/lanes/normal.h"
 
-namespace esmscale::kernels::lanes {
+namespace esmscale::kernels::cpu::lanes {
 namespace {
 
 // Accumulators of a tile: kTileRows × up to kTileVecs vectors. With one vector for the broadcast number and a
@@ -162,4 +162,4 @@ void transpose(const float* from, int64_t from_step, int64_t rows, int64_t colum
 }
 
 }  // namespace
-}  // namespace esmscale::kernels::lanes
+}  // namespace esmscale::kernels::cpu::lanes

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 inline float dot(const BFloat16* a, const BFloat16* b, int64_t count) {
   float sum = 0;
@@ -127,4 +127,4 @@ inline void run_here(const AttentionBackward& w, int64_t /*lanes*/) {
   });
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

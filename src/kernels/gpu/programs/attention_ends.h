@@ -4,7 +4,7 @@
 
 #include "kernels/gpu/programs/attention_tiles.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // A lane's number in columns 8n … 8n + 7 has the one that it turns with half a head away: in the same lane,
 // or where half a head is no multiple of 8, two lanes on.
@@ -82,4 +82,4 @@ __device__ void sum_rows(const float (&x)[M][K / 8][4], Tile<K, kCount>& room, f
   to[threadIdx.x] = total;
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // Scores past the last key, as if those keys were infinitely far.
 template <int M>
@@ -71,4 +71,4 @@ __device__ inline void for_each_gradient(int rows, Products&& products, Add&& ad
   });
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

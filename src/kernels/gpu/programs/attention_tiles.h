@@ -7,7 +7,7 @@
 
 #include <type_traits>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // Tuned on an H200: rows of a warp, of a block, and of a tile.
 inline constexpr int kWarps = 4, kThreads = 32 * kWarps, kLefts = 2, kRowsOfBlock = 16 * kLefts * kWarps;
@@ -204,4 +204,4 @@ __device__ void store_rows(const Rows<BFloat16>& rows, const float (&x)[K / 8][4
   }
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -3,7 +3,7 @@
 
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // A thread for 16 bytes of the columns, over a block of rows.
 template <class T>
@@ -42,4 +42,4 @@ ESMSCALE_DEVICE_TOO void row_program(const Team& team, const CrossEntropy<T>& w,
   if (team.lane() == 0) w.losses[row] = target < 0 ? 0 : logf(sums.a) - sums.b;
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -5,7 +5,7 @@
 #include "kernels/gpu/programs/values.h"
 #include "kernels/normal_tail.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 struct Normal {
   float distribution;  // Φ(z)
@@ -65,4 +65,4 @@ ESMSCALE_DEVICE_TOO void column_program(const GeluBackward<T>& w, int64_t block,
   store(w.partials + block * w.width + pack * N, dbias);
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -6,7 +6,7 @@
 #include "esmscale/kernels/cpu/layer_norm.h"
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 template <int N>
 ESMSCALE_DEVICE_TOO inline Values<N> normalised(const Values<N>& x, float mean, float rstd) {
@@ -51,7 +51,7 @@ ESMSCALE_DEVICE_TOO void row_program(const Team& team, const NormForward<T>& w, 
     for (int i = 0; i < N; ++i) squares += deviation.at[i] * deviation.at[i];
   }
   const float variance = sum(team, squares) / static_cast<float>(w.width);
-  const float rstd = 1 / sqrtf(variance + kLayerNormEps);
+  const float rstd = 1 / sqrtf(variance + cpu::kLayerNormEps);
   for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N)
     put_normalised<N>(x + c, mean, rstd, w.gamma + c, w.beta + c, w.y + first + c);
   if (team.lane() == 0) {
@@ -149,4 +149,4 @@ ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackwar
   }
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -3,7 +3,7 @@
 
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // Of one column, over every slices-th block.
 ESMSCALE_DEVICE_TOO inline float slice_sum(const AddPartials& w, int64_t column, int64_t slice,
@@ -22,4 +22,4 @@ ESMSCALE_DEVICE_TOO inline float slice_sum(const AddPartials& w, int64_t column,
   return total;
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

@@ -4,7 +4,7 @@
 
 #include "kernels/gpu/programs/values.h"
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 inline constexpr int kPairs = 4;
 
@@ -126,4 +126,4 @@ int64_t groups_of(const RotateBackward<T>& w) {
   return 3 * w.heads * w.head_dim / (2 * kPairs);
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

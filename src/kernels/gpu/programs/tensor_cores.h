@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 inline constexpr unsigned kAllLanes = 0xffffffff;
 
@@ -98,4 +98,4 @@ __device__ inline float max_of_row(float x) {
   return fmaxf(x, __shfl_xor_sync(kAllLanes, x, 2));
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu

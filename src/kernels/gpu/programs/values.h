@@ -19,7 +19,7 @@
 #define ESMSCALE_UNROLL
 #endif
 
-namespace esmscale::kernels::device {
+namespace esmscale::kernels::gpu {
 
 // N neighbouring numbers of a row, as fp32 in registers.
 template <int N>
@@ -140,4 +140,4 @@ ESMSCALE_DEVICE_TOO inline RowRange rows_of_block(int64_t block, int64_t rows) {
   return {begin, end < rows ? end : rows};
 }
 
-}  // namespace esmscale::kernels::device
+}  // namespace esmscale::kernels::gpu
