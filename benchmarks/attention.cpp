@@ -4,15 +4,15 @@
 // A figure is the best of three medians of five. FLOPs are those executed: attention 4
 // S² K forward and 10 S² K backward a head (five products, one of them the scores again). Lengths are like
 // UniRef50's: mean about 350, at most 1,024.
-#include "esmscale/kernels/attention.h"
+#include "esmscale/kernels/cpu/attention.h"
 
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
+#include "kernel_timing.h"
 
 #include <cmath>
 #include <cstdio>
 #include <string>
 
-#include "kernel_timing.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/mm.h>
@@ -67,35 +67,37 @@ AttentionSpeed attention_speed(int64_t heads, int64_t head_dim, const std::vecto
   Floats out(rows * width), lse(heads * rows), dqkv(qkv.size()), dbias((cu_seqlens.size() - 1) * 3 * width);
   Floats inv_freq;
   for (int64_t i = 0; i < head_dim / 2; ++i) inv_freq.push_back(std::pow(1e4f, -2.0f * i / head_dim));
-  const RotaryTable rotary(1024, inv_freq);
+  const cpu::RotaryTable rotary(1024, inv_freq);
   const auto rows_of = [width](auto& packed, int64_t part) {
-    return HeadRows{packed.data() + part * width, 3 * width};
+    return cpu::HeadRows{packed.data() + part * width, 3 * width};
   };
-  const AttentionInputs in{.heads = heads,
-                           .head_dim = head_dim,
-                           .cu_seqlens = cu_seqlens,
-                           .q = rows_of(qkv, 0),
-                           .k = rows_of(qkv, 1),
-                           .v = rows_of(qkv, 2),
-                           .bias = bias.data(),
-                           .rotary = turned ? &rotary : nullptr,
-                           .scale = 1 / std::sqrt(static_cast<float>(head_dim)),
-                           .query_rows = {}};
-  const AttentionForward forward{in, out.data(), lse.data()};
-  const AttentionBackward backward{.in = in,
-                                   .out = out.data(),
-                                   .lse = lse.data(),
-                                   .dout = dout.data(),
-                                   .dq = rows_of(dqkv, 0),
-                                   .dk = rows_of(dqkv, 1),
-                                   .dv = rows_of(dqkv, 2),
-                                   .dbias_partials = dbias.data()};
-  const auto cuts = attention_cuts(in, threads);
+  const cpu::AttentionInputs in{.heads = heads,
+                                .head_dim = head_dim,
+                                .cu_seqlens = cu_seqlens,
+                                .q = rows_of(qkv, 0),
+                                .k = rows_of(qkv, 1),
+                                .v = rows_of(qkv, 2),
+                                .bias = bias.data(),
+                                .rotary = turned ? &rotary : nullptr,
+                                .scale = 1 / std::sqrt(static_cast<float>(head_dim)),
+                                .query_rows = {}};
+  const cpu::AttentionForward forward{in, out.data(), lse.data()};
+  const cpu::AttentionBackward backward{.in = in,
+                                        .out = out.data(),
+                                        .lse = lse.data(),
+                                        .dout = dout.data(),
+                                        .dq = rows_of(dqkv, 0),
+                                        .dk = rows_of(dqkv, 1),
+                                        .dv = rows_of(dqkv, 2),
+                                        .dbias_partials = dbias.data()};
+  const auto cuts = cpu::attention_cuts(in, threads);
   const double gflop = gflop_per_product(width, cu_seqlens);
-  return {
-      4 * gflop / median_seconds([&] { on_threads(cuts, [&](Range r) { attention_forward(forward, r); }); }),
-      10 * gflop /
-          median_seconds([&] { on_threads(cuts, [&](Range r) { attention_backward(backward, r); }); })};
+  return {4 * gflop / median_seconds([&] {
+            on_threads(cuts, [&](cpu::Range r) { cpu::attention_forward(forward, r); });
+          }),
+          10 * gflop / median_seconds([&] {
+            on_threads(cuts, [&](cpu::Range r) { cpu::attention_backward(backward, r); });
+          })};
 }
 
 // LibTorch's fused CPU kernel, sequence by sequence, its inputs already split by head.
@@ -167,10 +169,10 @@ void rotary_table() {
 void isa_table() {
   const auto cu_seqlens = real_like(4096);
   std::printf("\nattention by instruction set, one thread, 20 heads of 16, GFLOP/s executed\n");
-  for (Isa isa : supported_isas()) {
-    select_isa(isa);
+  for (cpu::Isa isa : cpu::supported_isas()) {
+    cpu::select_isa(isa);
     const AttentionSpeed speed = attention_speed(20, 16, cu_seqlens, 1);
-    std::printf("%-9s forward %7.1f  backward %7.1f\n", std::string(name(isa)).c_str(), speed.forward,
+    std::printf("%-9s forward %7.1f  backward %7.1f\n", std::string(cpu::name(isa)).c_str(), speed.forward,
                 speed.backward);
   }
 }
@@ -181,7 +183,7 @@ int main(int count, char** words) {
   const auto wanted = [&](const std::string& word) {
     return count == 1 || std::find(words + 1, words + count, word) != words + count;
   };
-  std::printf("instructions: %s\n", std::string(name(active_isa())).c_str());
+  std::printf("instructions: %s\n", std::string(cpu::name(cpu::active_isa())).c_str());
   if (wanted("lengths")) attention_table();
   if (wanted("rotary")) rotary_table();
   if (wanted("isas")) isa_table();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/random.h"
-#include "esmscale/kernels/range.h"
+#include "esmscale/kernels/cpu/range.h"
 
 #include <algorithm>
 #include <array>
@@ -35,7 +35,8 @@ inline double median_seconds(const std::function<void()>& action) {
 }
 
 // Runs action(range) on each of the ranges between neighbouring cuts, one of LibTorch's threads a range.
-inline void on_threads(const std::vector<int64_t>& cuts, const std::function<void(kernels::Range)>& action) {
+inline void on_threads(const std::vector<int64_t>& cuts,
+                       const std::function<void(kernels::cpu::Range)>& action) {
   at::parallel_for(0, static_cast<int64_t>(cuts.size()) - 1, 1, [&](int64_t begin, int64_t end) {
     action({cuts[static_cast<size_t>(begin)], cuts[static_cast<size_t>(end)]});
   });

@@ -5,7 +5,7 @@
 // Prints real tokens per second of CPU time (what one core does) and of wall-clock time. The first epoch is
 // read in the stored order, later ones shuffled. Batches are dropped as they come, so nothing waits for a
 // trainer.
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -23,8 +23,8 @@ namespace {
 
 struct Arguments {
   std::string dataset;
-  LoaderOptions options{.epochs = 2,
-                        .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))};
+  data::LoaderOptions options{.epochs = 2,
+                              .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))};
 };
 
 Arguments parse(int argc, char** argv) {
@@ -52,13 +52,13 @@ Arguments parse(int argc, char** argv) {
 }
 
 void measure(const Arguments& arguments) {
-  const Dataset dataset(arguments.dataset);
+  const data::Dataset dataset(arguments.dataset);
   const auto begin = std::chrono::steady_clock::now();
   const std::clock_t cpu_begin = std::clock();
   double tokens = 0, rows = 0, batches = 0;
   {
-    Loader loader(dataset, arguments.options);
-    while (const std::optional<GlobalBatch> batch = loader.next()) {
+    data::Loader loader(dataset, arguments.options);
+    while (const std::optional<data::GlobalBatch> batch = loader.next()) {
       tokens += static_cast<double>(batch->tokens);
       rows += static_cast<double>(batch->packs * arguments.options.pack_tokens);
       ++batches;

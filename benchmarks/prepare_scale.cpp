@@ -12,7 +12,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
 
 #include <algorithm>
 #include <array>
@@ -120,10 +120,10 @@ struct Taken {
 };
 
 // A process of its own, so that its peak is that of this one preparation.
-Taken prepare_apart(const PrepareOptions& options, const std::filesystem::path& answer) {
+Taken prepare_apart(const data::PrepareOptions& options, const std::filesystem::path& answer) {
   const pid_t child = ::fork();
   if (child == 0) {
-    const PrepareSummary summary = prepare(options);
+    const data::PrepareSummary summary = data::prepare(options);
     std::ofstream(answer) << Json{{"bytes", summary.train.bytes},
                                   {"sequences", summary.train.sequences},
                                   {"residues", summary.train.residues},
@@ -151,7 +151,7 @@ void measure(const Arguments& arguments) {
   for (const int64_t residues : arguments.residues) {
     const std::filesystem::path fasta = arguments.folder / "generated.fasta", set = arguments.folder / "set";
     write_fasta(fasta, residues, arguments.length);
-    PrepareOptions options{.inputs = {fasta}, .output = set};
+    data::PrepareOptions options{.inputs = {fasta}, .output = set};
     options.memory = arguments.memory;
     options.threads = arguments.threads;
     options.force = true;

@@ -2,17 +2,17 @@
 // A figure is the best of three medians of five. ATen's operations are those of the plain
 // engine: a bias is written before the product that adds to it, a residual sum and a column sum are passes of
 // their own. Their temporaries come from the program's own allocator, so what is compared is the work alone.
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/rows.h"
 
-#include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/isa.h"
-#include "esmscale/kernels/layer_norm.h"
+#include "esmscale/kernels/cpu/gelu.h"
+#include "esmscale/kernels/cpu/isa.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
 #include "esmscale/train/host_memory.h"
+#include "kernel_timing.h"
 
 #include <cstdio>
 #include <string>
 
-#include "kernel_timing.h"
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
@@ -31,7 +31,7 @@ struct RowKernel {
   const char* name;
   int64_t items;  // rows or blocks
   double bytes;   // read and written in arrays of T rows
-  std::function<void(Range)> run;
+  std::function<void(cpu::Range)> run;
   std::function<void()> aten;
 };
 
@@ -54,43 +54,45 @@ void print(const RowKernel& kernel, double numbers) {
 void table(int64_t rows, int64_t width) {
   Floats x = normals(rows * width), y = x, z = x, gamma = normals(width), beta = gamma, mean(rows),
          rstd(rows);
-  Floats partials(row_blocks(rows) * width), more = partials, third = partials;
+  Floats partials(cpu::row_blocks(rows) * width), more = partials, third = partials;
   const double array = 4.0 * rows * width;
-  const LayerNormForward ln{width,        x.data(),    y.data(), beta.data(), z.data(),
-                            gamma.data(), beta.data(), y.data(), mean.data(), rstd.data()};
-  const LayerNormAgain again{width, z.data(), mean.data(), rstd.data(), gamma.data(), beta.data(), y.data()};
-  const LayerNormBackward dln{width,    z.data(), mean.data(),     rstd.data(), gamma.data(),
-                              x.data(), y.data(), partials.data(), more.data(), third.data()};
-  const GeluForward gelu{width, x.data(), beta.data(), y.data()};
-  const GeluBackward dgelu{width, x.data(), beta.data(), z.data(), z.data(), y.data(), partials.data()};
+  const cpu::LayerNormForward ln{width,        x.data(),    y.data(), beta.data(), z.data(),
+                                 gamma.data(), beta.data(), y.data(), mean.data(), rstd.data()};
+  const cpu::LayerNormAgain again{width,        z.data(),    mean.data(), rstd.data(),
+                                  gamma.data(), beta.data(), y.data()};
+  const cpu::LayerNormBackward dln{width,    z.data(), mean.data(),     rstd.data(), gamma.data(),
+                                   x.data(), y.data(), partials.data(), more.data(), third.data()};
+  const cpu::GeluForward gelu{width, x.data(), beta.data(), y.data()};
+  const cpu::GeluBackward dgelu{width, x.data(), beta.data(), z.data(), z.data(), y.data(), partials.data()};
 
   const at::Tensor a = at::randn({rows, width}), b = at::randn({rows, width}), g = at::randn({width});
   const at::Tensor product = at::empty_like(a), gradient = at::randn({rows, width});
-  const auto norm = at::native_layer_norm(a, {width}, g, g, kLayerNormEps);
+  const auto norm = at::native_layer_norm(a, {width}, g, g, cpu::kLayerNormEps);
   const auto write_bias = [&] { product.copy_(g.expand_as(product)); };
 
   const RowKernel kernels[] = {
-      {"residual + LayerNorm", rows, 4 * array, [&](Range r) { layer_norm_forward(ln, r); },
+      {"residual + LayerNorm", rows, 4 * array, [&](cpu::Range r) { cpu::layer_norm_forward(ln, r); },
        [&] {
          write_bias();
-         at::native_layer_norm(at::add(a, product), {width}, g, g, kLayerNormEps);
+         at::native_layer_norm(at::add(a, product), {width}, g, g, cpu::kLayerNormEps);
        }},
-      {"LayerNorm again", rows, 2 * array, [&](Range r) { layer_norm_again(again, r); }, {}},
-      {"LayerNorm backward", row_blocks(rows), 4 * array, [&](Range r) { layer_norm_backward(dln, r, rows); },
+      {"LayerNorm again", rows, 2 * array, [&](cpu::Range r) { cpu::layer_norm_again(again, r); }, {}},
+      {"LayerNorm backward", cpu::row_blocks(rows), 4 * array,
+       [&](cpu::Range r) { cpu::layer_norm_backward(dln, r, rows); },
        [&] {
          const auto back = at::native_layer_norm_backward(b, a, {width}, std::get<1>(norm), std::get<2>(norm),
                                                           g, g, {true, true, true});
          gradient.add_(std::get<0>(back)).sum(0);
        }},
-      {"bias + GELU", rows, 2 * array, [&](Range r) { gelu_forward(gelu, r); },
+      {"bias + GELU", rows, 2 * array, [&](cpu::Range r) { cpu::gelu_forward(gelu, r); },
        [&] {
          write_bias();
          at::gelu(a);
        }},
-      {"bias + GELU backward", row_blocks(rows), 4 * array, [&](Range r) { gelu_backward(dgelu, r, rows); },
-       [&] { at::gelu_backward(b, a).sum(0); }},
-      {"column sums", row_blocks(rows), array,
-       [&](Range r) { column_sums(x.data(), width, partials.data(), r, rows); }, [&] { a.sum(0); }},
+      {"bias + GELU backward", cpu::row_blocks(rows), 4 * array,
+       [&](cpu::Range r) { cpu::gelu_backward(dgelu, r, rows); }, [&] { at::gelu_backward(b, a).sum(0); }},
+      {"column sums", cpu::row_blocks(rows), array,
+       [&](cpu::Range r) { cpu::column_sums(x.data(), width, partials.data(), r, rows); }, [&] { a.sum(0); }},
   };
   std::printf("\n%ld rows of %ld numbers\n%-22s  %39s  %39s\n", rows, width, "",
               "one thread: ours, ATen, its time / ours", "two threads");
@@ -100,9 +102,9 @@ void table(int64_t rows, int64_t width) {
 }  // namespace
 
 int main() {
-  count_host_memory();
+  train::count_host_memory();
   const at::NoGradGuard off;
-  std::printf("instructions: %s\n", std::string(name(active_isa())).c_str());
+  std::printf("instructions: %s\n", std::string(cpu::name(cpu::active_isa())).c_str());
   table(2048, 320);
   table(2048, 1280);
   table(8192, 1280);

@@ -12,6 +12,7 @@ target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
 
 add_executable(esmscale src/main.cpp)
 esmscale_program(esmscale)
+target_include_directories(esmscale PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
 target_link_libraries(esmscale PRIVATE esmscale_cli)
 
 # Some tests of the command line need processes of their own.

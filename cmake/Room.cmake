@@ -1,9 +1,10 @@
 # esmscale_room(NAME [TORCH] [USES room…] [LIBRARIES target…])
 #
-# One room of the house: the static library esmscale_NAME from src/NAME/*.cpp (and *.cu in a CUDA build), and the
-# test program NAME_test from tests/NAME/*_test.cpp. A test program links only its own room and the rooms below it,
-# so an include that the plan in Rooms.cmake forbids does not link. TORCH rooms see LibTorch and share one
-# precompiled header; the others compile in a second. LIBRARIES stay private to the room.
+# One room of the house: the static library esmscale_NAME from src/NAME/**.cpp (and .cu in a CUDA build), and the
+# test program NAME_test from tests/NAME/**_test.cpp. Folders in a room are its sub-rooms; they share its library.
+# A header in include/ is public; the others lie next to their source and are included by their path below src/. A test
+# program links only its own room and the rooms that it uses, so an include that Rooms.cmake forbids does not link.
+# TORCH rooms see LibTorch and share one precompiled header; the others compile in a second. LIBRARIES are private.
 
 add_library(esmscale_options INTERFACE)
 target_include_directories(esmscale_options INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/include)
@@ -31,14 +32,15 @@ target_precompile_headers(esmscale_torch_header PRIVATE ${CMAKE_CURRENT_SOURCE_D
 function(esmscale_room name)
   cmake_parse_arguments(ROOM "TORCH" "" "USES;LIBRARIES" ${ARGN})
   set(target esmscale_${name})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp)
-  file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cu)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/${name}/*.cu)
   if(ESMSCALE_HAS_CUDA)
     list(APPEND sources ${kernels})
   endif()
   list(TRANSFORM ROOM_USES PREPEND esmscale_)
   if(sources)
     add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
     target_link_libraries(${target} PUBLIC esmscale_options ${ROOM_USES} PRIVATE ${ROOM_LIBRARIES})
     if(ESMSCALE_HAS_CUDA AND kernels)
       target_compile_definitions(${target} PRIVATE ESMSCALE_HAS_CUDA=1)
@@ -52,12 +54,12 @@ function(esmscale_room name)
     target_link_libraries(${target} INTERFACE esmscale_options ${ROOM_USES})
   endif()
 
-  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${name}/*_test.cpp)
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${name}/*_test.cpp)
   if(ESMSCALE_TESTS AND tests)
     add_executable(${name}_test ${tests})
     esmscale_program(${name}_test)
     target_link_libraries(${name}_test PRIVATE ${target} ${ROOM_LIBRARIES} GTest::gmock GTest::gtest_main)
-    target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+    target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR}/tests)
     target_compile_definitions(${name}_test PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
     if(ROOM_TORCH)
       # Compiled as the rooms are (a program would get -fPIE), or the shared header would not fit.

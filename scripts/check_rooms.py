@@ -2,8 +2,10 @@
 """Holds every #include against the plan of the house in cmake/Rooms.cmake.
 
 A room (src/ROOM, include/esmscale/ROOM, tests/ROOM) may include itself and the rooms it uses, directly or through
-another; a room without TORCH includes nothing of LibTorch. src/main.cpp counts as part of cli. Exit status 1 and
-one line for each include that the plan forbids.
+another; a room without TORCH includes nothing of LibTorch. A header in include/ is public: another room includes it,
+directly or through another public header. Every other header lies next to its source, and only its own room, its
+tests, or tests of a room that uses it include it. The plan permits nothing that nobody uses. src/main.cpp counts as
+part of cli. Exit status 1 and one line for each breach.
 """
 
 import pathlib
@@ -11,26 +13,28 @@ import re
 import sys
 
 ROOM = re.compile(r"^esmscale_room\((.*?)\)", re.M | re.S)
-INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 TORCH = re.compile(r"^(ATen|c10|torch|caffe2)/")
 KEYWORDS = {"TORCH", "USES", "LIBRARIES"}
+SOURCES = {".h", ".cpp", ".cu", ".cuh"}
 
 
 def read_plan(rooms_cmake):
-    """{room: (rooms it may include, whether it may see LibTorch)}, and what is wrong with the plan itself."""
+    """{room: (rooms it names, rooms it may include, whether it may see LibTorch)}, and what is wrong with the plan."""
     plan, faults = {}, []
     for call in ROOM.findall(rooms_cmake.read_text()):
         name, *words = call.split()
-        uses, section = set(), None
+        named, allowed, section = set(), {name}, None
         for word in words:
             if word in KEYWORDS:
                 section = word
             elif section == "USES":
                 if word not in plan:
-                    faults.append(f"{rooms_cmake}: {name} uses {word}, which does not stand above it")
+                    faults.append(f"{rooms_cmake}: {name} uses {word}, which is not above it")
                     continue
-                uses |= plan[word][0]
-        plan[name] = (uses | {name}, "TORCH" in words)
+                named.add(word)
+                allowed |= plan[word][1]
+        plan[name] = (named, allowed, "TORCH" in words)
     return plan, faults
 
 
@@ -38,32 +42,69 @@ def room_of(path, root):
     parts = path.relative_to(root).parts
     if parts == ("src", "main.cpp"):
         return "cli"
-    depth = {"src": 1, "tests": 1, "include": 2}[parts[0]]
-    return parts[depth] if len(parts) > depth + 1 else None
+    depth = {"src": 1, "tests": 1, "include": 2, "benchmarks": 0}[parts[0]]
+    return parts[depth] if len(parts) > depth + 1 or depth == 0 else None
 
 
-def faults_in(path, room, plan):
-    allowed, torch = plan[room]
-    for header in INCLUDE.findall(path.read_text(errors="replace")):
+def includes_of(path, root):
+    """(header as written, room that it belongs to or None, whether it is public) for each include of the file."""
+    for quote, header in INCLUDE.findall(path.read_text(errors="replace")):
+        first = header.split("/")[0]
         if header.startswith("esmscale/"):
-            other = header.split("/")[1]
-            if other not in allowed:
-                yield f"{path}: {room} may not include {other} ({header})"
+            yield header, header.split("/")[1], True
+        elif quote == '"' and (root / "src" / header).is_file() and "/" in header:
+            yield header, first, False
+        else:
+            yield header, None, False
+
+
+def faults_in(path, room, plan, root):
+    allowed, torch = plan[room][1:]
+    is_test = path.relative_to(root).parts[0] == "tests"
+    for header, other, is_public in includes_of(path, root):
+        if other is not None and other not in allowed:
+            yield f"{path}: {room} may not include {other} ({header})"
+        elif other not in (None, room) and not is_public and not is_test:
+            yield f"{path}: {header} is private to {other}"
         elif TORCH.match(header) and not torch:
             yield f"{path}: {room} is a room without LibTorch ({header})"
+
+
+def unused(files, plan, root):
+    """Permissions that no include uses, and public headers that no other room includes."""
+    used, public, direct = {room: set() for room in plan}, {}, set()
+    for path in files:
+        room, headers = room_of(path, root), list(includes_of(path, root))
+        top = path.relative_to(root).parts[0]
+        used.get(room, set()).update(other for _, other, _ in headers)
+        if top == "include":
+            public[path.relative_to(root / "include").as_posix()] = {header for header, _, is_public in headers if is_public}
+        if top != "tests":
+            direct |= {header for header, other, is_public in headers if is_public and other != room}
+    for room, (named, *_) in plan.items():
+        yield from (f"cmake/Rooms.cmake: {room} may use {other}, but never includes it" for other in sorted(named - used[room]))
+    needed, todo = set(), [header for header in direct if header in public]
+    while todo:
+        header = todo.pop()
+        if header not in needed:
+            needed.add(header)
+            todo.extend(public[header] & public.keys())
+    yield from (f"include/{header}: no other room includes it; it belongs next to its source"
+                for header in sorted(public.keys() - needed))
 
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent)
     plan, faults = read_plan(root / "cmake/Rooms.cmake")
-    files = [p for top in ("src", "include", "tests") for p in sorted((root / top).rglob("*"))
-             if p.suffix in {".h", ".cpp", ".cu", ".cuh"}]
+    files = [p for top in ("src", "include", "tests", "benchmarks") for p in sorted((root / top).rglob("*"))
+             if p.suffix in SOURCES]
     for path in files:
         room = room_of(path, root)
         if room in plan:
-            faults.extend(faults_in(path, room, plan))
-        elif room is not None:
+            faults.extend(faults_in(path, room, plan, root))
+        elif room is not None and path.relative_to(root).parts[0] not in ("benchmarks",) and room != "support":
             faults.append(f"{path}: cmake/Rooms.cmake knows no room '{room}'")
+    faults.extend(unused(files, plan, root))
     print(*faults, sep="\n", end="\n" if faults else "")
     print(f"{len(files)} files, {len(plan)} rooms, {len(faults)} breaches of the plan")
     return 1 if faults or not files or not plan else 0

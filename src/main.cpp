@@ -1,11 +1,11 @@
 // esmscale VERB …: parses, dispatches, maps errors to exit codes; all of it in the cli room.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 
 #include <cstdlib>
 #include <iostream>
 
 int main(int argc, char** argv) {
-  const int status = esmscale::run_program({argv + 1, argv + argc}, std::cout, std::cerr);
+  const int status = esmscale::cli::run_program({argv + 1, argv + argc}, std::cout, std::cerr);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return status;  // they report at the end
 #else

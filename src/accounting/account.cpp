@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 struct Row {
@@ -72,7 +72,7 @@ Json run_json(const Account& a) {
 // Of a rank at ZeRO stages 0, 1 and 2.
 std::vector<double> totals_by_stage(const Account& a) {
   std::vector<double> totals;
-  RunConfig config = a.config;
+  config::RunConfig config = a.config;
   for (const int64_t stage : {0, 1, 2}) {
     config.parallel.zero_stage = stage;
     totals.push_back(predict_memory(config, a.ranks, a.device).total());
@@ -80,8 +80,8 @@ std::vector<double> totals_by_stage(const Account& a) {
   return totals;
 }
 
-const char* shown_device(DeviceKind device) {
-  return device == DeviceKind::cpu ? "cpu" : "cuda";
+const char* shown_device(config::DeviceKind device) {
+  return device == config::DeviceKind::cpu ? "cpu" : "cuda";
 }
 
 Json memory_json(const Account& a) {
@@ -156,8 +156,8 @@ Lengths real_lengths(std::span<const uint32_t> residues, int64_t max_seq_len) {
   return lengths;
 }
 
-Account account_for(const RunConfig& config, const Lengths& lengths, double run_tokens, int ranks,
-                    DeviceKind device) {
+Account account_for(const config::RunConfig& config, const Lengths& lengths, double run_tokens, int ranks,
+                    config::DeviceKind device) {
   const FlopCounter counter(config.model);
   const double tokens = lengths.tokens, squared = lengths.squared_tokens;
   return {.config = config,
@@ -175,7 +175,7 @@ Account account_for(const RunConfig& config, const Lengths& lengths, double run_
 }
 
 Json to_json(const Account& a) {
-  const ModelConfig& m = a.config.model;
+  const config::ModelConfig& m = a.config.model;
   return {{"name", m.name},
           {"layers", m.layers},
           {"width", m.width},
@@ -191,7 +191,7 @@ Json to_json(const Account& a) {
 }
 
 std::string account_text(const Account& a) {
-  const ModelConfig& m = a.config.model;
+  const config::ModelConfig& m = a.config.model;
   std::string shown =
       text(m.name, ": ", m.layers, " blocks of width ", m.width, ", ", m.heads, " heads, FFN ", m.ffn_dim(),
            ", ", m.alphabet, " tokens; a sequence of ", shown_rows(a.lengths), " rows",
@@ -219,7 +219,7 @@ std::string accounts_table(std::span<const Account> accounts) {
   if (has_run) header.insert(header.end(), {"D", "run FLOPs", "6ND"});
   Table table(header);
   for (const Account& a : accounts) {
-    const ModelConfig& m = a.config.model;
+    const config::ModelConfig& m = a.config.model;
     const ParameterCounts& p = a.parameters;
     std::vector<std::string> row{m.name,
                                  text(m.layers, " × ", m.width),
@@ -243,4 +243,4 @@ std::string accounts_table(std::span<const Account> accounts) {
   return table.str();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -85,4 +85,4 @@ DevicePeak device_peak(std::string_view device, std::string_view precision) {
           .memory = (stated > 0 ? stated : known->gibibytes) * kGibi};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -2,7 +2,7 @@
 
 #include "esmscale/config/parameters.h"
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 constexpr double kTrainingOverForward = 3;
@@ -13,21 +13,22 @@ double head(const ForwardFlops& forward) {
 
 }  // namespace
 
-ParameterCounts count_parameters(const ModelConfig& model) {
-  const std::vector<Parameter> table = parameter_table(model);
-  const auto weights_of = [&table](ParameterPart part) {
+ParameterCounts count_parameters(const config::ModelConfig& model) {
+  const std::vector<config::Parameter> table = config::parameter_table(model);
+  const auto weights_of = [&table](config::ParameterPart part) {
     int64_t sum = 0;
-    for (const Parameter& p : table)
-      if (p.part == part && (p.kind == ParameterKind::matrix || p.kind == ParameterKind::embedding))
+    for (const config::Parameter& p : table)
+      if (p.part == part &&
+          (p.kind == config::ParameterKind::matrix || p.kind == config::ParameterKind::embedding))
         sum += p.size();
     return sum;
   };
-  ParameterCounts counts{.embedding = weights_of(ParameterPart::embedding),
-                         .attention = weights_of(ParameterPart::attention),
-                         .ffn = weights_of(ParameterPart::ffn),
-                         .head_dense = weights_of(ParameterPart::head_dense),
-                         .head_decoder = weights_of(ParameterPart::head_decoder),
-                         .trainable = total_size(table)};
+  ParameterCounts counts{.embedding = weights_of(config::ParameterPart::embedding),
+                         .attention = weights_of(config::ParameterPart::attention),
+                         .ffn = weights_of(config::ParameterPart::ffn),
+                         .head_dense = weights_of(config::ParameterPart::head_dense),
+                         .head_decoder = weights_of(config::ParameterPart::head_decoder),
+                         .trainable = config::total_size(table)};
   counts.kaplan_non_embedding = counts.attention + counts.ffn;
   return counts;
 }
@@ -37,11 +38,11 @@ double ForwardFlops::total() const {
          head_dense + head_decoder;
 }
 
-ForwardFlops forward_flops(const ModelConfig& model, double sequence_length) {
+ForwardFlops forward_flops(const config::ModelConfig& model, double sequence_length) {
   return forward_flops(model, sequence_length, sequence_length * sequence_length);
 }
 
-ForwardFlops forward_flops(const ModelConfig& model, double tokens, double squared_tokens) {
+ForwardFlops forward_flops(const config::ModelConfig& model, double tokens, double squared_tokens) {
   const auto L = static_cast<double>(model.layers), d = static_cast<double>(model.width),
              h = static_cast<double>(model.heads), f = static_cast<double>(model.ffn_dim()),
              V = static_cast<double>(model.alphabet);
@@ -57,7 +58,7 @@ ForwardFlops forward_flops(const ModelConfig& model, double tokens, double squar
           .head_decoder = 2 * tokens * d * V};
 }
 
-FlopCounter::FlopCounter(const ModelConfig& model) {
+FlopCounter::FlopCounter(const config::ModelConfig& model) {
   const ForwardFlops per_row = forward_flops(model, 1, 0);
   const ForwardFlops per_squared_row = forward_flops(model, 0, 1);
   linear_ = kTrainingOverForward * per_row.total();
@@ -79,4 +80,4 @@ double FlopCounter::six_n_d(double tokens) const {
   return 6 * n_ * tokens;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

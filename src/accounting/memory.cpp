@@ -7,32 +7,32 @@
 #include <iterator>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 constexpr int64_t kFloat = 4;
 
-bool is_plain(const RunConfig& config, DeviceKind device) {
-  return !is_fused(config.train.engine, config.model, config.train.precision, device);
+bool is_plain(const config::RunConfig& config, config::DeviceKind device) {
+  return !config::is_fused(config.train.engine, config.model, config.train.precision, device);
 }
-bool is_bf16(const RunConfig& config) {
+bool is_bf16(const config::RunConfig& config) {
   return config.train.precision == "bf16";
 }
 
 // fp32 on a GPU has LibTorch's memory-efficient attention, whichever the engine.
-bool has_efficient_attention(const RunConfig& config, DeviceKind device) {
-  return device == DeviceKind::gpu && !is_bf16(config);
+bool has_efficient_attention(const config::RunConfig& config, config::DeviceKind device) {
+  return device == config::DeviceKind::gpu && !is_bf16(config);
 }
 
 // That attention has room for every sequence as if it were the longest: so many times the rows, where the
 // mean length is Swiss-Prot's at 50% identity.
-double padding(const RunConfig& config) {
+double padding(const config::RunConfig& config) {
   constexpr double mean_length = 367;
   return std::max(1.0, static_cast<double>(config.data.max_seq_len) / mean_length);
 }
 
 // Rows of a micro-batch on one rank, which may have fewer packs of a batch than a micro-batch holds.
-double rows_of_micro_batch(const RunConfig& config, int ranks) {
+double rows_of_micro_batch(const config::RunConfig& config, int ranks) {
   const int64_t pack = config.train.pack_tokens, packs = config.train.batch_tokens / pack;
   return static_cast<double>(std::min(config.train.micro_batch_tokens, (packs + ranks - 1) / ranks * pack));
 }
@@ -44,7 +44,7 @@ struct Shapes {
   int64_t compute;
   bool efficient_attention;
 
-  Shapes(const RunConfig& config, int ranks, DeviceKind device)
+  Shapes(const config::RunConfig& config, int ranks, config::DeviceKind device)
       : T(rows_of_micro_batch(config, ranks)),
         P(has_efficient_attention(config, device) ? T * padding(config) : T),
         M(std::ceil(config.masking.mlm_probability * T)),
@@ -74,8 +74,8 @@ Activation log_sum_exp(const Shapes& s) {
 
 // What ATen's operations save for autograd in one block, the block's input first. A GPU's attention takes
 // packed sequences, so what it returns is joined already.
-Tensors plain_block(const Shapes& s, DeviceKind device) {
-  const double rows = s.T * s.D, by_sequence = device == DeviceKind::cpu ? rows : 0;
+Tensors plain_block(const Shapes& s, config::DeviceKind device) {
+  const double rows = s.T * s.D, by_sequence = device == config::DeviceKind::cpu ? rows : 0;
   return {
       {"block input (attention LayerNorm's input)", "[T, D]", rows, s.compute, 1},
       {"attention LayerNorm's mean and rstd", "[T, 2]", 2 * s.T, kFloat, 1},
@@ -134,17 +134,17 @@ void append(Tensors& tensors, Tensors more) {
   std::move(more.begin(), more.end(), std::back_inserter(tensors));
 }
 
-bool keeps_outputs(const RunConfig& config) {
+bool keeps_outputs(const config::RunConfig& config) {
   return config.train.recompute == "none";
 }
 
 // What a block and a last one of masked rows keep in all.
-Tensors kept_block(const RunConfig& config, const Shapes& s) {
+Tensors kept_block(const config::RunConfig& config, const Shapes& s) {
   Tensors tensors = fused_block(s);
   if (keeps_outputs(config)) append(tensors, outputs(s, s.T));
   return tensors;
 }
-Tensors kept_masked_block(const RunConfig& config, const Shapes& s) {
+Tensors kept_masked_block(const config::RunConfig& config, const Shapes& s) {
   Tensors tensors = masked_block(s);
   if (keeps_outputs(config)) append(tensors, outputs(s, s.M));
   return tensors;
@@ -172,7 +172,7 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 }
 
 // What forward leaves for backward, of one micro-batch.
-Tensors activations(const RunConfig& config, DeviceKind device, const Shapes& shapes) {
+Tensors activations(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
   const bool recompute = config.train.recompute == "blocks";
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
@@ -206,7 +206,7 @@ double plain_workspace(const Shapes& s) {
 // of its output and, twice, of q, k and v. A last block of masked rows holds little until the gradients of
 // keys and values, of what they are made of and that itself stand beside each other; or it is freed, and the
 // block before is dearest.
-double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
+double workspace(const config::RunConfig& config, config::DeviceKind device, const Shapes& s) {
   if (is_plain(config, device)) return plain_workspace(s);
   const auto compute = static_cast<double>(s.compute);
   const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
@@ -220,9 +220,9 @@ double workspace(const RunConfig& config, DeviceKind device, const Shapes& s) {
 // The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
 // has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
 // two buckets that fill or leave, each with what comes back of it.
-int64_t gradient_floats(const ShardLayout& layout, int64_t stage) {
+int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
   int64_t whole = 0, owned = 0, largest = 0;
-  for (const Bucket& bucket : layout.buckets()) {
+  for (const config::Bucket& bucket : layout.buckets()) {
     whole += bucket.chunk * layout.ranks();
     owned += bucket.chunk;
     largest = std::max(largest, bucket.chunk * (layout.ranks() + 1));
@@ -234,24 +234,25 @@ int64_t gradient_floats(const ShardLayout& layout, int64_t stage) {
 
 }  // namespace
 
-DeviceKind usual_device(const RunConfig& config) {
-  return config.train.precision == "fp32" ? DeviceKind::cpu : DeviceKind::gpu;
+config::DeviceKind usual_device(const config::RunConfig& config) {
+  return config.train.precision == "fp32" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
 }
 
-bool ends_on_masked_rows(const RunConfig& config, DeviceKind device) {
+bool ends_on_masked_rows(const config::RunConfig& config, config::DeviceKind device) {
   if (is_plain(config, device)) return false;
   const int64_t head_dim = config.model.head_dim();
   const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;
-  return device == DeviceKind::cpu || (is_bf16(config) && short_heads);
+  return device == config::DeviceKind::cpu || (is_bf16(config) && short_heads);
 }
 
-MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device) {
-  const std::vector<Parameter> table = parameter_table(config.model);
-  const auto parameters = static_cast<double>(total_size(table));
-  const ShardLayout layout(table, ranks);
+MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, config::DeviceKind device) {
+  const std::vector<config::Parameter> table = config::parameter_table(config.model);
+  const auto parameters = static_cast<double>(config::total_size(table));
+  const config::ShardLayout layout(table, ranks);
   const int64_t stage = ranks > 1 ? config.parallel.zero_stage : 0;
   int64_t updated = 0;
-  for (const Stretch& stretch : layout.updated(/*rank=*/0, static_cast<int>(stage))) updated += stretch.size;
+  for (const config::Stretch& stretch : layout.updated(/*rank=*/0, static_cast<int>(stage)))
+    updated += stretch.size;
 
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
@@ -264,4 +265,4 @@ MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind d
   return memory;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

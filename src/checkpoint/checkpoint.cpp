@@ -1,5 +1,6 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
+#include "checkpoint/info.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -10,10 +11,9 @@
 #include <cstring>
 #include <sstream>
 
-#include "info.h"
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,11 +27,11 @@ std::span<const std::byte> bytes_of_tensor(const at::Tensor& flat) {
   return {static_cast<const std::byte*>(flat.const_data_ptr()), flat.nbytes()};
 }
 
-std::vector<TensorEntry> entries_of(const Weights& weights, bool with_moments) {
+std::vector<TensorEntry> entries_of(const model::Weights& weights, bool with_moments) {
   std::vector<TensorEntry> entries;
   for (const char* group : {"", kFirst, kSecond})
     if (*group == 0 || with_moments)
-      for (const Parameter& parameter : weights.table)
+      for (const config::Parameter& parameter : weights.table)
         entries.push_back({.name = group + parameter.name, .dtype = "F32", .shape = parameter.shape});
   entries.push_back({.name = "inv_freq", .dtype = "F32", .shape = {weights.inv_freq.numel()}});
   return entries;
@@ -57,7 +57,7 @@ std::vector<std::string> interleave(const std::vector<std::string>& by_rank) {
   return sums;
 }
 
-bool has_moments(std::span<const StatePiece> pieces) {
+bool has_moments(std::span<const optim::StatePiece> pieces) {
   return !pieces.empty() && pieces.front().first_moment.defined();
 }
 
@@ -70,11 +70,11 @@ void begin_tensor_file(const fs::path& path, std::string_view header, uint64_t b
 
 // The data section: weights, first and second moments, each in the table's order, then inv_freq, which ends
 // at `end` (0: it is another rank's to write).
-void write_pieces(const fs::path& path, uint64_t data_offset, const Weights& weights,
-                  std::span<const StatePiece> pieces, uint64_t end) {
+void write_pieces(const fs::path& path, uint64_t data_offset, const model::Weights& weights,
+                  std::span<const optim::StatePiece> pieces, uint64_t end) {
   const uint64_t group = weights.flat.nbytes();
   OutputFile file(path, OutputFile::Begin::in_place);
-  for (const StatePiece& piece : pieces) {
+  for (const optim::StatePiece& piece : pieces) {
     const uint64_t at = data_offset + sizeof(float) * static_cast<uint64_t>(piece.begin);
     file.write_at(at, bytes_of_tensor(piece.weights.cpu()));
     if (!piece.first_moment.defined()) continue;
@@ -86,7 +86,8 @@ void write_pieces(const fs::path& path, uint64_t data_offset, const Weights& wei
 }
 
 // Where the file is damaged, found by looking at blocks rank, rank + ranks, …; "" when they are whole.
-std::string damage_in(const MappedFile& file, const std::vector<std::string>& stored, const Ranks& ranks) {
+std::string damage_in(const MappedFile& file, const std::vector<std::string>& stored,
+                      const dist::Ranks& ranks) {
   const auto rank = static_cast<size_t>(ranks.rank()), size = static_cast<size_t>(ranks.size());
   const std::vector<std::string> mine = block_checksums(file.bytes(), rank, size);
   for (size_t i = 0; i < mine.size(); ++i)
@@ -95,7 +96,7 @@ std::string damage_in(const MappedFile& file, const std::vector<std::string>& st
   return "";
 }
 
-void verify_blocks(const fs::path& path, const Json& json, Ranks& ranks) {
+void verify_blocks(const fs::path& path, const Json& json, dist::Ranks& ranks) {
   const MappedFile file(path);
   if (json.at("bytes").get<uint64_t>() != file.bytes().size())
     throw Error({.where = path.string(),
@@ -128,7 +129,7 @@ void read_tensor(const SafetensorsFile& file, const std::string& name, const at:
 }
 
 // Floats [begin, begin + size) of a parameter's moment, to any device.
-void read_part(const SafetensorsFile& file, const std::string& group, const Parameter& parameter,
+void read_part(const SafetensorsFile& file, const std::string& group, const config::Parameter& parameter,
                int64_t begin, const at::Tensor& into) {
   const auto bytes = bytes_of_entry(file, group + parameter.name, parameter.shape);
   const at::Tensor host = at::empty({into.numel()}, at::kFloat);
@@ -138,7 +139,7 @@ void read_part(const SafetensorsFile& file, const std::string& group, const Para
 }
 
 Json read_metadata(const fs::path& folder) {
-  const fs::path file = folder / kCheckpointMetadata;
+  const fs::path file = folder / run::kCheckpointMetadata;
   if (!fs::is_regular_file(file))
     throw Error({.where = folder.string(),
                  .expected = "a checkpoint (checkpoint.json and tensors.safetensors)",
@@ -151,13 +152,13 @@ void write_metadata(const fs::path& folder, const CheckpointInfo& info, const Js
   Json json = info_to_json(info);
   json["bytes"] = bytes;
   json["blocks"] = blocks;
-  write_checked_json(folder / kCheckpointMetadata, json);
+  write_checked_json(folder / run::kCheckpointMetadata, json);
 }
 
 }  // namespace
 
-void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights,
-                     std::span<const StatePiece> mine, Ranks& ranks) {
+void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights,
+                     std::span<const optim::StatePiece> mine, dist::Ranks& ranks) {
   const bool with_moments =
       ranks.from_first("checkpoint", has_moments(mine) ? "training" : "weights") == "training";
   std::vector<TensorEntry> entries = entries_of(weights, with_moments);
@@ -184,9 +185,9 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const W
   ranks.barrier("checkpoint: published");
 }
 
-void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const Weights& weights) {
-  const StatePiece all{.weights = weights.flat};
-  Ranks alone;
+void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights) {
+  const optim::StatePiece all{.weights = weights.flat};
+  dist::Ranks alone;
   save_checkpoint(folder, info, weights, std::span(&all, 1), alone);
 }
 
@@ -195,11 +196,11 @@ void rewrite_info(const fs::path& folder, const CheckpointInfo& info) {
   write_metadata(folder, info, there.at("bytes"), there.at("blocks"));
 }
 
-void restore(Adam& adam, const fs::path& folder, const CheckpointInfo& info,
-             const std::vector<Parameter>& table) {
+void restore(optim::Adam& adam, const fs::path& folder, const CheckpointInfo& info,
+             const std::vector<config::Parameter>& table) {
   const SafetensorsFile file(folder / kTensorFile);
-  for (const StatePiece& piece : adam.state())
-    for (const Parameter& parameter : table) {
+  for (const optim::StatePiece& piece : adam.state())
+    for (const config::Parameter& parameter : table) {
       const int64_t begin = std::max(piece.begin, parameter.offset);
       const int64_t end = std::min(piece.begin + piece.weights.numel(), parameter.offset + parameter.size());
       if (begin >= end) continue;
@@ -214,18 +215,18 @@ void restore(Adam& adam, const fs::path& folder, const CheckpointInfo& info,
 }
 
 Checkpoint load_checkpoint(const fs::path& folder) {
-  Ranks alone;
+  dist::Ranks alone;
   return load_checkpoint(folder, alone);
 }
 
-Checkpoint load_checkpoint(const fs::path& folder, Ranks& ranks) {
+Checkpoint load_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
   const Json json = read_metadata(folder);
-  Checkpoint checkpoint{.info = info_from_json(json, folder / kCheckpointMetadata), .weights = {}};
+  Checkpoint checkpoint{.info = info_from_json(json, folder / run::kCheckpointMetadata), .weights = {}};
   verify_blocks(folder / kTensorFile, json, ranks);
 
   const SafetensorsFile file(folder / kTensorFile);
-  checkpoint.weights = make_weights(checkpoint.info.config.model, at::kCPU);
-  const Weights& weights = checkpoint.weights;
+  checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
+  const model::Weights& weights = checkpoint.weights;
   for (size_t p = 0; p < weights.table.size(); ++p) read_tensor(file, weights.table[p].name, weights.all[p]);
   read_tensor(file, "inv_freq", weights.inv_freq);
   checkpoint.has_moments = file.find(kFirst + weights.table.front().name) != nullptr;
@@ -233,19 +234,19 @@ Checkpoint load_checkpoint(const fs::path& folder, Ranks& ranks) {
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& folder) {
-  return info_from_json(read_metadata(folder), folder / kCheckpointMetadata);
+  return info_from_json(read_metadata(folder), folder / run::kCheckpointMetadata);
 }
 
 bool is_checkpoint(const fs::path& folder) {
-  return fs::is_regular_file(folder / kCheckpointMetadata);
+  return fs::is_regular_file(folder / run::kCheckpointMetadata);
 }
 
 fs::path resolve_checkpoint(const fs::path& path) {
   if (is_checkpoint(path)) return path;
-  if (const auto newest = RunFolder(path).newest_checkpoint()) return newest->path;
+  if (const auto newest = run::RunFolder(path).newest_checkpoint()) return newest->path;
   throw Error({.where = path.string(),
                .expected = "a checkpoint, or a run folder that holds one",
                .found = fs::exists(path) ? "neither" : "no such folder"});
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

@@ -1,12 +1,12 @@
 // checkpoint.json: CheckpointInfo in and out.
-#include "info.h"
+#include "checkpoint/info.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 
 Json info_to_json(const CheckpointInfo& info) {
   Json json{{"format", "esmscale checkpoint"},
@@ -28,7 +28,7 @@ Json info_to_json(const CheckpointInfo& info) {
             {"best_step", info.best_step},
             {"parent", info.parent},
             {"origin", info.origin},
-            {"config", to_json(info.config)}};
+            {"config", config::to_json(info.config)}};
   if (info.holdout_loss) json["holdout_loss"] = *info.holdout_loss;
   return json;
 }
@@ -43,7 +43,7 @@ CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& fil
                  .advice = "use the newer esmscale that wrote it"});
   try {
     CheckpointInfo info;
-    info.config = config_from_json(json.at("config"), file.string() + " (config)");
+    info.config = config::config_from_json(json.at("config"), file.string() + " (config)");
     json.at("step").get_to(info.step);
     json.at("updates").get_to(info.updates);
     json.at("tokens").get_to(info.tokens);
@@ -69,4 +69,4 @@ CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& fil
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

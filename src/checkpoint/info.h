@@ -2,10 +2,10 @@
 
 #include "esmscale/checkpoint/checkpoint.h"
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 
 Json info_to_json(const CheckpointInfo& info);
 // Errors name the file and what is missing, newer or of another kind.
 CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& file);
 
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

@@ -1,6 +1,6 @@
-#include "checks.h"
+#include "cli/checks.h"
 
-#include "esmscale/cli/info.h"
+#include "cli/info.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 namespace fs = std::filesystem;
 
@@ -61,4 +61,4 @@ void require_no_dataset(const fs::path& folder) {
                      .advice = "choose another folder: a result may replace a file of the set"});
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

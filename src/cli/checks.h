@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 // The digits of a number from 0 to `largest`. CLI11 itself takes a larger one for the largest that the type
 // holds, and -1 for 2^64 − 1 where it has no sign.
@@ -26,4 +26,4 @@ void require_output_file(const std::filesystem::path& path);
 // Usage error where `folder` is a data set's: a result could take the name of one of its files.
 void require_no_dataset(const std::filesystem::path& folder);
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,11 +1,11 @@
-#include "esmscale/cli/info.h"
+#include "cli/info.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/dataset.h"
-#include "esmscale/data/shard_format.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/dataset/format.h"
+#include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
 #include <array>
@@ -14,13 +14,13 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
-Json letters(const DatasetManifest& manifest) {
+Json letters(const data::DatasetManifest& manifest) {
   Json counts = Json::object();
-  for (size_t code = 0; code < kLetters.size(); ++code)
-    counts[std::string(1, kLetters[code])] = manifest.residue_counts[code];
+  for (size_t code = 0; code < data::kLetters.size(); ++code)
+    counts[std::string(1, data::kLetters[code])] = manifest.residue_counts[code];
   return counts;
 }
 
@@ -32,7 +32,7 @@ struct Sample {
 constexpr std::array kSamples{Sample{"Sampled20", 20'000'000}, Sample{"Sampled23", 23'000'000},
                               Sample{"Sampled30", 30'000'000}};
 
-Json prefix_json(const std::string& name, const Dataset& dataset, int64_t sequences) {
+Json prefix_json(const std::string& name, const data::Dataset& dataset, int64_t sequences) {
   if (sequences < 1 || sequences > dataset.sequences())
     throw Error({.where = "--prefix",
                  .expected = text("1 to ", dataset.sequences(), ", the sequences of the data set"),
@@ -43,7 +43,7 @@ Json prefix_json(const std::string& name, const Dataset& dataset, int64_t sequen
       {"name", name}, {"sequences", sequences}, {"residues", residues}, {"tokens", residues + 2 * sequences}};
 }
 
-Json prefixes_json(const Dataset& dataset, const std::vector<int64_t>& asked) {
+Json prefixes_json(const data::Dataset& dataset, const std::vector<int64_t>& asked) {
   Json prefixes = Json::array();
   for (const Sample& sample : kSamples)
     if (sample.sequences <= dataset.sequences())
@@ -57,16 +57,16 @@ Json prefixes_json(const Dataset& dataset, const std::vector<int64_t>& asked) {
 
 bool is_dataset(const std::filesystem::path& path) {
   // Not by its manifest, which other folders have too, and a damaged or interrupted set may lack.
-  for (const std::string& name :
-       {file_name(FileKind::lengths), file_name(FileKind::index), std::string(kStageName)})
+  for (const std::string& name : {data::file_name(data::FileKind::lengths),
+                                  data::file_name(data::FileKind::index), std::string(data::kStageName)})
     if (std::filesystem::exists(path / name)) return true;
   return false;
 }
 
 Json dataset_info(const std::filesystem::path& path, bool verify, const std::vector<int64_t>& prefixes) {
-  const Dataset dataset(path);
+  const data::Dataset dataset(path);
   if (verify) dataset.verify();
-  const DatasetManifest& manifest = dataset.manifest();
+  const data::DatasetManifest& manifest = dataset.manifest();
   const Json& document = dataset.document();
   Json info = {
       {"kind", "dataset"},
@@ -124,4 +124,4 @@ void print_dataset_info(std::ostream& out, const Json& info) {
       info.at("verified").get<bool>() ? "every byte agrees with its checksum" : "no (give --verify)");
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

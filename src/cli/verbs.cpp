@@ -1,5 +1,5 @@
 // The one list of verbs, and the way from arguments to an exit code.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 // CLI11 says "The following argument was not expected: --x"; users want the nearest flag too.
@@ -120,4 +120,4 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,5 +1,5 @@
 // What --version prints: the program, its revision and what it stands on.
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 
@@ -10,7 +10,7 @@
 #include <nccl.h>
 #endif
 
-namespace esmscale {
+namespace esmscale::cli {
 
 Json version_json() {
   Json json{{"version", version()},
@@ -32,4 +32,4 @@ std::string version_text() {
               json["cuda"].is_null() ? ", CPU only" : text(", CUDA ", part("cuda"), ", NCCL ", part("nccl")));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 template <class... Cases>
@@ -246,4 +246,4 @@ std::string identity_hash(const RunConfig& config) {
   return checksum_hex(to_text(identity(config)));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -1,6 +1,6 @@
 #include "esmscale/config/engine_choice.h"
 
-namespace esmscale {
+namespace esmscale::config {
 
 bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision) {
   const int64_t element_bytes = precision == "bf16" ? 2 : 4;
@@ -14,4 +14,4 @@ bool is_fused(std::string_view engine, const ModelConfig& model, std::string_vie
   return device == DeviceKind::cpu || fits_gpu_kernels(model, precision);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -1,7 +1,7 @@
 // Every configuration field, declared once.
 #include "esmscale/config/config.h"
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 constexpr double kMany = 1e15;
@@ -163,4 +163,4 @@ std::vector<Field> fields(RunConfig& c) {
   };
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

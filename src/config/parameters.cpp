@@ -3,7 +3,7 @@
 #include <functional>
 #include <numeric>
 
-namespace esmscale {
+namespace esmscale::config {
 
 int64_t Parameter::size() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
@@ -49,4 +49,4 @@ int64_t total_size(const std::vector<Parameter>& table) {
   return table.empty() ? 0 : table.back().offset + table.back().size();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

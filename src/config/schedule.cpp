@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace esmscale {
+namespace esmscale::config {
 
 Schedule::Schedule(const ScheduleConfig& config, double peak_lr, int64_t planned_tokens)
     : config_(config), peak_(peak_lr) {
@@ -36,4 +36,4 @@ double Schedule::at(int64_t tokens) const {
   return std::max(peak_ * factor, config_.min_lr);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 Json schema_of(const Field& field) {
@@ -48,4 +48,4 @@ Json schema() {
   return root;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

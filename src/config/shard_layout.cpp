@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: chunks begin on a cache line
@@ -57,4 +57,4 @@ std::vector<Stretch> ShardLayout::updated(int rank, int zero_stage) const {
   return stretches;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

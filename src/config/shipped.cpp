@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 namespace fs = std::filesystem;
@@ -59,4 +59,4 @@ fs::path find_config(const fs::path& file) {
        .advice = did_you_mean(file.filename().string(), names)});
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 constexpr uint8_t kNoLetter = 255;
@@ -60,4 +60,4 @@ int32_t TokenList::id(std::string_view name) const {
   return found == names_.end() ? -1 : static_cast<int32_t>(found - names_.begin());
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::data

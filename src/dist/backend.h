@@ -10,7 +10,7 @@ class Backend;
 class Store;
 }  // namespace c10d
 
-namespace esmscale {
+namespace esmscale::dist {
 
 c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int ranks,
                                             bool on_one_host, std::chrono::milliseconds timeout);
@@ -19,4 +19,4 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
                                             std::chrono::milliseconds timeout);
 #endif
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -4,12 +4,13 @@
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif
+#include "dist/backend.h"
+
 #include <cstdlib>
 
-#include "backend.h"
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int ranks,
                                             bool on_one_host, std::chrono::milliseconds timeout) {
@@ -23,4 +24,4 @@ c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store
   return c10::make_intrusive<Gloo>(store, rank, ranks, options);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -5,7 +5,7 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 Group& one_process() {
@@ -15,10 +15,10 @@ Group& one_process() {
 
 }  // namespace
 
-Gradients::Gradients(const Weights& weights)
-    : Gradients(weights, one_process(), ShardLayout(weights.table, 1), 0) {}
+Gradients::Gradients(const model::Weights& weights)
+    : Gradients(weights, one_process(), config::ShardLayout(weights.table, 1), 0) {}
 
-Gradients::Gradients(const Weights& weights, Group& group, ShardLayout layout, int zero_stage)
+Gradients::Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage)
     : weights_(weights),
       group_(group),
       layout_(std::move(layout)),
@@ -56,7 +56,7 @@ void Gradients::begin_micro_batch(bool is_last) {
 at::Tensor Gradients::buffer(size_t p) {
   const size_t b = layout_.bucket_of(p);
   make_room(b);
-  const Parameter& parameter = weights_.table[p];
+  const config::Parameter& parameter = weights_.table[p];
   return whole_[b]
       .narrow(0, parameter.offset - layout_.buckets()[b].stretch.begin, parameter.size())
       .view(parameter.shape);
@@ -108,13 +108,13 @@ void Gradients::end_micro_batch() {
   while (!leaving_.empty()) arrive();
 }
 
-std::vector<Stretch> Gradients::stretches() const {
+std::vector<config::Stretch> Gradients::stretches() const {
   return layout_.updated(group_.rank(), stage_);
 }
 
 std::vector<at::Tensor> Gradients::mine() const {
   std::vector<at::Tensor> parts;
-  const std::vector<Stretch> updated = stretches();
+  const std::vector<config::Stretch> updated = stretches();
   for (size_t b = 0; b < updated.size(); ++b)
     parts.push_back((stage_ > 0 ? chunk_ : whole_)[b].narrow(0, 0, updated[b].size));
   return parts;
@@ -124,8 +124,8 @@ std::vector<at::Tensor> Gradients::owned() const {
   std::vector<at::Tensor> parts = mine();
   if (stage_ > 0) return parts;
   for (size_t b = 0; b < parts.size(); ++b) {
-    const Bucket& bucket = layout_.buckets()[b];
-    const Stretch stretch = layout_.owned(bucket, group_.rank());
+    const config::Bucket& bucket = layout_.buckets()[b];
+    const config::Stretch stretch = layout_.owned(bucket, group_.rank());
     parts[b] = parts[b].narrow(0, stretch.begin - bucket.stretch.begin, stretch.size);
   }
   return parts;
@@ -133,8 +133,8 @@ std::vector<at::Tensor> Gradients::owned() const {
 
 std::string Gradients::first_non_finite() const {
   const std::vector<at::Tensor> parts = mine();
-  const std::vector<Stretch> where = stretches();
-  for (const Parameter& parameter : weights_.table)
+  const std::vector<config::Stretch> where = stretches();
+  for (const config::Parameter& parameter : weights_.table)
     for (size_t b = 0; b < parts.size(); ++b) {
       const int64_t begin = std::max(parameter.offset, where[b].begin) - where[b].begin;
       const int64_t end =
@@ -145,4 +145,4 @@ std::string Gradients::first_non_finite() const {
   return "";
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -8,7 +8,7 @@
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 Pending::Pending() = default;
 Pending::Pending(Group& group, const char* what, c10::intrusive_ptr<c10d::Work> work)
@@ -86,4 +86,4 @@ Pending Group::broadcast(const at::Tensor& tensor, int root) {
   return {*this, "broadcast", backend_->broadcast(tensors, options)};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -1,5 +1,7 @@
 #include "esmscale/dist/launcher.h"
 
+#include "dist/store.h"
+#include "dist/watch.h"
 #include "esmscale/core/child.h"
 #include "esmscale/core/log.h"
 
@@ -7,14 +9,12 @@
 #include <map>
 #include <optional>
 
-#include "store.h"
-#include "watch.h"
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char** environ;
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -121,4 +121,4 @@ int launch_ranks(int ranks, const std::vector<std::string>& arguments) {
   return Launcher(ranks, arguments).run();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -2,10 +2,11 @@
 #ifndef USE_C10D_NCCL
 #define USE_C10D_NCCL
 #endif
-#include "backend.h"
+#include "dist/backend.h"
+
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int ranks,
                                             std::chrono::milliseconds timeout) {
@@ -14,5 +15,5 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const c10::intrusive_ptr<c10d::Store
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, ranks, options);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist
 #endif

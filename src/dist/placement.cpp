@@ -6,7 +6,7 @@
 #include <charconv>
 #include <optional>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 constexpr int kFirstPort = 20000, kPorts = 20000;  // below the range that systems hand out by themselves
@@ -97,4 +97,4 @@ Placement find_placement(const Environment& environment) {
   return {};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

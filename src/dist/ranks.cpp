@@ -1,18 +1,18 @@
 #include "esmscale/dist/ranks.h"
 
+#include "dist/backend.h"
+#include "dist/store.h"
+#include "dist/watch.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
 #include <chrono>
 #include <thread>
 
-#include "backend.h"
-#include "store.h"
-#include "watch.h"
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 constexpr double kGoodbyeSeconds = 10;
@@ -152,4 +152,4 @@ void Ranks::finish() {
     sleep_for(0.01);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

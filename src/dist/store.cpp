@@ -1,4 +1,4 @@
-#include "store.h"
+#include "dist/store.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -11,7 +11,7 @@
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 std::chrono::milliseconds milliseconds(double seconds) {
@@ -93,4 +93,4 @@ c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, dou
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -10,7 +10,7 @@
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 inline std::vector<uint8_t> as_stored(std::string_view value) {
   return {value.begin(), value.end()};
@@ -32,4 +32,4 @@ c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds)
 // answers in time.
 c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds);
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -1,14 +1,14 @@
-#include "watch.h"
+#include "dist/watch.h"
 
+#include "dist/store.h"
 #include "esmscale/core/log.h"
 
 #include <chrono>
 #include <condition_variable>
 
-#include "store.h"
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 constexpr double kGuardSeconds = 0.25;
@@ -87,4 +87,4 @@ void Watch::guard(const std::stop_token& stop) {
   }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -17,7 +17,7 @@ namespace c10d {
 class Store;
 }
 
-namespace esmscale {
+namespace esmscale::dist {
 
 // Keys of the store that the launcher uses too.
 inline constexpr const char* kFailureKey = "failure";
@@ -53,4 +53,4 @@ class Watch {
   std::jthread beating_, guarding_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -3,12 +3,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 void WeightExchange::leave(size_t index) {
   while (leaving_.size() > 1) arrive();  // two buckets under way, never a second copy of all weights
-  const Bucket& bucket = layout_.buckets()[index];
-  const Stretch mine = layout_.owned(bucket, group_.rank());
+  const config::Bucket& bucket = layout_.buckets()[index];
+  const config::Stretch mine = layout_.owned(bucket, group_.rank());
   // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside
   // its output.
   Leaving leaving{.bucket = bucket,
@@ -31,4 +31,4 @@ void WeightExchange::finish() {
   while (!leaving_.empty()) arrive();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -8,20 +8,21 @@
 
 #include <ATen/ops/log_softmax.h>
 
-namespace esmscale {
+namespace esmscale::eval {
 namespace {
 
-int letter_of(int32_t token, const TokenList& tokens) {
+int letter_of(int32_t token, const data::TokenList& tokens) {
   return token - tokens.letter(0);
 }
 
 // Adds a batch's masked positions to the scores of their sequences.
 class Scorer {
  public:
-  Scorer(const TokenList& tokens, const LetterBaseline& baseline, const EvaluationBatches& batches)
+  Scorer(const data::TokenList& tokens, const LetterBaseline& baseline,
+         const data::EvaluationBatches& batches)
       : tokens_(tokens), baseline_(baseline), batches_(batches) {}
 
-  void add(const PackedBatch& batch, const at::Tensor& log_p_MV, std::vector<SequenceScore>& scores) {
+  void add(const data::PackedBatch& batch, const at::Tensor& log_p_MV, std::vector<SequenceScore>& scores) {
     const auto log_p = log_p_MV.accessor<double, 2>();
     const at::Tensor best_M = log_p_MV.argmax(1);
     const int64_t* best = best_M.data_ptr<int64_t>();
@@ -60,9 +61,9 @@ class Scorer {
     score.inner_baseline += baseline;
   }
 
-  const TokenList& tokens_;
+  const data::TokenList& tokens_;
   const LetterBaseline& baseline_;
-  const EvaluationBatches& batches_;
+  const data::EvaluationBatches& batches_;
 };
 
 // r = Σ v / Σ w over clusters, with the linearised (delta-method) error √(n/(n−1) Σ (v − r w)²) / Σ w. Where
@@ -85,7 +86,7 @@ LossEstimate ratio(size_t n, Value&& value, Weight&& weight) {
 }
 
 // All ranks' scores, by sequence: the sums over them do not depend on who scored what.
-std::vector<SequenceScore> gather(const std::vector<SequenceScore>& mine, Ranks& ranks) {
+std::vector<SequenceScore> gather(const std::vector<SequenceScore>& mine, dist::Ranks& ranks) {
   static_assert(std::is_trivially_copyable_v<SequenceScore>);
   const std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(SequenceScore));
   std::vector<SequenceScore> all;
@@ -116,18 +117,19 @@ double LetterBaseline::loss_at_letter(int letter, int shown) const {
   return -std::log(joint(letter) / (0.5 * p_[static_cast<size_t>(shown)] + random));
 }
 
-std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                                         const EvaluationOptions& options, const LetterBaseline& baseline,
-                                         Ranks& ranks) {
-  const TokenList& tokens = *options.tokens;
-  EvaluationBatches batches(holdout, options);
+std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::ModelConfig& model,
+                                         const data::Dataset& holdout, const data::EvaluationOptions& options,
+                                         const LetterBaseline& baseline, dist::Ranks& ranks) {
+  const data::TokenList& tokens = *options.tokens;
+  data::EvaluationBatches batches(holdout, options);
   Scorer scorer(tokens, baseline, batches);
   std::vector<SequenceScore> scores;
   const at::Device device = engine.device();
-  PackedBatch batch;
+  data::PackedBatch batch;
   for (int number = 0; batches.next(batch); ++number) {
     if (number % ranks.size() != ranks.rank()) continue;
-    const DeviceBatch on_device = to_device(batch, model, options.mlm_probability, tokens, device);
+    const model::DeviceBatch on_device =
+        model::to_device(batch, model, options.mlm_probability, tokens, device);
     const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
     const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
     scorer.add(batch, at::log_softmax(logits_MV, 1), scores);
@@ -171,27 +173,28 @@ LossEstimate paired_difference(std::span<const SequenceScore> a, std::span<const
       [&](size_t i) { return static_cast<double>(a[i].masked); });
 }
 
-Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                    const EvaluateOptions& options, std::span<const int64_t> letter_counts, Ranks& ranks) {
+Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts,
+                    dist::Ranks& ranks) {
   const LetterBaseline baseline(letter_counts);
-  const auto pass = [&](MaskPattern pattern) {
+  const auto pass = [&](data::MaskPattern pattern) {
     return score_holdout(engine, model, holdout,
                          {.pattern = pattern,
                           .mlm_probability = options.mlm_probability,
                           .max_sequences = options.max_sequences,
-                          .tokens = &TokenList::of(model.alphabet)},
+                          .tokens = &data::TokenList::of(model.alphabet)},
                          baseline, ranks);
   };
   Evaluation evaluation;
-  if (options.only != MaskPattern::mask_only) {
-    evaluation.bert_scores = pass(MaskPattern::bert);
+  if (options.only != data::MaskPattern::mask_only) {
+    evaluation.bert_scores = pass(data::MaskPattern::bert);
     evaluation.bert = summarise(evaluation.bert_scores);
   }
-  if (options.only != MaskPattern::bert) {
-    evaluation.mask_only_scores = pass(MaskPattern::mask_only);
+  if (options.only != data::MaskPattern::bert) {
+    evaluation.mask_only_scores = pass(data::MaskPattern::mask_only);
     evaluation.mask_only = summarise(evaluation.mask_only_scores);
   }
   return evaluation;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::eval

@@ -1,6 +1,6 @@
 // An evaluation in words and keys.
 #include "esmscale/core/text.h"
-#include "esmscale/data/shard_manifest.h"
+#include "esmscale/data/dataset/manifest.h"
 #include "esmscale/eval/evaluator.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::eval {
 namespace {
 
 // Against this very set, or one that holds all its sequences.
@@ -19,8 +19,8 @@ bool was_checked_against(const Json& report, const std::string& training_hash) {
   return std::find(subsets.begin(), subsets.end(), Json(training_hash)) != subsets.end();
 }
 
-std::string identity_label(const Dataset& holdout, const std::string& training_hash) {
-  const Json report = read_manifest(holdout.folder()).value("holdout_report", Json::object());
+std::string identity_label(const data::Dataset& holdout, const std::string& training_hash) {
+  const Json report = data::read_manifest(holdout.folder()).value("holdout_report", Json::object());
   const std::string& split = holdout.manifest().split;
   if (!was_checked_against(report, training_hash))
     return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")");
@@ -33,11 +33,12 @@ std::string identity_label(const Dataset& holdout, const std::string& training_h
 
 }  // namespace
 
-int64_t longest_window(const Dataset& holdout) {
+int64_t longest_window(const data::Dataset& holdout) {
   return std::min(holdout.manifest().eval_length, holdout.manifest().max_length) + 2;
 }
 
-std::string holdout_label(const Dataset& holdout, const std::string& training_hash, int64_t max_seq_len) {
+std::string holdout_label(const data::Dataset& holdout, const std::string& training_hash,
+                          int64_t max_seq_len) {
   const int64_t rows = longest_window(holdout);
   const std::string reach =
       rows > max_seq_len ? text("; windows of up to ", rows, " rows, trained on ", max_seq_len) : "";
@@ -80,4 +81,4 @@ Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path
   return json;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::eval

@@ -3,17 +3,17 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/interop/hugging_face.h"
+#include "interop/hugging_face_config.h"
+#include "interop/origin.h"
+#include "interop/vocabulary.h"
 
 #include <cmath>
 
-#include "hugging_face_config.h"
-#include "origin.h"
-#include "vocabulary.h"
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,7 +27,8 @@ struct NamedTensor {
 };
 
 // Rows of our tokens under the wanted list's order; absent tokens get `filler`.
-at::Tensor by_token(const at::Tensor& rows, const TokenList& ours, const TokenList& wanted, float filler) {
+at::Tensor by_token(const at::Tensor& rows, const data::TokenList& ours, const data::TokenList& wanted,
+                    float filler) {
   std::vector<int64_t> shape = rows.sizes().vec();
   shape[0] = wanted.size();
   const at::Tensor result = at::zeros(shape, at::kFloat).fill_(filler);
@@ -36,14 +37,16 @@ at::Tensor by_token(const at::Tensor& rows, const TokenList& ours, const TokenLi
   return result;
 }
 
-std::vector<NamedTensor> tensors_of(const CheckpointInfo& info, const Weights& weights, int64_t alphabet) {
-  const TokenList &ours = TokenList::of(weights.config.alphabet), &wanted = TokenList::of(alphabet);
+std::vector<NamedTensor> tensors_of(const checkpoint::CheckpointInfo& info, const model::Weights& weights,
+                                    int64_t alphabet) {
+  const data::TokenList &ours = data::TokenList::of(weights.config.alphabet),
+                        &wanted = data::TokenList::of(alphabet);
   std::vector<NamedTensor> tensors;
   for (size_t p = 0; p < weights.table.size(); ++p) {
     at::Tensor values = weights.all[p].cpu();
     if (weights.table[p].name == "embedding.weight") values = by_token(values, ours, wanted, 0);
     if (weights.table[p].name == "head.bias") values = by_token(values, ours, wanted, kAbsentBias);
-    Parameter parameter = weights.table[p];
+    config::Parameter parameter = weights.table[p];
     parameter.shape = values.sizes().vec();
     for (const HuggingFaceTensor& tensor : hugging_face_tensors(parameter))
       tensors.push_back({tensor.key, values.narrow(0, tensor.first_row, tensor.rows)});
@@ -81,7 +84,7 @@ void check_alphabet(int64_t ours, int64_t alphabet) {
 }
 
 // transformers writes ESM-2's own 0.15 · 0.8 into its code instead of reading it from the configuration.
-void warn_about_token_dropout(const RunConfig& config) {
+void warn_about_token_dropout(const config::RunConfig& config) {
   if (!config.model.token_dropout || std::abs(0.8 * config.masking.mlm_probability - 0.12) < 1e-12) return;
   log_warning("token dropout was trained with masking.mlm_probability = ", config.masking.mlm_probability,
               "; transformers scales embeddings as for 0.15, so its logits will differ");
@@ -97,20 +100,20 @@ void require_new_folder(const fs::path& folder) {
                  .advice = "choose another --output or remove it"});
 }
 
-void export_hugging_face(const CheckpointInfo& info, const Weights& weights, const fs::path& folder,
-                         int64_t alphabet) {
+void export_hugging_face(const checkpoint::CheckpointInfo& info, const model::Weights& weights,
+                         const fs::path& folder, int64_t alphabet) {
   check_alphabet(weights.config.alphabet, alphabet);
   require_new_folder(folder);
   warn_about_token_dropout(info.config);
-  RunConfig config = info.config;
+  config::RunConfig config = info.config;
   config.model = weights.config;
 
   Aside aside(folder);
   make_folder(aside.path());
   write_tensors(aside.path() / "model.safetensors", tensors_of(info, weights, alphabet));
-  write_tokenizer(aside.path(), TokenList::of(alphabet));
+  write_tokenizer(aside.path(), data::TokenList::of(alphabet));
   write_file(aside.path() / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
   aside.publish();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

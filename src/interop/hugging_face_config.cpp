@@ -1,4 +1,4 @@
-#include "hugging_face_config.h"
+#include "interop/hugging_face_config.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 constexpr double kNormEps = 1e-5;
@@ -83,7 +83,7 @@ HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder) 
   std::vector<std::string> faults;
   SettingsReader settings(document, faults);
   for (const Demand& demand : demands()) settings.require(demand);
-  ModelConfig& model = config.model;
+  config::ModelConfig& model = config.model;
   model.layers = settings.number("num_hidden_layers", 1, 1000);
   model.width = settings.number("hidden_size", 4, 65536);
   model.heads = settings.number("num_attention_heads", 1, 4096);
@@ -105,9 +105,9 @@ HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder) 
   return config;
 }
 
-Json hugging_face_config(const RunConfig& config, int64_t alphabet) {
-  const ModelConfig& model = config.model;
-  const TokenList& tokens = TokenList::of(alphabet);
+Json hugging_face_config(const config::RunConfig& config, int64_t alphabet) {
+  const config::ModelConfig& model = config.model;
+  const data::TokenList& tokens = data::TokenList::of(alphabet);
   return {{"architectures", {"EsmForMaskedLM"}},
           {"attention_probs_dropout_prob", 0.0},
           {"emb_layer_norm_before", false},
@@ -133,4 +133,4 @@ Json hugging_face_config(const RunConfig& config, int64_t alphabet) {
           {"vocab_size", alphabet}};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <string>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 struct HuggingFaceConfig {
-  ModelConfig model;            // alphabet is vocab_size
+  config::ModelConfig model;    // alphabet is vocab_size
   int64_t max_seq_len = 0;      // rows: max_position_embeddings − 2, as RoBERTa counts positions
   int64_t mask = -1, pad = -1;  // token ids; −1 when not said
   std::string document;         // the whole file
@@ -19,6 +19,6 @@ struct HuggingFaceConfig {
 // One Error lists every setting that is missing, mistyped or not ESM-2's.
 HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder);
 
-Json hugging_face_config(const RunConfig& config, int64_t alphabet);
+Json hugging_face_config(const config::RunConfig& config, int64_t alphabet);
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 using Names = std::vector<std::pair<std::string, std::string>>;
@@ -31,7 +31,7 @@ std::string look_up(const Names& names, const std::string& layer) {
 
 }  // namespace
 
-std::vector<HuggingFaceTensor> hugging_face_tensors(const Parameter& parameter) {
+std::vector<HuggingFaceTensor> hugging_face_tensors(const config::Parameter& parameter) {
   const size_t dot = parameter.name.rfind('.');
   const std::string layer = parameter.name.substr(0, dot),
                     what = parameter.name.substr(dot);  // ".weight", ".bias"
@@ -50,4 +50,4 @@ std::vector<HuggingFaceTensor> hugging_face_tensors(const Parameter& parameter) 
           {key + ".value" + what, 2 * third, third}};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -1,19 +1,19 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/interop/hugging_face.h"
+#include "interop/hugging_face_config.h"
+#include "interop/origin.h"
+#include "interop/tensor_set.h"
+#include "interop/vocabulary.h"
 
 #include <set>
 
-#include "hugging_face_config.h"
-#include "origin.h"
-#include "tensor_set.h"
-#include "vocabulary.h"
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 namespace fs = std::filesystem;
@@ -41,11 +41,11 @@ std::string old_name(const std::string& key) {
 // Looks the tensors over before anything is read into place, and gathers all that is wrong.
 class FolderReader {
  public:
-  FolderReader(const TensorSet& tensors, const ModelConfig& model)
-      : tensors_(tensors), model_(model), table_(parameter_table(model)) {}
+  FolderReader(const TensorSet& tensors, const config::ModelConfig& model)
+      : tensors_(tensors), model_(model), table_(config::parameter_table(model)) {}
 
   void check() {
-    for (const Parameter& parameter : table_)
+    for (const config::Parameter& parameter : table_)
       for (const HuggingFaceTensor& tensor : hugging_face_tensors(parameter)) {
         std::vector<int64_t> shape = parameter.shape;
         shape[0] = tensor.rows;
@@ -64,8 +64,8 @@ class FolderReader {
   }
 
   // rows: for each token of ours its row in the folder's embedding.
-  Weights weights(const std::vector<int64_t>& rows) const {
-    Weights weights = make_weights(model_, at::kCPU);
+  model::Weights weights(const std::vector<int64_t>& rows) const {
+    model::Weights weights = model::make_weights(model_, at::kCPU);
     for (size_t p = 0; p < table_.size(); ++p)
       for (const HuggingFaceTensor& tensor : hugging_face_tensors(table_[p]))
         weights.all[p].narrow(0, tensor.first_row, tensor.rows).copy_(tensors_.read(stored_name(tensor.key)));
@@ -153,21 +153,22 @@ class FolderReader {
   }
 
   const TensorSet& tensors_;
-  const ModelConfig& model_;
-  std::vector<Parameter> table_;
+  const config::ModelConfig& model_;
+  std::vector<config::Parameter> table_;
   std::set<std::string> known_;
   std::vector<std::string> faults_;
 };
 
 // A configuration that trains on from here must hold together, whatever the length of the crop.
-void fit_batches_to(RunConfig& config) {
+void fit_batches_to(config::RunConfig& config) {
   config.train.pack_tokens = 2 * config.data.max_seq_len;
   config.train.batch_tokens =
       std::max<int64_t>(1, config.train.batch_tokens / config.train.pack_tokens) * config.train.pack_tokens;
 }
 
-CheckpointInfo info_of(const fs::path& folder, const HuggingFaceConfig& config, const ContactHead& head) {
-  CheckpointInfo info;
+checkpoint::CheckpointInfo info_of(const fs::path& folder, const HuggingFaceConfig& config,
+                                   const ContactHead& head) {
+  checkpoint::CheckpointInfo info;
   info.config.model = config.model;
   info.config.model.name =
       fs::absolute(folder / "config.json").parent_path().lexically_normal().filename().string();
@@ -187,13 +188,13 @@ bool is_hugging_face_folder(const fs::path& folder) {
   return document.is_object() && document.contains("model_type");
 }
 
-CheckpointInfo read_hugging_face_info(const fs::path& folder) {
+checkpoint::CheckpointInfo read_hugging_face_info(const fs::path& folder) {
   const HuggingFaceConfig config = read_hugging_face_config(folder);
   read_vocabulary(folder, config);
   return info_of(folder, config, {});
 }
 
-Checkpoint import_hugging_face(const fs::path& folder) {
+checkpoint::Checkpoint import_hugging_face(const fs::path& folder) {
   const HuggingFaceConfig config = read_hugging_face_config(folder);
   const std::vector<int64_t> rows = read_vocabulary(folder, config);
   const TensorSet tensors(folder);
@@ -202,4 +203,4 @@ Checkpoint import_hugging_face(const fs::path& folder) {
   return {.info = info_of(folder, config, reader.contact_head()), .weights = reader.weights(rows)};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -1,10 +1,10 @@
-#include "origin.h"
+#include "interop/origin.h"
 
 #include "esmscale/core/json.h"
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 std::string origin_of(const std::string& config, const ContactHead& head) {
   Json origin{{"format", "hugging face"}, {"config", parse_json(config, "config.json")}};
@@ -22,4 +22,4 @@ ContactHead contact_head_of(const std::string& origin, int64_t size) {
   return {.weight = weight, .bias = json["contact_head"].at("bias").get<float>()};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

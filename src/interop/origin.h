@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 inline constexpr const char* kContactWeight = "esm.contact_head.regression.weight";
 inline constexpr const char* kContactBias = "esm.contact_head.regression.bias";
@@ -23,4 +23,4 @@ std::string origin_of(const std::string& config, const ContactHead& head);
 // All zeros unless `origin` holds a head of that size.
 ContactHead contact_head_of(const std::string& origin, int64_t size);
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

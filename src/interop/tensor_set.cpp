@@ -1,4 +1,4 @@
-#include "tensor_set.h"
+#include "interop/tensor_set.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
@@ -11,7 +11,7 @@
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 namespace fs = std::filesystem;
@@ -105,4 +105,4 @@ at::Tensor TensorSet::read(const std::string& key) const {
   return stored.to(at::kFloat);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -12,7 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 class TensorSet {
  public:
@@ -40,4 +40,4 @@ class TensorSet {
   std::map<std::string, Place> places_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -1,4 +1,4 @@
-#include "vocabulary.h"
+#include "interop/vocabulary.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 std::vector<std::string> read_lines(const std::filesystem::path& file) {
@@ -51,7 +51,7 @@ std::vector<int64_t> read_vocabulary(const std::filesystem::path& folder, const 
   const std::filesystem::path file = folder / "vocab.txt";
   const int64_t size = config.model.alphabet;
   if (size != 29 && size != 33) fail(folder / "config.json", "vocab_size 33 or 29", std::to_string(size));
-  const TokenList& ours = TokenList::of(size);
+  const data::TokenList& ours = data::TokenList::of(size);
   std::vector<std::string> theirs;
   if (std::filesystem::exists(file)) {
     theirs = read_lines(file);
@@ -75,11 +75,11 @@ std::vector<int64_t> read_vocabulary(const std::filesystem::path& folder, const 
   return rows;
 }
 
-std::string unknown_token(const TokenList& tokens) {
+std::string unknown_token(const data::TokenList& tokens) {
   return tokens.id("<unk>") >= 0 ? "<unk>" : "X";
 }
 
-void write_tokenizer(const std::filesystem::path& folder, const TokenList& tokens) {
+void write_tokenizer(const std::filesystem::path& folder, const data::TokenList& tokens) {
   write_file(folder / "vocab.txt", join(tokens.names(), "\n"));
   Json special{{"cls_token", "<cls>"},
                {"eos_token", "<eos>"},
@@ -91,4 +91,4 @@ void write_tokenizer(const std::filesystem::path& folder, const TokenList& token
   write_file(folder / "tokenizer_config.json", to_text(special, 2) + "\n");
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -3,15 +3,14 @@
 
 #include "esmscale/core/json.h"
 #include "esmscale/data/alphabet.h"
+#include "interop/hugging_face_config.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "hugging_face_config.h"
-
-namespace esmscale {
+namespace esmscale::interop {
 
 // For each token of ours (TokenList::of(vocab_size)), its row in the folder's embedding. Without vocab.txt a
 // folder of 33 tokens is taken to be in the official order, with a warning. Error: tokens unknown, missing or
@@ -19,9 +18,9 @@ namespace esmscale {
 std::vector<int64_t> read_vocabulary(const std::filesystem::path& folder, const HuggingFaceConfig& config);
 
 // What a tokenizer shows for a letter that it does not know: <unk>, or X where there is no <unk>.
-std::string unknown_token(const TokenList& tokens);
+std::string unknown_token(const data::TokenList& tokens);
 
 // vocab.txt, special_tokens_map.json and tokenizer_config.json.
-void write_tokenizer(const std::filesystem::path& folder, const TokenList& tokens);
+void write_tokenizer(const std::filesystem::path& folder, const data::TokenList& tokens);
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -1,4 +1,4 @@
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
 
 #include <ATen/ops/_efficient_attention_forward.h>
 #include <ATen/ops/_flash_attention_forward.h>
@@ -6,7 +6,7 @@
 #include <ATen/ops/outer.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 at::Tensor attention_by_sequence(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -66,4 +66,4 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   return is_fp32 ? attention_efficient(q, k, v, batch) : attention_flash(q, k, v, batch);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

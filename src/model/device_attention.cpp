@@ -1,10 +1,10 @@
-#include "device_attention.h"
+#include "model/device_attention.h"
 
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
+#include "model/device_work.h"
 
 #include <cmath>
 
-#include "device_work.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -12,9 +12,9 @@
 #include <ATen/ops/outer.h>
 #include <torch/csrc/autograd/autograd.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
-namespace device = kernels::device;
+namespace device = kernels::gpu;
 
 namespace {
 
@@ -188,4 +188,4 @@ void DeviceAttention<T>::backward_of_aten(const DeviceBatch& batch, const Attent
 template class DeviceAttention<float>;
 template class DeviceAttention<kernels::BFloat16>;
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -2,14 +2,13 @@
 // them our attention (bf16, short heads) or ATen's.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "model/passes.h"
 
 #include <type_traits>
 #include <vector>
 
-#include "passes.h"
-
-namespace esmscale {
+namespace esmscale::model {
 
 // T is the type of activations, float or kernels::BFloat16. `weights` must outlive it.
 template <class T>
@@ -18,7 +17,7 @@ class DeviceAttention {
   explicit DeviceAttention(const Weights& weights) : weights_(weights) {}
 
   // Whether it is our kernel, which takes masked rows alone.
-  bool is_ours() const { return k16Bits && kernels::device::attention_takes(weights_.config.head_dim()); }
+  bool is_ours() const { return k16Bits && kernels::gpu::attention_takes(weights_.config.head_dim()); }
   // As Passes has them.
   void forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state);
   void backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
@@ -29,7 +28,7 @@ class DeviceAttention {
 
   // Projections that stand in one array, and their rows' positions.
   struct Part {
-    kernels::device::Parts which;
+    kernels::gpu::Parts which;
     at::Tensor x, positions;
   };
   // Those that get a bias before attention: ours adds v's to what it puts out.
@@ -42,11 +41,11 @@ class DeviceAttention {
   Heads heads_of(const Projections& p) const;
 
   void rotate(const DeviceBatch& batch, const at::Tensor& bias_3D, const Part& part);
-  kernels::device::RotaryAngles angles(const DeviceBatch& batch, const at::Tensor& positions);
+  kernels::gpu::RotaryAngles angles(const DeviceBatch& batch, const at::Tensor& positions);
   float scale() const;
 
-  kernels::device::Attention ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                  const AttentionState& state) const requires k16Bits;
+  kernels::gpu::Attention ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                               const AttentionState& state) const requires k16Bits;
   void backward_of_ours(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
                         const at::Tensor& dattended_TD, const Projections& gradient,
                         const at::Tensor& dbias_3D) requires k16Bits;
@@ -59,4 +58,4 @@ class DeviceAttention {
   at::Tensor cosines_, sines_;  // [longest sequence so far, K/2]
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -1,12 +1,12 @@
 #include "esmscale/model/device_batch.h"
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <algorithm>
 
 #include <ATen/ops/empty.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 template <class Out, class In>
@@ -18,7 +18,7 @@ at::Tensor tensor_of(const std::vector<In>& values, at::ScalarType type, const a
 }
 
 // Where the masked rows of each sequence begin, and their end. They ascend; behind them stand the inert ones.
-std::vector<int32_t> masked_starts(const PackedBatch& batch, const std::vector<int32_t>& cu_seqlens) {
+std::vector<int32_t> masked_starts(const data::PackedBatch& batch, const std::vector<int32_t>& cu_seqlens) {
   const auto begin = batch.masked_rows.begin();
   std::vector<int32_t> starts;
   for (int32_t row : cu_seqlens)
@@ -30,15 +30,15 @@ std::vector<int32_t> masked_starts(const PackedBatch& batch, const std::vector<i
 at::Tensor block_list(const std::vector<int32_t>& starts, const std::vector<int32_t>& other_starts,
                       const at::Device& device) {
   std::vector<int32_t> numbers;
-  for (const auto& [sequence, first] : kernels::device::attention_blocks(starts, other_starts))
+  for (const auto& [sequence, first] : kernels::gpu::attention_blocks(starts, other_starts))
     numbers.insert(numbers.end(), {sequence, first});
   return tensor_of<int32_t>(numbers, at::kInt, device).view({-1, 2});
 }
 
 }  // namespace
 
-DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double mlm_probability,
-                      const TokenList& tokens, const at::Device& device) {
+DeviceBatch to_device(const data::PackedBatch& batch, const config::ModelConfig& model,
+                      double mlm_probability, const data::TokenList& tokens, const at::Device& device) {
   std::vector<float> factors(batch.tokens.size());
   std::vector<int64_t> positions(batch.tokens.size());
   DeviceBatch result;
@@ -72,4 +72,4 @@ DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double
   return result;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

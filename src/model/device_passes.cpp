@@ -1,16 +1,17 @@
 // The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
 // the host, slowly, so that everything but the launch is tested without a GPU.
+#include "model/device_attention.h"
+#include "model/device_work.h"
+#include "model/passes.h"
+
 #include <algorithm>
 
-#include "device_attention.h"
-#include "device_work.h"
-#include "passes.h"
 #include <ATen/ops/addmm.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
-namespace device = kernels::device;
+namespace device = kernels::gpu;
 
 // T is the type of activations.
 template <class T>
@@ -177,4 +178,4 @@ std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarTyp
   return std::make_unique<DevicePasses<float>>(weights, at::kFloat);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

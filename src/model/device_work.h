@@ -1,13 +1,13 @@
 // Kernels that were written for GPUs, run on tensors: on a GPU in its current stream, on a CPU at once.
 #pragma once
 
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
 
 #include <array>
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // Null where there is no tensor. T is float or kernels::BFloat16.
 template <class T>
@@ -18,9 +18,9 @@ inline float* floats(const at::Tensor& x) {
   return x.defined() ? x.data_ptr<float>() : nullptr;
 }
 
-kernels::device::Place place_of(const at::Tensor& any);
+kernels::gpu::Place place_of(const at::Tensor& any);
 
 // totals[i] += the sums over blocks of partials [blocks, sums, width].
 void add_partials(const at::Tensor& partials, const std::array<at::Tensor, 3>& totals);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

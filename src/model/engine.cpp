@@ -1,13 +1,13 @@
 #include "esmscale/model/engine.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+#include "model/fused_engine.h"
+#include "model/plain_engine.h"
 
-#include "fused_engine.h"
-#include "plain_engine.h"
 #include <ATen/Context.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 at::ScalarType type_of(const EngineOptions& options) {
@@ -15,7 +15,7 @@ at::ScalarType type_of(const EngineOptions& options) {
   return options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
-static_assert(kernels::device::kLargestWidth<float> * sizeof(float) == kWidestGpuRowBytes);
+static_assert(kernels::gpu::kLargestWidth<float> * sizeof(float) == config::kWidestGpuRowBytes);
 
 Recompute recompute_of(const EngineOptions& options) {
   if (options.recompute == "blocks") return Recompute::blocks;
@@ -24,13 +24,14 @@ Recompute recompute_of(const EngineOptions& options) {
 
 }  // namespace
 
-void require_engine(const EngineOptions& options, const ModelConfig& model, DeviceKind device) {
-  if (options.precision != "fp32" && device == DeviceKind::cpu)
+void require_engine(const EngineOptions& options, const config::ModelConfig& model,
+                    config::DeviceKind device) {
+  if (options.precision != "fp32" && device == config::DeviceKind::cpu)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",
                        .found = options.precision,
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (options.recompute == "blocks" && !is_fused(options.engine, model, options.precision, device))
+  if (options.recompute == "blocks" && !config::is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",
                        .expected = "none or outputs with the plain engine",
                        .found = options.recompute,
@@ -38,11 +39,12 @@ void require_engine(const EngineOptions& options, const ModelConfig& model, Devi
 }
 
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
-  const DeviceKind device = weights.flat.is_cuda() ? DeviceKind::gpu : DeviceKind::cpu;
+  const config::DeviceKind device =
+      weights.flat.is_cuda() ? config::DeviceKind::gpu : config::DeviceKind::cpu;
   require_engine(options, weights.config, device);
-  if (!is_fused(options.engine, weights.config, options.precision, device))
+  if (!config::is_fused(options.engine, weights.config, options.precision, device))
     return std::make_unique<PlainEngine>(weights, type_of(options));
-  if (device == DeviceKind::gpu) return make_device_engine(weights, options);
+  if (device == config::DeviceKind::gpu) return make_device_engine(weights, options);
   return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recompute_of(options));
 }
 
@@ -51,4 +53,4 @@ std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineO
                                        recompute_of(options));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -1,4 +1,4 @@
-#include "esmscale/model/forward.h"
+#include "model/forward.h"
 
 #include <cmath>
 
@@ -7,7 +7,7 @@
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 constexpr double kNormEps = 1e-5;
@@ -55,4 +55,4 @@ at::Tensor forward_head(const Weights& weights, const at::Tensor& hidden_RD) {
   return linear(x_RD, Linear{weights.embedding_VD, weights.head_bias_V}).to(at::kFloat);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

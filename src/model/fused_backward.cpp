@@ -1,11 +1,11 @@
 #include "esmscale/model/span.h"
+#include "model/fused_engine.h"
+#include "model/products.h"
 
-#include "fused_engine.h"
-#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 // Rows of the parameter table (config/parameters.h): the embedding, twelve a block, the final norm, the head.
@@ -175,4 +175,4 @@ at::Tensor FusedEngine::forward_backward(const DeviceBatch& batch, GradientSink&
   return loss_sum;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -3,13 +3,12 @@
 #pragma once
 
 #include "esmscale/model/engine.h"
+#include "model/passes.h"
 
 #include <optional>
 #include <vector>
 
-#include "passes.h"
-
-namespace esmscale {
+namespace esmscale::model {
 
 // What backward makes again: nothing; what is cheap (LayerNorm and GELU outputs); all of a block but its
 // input.
@@ -80,4 +79,4 @@ class FusedEngine final : public Engine {
   bool held_ = false;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -1,19 +1,19 @@
-#include "esmscale/model/forward.h"
 #include "esmscale/model/span.h"
+#include "model/forward.h"
+#include "model/fused_engine.h"
+#include "model/products.h"
 
-#include "fused_engine.h"
-#include "products.h"
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 Weights in_type(const Weights& weights, at::ScalarType type) {
   if (type == at::kFloat) return weights;
   const at::Tensor flat = at::empty_like(weights.flat, weights.flat.options().dtype(type));
   std::vector<at::Tensor> views;
-  for (const Parameter& parameter : weights.table)
+  for (const config::Parameter& parameter : weights.table)
     views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
   Weights copy = rename(weights, std::move(views));
   copy.flat = flat;
@@ -112,4 +112,4 @@ at::Tensor FusedEngine::logits(const at::Tensor& hidden_RD) {
   return forward_head(weights_, hidden_RD.to(passes_->type()));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

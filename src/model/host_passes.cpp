@@ -1,21 +1,21 @@
-#include "esmscale/kernels/attention.h"
-#include "esmscale/kernels/cross_entropy.h"
-#include "esmscale/kernels/embedding.h"
-#include "esmscale/kernels/gelu.h"
-#include "esmscale/kernels/layer_norm.h"
-#include "esmscale/kernels/rows.h"
+#include "esmscale/kernels/cpu/attention.h"
+#include "esmscale/kernels/cpu/cross_entropy.h"
+#include "esmscale/kernels/cpu/embedding.h"
+#include "esmscale/kernels/cpu/gelu.h"
+#include "esmscale/kernels/cpu/layer_norm.h"
+#include "esmscale/kernels/cpu/rows.h"
 #include "esmscale/model/span.h"
+#include "model/passes.h"
 
 #include <cmath>
 #include <optional>
 
-#include "passes.h"
 #include <ATen/Parallel.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
-using kernels::Range;
+using kernels::cpu::Range;
 
 float* data(const at::Tensor& x) {
   return x.defined() ? x.data_ptr<float>() : nullptr;
@@ -32,14 +32,14 @@ void over_rows(int64_t rows, F&& f) {
 }
 template <class F>
 void over_blocks(int64_t rows, F&& f) {
-  over(kernels::row_blocks(rows), 1, std::forward<F>(f));
+  over(kernels::cpu::row_blocks(rows), 1, std::forward<F>(f));
 }
 
 // Calls f with ranges of heads of sequences, one a thread and of about equal cost: packs begin with their
 // longest sequences, so ranges of equal number would leave one thread nearly all of the work.
 template <class F>
-void over_heads(const kernels::AttentionInputs& in, F&& f) {
-  const std::vector<int64_t> cuts = kernels::attention_cuts(in, at::get_num_threads());
+void over_heads(const kernels::cpu::AttentionInputs& in, F&& f) {
+  const std::vector<int64_t> cuts = kernels::cpu::attention_cuts(in, at::get_num_threads());
   over(static_cast<int64_t>(cuts.size()) - 1, 1, [&](Range parts) {
     f(Range{cuts[static_cast<size_t>(parts.begin)], cuts[static_cast<size_t>(parts.end)]});
   });
@@ -48,8 +48,9 @@ void over_heads(const kernels::AttentionInputs& in, F&& f) {
 // total += the sums of `partials` [blocks, width] in block order.
 void add_partials(const at::Tensor& partials, const at::Tensor& total) {
   const int64_t blocks = partials.size(0), width = total.numel();
-  over(width, 256,
-       [&](Range columns) { kernels::sum_partials(data(partials), blocks, width, data(total), columns); });
+  over(width, 256, [&](Range columns) {
+    kernels::cpu::sum_partials(data(partials), blocks, width, data(total), columns);
+  });
 }
 
 class HostPasses final : public Passes {
@@ -58,65 +59,66 @@ class HostPasses final : public Passes {
 
   void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) override {
     const Span span("embedding");
-    const kernels::Embedding work = embedding(batch);
+    const kernels::cpu::Embedding work = embedding(batch);
     over_rows(work.rows,
-              [&](Range rows) { kernels::embedding_forward(work, data(table_VD), data(x_TD), rows); });
+              [&](Range rows) { kernels::cpu::embedding_forward(work, data(table_VD), data(x_TD), rows); });
   }
 
   void embed_backward(const DeviceBatch& batch, const at::Tensor& dx_TD,
                       const at::Tensor& dtable_VD) override {
     const Span span("embedding backward");
-    const kernels::Embedding work = embedding(batch);
-    over(work.width, 16,
-         [&](Range columns) { kernels::embedding_backward(work, data(dx_TD), data(dtable_VD), columns); });
+    const kernels::cpu::Embedding work = embedding(batch);
+    over(work.width, 16, [&](Range columns) {
+      kernels::cpu::embedding_backward(work, data(dx_TD), data(dtable_VD), columns);
+    });
   }
 
   void norm(const Residual& residual, const Norm& norm, NormState& state, const at::Tensor& y_TD) override {
     const Span span("LayerNorm");
     prepare(state, residual);
-    const kernels::LayerNormForward work{.width = y_TD.size(1),
-                                         .x = data(residual.stream_TD),
-                                         .branch = data(residual.branch_TD),
-                                         .branch_bias = data(residual.branch_bias_D),
-                                         .sum = data(state.sum_TD),
-                                         .gamma = data(norm.weight_D),
-                                         .beta = data(norm.bias_D),
-                                         .y = data(y_TD),
-                                         .mean = data(state.mean_T),
-                                         .rstd = data(state.rstd_T)};
-    over_rows(y_TD.size(0), [&](Range rows) { kernels::layer_norm_forward(work, rows); });
+    const kernels::cpu::LayerNormForward work{.width = y_TD.size(1),
+                                              .x = data(residual.stream_TD),
+                                              .branch = data(residual.branch_TD),
+                                              .branch_bias = data(residual.branch_bias_D),
+                                              .sum = data(state.sum_TD),
+                                              .gamma = data(norm.weight_D),
+                                              .beta = data(norm.bias_D),
+                                              .y = data(y_TD),
+                                              .mean = data(state.mean_T),
+                                              .rstd = data(state.rstd_T)};
+    over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_forward(work, rows); });
   }
 
   void norm_again(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
     const Span span("LayerNorm again");
-    const kernels::LayerNormAgain work{.width = y_TD.size(1),
-                                       .sum = data(state.sum_TD),
-                                       .mean = data(state.mean_T),
-                                       .rstd = data(state.rstd_T),
-                                       .gamma = data(norm.weight_D),
-                                       .beta = data(norm.bias_D),
-                                       .y = data(y_TD)};
-    over_rows(y_TD.size(0), [&](Range rows) { kernels::layer_norm_again(work, rows); });
+    const kernels::cpu::LayerNormAgain work{.width = y_TD.size(1),
+                                            .sum = data(state.sum_TD),
+                                            .mean = data(state.mean_T),
+                                            .rstd = data(state.rstd_T),
+                                            .gamma = data(norm.weight_D),
+                                            .beta = data(norm.bias_D),
+                                            .y = data(y_TD)};
+    over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_again(work, rows); });
   }
 
   void norm_backward(const NormState& state, const Norm& norm, const at::Tensor& dy_TD,
                      const at::Tensor& dsum_TD, const NormGradients& gradients) override {
     const Span span("LayerNorm backward");
-    const int64_t rows = dy_TD.size(0), width = dy_TD.size(1), blocks = kernels::row_blocks(rows);
+    const int64_t rows = dy_TD.size(0), width = dy_TD.size(1), blocks = kernels::cpu::row_blocks(rows);
     const bool with_bias = gradients.branch_bias_D.defined();
     const at::Tensor dgamma = make({blocks, width}), dbeta = make({blocks, width});
     const at::Tensor dbias = with_bias ? make({blocks, width}) : at::Tensor();
-    const kernels::LayerNormBackward work{.width = width,
-                                          .sum = data(state.sum_TD),
-                                          .mean = data(state.mean_T),
-                                          .rstd = data(state.rstd_T),
-                                          .gamma = data(norm.weight_D),
-                                          .dy = data(dy_TD),
-                                          .dsum = data(dsum_TD),
-                                          .dgamma_partials = data(dgamma),
-                                          .dbeta_partials = data(dbeta),
-                                          .dbranch_bias_partials = data(dbias)};
-    over_blocks(rows, [&](Range range) { kernels::layer_norm_backward(work, range, rows); });
+    const kernels::cpu::LayerNormBackward work{.width = width,
+                                               .sum = data(state.sum_TD),
+                                               .mean = data(state.mean_T),
+                                               .rstd = data(state.rstd_T),
+                                               .gamma = data(norm.weight_D),
+                                               .dy = data(dy_TD),
+                                               .dsum = data(dsum_TD),
+                                               .dgamma_partials = data(dgamma),
+                                               .dbeta_partials = data(dbeta),
+                                               .dbranch_bias_partials = data(dbias)};
+    over_blocks(rows, [&](Range range) { kernels::cpu::layer_norm_backward(work, range, rows); });
     add_partials(dgamma, gradients.weight_D);
     add_partials(dbeta, gradients.bias_D);
     if (with_bias) add_partials(dbias, gradients.branch_bias_D);
@@ -124,24 +126,24 @@ class HostPasses final : public Passes {
 
   void gelu(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& y_TF) override {
     const Span span("GELU");
-    const kernels::GeluForward work{
+    const kernels::cpu::GeluForward work{
         .width = x_TF.size(1), .x = data(x_TF), .bias = data(bias_F), .y = data(y_TF)};
-    over_rows(x_TF.size(0), [&](Range rows) { kernels::gelu_forward(work, rows); });
+    over_rows(x_TF.size(0), [&](Range rows) { kernels::cpu::gelu_forward(work, rows); });
   }
 
   void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                      const at::Tensor& y_TF, const at::Tensor& dbias_F) override {
     const Span span("GELU backward");
     const int64_t rows = x_TF.size(0), width = x_TF.size(1);
-    const at::Tensor partials = make({kernels::row_blocks(rows), width});
-    const kernels::GeluBackward work{.width = width,
-                                     .x = data(x_TF),
-                                     .bias = data(bias_F),
-                                     .dy = data(dy_TF),
-                                     .dx = data(dy_TF),
-                                     .y = data(y_TF),
-                                     .dbias_partials = data(partials)};
-    over_blocks(rows, [&](Range range) { kernels::gelu_backward(work, range, rows); });
+    const at::Tensor partials = make({kernels::cpu::row_blocks(rows), width});
+    const kernels::cpu::GeluBackward work{.width = width,
+                                          .x = data(x_TF),
+                                          .bias = data(bias_F),
+                                          .dy = data(dy_TF),
+                                          .dx = data(dy_TF),
+                                          .y = data(y_TF),
+                                          .dbias_partials = data(partials)};
+    over_blocks(rows, [&](Range range) { kernels::cpu::gelu_backward(work, range, rows); });
     add_partials(partials, dbias_F);
   }
 
@@ -158,10 +160,10 @@ class HostPasses final : public Passes {
       state.attended_TD = make({queries, weights_.config.width});
       state.lse_HT = make({weights_.config.heads, queries});
     }
-    const kernels::AttentionForward work{.in = attention_inputs(batch, bias_3D, state.in),
-                                         .out = data(state.attended_TD),
-                                         .lse = data(state.lse_HT)};
-    over_heads(work.in, [&](Range items) { kernels::attention_forward(work, items); });
+    const kernels::cpu::AttentionForward work{.in = attention_inputs(batch, bias_3D, state.in),
+                                              .out = data(state.attended_TD),
+                                              .lse = data(state.lse_HT)};
+    over_heads(work.in, [&](Range items) { kernels::cpu::attention_forward(work, items); });
   }
 
   void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
@@ -170,15 +172,15 @@ class HostPasses final : public Passes {
     const Span span("attention backward");
     const auto [dq, dk, dv] = parts(gradient);
     const at::Tensor partials = make({batch.cu_seqlens.numel() - 1, dbias_3D.numel()});
-    const kernels::AttentionBackward work{.in = attention_inputs(batch, bias_3D, state.in),
-                                          .out = data(state.attended_TD),
-                                          .lse = data(state.lse_HT),
-                                          .dout = data(dattended_TD),
-                                          .dq = dq,
-                                          .dk = dk,
-                                          .dv = dv,
-                                          .dbias_partials = data(partials)};
-    over_heads(work.in, [&](Range items) { kernels::attention_backward(work, items); });
+    const kernels::cpu::AttentionBackward work{.in = attention_inputs(batch, bias_3D, state.in),
+                                               .out = data(state.attended_TD),
+                                               .lse = data(state.lse_HT),
+                                               .dout = data(dattended_TD),
+                                               .dq = dq,
+                                               .dk = dk,
+                                               .dv = dv,
+                                               .dbias_partials = data(partials)};
+    over_heads(work.in, [&](Range items) { kernels::cpu::attention_backward(work, items); });
     add_partials(partials, dbias_3D);
   }
 
@@ -186,7 +188,7 @@ class HostPasses final : public Passes {
     const at::Tensor picked = make({rows_M.numel(), x_TD.size(1)});
     const int64_t* rows = rows_M.data_ptr<int64_t>();
     over_rows(rows_M.numel(), [&](Range range) {
-      kernels::gather_rows(data(x_TD), rows, x_TD.size(1), data(picked), range);
+      kernels::cpu::gather_rows(data(x_TD), rows, x_TD.size(1), data(picked), range);
     });
     return picked;
   }
@@ -194,7 +196,7 @@ class HostPasses final : public Passes {
   void add_picked(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
     const int64_t* rows = rows_M.data_ptr<int64_t>();
     over_rows(rows_M.numel(), [&](Range range) {
-      kernels::scatter_add_rows(data(dpicked_MD), rows, dx_TD.size(1), data(dx_TD), range);
+      kernels::cpu::scatter_add_rows(data(dpicked_MD), rows, dx_TD.size(1), data(dx_TD), range);
     });
   }
 
@@ -203,15 +205,15 @@ class HostPasses final : public Passes {
     const Span span("cross-entropy");
     const int64_t masked = logits_MV.size(0), vocabulary = logits_MV.size(1);
     const at::Tensor losses_M = at::empty({masked}, at::kDouble);
-    const kernels::CrossEntropy work{.vocabulary = vocabulary,
-                                     .logits = data(logits_MV),
-                                     .bias = data(bias_V),
-                                     .targets = targets_M.data_ptr<int64_t>(),
-                                     .losses = losses_M.data_ptr<double>()};
-    over_rows(masked, [&](Range rows) { kernels::cross_entropy(work, rows); });
-    const at::Tensor partials = make({kernels::row_blocks(masked), vocabulary});
+    const kernels::cpu::CrossEntropy work{.vocabulary = vocabulary,
+                                          .logits = data(logits_MV),
+                                          .bias = data(bias_V),
+                                          .targets = targets_M.data_ptr<int64_t>(),
+                                          .losses = losses_M.data_ptr<double>()};
+    over_rows(masked, [&](Range rows) { kernels::cpu::cross_entropy(work, rows); });
+    const at::Tensor partials = make({kernels::cpu::row_blocks(masked), vocabulary});
     over_blocks(masked, [&](Range range) {
-      kernels::column_sums(data(logits_MV), vocabulary, data(partials), range, masked);
+      kernels::cpu::column_sums(data(logits_MV), vocabulary, data(partials), range, masked);
     });
     add_partials(partials, dbias_V);
     return losses_M.sum();
@@ -222,7 +224,7 @@ class HostPasses final : public Passes {
   }
 
  private:
-  kernels::Embedding embedding(const DeviceBatch& batch) const {
+  kernels::cpu::Embedding embedding(const DeviceBatch& batch) const {
     return {.rows = batch.rows(),
             .width = weights_.config.width,
             .tokens = batch.tokens_T.data_ptr<int64_t>(),
@@ -230,21 +232,21 @@ class HostPasses final : public Passes {
   }
 
   // q, k and v where they stand.
-  std::array<kernels::HeadRows<float>, 3> parts(const Projections& p) const {
+  std::array<kernels::cpu::HeadRows<float>, 3> parts(const Projections& p) const {
     const int64_t d = weights_.config.width;
     if (p.q_MD.defined()) return {{{data(p.q_MD), d}, {data(p.kv_T2D), 2 * d}, {data(p.kv_T2D) + d, 2 * d}}};
     return {{{data(p.qkv_T3D), 3 * d}, {data(p.qkv_T3D) + d, 3 * d}, {data(p.qkv_T3D) + 2 * d, 3 * d}}};
   }
 
-  kernels::AttentionInputs attention_inputs(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                            const Projections& projections) {
+  kernels::cpu::AttentionInputs attention_inputs(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                                 const Projections& projections) {
     if (!rotary_ || rotary_->max_length() < batch.max_length)
       rotary_.emplace(
           batch.max_length,
           std::span<const float>(data(weights_.inv_freq), static_cast<size_t>(weights_.inv_freq.numel())));
     const int64_t head_dim = weights_.config.head_dim();
     const auto [q, k, v] = parts(projections);
-    kernels::AttentionInputs in{
+    kernels::cpu::AttentionInputs in{
         .heads = weights_.config.heads,
         .head_dim = head_dim,
         .cu_seqlens = {batch.cu_seqlens.data_ptr<int32_t>(), static_cast<size_t>(batch.cu_seqlens.numel())},
@@ -261,7 +263,7 @@ class HostPasses final : public Passes {
   }
 
   const Weights& weights_;
-  std::optional<kernels::RotaryTable> rotary_;
+  std::optional<kernels::cpu::RotaryTable> rotary_;
 };
 
 }  // namespace
@@ -270,4 +272,4 @@ std::unique_ptr<Passes> make_host_passes(const Weights& weights) {
   return std::make_unique<HostPasses>(weights);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -15,7 +15,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // A LayerNorm's input and statistics: enough to make its output and its gradient.
 struct NormState {
@@ -117,4 +117,4 @@ class Passes {
 std::unique_ptr<Passes> make_host_passes(const Weights& weights);
 std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

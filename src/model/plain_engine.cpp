@@ -1,7 +1,7 @@
-#include "plain_engine.h"
+#include "model/plain_engine.h"
 
-#include "esmscale/model/forward.h"
 #include "esmscale/model/span.h"
+#include "model/forward.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -10,7 +10,7 @@
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 // Adds a leaf's gradient to the sink as soon as autograd has it, and lets go of it.
@@ -66,4 +66,4 @@ at::Tensor PlainEngine::logits(const at::Tensor& hidden_RD) {
   return forward_head(weights_, hidden_RD.to(type_));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -3,7 +3,7 @@
 
 #include "esmscale/model/engine.h"
 
-namespace esmscale {
+namespace esmscale::model {
 
 class PlainEngine final : public Engine {
  public:
@@ -23,4 +23,4 @@ class PlainEngine final : public Engine {
   GradientSink* sink_ = nullptr;  // of the backward that is under way
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -5,7 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // x Wᵀ.
 inline at::Tensor project(const at::Tensor& x, const at::Tensor& weight) {
@@ -21,4 +21,4 @@ inline at::Tensor project_back(const at::Tensor& dy, const at::Tensor& weight) {
   return at::mm(dy, weight);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -9,7 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 at::Tensor rotary_frequencies(int64_t head_dim) {
@@ -44,7 +44,7 @@ void fill(const at::Tensor& values, uint64_t seed, size_t p, Draw draw, double s
 
 // Xavier's bound gain · √(6 / (fan_in + fan_out)); query, key and value count as three matrices with gain
 // 1/√2.
-double xavier_bound(const Parameter& parameter) {
+double xavier_bound(const config::Parameter& parameter) {
   const bool is_qkv = parameter.name.ends_with("qkv.weight");
   const double out = static_cast<double>(parameter.shape[0]) / (is_qkv ? 3 : 1);
   const double in = static_cast<double>(parameter.shape[1]);
@@ -52,36 +52,36 @@ double xavier_bound(const Parameter& parameter) {
 }
 
 void fill_parameter(const Weights& weights, const at::Tensor& values, uint64_t seed, size_t p) {
-  const Parameter& parameter = weights.table[p];
+  const config::Parameter& parameter = weights.table[p];
   const bool hf = weights.config.init.scheme == "hf";
   switch (parameter.kind) {
-    case ParameterKind::embedding:
+    case config::ParameterKind::embedding:
       fill(values, seed, p, normal, hf ? 0.02 : 1 / std::sqrt(static_cast<double>(weights.config.width)));
-      if (hf) values[TokenList::of(weights.config.alphabet).pad()].zero_();
+      if (hf) values[data::TokenList::of(weights.config.alphabet).pad()].zero_();
       break;
-    case ParameterKind::matrix:
+    case config::ParameterKind::matrix:
       if (hf)
         fill(values, seed, p, normal, 0.02);
       else
         fill(values, seed, p, uniform, xavier_bound(parameter));
       break;
-    case ParameterKind::norm_weight:
+    case config::ParameterKind::norm_weight:
       values.fill_(1);
       break;
-    case ParameterKind::norm_bias:
-    case ParameterKind::bias:
+    case config::ParameterKind::norm_bias:
+    case config::ParameterKind::bias:
       values.zero_();
       break;
   }
 }
 
 // Log frequencies with one count added to every token, so that tokens never seen stay finite [ours].
-at::Tensor log_frequencies(const TokenList& tokens, std::span<const int64_t> letter_counts) {
+at::Tensor log_frequencies(const data::TokenList& tokens, std::span<const int64_t> letter_counts) {
   const at::Tensor bias = at::zeros({tokens.size()}, at::kFloat);
   double total = static_cast<double>(tokens.size());
-  for (int code = 0; code < kStandardLetters; ++code) total += static_cast<double>(letter_counts[code]);
+  for (int code = 0; code < data::kStandardLetters; ++code) total += static_cast<double>(letter_counts[code]);
   bias.fill_(-std::log(total));
-  for (int code = 0; code < kStandardLetters; ++code)
+  for (int code = 0; code < data::kStandardLetters; ++code)
     bias.data_ptr<float>()[tokens.letter(static_cast<uint8_t>(code))] =
         static_cast<float>(std::log((static_cast<double>(letter_counts[code]) + 1) / total));
   return bias;
@@ -128,15 +128,15 @@ Weights rename(const Weights& like, std::vector<at::Tensor> all) {
   return named;
 }
 
-Weights make_weights(const ModelConfig& model, const at::Device& device) {
+Weights make_weights(const config::ModelConfig& model, const at::Device& device) {
   Weights weights;
   weights.config = model;
-  weights.table = parameter_table(model);
+  weights.table = config::parameter_table(model);
   weights.inv_freq = rotary_frequencies(model.head_dim()).to(device);
   const at::Tensor flat =
-      at::empty({total_size(weights.table)}, at::TensorOptions().dtype(at::kFloat).device(device));
+      at::empty({config::total_size(weights.table)}, at::TensorOptions().dtype(at::kFloat).device(device));
   std::vector<at::Tensor> views;
-  for (const Parameter& parameter : weights.table)
+  for (const config::Parameter& parameter : weights.table)
     views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
   Weights named = rename(weights, std::move(views));
   named.flat = flat;
@@ -157,7 +157,7 @@ void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter
     weights.all[p].copy_(values);
   }
   if (weights.config.init.decoder_bias == "frequencies")
-    weights.head_bias_V.copy_(log_frequencies(TokenList::of(weights.config.alphabet), letter_counts));
+    weights.head_bias_V.copy_(log_frequencies(data::TokenList::of(weights.config.alphabet), letter_counts));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -9,7 +9,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-namespace esmscale {
+namespace esmscale::optim {
 
 namespace {
 
@@ -43,30 +43,31 @@ GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_s
           .found_inf = good.logical_not().to(at::kFloat)};
 }
 
-Adam::Adam(const OptimizerConfig& config, const Weights& weights)
+Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights)
     : Adam(config, weights, {{0, weights.flat.numel()}}) {}
 
-Adam::Adam(const OptimizerConfig& config, const Weights& weights, std::vector<Stretch> stretches)
+Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights,
+           std::vector<config::Stretch> stretches)
     : config_(config),
       weights_(weights.flat),
       stretches_(std::move(stretches)),
       updates_(at::zeros({}, weights_.options())) {
-  for (const Stretch& stretch : stretches_) {
+  for (const config::Stretch& stretch : stretches_) {
     first_.push_back(at::zeros({stretch.size}, weights_.options()));
     second_.push_back(at::zeros({stretch.size}, weights_.options()));
     groups_.push_back(groups_of(stretch, weights.table));
   }
 }
 
-std::vector<Adam::DecayGroup> Adam::groups_of(const Stretch& stretch,
-                                              const std::vector<Parameter>& table) const {
+std::vector<Adam::DecayGroup> Adam::groups_of(const config::Stretch& stretch,
+                                              const std::vector<config::Parameter>& table) const {
   std::vector<DecayGroup> groups{{.weight_decay = config_.weight_decay}, {.weight_decay = 0}};
-  for (const Parameter& parameter : table) {
+  for (const config::Parameter& parameter : table) {
     const int64_t begin = std::max(stretch.begin, parameter.offset) - stretch.begin;
     const int64_t end =
         std::min(stretch.begin + stretch.size, parameter.offset + parameter.size()) - stretch.begin;
     if (begin >= end) continue;
-    std::vector<Stretch>& parts = groups[parameter.decays() ? 0 : 1].parts;
+    std::vector<config::Stretch>& parts = groups[parameter.decays() ? 0 : 1].parts;
     if (!parts.empty() && parts.back().begin + parts.back().size == begin)
       parts.back().size += end - begin;
     else
@@ -84,7 +85,8 @@ void Adam::step(double lr, std::span<const at::Tensor> gradient, const GradientS
       if (group.parts.empty()) continue;
       const auto parts = [&](const at::Tensor& whole) {
         std::vector<at::Tensor> views;
-        for (const Stretch& part : group.parts) views.push_back(whole.narrow(0, part.begin, part.size));
+        for (const config::Stretch& part : group.parts)
+          views.push_back(whole.narrow(0, part.begin, part.size));
         return views;
       };
       at::_fused_adamw_(parts(weights), parts(gradient[i]), parts(first_[i]), parts(second_[i]), {},
@@ -97,7 +99,7 @@ void Adam::step(double lr, std::span<const at::Tensor> gradient, const GradientS
   updates_ -= scale.found_inf;
 }
 
-std::vector<StatePiece> Adam::state(std::span<const Stretch> within) const {
+std::vector<StatePiece> Adam::state(std::span<const config::Stretch> within) const {
   std::vector<StatePiece> pieces;
   for (size_t i = 0; i < within.size(); ++i) {
     const auto [begin, size] = within[i];
@@ -119,4 +121,4 @@ void Adam::set_updates(int64_t updates) {
   updates_.fill_(static_cast<double>(updates));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::optim

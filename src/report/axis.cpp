@@ -1,11 +1,11 @@
-#include "esmscale/report/axis.h"
+#include "report/axis.h"
 
 #include "esmscale/core/text.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr double kMargin = 0.04;
@@ -111,4 +111,4 @@ std::string power_text(double value) {
   return out;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

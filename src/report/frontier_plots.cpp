@@ -1,27 +1,26 @@
 // IsoFLOP profiles, and N_opt and D_opt against C with the published slopes beside.
 #include "esmscale/core/text.h"
+#include "report/plot_data.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "plot_data.h"
-
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr int kGrid = 60;
 
 // Also where approach 2 is null: the picture shows why.
-Plot isoflop_profiles(const Laws& laws, const std::vector<IsoflopProfile>& profiles) {
+Plot isoflop_profiles(const laws::Laws& laws, const std::vector<laws::IsoflopProfile>& profiles) {
   Plot plot("isoflop", "IsoFLOP profiles", {parameters_label(laws.set.basis), Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
   std::vector<PlotPoint> minima;
   for (size_t k = 0; k < profiles.size(); ++k) {
-    const IsoflopProfile& profile = profiles[k];
+    const laws::IsoflopProfile& profile = profiles[k];
     const Colour colour = ramp(profiles.size() > 1 ? double(k) / double(profiles.size() - 1) : 0.5);
     std::vector<PlotPoint> points;
     for (const size_t i : profile.points) {
-      const Point& p = laws.set.points[i];
+      const laws::Point& p = laws.set.points[i];
       points.push_back({.x = p.parameters, .y = p.loss, .title = title_of(p)});
     }
     const Extent span{points.front().x, points.back().x};
@@ -49,37 +48,37 @@ Plot isoflop_profiles(const Laws& laws, const std::vector<IsoflopProfile>& profi
 struct Side {
   const char *name, *title, *exponent;
   std::string axis;
-  double Optimum::*value;
-  PowerLaw Approach1::*of_approach1;
-  PowerLaw Approach2::*of_approach2;
-  double PublishedFrontier::*published;
+  double laws::Optimum::*value;
+  laws::PowerLaw laws::Approach1::*of_approach1;
+  laws::PowerLaw laws::Approach2::*of_approach2;
+  double laws::PublishedFrontier::*published;
 };
 
-void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<double>& grid) {
-  if (laws.approach3 && has_optimum(laws.approach3->law)) {
+void add_own(Plot& plot, const laws::Laws& laws, const Side& side, const std::vector<double>& grid) {
+  if (laws.approach3 && laws::has_optimum(laws.approach3->law)) {
     const auto& fit = *laws.approach3;
-    const FlopRatio& ratio = laws.set.basis.flop_ratio;
+    const laws::FlopRatio& ratio = laws.set.basis.flop_ratio;
     plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
-                    return optimum(fit.draws[draw].law, ratio, c).*side.value;
+                    return laws::optimum(fit.draws[draw].law, ratio, c).*side.value;
                   }));
     plot.add_line(text("approach 3, C^", fixed(fit.estimate(side.exponent).value, 2)), category(0),
-                  sampled(grid, [&](double c) { return optimum(fit.law, ratio, c).*side.value; }));
+                  sampled(grid, [&](double c) { return laws::optimum(fit.law, ratio, c).*side.value; }));
   }
-  const bool is_parameters = side.value == &Optimum::parameters;
+  const bool is_parameters = side.value == &laws::Optimum::parameters;
   if (laws.approach2) {
     const auto& fit = *laws.approach2;
     const size_t exponent = is_parameters ? 0 : 1, coefficient = is_parameters ? 2 : 3;
     plot.add_band(category(1), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
                     return fit.draws[draw][coefficient] * std::pow(c, fit.draws[draw][exponent]);
                   }));
-    const PowerLaw& law = fit.*side.of_approach2;
+    const laws::PowerLaw& law = fit.*side.of_approach2;
     plot.add_line(text("approach 2, C^", fixed(law.exponent, 2)), category(1),
                   sampled(grid, [&](double c) { return law.at(c); }));
     std::vector<PlotPoint> minima;
-    for (const IsoflopProfile& p : fit.profiles) {
+    for (const laws::IsoflopProfile& p : fit.profiles) {
       if (!p.rejected.empty()) continue;
       PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
-      if (const Estimate& e = p.log_parameters; e.has_interval) {
+      if (const laws::Estimate& e = p.log_parameters; e.has_interval) {
         const double low = std::exp(e.wide.low - e.value), high = std::exp(e.wide.high - e.value);
         minimum.low = is_parameters ? minimum.y * low : minimum.y / high;
         minimum.high = is_parameters ? minimum.y * high : minimum.y / low;
@@ -92,7 +91,7 @@ void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<d
     plot.add_points("IsoFLOP minima", category(1), std::move(minima));
   }
   if (laws.approach1) {
-    const PowerLaw& law = (*laws.approach1).*side.of_approach1;
+    const laws::PowerLaw& law = (*laws.approach1).*side.of_approach1;
     plot.add_line(text("approach 1, C^", fixed(law.exponent, 2)), category(2),
                   sampled(grid, [&](double c) { return law.at(c); }));
   }
@@ -100,11 +99,11 @@ void add_own(Plot& plot, const Laws& laws, const Side& side, const std::vector<d
 
 // Only slopes are published for most, and for other data: each is drawn through the middle of one's own
 // frontier.
-void add_published(Plot& plot, const Laws& laws, const Side& side, Extent span) {
+void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent span) {
   const double middle = std::sqrt(span.low * span.high);
   double through = 0;
-  if (laws.approach3 && has_optimum(laws.approach3->law))
-    through = optimum(laws.approach3->law, laws.set.basis.flop_ratio, middle).*side.value;
+  if (laws.approach3 && laws::has_optimum(laws.approach3->law))
+    through = laws::optimum(laws.approach3->law, laws.set.basis.flop_ratio, middle).*side.value;
   else if (laws.approach2)
     through = ((*laws.approach2).*side.of_approach2).at(middle);
   else if (laws.approach1)
@@ -115,7 +114,7 @@ void add_published(Plot& plot, const Laws& laws, const Side& side, Extent span) 
   } families[] = {{"Kaplan", 5}, {"Hoffmann", 3}, {"Serrano", 4}, {"Cheng", 6}};
   for (const auto& family : families) {
     double low = INFINITY, high = -INFINITY;
-    for (const PublishedFrontier& p : published_frontiers()) {
+    for (const laws::PublishedFrontier& p : laws::published_frontiers()) {
       if (!std::string(p.name).starts_with(family.name)) continue;
       const double slope = p.*side.published;
       low = std::min(low, slope);
@@ -132,10 +131,10 @@ void add_published(Plot& plot, const Laws& laws, const Side& side, Extent span) 
   }
 }
 
-Plot optimum_against_flops(const Laws& laws, const Side& side) {
+Plot optimum_against_flops(const laws::Laws& laws, const Side& side) {
   Plot plot(side.name, side.title, {flops_label(laws.set.basis), Axis::Kind::powers},
             {side.axis, Axis::Kind::counts});
-  const Extent span = span_of(laws.set, &Point::flops);
+  const Extent span = span_of(laws.set, &laws::Point::flops);
   add_own(plot, laws, side, log_grid(span, 1.5, kGrid));
   add_published(plot, laws, side, span);
   return plot;
@@ -143,18 +142,18 @@ Plot optimum_against_flops(const Laws& laws, const Side& side) {
 
 }  // namespace
 
-void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots) {
-  const std::vector<IsoflopProfile> profiles = profiles_of(laws);
+void add_frontier_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
+  const std::vector<laws::IsoflopProfile> profiles = profiles_of(laws);
   if (!profiles.empty()) plots.push_back(isoflop_profiles(laws, profiles));
-  const bool has_three = laws.approach3 && has_optimum(laws.approach3->law);
+  const bool has_three = laws.approach3 && laws::has_optimum(laws.approach3->law);
   if (!laws.approach1 && !laws.approach2 && !has_three) return;
   plots.push_back(optimum_against_flops(
-      laws,
-      {"n_opt", "Best model size for a budget", "a", "N_opt " + parameters_label(laws.set.basis).substr(2),
-       &Optimum::parameters, &Approach1::parameters, &Approach2::parameters, &PublishedFrontier::a}));
+      laws, {"n_opt", "Best model size for a budget", "a",
+             "N_opt " + parameters_label(laws.set.basis).substr(2), &laws::Optimum::parameters,
+             &laws::Approach1::parameters, &laws::Approach2::parameters, &laws::PublishedFrontier::a}));
   plots.push_back(optimum_against_flops(
-      laws, {"d_opt", "Best number of tokens for a budget", "b", "D_opt (tokens)", &Optimum::tokens,
-             &Approach1::tokens, &Approach2::tokens, &PublishedFrontier::b}));
+      laws, {"d_opt", "Best number of tokens for a budget", "b", "D_opt (tokens)", &laws::Optimum::tokens,
+             &laws::Approach1::tokens, &laws::Approach2::tokens, &laws::PublishedFrontier::b}));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,12 +1,12 @@
-#include "esmscale/report/html.h"
+#include "report/html.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
 
 #include <cmath>
 #include <cstdio>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr const char* kStyle = R"(
@@ -99,4 +99,4 @@ std::string significant(double value, int digits) {
   return buffer;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,22 +1,21 @@
 // Loss against C, N and D, and what approach 3 leaves over.
 #include "esmscale/core/text.h"
+#include "report/plot_data.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "plot_data.h"
-
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr int kGrid = 80;
 
 // Points in the colours of the ramp by `shade`, one legend entry for the smallest and one for the largest.
-void add_shaded_points(Plot& plot, const PointSet& set, double Point::*x, double Point::*shade,
-                       const char* name) {
+void add_shaded_points(Plot& plot, const laws::PointSet& set, double laws::Point::*x,
+                       double laws::Point::*shade, const char* name) {
   const Extent span = span_of(set, shade);
   std::vector<std::vector<PlotPoint>> by_colour(7);
-  for (const Point& p : set.points) {
+  for (const laws::Point& p : set.points) {
     const double part =
         span.high > span.low ? std::log(p.*shade / span.low) / std::log(span.high / span.low) : 0;
     by_colour[size_t(std::lround(6 * part))].push_back({.x = p.*x, .y = p.loss, .title = title_of(p)});
@@ -29,17 +28,17 @@ void add_shaded_points(Plot& plot, const PointSet& set, double Point::*x, double
   }
 }
 
-void add_kaplan_fits(Plot& plot, const Laws& laws, const char* name, Extent span) {
-  const KaplanLaw* law = laws.find_kaplan(name);
+void add_kaplan_fits(Plot& plot, const laws::Laws& laws, const char* name, Extent span) {
+  const laws::KaplanLaw* law = laws.find_kaplan(name);
   if (!law) return;
   const auto grid = log_grid(span, 1.3, kGrid);
-  const KaplanFit& best = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
+  const laws::KaplanFit& best = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
   plot.add_band(category(0), band_of(grid, best.draws.size(), [&](size_t draw, double x) {
-                  KaplanFit drawn;
+                  laws::KaplanFit drawn;
                   drawn.theta = best.draws[draw];
                   return law->predict(drawn, std::log(x));
                 }));
-  const auto add = [&](const KaplanFit& fit, const char* label, bool dashed) {
+  const auto add = [&](const laws::KaplanFit& fit, const char* label, bool dashed) {
     plot.add_line(label, category(0), sampled(grid, [&](double x) { return law->predict(fit, std::log(x)); }),
                   dashed, false);
   };
@@ -47,72 +46,73 @@ void add_kaplan_fits(Plot& plot, const Laws& laws, const char* name, Extent span
   if (law->irreducible) add(*law->irreducible, "Kaplan, with L∞", false);
 }
 
-Plot loss_against_flops(const Laws& laws) {
-  const PointSet& set = laws.set;
+Plot loss_against_flops(const laws::Laws& laws) {
+  const laws::PointSet& set = laws.set;
   Plot plot("loss_flops", "Loss against compute", {flops_label(set.basis), Axis::Kind::powers},
             {loss_label(set.basis), Axis::Kind::linear});
-  for (const Curve& curve : set.curves) {
+  for (const laws::Curve& curve : set.curves) {
     std::vector<PlotPoint> line;
-    for (const Curve::Sample& s : curve.samples) line.push_back({.x = s.flops, .y = s.loss});
+    for (const laws::Curve::Sample& s : curve.samples) line.push_back({.x = s.flops, .y = s.loss});
     plot.add_line("", quiet(), std::move(line), false, false);
   }
-  add_shaded_points(plot, set, &Point::flops, &Point::parameters, "N =");
-  const Extent span = span_of(set, &Point::flops);
+  add_shaded_points(plot, set, &laws::Point::flops, &laws::Point::parameters, "N =");
+  const Extent span = span_of(set, &laws::Point::flops);
   const auto grid = log_grid(span, 1.3, kGrid);
   if (laws.approach1) {
     std::vector<PlotPoint> line;
     for (const auto& w : laws.approach1->envelope) line.push_back({.x = w.flops, .y = w.loss});
     plot.add_line("envelope", category(1), std::move(line));
   }
-  if (laws.approach3 && has_optimum(laws.approach3->law)) {
+  if (laws.approach3 && laws::has_optimum(laws.approach3->law)) {
     const auto& fit = *laws.approach3;
-    const FlopRatio& ratio = set.basis.flop_ratio;
+    const laws::FlopRatio& ratio = set.basis.flop_ratio;
     plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
-                    return optimum(fit.draws[draw].law, ratio, c).loss;
+                    return laws::optimum(fit.draws[draw].law, ratio, c).loss;
                   }));
     plot.add_line("frontier, approach 3", category(0),
-                  sampled(grid, [&](double c) { return optimum(fit.law, ratio, c).loss; }), false, false);
+                  sampled(grid, [&](double c) { return laws::optimum(fit.law, ratio, c).loss; }), false,
+                  false);
   }
-  if (const KaplanLaw* law = laws.find_kaplan("L_C")) {
-    const KaplanFit& fit = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
+  if (const laws::KaplanLaw* law = laws.find_kaplan("L_C")) {
+    const laws::KaplanFit& fit = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
     plot.add_line("Kaplan L(C)", category(2),
                   sampled(grid, [&](double c) { return law->predict(fit, std::log(c)); }), true, false);
   }
   return plot;
 }
 
-Plot loss_against_parameters(const Laws& laws) {
+Plot loss_against_parameters(const laws::Laws& laws) {
   Plot plot("loss_parameters", "Loss against model size",
             {parameters_label(laws.set.basis), Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
-  add_shaded_points(plot, laws.set, &Point::parameters, &Point::tokens, "D =");
-  add_kaplan_fits(plot, laws, "L_N", span_of(laws.set, &Point::parameters));
+  add_shaded_points(plot, laws.set, &laws::Point::parameters, &laws::Point::tokens, "D =");
+  add_kaplan_fits(plot, laws, "L_N", span_of(laws.set, &laws::Point::parameters));
   return plot;
 }
 
-Plot loss_against_tokens(const Laws& laws) {
+Plot loss_against_tokens(const laws::Laws& laws) {
   Plot plot("loss_tokens", "Loss against data", {"D (tokens seen)", Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
-  add_shaded_points(plot, laws.set, &Point::tokens, &Point::parameters, "N =");
-  add_kaplan_fits(plot, laws, "L_D", span_of(laws.set, &Point::tokens));
+  add_shaded_points(plot, laws.set, &laws::Point::tokens, &laws::Point::parameters, "N =");
+  add_kaplan_fits(plot, laws, "L_D", span_of(laws.set, &laws::Point::tokens));
   return plot;
 }
 
-Plot residuals(const Laws& laws) {
+Plot residuals(const laws::Laws& laws) {
   Plot plot("residuals", "What approach 3 leaves over", {flops_label(laws.set.basis), Axis::Kind::powers},
             {"measured − predicted (nats)", Axis::Kind::linear});
-  const ParametricLaw& law = laws.approach3->law;
+  const laws::ParametricLaw& law = laws.approach3->law;
   std::vector<PlotPoint> used, repeated;
   for (size_t i = 0; i < laws.set.points.size(); ++i) {
-    const Point& p = laws.set.points[i];
+    const laws::Point& p = laws.set.points[i];
     const bool is_used = std::find(laws.use.begin(), laws.use.end(), i) != laws.use.end();
     const double rest = p.loss - law.loss(p.parameters, p.tokens);
     (is_used ? used : repeated)
         .push_back({.x = p.flops, .y = rest, .title = text(title_of(p), ", residual ", fixed(rest, 4))});
   }
   plot.add_line("", quiet(),
-                sampled(log_grid(span_of(laws.set, &Point::flops), 1.3, 2), [](double) { return 0; }), false,
-                false);
+                sampled(log_grid(span_of(laws.set, &laws::Point::flops), 1.3, 2), [](double) { return 0; }),
+                false, false);
   plot.add_points("points of the fit", category(0), std::move(used));
   if (!repeated.empty()) plot.add_points("more than one epoch", category(1), std::move(repeated), true);
   return plot;
@@ -120,11 +120,11 @@ Plot residuals(const Laws& laws) {
 
 }  // namespace
 
-void add_loss_plots(const Laws& laws, std::vector<Plot>& plots) {
+void add_loss_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
   plots.push_back(loss_against_flops(laws));
   plots.push_back(loss_against_parameters(laws));
   plots.push_back(loss_against_tokens(laws));
   if (laws.approach3) plots.push_back(residuals(laws));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -2,16 +2,16 @@
 
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
-#include "esmscale/report/html.h"
-#include "esmscale/scaling/shapes.h"
+#include "esmscale/study/plan/shapes.h"
+#include "report/html.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
-std::string with_interval(const Planned& planned, const auto& show) {
+std::string with_interval(const study::Planned& planned, const auto& show) {
   std::string out = show(planned.value);
   if (planned.wide)
     out += text("  (80%: ", show(planned.likely->low), " to ", show(planned.likely->high),
@@ -24,24 +24,26 @@ std::string percent(double share) {
                               : "cannot reach";
 }
 
-std::string off_optimum_table(const BudgetPlan& plan) {
+std::string off_optimum_table(const study::BudgetPlan& plan) {
   if (plan.off_optimum.empty()) return "";
   Table table({"N/N_opt", "N", "D at the same C", "nats lost", "more C for the same loss"}, 0);
-  for (const OffOptimum& row : plan.off_optimum)
+  for (const study::OffOptimum& row : plan.off_optimum)
     table.add({significant(row.factor, 3), human_count(row.parameters), human_count(row.tokens),
                fixed(row.lost, 4), percent(row.extra_compute)});
   return text("\nOff the optimum (from ", plan.off_optimum_from, ")\n", table.str());
 }
 
-std::string rules_beside(const char* what, const std::vector<Advice>& rules, const auto& show) {
+std::string rules_beside(const char* what, const std::vector<study::Advice>& rules, const auto& show) {
   std::string out;
-  for (const Advice& rule : rules) out += text("    ", what, " ", show(rule.value), "  ", rule.rule, "\n");
+  for (const study::Advice& rule : rules)
+    out += text("    ", what, " ", show(rule.value), "  ", rule.rule, "\n");
   return out;
 }
 
 }  // namespace
 
-std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanRequest& request) {
+std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
+                    const study::PlanRequest& request) {
   const auto lr = [](double v) { return significant(v, 3); };
   const auto loss = [](double v) { return fixed(v, 4); };
   std::string out = text("C = ", scientific(plan.flops, 3), " FLOPs (", laws.basis.flop_count, "), N by the ",
@@ -52,7 +54,7 @@ std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanReque
   out += text("  N_opt      ", with_interval(plan.parameters, human_count), "\n");
   out += text("  D_opt      ", with_interval(plan.tokens, human_count), "\n");
   if (std::isfinite(plan.loss.value)) out += text("  loss       ", with_interval(plan.loss, loss), " nats\n");
-  out += text("  shape      ", shape_name(plan.shape),
+  out += text("  shape      ", study::shape_name(plan.shape),
               " (layers x width x heads), N = ", human_count(plan.shape_parameters),
               ", D = ", human_count(plan.shape_tokens), "; costs ", fixed(plan.shape_cost, 5), " nats\n");
   if (plan.epochs > 0) out += text("  epochs     ", fixed(plan.epochs, 2), " of the data\n");
@@ -65,7 +67,7 @@ std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanReque
               plan.recipe.warmup_tokens.rule, "\n");
   out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,
               " rank(s), predicted\n");
-  for (const DeviceTime& time : plan.times)
+  for (const study::DeviceTime& time : plan.times)
     out +=
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
              " of one ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
@@ -75,9 +77,9 @@ std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanReque
   return out;
 }
 
-std::string to_text(const StudyLayout& layout) {
+std::string to_text(const study::StudyLayout& layout) {
   Table table({"run", "stage", "C", "N", "D", "D/N", "steps", "LR", "batch"}, 2);
-  for (const StudyRun& run : layout.runs)
+  for (const study::StudyRun& run : layout.runs)
     table.add({run.name, run.stage, scientific(run.flops, 1), human_count(run.parameters),
                human_count(run.tokens), significant(run.tokens / run.parameters, 3),
                human_count(run.tokens / double(run.config.train.batch_tokens)),
@@ -92,7 +94,7 @@ std::vector<std::string> placement_header() {
   return {"model", "law", "N", "D", "C", "N_opt at that C", "N/N_opt", "nats lost"};
 }
 
-std::vector<std::string> placement_cells(const ModelPlacement& p) {
+std::vector<std::string> placement_cells(const study::ModelPlacement& p) {
   const auto known = [](double value, const std::string& shown) {
     return std::isfinite(value) ? shown : std::string("–");
   };
@@ -108,16 +110,17 @@ std::vector<std::string> placement_cells(const ModelPlacement& p) {
 
 std::vector<std::string> placement_notes() {
   std::vector<std::string> notes;
-  for (const KnownModel& model : known_models()) notes.push_back(text(model.name, ": ", model.tokens_source));
+  for (const study::KnownModel& model : study::known_models())
+    notes.push_back(text(model.name, ": ", model.tokens_source));
   return notes;
 }
 
-std::string to_text(const std::vector<ModelPlacement>& placements) {
+std::string to_text(const std::vector<study::ModelPlacement>& placements) {
   Table table(placement_header(), 2);
-  for (const ModelPlacement& p : placements) table.add(placement_cells(p));
+  for (const study::ModelPlacement& p : placements) table.add(placement_cells(p));
   std::string out = table.str() + "\nWhere D comes from (repeated data is counted as seen)\n";
   for (const std::string& note : placement_notes()) out += "  " + note + "\n";
   return out;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

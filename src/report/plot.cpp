@@ -1,4 +1,4 @@
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
 
 #include "esmscale/core/text.h"
 
@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 constexpr double kWidth = 440, kLeft = 58, kRight = 12, kTop = 26, kPlotHeight = 250, kBottom = 44;
@@ -259,4 +259,4 @@ std::string escaped(const std::string& raw) {
   return out;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,16 +1,16 @@
-#include "plot_data.h"
+#include "report/plot_data.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/law_plots.h"
+#include "report/law_plots.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::report {
 
-Extent span_of(const PointSet& set, double Point::*member) {
+Extent span_of(const laws::PointSet& set, double laws::Point::*member) {
   Extent span{INFINITY, 0};
-  for (const Point& p : set.points) {
+  for (const laws::Point& p : set.points) {
     span.low = std::min(span.low, p.*member);
     span.high = std::max(span.high, p.*member);
   }
@@ -24,7 +24,7 @@ std::vector<double> log_grid(Extent span, double factor, int count) {
   return grid;
 }
 
-std::string title_of(const Point& p) {
+std::string title_of(const laws::Point& p) {
   std::string title = text(p.run, ": loss ", fixed(p.loss, 4), ", N ", human_count(p.parameters), ", D ",
                            human_count(p.tokens), ", C ", scientific(p.flops, 2), ", seed ", p.seed);
   if (p.unique_tokens > 0) title += text(", ", fixed(p.epochs(), 1), " epochs");
@@ -32,18 +32,18 @@ std::string title_of(const Point& p) {
   return title;
 }
 
-std::string flops_label(const Basis& basis) {
+std::string flops_label(const laws::Basis& basis) {
   return text("C (FLOPs, ", basis.flop_count, ")");
 }
-std::string parameters_label(const Basis& basis) {
+std::string parameters_label(const laws::Basis& basis) {
   return text("N (parameters, ", basis.parameter_count, ")");
 }
-std::string loss_label(const Basis& basis) {
+std::string loss_label(const laws::Basis& basis) {
   return text("loss (nats, ", basis.loss, ")");
 }
 
-std::vector<IsoflopProfile> profiles_of(const Laws& laws) {
-  return laws.approach2 ? laws.approach2->profiles : fit_profiles(laws.set, laws.use);
+std::vector<laws::IsoflopProfile> profiles_of(const laws::Laws& laws) {
+  return laws.approach2 ? laws.approach2->profiles : laws::fit_profiles(laws.set, laws.use);
 }
 
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y) {
@@ -63,17 +63,17 @@ std::vector<PlotPoint> band_of(const std::vector<double>& grid, size_t draws,
     for (size_t i = 0; i < draws; i += stride)
       if (const double value = y(i, x); std::isfinite(value)) values.push_back(value);
     if (values.size() < kFewestDraws) continue;
-    const Interval likely = central_interval(std::move(values), 0.80);
+    const laws::Interval likely = laws::central_interval(std::move(values), 0.80);
     band.push_back({.x = x, .y = likely.low, .title = {}, .low = likely.low, .high = likely.high});
   }
   return band;
 }
 
-std::vector<Plot> law_plots(const Laws& laws) {
+std::vector<Plot> law_plots(const laws::Laws& laws) {
   std::vector<Plot> plots;
   add_loss_plots(laws, plots);
   add_frontier_plots(laws, plots);
   return plots;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,32 +1,32 @@
 // What several of the pictures share: labels of points, grids, bands.
 #pragma once
 
-#include "esmscale/report/plot.h"
-#include "esmscale/scaling/laws.h"
+#include "esmscale/laws/laws.h"
+#include "report/plot.h"
 
 #include <functional>
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
 struct Extent {
   double low = 0, high = 0;
 };
 
 // The least and largest of a member over all points.
-Extent span_of(const PointSet& set, double Point::*member);
+Extent span_of(const laws::PointSet& set, double laws::Point::*member);
 // `count` values spread evenly in the logarithm over the span widened by `factor` at both ends.
 std::vector<double> log_grid(Extent span, double factor, int count);
 
 // "run a: loss 2.3456, N 1.2M, D 3.4G, C 1.2·10¹⁸, seed 1"
-std::string title_of(const Point& point);
-std::string flops_label(const Basis& basis);       // "C (FLOPs, 6ND)"
-std::string parameters_label(const Basis& basis);  // "N (parameters, kaplan)"
-std::string loss_label(const Basis& basis);        // "loss (nats, eval)"
+std::string title_of(const laws::Point& point);
+std::string flops_label(const laws::Basis& basis);       // "C (FLOPs, 6ND)"
+std::string parameters_label(const laws::Basis& basis);  // "N (parameters, kaplan)"
+std::string loss_label(const laws::Basis& basis);        // "loss (nats, eval)"
 
 // Approach 2's profiles; where it is null, what it looked at.
-std::vector<IsoflopProfile> profiles_of(const Laws& laws);
+std::vector<laws::IsoflopProfile> profiles_of(const laws::Laws& laws);
 
 // y(x) over a grid.
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y);
@@ -35,7 +35,7 @@ std::vector<PlotPoint> band_of(const std::vector<double>& grid, size_t draws,
                                const std::function<double(size_t draw, double x)>& y);
 
 // The plots of law_plots(), one maker a file.
-void add_loss_plots(const Laws& laws, std::vector<Plot>& plots);
-void add_frontier_plots(const Laws& laws, std::vector<Plot>& plots);
+void add_loss_plots(const laws::Laws& laws, std::vector<Plot>& plots);
+void add_frontier_plots(const laws::Laws& laws, std::vector<Plot>& plots);
 
-}  // namespace esmscale
+}  // namespace esmscale::report

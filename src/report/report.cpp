@@ -3,28 +3,27 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
-#include "esmscale/report/html.h"
-#include "esmscale/report/law_plots.h"
+#include "report/html.h"
+#include "report/law_plots.h"
+#include "report/report_tables.h"
 
 #include <cmath>
 
-#include "report_tables.h"
-
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 std::string card(const std::string& value, const std::string& what) {
   return text("<div class=\"card\"><b>", escaped(value), "</b><span>", escaped(what), "</span></div>");
 }
 
-std::string with_interval(const Estimate& e, int decimals) {
+std::string with_interval(const laws::Estimate& e, int decimals) {
   return e.has_interval ? text("95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals))
                         : "no interval";
 }
 
-std::string cards(const Laws& laws) {
+std::string cards(const laws::Laws& laws) {
   std::string out = "<div class=\"cards\">" + card(text(laws.set.points.size()), "points");
-  const auto exponents = [&](const char* approach, const Estimate& a, const Estimate& b) {
+  const auto exponents = [&](const char* approach, const laws::Estimate& a, const laws::Estimate& b) {
     if (!std::isfinite(a.value)) {
       out += card("no optimum", text(approach, ": no budget has a best N"));
       return;
@@ -33,7 +32,7 @@ std::string cards(const Laws& laws) {
     out += card(text("C^", fixed(b.value, 2)), text("D_opt, ", approach, "; ", with_interval(b, 2)));
   };
   if (laws.approach3) {
-    const Estimate& e = laws.approach3->estimate("E");
+    const laws::Estimate& e = laws.approach3->estimate("E");
     exponents("approach 3", laws.approach3->estimate("a"), laws.approach3->estimate("b"));
     out += card(fixed(e.value, 3), text("E, nats; ", with_interval(e, 2)));
   }
@@ -43,8 +42,8 @@ std::string cards(const Laws& laws) {
   return out + "</div>\n";
 }
 
-std::string head(const Laws& laws) {
-  const Basis& b = laws.set.basis;
+std::string head(const laws::Laws& laws) {
+  const laws::Basis& b = laws.set.basis;
   std::vector<std::string> facts{text("points from ", b.source), text("N: ", b.parameter_count, " count"),
                                  text("C: ", b.flop_count == "6nd" ? "6·N·D" : b.flop_count + " count"),
                                  text("loss: ", b.loss, ", nats")};
@@ -55,7 +54,7 @@ std::string head(const Laws& laws) {
   return text("<h1>Scaling laws</h1><p class=\"soft\">", escaped(join(facts, " · ")), "</p>\n");
 }
 
-std::string doubts(const Laws& laws) {
+std::string doubts(const laws::Laws& laws) {
   std::string out;
   if (!laws.warnings.empty())
     out += "<div class=\"warnings\"><h3>What these points do not carry</h3>" + bullets(laws.warnings) +
@@ -78,13 +77,13 @@ std::string optional_section(const std::string& title, const std::string& lead, 
   return table.empty() ? "" : section(title, (lead.empty() ? "" : paragraph(lead)) + table);
 }
 
-std::string noise_sentence(const Laws& laws) {
+std::string noise_sentence(const laws::Laws& laws) {
   if (laws.noise.degrees == 0) return "There are no replicates, so the noise between seeds is not known.";
   return text("Between seeds ln L varies with a standard deviation of ", significant(laws.noise.sigma, 2),
               " (", laws.noise.degrees, " degrees of freedom).");
 }
 
-std::string page_of(const Laws& laws, const std::vector<Plot>& plots) {
+std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
   std::string body = head(laws) + cards(laws) + doubts(laws);
   body += section(
       "Pictures",
@@ -113,11 +112,11 @@ std::string page_of(const Laws& laws, const std::vector<Plot>& plots) {
 
 }  // namespace
 
-std::string report_page(const Laws& laws) {
+std::string report_page(const laws::Laws& laws) {
   return page_of(laws, law_plots(laws));
 }
 
-void write_report(const std::filesystem::path& folder, const Laws& laws) {
+void write_report(const std::filesystem::path& folder, const laws::Laws& laws) {
   make_folder(folder);
   const std::vector<Plot> plots = law_plots(laws);
   // An earlier fit may have left what this one has no ground to draw.
@@ -127,4 +126,4 @@ void write_report(const std::filesystem::path& folder, const Laws& laws) {
   write_file(folder / "report.html", page_of(laws, plots));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

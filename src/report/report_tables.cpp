@@ -1,30 +1,29 @@
-#include "report_tables.h"
+#include "report/report_tables.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/report/html.h"
 #include "esmscale/report/plan_text.h"
+#include "report/html.h"
+#include "report/plot_data.h"
 
 #include <cmath>
 
-#include "plot_data.h"
-
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
-std::string interval_text(const Estimate& e, const Interval& interval) {
+std::string interval_text(const laws::Estimate& e, const laws::Interval& interval) {
   return e.has_interval ? text(significant(interval.low, 4), " to ", significant(interval.high, 4)) : "–";
 }
 
 void add_constants(HtmlTable& table, const std::string& part, const std::string& formula,
-                   const std::vector<Estimate>& estimates) {
-  for (const Estimate& e : estimates)
+                   const std::vector<laws::Estimate>& estimates) {
+  for (const laws::Estimate& e : estimates)
     table.add(
         {part, e.name, significant(e.value), interval_text(e, e.wide), interval_text(e, e.likely), formula});
 }
 
 }  // namespace
 
-std::string constants_table(const Laws& laws) {
+std::string constants_table(const laws::Laws& laws) {
   HtmlTable table({"part", "constant", "value", "95% interval", "80% interval", "formula"}, 2, true);
   const char* powers = "N_opt = G_N·C^a, D_opt = G_D·C^b";
   if (laws.approach3) {
@@ -34,7 +33,7 @@ std::string constants_table(const Laws& laws) {
   }
   if (laws.approach2) add_constants(table, "approach 2", powers, laws.approach2->estimates);
   if (laws.approach1) add_constants(table, "approach 1", powers, laws.approach1->estimates);
-  for (const KaplanLaw& law : laws.kaplan) {
+  for (const laws::KaplanLaw& law : laws.kaplan) {
     add_constants(table, "Kaplan " + law.name, law.formula, law.pure.estimates);
     if (law.irreducible)
       add_constants(table, "Kaplan " + law.name + " + L∞",
@@ -45,10 +44,10 @@ std::string constants_table(const Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
-std::string kaplan_table(const Laws& laws) {
+std::string kaplan_table(const laws::Laws& laws) {
   HtmlTable table(
       {"law", "points", "held-out error, power law", "with L∞", "gain ± error (nats²)", "better"});
-  for (const KaplanLaw& law : laws.kaplan)
+  for (const laws::KaplanLaw& law : laws.kaplan)
     table.add({law.name, text(law.points.size()), significant(law.pure.held_out_error, 3),
                law.irreducible ? significant(law.irreducible->held_out_error, 3) : "–",
                law.irreducible ? text(significant(law.gain, 2), " ± ", significant(law.gain_error, 2)) : "–",
@@ -56,7 +55,7 @@ std::string kaplan_table(const Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
-std::string frontier_table(const Laws& laws) {
+std::string frontier_table(const laws::Laws& laws) {
   HtmlTable table({"C (FLOPs)", "N_opt", "D_opt", "D/N", "loss", "above E", "∂L/∂lnN", "∂L/∂lnD"}, 0);
   for (const auto& row : laws.plateau.frontier)
     table.add({scientific(row.optimum.flops, 1), human_count(row.optimum.parameters),
@@ -66,15 +65,15 @@ std::string frontier_table(const Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
-std::string minima_table(const Laws& laws) {
+std::string minima_table(const laws::Laws& laws) {
   HtmlTable table(
       {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
-  for (const IsoflopProfile& p : profiles_of(laws)) {
+  for (const laws::IsoflopProfile& p : profiles_of(laws)) {
     if (!p.rejected.empty()) {
       table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});
       continue;
     }
-    const Estimate& e = p.log_parameters;
+    const laws::Estimate& e = p.log_parameters;
     table.add({scientific(p.budget, 2), text(p.points.size()), human_count(p.minimum.parameters),
                e.has_interval
                    ? text(human_count(std::exp(e.wide.low)), " to ", human_count(std::exp(e.wide.high)))
@@ -84,12 +83,12 @@ std::string minima_table(const Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
-std::string published_table(const Laws& laws) {
+std::string published_table(const laws::Laws& laws) {
   HtmlTable table({"frontier", "data and source", "a (N_opt ∝ C^a)", "b (D_opt ∝ C^b)"}, 2);
-  const auto own = [&](const char* name, const std::vector<Estimate>& estimates, const char* a,
+  const auto own = [&](const char* name, const std::vector<laws::Estimate>& estimates, const char* a,
                        const char* b) {
     std::string cells[2];
-    for (const Estimate& e : estimates)
+    for (const laws::Estimate& e : estimates)
       for (const int i : {0, 1})
         if (e.name == (i == 0 ? a : b))
           cells[i] =
@@ -100,23 +99,23 @@ std::string published_table(const Laws& laws) {
   if (laws.approach1) own("approach 1", laws.approach1->estimates, "a", "b");
   if (laws.approach2) own("approach 2", laws.approach2->estimates, "a", "b");
   if (laws.approach3) own("approach 3", laws.approach3->estimates, "a", "b");
-  for (const PublishedFrontier& p : published_frontiers())
+  for (const laws::PublishedFrontier& p : laws::published_frontiers())
     table.add({p.name, p.source, significant(p.a), significant(p.b)});
   return table.html();
 }
 
-std::string known_models_table(const Laws& laws) {
+std::string known_models_table(const laws::Laws& laws) {
   HtmlTable table(placement_header(), 2);
-  const LawFile file = law_file(laws);
-  for (const ModelPlacement& placement : assess(&file)) table.add(placement_cells(placement));
+  const laws::LawFile file = laws::law_file(laws);
+  for (const study::ModelPlacement& placement : study::assess(&file)) table.add(placement_cells(placement));
   return table.html() + "<details><summary>Where D comes from</summary>" + bullets(placement_notes()) +
          "</details>";
 }
 
-std::string runs_table(const Laws& laws) {
+std::string runs_table(const laws::Laws& laws) {
   HtmlTable table(
       {"run", "N", "D", "C (FLOPs)", "D/N", "epochs", "budget", "seed", "loss", "approach 3", "residual"});
-  for (const Point& p : laws.set.points) {
+  for (const laws::Point& p : laws.set.points) {
     const double predicted = laws.approach3 ? laws.approach3->law.loss(p.parameters, p.tokens) : NAN;
     table.add({p.run, human_count(p.parameters), human_count(p.tokens), scientific(p.flops, 2),
                significant(p.tokens / p.parameters, 3), fixed(p.epochs(), p.unique_tokens > 0 ? 1 : 0),
@@ -127,10 +126,10 @@ std::string runs_table(const Laws& laws) {
   return table.html();
 }
 
-std::string excluded_table(const Laws& laws) {
+std::string excluded_table(const laws::Laws& laws) {
   HtmlTable table({"run", "left out because"}, 2);
   for (const auto& e : laws.set.excluded) table.add({e.run, e.why});
   return table.empty() ? "" : table.html();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 // The value of the first "key   : value" line of a file under /proc, or "".
@@ -83,4 +83,4 @@ double peak_resident_bytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace esmscale {
+namespace esmscale::run {
 
 Meter::Meter(double planned_tokens, double done_tokens, double now, double window)
     : planned_tokens_(planned_tokens), window_(window), marks_{{now, done_tokens, 0}} {}
@@ -42,4 +42,4 @@ std::string progress_line(const StepFigures& f) {
   return line;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

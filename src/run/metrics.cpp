@@ -5,14 +5,14 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
 #include <limits>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 struct Line {
@@ -98,4 +98,4 @@ void MetricsWriter::write(const Json& line) {
   impl_->events->write(line["step"].get<int64_t>(), time, scalars_of(line));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -8,7 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 namespace fs = std::filesystem;
@@ -57,16 +57,16 @@ FileLock RunFolder::lock() const {
   return FileLock(lock_file());
 }
 
-void RunFolder::write_config(const RunConfig& config_) const {
-  write_file(config(), to_text(to_json(config_), 2) + "\n");
+void RunFolder::write_config(const config::RunConfig& config_) const {
+  write_file(config(), to_text(config::to_json(config_), 2) + "\n");
 }
 
-RunConfig RunFolder::read_config() const {
+config::RunConfig RunFolder::read_config() const {
   if (!is_run())
     throw Error({.where = path_.string(),
                  .expected = "a run folder",
                  .found = fs::exists(path_) ? "a folder without config.json" : "no such folder"});
-  return config_from_json(read_json(config()), config().string());
+  return config::config_from_json(read_json(config()), config().string());
 }
 
 Json RunFolder::starts() const {
@@ -121,4 +121,4 @@ std::optional<CheckpointFolder> RunFolder::newest_checkpoint() const {
   return all.empty() ? std::nullopt : std::optional(all.front());
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

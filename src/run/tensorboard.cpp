@@ -1,4 +1,4 @@
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "records are little-endian");
@@ -113,4 +113,4 @@ void EventFile::write(int64_t step, double time, const Scalars& scalars) {
   file_.write(tfrecord(scalar_event(time, step, scalars)));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::run

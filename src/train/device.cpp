@@ -15,7 +15,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #endif
 
-namespace esmscale {
+namespace esmscale::train {
 
 int gpu_count() {
 #ifdef ESMSCALE_HAS_CUDA
@@ -63,7 +63,7 @@ std::string device_name(const c10::Device& device) {
 #ifdef ESMSCALE_HAS_CUDA
   if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
 #endif
-  return device.is_cuda() ? "CUDA" : cpu_name();
+  return device.is_cuda() ? "CUDA" : run::cpu_name();
 }
 
 void make_deterministic() {
@@ -89,4 +89,4 @@ void reset_peak_tensor_bytes(const c10::Device& device) {
   if (!device.is_cuda()) reset_peak_host_tensor_bytes();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

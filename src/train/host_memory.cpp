@@ -14,7 +14,7 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 constexpr size_t kAlignment = 64;  // a cache line; also room in front of the data for the header
@@ -132,4 +132,4 @@ void reset_peak_host_tensor_bytes() {
   peak = current.load();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

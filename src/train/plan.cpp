@@ -10,20 +10,20 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 constexpr double kSecondsPerHour = 3600;
 
-double squared_tokens_per_epoch(const Dataset& train, int64_t sequences, int64_t max_seq_len) {
+double squared_tokens_per_epoch(const data::Dataset& train, int64_t sequences, int64_t max_seq_len) {
   double sum = 0;
   for (const uint32_t length : train.lengths().first(static_cast<size_t>(sequences)))
     sum += std::pow(static_cast<double>(std::min<int64_t>(length, max_seq_len - 2) + 2), 2);
   return sum;
 }
 
-std::vector<std::string> notes_on(const RunConfig& config, int64_t tokens) {
-  const Schedule schedule(config.schedule, config.optimizer.lr, tokens);
+std::vector<std::string> notes_on(const config::RunConfig& config, int64_t tokens) {
+  const config::Schedule schedule(config.schedule, config.optimizer.lr, tokens);
   std::vector<std::string> notes;
   if (schedule.warmup_is_cut())
     notes.push_back(text("a tenth of the run is warm-up at most: ", schedule.warmup_tokens(),
@@ -35,17 +35,17 @@ std::vector<std::string> notes_on(const RunConfig& config, int64_t tokens) {
 }
 
 // What follows from the tokens of the run and from Σ n and Σ n² of sequences like its own.
-void count(RunPlan& plan, const RunConfig& config, double tokens, double squared_tokens) {
+void count(RunPlan& plan, const config::RunConfig& config, double tokens, double squared_tokens) {
   plan.notes = notes_on(config, plan.tokens);
   const auto D = static_cast<double>(plan.tokens);
-  const FlopCounter flops(config.model);
-  plan.parameters = count_parameters(config.model);
+  const accounting::FlopCounter flops(config.model);
+  plan.parameters = accounting::count_parameters(config.model);
   plan.steps = std::ceil(D / static_cast<double>(config.train.batch_tokens));
   plan.flops_per_token = flops.training(1, squared_tokens / std::max(1.0, tokens));
   plan.flops = D * plan.flops_per_token;
   plan.flops_6nd = flops.six_n_d(D);
   for (const char* device : {"a100", "h100"}) {
-    const DevicePeak peak = device_peak(device, config.train.precision);
+    const accounting::DevicePeak peak = accounting::device_peak(device, config.train.precision);
     plan.hours.push_back(
         {peak.name, peak.flops > 0 ? plan.flops / (peak.flops * kPlannedMfu) / kSecondsPerHour : 0});
   }
@@ -65,7 +65,8 @@ std::string tokens_text(const RunPlan& plan) {
 
 }  // namespace
 
-LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes) {
+data::LoaderOptions loader_options(const config::RunConfig& config, int rank, int ranks, int threads,
+                                   bool fixed_shapes) {
   return {.seed = static_cast<uint64_t>(config.train.seed),
           .sequences = config.data.sequences,
           .max_seq_len = config.data.max_seq_len,
@@ -78,10 +79,10 @@ LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int t
           .ranks = ranks,
           .threads = threads,
           .fixed_shapes = fixed_shapes,
-          .tokens = &TokenList::of(config.model.alphabet)};
+          .tokens = &data::TokenList::of(config.model.alphabet)};
 }
 
-int64_t sequences_used(const RunConfig& config, const Dataset& train) {
+int64_t sequences_used(const config::RunConfig& config, const data::Dataset& train) {
   const int64_t wanted = config.data.sequences;
   if (wanted > train.sequences())
     throw usage_error({.where = "data.sequences",
@@ -92,38 +93,39 @@ int64_t sequences_used(const RunConfig& config, const Dataset& train) {
 
 namespace {
 
-int64_t epoch_tokens(const RunConfig& config, const Dataset& train) {
-  return tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
+int64_t epoch_tokens(const config::RunConfig& config, const data::Dataset& train) {
+  return data::tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
 }
 
-int64_t tokens_of_epochs(const RunConfig& config, int64_t epoch) {
+int64_t tokens_of_epochs(const config::RunConfig& config, int64_t epoch) {
   const int64_t all = epoch * config.train.epochs;
   return config.train.max_tokens > 0 ? std::min(all, config.train.max_tokens) : all;
 }
 
 }  // namespace
 
-int64_t tokens_of_run(const RunConfig& config, const Dataset& train) {
+int64_t tokens_of_run(const config::RunConfig& config, const data::Dataset& train) {
   return tokens_of_epochs(config, epoch_tokens(config, train));
 }
 
-RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device) {
+RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, int ranks,
+                 config::DeviceKind device) {
   RunPlan plan;
   plan.sequences = sequences_used(config, train);
-  check_loader_options(train, loader_options(config, /*rank=*/0, ranks, /*threads=*/1, false));
+  data::check_loader_options(train, loader_options(config, /*rank=*/0, ranks, /*threads=*/1, false));
   plan.epoch_tokens = epoch_tokens(config, train);
   plan.tokens = tokens_of_epochs(config, plan.epoch_tokens);
-  plan.memory = predict_memory(config, ranks, device);
+  plan.memory = accounting::predict_memory(config, ranks, device);
   count(plan, config, static_cast<double>(plan.epoch_tokens),
         squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
   return plan;
 }
 
-RunPlan plan_without_data(const RunConfig& config, int ranks, DeviceKind device) {
+RunPlan plan_without_data(const config::RunConfig& config, int ranks, config::DeviceKind device) {
   RunPlan plan;
   plan.tokens = config.train.max_tokens;
   const auto rows = static_cast<double>(config.data.max_seq_len);
-  plan.memory = predict_memory(config, ranks, device);
+  plan.memory = accounting::predict_memory(config, ranks, device);
   count(plan, config, rows, rows * rows);
   return plan;
 }
@@ -155,7 +157,7 @@ Json to_json(const RunPlan& plan) {
 }
 
 std::string to_text(const RunPlan& plan) {
-  const MemoryPrediction& memory = plan.memory;
+  const accounting::MemoryPrediction& memory = plan.memory;
   return text("N ", human_count(static_cast<double>(plan.parameters.kaplan_non_embedding)), " (Kaplan), ",
               human_count(static_cast<double>(plan.parameters.trainable)), " trainable; ", tokens_text(plan),
               "; memory ", human_bytes(memory.total()), " (parameters ", human_bytes(memory.parameters),
@@ -164,4 +166,4 @@ std::string to_text(const RunPlan& plan) {
               human_bytes(memory.workspace), ")");
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

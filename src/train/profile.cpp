@@ -1,4 +1,4 @@
-#include "profile.h"
+#include "train/profile.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
@@ -10,7 +10,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 using torch::profiler::impl::ActivityType;
@@ -64,4 +64,4 @@ void Profile::write() {
            "; chrome://tracing or Perfetto opens it");
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

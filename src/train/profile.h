@@ -7,7 +7,7 @@
 
 #include <c10/core/Device.h>
 
-namespace esmscale {
+namespace esmscale::train {
 
 class Profile {
  public:
@@ -33,4 +33,4 @@ class Profile {
   bool recording_ = false;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,4 +1,4 @@
-#include "recorder.h"
+#include "train/recorder.h"
 
 #include "esmscale/core/log.h"
 #include "esmscale/eval/evaluator.h"
@@ -9,14 +9,14 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 // Of one step, what the last block does not do for rows that are not masked.
-double left_out_at_the_end(ModelConfig model, const GlobalBatch& batch, double masked) {
+double left_out_at_the_end(config::ModelConfig model, const data::GlobalBatch& batch, double masked) {
   model.layers = 1;
   const auto tokens = static_cast<double>(batch.tokens);
-  const ForwardFlops block = forward_flops(model, tokens, batch.squared_tokens);
+  const accounting::ForwardFlops block = accounting::forward_flops(model, tokens, batch.squared_tokens);
   const double behind_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
                              block.attention_values + block.attention_output + block.ffn;
   return 3 * behind_keys * (1 - masked / tokens);
@@ -24,8 +24,9 @@ double left_out_at_the_end(ModelConfig model, const GlobalBatch& batch, double m
 
 }  // namespace
 
-Recorder::Recorder(const RunConfig& config, const RunFolder& run, const RunPlan& plan,
-                   const RunPosition& begin, const DevicePeak& peak, bool masked_end, bool writes)
+Recorder::Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,
+                   const checkpoint::RunPosition& begin, const accounting::DevicePeak& peak, bool masked_end,
+                   bool writes)
     : config_(config),
       plan_(plan),
       flops_(config.model),
@@ -44,14 +45,14 @@ double Recorder::tokens_per_second() const {
   return training_seconds_ > 0 ? session_tokens_ / training_seconds_ : 0;
 }
 
-Json Recorder::head(const RunPosition& at) const {
+Json Recorder::head(const checkpoint::RunPosition& at) const {
   return {{"step", at.step},           {"tokens", at.tokens},
           {"sequences", at.sequences}, {"flops", at.flops},
           {"flops_6nd", at.flops_6nd}, {"parameters", plan_.parameters.kaplan_non_embedding}};
 }
 
-void Recorder::step(const RunPosition& at, const StepResult::Values& values, double lr,
-                    const GlobalBatch& batch, const StepTraffic& traffic) {
+void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values& values, double lr,
+                    const data::GlobalBatch& batch, const StepTraffic& traffic) {
   const double time = now();
   const double tokens = static_cast<double>(batch.tokens);
   const auto masked = static_cast<double>(values.masked);
@@ -66,7 +67,7 @@ void Recorder::step(const RunPosition& at, const StepResult::Values& values, dou
   if (status_.is_due()) show_progress(at, values.loss);
   if (at.step % config_.log.every_steps != 0) return;
 
-  const Pace pace = meter_.pace();
+  const run::Pace pace = meter_.pace();
   Json line = head(at);
   line["train/loss"] = values.loss;
   line["train/perplexity"] = std::exp(values.loss);
@@ -87,22 +88,22 @@ void Recorder::step(const RunPosition& at, const StepResult::Values& values, dou
     line["train/communication_least_bytes"] = traffic.least_bytes;
     line["train/communication_wait_seconds"] = traffic.sent.wait_seconds;
   }
-  line["memory_bytes"] = peak_resident_bytes();
-  line["time"] = seconds_since_1970();
+  line["memory_bytes"] = run::peak_resident_bytes();
+  line["time"] = run::seconds_since_1970();
   metrics_->write(line);
 }
 
-void Recorder::evaluation(const RunPosition& at, const Json& result, bool finished) {
+void Recorder::evaluation(const checkpoint::RunPosition& at, const Json& result, bool finished) {
   if (!metrics_) return;
   Json line = head(at);
   for (const auto& [key, value] : result.items()) line["eval/" + key] = value;
-  line["time"] = seconds_since_1970();
+  line["time"] = run::seconds_since_1970();
   if (finished) line["finished"] = true;
   metrics_->write(line);
   if (!result.contains("loss")) return;
   status_.clear();
-  const LossEstimate loss{result["loss"].get<double>(), result["standard_error"].get<double>()};
-  log_info("step ", at.step, ": holdout loss ", to_text(loss), " nats (frequencies alone ",
+  const eval::LossEstimate loss{result["loss"].get<double>(), result["standard_error"].get<double>()};
+  log_info("step ", at.step, ": holdout loss ", eval::to_text(loss), " nats (frequencies alone ",
            fixed(result["baseline_loss"].get<double>(), 4), "), ",
            result["holdout_label"].get<std::string>());
 }
@@ -112,14 +113,14 @@ void Recorder::leave_out(double seconds) {
   last_mark_ = now();
 }
 
-void Recorder::show_progress(const RunPosition& at, double loss) {
-  status_.show(progress_line({.step = at.step,
-                              .tokens = static_cast<double>(at.tokens),
-                              .planned_tokens = static_cast<double>(plan_.tokens),
-                              .loss = loss,
-                              .pace = meter_.pace(),
-                              .peak_flops = peak_.flops,
-                              .memory_bytes = peak_resident_bytes()}));
+void Recorder::show_progress(const checkpoint::RunPosition& at, double loss) {
+  status_.show(run::progress_line({.step = at.step,
+                                   .tokens = static_cast<double>(at.tokens),
+                                   .planned_tokens = static_cast<double>(plan_.tokens),
+                                   .loss = loss,
+                                   .pace = meter_.pace(),
+                                   .peak_flops = peak_.flops,
+                                   .memory_bytes = run::peak_resident_bytes()}));
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/config/schedule.h"
-#include "esmscale/data/dataset.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/dist/weight_exchange.h"
@@ -10,41 +10,40 @@
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/options.h"
 #include "esmscale/train/plan.h"
-#include "esmscale/train/start.h"
+#include "train/start.h"
+#include "train/step.h"
 
 #include <memory>
 #include <optional>
 
-#include "step.h"
-
-namespace esmscale {
+namespace esmscale::train {
 
 struct Session {
   // Errors name what is wrong before anything is computed (trainer.h). All ranks make one.
-  Session(TrainOptions given, Ranks& all);
+  Session(TrainOptions given, dist::Ranks& all);
 
   // Rank 0 writes what the run is, and adds this start to those before it.
   void record_start() const;
 
-  CheckpointInfo& info() { return state.info; }
-  const CheckpointInfo& info() const { return state.info; }
+  checkpoint::CheckpointInfo& info() { return state.info; }
+  const checkpoint::CheckpointInfo& info() const { return state.info; }
   bool is_finished() const { return info().tokens >= plan.tokens; }
   StepParts step_parts(std::function<Wishes()> wishes);
 
   TrainOptions options;
-  Ranks& ranks;
+  dist::Ranks& ranks;
   at::Device device;
-  Group& group;
-  Dataset train;
-  std::optional<Dataset> holdout;
-  RunFolder folder;
+  dist::Group& group;
+  data::Dataset train;
+  std::optional<data::Dataset> holdout;
+  run::RunFolder folder;
   std::unique_ptr<FileLock> lock;  // rank 0's
   TrainingState state;
   RunPlan plan;
-  Schedule schedule;
-  std::unique_ptr<Engine> engine;
-  Gradients gradients;
-  WeightExchange exchange;
+  config::Schedule schedule;
+  std::unique_ptr<model::Engine> engine;
+  dist::Gradients gradients;
+  dist::WeightExchange exchange;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::train

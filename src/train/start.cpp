@@ -1,9 +1,9 @@
-#include "esmscale/train/start.h"
+#include "train/start.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/version.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/metrics.h"
@@ -11,51 +11,54 @@
 
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-TrainingState with_adam(CheckpointInfo info, Weights weights, const Ranks& ranks) {
-  const ShardLayout layout(weights.table, ranks.size());
-  auto adam = std::make_unique<Adam>(info.config.optimizer, weights,
-                                     layout.updated(ranks.rank(), info.config.parallel.zero_stage));
+TrainingState with_adam(checkpoint::CheckpointInfo info, model::Weights weights, const dist::Ranks& ranks) {
+  const config::ShardLayout layout(weights.table, ranks.size());
+  auto adam = std::make_unique<optim::Adam>(info.config.optimizer, weights,
+                                            layout.updated(ranks.rank(), info.config.parallel.zero_stage));
   return {.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
 }
 
 // Weights and moments of a checkpoint, which must be one of training.
-TrainingState on_device(const fs::path& folder, Checkpoint checkpoint, const RunConfig& config,
-                        const at::Device& device, const Ranks& ranks) {
+TrainingState on_device(const fs::path& folder, checkpoint::Checkpoint checkpoint,
+                        const config::RunConfig& config, const at::Device& device, const dist::Ranks& ranks) {
   if (!checkpoint.has_moments)
     throw usage_error({.where = folder.string(),
                        .expected = "a training checkpoint",
                        .found = "weights only",
                        .advice = "use --init-from"});
   checkpoint.info.config = config;
-  Weights weights = device.is_cpu() ? std::move(checkpoint.weights) : copy_of(checkpoint.weights, device);
+  model::Weights weights =
+      device.is_cpu() ? std::move(checkpoint.weights) : model::copy_of(checkpoint.weights, device);
   TrainingState state = with_adam(std::move(checkpoint.info), std::move(weights), ranks);
-  restore(*state.adam, folder, state.info, state.weights.table);
+  checkpoint::restore(*state.adam, folder, state.info, state.weights.table);
   return state;
 }
 
-TrainingState fresh(const TrainOptions& options, const Dataset& train, const at::Device& device,
-                    const Ranks& ranks) {
-  CheckpointInfo info;
+TrainingState fresh(const TrainOptions& options, const data::Dataset& train, const at::Device& device,
+                    const dist::Ranks& ranks) {
+  checkpoint::CheckpointInfo info;
   info.config = options.config;
   info.letter_counts = train.manifest().residue_counts;
   if (!options.init_from.empty()) {
     info.parent = options.init_from.string();
-    return with_adam(std::move(info), copy_of(load_model(options.init_from).weights, device), ranks);
+    return with_adam(std::move(info), model::copy_of(interop::load_model(options.init_from).weights, device),
+                     ranks);
   }
-  Weights weights = make_weights(options.config.model, device);
-  initialise(weights, static_cast<uint64_t>(options.config.train.seed), train.manifest().residue_counts);
+  model::Weights weights = model::make_weights(options.config.model, device);
+  model::initialise(weights, static_cast<uint64_t>(options.config.train.seed),
+                    train.manifest().residue_counts);
   return with_adam(std::move(info), std::move(weights), ranks);
 }
 
 // The shape and alphabet of what a run begins with are the run's.
-void adopt_model(RunConfig& config, const fs::path& from) {
-  ModelConfig model = load_model_info(from).config.model;
-  const ModelConfig& asked = config.model;
+void adopt_model(config::RunConfig& config, const fs::path& from) {
+  config::ModelConfig model = interop::load_model_info(from).config.model;
+  const config::ModelConfig& asked = config.model;
   if (model.layers != asked.layers || model.width != asked.width || model.heads != asked.heads ||
       model.ffn_dim() != asked.ffn_dim())
     throw usage_error({.where = "--init-from " + from.string(),
@@ -70,7 +73,7 @@ void adopt_model(RunConfig& config, const fs::path& from) {
   }
 }
 
-void require_same_data(const std::string& hash, const Dataset& train, const fs::path& where) {
+void require_same_data(const std::string& hash, const data::Dataset& train, const fs::path& where) {
   if (hash != train.manifest().hash)
     throw usage_error({.where = where.string(),
                        .expected = "the data set it was trained on, " + hash,
@@ -78,16 +81,18 @@ void require_same_data(const std::string& hash, const Dataset& train, const fs::
                        .advice = "give that data set with --data, or another --output"});
 }
 
-void require_same_data(const CheckpointInfo& info, const Dataset& train, const fs::path& where) {
+void require_same_data(const checkpoint::CheckpointInfo& info, const data::Dataset& train,
+                       const fs::path& where) {
   require_same_data(info.dataset_hash, train, where);
-  if (info.data_order_version != kDataOrderVersion)
+  if (info.data_order_version != data::kDataOrderVersion)
     throw Error({.where = where.string(),
-                 .expected = text("data order version ", kDataOrderVersion),
+                 .expected = text("data order version ", data::kDataOrderVersion),
                  .found = std::to_string(info.data_order_version),
                  .advice = "continue it with the esmscale that began it"});
 }
 
-void require_same_identity(const RunConfig& stored, const RunConfig& asked, const fs::path& where) {
+void require_same_identity(const config::RunConfig& stored, const config::RunConfig& asked,
+                           const fs::path& where) {
   if (const std::string differences = identity_differences(stored, asked); !differences.empty())
     throw usage_error({.where = where.string(),
                        .expected = "the configuration it was begun with",
@@ -105,7 +110,7 @@ Origin origin_of(const fs::path& named) {
   fs::path whole = fs::weakly_canonical(named);
   if (!whole.has_filename()) whole = whole.parent_path();  // a slash at the end
   const fs::path run = whole.parent_path().parent_path();
-  if (RunFolder(run).checkpoints() == whole.parent_path()) return {run, whole.filename()};
+  if (run::RunFolder(run).checkpoints() == whole.parent_path()) return {run, whole.filename()};
   return {whole, {}};
 }
 
@@ -119,7 +124,8 @@ bool is_same_origin(const fs::path& recorded, const fs::path& given) {
 }
 
 // The command that began a run may be given again; with another beginning it asks for another run.
-void require_same_origin(const CheckpointInfo& info, const TrainOptions& options, const fs::path& where) {
+void require_same_origin(const checkpoint::CheckpointInfo& info, const TrainOptions& options,
+                         const fs::path& where) {
   for (const auto& [flag, given] :
        {std::pair{"--init-from ", options.init_from}, std::pair{"--branch-from ", options.branch_from}})
     if (!given.empty() && !is_same_origin(info.parent, given))
@@ -130,9 +136,9 @@ void require_same_origin(const CheckpointInfo& info, const TrainOptions& options
                          .advice = "leave it out to go on, or give another --output"});
 }
 
-TrainingState resumed(const TrainOptions& options, const fs::path& folder, const Dataset& train,
-                      const at::Device& device, Ranks& ranks) {
-  Checkpoint checkpoint = load_checkpoint(folder, ranks);
+TrainingState resumed(const TrainOptions& options, const fs::path& folder, const data::Dataset& train,
+                      const at::Device& device, dist::Ranks& ranks) {
+  checkpoint::Checkpoint checkpoint = checkpoint::load_checkpoint(folder, ranks);
   require_same_identity(checkpoint.info.config, options.config, folder);
   require_same_data(checkpoint.info, train, folder);
   require_same_origin(checkpoint.info, options, folder);
@@ -142,21 +148,22 @@ TrainingState resumed(const TrainOptions& options, const fs::path& folder, const
 
 // Sums are rounded in another order by another processor or number of threads: the last digits of a loss may
 // differ.
-void note_another_machine(const RunFolder& run, const TrainOptions& options) {
+void note_another_machine(const run::RunFolder& run, const TrainOptions& options) {
   const Json start = run.last_start();
-  const std::string cpu = start.value("cpu", cpu_name());
+  const std::string cpu = start.value("cpu", run::cpu_name());
   const int threads = start.value("threads", options.threads);
-  if (cpu == cpu_name() && threads == options.threads) return;
+  if (cpu == run::cpu_name() && threads == options.threads) return;
   log_warning("the last start had ", threads, " threads on ", cpu, ", this one has ", options.threads, " on ",
-              cpu_name(), ": losses may differ in their last digits from those of one uninterrupted run");
+              run::cpu_name(),
+              ": losses may differ in their last digits from those of one uninterrupted run");
 }
 
 // A branch keeps model, data and their order; what happens from here on may differ.
-TrainingState branched(const TrainOptions& options, const Dataset& train, const at::Device& device,
-                       Ranks& ranks) {
-  const fs::path parent = resolve_checkpoint(options.branch_from);
-  Checkpoint checkpoint = load_checkpoint(parent, ranks);
-  RunConfig comparable = options.config;
+TrainingState branched(const TrainOptions& options, const data::Dataset& train, const at::Device& device,
+                       dist::Ranks& ranks) {
+  const fs::path parent = checkpoint::resolve_checkpoint(options.branch_from);
+  checkpoint::Checkpoint checkpoint = checkpoint::load_checkpoint(parent, ranks);
+  config::RunConfig comparable = options.config;
   comparable.schedule = checkpoint.info.config.schedule;
   comparable.optimizer = checkpoint.info.config.optimizer;
   comparable.train.max_tokens = checkpoint.info.config.train.max_tokens;
@@ -176,35 +183,35 @@ TrainingState branched(const TrainOptions& options, const Dataset& train, const 
   return on_device(parent, std::move(checkpoint), options.config, device, ranks);
 }
 
-TrainingState begin(const TrainOptions& options, const Dataset& train, const at::Device& device,
-                    Ranks& ranks) {
+TrainingState begin(const TrainOptions& options, const data::Dataset& train, const at::Device& device,
+                    dist::Ranks& ranks) {
   TrainingState state = options.branch_from.empty() ? fresh(options, train, device, ranks)
                                                     : branched(options, train, device, ranks);
   state.info.dataset_hash = train.manifest().hash;
-  state.info.data_order_version = kDataOrderVersion;
+  state.info.data_order_version = data::kDataOrderVersion;
   return state;
 }
 
 // A run that has no checkpoint yet starts over, on the data it began with.
-void require_same_beginning(const RunFolder& run, const Dataset& train) {
+void require_same_beginning(const run::RunFolder& run, const data::Dataset& train) {
   const Json start = run.last_start();
   if (start.contains("data")) require_same_data(start["data"].value("train", ""), train, run.path());
 }
 
 // Gone back to an earlier checkpoint of its own, a run overwrites what came after: its checkpoints as its
 // metrics. What a killed process left half written or half removed goes too.
-void tidy_checkpoints(const RunFolder& run, int64_t step) {
+void tidy_checkpoints(const run::RunFolder& run, int64_t step) {
   for (const fs::path& left : run.list_leftovers()) {
     log_info("removing ", left.string(), ", which is no whole checkpoint");
     fs::remove_all(left);
   }
-  for (const CheckpointFolder& later : run.list_checkpoints())
+  for (const run::CheckpointFolder& later : run.list_checkpoints())
     if (later.step > step) remove_folder(later.path);
 }
 
 // One folder holds one run: another's checkpoint would mix its metrics with those that are there, and replace
 // checkpoints.
-void require_own_checkpoint(const RunFolder& run, const fs::path& checkpoint) {
+void require_own_checkpoint(const run::RunFolder& run, const fs::path& checkpoint) {
   if (fs::canonical(checkpoint).parent_path() == fs::weakly_canonical(run.checkpoints())) return;
   const bool has_metrics = fs::exists(run.metrics()) && !fs::is_empty(run.metrics());
   if (!has_metrics && run.list_checkpoints().empty()) return;
@@ -216,8 +223,8 @@ void require_own_checkpoint(const RunFolder& run, const fs::path& checkpoint) {
 }
 
 // Every step that log.every_steps asks for is written before its checkpoint is.
-void note_missing_metrics(const RunFolder& run, const TrainingState& state, const RunConfig& asked,
-                          std::optional<int64_t> last) {
+void note_missing_metrics(const run::RunFolder& run, const TrainingState& state,
+                          const config::RunConfig& asked, std::optional<int64_t> last) {
   const int64_t step = state.info.step;
   // The start before may have written more seldom than this one.
   const int64_t every = std::max(asked.log.every_steps, run.read_config().log.every_steps);
@@ -231,7 +238,7 @@ void note_missing_metrics(const RunFolder& run, const TrainingState& state, cons
               " is missing; the run goes on without it");
 }
 
-void refuse_a_foreign_folder(const RunFolder& run) {
+void refuse_a_foreign_folder(const run::RunFolder& run) {
   throw Error({.where = run.path().string(),
                .expected = "an empty folder or a run of this configuration",
                .found = run.is_run() ? "a run, and --resume never" : "something else",
@@ -240,8 +247,8 @@ void refuse_a_foreign_folder(const RunFolder& run) {
 
 }  // namespace
 
-std::string identity_differences(const RunConfig& stored, const RunConfig& asked) {
-  const Json a = identity(stored), b = identity(asked);
+std::string identity_differences(const config::RunConfig& stored, const config::RunConfig& asked) {
+  const Json a = config::identity(stored), b = config::identity(asked);
   std::vector<std::string> differences;
   for (const auto& [key, value] : b.items())
     if (!a.contains(key) || a[key] != value)
@@ -250,17 +257,17 @@ std::string identity_differences(const RunConfig& stored, const RunConfig& asked
   return join(differences, "; ");
 }
 
-void require_one_run(Ranks& ranks, const RunConfig& config, const Dataset& train) {
+void require_one_run(dist::Ranks& ranks, const config::RunConfig& config, const data::Dataset& train) {
   ranks.require_agreement("program", text(version(), " (", revision(), ")"));
   ranks.require_agreement("data set", train.manifest().hash);
-  Json keys = identity(config);
+  Json keys = config::identity(config);
   keys["parallel.zero_stage"] = config.parallel.zero_stage;
   keys["train.micro_batch_tokens"] = config.train.micro_batch_tokens;
   for (const auto& [key, value] : keys.items()) ranks.require_agreement(key, to_text(value));
 }
 
-TrainingState start_training(TrainOptions& options, const RunFolder& run, const Dataset& train,
-                             const at::Device& device, Ranks& ranks) {
+TrainingState start_training(TrainOptions& options, const run::RunFolder& run, const data::Dataset& train,
+                             const at::Device& device, dist::Ranks& ranks) {
   if (!options.init_from.empty()) {
     // A run that goes on has it all in its own folder, whatever became of its beginning.
     const auto newest = run.newest_checkpoint();
@@ -278,7 +285,7 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
     if (options.resume == "auto") {
       if (const auto newest = run.newest_checkpoint()) from = newest->path;
     } else if (resumes) {
-      const fs::path checkpoint = resolve_checkpoint(options.resume);
+      const fs::path checkpoint = checkpoint::resolve_checkpoint(options.resume);
       require_own_checkpoint(run, checkpoint);
       from = checkpoint;
     }
@@ -290,11 +297,11 @@ TrainingState start_training(TrainOptions& options, const RunFolder& run, const 
       !from.empty() && fs::weakly_canonical(from) == fs::weakly_canonical(run.checkpoint(state.info.step));
   if (ranks.is_first()) {
     if (!from.empty() && device.is_cpu()) note_another_machine(run, options);
-    const auto last = cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
+    const auto last = run::cut_metrics(run.metrics(), from.empty() ? -1 : state.info.step);
     if (state.is_from_here) note_missing_metrics(run, state, options.config, last);
     tidy_checkpoints(run, state.info.step);
   }
   return state;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,4 +1,4 @@
-#include "step.h"
+#include "train/step.h"
 
 #include "esmscale/model/span.h"
 
@@ -11,9 +11,9 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-namespace esmscale {
+namespace esmscale::train {
 
-StepResult::StepResult(const at::Tensor& sums, const GradientScale& scale) {
+StepResult::StepResult(const at::Tensor& sums, const optim::GradientScale& scale) {
   const at::Tensor outcome = at::stack({scale.norm.to(at::kDouble), scale.found_inf.to(at::kDouble)});
   const at::Tensor values = at::cat({sums, outcome});
   if (!values.is_cuda()) {
@@ -37,19 +37,19 @@ StepResult::Values StepResult::wait() {
           .wishes = {.stop = values[3] > 0, .checkpoint = values[4] > 0}};
 }
 
-StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr) {
-  Gradients& gradients = parts.gradients;
+StepResult train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr) {
+  dist::Gradients& gradients = parts.gradients;
   const auto scalar = at::TensorOptions().dtype(at::kDouble).device(parts.engine.device());
   at::Tensor loss_sum = at::zeros({}, scalar);
   double masked = 0;
   gradients.zero();
   {
-    const HeldWeights held(parts.engine);
-    for (const PackedBatch& micro : batch.micro_batches) {
+    const model::HeldWeights held(parts.engine);
+    for (const data::PackedBatch& micro : batch.micro_batches) {
       gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
       if (micro.real_tokens > 0) {
-        const DeviceBatch on_device =
-            to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
+        const model::DeviceBatch on_device =
+            model::to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
         loss_sum += parts.engine.forward_backward(on_device, gradients);
         masked += static_cast<double>(on_device.masked);
       }
@@ -59,14 +59,14 @@ StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double l
 
   const Wishes wishes = parts.wishes();
   const auto known = [&](double value) { return at::full({}, value, scalar); };
-  const at::Tensor sums = at::stack({loss_sum, known(masked), squared_norm(gradients.owned()),
+  const at::Tensor sums = at::stack({loss_sum, known(masked), optim::squared_norm(gradients.owned()),
                                      known(wishes.stop), known(wishes.checkpoint)});
   {
-    const Span span("reduce");
+    const model::Span span("reduce");
     parts.group.all_reduce(sums).wait();
   }
-  const Span span("optimizer");
-  const GradientScale scale = gradient_scale(sums[2], sums[0], sums[1], parts.max_norm);
+  const model::Span span("optimizer");
+  const optim::GradientScale scale = optim::gradient_scale(sums[2], sums[0], sums[1], parts.max_norm);
   parts.adam.step(lr, gradients.mine(), scale, [&](size_t bucket) {
     if (gradients.stage() > 0) parts.weights.leave(bucket);
   });
@@ -74,4 +74,4 @@ StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double l
   return {sums, scale};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

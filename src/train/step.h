@@ -1,7 +1,7 @@
 // One step of training.
 #pragma once
 
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/engine.h"
@@ -12,7 +12,7 @@
 
 #include <c10/core/Event.h>
 
-namespace esmscale {
+namespace esmscale::train {
 
 // What a rank asks all others for, at the same step: it travels with the sums.
 struct Wishes {
@@ -25,7 +25,7 @@ class StepResult {
  public:
   StepResult() = default;
   // fp64 scalars of all ranks: [loss sum, masked positions, squared norm, stops, checkpoints]
-  StepResult(const at::Tensor& sums, const GradientScale& scale);
+  StepResult(const at::Tensor& sums, const optim::GradientScale& scale);
 
   struct Values {
     double loss, grad_norm;  // nats, not a number without masked positions; ‖gradient of it‖ before clipping
@@ -41,20 +41,20 @@ class StepResult {
 };
 
 struct StepParts {
-  Engine& engine;
-  Group& group;
-  Gradients& gradients;
-  Adam& adam;
-  WeightExchange& weights;
-  const ModelConfig& model;
+  model::Engine& engine;
+  dist::Group& group;
+  dist::Gradients& gradients;
+  optim::Adam& adam;
+  dist::WeightExchange& weights;
+  const config::ModelConfig& model;
   double mlm_probability;
   double max_norm;
-  const TokenList& tokens;
+  const data::TokenList& tokens;
   std::function<Wishes()> wishes;  // asked after the last backward
 };
 
 // Forward and backward of this rank's micro-batches, then one update of its part of the weights at learning
 // rate `lr`.
-StepResult train_step(const StepParts& parts, const GlobalBatch& batch, double lr);
+StepResult train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr);
 
-}  // namespace esmscale
+}  // namespace esmscale::train

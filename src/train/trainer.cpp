@@ -2,40 +2,40 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
-#include "esmscale/train/stop_signal.h"
+#include "train/profile.h"
+#include "train/recorder.h"
+#include "train/session.h"
 
 #include <cmath>
 #include <filesystem>
 
-#include "profile.h"
-#include "recorder.h"
-#include "session.h"
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::train {
 
 struct Trainer::Impl : Session {
-  Impl(TrainOptions given, Ranks& all);
+  Impl(TrainOptions given, dist::Ranks& all);
 
   int run();
   // A step whose result has not been read yet.
   struct Pending {
-    RunPosition position;  // after it
+    checkpoint::RunPosition position;  // after it
     StepResult result;
-    GlobalBatch batch;  // without its rows; packs = 0: nothing is pending
+    data::GlobalBatch batch;  // without its rows; packs = 0: nothing is pending
     double lr = 0;
     StepTraffic traffic;
   };
 
-  void step(GlobalBatch batch, const StopSignal& stop);
+  void step(data::GlobalBatch batch, const StopSignal& stop);
   void settle(Pending& done);
   void evaluate_holdout(bool finished);
   void checkpoint();
@@ -44,7 +44,7 @@ struct Trainer::Impl : Session {
   void count_bad_step(int64_t step, double loss);
   bool is_time_for_checkpoint() const;
 
-  const RunConfig& config;
+  const config::RunConfig& config;
   Recorder recorder;
   Pending pending;
   Json last_evaluation = Json::object();
@@ -63,20 +63,21 @@ double least_bytes(double parameters, int stage, size_t micro_batches, int ranks
   return sizeof(float) * times * parameters * (ranks - 1) / ranks;
 }
 
-Ranks& one_process() {
-  static Ranks alone;
+dist::Ranks& one_process() {
+  static dist::Ranks alone;
   return alone;
 }
 
 // Of the devices of all ranks together.
-DevicePeak peak_of_all(const Session& session) {
-  DevicePeak peak = device_peak(device_name(session.device), session.options.config.train.precision);
+accounting::DevicePeak peak_of_all(const Session& session) {
+  accounting::DevicePeak peak =
+      accounting::device_peak(device_name(session.device), session.options.config.train.precision);
   peak.flops *= session.ranks.size();
   return peak;
 }
 
-std::optional<GlobalBatch> next_batch(Loader& loader) {
-  const Span span("wait for data");
+std::optional<data::GlobalBatch> next_batch(data::Loader& loader) {
+  const model::Span span("wait for data");
   return loader.next();
 }
 
@@ -86,7 +87,7 @@ bool crosses(int64_t before, int64_t after, int64_t every) {
 
 }  // namespace
 
-Trainer::Impl::Impl(TrainOptions given, Ranks& all)
+Trainer::Impl::Impl(TrainOptions given, dist::Ranks& all)
     : Session(std::move(given), all),
       config(options.config),
       recorder(config, folder, plan, info(), peak_of_all(*this), engine->ends_on_masked_rows(),
@@ -97,7 +98,7 @@ Trainer::Impl::Impl(TrainOptions given, Ranks& all)
 // A run that ended before: its last line of metrics says so and holds its evaluation.
 bool Trainer::Impl::was_finished() {
   if (!ranks.is_first()) return false;
-  const std::vector<Json> lines = read_metrics(folder.metrics());
+  const std::vector<Json> lines = run::read_metrics(folder.metrics());
   if (lines.empty() || !lines.back().value("finished", false)) return false;
   for (const auto& [key, value] : lines.back().items())
     if (key.starts_with("eval/")) last_evaluation[key.substr(5)] = value;
@@ -109,11 +110,12 @@ int Trainer::Impl::run() {
   if (is_finished() && ranks.from_first("finished", was_finished() ? "yes" : "no") == "yes") return 0;
   record_start();
   const StopSignal stop;
-  Loader loader(train, loader_options(config, ranks.rank(), ranks.size(), 1, device.is_cuda()), info().data);
+  data::Loader loader(train, loader_options(config, ranks.rank(), ranks.size(), 1, device.is_cuda()),
+                      info().data);
   Profile profile(options.profile_steps, folder.trace(ranks.rank()), device);
   while (!is_finished()) {
     profile.begin_step();
-    std::optional<GlobalBatch> batch = next_batch(loader);
+    std::optional<data::GlobalBatch> batch = next_batch(loader);
     if (!batch) break;
     const int64_t tokens_before = info().tokens;
     step(std::move(*batch), stop);
@@ -140,9 +142,9 @@ bool Trainer::Impl::is_time_for_checkpoint() const {
   return ranks.is_first() && minutes > 0 && recorder.now() - checkpoint_time > 60 * minutes;
 }
 
-void Trainer::Impl::step(GlobalBatch batch, const StopSignal& stop) {
+void Trainer::Impl::step(data::GlobalBatch batch, const StopSignal& stop) {
   const double lr = schedule.at(info().tokens + batch.tokens);
-  const Traffic before = group.traffic();
+  const dist::Traffic before = group.traffic();
   const StepParts parts =
       step_parts([&] { return Wishes{.stop = stop.is_raised(), .checkpoint = is_time_for_checkpoint()}; });
   StepResult result = train_step(parts, batch, lr);
@@ -151,7 +153,7 @@ void Trainer::Impl::step(GlobalBatch batch, const StopSignal& stop) {
       .least_bytes = least_bytes(static_cast<double>(state.weights.flat.numel()), gradients.stage(),
                                  batch.micro_batches.size(), ranks.size())};
 
-  const FlopCounter flops(config.model);
+  const accounting::FlopCounter flops(config.model);
   const auto tokens = static_cast<double>(batch.tokens);
   info().step += 1;
   info().tokens += batch.tokens;
@@ -211,12 +213,12 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   training_peak = std::max(training_peak, peak_tensor_bytes(device));
   last_evaluation = Json::object();
   if (holdout) {
-    const Evaluation evaluation =
-        evaluate(*engine, config.model, *holdout, {.mlm_probability = config.masking.mlm_probability},
-                 info().letter_counts, ranks);
-    info().holdout_label = holdout_label(*holdout, train.manifest().hash, config.data.max_seq_len);
-    last_evaluation =
-        evaluation_result(evaluation, folder.checkpoint(info().step), info().step, info().holdout_label);
+    const eval::Evaluation evaluation =
+        eval::evaluate(*engine, config.model, *holdout, {.mlm_probability = config.masking.mlm_probability},
+                       info().letter_counts, ranks);
+    info().holdout_label = eval::holdout_label(*holdout, train.manifest().hash, config.data.max_seq_len);
+    last_evaluation = eval::evaluation_result(evaluation, folder.checkpoint(info().step), info().step,
+                                              info().holdout_label);
     if (const double loss = evaluation.bert->loss.value; std::isfinite(loss)) info().holdout_loss = loss;
   }
   recorder.evaluation(info(), last_evaluation, finished);
@@ -230,7 +232,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   }
   // A checkpoint that was written before this evaluation of its step gets it too.
   if (holdout && checkpoint_step == info().step && ranks.is_first())
-    rewrite_info(folder.checkpoint(info().step), info());
+    checkpoint::rewrite_info(folder.checkpoint(info().step), info());
 }
 
 void Trainer::Impl::checkpoint() {
@@ -239,8 +241,8 @@ void Trainer::Impl::checkpoint() {
   if (checkpoint_step == info().step) return;
   const double begin = recorder.now();
   info().updates = state.adam->updates();
-  const std::vector<StatePiece> mine = state.adam->state(gradients.layout().owned(ranks.rank()));
-  save_checkpoint(folder.checkpoint(info().step), info(), state.weights, mine, ranks);
+  const std::vector<optim::StatePiece> mine = state.adam->state(gradients.layout().owned(ranks.rank()));
+  checkpoint::save_checkpoint(folder.checkpoint(info().step), info(), state.weights, mine, ranks);
   checkpoint_step = info().step;
   checkpoint_time = recorder.now();
   if (ranks.is_first()) prune();
@@ -249,11 +251,11 @@ void Trainer::Impl::checkpoint() {
 
 void Trainer::Impl::prune() const {
   int64_t kept = 0;
-  for (const CheckpointFolder& old : folder.list_checkpoints())
+  for (const run::CheckpointFolder& old : folder.list_checkpoints())
     if (old.step != info().best_step && ++kept > config.checkpoint.keep) remove_folder(old.path);
 }
 
-Trainer::Trainer(TrainOptions options, Ranks& ranks) {
+Trainer::Trainer(TrainOptions options, dist::Ranks& ranks) {
   at::set_num_threads(options.threads);
   impl_ = std::make_unique<Impl>(std::move(options), ranks);
 }
@@ -267,7 +269,7 @@ int Trainer::run() {
 }
 
 Json Trainer::summary() const {
-  const CheckpointInfo& info = impl_->info();
+  const checkpoint::CheckpointInfo& info = impl_->info();
   Json summary{{"run", impl_->folder.path().string()},
                {"checkpoint", impl_->folder.checkpoint(info.step).string()},
                {"finished", impl_->is_finished()},
@@ -281,9 +283,9 @@ Json Trainer::summary() const {
                {"tokens_per_second", impl_->recorder.tokens_per_second()},
                {"memory_predicted", impl_->plan.memory.total()},
                {"memory_tensors_peak", std::max(impl_->training_peak, peak_tensor_bytes(impl_->device))},
-               {"memory_resident_peak", peak_resident_bytes()}};
+               {"memory_resident_peak", run::peak_resident_bytes()}};
   if (!impl_->last_evaluation.empty()) summary["evaluation"] = impl_->last_evaluation;
   return summary;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,23 +1,24 @@
 #include "esmscale/accounting/account.h"
 
+#include "accounting/shapes.h"
+
 #include <vector>
 
-#include "accounting/shapes.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-RunConfig preset(const ModelConfig& model, const std::string& name) {
-  RunConfig config;
+config::RunConfig preset(const config::ModelConfig& model, const std::string& name) {
+  config::RunConfig config;
   config.model = model;
   config.model.name = name;
-  resolve(config);
+  config::resolve(config);
   return config;
 }
 
@@ -34,7 +35,7 @@ TEST(Lengths, RealLengthsCountStartEndAndCrop) {
 TEST(Account, MeanSequenceIsTheMeanOfTheSequences) {
   const std::vector<uint32_t> residues{55, 350, 1100};
   const Account account =
-      account_for(preset(esm2_35M(29), "35M"), real_lengths(residues, 1024), 0, 1, DeviceKind::cpu);
+      account_for(preset(esm2_35M(29), "35M"), real_lengths(residues, 1024), 0, 1, config::DeviceKind::cpu);
   double total = 0;
   for (const double rows : {57.0, 352.0, 1024.0}) total += forward_flops(account.config.model, rows).total();
   EXPECT_NEAR(account.forward.total(), total / 3, 1e-12 * total);
@@ -44,7 +45,7 @@ TEST(Account, MeanSequenceIsTheMeanOfTheSequences) {
 // Oracle: the keys promised to scripts, and the numbers of the functions behind them.
 TEST(Account, JsonKeepsItsPromise) {
   const Account account =
-      account_for(preset(esm2_8M(29), "esm2_8M"), equal_lengths(1024), 2e9, 4, DeviceKind::cpu);
+      account_for(preset(esm2_8M(29), "esm2_8M"), equal_lengths(1024), 2e9, 4, config::DeviceKind::cpu);
   const Json json = to_json(account);
   EXPECT_EQ(json["name"], "esm2_8M");
   EXPECT_EQ(json["layers"], 6);
@@ -77,24 +78,25 @@ TEST(Account, JsonKeepsItsPromise) {
 }
 
 TEST(Account, NoRunWithoutTokens) {
-  EXPECT_TRUE(to_json(account_for(preset(esm2_8M(), "m"), equal_lengths(512), 0, 1, DeviceKind::cpu))["run"]
-                  .is_null());
+  EXPECT_TRUE(
+      to_json(account_for(preset(esm2_8M(), "m"), equal_lengths(512), 0, 1, config::DeviceKind::cpu))["run"]
+          .is_null());
 }
 
 // Oracle: numbers known from elsewhere: published parameters, N of 6 blocks of width 320, its ratio to 6N.
 TEST(Account, TextNamesWhatItCounts) {
   const Account account =
-      account_for(preset(esm2_8M(33), "esm2_8M"), equal_lengths(1024), 1e9, 1, DeviceKind::cpu);
+      account_for(preset(esm2_8M(33), "esm2_8M"), equal_lengths(1024), 1e9, 1, config::DeviceKind::cpu);
   const std::string shown = account_text(account);
   EXPECT_THAT(shown, AllOf(HasSubstr("trainable, all told 7512353"), HasSubstr("7372800"),
                            HasSubstr(" × 6N (4.424e+07)"), HasSubstr("softmax"),
                            HasSubstr("a run of 1.00G tokens"), HasSubstr("moments")));
-  const std::vector<Account> two{
-      account, account_for(preset(esm2_35M(33), "esm2_35M"), equal_lengths(1024), 0, 1, DeviceKind::cpu)};
+  const std::vector<Account> two{account, account_for(preset(esm2_35M(33), "esm2_35M"), equal_lengths(1024),
+                                                      0, 1, config::DeviceKind::cpu)};
   const std::string table = accounts_table(two);
   EXPECT_THAT(table, AllOf(HasSubstr("7512353"), HasSubstr("33501153"), HasSubstr("12 × 480")));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4);
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 // Oracle: NVIDIA's data sheets (dense), under the names that CUDA gives the devices.
@@ -40,4 +40,4 @@ TEST(DevicePeak, UnknownIsZero) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -1,11 +1,12 @@
 #include "esmscale/accounting/flops.h"
 
+#include "accounting/shapes.h"
+
 #include <vector>
 
-#include "accounting/shapes.h"
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
 // Oracle: the trainable parameters of the official checkpoints (tied decoder, no contact head).
@@ -36,7 +37,7 @@ TEST(CountParameters, FiveMillion) {
 // Oracle: the formulas' rows for sizes small enough to multiply by hand: L = 1, d = 4, h = 2, f = 8, V = 29,
 // S = 3.
 TEST(ForwardFlops, RowsByHand) {
-  ModelConfig model = esm2(1, 4, 2, 29);
+  config::ModelConfig model = esm2(1, 4, 2, 29);
   model.ffn = 8;
   const ForwardFlops flops = forward_flops(model, 3);
   EXPECT_EQ(flops.embedding, 696);
@@ -64,7 +65,7 @@ TEST(ForwardFlops, HoffmannTableA4) {
                               {28, 2048, 8192, 16, 1593e6, 1.03},  {40, 3584, 14336, 28, 6796e6, 0.99}};
   constexpr double kSequenceLength = 2048;
   for (const Row& row : rows) {
-    ModelConfig model = esm2(row.layers, row.width, row.heads, 32000);
+    config::ModelConfig model = esm2(row.layers, row.width, row.heads, 32000);
     model.ffn = row.ffn;
     const ForwardFlops forward = forward_flops(model, kSequenceLength);
     const double blocks = forward.total() - forward.embedding - forward.head_dense - forward.head_decoder;
@@ -74,7 +75,7 @@ TEST(ForwardFlops, HoffmannTableA4) {
 
 // Oracle: training FLOPs over 6·N at 1,024 rows as computed independently from the table of formulas.
 TEST(FlopCounter, RatioToSixN) {
-  const auto ratio = [](const ModelConfig& model) {
+  const auto ratio = [](const config::ModelConfig& model) {
     const FlopCounter counter(model);
     return counter.training(1024, 1024.0 * 1024.0) / counter.six_n_d(1024);
   };
@@ -85,7 +86,7 @@ TEST(FlopCounter, RatioToSixN) {
 
 // Oracle: the sum over the sequences, one by one. Sums of whole numbers below 2^53 are exact in any order.
 TEST(FlopCounter, ClosedFormIsTheSumOverSequences) {
-  const ModelConfig model = esm2_8M(29);
+  const config::ModelConfig model = esm2_8M(29);
   double one_by_one = 0, tokens = 0, squared_tokens = 0;
   for (const double n : {2.0, 57.0, 352.0, 1024.0}) {
     one_by_one += 3 * forward_flops(model, n).total();
@@ -98,7 +99,7 @@ TEST(FlopCounter, ClosedFormIsTheSumOverSequences) {
 
 // Oracle: the full count less the embedding's product and the head of the rows that are not masked.
 TEST(FlopCounter, ExecutedLeavesOutWhatIsNotRun) {
-  const ModelConfig model = esm2_35M(29);
+  const config::ModelConfig model = esm2_35M(29);
   const FlopCounter counter(model);
   const ForwardFlops all = forward_flops(model, 1000, 400000);
   const double head = all.head_dense + all.head_decoder;
@@ -108,4 +109,4 @@ TEST(FlopCounter, ExecutedLeavesOutWhatIsNotRun) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::accounting

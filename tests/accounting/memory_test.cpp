@@ -1,26 +1,26 @@
 #include "esmscale/accounting/memory.h"
 
+#include "accounting/shapes.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/shard_layout.h"
 
-#include "accounting/shapes.h"
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::accounting {
 namespace {
 
-RunConfig run_of(const ModelConfig& model, int64_t rows, const std::string& engine) {
-  RunConfig config;
+config::RunConfig run_of(const config::ModelConfig& model, int64_t rows, const std::string& engine) {
+  config::RunConfig config;
   config.model = model;
   config.data.max_seq_len = rows / 2;
   config.train.batch_tokens = rows;
   config.train.micro_batch_tokens = rows;
   config.train.engine = engine;
-  resolve(config);
+  config::resolve(config);
   return config;
 }
 
-MemoryPrediction predict(const RunConfig& config, int ranks = 1) {
+MemoryPrediction predict(const config::RunConfig& config, int ranks = 1) {
   return predict_memory(config, ranks, usual_device(config));
 }
 
@@ -28,7 +28,7 @@ MemoryPrediction predict(const RunConfig& config, int ranks = 1) {
 // backward of such a stack of blocks and a bare decoder, parameters apart. It had no head dense, hence 5%.
 TEST(PredictMemory, PlainEngineAgainstTheAllocator) {
   struct Measured {
-    ModelConfig model;
+    config::ModelConfig model;
     int64_t rows;
     double bytes;
   };
@@ -67,7 +67,8 @@ TEST(PredictMemory, TheLastBlockHasMaskedRowsBehindItsKeys) {
 // 367. Plain, it saves attention's output once where a CPU joins what it has by sequence.
 TEST(PredictMemory, SinglePrecisionOnAGpu) {
   const auto activations = [](int64_t layers, const char* engine) {
-    return predict_memory(run_of(esm2(layers, 320, 20, 29), 2048, engine), 1, DeviceKind::gpu).activations;
+    return predict_memory(run_of(esm2(layers, 320, 20, 29), 2048, engine), 1, config::DeviceKind::gpu)
+        .activations;
   };
   const double lse = 20 * 1024 / 367.0, block = 4.0 * 2048 * (10 * 320 + 4 + lse);
   EXPECT_DOUBLE_EQ(activations(2, "fused") - activations(1, "fused"), block);
@@ -79,28 +80,29 @@ TEST(PredictMemory, SinglePrecisionOnAGpu) {
 // 5.10 GB. LibTorch's attention there takes room by the longest sequence, which lengths decide: hence 5%.
 TEST(PredictMemory, SinglePrecisionOnAGpuAgainstARun) {
   for (const auto& [engine, measured] : {std::pair{"fused", 3.62e9}, std::pair{"plain", 5.10e9}}) {
-    RunConfig config = run_of(esm2_8M(29), 32'768, engine);
+    config::RunConfig config = run_of(esm2_8M(29), 32'768, engine);
     config.data.max_seq_len = 1024;
-    EXPECT_NEAR(predict_memory(config, 1, DeviceKind::gpu).total(), measured, 0.05 * measured) << engine;
+    EXPECT_NEAR(predict_memory(config, 1, config::DeviceKind::gpu).total(), measured, 0.05 * measured)
+        << engine;
   }
 }
 
 // Oracle: `auto` is the plain engine where the kernels for a GPU do not take a model's heads (of 20 numbers
 // here), and the fused one on a CPU, which takes them all.
 TEST(PredictMemory, AutoIsTheEngineThatWillRun) {
-  const ModelConfig odd_heads = esm2(2, 320, 16, 29);
-  const auto activations = [&](const char* engine, DeviceKind device) {
+  const config::ModelConfig odd_heads = esm2(2, 320, 16, 29);
+  const auto activations = [&](const char* engine, config::DeviceKind device) {
     return predict_memory(run_of(odd_heads, 2048, engine), 1, device).activations;
   };
-  EXPECT_EQ(activations("auto", DeviceKind::gpu), activations("plain", DeviceKind::gpu));
-  EXPECT_EQ(activations("auto", DeviceKind::cpu), activations("fused", DeviceKind::cpu));
-  EXPECT_LT(activations("fused", DeviceKind::cpu), activations("plain", DeviceKind::cpu));
+  EXPECT_EQ(activations("auto", config::DeviceKind::gpu), activations("plain", config::DeviceKind::gpu));
+  EXPECT_EQ(activations("auto", config::DeviceKind::cpu), activations("fused", config::DeviceKind::cpu));
+  EXPECT_LT(activations("fused", config::DeviceKind::cpu), activations("plain", config::DeviceKind::cpu));
 }
 
 // Oracle: two LayerNorm outputs and GELU's of every block, at masked rows behind the last one's keys and
 // values; and GELU's has then no second copy in backward.
 TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
-  RunConfig config = run_of(esm2_8M(29), 2048, "fused");
+  config::RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const MemoryPrediction again = predict(config);
   config.train.recompute = "none";
   const MemoryPrediction kept = predict(config);
@@ -111,7 +113,7 @@ TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
 
 // Oracle: recomputation keeps one block whole and the input of every other.
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
-  RunConfig config = run_of(esm2_8M(29), 2048, "fused");
+  config::RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const double kept = predict(config).activations;
   config.train.recompute = "blocks";
   const double last = 4.0 * (2048 * (2 * 320 + 2) + 308 * (7 * 320 + 20 + 2));
@@ -123,7 +125,7 @@ TEST(PredictMemory, RecomputationKeepsBlockInputs) {
 // two moments, stage 2 the gradients too (and has buckets in flight, which are smaller than the whole).
 // Buckets are padded to a line a rank: less than a thousandth.
 TEST(PredictMemory, ZeroStages) {
-  RunConfig config = run_of(esm2_150M(), 2048, "fused");
+  config::RunConfig config = run_of(esm2_150M(), 2048, "fused");
   const auto P = static_cast<double>(count_parameters(config.model).trainable);
   const auto stage = [&](int64_t zero_stage, int ranks) {
     config.parallel.zero_stage = zero_stage;
@@ -141,7 +143,7 @@ TEST(PredictMemory, ZeroStages) {
   EXPECT_NEAR(stage(1, 8).gradients, 4.5 * P, 1e-3 * P);
   EXPECT_NEAR(stage(2, 8).moments, P, 1e-3 * P);
   EXPECT_GT(stage(2, 8).gradients, P / 2);
-  EXPECT_LT(stage(2, 8).gradients, P / 2 + 3 * ShardLayout::kBucketBytes);
+  EXPECT_LT(stage(2, 8).gradients, P / 2 + 3 * config::ShardLayout::kBucketBytes);
   EXPECT_EQ(stage(2, 8).parameters, 4 * P);
   EXPECT_EQ(stage(2, 8).activations, stage(0, 1).activations);
 }
@@ -149,7 +151,7 @@ TEST(PredictMemory, ZeroStages) {
 // Oracle: four packs a batch and two a micro-batch: on two ranks a micro-batch each, on three one rank still
 // has two packs, on four each has one.
 TEST(PredictMemory, ARankHasItsPacksOfABatch) {
-  RunConfig config = run_of(esm2_8M(29), 4096, "fused");
+  config::RunConfig config = run_of(esm2_8M(29), 4096, "fused");
   config.train.pack_tokens = 1024;
   config.train.micro_batch_tokens = 2048;
   const auto activations = [&](int ranks) { return predict(config, ranks).activations; };
@@ -163,8 +165,8 @@ TEST(PredictMemory, ARankHasItsPacksOfABatch) {
 
 // Oracle: bf16 halves every row of width and adds a 2-byte copy of the parameters; statistics stay fp32.
 TEST(PredictMemory, HalfPrecision) {
-  RunConfig config = run_of(esm2(2, 320, 20, 29), 2048, "fused");
-  RunConfig smaller = run_of(esm2(1, 320, 20, 29), 2048, "fused");
+  config::RunConfig config = run_of(esm2(2, 320, 20, 29), 2048, "fused");
+  config::RunConfig smaller = run_of(esm2(1, 320, 20, 29), 2048, "fused");
   config.train.precision = smaller.train.precision = "bf16";
   const MemoryPrediction memory = predict(config);
   EXPECT_EQ(memory.parameters, 6.0 * static_cast<double>(count_parameters(config.model).trainable));
@@ -177,4 +179,4 @@ TEST(PredictMemory, TotalIsTheSumOfTheParts) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -3,10 +3,10 @@
 
 #include "esmscale/config/config.h"
 
-namespace esmscale {
+namespace esmscale::accounting {
 
-inline ModelConfig esm2(int64_t layers, int64_t width, int64_t heads, int64_t tokens = 33) {
-  ModelConfig model;
+inline config::ModelConfig esm2(int64_t layers, int64_t width, int64_t heads, int64_t tokens = 33) {
+  config::ModelConfig model;
   model.layers = layers;
   model.width = width;
   model.heads = heads;
@@ -14,17 +14,17 @@ inline ModelConfig esm2(int64_t layers, int64_t width, int64_t heads, int64_t to
   return model;
 }
 
-inline ModelConfig esm2_8M(int64_t tokens = 33) {
+inline config::ModelConfig esm2_8M(int64_t tokens = 33) {
   return esm2(6, 320, 20, tokens);
 }
-inline ModelConfig esm2_35M(int64_t tokens = 33) {
+inline config::ModelConfig esm2_35M(int64_t tokens = 33) {
   return esm2(12, 480, 20, tokens);
 }
-inline ModelConfig esm2_150M(int64_t tokens = 33) {
+inline config::ModelConfig esm2_150M(int64_t tokens = 33) {
   return esm2(30, 640, 20, tokens);
 }
-inline ModelConfig esm2_650M(int64_t tokens = 33) {
+inline config::ModelConfig esm2_650M(int64_t tokens = 33) {
   return esm2(33, 1280, 20, tokens);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

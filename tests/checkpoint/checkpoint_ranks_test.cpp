@@ -1,18 +1,18 @@
 // One file that many ranks write and read: the same bytes as from one.
-#include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/core/files.h"
-
-#include <fstream>
-
 #include "core/error_of.h"
 #include "core/temporary.h"
 #include "dist/ranks_in_threads.h"
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/files.h"
 #include "model/batches.h"
+
+#include <fstream>
+
 #include <ATen/ops/rand_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 namespace {
 
 using ::testing::HasSubstr;
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 // Moments that one process has and several share: random, the same in every thread.
 struct State {
-  Weights weights = random_weights(model_of(3, 16, 2), 5);
+  model::Weights weights = model::random_weights(model::model_of(3, 16, 2), 5);
   at::Tensor first = at::rand_like(weights.flat), second = at::rand_like(weights.flat);
   CheckpointInfo info;
 
@@ -28,10 +28,10 @@ struct State {
     info.config.model = weights.config;
     info.updates = 9;
   }
-  Adam adam_of(const Ranks& ranks, int stage) const {
-    const ShardLayout layout(weights.table, ranks.size(), 700);
-    Adam adam({}, weights, layout.updated(ranks.rank(), stage));
-    for (const StatePiece& piece : adam.state()) {
+  optim::Adam adam_of(const dist::Ranks& ranks, int stage) const {
+    const config::ShardLayout layout(weights.table, ranks.size(), 700);
+    optim::Adam adam({}, weights, layout.updated(ranks.rank(), stage));
+    for (const optim::StatePiece& piece : adam.state()) {
       piece.first_moment.copy_(first.narrow(0, piece.begin, piece.weights.numel()));
       piece.second_moment.copy_(second.narrow(0, piece.begin, piece.weights.numel()));
     }
@@ -40,9 +40,9 @@ struct State {
 };
 
 void save_by(int count, int stage, const State& state, const fs::path& folder) {
-  with_ranks(count, [&](Ranks& ranks) {
-    const ShardLayout layout(state.weights.table, ranks.size(), 700);
-    const Adam adam = state.adam_of(ranks, stage);
+  dist::with_ranks(count, [&](dist::Ranks& ranks) {
+    const config::ShardLayout layout(state.weights.table, ranks.size(), 700);
+    const optim::Adam adam = state.adam_of(ranks, stage);
     save_checkpoint(folder, state.info, state.weights, adam.state(layout.owned(ranks.rank())), ranks);
   });
 }
@@ -66,14 +66,14 @@ TEST(CheckpointOfRanks, EachReadsBackWhatItUpdates) {
   const TemporaryFolder folder;
   save_by(4, 2, state, folder / "four");
   for (const int count : {1, 3})
-    with_ranks(count, [&](Ranks& ranks) {
+    dist::with_ranks(count, [&](dist::Ranks& ranks) {
       const Checkpoint loaded = load_checkpoint(folder / "four", ranks);
       EXPECT_TRUE(loaded.weights.flat.equal(state.weights.flat));
-      const ShardLayout layout(loaded.weights.table, ranks.size());
-      Adam adam({}, loaded.weights, layout.updated(ranks.rank(), 1));
+      const config::ShardLayout layout(loaded.weights.table, ranks.size());
+      optim::Adam adam({}, loaded.weights, layout.updated(ranks.rank(), 1));
       restore(adam, folder / "four", loaded.info, loaded.weights.table);
       EXPECT_EQ(adam.updates(), 9);
-      for (const StatePiece& piece : adam.state()) {
+      for (const optim::StatePiece& piece : adam.state()) {
         const int64_t size = piece.weights.numel();
         EXPECT_TRUE(piece.first_moment.equal(state.first.narrow(0, piece.begin, size)));
         EXPECT_TRUE(piece.second_moment.equal(state.second.narrow(0, piece.begin, size)));
@@ -89,10 +89,10 @@ TEST(CheckpointOfRanks, DamageIsToldToAll) {
   std::fstream(folder / "one" / "tensors.safetensors", std::ios::in | std::ios::out | std::ios::binary)
       .seekp(5000)
       .put('x');
-  with_ranks(3, [&](Ranks& ranks) {
+  dist::with_ranks(3, [&](dist::Ranks& ranks) {
     EXPECT_THAT(error_of([&] { load_checkpoint(folder / "one", ranks); }), HasSubstr("checksum"));
   });
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

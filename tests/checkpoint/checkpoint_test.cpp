@@ -1,19 +1,19 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
+#include "core/error_of.h"
+#include "core/file_size_limit.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/run_folder.h"
 
 #include <fstream>
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
 #include <ATen/ops/rand_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 namespace {
 
 using ::testing::HasSubstr;
@@ -24,7 +24,7 @@ CheckpointInfo some_info() {
   info.config.model.layers = 2;
   info.config.model.width = 16;
   info.config.model.heads = 2;
-  resolve(info.config);
+  config::resolve(info.config);
   info.step = 17;
   info.updates = 16;
   info.tokens = 123456789012;
@@ -49,16 +49,16 @@ struct Saved {
   TemporaryFolder folder;
   fs::path path = folder / "step-00000017";
   CheckpointInfo info = some_info();
-  Weights weights = make_weights(info.config.model, at::kCPU);
+  model::Weights weights = model::make_weights(info.config.model, at::kCPU);
   at::Tensor first = at::rand_like(weights.flat), second = at::rand_like(weights.flat);
 
   Saved() {
-    initialise(weights, 3, {});
+    model::initialise(weights, 3, {});
     save(path);
   }
   void save(const fs::path& to) const {
-    const StatePiece all{.weights = weights.flat, .first_moment = first, .second_moment = second};
-    Ranks alone;
+    const optim::StatePiece all{.weights = weights.flat, .first_moment = first, .second_moment = second};
+    dist::Ranks alone;
     save_checkpoint(to, info, weights, std::span(&all, 1), alone);
   }
   std::string error_after(const std::string& file, const std::function<void(std::string&)>& damage) const {
@@ -74,14 +74,14 @@ TEST(Checkpoint, RoundTripKeepsEveryBit) {
   const Checkpoint loaded = load_checkpoint(saved.path);
   EXPECT_TRUE(loaded.weights.flat.equal(saved.weights.flat));
   EXPECT_TRUE(loaded.weights.inv_freq.equal(saved.weights.inv_freq));
-  Adam adam({}, loaded.weights);
+  optim::Adam adam({}, loaded.weights);
   restore(adam, saved.path, loaded.info, loaded.weights.table);
-  const StatePiece state = adam.state().at(0);
+  const optim::StatePiece state = adam.state().at(0);
   EXPECT_TRUE(state.first_moment.equal(saved.first));
   EXPECT_TRUE(state.second_moment.equal(saved.second));
   EXPECT_EQ(adam.updates(), 16);
   const CheckpointInfo &a = loaded.info, &b = saved.info;
-  EXPECT_EQ(to_json(a.config), to_json(b.config));
+  EXPECT_EQ(config::to_json(a.config), config::to_json(b.config));
   EXPECT_EQ(std::tie(a.step, a.updates, a.tokens, a.sequences, a.flops, a.flops_6nd, a.bad_steps,
                      a.bad_in_a_row, a.dataset_hash),
             std::tie(b.step, b.updates, b.tokens, b.sequences, b.flops, b.flops_6nd, b.bad_steps,
@@ -151,7 +151,7 @@ TEST(Checkpoint, MissingOnes) {
 TEST(Checkpoint, RunFolderMeansItsNewest) {
   const TemporaryFolder folder;
   const Saved saved;
-  const RunFolder run(folder.path());
+  const run::RunFolder run(folder.path());
   for (const int64_t step : {5, 20, 10}) {
     fs::create_directories(run.checkpoints());
     save_checkpoint(run.checkpoint(step), saved.info, saved.weights);
@@ -160,4 +160,4 @@ TEST(Checkpoint, RunFolderMeansItsNewest) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

@@ -1,12 +1,13 @@
 // Full disks and folders that cannot be written to: one clear error from every verb that writes, nothing half
 // written.
-#include <fstream>
-
 #include "cli/small_run.h"
 #include "core/file_size_limit.h"
+
+#include <fstream>
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -77,4 +78,4 @@ TEST(FullDisk, AResultThatIsLostIsAFailure) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -2,9 +2,10 @@
 #include "esmscale/config/config.h"
 
 #include "cli/small_run.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -13,8 +14,8 @@ using ::testing::Not;
 
 // Oracle: the declarations themselves.
 TEST(Config, ListsEveryField) {
-  RunConfig defaults;
-  const std::vector<Field> all = fields(defaults);
+  config::RunConfig defaults;
+  const std::vector<config::Field> all = config::fields(defaults);
   const Json entries = json_of({"config"});
   ASSERT_EQ(entries.size(), all.size());
   for (size_t i = 0; i < all.size(); ++i) {
@@ -23,13 +24,13 @@ TEST(Config, ListsEveryField) {
     EXPECT_EQ(entries[i]["identity"], all[i].is_identity);
   }
   const std::string shown = run({"config"}).out;
-  for (const Field& field : all) EXPECT_THAT(shown, HasSubstr(field.path + " = "));
+  for (const config::Field& field : all) EXPECT_THAT(shown, HasSubstr(field.path + " = "));
 }
 
 TEST(Config, ListsOneFieldOrAGroup) {
   const Json lr = json_of({"config", "optimizer.lr"});
   ASSERT_EQ(lr.size(), 1u);
-  EXPECT_EQ(lr[0]["default"], OptimizerConfig().lr);
+  EXPECT_EQ(lr[0]["default"], config::OptimizerConfig().lr);
   for (const Json& entry : json_of({"config", "model.init"}))
     EXPECT_THAT(entry["key"].get<std::string>(), HasSubstr("model.init."));
   EXPECT_THAT(run({"config", "data.max_seq_len"}).out, HasSubstr("[8 … 1048576]")) << "bounds in full";
@@ -72,4 +73,4 @@ TEST(Config, FileThatIsNone) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

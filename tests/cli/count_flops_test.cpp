@@ -1,12 +1,12 @@
-#include "esmscale/core/files.h"
-
 #include "cli/outcome.h"
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -111,4 +111,4 @@ TEST(CountFlops, WrongUsageIsNamed) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,13 +1,13 @@
+#include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 
 #include <cmath>
 #include <filesystem>
 #include <sstream>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 std::string tensors_of(const std::string& run) {
-  return resolve_checkpoint(run) / "tensors.safetensors";
+  return checkpoint::resolve_checkpoint(run) / "tensors.safetensors";
 }
 
 // Oracle: the keys that users and scripts rely on, and what the run itself wrote.
@@ -30,7 +30,8 @@ TEST(Eval, HasTheKeysAndAgreesWithTheRun) {
     EXPECT_TRUE(result[key].is_number()) << key;
   EXPECT_THAT(result["holdout_label"].get<std::string>(), HasSubstr("never checked"));
   EXPECT_EQ(result["sequences"], 12);
-  EXPECT_EQ(fs::path(result["checkpoint"].get<std::string>()), resolve_checkpoint(small.path("run")));
+  EXPECT_EQ(fs::path(result["checkpoint"].get<std::string>()),
+            checkpoint::resolve_checkpoint(small.path("run")));
   // The same weights and masks on another engine object: the same operations, but at::Tensor storage differs.
   EXPECT_NEAR(result["loss"].get<double>(), trained["loss"].get<double>(), 1e-6);
   EXPECT_EQ(result["baseline_loss"], trained["baseline_loss"]);
@@ -86,7 +87,7 @@ TEST(Eval, OnePatternOrSomeSequences) {
 // In training, too, where the holdout has no more.
 TEST(Eval, TheErrorOfOneSequenceIsUnknown) {
   const SmallRun small;
-  const ProteinSet one(ProteinSet::random(1, 45), 62);
+  const data::ProteinSet one(data::ProteinSet::random(1, 45), 62);
   const Json trained = json_of(small.train("run", {"--holdout", one.folder()}));
   EXPECT_TRUE(trained["evaluation"]["loss"].is_number());
   EXPECT_TRUE(trained["evaluation"]["standard_error"].is_null());
@@ -107,7 +108,7 @@ TEST(Eval, TheErrorOfOneSequenceIsUnknown) {
 // X, like B, U, Z and O, is never masked.
 TEST(Eval, AHoldoutWithNothingToScoreSaysSo) {
   const SmallRun small;
-  const ProteinSet unknown({"XXXXXXXXXX", "XXXXX"}, 62);
+  const data::ProteinSet unknown({"XXXXXXXXXX", "XXXXX"}, 62);
   const Arguments arguments =
       small.eval({"--checkpoint", small.trained("run"), "--holdout", unknown.folder()});
   const Json result = json_of(arguments);
@@ -134,7 +135,7 @@ TEST(Eval, PerSequenceSumsAreTheTotal) {
     double loss = 0, baseline = 0;
   };
   std::map<std::string, Sums> sums;
-  SequenceReader reader(small.holdout.dataset());
+  data::SequenceReader reader(small.holdout.dataset());
   while (std::getline(lines, line)) {
     std::istringstream row(line);
     int64_t sequence, tokens, masked, hits;
@@ -220,7 +221,7 @@ TEST(Eval, CheckpointThatIsNone) {
 TEST(Eval, LongerWindowsAreRefusedUnlessAsked) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");
-  const ProteinSet longer(ProteinSet::random(9, 120), 200);
+  const data::ProteinSet longer(data::ProteinSet::random(9, 120), 200);
   const Arguments arguments = small.eval({"--checkpoint", run_folder, "--holdout", longer.folder()});
   EXPECT_THAT(refusal_of(2, arguments), AllOf(HasSubstr("data.max_seq_len"), HasSubstr("--allow-longer")));
   EXPECT_EQ(json_of(arguments + Arguments{"--allow-longer"})["sequences"], 9);
@@ -246,7 +247,7 @@ TEST(Eval, DamagedCheckpointsAreNamed) {
   write_file(file, whole);
   EXPECT_EQ(run(small.eval({"--checkpoint", run_folder})).status, 0);
 
-  const fs::path metadata = resolve_checkpoint(run_folder) / "checkpoint.json";
+  const fs::path metadata = checkpoint::resolve_checkpoint(run_folder) / "checkpoint.json";
   std::string text = read_file(metadata);
   text[text.find("\"step\"") + 8] ^= 1;
   write_file(metadata, text);
@@ -261,4 +262,4 @@ TEST(Eval, DeviceThatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

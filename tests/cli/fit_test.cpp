@@ -1,16 +1,16 @@
 // esmscale fit: what scripts rely on, and every way to ask for it wrongly.
+#include "cli/outcome.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
 #include <cmath>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -95,4 +95,4 @@ TEST(FitErrors, WhatCannotBeReadIsOneAndWritesNothing) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,18 +1,18 @@
+#include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 
 #include <filesystem>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Info, OfADataSet) {
-  const ProteinSet set(ProteinSet::random(30, 40));
+  const data::ProteinSet set(data::ProteinSet::random(30, 40));
   const Json info = json_of({"info", set.folder()});
   EXPECT_EQ(info["kind"], "dataset");
   EXPECT_EQ(info["sequences"], 30);
@@ -36,7 +36,7 @@ TEST(Info, OfARunACheckpointAndAHuggingFaceFolder) {
   EXPECT_EQ(of_run["model"]["kaplan_non_embedding"], 2 * 16 * (2 * 16 + 64));
   ASSERT_EQ(of_run["checkpoints"].size(), 1u);
 
-  const std::string checkpoint = resolve_checkpoint(run_folder);
+  const std::string checkpoint = checkpoint::resolve_checkpoint(run_folder);
   const Json of_checkpoint = json_of({"info", checkpoint, "--verify"});
   EXPECT_EQ(of_checkpoint, of_run["checkpoints"][0]);
   EXPECT_EQ(of_checkpoint["kind"], "checkpoint");
@@ -56,7 +56,7 @@ TEST(Info, OfARunACheckpointAndAHuggingFaceFolder) {
 TEST(Info, VerifyFindsAFlippedBit) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");
-  const std::filesystem::path file = resolve_checkpoint(run_folder) / "tensors.safetensors";
+  const std::filesystem::path file = checkpoint::resolve_checkpoint(run_folder) / "tensors.safetensors";
   std::string bytes = read_file(file);
   bytes[bytes.size() / 2] ^= 4;
   write_file(file, bytes);
@@ -73,4 +73,4 @@ TEST(Info, OfNothingItKnows) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

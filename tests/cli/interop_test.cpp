@@ -1,14 +1,14 @@
 // import, export and logits, as a user calls them.
+#include "cli/small_run.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/data/alphabet.h"
+#include "interop/folders.h"
 
 #include <cstring>
 
-#include "cli/small_run.h"
-#include "interop/folders.h"
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 class Interop : public ::testing::Test {
  protected:
   Interop() {
-    weights_ = write_folder(path("hf"), 33);
+    weights_ = interop::write_folder(path("hf"), 33);
     write_file(path("x.fasta"), ">a first\nMKTAYIAKQ_RQ\n>b\n_\n");
   }
   std::string path(const std::string& name) const { return (temporary_ / name).string(); }
@@ -29,7 +29,7 @@ class Interop : public ::testing::Test {
   }
 
   TemporaryFolder temporary_;
-  Weights weights_;
+  model::Weights weights_;
 };
 
 // Export's own bytes come back: nothing is lost on the way through a checkpoint.
@@ -62,7 +62,7 @@ TEST_F(Interop, LogitsFileIsWhatTheManualSays) {
   EXPECT_EQ(result["sequences"], 2);
   const SafetensorsFile file(path("out"));
   EXPECT_EQ(parse_json(file.metadata().at("tokens"), "tokens").get<std::vector<std::string>>(),
-            TokenList::of(33).names());
+            data::TokenList::of(33).names());
   EXPECT_EQ(file.find("a")->shape, (std::vector<int64_t>{14, 33}));
   EXPECT_EQ(file.find("a/hidden")->shape, (std::vector<int64_t>{14, 32}));
   EXPECT_EQ(file.find("b")->shape, (std::vector<int64_t>{3, 33}));
@@ -81,13 +81,14 @@ TEST_F(Interop, LogitsOfAFolderAndOfItsCheckpointAreTheSame) {
 TEST_F(Interop, BothEnginesGiveTheSameLogits) {
   json_of(logits("hf", "fused"));
   json_of(logits("hf", "plain", {"--engine", "plain"}));
-  const Tensors fused = read_tensors(path("fused")), plain = read_tensors(path("plain"));
+  const interop::Tensors fused = interop::read_tensors(path("fused")),
+                         plain = interop::read_tensors(path("plain"));
   const double largest = plain.at("a").abs().max().item<double>();
   EXPECT_LT((fused.at("a") - plain.at("a")).abs().max().item<double>(), 3e-6 * largest);
 }
 
 TEST_F(Interop, LongSequencesAreComputedWholeAndSaidToBeLong) {
-  change_config(path("hf"), [](Json& config) { config["max_position_embeddings"] = 12; });
+  interop::change_config(path("hf"), [](Json& config) { config["max_position_embeddings"] = 12; });
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(run(logits("hf", "out")).status, 0);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
@@ -97,7 +98,7 @@ TEST_F(Interop, LongSequencesAreComputedWholeAndSaidToBeLong) {
 
 // A published model says nothing of its training set.
 TEST_F(Interop, AnImportedModelIsToldFromTheLettersOfTheHoldout) {
-  const ProteinSet holdout(ProteinSet::random(12, 45), 14);
+  const data::ProteinSet holdout(data::ProteinSet::random(12, 45), 14);
   EXPECT_EQ(json_of({"eval", "--checkpoint", path("hf"), "--holdout", holdout.folder(), "--device", "cpu",
                      "--allow-longer", "--log-level", "error"})["baseline_letters"],
             "holdout");
@@ -144,4 +145,4 @@ TEST_F(Interop, WrongRequests) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,10 +1,10 @@
 // What a run says about its memory.
+#include "cli/small_run.h"
 #include "esmscale/train/host_memory.h"
 
-#include "cli/small_run.h"
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 struct Shape {
@@ -25,7 +25,7 @@ TEST(Memory, MeasuredPeakIsWithin15PercentOfThePrediction) {
       setting << key << "=" << value;
       return Arguments{"--set", setting.str()};
     };
-    reset_peak_host_tensor_bytes();
+    train::reset_peak_host_tensor_bytes();
     const std::string name = shape.engine + std::to_string(shape.layers) + "x" + std::to_string(shape.width);
     const Json summary =
         json_of(small.train(name) + set("model.layers", shape.layers) + set("model.width", shape.width) +
@@ -37,4 +37,4 @@ TEST(Memory, MeasuredPeakIsWithin15PercentOfThePrediction) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,13 +1,13 @@
 // Runs the program as main does and keeps what it says.
 #pragma once
 
-#include "esmscale/cli/verb.h"
+#include "cli/verb.h"
 
 #include <sstream>
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 struct Outcome {
   int status;
@@ -20,4 +20,4 @@ inline Outcome run(const std::vector<std::string>& arguments) {
   return {status, out.str(), err.str()};
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,15 +1,15 @@
 // esmscale plan: budgets, studies, known models; every way to ask wrongly.
+#include "cli/outcome.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 
 #include <cmath>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -111,4 +111,4 @@ TEST_F(Plan, AFileThatIsNoLawIsOne) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,16 +1,17 @@
 // The verbs prepare, fasta and info of a data set, as users call them.
+#include "cli/outcome.h"
+#include "core/temporary.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -232,4 +233,4 @@ TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

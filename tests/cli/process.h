@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 // Polls until it holds or the seconds are over.
 inline bool comes_true(double seconds, const std::function<bool()>& condition) {
@@ -106,4 +106,4 @@ class Process {
   int status_ = kRunning;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

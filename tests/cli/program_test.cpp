@@ -1,8 +1,9 @@
 // The way from arguments to an exit code.
 #include "cli/small_run.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -60,4 +61,4 @@ TEST(Program, VersionSaysWhatItStandsOn) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,9 +1,10 @@
 // The same curve on any number of ranks, at any stage, from any division into micro-batches, and over stops
 // between.
 #include "cli/ranks_run.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 // What the data decides is equal to the last bit; a loss is a sum of the same numbers in another order. The
@@ -72,7 +73,7 @@ TEST_F(Curve, GoesOnOnAnotherNumberOfRanks) {
   train_until(first + 3, {});
   finish("changing", epochs + ranks(3, 1));
   EXPECT_GT(steps("changing").size(), first + 3);
-  EXPECT_EQ(read_json(RunFolder(small.path("changing")).environment()).size(), 3u);
+  EXPECT_EQ(read_json(run::RunFolder(small.path("changing")).environment()).size(), 3u);
   // Hundreds of steps of a rate of 1e-2 let rounding grow; where two runs drift apart the losses differ by
   // what a seed makes of them. The first steps still agree closely, all of them in what the data decides.
   const auto whole = steps("whole"), changing = steps("changing");
@@ -110,8 +111,8 @@ TEST_F(Curve, AnyRankMayBeSignalled) {
     ASSERT_TRUE(comes_true(60, [&] { return has_steps(name, 2); })) << process.err();
     ::kill(process.children().at(rank), SIGTERM);
     EXPECT_EQ(process.wait(), 85) << process.err();
-    EXPECT_TRUE(RunFolder(small.path(name)).newest_checkpoint().has_value());
-    EXPECT_EQ(RunFolder(small.path(name)).newest_checkpoint()->step, steps(name).rbegin()->first);
+    EXPECT_TRUE(run::RunFolder(small.path(name)).newest_checkpoint().has_value());
+    EXPECT_EQ(run::RunFolder(small.path(name)).newest_checkpoint()->step, steps(name).rbegin()->first);
   }
 }
 
@@ -135,4 +136,4 @@ TEST_F(Curve, CommunicationIsCountedBesideTheLeast) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

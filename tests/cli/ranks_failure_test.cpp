@@ -1,13 +1,13 @@
 // What ends a run of several ranks, who says why, and that the last checkpoint stays good.
-#include "esmscale/checkpoint/checkpoint.h"
-
 #include "cli/ranks_run.h"
 #include "core/error_of.h"
+#include "esmscale/checkpoint/checkpoint.h"
+
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -40,8 +40,9 @@ class Failure : public RanksRun {
     auto process = std::make_unique<Process>(
         small.path(name),
         train(name, endless() + ranks(3, 2) + Arguments{"--set", "parallel.heartbeat_seconds=6"} + more));
-    EXPECT_TRUE(comes_true(60, [&] { return RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
-        << process->err();
+    EXPECT_TRUE(comes_true(60, [&] {
+      return run::RunFolder(small.path(name)).newest_checkpoint().has_value();
+    })) << process->err();
     return process;
   }
   void expect_named_by_others(const std::string& name, size_t victim) const {
@@ -52,7 +53,9 @@ class Failure : public RanksRun {
     }
   }
   void expect_good_checkpoint(const std::string& name) const {
-    EXPECT_EQ(error_of([&] { load_checkpoint(resolve_checkpoint(small.path(name))); }), "no error");
+    EXPECT_EQ(
+        error_of([&] { checkpoint::load_checkpoint(checkpoint::resolve_checkpoint(small.path(name))); }),
+        "no error");
   }
   // One rank of two as torchrun would start it, without its agent.
   std::vector<std::string> place(int rank, int count, int port) const {
@@ -115,7 +118,8 @@ TEST_F(Failure, SurvivorsEndByThemselves) {
             small.path(name) + "-" + std::to_string(rank),
             train(name, endless() + Arguments{"--set", "parallel.heartbeat_seconds=5"}),
             place(rank, 2, port)));
-      ASSERT_TRUE(comes_true(60, [&] { return RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
+      ASSERT_TRUE(
+          comes_true(60, [&] { return run::RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
           << two[0]->err() << two[1]->err();
       two[victim]->kill(signal);
       Process& survivor = *two[1 - victim];
@@ -144,15 +148,15 @@ TEST_F(Failure, RanksDoNotOutliveTheirLauncher) {
 }
 
 TEST_F(Failure, NonFiniteLossesEndItOnAllRanksTogether) {
-  CheckpointInfo info;
+  checkpoint::CheckpointInfo info;
   info.config.model.layers = 1;
   info.config.model.width = 16;
   info.config.model.heads = 2;
-  resolve(info.config);
-  Weights weights = make_weights(info.config.model, at::kCPU);
-  initialise(weights, 1, {});
+  config::resolve(info.config);
+  model::Weights weights = model::make_weights(info.config.model, at::kCPU);
+  model::initialise(weights, 1, {});
   weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
-  save_checkpoint(small.path("broken"), info, weights);
+  checkpoint::save_checkpoint(small.path("broken"), info, weights);
   for (const int stage : {0, 2}) {
     const std::string name = "bad" + std::to_string(stage);
     Process process(small.path(name),
@@ -175,12 +179,12 @@ TEST_F(Failure, RanksThatDisagreeAreNamed) {
     EXPECT_NE(first.err().find("error:") == std::string::npos,
               second.err().find("error:") == std::string::npos)
         << "both find it and one says it: " << first.err() << second.err();
-    EXPECT_FALSE(fs::exists(RunFolder(small.path(name)).metrics()));
+    EXPECT_FALSE(fs::exists(run::RunFolder(small.path(name)).metrics()));
     return first.err() + second.err();
   };
   EXPECT_THAT(start_two("rates", {"--set", "optimizer.lr=0.5"}),
               AllOf(HasSubstr("rank 1, optimizer.lr"), HasSubstr("0.01, as rank 0 has"), HasSubstr("0.5")));
-  const ProteinSet others(ProteinSet::random(70, 50));
+  const data::ProteinSet others(data::ProteinSet::random(70, 50));
   EXPECT_THAT(start_two("sets", {"--data", others.folder()}), HasSubstr("rank 1, data set"));
   EXPECT_THAT(start_two("stages", {"--set", "parallel.zero_stage=2"}), HasSubstr("parallel.zero_stage"));
 }
@@ -227,4 +231,4 @@ TEST_F(Failure, WrongNumbers) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,15 +1,14 @@
 // Runs of several ranks, started as a user starts them.
 #pragma once
 
+#include "cli/process.h"
+#include "cli/small_run.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 
 #include <map>
 
-#include "cli/process.h"
-#include "cli/small_run.h"
-
-namespace esmscale {
+namespace esmscale::cli {
 
 // Five steps of eight packs, about 6,000 parameters. Ranks, stages and micro-batches are left to each test.
 class RanksRun : public testing::Test {
@@ -29,10 +28,11 @@ class RanksRun : public testing::Test {
 
   std::string said(const std::string& name) const { return read_file(small.path(name) + ".err"); }
   std::vector<Json> metrics(const std::string& name) const {
-    return read_metrics(RunFolder(small.path(name)).metrics());
+    return run::read_metrics(run::RunFolder(small.path(name)).metrics());
   }
   bool has_steps(const std::string& name, size_t steps) const {
-    return std::filesystem::exists(RunFolder(small.path(name)).metrics()) && metrics(name).size() >= steps;
+    return std::filesystem::exists(run::RunFolder(small.path(name)).metrics()) &&
+           metrics(name).size() >= steps;
   }
   std::map<int64_t, Json> steps(const std::string& name) const {
     std::map<int64_t, Json> lines;
@@ -42,8 +42,8 @@ class RanksRun : public testing::Test {
   }
   Json evaluation(const std::string& name) const { return metrics(name).back(); }
   std::string rank_log(const std::string& name, int rank) const {
-    return read_file(RunFolder(small.path(name)).logs() / ("rank-000" + std::to_string(rank) + ".log"));
+    return read_file(run::RunFolder(small.path(name)).logs() / ("rank-000" + std::to_string(rank) + ".log"));
   }
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

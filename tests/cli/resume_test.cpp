@@ -1,4 +1,6 @@
 // How `train` goes on from what a folder holds.
+#include "cli/small_run.h"
+#include "core/sanitizers.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
@@ -8,8 +10,6 @@
 #include <fstream>
 #include <thread>
 
-#include "cli/small_run.h"
-#include "core/sanitizers.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,7 +17,7 @@
 
 extern char** environ;
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -32,7 +32,7 @@ const Arguments kEveryStep{"--set", "log.every_steps=1",   "--set", "checkpoint.
 // Loss by step; a step that stands twice fails.
 std::map<int64_t, Json> losses(const std::string& run) {
   std::map<int64_t, Json> by_step;
-  for (const Json& line : read_metrics(RunFolder(run).metrics()))
+  for (const Json& line : run::read_metrics(run::RunFolder(run).metrics()))
     if (line.contains("train/loss")) {
       EXPECT_TRUE(by_step.emplace(line["step"].get<int64_t>(), line["train/loss"]).second);
     }
@@ -43,8 +43,8 @@ TEST(Resume, AFolderWithoutACheckpointStartsOver) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
   const auto whole = losses(folder);
-  fs::remove_all(RunFolder(folder).checkpoints());
-  std::ofstream(RunFolder(folder).metrics(), std::ios::app) << "{\"step\": 3, \"torn";
+  fs::remove_all(run::RunFolder(folder).checkpoints());
+  std::ofstream(run::RunFolder(folder).metrics(), std::ios::app) << "{\"step\": 3, \"torn";
   small.trained("run", kEveryStep);
   EXPECT_EQ(losses(folder), whole);
 }
@@ -55,25 +55,25 @@ TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
   const auto whole = losses(folder);
-  const std::vector<CheckpointFolder> checkpoints = RunFolder(folder).list_checkpoints();
+  const std::vector<run::CheckpointFolder> checkpoints = run::RunFolder(folder).list_checkpoints();
   ASSERT_GE(checkpoints.size(), 4u);
   small.trained("run", kEveryStep + Arguments{"--resume", checkpoints[2].path});
   EXPECT_EQ(losses(folder), whole);
-  EXPECT_EQ(RunFolder(folder).list_checkpoints().size(), checkpoints.size());
+  EXPECT_EQ(run::RunFolder(folder).list_checkpoints().size(), checkpoints.size());
 }
 
 TEST(Resume, ACheckpointOfAnotherRunNeedsAnEmptyFolder) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
   const std::string other = small.trained("other", kEveryStep);
-  const std::string metrics = read_file(RunFolder(folder).metrics());
-  const std::string foreign = RunFolder(other).list_checkpoints()[2].path;
+  const std::string metrics = read_file(run::RunFolder(folder).metrics());
+  const std::string foreign = run::RunFolder(other).list_checkpoints()[2].path;
   const auto resume = [&](const std::string& from) { return kEveryStep + Arguments{"--resume", from}; };
   for (const std::string& from : {foreign, other})
     EXPECT_THAT(refusal_of(2, small.train("run", resume(from))),
                 AllOf(HasSubstr("a checkpoint of the run in " + folder), HasSubstr("empty --output")));
-  EXPECT_EQ(read_file(RunFolder(folder).metrics()), metrics);
-  fs::remove_all(RunFolder(folder).checkpoints());
+  EXPECT_EQ(read_file(run::RunFolder(folder).metrics()), metrics);
+  fs::remove_all(run::RunFolder(folder).checkpoints());
   EXPECT_THAT(refusal_of(2, small.train("run", resume(foreign))), HasSubstr("empty --output"))
       << "metrics alone are a run too";
   small.trained("new", resume(foreign));
@@ -86,10 +86,10 @@ TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
   const std::string copy = small.path("copy");
   fs::copy(small.path("run"), copy, fs::copy_options::recursive);
   fs::create_directory_symlink(copy, small.path("link"));
-  const std::string own = RunFolder(small.path("link")).list_checkpoints()[2].path.string() + "/";
+  const std::string own = run::RunFolder(small.path("link")).list_checkpoints()[2].path.string() + "/";
   small.trained("copy", kEveryStep + Arguments{"--resume", own});
   EXPECT_EQ(losses(copy), whole);
-  fs::remove_all(RunFolder(copy).list_checkpoints()[0].path);
+  fs::remove_all(run::RunFolder(copy).list_checkpoints()[0].path);
   small.trained("copy", kEveryStep);
   EXPECT_EQ(losses(copy), whole);
 }
@@ -97,7 +97,7 @@ TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
 // A queue that starts a job again gives the same command; another beginning would be another run.
 TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
   const SmallRun small;
-  const RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
+  const run::RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
   const fs::path parent = trunk.list_checkpoints()[2].path;
   const Arguments longer{"--set", "train.epochs=3"};
   for (const std::string flag : {"--init-from", "--branch-from"}) {
@@ -123,7 +123,7 @@ TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
     fs::create_directories(moved.parent_path());
     fs::rename(trunk.path(), moved);
     goes_on(moved);
-    goes_on(RunFolder(moved).list_checkpoints()[2].path);
+    goes_on(run::RunFolder(moved).list_checkpoints()[2].path);
     goes_on(parent);  // no longer there, and not needed
     fs::rename(moved, trunk.path());
   }
@@ -132,7 +132,7 @@ TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
 TEST(Resume, AnotherNumberOfThreadsIsNamed) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);
-  fs::remove_all(RunFolder(folder).list_checkpoints()[0].path);
+  fs::remove_all(run::RunFolder(folder).list_checkpoints()[0].path);
   testing::internal::CaptureStderr();
   small.trained("run", kEveryStep + Arguments{"--threads", "2", "--log-level", "warning"});
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("the last start had 1 threads"));
@@ -147,7 +147,7 @@ TEST(Resume, MissingMetricsAreNamed) {
     EXPECT_EQ(run(arguments + Arguments{"--log-level", "warning"}).status, 0);
     return testing::internal::GetCapturedStderr();
   };
-  const RunFolder folder(small.trained("run", kEveryStep));
+  const run::RunFolder folder(small.trained("run", kEveryStep));
   const std::string whole = read_file(folder.metrics());
   const int64_t step = folder.list_checkpoints()[1].step;
   const auto resume = [&](const std::string& every) {
@@ -156,7 +156,7 @@ TEST(Resume, MissingMetricsAreNamed) {
   };
   const auto keep_up_to = [&](int64_t last) {
     write_file(folder.metrics(), whole);
-    cut_metrics(folder.metrics(), last);
+    run::cut_metrics(folder.metrics(), last);
   };
   EXPECT_THAT(resume("1"), Not(HasSubstr("missing")));
   keep_up_to(step - 2);
@@ -169,7 +169,7 @@ TEST(Resume, MissingMetricsAreNamed) {
   EXPECT_THAT(resume("1000"), HasSubstr("holds no steps")) << "the file alone is made by every start";
 
   const Arguments seldom = kEveryStep + Arguments{"--set", "log.every_steps=1000"};
-  const RunFolder rare(small.trained("rare", seldom));
+  const run::RunFolder rare(small.trained("rare", seldom));
   write_file(rare.metrics(), "");
   EXPECT_THAT(warnings_of(small.train("rare", seldom)), Not(HasSubstr("missing")));
 }
@@ -177,13 +177,13 @@ TEST(Resume, MissingMetricsAreNamed) {
 TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
   const SmallRun small;
   const std::string folder = small.trained("run");
-  const fs::path file = resolve_checkpoint(folder) / "tensors.safetensors";
+  const fs::path file = checkpoint::resolve_checkpoint(folder) / "tensors.safetensors";
   std::string bytes = read_file(file);
   bytes[bytes.size() / 2] ^= 1;
   std::ofstream(file, std::ios::binary) << bytes;
-  const std::string metrics = read_file(RunFolder(folder).metrics());
+  const std::string metrics = read_file(run::RunFolder(folder).metrics());
   EXPECT_THAT(refusal_of(1, small.train("run")), HasSubstr("another one of the run"));
-  EXPECT_EQ(read_file(RunFolder(folder).metrics()), metrics);
+  EXPECT_EQ(read_file(run::RunFolder(folder).metrics()), metrics);
   EXPECT_THAT(refusal_of(1, small.train("other", {"--resume", small.path("absent")})),
               HasSubstr("no such folder"));
 }
@@ -206,7 +206,7 @@ TEST(Resume, ASecondInterruptEndsAtOnceAfterTwoSeconds) {
   const pid_t pid = start(small.train("run", {"--set", "model.layers=24", "--set", "model.width=384", "--set",
                                               "model.heads=6", "--set", "train.batch_tokens=4096", "--set",
                                               "train.micro_batch_tokens=1024", "--set", "train.epochs=100"}));
-  while (!fs::exists(RunFolder(small.path("run")).environment())) std::this_thread::sleep_for(20ms);
+  while (!fs::exists(run::RunFolder(small.path("run")).environment())) std::this_thread::sleep_for(20ms);
   std::this_thread::sleep_for(500ms);  // the handlers are set just after the folder is made
   int status = 0;
   ::kill(pid, SIGINT);
@@ -225,4 +225,4 @@ TEST(Resume, ASecondInterruptEndsAtOnceAfterTwoSeconds) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

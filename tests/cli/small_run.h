@@ -1,19 +1,19 @@
 // A tiny model, its data, and the program's own verbs to train and score it.
 #pragma once
 
+#include "cli/outcome.h"
+#include "core/temporary.h"
+#include "data/dataset/protein_set.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json.h"
 
 #include <string>
 #include <vector>
 
-#include "cli/outcome.h"
-#include "core/temporary.h"
-#include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 using Arguments = std::vector<std::string>;
 
@@ -69,11 +69,11 @@ class SmallRun {
   std::string config() const { return folder_ / "tiny.json"; }
   std::string path(const std::string& name) const { return folder_ / name; }
 
-  const ProteinSet train_set{ProteinSet::random(80, 50)};
-  const ProteinSet holdout{ProteinSet::random(12, 45), 62};
+  const data::ProteinSet train_set{data::ProteinSet::random(80, 50)};
+  const data::ProteinSet holdout{data::ProteinSet::random(12, 45), 62};
 
  private:
   TemporaryFolder folder_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,8 +1,9 @@
 // esmscale study --slurm, with a stand-in for sbatch.
 #include "cli/study_verb.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -51,4 +52,4 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

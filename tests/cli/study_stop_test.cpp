@@ -1,15 +1,16 @@
 // esmscale study, stopped by a signal as a scheduler does.
+#include "cli/study_verb.h"
+
 #include <chrono>
 #include <thread>
 
-#include "cli/study_verb.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +78,4 @@ TEST_F(StoppedStudy, AllRunsThatAreUnderWayStop) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,12 +1,13 @@
 // esmscale study, as processes: a whole little study, failures, what stays as it began, and every wrong
 // folder.
+#include "cli/study_verb.h"
+
 #include <map>
 #include <sstream>
 
-#include "cli/study_verb.h"
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -140,7 +141,7 @@ TEST_F(StudyVerb, WhatItBeganWithStays) {
   EXPECT_EQ(status()["done"], 3);
   const std::string state = read_file(folder + "/state.json");
 
-  const ProteinSet other(ProteinSet::random(81, 50));
+  const data::ProteinSet other(data::ProteinSet::random(81, 50));
   const auto refused = [&](const Arguments& more) {
     return refusal_of(2, Arguments{"study", "retry", folder, "--threads", "1"} + more);
   };
@@ -216,4 +217,4 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

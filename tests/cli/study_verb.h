@@ -1,26 +1,26 @@
 // A little study as a user has it: planned into a folder, and started as a process.
 #pragma once
 
+#include "cli/small_run.h"
 #include "esmscale/core/files.h"
 
 #include <cstdlib>
 #include <string>
 
-#include "cli/small_run.h"
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 
 // Trains one-layer models of some thousand parameters for a few steps: seconds in all.
 class StudyVerb : public testing::Test {
  protected:
-  explicit StudyVerb(int64_t sequences = 80) : train_set(ProteinSet::random(sequences, 50)) {}
+  explicit StudyVerb(int64_t sequences = 80) : train_set(data::ProteinSet::random(sequences, 50)) {}
 
   const TemporaryFolder temporary;
   const std::string folder = temporary / "study";
-  const ProteinSet train_set;
-  const ProteinSet holdout{ProteinSet::random(12, 45), 62};
+  const data::ProteinSet train_set;
+  const data::ProteinSet holdout{data::ProteinSet::random(12, 45), 62};
 
   void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
     const Outcome outcome = run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000",
@@ -65,4 +65,4 @@ class StudyVerb : public testing::Test {
   std::string first_main() const { return planned()[8]["name"]; }
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::cli

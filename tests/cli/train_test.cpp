@@ -1,3 +1,4 @@
+#include "cli/small_run.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
@@ -7,11 +8,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "cli/small_run.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 
-namespace esmscale {
+namespace esmscale::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -26,11 +26,11 @@ TEST(Train, FinishesAndASecondStartPrintsTheSame) {
   EXPECT_EQ(summary["run"], small.path("run"));
   EXPECT_GT(summary["step"].get<int64_t>(), 1);
   EXPECT_GT(summary["evaluation"]["standard_error"].get<double>(), 0);
-  const auto bytes = read_file(RunFolder(small.path("run")).metrics());
+  const auto bytes = read_file(run::RunFolder(small.path("run")).metrics());
   const Json again = json_of(small.train("run"));
   for (const char* key : {"step", "tokens", "flops", "evaluation", "checkpoint"})
     EXPECT_EQ(again[key], summary[key]) << key;
-  EXPECT_EQ(read_file(RunFolder(small.path("run")).metrics()), bytes) << "nothing is trained twice";
+  EXPECT_EQ(read_file(run::RunFolder(small.path("run")).metrics()), bytes) << "nothing is trained twice";
 
   const Outcome shown = run(small.train("run"));
   EXPECT_EQ(shown.status, 0);
@@ -41,9 +41,9 @@ TEST(Train, FinishesAndASecondStartPrintsTheSame) {
 TEST(Train, AFinishedRunKeepsItsHoldout) {
   const SmallRun small;
   json_of(small.train("run"));
-  const RunFolder folder(small.path("run"));
+  const run::RunFolder folder(small.path("run"));
   const std::string config = read_file(folder.config()), starts = read_file(folder.environment());
-  const ProteinSet other(ProteinSet::random(9, 40), 1022);
+  const data::ProteinSet other(data::ProteinSet::random(9, 40), 1022);
   json_of(small.train("run", {"--holdout", other.folder()}));
   EXPECT_EQ(read_file(folder.config()), config);
   EXPECT_EQ(read_file(folder.environment()), starts);
@@ -60,8 +60,8 @@ TEST(Train, AFinishedRunsCheckpointFinishesAnotherFolder) {
 TEST(Train, ADivergedRunIsFinishedToo) {
   const SmallRun small;
   ASSERT_EQ(run(small.train("run")).status, 0);
-  const fs::path metrics = RunFolder(small.path("run")).metrics();
-  std::vector<Json> lines = read_metrics(metrics);
+  const fs::path metrics = run::RunFolder(small.path("run")).metrics();
+  std::vector<Json> lines = run::read_metrics(metrics);
   lines.back()["eval/perplexity"] = nullptr;  // as an infinite one is written
   std::string written;
   for (const Json& line : lines) written += to_text(line) + "\n";
@@ -75,8 +75,8 @@ TEST(Train, SignalIs85AndTheNextStartGoesOn) {
   const SmallRun small;
   const Arguments long_run = small.train("run", {"--set", "train.epochs=30", "--set", "log.every_steps=1"});
   std::thread sender([&] {
-    const fs::path metrics = RunFolder(small.path("run")).metrics();
-    while (!fs::exists(metrics) || read_metrics(metrics).size() < 2)
+    const fs::path metrics = run::RunFolder(small.path("run")).metrics();
+    while (!fs::exists(metrics) || run::read_metrics(metrics).size() < 2)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ::raise(SIGTERM);
   });
@@ -108,7 +108,7 @@ TEST(Train, DryRunPlansAndWritesNothing) {
   EXPECT_EQ(plan["parameters"]["kaplan_non_embedding"], 3072);
   EXPECT_EQ(plan["tokens"], 3 * tokens);
   EXPECT_EQ(plan["flops_6nd"], 6.0 * 3072 * 3 * static_cast<double>(tokens));
-  const double flops = FlopCounter(ModelConfig{.layers = 1, .width = 16, .heads = 2})
+  const double flops = accounting::FlopCounter(config::ModelConfig{.layers = 1, .width = 16, .heads = 2})
                            .training(3 * static_cast<double>(tokens), 3 * squares);
   EXPECT_NEAR(plan["flops"].get<double>() / flops, 1, 1e-12);
   EXPECT_GT(plan["memory_per_rank"]["total"].get<double>(), 0);
@@ -172,10 +172,10 @@ TEST(Train, DataThatIsNone) {
 
 TEST(Train, HoldoutThatSharesSequencesIsRefused) {
   const SmallRun small;
-  std::vector<std::string> proteins = ProteinSet::random(6, 45);
-  const std::vector<std::string> trained = ProteinSet::random(80, 50);
+  std::vector<std::string> proteins = data::ProteinSet::random(6, 45);
+  const std::vector<std::string> trained = data::ProteinSet::random(80, 50);
   proteins.insert(proteins.end(), trained.begin(), trained.begin() + 3);
-  const ProteinSet leaky(proteins, 62);
+  const data::ProteinSet leaky(proteins, 62);
   EXPECT_THAT(refusal_of(1, small.train("run", {"--holdout", leaky.folder()})),
               AllOf(HasSubstr("3 of its 9 sequences"), HasSubstr("protein8")));
 }
@@ -232,4 +232,4 @@ TEST(Train, AModelThatNoMemoryHolds) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::cli

@@ -1,17 +1,17 @@
 #include "esmscale/config/config.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 
 #include <set>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 using ::testing::AllOf;
@@ -170,4 +170,4 @@ TEST(Config, SchemaKnowsEveryField) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 ScheduleConfig named(const std::string& name) {
@@ -58,4 +58,4 @@ TEST(Schedule, AShortRunCutsIt) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::config

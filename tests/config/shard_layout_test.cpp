@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::config {
 namespace {
 
 std::vector<Parameter> table(int64_t layers, int64_t width) {
@@ -67,4 +67,4 @@ TEST(ShardLayout, StageZeroUpdatesEverything) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::config

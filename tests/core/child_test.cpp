@@ -1,9 +1,9 @@
 #include "esmscale/core/child.h"
 
-#include "esmscale/core/files.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

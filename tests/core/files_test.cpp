@@ -1,13 +1,13 @@
 #include "esmscale/core/files.h"
 
+#include "core/error_of.h"
+#include "core/file_size_limit.h"
+#include "core/temporary.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/json.h"
 
 #include <fstream>
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

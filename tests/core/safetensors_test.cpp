@@ -1,9 +1,10 @@
 #include "esmscale/core/safetensors.h"
 
-#include <cstring>
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+
+#include <cstring>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::data {
 namespace {
 
 // Oracle: the 33 names of the official ESM-2 vocab.txt, written out by hand.
@@ -64,4 +64,4 @@ TEST(Alphabet, OtherSizesAreRefused) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::data

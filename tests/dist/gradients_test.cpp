@@ -1,40 +1,40 @@
 #include "esmscale/dist/gradients.h"
 
+#include "dist/ranks_in_threads.h"
 #include "esmscale/data/alphabet.h"
 #include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/device_batch.h"
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <limits>
 
-#include "dist/ranks_in_threads.h"
-#include "model/batches.h"
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
-const TokenList& tokens() {
-  return TokenList::of(29);
+const data::TokenList& tokens() {
+  return data::TokenList::of(29);
 }
 
 // Four sequences, one micro-batch each, several times over.
-std::vector<DeviceBatch> micro_batches(const ModelConfig& model, int times) {
-  std::vector<DeviceBatch> all;
+std::vector<model::DeviceBatch> micro_batches(const config::ModelConfig& model, int times) {
+  std::vector<model::DeviceBatch> all;
   for (int i = 0; i < times; ++i)
-    for (const ShownSequence& sequence : mixed_sequences())
+    for (const model::ShownSequence& sequence : model::mixed_sequences())
       if (sequence.truth != sequence.shown)
-        all.push_back(to_device(pack(tokens(), {sequence}), model, 0.15, tokens(), at::kCPU));
+        all.push_back(model::to_device(model::pack(tokens(), {sequence}), model, 0.15, tokens(), at::kCPU));
   return all;
 }
 
 // Every rank takes the micro-batches rank, rank + ranks, …; in the last round some have none.
-void add_gradients(const Weights& weights, const std::string& engine_name, Ranks& ranks, Gradients& gradients,
-                   int times = 1) {
-  const auto engine = make_engine(weights, {.engine = engine_name});
-  const std::vector<DeviceBatch> all = micro_batches(weights.config, times);
+void add_gradients(const model::Weights& weights, const std::string& engine_name, Ranks& ranks,
+                   Gradients& gradients, int times = 1) {
+  const auto engine = model::make_engine(weights, {.engine = engine_name});
+  const std::vector<model::DeviceBatch> all = micro_batches(weights.config, times);
   const auto n = static_cast<size_t>(ranks.size());
   const size_t rounds = (all.size() + n - 1) / n;
   gradients.zero();
@@ -52,18 +52,19 @@ class GradientsOfRanks : public testing::TestWithParam<std::tuple<int, int, cons
 // order: they differ by some of its last bits, 2^-23 of the largest term each.
 TEST_P(GradientsOfRanks, AreThoseOfOneProcess) {
   const auto [n, stage, engine] = GetParam();
-  const Weights weights = random_weights(model_of(3, 16, 2), 5);
+  const model::Weights weights = model::random_weights(model::model_of(3, 16, 2), 5);
   Gradients whole(weights);
   Ranks alone;
   add_gradients(weights, "plain", alone, whole);
   const double largest = whole.flat().abs().max().item<double>();
 
   with_ranks(n, [&, stage = stage, engine = engine](Ranks& ranks) {
-    Gradients gradients(weights, ranks.group(at::kCPU), ShardLayout(weights.table, ranks.size(), 700), stage);
+    Gradients gradients(weights, ranks.group(at::kCPU), config::ShardLayout(weights.table, ranks.size(), 700),
+                        stage);
     for (int step = 0; step < 2; ++step) {  // the second one begins from zero too
       add_gradients(weights, engine, ranks, gradients);
       const std::vector<at::Tensor> mine = gradients.mine();
-      const std::vector<Stretch> where = gradients.stretches();
+      const std::vector<config::Stretch> where = gradients.stretches();
       ASSERT_EQ(mine.size(), where.size());
       for (size_t b = 0; b < mine.size(); ++b) {
         if (where[b].size == 0) continue;
@@ -86,22 +87,22 @@ INSTANTIATE_TEST_SUITE_P(Stages, GradientsOfRanks,
 // ZeRO-2's promise. Buckets of a sixteenth: this rank's quarter, the embedding, which the tied decoder
 // touches first and last, the bucket that fills and at most two that leave, with their chunks.
 TEST(Gradients, StageTwoNeverHoldsThemAll) {
-  const Weights weights = random_weights(model_of(16, 32, 2), 5);
+  const model::Weights weights = model::random_weights(model::model_of(16, 32, 2), 5);
   const auto parameters = weights.flat.numel();
   with_ranks(4, [&](Ranks& ranks) {
-    Gradients gradients(weights, ranks.group(at::kCPU), ShardLayout(weights.table, 4), 2);
+    Gradients gradients(weights, ranks.group(at::kCPU), config::ShardLayout(weights.table, 4), 2);
     add_gradients(weights, "fused", ranks, gradients, /*times=*/2);  // two micro-batches a rank
     EXPECT_LT(static_cast<double>(gradients.peak_floats()), 0.6 * static_cast<double>(parameters));
-    Gradients full(weights, ranks.group(at::kCPU), ShardLayout(weights.table, 4), 0);
+    Gradients full(weights, ranks.group(at::kCPU), config::ShardLayout(weights.table, 4), 0);
     EXPECT_GE(full.peak_floats(), parameters);
   });
 }
 
 TEST(Gradients, NamesWhatIsNotFiniteWhereverItLies) {
-  const Weights weights = random_weights(model_of(2, 16, 2), 5);
+  const model::Weights weights = model::random_weights(model::model_of(2, 16, 2), 5);
   for (const int stage : {0, 1, 2})
     with_ranks(3, [&](Ranks& ranks) {
-      Gradients gradients(weights, ranks.group(at::kCPU), ShardLayout(weights.table, 3, 700), stage);
+      Gradients gradients(weights, ranks.group(at::kCPU), config::ShardLayout(weights.table, 3, 700), stage);
       add_gradients(weights, "fused", ranks, gradients);
       EXPECT_EQ(gradients.first_non_finite(), "");
       gradients.zero();
@@ -119,19 +120,19 @@ TEST(Gradients, NamesWhatIsNotFiniteWhereverItLies) {
 // Oracle: every rank writes its number into what it owns.
 TEST(WeightExchange, BringsEveryRankWhatTheOthersUpdated) {
   with_ranks(3, [](Ranks& ranks) {
-    const Weights weights = make_weights(model_of(2, 16, 2), at::kCPU);
-    const ShardLayout layout(weights.table, 3, 700);
+    const model::Weights weights = model::make_weights(model::model_of(2, 16, 2), at::kCPU);
+    const config::ShardLayout layout(weights.table, 3, 700);
     WeightExchange exchange(weights.flat, ranks.group(at::kCPU), layout);
     for (const float step : {10.0F, 20.0F}) {
       weights.flat.fill_(-1);
-      const std::vector<Stretch> mine = layout.owned(ranks.rank());
+      const std::vector<config::Stretch> mine = layout.owned(ranks.rank());
       for (size_t b = 0; b < mine.size(); ++b) {
         weights.flat.narrow(0, mine[b].begin, mine[b].size).fill_(step + static_cast<float>(ranks.rank()));
         exchange.leave(b);
       }
       exchange.finish();
       for (int rank = 0; rank < 3; ++rank)
-        for (const Stretch& stretch : layout.owned(rank))
+        for (const config::Stretch& stretch : layout.owned(rank))
           EXPECT_TRUE(weights.flat.narrow(0, stretch.begin, stretch.size)
                           .eq(step + static_cast<float>(rank))
                           .all()
@@ -141,4 +142,4 @@ TEST(WeightExchange, BringsEveryRankWhatTheOthersUpdated) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

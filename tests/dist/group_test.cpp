@@ -1,6 +1,7 @@
 #include "esmscale/dist/group.h"
 
 #include "dist/ranks_in_threads.h"
+
 #include <ATen/Context.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
@@ -9,7 +10,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 // Oracle: sums of small whole numbers, exact in fp32.
@@ -113,4 +114,4 @@ TEST(Group, OfOneIsFree) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

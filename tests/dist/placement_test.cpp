@@ -1,12 +1,13 @@
 #include "esmscale/dist/placement.h"
 
+#include "core/error_of.h"
+
 #include <map>
 
-#include "core/error_of.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using ::testing::AllOf;
@@ -117,4 +118,4 @@ TEST(Placement, VariablesThatMakeNoSense) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -10,7 +10,7 @@
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 // A meeting point that no rank serves, at a port of its own.
 class MeetingPoint {
@@ -53,4 +53,4 @@ inline void with_ranks(int count, const std::function<void(Ranks&)>& work) {
     if (failure) std::rethrow_exception(failure);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -1,15 +1,16 @@
 #include "esmscale/dist/ranks.h"
 
+#include "core/error_of.h"
+#include "dist/ranks_in_threads.h"
+
 #include <cerrno>
 #include <mutex>
 
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 namespace {
 
 using ::testing::AllOf;
@@ -93,4 +94,4 @@ TEST(Ranks, APortInUse) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -1,16 +1,16 @@
 // Letter frequencies, errors and differences: what stands beside a model's loss.
-#include "esmscale/data/dataset.h"
+#include "core/error_of.h"
+#include "esmscale/data/dataset/dataset.h"
 #include "esmscale/eval/evaluator.h"
+#include "eval/scores.h"
 
 #include <cmath>
 #include <numeric>
 
-#include "core/error_of.h"
-#include "scores.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::eval {
 namespace {
 
 using ::testing::HasSubstr;
@@ -20,9 +20,9 @@ using ::testing::HasSubstr;
 TEST(LetterBaseline, UniformLetters) {
   const std::vector<int64_t> counts(25, 1000);
   const LetterBaseline baseline(counts);
-  for (int t = 0; t < kStandardLetters; ++t) {
+  for (int t = 0; t < data::kStandardLetters; ++t) {
     EXPECT_NEAR(baseline.loss_at_mask(t), std::log(20.0), 1e-14);
-    for (int s = 0; s < kStandardLetters; ++s)
+    for (int s = 0; s < data::kStandardLetters; ++s)
       EXPECT_NEAR(baseline.loss_at_letter(t, s), -std::log((s == t ? 0.5 : 0) + 0.025), 1e-14);
   }
 }
@@ -30,22 +30,22 @@ TEST(LetterBaseline, UniformLetters) {
 // Oracle: the data room's entropy and conditional entropy, another way to the same sums over truth and shown.
 TEST(LetterBaseline, ExpectationIsTheDataSetsBaseline) {
   std::vector<int64_t> counts(25, 5);
-  for (int64_t i = 0; i < kStandardLetters; ++i) counts[static_cast<size_t>(i)] = 10 + 37 * i * i;
+  for (int64_t i = 0; i < data::kStandardLetters; ++i) counts[static_cast<size_t>(i)] = 10 + 37 * i * i;
   const LetterBaseline baseline(counts);
   const double total = static_cast<double>(std::accumulate(counts.begin(), counts.begin() + 20, int64_t{0}));
   double at_mask = 0, at_letter = 0, joint_sum = 0;
-  for (int t = 0; t < kStandardLetters; ++t) {
+  for (int t = 0; t < data::kStandardLetters; ++t) {
     const double p = static_cast<double>(counts[static_cast<size_t>(t)]) / total;
     at_mask += p * baseline.loss_at_mask(t);
-    for (int s = 0; s < kStandardLetters; ++s) {
+    for (int s = 0; s < data::kStandardLetters; ++s) {
       const double joint = p * ((s == t ? 0.5 : 0) + 0.5 / 20);
       joint_sum += joint;
       at_letter += joint * baseline.loss_at_letter(t, s);
     }
   }
   EXPECT_NEAR(joint_sum, 1, 1e-14);
-  EXPECT_NEAR(at_mask, unigram_entropy(counts), 1e-12);
-  EXPECT_NEAR(0.8 * at_mask + 0.2 * at_letter, bert_baseline_loss(counts), 1e-12);
+  EXPECT_NEAR(at_mask, data::unigram_entropy(counts), 1e-12);
+  EXPECT_NEAR(0.8 * at_mask + 0.2 * at_letter, data::bert_baseline_loss(counts), 1e-12);
 }
 
 TEST(LetterBaseline, ALetterNeverSeenCountsOnce) {
@@ -168,4 +168,4 @@ TEST(PairedDifference, RefusesOtherPositions) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::eval

@@ -1,20 +1,20 @@
 #include "esmscale/eval/evaluator.h"
 
+#include "data/dataset/protein_set.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare.h"
+#include "esmscale/data/prepare/prepare.h"
+#include "eval/scores.h"
+#include "model/batches.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "data/protein_set.h"
-#include "model/batches.h"
-#include "scores.h"
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::eval {
 namespace {
 
 using ::testing::AllOf;
@@ -23,13 +23,13 @@ using ::testing::HasSubstr;
 constexpr int64_t kWindow = 40;
 
 // 60 random proteins, scored in windows of 40 residues at most: about half are cropped.
-const ProteinSet& holdout() {
-  static const ProteinSet set(ProteinSet::random(60, 60), kWindow);
+const data::ProteinSet& holdout() {
+  static const data::ProteinSet set(data::ProteinSet::random(60, 60), kWindow);
   return set;
 }
 
-const TokenList& tokens() {
-  return TokenList::of(29);
+const data::TokenList& tokens() {
+  return data::TokenList::of(29);
 }
 
 LetterBaseline holdout_letters() {
@@ -37,23 +37,23 @@ LetterBaseline holdout_letters() {
 }
 
 // A model's scores on the whole holdout, or on some of it.
-std::vector<SequenceScore> scores_of(const Weights& weights, EvaluationOptions options,
+std::vector<SequenceScore> scores_of(const model::Weights& weights, data::EvaluationOptions options,
                                      const LetterBaseline& baseline) {
   at::set_num_threads(1);
   options.tokens = &tokens();
-  const auto engine = make_engine(weights, {.engine = "plain"});
-  Ranks alone;
+  const auto engine = model::make_engine(weights, {.engine = "plain"});
+  dist::Ranks alone;
   return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline, alone);
 }
 
 // All weights zero but the head's bias: the same logits everywhere, the log counts of the letters.
-Weights letters_only_model() {
-  Weights weights = make_weights(model_of(1, 8, 2), at::kCPU);
+model::Weights letters_only_model() {
+  model::Weights weights = model::make_weights(model::model_of(1, 8, 2), at::kCPU);
   weights.flat.zero_();
   float* bias = weights.head_bias_V.data_ptr<float>();
   std::fill_n(bias, tokens().size(), -1e4f);  // what is no letter is never guessed
   const auto& counts = holdout().dataset().manifest().residue_counts;
-  for (int code = 0; code < kStandardLetters; ++code)
+  for (int code = 0; code < data::kStandardLetters; ++code)
     bias[tokens().letter(static_cast<uint8_t>(code))] =
         static_cast<float>(std::log(static_cast<double>(counts[static_cast<size_t>(code)])));
   return weights;
@@ -63,23 +63,23 @@ Weights letters_only_model() {
 // frequencies only gives −log p(truth) at every position, whatever is shown. Tolerance: fp32 biases near ln
 // 100.
 TEST(ScoreHoldout, LettersOnlyModelIsTheMaskOnlyBaseline) {
-  const Dataset& set = holdout().dataset();
+  const data::Dataset& set = holdout().dataset();
   const LetterBaseline baseline = holdout_letters();
-  const Weights weights = letters_only_model();
-  const auto scores = scores_of(weights, {.pattern = MaskPattern::mask_only}, baseline);
+  const model::Weights weights = letters_only_model();
+  const auto scores = scores_of(weights, {.pattern = data::MaskPattern::mask_only}, baseline);
   ASSERT_EQ(scores.size(), 60u);
 
-  Masker masker(set.manifest().seed, MaskSource::evaluation, 0.15, MaskPattern::mask_only);
-  SequenceReader reader(set);
+  data::Masker masker(set.manifest().seed, data::MaskSource::evaluation, 0.15, data::MaskPattern::mask_only);
+  data::SequenceReader reader(set);
   const auto& counts = set.manifest().residue_counts;
   const auto most_frequent = std::max_element(counts.begin(), counts.begin() + 20) - counts.begin();
   int firsts = 0, cropped_firsts = 0;
   for (const SequenceScore& score : scores) {
     const auto residues = reader.residues(score.sequence);
-    const MaskedWindow window = masker.window(0, score.sequence, residues, kWindow);
+    const data::MaskedWindow window = masker.window(0, score.sequence, residues, kWindow);
     double loss = 0, first_loss = 0;
     int64_t hits = 0, first = 0;
-    for (const ChosenResidue& chosen : window.chosen) {
+    for (const data::ChosenResidue& chosen : window.chosen) {
       const uint8_t truth = window.letters[static_cast<size_t>(chosen.place)];
       loss += baseline.loss_at_mask(truth);
       hits += truth == most_frequent;
@@ -112,17 +112,18 @@ TEST(ScoreHoldout, LettersOnlyModelIsTheMaskOnlyBaseline) {
 // BERT's pattern: the baseline knows that a shown letter is right half of the time, the model does not.
 TEST(ScoreHoldout, BaselineUsesTheLettersShown) {
   const LetterBaseline baseline = holdout_letters();
-  const Dataset& set = holdout().dataset();
+  const data::Dataset& set = holdout().dataset();
   const auto scores = scores_of(letters_only_model(), {}, baseline);
-  Masker masker(set.manifest().seed, MaskSource::evaluation, 0.15);
-  SequenceReader reader(set);
+  data::Masker masker(set.manifest().seed, data::MaskSource::evaluation, 0.15);
+  data::SequenceReader reader(set);
   int64_t shown_letters = 0;
   for (const SequenceScore& score : scores) {
-    const MaskedWindow window = masker.window(0, score.sequence, reader.residues(score.sequence), kWindow);
+    const data::MaskedWindow window =
+        masker.window(0, score.sequence, reader.residues(score.sequence), kWindow);
     double expected = 0;
-    for (const ChosenResidue& chosen : window.chosen) {
+    for (const data::ChosenResidue& chosen : window.chosen) {
       const uint8_t truth = window.letters[static_cast<size_t>(chosen.place)];
-      const bool is_mask = chosen.shown == ChosenResidue::kMask;
+      const bool is_mask = chosen.shown == data::ChosenResidue::kMask;
       shown_letters += !is_mask;
       expected += is_mask ? baseline.loss_at_mask(truth) : baseline.loss_at_letter(truth, chosen.shown);
     }
@@ -134,7 +135,7 @@ TEST(ScoreHoldout, BaselineUsesTheLettersShown) {
 // The same sums however sequences are packed. A packed product may add in another order: fp32 hidden states
 // of order 1 differ by about 1e-6, so do losses per position.
 TEST(ScoreHoldout, DoesNotDependOnBatchRowsOrRanks) {
-  const Weights weights = random_weights(model_of(2, 16, 2), 5);
+  const model::Weights weights = model::random_weights(model::model_of(2, 16, 2), 5);
   const LetterBaseline baseline = holdout_letters();
   const auto base = scores_of(weights, {}, baseline);
   const auto expect_equal = [&](const std::vector<SequenceScore>& scores) {
@@ -162,19 +163,20 @@ TEST(ScoreHoldout, DoesNotDependOnBatchRowsOrRanks) {
 
 TEST(Evaluate, RunsThePatternsAskedFor) {
   at::set_num_threads(1);
-  const Weights weights = random_weights(model_of(1, 8, 2), 6);
-  const auto engine = make_engine(weights, {.engine = "plain"});
-  const Dataset& set = holdout().dataset();
+  const model::Weights weights = model::random_weights(model::model_of(1, 8, 2), 6);
+  const auto engine = model::make_engine(weights, {.engine = "plain"});
+  const data::Dataset& set = holdout().dataset();
   const auto& counts = set.manifest().residue_counts;
   const auto run = [&](const EvaluateOptions& options) {
-    Ranks alone;
+    dist::Ranks alone;
     return evaluate(*engine, weights.config, set, options, counts, alone);
   };
   const Evaluation both = run({});
   ASSERT_TRUE(both.bert && both.mask_only);
   EXPECT_EQ(both.bert->masked, both.mask_only->masked) << "the same residues";
   EXPECT_LT(both.bert->baseline, both.mask_only->baseline) << "a letter shown tells something";
-  const Evaluation bert = run({.only = MaskPattern::bert}), mask_only = run({.only = MaskPattern::mask_only});
+  const Evaluation bert = run({.only = data::MaskPattern::bert}),
+                   mask_only = run({.only = data::MaskPattern::mask_only});
   EXPECT_FALSE(bert.mask_only || mask_only.bert);
   EXPECT_EQ(bert.bert->loss.value, both.bert->loss.value);
   EXPECT_EQ(mask_only.mask_only->loss.value, both.mask_only->loss.value);
@@ -207,13 +209,13 @@ TEST(EvaluationResult, HasTheKeys) {
 }
 
 TEST(HoldoutLabel, SaysHowFarItWasChecked) {
-  const ProteinSet set(ProteinSet::random(5, 20));
+  const data::ProteinSet set(data::ProteinSet::random(5, 20));
   const auto label = [&](const std::string& hash, int64_t max_seq_len = 1024) {
-    return holdout_label(Dataset(set.folder()), hash, max_seq_len);
+    return holdout_label(data::Dataset(set.folder()), hash, max_seq_len);
   };
   EXPECT_EQ(label("abc"), "identity to the training set never checked");
-  attach_holdout_report(set.folder(),
-                        {{"training_hash", "abc"}, {"largest_identity", 0.3}, {"split", "random split"}});
+  data::attach_holdout_report(
+      set.folder(), {{"training_hash", "abc"}, {"largest_identity", 0.3}, {"split", "random split"}});
   EXPECT_THAT(label("abc"), AllOf(HasSubstr("checked"), HasSubstr("0.3")));
   EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
   EXPECT_EQ(label(""), "identity to the training set never checked (random split)")
@@ -223,13 +225,13 @@ TEST(HoldoutLabel, SaysHowFarItWasChecked) {
   EXPECT_THAT(label("", rows - 1),
               HasSubstr(text("; windows of up to ", rows, " rows, trained on ", rows - 1)));
   Json report = {{"training_hash", "abc"}, {"subset_hashes", {"a part"}}, {"largest_identity", 0.3}};
-  attach_holdout_report(set.folder(), report);
+  data::attach_holdout_report(set.folder(), report);
   EXPECT_THAT(label("a part"), HasSubstr("checked: largest identity to the training set 0.3"));
   report["above_limit"] = 4;
   report["identity_limit"] = 0.5;
-  attach_holdout_report(set.folder(), report);
+  data::attach_holdout_report(set.folder(), report);
   EXPECT_EQ(label("abc"), "random split: 4 of 5 sequences have a training neighbour above identity 0.5");
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::eval

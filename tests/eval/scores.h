@@ -6,7 +6,7 @@
 
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::eval {
 
 // Scores of unequal clusters, whose loss per position differs from sequence to sequence.
 inline std::vector<SequenceScore> random_scores(size_t n, uint64_t stream_index = 0) {
@@ -27,4 +27,4 @@ inline std::vector<SequenceScore> random_scores(size_t n, uint64_t stream_index 
   return scores;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::eval

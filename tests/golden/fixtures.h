@@ -4,30 +4,31 @@
 
 #include "esmscale/core/json.h"
 #include "esmscale/core/safetensors.h"
+#include "golden/rule.h"
+#include "model/batches.h"
 
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "golden/rule.h"
-#include "model/batches.h"
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::golden {
 
 inline std::filesystem::path golden_folder() {
   return std::filesystem::path(ESMSCALE_SOURCE_DIR) / "tests/golden/data";
 }
 
-inline std::vector<ShownSequence> sequences_of(const Json& list) {
-  std::vector<ShownSequence> sequences;
+inline std::vector<model::ShownSequence> sequences_of(const Json& list) {
+  std::vector<model::ShownSequence> sequences;
   for (const Json& sequence : list) sequences.push_back({sequence.at("truth"), sequence.at("shown")});
   return sequences;
 }
 
-inline ModelConfig shape_of(const Json& shape) {
-  ModelConfig model = model_of(shape.at("layers"), shape.at("width"), shape.at("heads"), shape.at("ffn"));
+inline config::ModelConfig shape_of(const Json& shape) {
+  config::ModelConfig model =
+      model::model_of(shape.at("layers"), shape.at("width"), shape.at("heads"), shape.at("ffn"));
   shape.at("alphabet").get_to(model.alphabet);
   shape.at("token_dropout").get_to(model.token_dropout);
   return model;
@@ -41,11 +42,11 @@ inline at::Tensor golden_tensor(const SafetensorsFile& file, const std::string& 
 }
 
 // Weights of a case, by the rule; rotary frequencies as the case has them (rounded to fp16 or not).
-inline Weights weights_of(const Json& shape) {
-  Weights weights = make_weights(shape_of(shape), at::kCPU);
+inline model::Weights weights_of(const Json& shape) {
+  model::Weights weights = model::make_weights(shape_of(shape), at::kCPU);
   fill_by_rule(weights);
   if (shape.value("rounded_rotary", false)) weights.inv_freq.copy_(weights.inv_freq.to(at::kHalf));
   return weights;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::golden

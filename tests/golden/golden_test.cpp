@@ -1,21 +1,21 @@
 // Ours against transformers' EsmForMaskedLM, from fixtures that scripts/make_golden.sh makes: logits, loss,
 // the gradient of every parameter, ten steps of AdamW; on a GPU too where there is one.
+#include "core/temporary.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/model/forward.h"
 #include "esmscale/optim/adam.h"
+#include "golden/fixtures.h"
+#include "model/forward.h"
 
 #include <map>
 
-#include "core/temporary.h"
-#include "golden/fixtures.h"
 #include <ATen/Context.h>
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::golden {
 namespace {
 
 // The same arithmetic in fp32 with sums in another order: an error of a few 2^-24 for each of some fifty
@@ -32,9 +32,9 @@ struct Side {
   const char *engine, *device;
   std::string name() const { return std::string(engine) + (device == std::string("cpu") ? "" : "_on_gpu"); }
   bool has_gpu_kernels() const { return engine == std::string("gpu_kernels") || name() == "fused_on_gpu"; }
-  std::unique_ptr<Engine> make(const Weights& weights) const {
-    if (engine == std::string("gpu_kernels")) return make_device_engine(weights, {});
-    return make_engine(weights, {.engine = engine});
+  std::unique_ptr<model::Engine> make(const model::Weights& weights) const {
+    if (engine == std::string("gpu_kernels")) return model::make_device_engine(weights, {});
+    return model::make_engine(weights, {.engine = engine});
   }
 };
 
@@ -66,10 +66,10 @@ class Golden : public ::testing::TestWithParam<std::tuple<size_t, Side>> {
       GTEST_SKIP() << "the kernels for GPUs take widths that are multiples of 8";
   }
 
-  DeviceBatch batch() const {
-    const TokenList& tokens = TokenList::of(weights_.config.alphabet);
-    return to_device(pack(tokens, sequences_of(case_["sequences"])), weights_.config, 0.15, tokens,
-                     weights_.flat.device());
+  model::DeviceBatch batch() const {
+    const data::TokenList& tokens = data::TokenList::of(weights_.config.alphabet);
+    return model::to_device(model::pack(tokens, sequences_of(case_["sequences"])), weights_.config, 0.15,
+                            tokens, weights_.flat.device());
   }
   // Of all sequences, one after the other as in the batch.
   at::Tensor golden_logits() const {
@@ -82,8 +82,8 @@ class Golden : public ::testing::TestWithParam<std::tuple<size_t, Side>> {
   const Json& case_ = golden()["cases"][std::get<0>(GetParam())];
   const SafetensorsFile file_{golden_folder() / (case_["shape"]["name"].get<std::string>() + ".safetensors")};
   const Side side_ = std::get<1>(GetParam());
-  const Weights weights_ = copy_of(weights_of(case_["shape"]), at::Device(side_.device));
-  const std::unique_ptr<Engine> engine_ = side_.make(weights_);
+  const model::Weights weights_ = model::copy_of(weights_of(case_["shape"]), at::Device(side_.device));
+  const std::unique_ptr<model::Engine> engine_ = side_.make(weights_);
 };
 
 TEST_P(Golden, RotaryFrequencies) {
@@ -106,8 +106,8 @@ TEST_P(Golden, Logits) {
 // logit at worst; the root mean square is held to two.
 TEST_P(Golden, LogitsInSixteenBits) {
   constexpr double epsilon = 1.0 / 256;
-  const at::Tensor hidden = forward_hidden(weights_, batch(), at::kBFloat16);
-  const at::Tensor error = forward_head(weights_, hidden).cpu() - golden_logits();
+  const at::Tensor hidden = model::forward_hidden(weights_, batch(), at::kBFloat16);
+  const at::Tensor error = model::forward_head(weights_, hidden).cpu() - golden_logits();
   const at::Tensor theirs = golden_logits();
   EXPECT_LE(error.abs().max().item<double>(), 7 * epsilon * theirs.abs().max().item<double>());
   EXPECT_LE(error.square().mean().sqrt().item<double>(), 2 * epsilon * theirs.abs().max().item<double>());
@@ -115,16 +115,16 @@ TEST_P(Golden, LogitsInSixteenBits) {
 }
 
 TEST_P(Golden, LossAndGradients) {
-  Gradients gradients(weights_);
+  dist::Gradients gradients(weights_);
   gradients.zero();
-  const DeviceBatch all = batch();
+  const model::DeviceBatch all = batch();
   const double loss =
       engine_->forward_backward(all, gradients).item<double>() / static_cast<double>(all.masked);
   EXPECT_NEAR(loss, case_["loss"].get<double>(), kLogits * loss);
 
   std::map<std::string, double> errors, largest;
   for (size_t p = 0; p < weights_.table.size(); ++p)
-    for (const HuggingFaceTensor& part : hugging_face_tensors(weights_.table[p])) {
+    for (const interop::HuggingFaceTensor& part : interop::hugging_face_tensors(weights_.table[p])) {
       const at::Tensor theirs = golden_tensor(file_, "gradient/" + part.key);
       const at::Tensor ours =
           gradients.buffer(p).narrow(0, part.first_row, part.rows).cpu() / static_cast<double>(all.masked);
@@ -154,18 +154,19 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Golden,
 // A run of the golden steps, which can be saved and taken up again.
 class GoldenRun {
  public:
-  GoldenRun(const Weights& weights, const Side& side)
-      : weights_(copy_of(weights, at::Device(side.device))), engine_(side.make(weights_)) {}
+  GoldenRun(const model::Weights& weights, const Side& side)
+      : weights_(model::copy_of(weights, at::Device(side.device))), engine_(side.make(weights_)) {}
 
   // The loss before the update of step s.
   double step(size_t s) {
-    const TokenList& tokens = TokenList::of(weights_.config.alphabet);
-    const DeviceBatch batch = to_device(pack(tokens, sequences_of(training_["batches"][s])), weights_.config,
-                                        0.15, tokens, weights_.flat.device());
+    const data::TokenList& tokens = data::TokenList::of(weights_.config.alphabet);
+    const model::DeviceBatch batch =
+        model::to_device(model::pack(tokens, sequences_of(training_["batches"][s])), weights_.config, 0.15,
+                         tokens, weights_.flat.device());
     gradients_.zero();
     const at::Tensor loss_sum = engine_->forward_backward(batch, gradients_);
-    const GradientScale scale = gradient_scale(
-        squared_norm(gradients_.mine()), loss_sum,
+    const optim::GradientScale scale = optim::gradient_scale(
+        optim::squared_norm(gradients_.mine()), loss_sum,
         at::scalar_tensor(static_cast<double>(batch.masked), loss_sum.options()), training_["max_norm"]);
     adam_.step(training_["learning_rates"][s], gradients_.mine(), scale);
     gradient_norm = scale.norm.item<double>();
@@ -173,26 +174,26 @@ class GoldenRun {
   }
 
   void save(const std::filesystem::path& folder) {
-    CheckpointInfo info;
+    checkpoint::CheckpointInfo info;
     info.config.model = weights_.config;
     info.updates = adam_.updates();
-    Ranks alone;
-    save_checkpoint(folder, info, weights_, adam_.state(), alone);
+    dist::Ranks alone;
+    checkpoint::save_checkpoint(folder, info, weights_, adam_.state(), alone);
   }
 
   static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder, const Side& side) {
-    Checkpoint checkpoint = load_checkpoint(folder);
+    checkpoint::Checkpoint checkpoint = checkpoint::load_checkpoint(folder);
     auto run = std::make_unique<GoldenRun>(checkpoint.weights, side);
-    restore(run->adam_, folder, checkpoint.info, checkpoint.weights.table);
+    checkpoint::restore(run->adam_, folder, checkpoint.info, checkpoint.weights.table);
     return run;
   }
 
   double gradient_norm = 0;
 
  private:
-  static OptimizerConfig optimizer() {
+  static config::OptimizerConfig optimizer() {
     const Json& t = golden()["training"];
-    OptimizerConfig config;
+    config::OptimizerConfig config;
     config.name = "adamw";
     config.betas = {t["betas"][0], t["betas"][1]};
     config.eps = t["eps"];
@@ -201,10 +202,10 @@ class GoldenRun {
   }
 
   const Json& training_ = golden()["training"];
-  Weights weights_;
-  std::unique_ptr<Engine> engine_;
-  Gradients gradients_{weights_};
-  Adam adam_{optimizer(), weights_};
+  model::Weights weights_;
+  std::unique_ptr<model::Engine> engine_;
+  dist::Gradients gradients_{weights_};
+  optim::Adam adam_{optimizer(), weights_};
 };
 
 std::unique_ptr<GoldenRun> new_run(const Side& side) {
@@ -245,4 +246,4 @@ INSTANTIATE_TEST_SUITE_P(Engines, GoldenTraining, ::testing::ValuesIn(sides()),
                          [](const auto& one) { return one.param.name(); });
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::golden

@@ -3,33 +3,34 @@
 //   names there golden_probe masks HOLDOUT bert|mask-only TOKENS N            the first N windows of a
 //   holdout as SEQUENCES.json
 #include "esmscale/core/files.h"
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/model/engine.h"
+#include "golden/fixtures.h"
 
 #include <iostream>
 
-#include "golden/fixtures.h"
-
-namespace esmscale {
+namespace esmscale::golden {
 namespace {
 
 void write_gradients(const std::filesystem::path& model_path, const std::filesystem::path& sequences,
                      const std::filesystem::path& output) {
-  const LoadedModel model = load_model(model_path);
-  const TokenList& tokens = TokenList::of(model.weights.config.alphabet);
-  const DeviceBatch batch = to_device(pack(tokens, sequences_of(read_json(sequences))), model.weights.config,
-                                      model.info.config.masking.mlm_probability, tokens, at::kCPU);
-  Gradients gradients(model.weights);
+  const interop::LoadedModel model = interop::load_model(model_path);
+  const data::TokenList& tokens = data::TokenList::of(model.weights.config.alphabet);
+  const model::DeviceBatch batch =
+      model::to_device(model::pack(tokens, sequences_of(read_json(sequences))), model.weights.config,
+                       model.info.config.masking.mlm_probability, tokens, at::kCPU);
+  dist::Gradients gradients(model.weights);
   gradients.zero();
-  const double loss = make_engine(model.weights, {})->forward_backward(batch, gradients).item<double>() /
-                      static_cast<double>(batch.masked);
+  const double loss =
+      model::make_engine(model.weights, {})->forward_backward(batch, gradients).item<double>() /
+      static_cast<double>(batch.masked);
 
   std::vector<TensorEntry> entries;
   std::vector<at::Tensor> values;
   for (size_t p = 0; p < model.weights.table.size(); ++p)
-    for (const HuggingFaceTensor& part : hugging_face_tensors(model.weights.table[p])) {
+    for (const interop::HuggingFaceTensor& part : interop::hugging_face_tensors(model.weights.table[p])) {
       values.push_back(
           gradients.buffer(p).narrow(0, part.first_row, part.rows).div(static_cast<double>(batch.masked)));
       entries.push_back({.name = part.key, .dtype = "F32", .shape = values.back().sizes().vec()});
@@ -42,11 +43,11 @@ void write_gradients(const std::filesystem::path& model_path, const std::filesys
 }
 
 // The letters of a token: `_` is <mask>.
-char letter_of(const TokenList& tokens, int32_t token) {
+char letter_of(const data::TokenList& tokens, int32_t token) {
   return token == tokens.mask() ? '_' : tokens.names()[static_cast<size_t>(token)][0];
 }
 
-Json shown_sequence(const PackedBatch& batch, size_t i, const TokenList& tokens) {
+Json shown_sequence(const data::PackedBatch& batch, size_t i, const data::TokenList& tokens) {
   std::string truth, shown;
   const int32_t first = batch.cu_seqlens[i] + 1, last = batch.cu_seqlens[i + 1] - 1;
   for (int32_t row = first; row < last; ++row) {
@@ -62,14 +63,14 @@ Json shown_sequence(const PackedBatch& batch, size_t i, const TokenList& tokens)
 
 void print_masks(const std::filesystem::path& holdout, const std::string& pattern, int64_t alphabet,
                  int64_t count) {
-  const Dataset dataset(holdout);
-  const TokenList& tokens = TokenList::of(alphabet);
-  EvaluationBatches batches(dataset,
-                            {.pattern = pattern == "bert" ? MaskPattern::bert : MaskPattern::mask_only,
-                             .max_sequences = count,
-                             .tokens = &tokens});
+  const data::Dataset dataset(holdout);
+  const data::TokenList& tokens = data::TokenList::of(alphabet);
+  data::EvaluationBatches batches(
+      dataset, {.pattern = pattern == "bert" ? data::MaskPattern::bert : data::MaskPattern::mask_only,
+                .max_sequences = count,
+                .tokens = &tokens});
   Json sequences = Json::array();
-  for (PackedBatch batch; batches.next(batch);)
+  for (data::PackedBatch batch; batches.next(batch);)
     for (size_t i = 0; i < static_cast<size_t>(batch.real_sequences); ++i)
       sequences.push_back(shown_sequence(batch, i, tokens));
   std::cout << to_text(sequences) << "\n";
@@ -89,7 +90,7 @@ int run(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::golden
 
 int main(int argc, char** argv) {
   try {

@@ -11,7 +11,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-namespace esmscale {
+namespace esmscale::golden {
 
 // Numbers in [-1, 1), exact in fp32: the key's FNV-1a hash and the index, mixed.
 inline at::Tensor unit_values(std::string_view key, int64_t count) {
@@ -29,17 +29,17 @@ inline at::Tensor unit_values(std::string_view key, int64_t count) {
 }
 
 // Matrices: variance 1 / columns; norm weights: 1 ± ¼; every bias: ± ¼.
-inline void fill_by_rule(Weights& weights) {
+inline void fill_by_rule(model::Weights& weights) {
   for (size_t p = 0; p < weights.table.size(); ++p)
-    for (const HuggingFaceTensor& part : hugging_face_tensors(weights.table[p])) {
+    for (const interop::HuggingFaceTensor& part : interop::hugging_face_tensors(weights.table[p])) {
       const at::Tensor rows = weights.all[p].narrow(0, part.first_row, part.rows);
       at::Tensor values = unit_values(part.key, rows.numel()).view(rows.sizes());
       if (rows.dim() == 2)
         values.mul_(static_cast<float>(std::sqrt(3.0 / static_cast<double>(rows.size(1)))));
       else
-        values.mul_(0.25f).add_(weights.table[p].kind == ParameterKind::norm_weight ? 1.0f : 0.0f);
+        values.mul_(0.25f).add_(weights.table[p].kind == config::ParameterKind::norm_weight ? 1.0f : 0.0f);
       rows.copy_(values);
     }
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::golden

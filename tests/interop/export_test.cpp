@@ -1,21 +1,21 @@
 // Hugging Face folders out. That transformers itself loads them is tests/golden's to show.
-#include "esmscale/model/engine.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/model/engine.h"
 #include "interop/folders.h"
 #include "model/batches.h"
+
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-std::vector<std::string> names_of(const Parameter& parameter) {
+std::vector<std::string> names_of(const config::Parameter& parameter) {
   std::vector<std::string> names;
   for (const HuggingFaceTensor& tensor : hugging_face_tensors(parameter)) names.push_back(tensor.key);
   return names;
@@ -24,7 +24,7 @@ std::vector<std::string> names_of(const Parameter& parameter) {
 // Oracle: the keys that transformers 4.57.6 saves for an EsmForMaskedLM of one layer.
 TEST(Names, AreThoseOfTransformers) {
   std::vector<std::string> names;
-  for (const Parameter& parameter : parameter_table(model_of(1, 16, 2)))
+  for (const config::Parameter& parameter : config::parameter_table(model::model_of(1, 16, 2)))
     for (const std::string& name : names_of(parameter)) names.push_back(name);
   std::vector<std::string> expected{"esm.embeddings.word_embeddings.weight", "lm_head.bias"};
   for (const std::string layer :
@@ -38,7 +38,7 @@ TEST(Names, AreThoseOfTransformers) {
 }
 
 TEST(Names, FusedRowsAreQueryKeyValue) {
-  const Parameter qkv = parameter_table(model_of(1, 16, 2))[3];
+  const config::Parameter qkv = config::parameter_table(model::model_of(1, 16, 2))[3];
   ASSERT_EQ(qkv.name, "blocks.0.qkv.weight");
   const auto parts = hugging_face_tensors(qkv);
   ASSERT_EQ(parts.size(), 3u);
@@ -54,14 +54,14 @@ class Export : public ::testing::Test {
  protected:
   Export() {
     model_.alphabet = 29;
-    weights_ = random_weights(model_, 4);
+    weights_ = model::random_weights(model_, 4);
     info_.config.model = model_;
     info_.config.data.max_seq_len = 512;
   }
   TemporaryFolder temporary_;
-  ModelConfig model_ = model_of(2, 32, 2, 48);
-  Weights weights_;
-  CheckpointInfo info_;
+  config::ModelConfig model_ = model::model_of(2, 32, 2, 48);
+  model::Weights weights_;
+  checkpoint::CheckpointInfo info_;
 };
 
 TEST_F(Export, TokensThatTheModelLacks) {
@@ -69,7 +69,7 @@ TEST_F(Export, TokensThatTheModelLacks) {
   const Tensors tensors = read_tensors(temporary_ / "33" / "model.safetensors");
   const at::Tensor &embedding = tensors.at("esm.embeddings.word_embeddings.weight"),
                    &bias = tensors.at("lm_head.bias");
-  const TokenList &ours = TokenList::of(29), &official = TokenList::of(33);
+  const data::TokenList &ours = data::TokenList::of(29), &official = data::TokenList::of(33);
   for (const std::string& name : official.names()) {
     const int64_t row = official.id(name), own = ours.id(name);
     EXPECT_TRUE(embedding[row].equal(own < 0 ? embedding[row] * 0 : weights_.embedding_VD[own])) << name;
@@ -81,27 +81,27 @@ TEST_F(Export, TokensThatTheModelLacks) {
 // sum in another order.
 TEST_F(Export, SoftmaxOver33IsThatOver29) {
   export_hugging_face(info_, weights_, temporary_ / "33", 33);
-  const Weights wide = import_hugging_face(temporary_ / "33").weights;
-  const auto log_softmax = [](const Weights& weights) {
-    const TokenList& tokens = TokenList::of(weights.config.alphabet);
-    const auto engine = make_engine(weights, {});
-    const DeviceBatch batch =
-        to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, at::kCPU);
+  const model::Weights wide = import_hugging_face(temporary_ / "33").weights;
+  const auto log_softmax = [](const model::Weights& weights) {
+    const data::TokenList& tokens = data::TokenList::of(weights.config.alphabet);
+    const auto engine = model::make_engine(weights, {});
+    const model::DeviceBatch batch = model::to_device(model::pack(tokens, model::mixed_sequences()),
+                                                      weights.config, 0.15, tokens, at::kCPU);
     return engine->logits(engine->hidden(batch)).log_softmax(-1);
   };
   const at::Tensor narrow_RV = log_softmax(weights_), wide_RV = log_softmax(wide);
-  for (const std::string& name : TokenList::of(29).names()) {
-    const at::Tensor a = narrow_RV.select(1, TokenList::of(29).id(name)),
-                     b = wide_RV.select(1, TokenList::of(33).id(name));
+  for (const std::string& name : data::TokenList::of(29).names()) {
+    const at::Tensor a = narrow_RV.select(1, data::TokenList::of(29).id(name)),
+                     b = wide_RV.select(1, data::TokenList::of(33).id(name));
     EXPECT_LT((a - b).abs().max().item<double>(), 2e-6) << name;
   }
-  EXPECT_EQ(wide_RV.select(1, TokenList::of(33).id("<unk>")).exp().max().item<double>(), 0);
+  EXPECT_EQ(wide_RV.select(1, data::TokenList::of(33).id("<unk>")).exp().max().item<double>(), 0);
 }
 
 TEST_F(Export, TwentyNineTokensAsTheyAre) {
   export_hugging_face(info_, weights_, temporary_ / "29", 29);
   const std::filesystem::path folder = temporary_ / "29";
-  EXPECT_EQ(read_file(folder / "vocab.txt"), join(TokenList::of(29).names(), "\n"));
+  EXPECT_EQ(read_file(folder / "vocab.txt"), join(data::TokenList::of(29).names(), "\n"));
   EXPECT_EQ(read_json(folder / "special_tokens_map.json")["unk_token"], "X");
   EXPECT_EQ(read_json(folder / "tokenizer_config.json")["tokenizer_class"], "EsmTokenizer");
   const Json config = read_json(folder / "config.json");
@@ -120,7 +120,7 @@ TEST_F(Export, ContactHeadIsGivenBackOrZero) {
     weight.copy_(at::full({1, 4}, 1.0f / 3));
     tensors.at("esm.contact_head.regression.bias").fill_(-2.7f);
   });
-  const Checkpoint checkpoint = import_hugging_face(temporary_ / "first");
+  const checkpoint::Checkpoint checkpoint = import_hugging_face(temporary_ / "first");
   export_hugging_face(checkpoint.info, checkpoint.weights, temporary_ / "second", 33);
   const Tensors tensors = read_tensors(temporary_ / "second" / "model.safetensors");
   EXPECT_TRUE(tensors.at("esm.contact_head.regression.weight").eq(1.0f / 3).all().item<bool>());
@@ -145,7 +145,7 @@ TEST_F(Export, OtherMaskingProbabilityIsSaid) {
 }
 
 TEST_F(Export, RefusesWhatItCannotHonour) {
-  const Weights official = write_folder(temporary_ / "official", 33);
+  const model::Weights official = write_folder(temporary_ / "official", 33);
   EXPECT_THAT(error_of([&] { export_hugging_face(info_, official, temporary_ / "29", 29); }),
               HasSubstr("--alphabet"));
   EXPECT_THAT(error_of([&] { export_hugging_face(info_, weights_, temporary_ / "official", 33); }),
@@ -154,4 +154,4 @@ TEST_F(Export, RefusesWhatItCannotHonour) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -6,6 +6,7 @@
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/interop/hugging_face.h"
+#include "model/batches.h"
 
 #include <cstdint>
 #include <cstring>
@@ -14,11 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "model/batches.h"
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
@@ -70,14 +70,14 @@ inline void change_config(const std::filesystem::path& folder, const std::functi
 }
 
 // A folder as export writes it, of a model with every number away from zero.
-inline Weights write_folder(const std::filesystem::path& folder, int64_t alphabet, uint64_t seed = 3) {
-  ModelConfig model = model_of(2, 32, 2, 48);
+inline model::Weights write_folder(const std::filesystem::path& folder, int64_t alphabet, uint64_t seed = 3) {
+  config::ModelConfig model = model::model_of(2, 32, 2, 48);
   model.alphabet = alphabet;
-  const Weights weights = random_weights(model, seed);
-  CheckpointInfo info;
+  const model::Weights weights = model::random_weights(model, seed);
+  checkpoint::CheckpointInfo info;
   info.config.model = model;
   export_hugging_face(info, weights, folder, alphabet);
   return weights;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

@@ -1,15 +1,15 @@
 // Hugging Face folders in: what is read, and what is refused by name.
-#include "esmscale/interop/hugging_face.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/interop/hugging_face.h"
 #include "interop/folders.h"
+
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
 using ::testing::AllOf;
@@ -32,17 +32,17 @@ class Import : public ::testing::Test {
 
   TemporaryFolder temporary_;
   std::filesystem::path folder_ = temporary_ / "hf";
-  Weights weights_ = write_folder(folder_, 33);
+  model::Weights weights_ = write_folder(folder_, 33);
 };
 
 const std::string kLayer = "esm.encoder.layer.1.";
 const std::string kInvFreq = "attention.self.rotary_embeddings.inv_freq";
 
 TEST_F(Import, GivesBackWhatWasExported) {
-  const Checkpoint checkpoint = import_hugging_face(folder_);
+  const checkpoint::Checkpoint checkpoint = import_hugging_face(folder_);
   EXPECT_TRUE(checkpoint.weights.flat.equal(weights_.flat));
   EXPECT_TRUE(checkpoint.weights.inv_freq.equal(weights_.inv_freq));
-  const ModelConfig& model = checkpoint.info.config.model;
+  const config::ModelConfig& model = checkpoint.info.config.model;
   EXPECT_EQ(model.name, "hf");
   EXPECT_EQ(model.layers, 2);
   EXPECT_EQ(model.ffn_dim(), 48);
@@ -55,9 +55,9 @@ TEST_F(Import, GivesBackWhatWasExported) {
 // Any length of crop must give a configuration that a checkpoint can hold.
 TEST_F(Import, ConfigurationHoldsTogether) {
   change_config(folder_, [](Json& config) { config["max_position_embeddings"] = 101; });
-  const RunConfig config = import_hugging_face(folder_).info.config;
+  const config::RunConfig config = import_hugging_face(folder_).info.config;
   EXPECT_EQ(config.data.max_seq_len, 99);
-  EXPECT_NO_THROW(config_from_json(to_json(config), "imported"));
+  EXPECT_NO_THROW(config::config_from_json(config::to_json(config), "imported"));
 }
 
 TEST_F(Import, SixteenBitFilesBecomeFloats) {
@@ -67,14 +67,14 @@ TEST_F(Import, SixteenBitFilesBecomeFloats) {
     change_tensors(temporary_ / dtype_name(type), [&](Tensors& tensors) {
       for (auto& [name, tensor] : tensors) tensor = tensor.to(type);
     });
-    const Checkpoint checkpoint = import_hugging_face(temporary_ / dtype_name(type));
+    const checkpoint::Checkpoint checkpoint = import_hugging_face(temporary_ / dtype_name(type));
     EXPECT_TRUE(checkpoint.weights.blocks[1].out.weight.equal(original.to(type).to(at::kFloat)));
     EXPECT_TRUE(checkpoint.weights.inv_freq.equal(weights_.inv_freq.to(type).to(at::kFloat)));
   }
 }
 
 TEST_F(Import, RowsGoByTokenName) {
-  const TokenList& tokens = TokenList::of(33);
+  const data::TokenList& tokens = data::TokenList::of(33);
   std::vector<std::string> reversed(tokens.names().rbegin(), tokens.names().rend());
   write_file(folder_ / "vocab.txt", join(reversed, "\r\n") + "\n");
   change_config(folder_, [](Json& config) {
@@ -89,7 +89,7 @@ TEST_F(Import, RowsGoByTokenName) {
 }
 
 TEST_F(Import, TheTwentyNineTokens) {
-  const Weights weights = write_folder(temporary_ / "29", 29);
+  const model::Weights weights = write_folder(temporary_ / "29", 29);
   EXPECT_TRUE(import_hugging_face(temporary_ / "29").weights.flat.equal(weights.flat));
 }
 
@@ -106,7 +106,7 @@ TEST_F(Import, WithoutVocabularyTheOfficialOrderIsTaken) {
 TEST_F(Import, VocabularyThatDoesNotFit) {
   write_file(folder_ / "vocab.txt", "<cls>\n<pad>\nfoo\n");
   EXPECT_THAT(error(), AllOf(HasSubstr("3 lines"), HasSubstr("missing: <eos>"), HasSubstr("unknown: foo")));
-  std::vector<std::string> twice = TokenList::of(33).names();
+  std::vector<std::string> twice = data::TokenList::of(33).names();
   twice.push_back("L");
   write_file(folder_ / "vocab.txt", join(twice, "\n"));
   EXPECT_THAT(error(), HasSubstr("34 lines"));
@@ -240,7 +240,7 @@ TEST_F(Import, NamesOfTransformers5) {
       }
       tensors[name] = at::full({8}, 0.25);
     });
-    const Checkpoint checkpoint = import_hugging_face(folder);
+    const checkpoint::Checkpoint checkpoint = import_hugging_face(folder);
     EXPECT_TRUE(checkpoint.weights.flat.equal(weights_.flat)) << name;
     EXPECT_TRUE(checkpoint.weights.inv_freq.eq(0.25).all().item<bool>()) << name;
   }
@@ -293,4 +293,4 @@ TEST_F(Import, PicklesAreNotRead) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::interop

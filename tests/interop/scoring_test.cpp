@@ -1,24 +1,24 @@
 #include "esmscale/interop/scoring.h"
 
-#include "esmscale/core/files.h"
-#include "esmscale/interop/loaded_model.h"
-
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+#include "esmscale/interop/loaded_model.h"
 #include "interop/folders.h"
 #include "model/batches.h"
+
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::interop {
 namespace {
 
-std::vector<FastaRecord> read(const std::filesystem::path& file, bool has_masks = true) {
-  FastaCounts counts;
-  FastaReader reader(file.string(), counts, has_masks);
-  std::vector<FastaRecord> records;
-  for (FastaRecord record; reader.next(record);) records.push_back(record);
+std::vector<data::FastaRecord> read(const std::filesystem::path& file, bool has_masks = true) {
+  data::FastaCounts counts;
+  data::FastaReader reader(file.string(), counts, has_masks);
+  std::vector<data::FastaRecord> records;
+  for (data::FastaRecord record; reader.next(record);) records.push_back(record);
   return records;
 }
 
@@ -26,27 +26,27 @@ class Scoring : public ::testing::Test {
  protected:
   Scoring() { write_file(temporary_ / "x.fasta", ">a\nMKTAYIAKQ_RQIS_\n>b\n_\n>c\nacdxbuzof\n>d\n"); }
 
-  std::vector<at::Tensor> score(std::span<const FastaRecord> records, int64_t batch_rows) {
+  std::vector<at::Tensor> score(std::span<const data::FastaRecord> records, int64_t batch_rows) {
     std::vector<at::Tensor> logits;
     score_records(
         *engine_, weights_, records, {.batch_rows = batch_rows},
-        [&](const FastaRecord&, const SequenceScores& scores) { logits.push_back(scores.logits_TV); });
+        [&](const data::FastaRecord&, const SequenceScores& scores) { logits.push_back(scores.logits_TV); });
     return logits;
   }
 
   TemporaryFolder temporary_;
-  Weights weights_ = random_weights(model_of(2, 32, 2), 6);
-  std::unique_ptr<Engine> engine_ = make_engine(weights_, {});
+  model::Weights weights_ = model::random_weights(model::model_of(2, 32, 2), 6);
+  std::unique_ptr<model::Engine> engine_ = model::make_engine(weights_, {});
 };
 
 TEST_F(Scoring, UnderscoreIsMask) {
   const auto records = read(temporary_ / "x.fasta");
   ASSERT_EQ(records.size(), 4u);
-  const TokenList& tokens = TokenList::of(29);
-  const PackedBatch batch = pack_records(records, tokens);
+  const data::TokenList& tokens = data::TokenList::of(29);
+  const data::PackedBatch batch = pack_records(records, tokens);
   // The same batch from letters written by hand.
-  const PackedBatch expected =
-      pack(tokens, {{"", "MKTAYIAKQ_RQIS_"}, {"", "_"}, {"", "ACDXBUZOF"}, {"", ""}}, /*has_targets=*/false);
+  const data::PackedBatch expected = model::pack(
+      tokens, {{"", "MKTAYIAKQ_RQIS_"}, {"", "_"}, {"", "ACDXBUZOF"}, {"", ""}}, /*has_targets=*/false);
   EXPECT_EQ(batch.tokens, expected.tokens);
   EXPECT_EQ(batch.cu_seqlens, expected.cu_seqlens);
   EXPECT_EQ(batch.mask_counts, (std::vector<int32_t>{2, 1, 0, 0}));
@@ -57,8 +57,9 @@ TEST_F(Scoring, UnderscoreIsMask) {
 // Oracle: the whole batch through the engine at once.
 TEST_F(Scoring, EverySequenceInOrderWithItsLogits) {
   const auto records = read(temporary_ / "x.fasta");
-  const TokenList& tokens = TokenList::of(29);
-  const DeviceBatch batch = to_device(pack_records(records, tokens), weights_.config, 0.15, tokens, at::kCPU);
+  const data::TokenList& tokens = data::TokenList::of(29);
+  const model::DeviceBatch batch =
+      model::to_device(pack_records(records, tokens), weights_.config, 0.15, tokens, at::kCPU);
   const at::Tensor expected = engine_->logits(engine_->hidden(batch));
   const auto together = score(records, 1000);
   ASSERT_EQ(together.size(), 4u);
@@ -82,12 +83,12 @@ TEST_F(Scoring, BatchMakeUpDoesNotMatter) {
 
 TEST(LoadModel, FromWhereverItIs) {
   const TemporaryFolder temporary;
-  const Weights weights = write_folder(temporary / "hf", 33);
+  const model::Weights weights = write_folder(temporary / "hf", 33);
   const LoadedModel foreign = load_model(temporary / "hf");
   EXPECT_TRUE(foreign.weights.flat.equal(weights.flat));
   EXPECT_EQ(foreign.path, temporary / "hf");
 
-  save_checkpoint(temporary / "checkpoint", foreign.info, foreign.weights);
+  checkpoint::save_checkpoint(temporary / "checkpoint", foreign.info, foreign.weights);
   const LoadedModel own = load_model(temporary / "checkpoint");
   EXPECT_TRUE(own.weights.flat.equal(weights.flat));
   EXPECT_EQ(own.info.origin, foreign.info.origin);
@@ -97,4 +98,4 @@ TEST(LoadModel, FromWhereverItIs) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::interop

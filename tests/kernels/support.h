@@ -3,7 +3,7 @@
 #pragma once
 
 #include "esmscale/core/random.h"
-#include "esmscale/kernels/isa.h"
+#include "esmscale/kernels/cpu/isa.h"
 
 #include <cmath>
 #include <cstdint>
@@ -55,10 +55,10 @@ inline Doubles widened(const Floats& numbers) {
 
 // Tests of this fixture run once for each instruction set that the processor has, the scalar reference among
 // them.
-class EachIsa : public testing::TestWithParam<Isa> {
+class EachIsa : public testing::TestWithParam<cpu::Isa> {
  protected:
-  void SetUp() override { select_isa(GetParam()); }
-  void TearDown() override { select_isa(supported_isas().back()); }
+  void SetUp() override { cpu::select_isa(GetParam()); }
+  void TearDown() override { cpu::select_isa(cpu::supported_isas().back()); }
 };
 
 #define ESMSCALE_EACH_ISA(Fixture)                                                                \

@@ -1,14 +1,15 @@
-#include "esmscale/model/attention.h"
+#include "model/attention.h"
+
+#include "model/batches.h"
 
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 double largest(const at::Tensor& x) {
@@ -91,4 +92,4 @@ TEST(Attention, StaysInsideEachSequence) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

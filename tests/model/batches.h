@@ -3,7 +3,7 @@
 
 #include "esmscale/core/random.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/model/sink.h"
 #include "esmscale/model/weights.h"
 
@@ -15,11 +15,11 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros_like.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // The rest of the shape is as ModelConfig has it: 29 tokens, token dropout, `xavier`. ffn 0 is 4 · width.
-inline ModelConfig model_of(int64_t layers, int64_t width, int64_t heads, int64_t ffn = 0) {
-  ModelConfig model;
+inline config::ModelConfig model_of(int64_t layers, int64_t width, int64_t heads, int64_t ffn = 0) {
+  config::ModelConfig model;
   model.layers = layers;
   model.width = width;
   model.heads = heads;
@@ -35,9 +35,9 @@ struct ShownSequence {
   std::string shown;
 };
 
-inline PackedBatch pack(const TokenList& tokens, const std::vector<ShownSequence>& sequences,
-                        bool has_targets = true) {
-  PackedBatch batch;
+inline data::PackedBatch pack(const data::TokenList& tokens, const std::vector<ShownSequence>& sequences,
+                              bool has_targets = true) {
+  data::PackedBatch batch;
   batch.cu_seqlens.push_back(0);
   for (size_t i = 0; i < sequences.size(); ++i) {
     int32_t masks = 0;
@@ -46,10 +46,10 @@ inline PackedBatch pack(const TokenList& tokens, const std::vector<ShownSequence
       const char shown = sequences[i].shown[at];
       if (has_targets && (shown == '_' || std::islower(static_cast<unsigned char>(shown)))) {
         batch.masked_rows.push_back(static_cast<int32_t>(batch.tokens.size()));
-        batch.targets.push_back(tokens.letter(letter_code(sequences[i].truth[at])));
+        batch.targets.push_back(tokens.letter(data::letter_code(sequences[i].truth[at])));
       }
       masks += shown == '_';
-      batch.tokens.push_back(shown == '_' ? tokens.mask() : tokens.letter(letter_code(shown)));
+      batch.tokens.push_back(shown == '_' ? tokens.mask() : tokens.letter(data::letter_code(shown)));
     }
     batch.tokens.push_back(tokens.end());
     batch.cu_seqlens.push_back(static_cast<int32_t>(batch.tokens.size()));
@@ -91,12 +91,12 @@ class CollectedGradients final : public GradientSink {
 };
 
 // A small model with every part of its weights away from zero, biases and norms too.
-inline Weights random_weights(const ModelConfig& model, uint64_t seed) {
+inline Weights random_weights(const config::ModelConfig& model, uint64_t seed) {
   Weights weights = make_weights(model, at::kCPU);
   initialise(weights, seed, {});
   for (size_t p = 0; p < weights.table.size(); ++p) {
-    const ParameterKind kind = weights.table[p].kind;
-    if (kind == ParameterKind::matrix || kind == ParameterKind::embedding) continue;
+    const config::ParameterKind kind = weights.table[p].kind;
+    if (kind == config::ParameterKind::matrix || kind == config::ParameterKind::embedding) continue;
     RandomStream random(seed, Purpose::test, p);
     float* values = weights.all[p].data_ptr<float>();
     for (int64_t i = 0; i < weights.all[p].numel(); ++i)
@@ -105,4 +105,4 @@ inline Weights random_weights(const ModelConfig& model, uint64_t seed) {
   return weights;
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -1,13 +1,14 @@
 // What every engine must hold to.
-#include <cmath>
-
 #include "core/error_of.h"
 #include "model/engines.h"
+
+#include <cmath>
+
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 // The same terms summed in another order, in fp32: products of at most 192 terms and sums over at most 100
@@ -19,7 +20,7 @@ class EngineTest : public ::testing::TestWithParam<const char*> {
   DeviceBatch batch_of(const std::vector<ShownSequence>& sequences) const {
     return on_device(pack(tokens_, sequences));
   }
-  DeviceBatch on_device(const PackedBatch& batch) const {
+  DeviceBatch on_device(const data::PackedBatch& batch) const {
     return to_device(batch, model_, 0.15, tokens_, at::kCPU);
   }
 
@@ -44,8 +45,8 @@ class EngineTest : public ::testing::TestWithParam<const char*> {
     }
   }
 
-  ModelConfig model_ = model_of(3, 48, 3);
-  const TokenList& tokens_ = TokenList::of(29);
+  config::ModelConfig model_ = model_of(3, 48, 3);
+  const data::TokenList& tokens_ = data::TokenList::of(29);
   Weights weights_ = random_weights(model_, 5);
   std::unique_ptr<Engine> engine_ = engine_named(GetParam(), weights_);
 };
@@ -76,7 +77,7 @@ TEST_P(EngineTest, ASequenceDoesNotSeeItsNeighbours) {
   std::vector<ShownSequence> sequences = mixed_sequences();
   const at::Tensor before = engine_->hidden(batch_of(sequences));
   sequences[2].shown = "W__WWWWWWWWWWWWW";
-  const PackedBatch changed = pack(tokens_, sequences);
+  const data::PackedBatch changed = pack(tokens_, sequences);
   const at::Tensor after = engine_->hidden(on_device(changed));
   for (size_t i = 0; i < sequences.size(); ++i) {
     const int64_t begin = changed.cu_seqlens[i], end = changed.cu_seqlens[i + 1];
@@ -85,7 +86,7 @@ TEST_P(EngineTest, ASequenceDoesNotSeeItsNeighbours) {
 }
 
 TEST_P(EngineTest, InertRoomChangesNothing) {
-  const PackedBatch batch = pack(tokens_, mixed_sequences());
+  const data::PackedBatch batch = pack(tokens_, mixed_sequences());
   const DeviceBatch plain = on_device(batch), padded = on_device(with_inert_room(batch, tokens_));
   EXPECT_EQ(padded.masked, plain.masked);
   expect_same(run({padded}), run({plain}), kOtherOrder);
@@ -128,7 +129,7 @@ TEST_P(EngineTest, GradientIsTheSlopeOfTheLoss) {
 
 // Oracle: the definition, by hand. Sequence 1 has 3 of 12 rows masked, sequence 2 none of 6.
 TEST_P(EngineTest, TokenDropoutFactor) {
-  const PackedBatch packed = pack(tokens_, {{"ACDEFGHIKL", "AC_EF__IKl"}, {"MKLV", "MKLV"}});
+  const data::PackedBatch packed = pack(tokens_, {{"ACDEFGHIKL", "AC_EF__IKl"}, {"MKLV", "MKLV"}});
   const at::Tensor factor = on_device(packed).factor_T;
   const auto shown_1 = static_cast<float>(0.88 / 0.75), shown_2 = 0.88f;
   for (int64_t t = 0; t < packed.rows(); ++t) {
@@ -140,7 +141,7 @@ TEST_P(EngineTest, TokenDropoutFactor) {
 }
 
 TEST_P(EngineTest, PadsAreZeroedWithAndWithoutTokenDropout) {
-  PackedBatch batch = pack(tokens_, {{"ACD", "A_D"}});
+  data::PackedBatch batch = pack(tokens_, {{"ACD", "A_D"}});
   batch.tokens.back() = tokens_.pad();
   EXPECT_EQ(on_device(batch).factor_T[4].item<float>(), 0);
   model_.token_dropout = false;
@@ -168,4 +169,4 @@ TEST(Engines, WhatTheDeviceOrTheEngineLacksIsRefused) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -2,15 +2,14 @@
 #pragma once
 
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "batches.h"
-
-namespace esmscale {
+namespace esmscale::model {
 
 // `device` is the fused engine with the kernels for GPUs, here on the host.
 inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weights& weights,
@@ -21,7 +20,7 @@ inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weigh
 
 // Pads behind the real rows, sequences without rows and masked positions without a target, as on a device
 // where shapes never change.
-inline PackedBatch with_inert_room(PackedBatch batch, const TokenList& tokens) {
+inline data::PackedBatch with_inert_room(data::PackedBatch batch, const data::TokenList& tokens) {
   for (const int32_t rows : {7, 0, 0}) {
     batch.tokens.insert(batch.tokens.end(), static_cast<size_t>(rows), tokens.pad());
     batch.cu_seqlens.push_back(batch.cu_seqlens.back() + rows);
@@ -45,4 +44,4 @@ inline double distance(const std::vector<at::Tensor>& a, const std::vector<at::T
   return norm_of(differences) / norm_of(b);
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::model

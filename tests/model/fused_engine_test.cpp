@@ -1,15 +1,16 @@
 // The fused engine, on either set of kernels, against the plain one.
+#include "core/error_of.h"
+#include "model/engines.h"
+
 #include <cmath>
 #include <ctime>
 
-#include "core/error_of.h"
-#include "model/engines.h"
 #include <ATen/Parallel.h>
 #include <ATen/ops/allclose.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
 class FusedEngines : public ::testing::TestWithParam<const char*> {};
@@ -17,9 +18,9 @@ class FusedEngines : public ::testing::TestWithParam<const char*> {};
 // Oracle: autograd. Both are fp32 with sums in other orders, so the bound is the one for another packing.
 TEST_P(FusedEngines, AgreeWithThePlainOne) {
   for (const auto& [layers, width, heads] : {std::tuple{1, 16, 1}, {2, 48, 3}, {3, 64, 2}, {2, 40, 2}}) {
-    const ModelConfig model = model_of(layers, width, heads);
+    const config::ModelConfig model = model_of(layers, width, heads);
     const Weights weights = random_weights(model, 9);
-    const TokenList& tokens = TokenList::of(29);
+    const data::TokenList& tokens = data::TokenList::of(29);
     const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
     const auto plain = engine_named("plain", weights), fused = engine_named(GetParam(), weights);
     CollectedGradients a(weights), b(weights);
@@ -41,9 +42,9 @@ TEST_P(FusedEngines, AgreeWithThePlainOne) {
 
 // No tolerance: the same arithmetic twice.
 TEST_P(FusedEngines, WhatIsMadeAgainGivesTheSameBits) {
-  const ModelConfig model = model_of(3, 48, 3);
+  const config::ModelConfig model = model_of(3, 48, 3);
   const Weights weights = random_weights(model, 9);
-  const TokenList& tokens = TokenList::of(29);
+  const data::TokenList& tokens = data::TokenList::of(29);
   const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
   CollectedGradients kept(weights);
   const at::Tensor loss = engine_named(GetParam(), weights, "none")->forward_backward(batch, kept);
@@ -66,13 +67,13 @@ double cpu_seconds(clockid_t clock) {
 // does. And a gradient that two threads make is the one that one makes: sums of products in another order at
 // most.
 TEST(FusedEngine, TwoThreadsShareTheWork) {
-  const ModelConfig model = model_of(1, 32, 4);
+  const config::ModelConfig model = model_of(1, 32, 4);
   const Weights weights = random_weights(model, 9);
-  const TokenList& tokens = TokenList::of(29);
+  const data::TokenList& tokens = data::TokenList::of(29);
   const std::string letters(998, 'L');
   std::string shown = letters;
   shown.front() = '_';
-  const PackedBatch two = pack(tokens, {{letters, shown}, {letters, shown}});
+  const data::PackedBatch two = pack(tokens, {{letters, shown}, {letters, shown}});
   const DeviceBatch batch = to_device(two, model, 0.15, tokens, at::kCPU);
   const auto engine = engine_named("fused", weights);
   CollectedGradients one(weights), both(weights);
@@ -100,10 +101,10 @@ INSTANTIATE_TEST_SUITE_P(Engines, FusedEngines, ::testing::Values("fused", "devi
 // gradient as a whole is off by √(2 · 30) / 2 · 2^-8 of its length at most, 1.5%. A loss of five roundings of
 // its logits is off by 2%.
 TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
-  const ModelConfig model = model_of(3, 64, 4);
+  const config::ModelConfig model = model_of(3, 64, 4);
   const Weights weights = random_weights(model, 9);
-  const TokenList& tokens = TokenList::of(29);
-  const PackedBatch packed = pack(tokens, mixed_sequences());
+  const data::TokenList& tokens = data::TokenList::of(29);
+  const data::PackedBatch packed = pack(tokens, mixed_sequences());
   const DeviceBatch batch = to_device(packed, model, 0.15, tokens, at::kCPU);
   CollectedGradients exact(weights), rounded(weights);
   const double loss = engine_named("plain", weights)->forward_backward(batch, exact).item<double>();
@@ -123,7 +124,7 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
 // Keys and values without a query: their gradients are zeros, and nobody leaves them unwritten.
 TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
   const Weights weights = random_weights(model_of(3, 64, 4), 9);
-  const TokenList& tokens = TokenList::of(29);
+  const data::TokenList& tokens = data::TokenList::of(29);
   const DeviceBatch batch =
       to_device(pack(tokens, {{"ACDEF", "ACDEF"}}), weights.config, 0.15, tokens, at::kCPU);
   CollectedGradients gradients(weights);
@@ -135,7 +136,7 @@ TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
 // Two micro-batches of a step are computed with one rounded copy of the weights, the next step with its own.
 TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
   const Weights weights = random_weights(model_of(2, 64, 4), 9);
-  const TokenList& tokens = TokenList::of(29);
+  const data::TokenList& tokens = data::TokenList::of(29);
   const DeviceBatch batch =
       to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, at::kCPU);
   const auto engine = make_device_engine(weights, {.precision = "bf16"});
@@ -157,4 +158,4 @@ TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

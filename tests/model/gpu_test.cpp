@@ -1,12 +1,13 @@
 // On a GPU: the fused engine against the plain one, and its attention against the definition. Skipped by name
 // where there is no GPU.
-#include "esmscale/kernels/device.h"
+#include "esmscale/kernels/gpu/gpu.h"
+
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <array>
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
@@ -16,10 +17,10 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
-namespace device = kernels::device;
+namespace device = kernels::gpu;
 
 struct Case {
   const char* precision;
@@ -39,7 +40,7 @@ class GpuTest : public ::testing::TestWithParam<Case> {
     std::vector<at::Tensor> gradients;
   };
   static Result run(const Weights& weights, const char* engine, const char* precision) {
-    const TokenList& tokens = TokenList::of(29);
+    const data::TokenList& tokens = data::TokenList::of(29);
     const DeviceBatch batch =
         to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, weights.flat.device());
     CollectedGradients gradients(weights);
@@ -246,4 +247,4 @@ INSTANTIATE_TEST_SUITE_P(Precisions, GpuTest, ::testing::Values(Case{"fp32", 1e-
                          [](const auto& one) { return std::string(one.param.precision); });
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -2,17 +2,17 @@
 
 #include "esmscale/data/alphabet.h"
 #include "esmscale/model/engine.h"
+#include "model/batches.h"
 
 #include <cmath>
 
-#include "model/batches.h"
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::model {
 namespace {
 
-Weights initialised(const ModelConfig& model, uint64_t seed, std::span<const int64_t> counts = {}) {
+Weights initialised(const config::ModelConfig& model, uint64_t seed, std::span<const int64_t> counts = {}) {
   Weights weights = make_weights(model, at::kCPU);
   initialise(weights, seed, counts);
   return weights;
@@ -31,7 +31,7 @@ TEST(Weights, ViewsCoverTheFlatBuffer) {
 
 // Width 160 gives matrices of more than the 2^16 values that one stream fills, so threads share them out.
 TEST(Initialise, IsAPureFunctionOfTheSeed) {
-  const ModelConfig model = model_of(1, 160, 4);
+  const config::ModelConfig model = model_of(1, 160, 4);
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   const at::Tensor one = initialised(model, 7).flat;
@@ -45,7 +45,7 @@ TEST(Initialise, IsAPureFunctionOfTheSeed) {
 // Oracle: the published bounds and deviations (science.md, section 2). A uniform sample of 10,000 comes
 // within 1% of its bound; the deviation of 25,600 normal values has a standard error of 0.5%.
 TEST(Initialise, Scales) {
-  ModelConfig model = model_of(1, 160, 4);
+  config::ModelConfig model = model_of(1, 160, 4);
   const Weights xavier = initialised(model, 1);
   const auto largest = [](const at::Tensor& x) { return x.abs().max().item<double>(); };
   const Block& block = xavier.blocks[0];
@@ -65,14 +65,14 @@ TEST(Initialise, Scales) {
 
 // Oracle: ln((count + 1) / (all counts + vocabulary)).
 TEST(Initialise, DecoderBiasFromFrequencies) {
-  ModelConfig model = model_of(1, 16, 1);
+  config::ModelConfig model = model_of(1, 16, 1);
   model.init.decoder_bias = "frequencies";
   std::array<int64_t, 25> counts{};
-  counts[0] = 70;                // L
-  counts[1] = 1;                 // A
-  counts[kUnknownLetter] = 999;  // X is never a target
+  counts[0] = 70;                      // L
+  counts[1] = 1;                       // A
+  counts[data::kUnknownLetter] = 999;  // X is never a target
   const Weights weights = initialised(model, 1, counts);
-  const TokenList& tokens = TokenList::of(29);
+  const data::TokenList& tokens = data::TokenList::of(29);
   EXPECT_FLOAT_EQ(weights.head_bias_V[tokens.id("L")].item<float>(),
                   static_cast<float>(std::log(71.0 / 100)));
   EXPECT_FLOAT_EQ(weights.head_bias_V[tokens.id("A")].item<float>(), static_cast<float>(std::log(2.0 / 100)));
@@ -84,16 +84,16 @@ struct MeanLoss {
 };
 
 // Mean loss over fresh models; a model's own mean is one draw, so seeds give the standard error.
-MeanLoss loss_at_initialisation(const ModelConfig& model) {
+MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
   constexpr int models = 100;
-  std::string truth(kLetters.substr(0, kStandardLetters)), shown;
+  std::string truth(data::kLetters.substr(0, data::kStandardLetters)), shown;
   for (const char letter : truth) (shown += letter) += '_';
   const std::string doubled = [&] {
     std::string letters;
     for (const char letter : truth) (letters += letter) += letter;
     return letters;
   }();
-  const TokenList& tokens = TokenList::of(model.alphabet);
+  const data::TokenList& tokens = data::TokenList::of(model.alphabet);
   const DeviceBatch batch = to_device(pack(tokens, {{doubled, shown}}), model, 0.15, tokens, at::kCPU);
   double sum = 0, squares = 0;
   for (int seed = 0; seed < models; ++seed) {
@@ -115,7 +115,7 @@ MeanLoss loss_at_initialisation(const ModelConfig& model) {
 // `hf`. The tolerance is five standard errors over seeds, and those are small enough to tell 0.5 · s² from
 // nothing.
 TEST(Initialise, LossIsWhatTheInitialisationImplies) {
-  ModelConfig model = model_of(1, 64, 4);
+  config::ModelConfig model = model_of(1, 64, 4);
   const auto implied = [](double variance) {
     return std::log(29.0) + variance / 2 - (std::exp(variance) - 1) / (2 * 29);
   };
@@ -130,4 +130,4 @@ TEST(Initialise, LossIsWhatTheInitialisationImplies) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -9,24 +9,24 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::optim {
 namespace {
 
-ModelConfig small_model() {
-  ModelConfig model;
+config::ModelConfig small_model() {
+  config::ModelConfig model;
   model.layers = 1;
   model.width = 8;
   model.heads = 2;
   return model;
 }
 
-Weights small_weights() {
-  Weights weights = make_weights(small_model(), at::kCPU);
-  initialise(weights, 5, {});
+model::Weights small_weights() {
+  model::Weights weights = model::make_weights(small_model(), at::kCPU);
+  model::initialise(weights, 5, {});
   return weights;
 }
 
-at::Tensor random_gradient(const Weights& weights, uint64_t seed) {
+at::Tensor random_gradient(const model::Weights& weights, uint64_t seed) {
   const at::Tensor gradient = at::empty_like(weights.flat);
   RandomStream random(seed, Purpose::test, 0);
   for (int64_t i = 0; i < gradient.numel(); ++i)
@@ -34,8 +34,8 @@ at::Tensor random_gradient(const Weights& weights, uint64_t seed) {
   return gradient;
 }
 
-OptimizerConfig adamw(double weight_decay) {
-  OptimizerConfig config;
+config::OptimizerConfig adamw(double weight_decay) {
+  config::OptimizerConfig config;
   config.name = "adamw";
   config.weight_decay = weight_decay;
   return config;
@@ -54,15 +54,16 @@ at::Tensor count(double masked) {
 // Oracle: Adam with decoupled weight decay as published (Kingma & Ba 2015; Loshchilov & Hutter 2019), in
 // double. fp32 keeps 24 bits and a step rounds a handful of times: 1e-6 of values of order one.
 TEST(Adam, FollowsTheTextbook) {
-  const Weights weights = small_weights();
-  const OptimizerConfig config = adamw(0.1);
+  const model::Weights weights = small_weights();
+  const config::OptimizerConfig config = adamw(0.1);
   Adam adam(config, weights);
   const int64_t size = weights.flat.numel();
   std::vector<double> w(weights.flat.data_ptr<float>(), weights.flat.data_ptr<float>() + size), m(size),
       v(size);
   std::vector<bool> decays(static_cast<size_t>(size));
-  for (const Parameter& p : weights.table)
-    for (int64_t i = p.offset; i < p.offset + p.size(); ++i) decays[i] = p.kind == ParameterKind::matrix;
+  for (const config::Parameter& p : weights.table)
+    for (int64_t i = p.offset; i < p.offset + p.size(); ++i)
+      decays[i] = p.kind == config::ParameterKind::matrix;
 
   for (int step = 1; step <= 5; ++step) {
     const double lr = 0.01 * step, divisor = 3;
@@ -82,7 +83,7 @@ TEST(Adam, FollowsTheTextbook) {
 }
 
 TEST(Adam, ShardsEqualTheWholeBitForBit) {
-  const Weights whole = small_weights(), parts = small_weights();
+  const model::Weights whole = small_weights(), parts = small_weights();
   const int64_t size = whole.flat.numel(), cut = size / 2 + 3;
   Adam one(adamw(0.1), whole), left(adamw(0.1), parts, {{0, cut / 2}, {cut / 2, cut - cut / 2}}),
       right(adamw(0.1), parts, {{cut, size - cut}, {size, 0}});
@@ -97,7 +98,7 @@ TEST(Adam, ShardsEqualTheWholeBitForBit) {
 }
 
 TEST(Adam, NonFiniteStepChangesNothing) {
-  const Weights weights = small_weights();
+  const model::Weights weights = small_weights();
   Adam adam(adamw(0.1), weights);
   const at::Tensor before = weights.flat.clone();
   at::Tensor gradient = random_gradient(weights, 1);
@@ -143,4 +144,4 @@ TEST(GradientScale, ClipsByTheNormOfTheMean) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::optim

@@ -1,12 +1,13 @@
 // Axes against ticks worked out by hand; pictures that are well-formed.
-#include "esmscale/report/plot.h"
+#include "report/plot.h"
+
+#include "report/well_formed.h"
 
 #include <cmath>
 
-#include "report/well_formed.h"
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 using testing::AllOf;
@@ -94,4 +95,4 @@ TEST(Plot, WhatCannotBeShownIsPassedOver) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,16 +1,16 @@
 // The report of a small study: whole, self-contained, and saying what is null.
 #include "esmscale/report/report.h"
 
-#include "esmscale/core/files.h"
-#include "esmscale/report/law_plots.h"
-#include "esmscale/report/plan_text.h"
-
 #include "core/temporary.h"
+#include "esmscale/core/files.h"
+#include "esmscale/report/plan_text.h"
+#include "laws/synthetic.h"
+#include "report/law_plots.h"
 #include "report/well_formed.h"
-#include "scaling/synthetic.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::report {
 namespace {
 
 using testing::AllOf;
@@ -18,11 +18,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-Laws small_study() {
-  PointSet set = with_noise(isoflop_points(known_law, {1e18, 1e19, 1e20}, 6, 4), 0.003, 4);
+laws::Laws small_study() {
+  laws::PointSet set =
+      laws::with_noise(laws::isoflop_points(laws::known_law, {1e18, 1e19, 1e20}, 6, 4), 0.003, 4);
   set.points[3].run = "run <3> & co";
   set.excluded.push_back({"unfinished", "it has not finished (step 7)"});
-  return fit_laws(std::move(set), {.draws = 40, .threads = 1});
+  return laws::fit_laws(std::move(set), {.draws = 40, .threads = 1});
 }
 
 std::vector<std::string> names_of(const std::vector<Plot>& plots) {
@@ -32,7 +33,7 @@ std::vector<std::string> names_of(const std::vector<Plot>& plots) {
 }
 
 TEST(Report, IsOneSelfContainedPageWithItsPlots) {
-  const Laws laws = small_study();
+  const laws::Laws laws = small_study();
   const TemporaryFolder folder;
   write_report(folder / "laws", laws);
   const std::string page = read_file(folder / "laws/report.html");
@@ -48,16 +49,17 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
                                                      "residuals", "isoflop", "n_opt", "d_opt"));
   for (const std::string& name : names_of(law_plots(laws)))
     EXPECT_EQ(markup_problem(read_file(folder / ("laws/" + name + ".svg"))), "") << name;
-  for (const Estimate& e : laws.approach3->estimates) EXPECT_THAT(page, HasSubstr(">" + e.name + "<"));
+  for (const laws::Estimate& e : laws.approach3->estimates) EXPECT_THAT(page, HasSubstr(">" + e.name + "<"));
   for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
 }
 
 // Approach 2 is null when every minimum lies at an edge; the profiles are what shows it.
 TEST(Report, ProfilesAreShownWhereApproach2IsNull) {
-  PointSet set = isoflop_points(known_law, {1e18, 1e19}, 11, 4);
-  std::erase_if(set.points,
-                [](const Point& p) { return p.parameters < optimum(known_law, {}, p.budget).parameters; });
-  const Laws laws = fit_laws(std::move(set), {.draws = 20, .threads = 1});
+  laws::PointSet set = laws::isoflop_points(laws::known_law, {1e18, 1e19}, 11, 4);
+  std::erase_if(set.points, [](const laws::Point& p) {
+    return p.parameters < laws::optimum(laws::known_law, {}, p.budget).parameters;
+  });
+  const laws::Laws laws = laws::fit_laws(std::move(set), {.draws = 20, .threads = 1});
   ASSERT_FALSE(laws.approach2);
   EXPECT_THAT(names_of(law_plots(laws)), testing::Contains("isoflop"));
   EXPECT_THAT(report_page(laws),
@@ -66,11 +68,12 @@ TEST(Report, ProfilesAreShownWhereApproach2IsNull) {
 
 // Loss that rises with N: no frontier is drawn, and no number is made up for it.
 TEST(Report, ALawWithoutAnOptimumHasNoFrontier) {
-  const ParametricLaw rising{.E = 2, .A = 1e-3, .B = 20, .alpha = -0.5, .beta = 0.3};
-  PointSet set;
+  const laws::ParametricLaw rising{.E = 2, .A = 1e-3, .B = 20, .alpha = -0.5, .beta = 0.3};
+  laws::PointSet set;
   for (const double c : {1e12, 1e13})
-    for (const double n : {1e4, 2e4, 4e4, 8e4}) set.points.push_back(known_point(rising, n, c / (6 * n), c));
-  const Laws laws = fit_laws(std::move(set), {.draws = 20, .threads = 1});
+    for (const double n : {1e4, 2e4, 4e4, 8e4})
+      set.points.push_back(laws::known_point(rising, n, c / (6 * n), c));
+  const laws::Laws laws = laws::fit_laws(std::move(set), {.draws = 20, .threads = 1});
   ASSERT_TRUE(laws.approach3);
   EXPECT_THAT(names_of(law_plots(laws)),
               ElementsAre("loss_flops", "loss_parameters", "loss_tokens", "residuals", "isoflop"));
@@ -87,22 +90,22 @@ TEST(Report, ALawWithoutAnOptimumHasNoFrontier) {
 }
 
 TEST(Report, APageOfTwoPointsStillIsOne) {
-  PointSet set;
-  set.points = {known_point(known_law, 1e7, 1e9), known_point(known_law, 1e8, 1e9)};
-  const Laws laws = fit_laws(set, {.draws = 0, .threads = 1});
+  laws::PointSet set;
+  set.points = {laws::known_point(laws::known_law, 1e7, 1e9), laws::known_point(laws::known_law, 1e8, 1e9)};
+  const laws::Laws laws = laws::fit_laws(set, {.draws = 0, .threads = 1});
   EXPECT_EQ(markup_problem(report_page(laws)), "");
   EXPECT_THAT(names_of(law_plots(laws)), ElementsAre("loss_flops", "loss_parameters", "loss_tokens"));
 }
 
 TEST(PlanText, SaysTheNumbersAndTheRules) {
-  const LawFile laws = law_file(small_study());
-  const PlanRequest request{.flops = 1e20};
-  const std::string text_of_plan = to_text(plan_budget(laws, request), laws, request);
+  const laws::LawFile laws = laws::law_file(small_study());
+  const study::PlanRequest request{.flops = 1e20};
+  const std::string text_of_plan = to_text(study::plan_budget(laws, request), laws, request);
   EXPECT_THAT(text_of_plan, AllOf(HasSubstr("N_opt"), HasSubstr("95%:"), HasSubstr("ours: 2^19"),
                                   HasSubstr("NVIDIA H100"), HasSubstr("Cheng et al."), HasSubstr("N/N_opt")));
-  EXPECT_THAT(to_text(assess(&laws)), AllOf(HasSubstr("ESM-2 15B"), HasSubstr("approach 3"),
-                                            HasSubstr("ESM-1b: tokens seen: not found")));
+  EXPECT_THAT(to_text(study::assess(&laws)), AllOf(HasSubstr("ESM-2 15B"), HasSubstr("approach 3"),
+                                                   HasSubstr("ESM-1b: tokens seen: not found")));
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::report

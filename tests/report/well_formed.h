@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
 // "" or what is wrong and where. Elements of HTML that have no end tag may stand alone; style and script are
 // skipped.
@@ -32,4 +32,4 @@ inline std::string markup_problem(const std::string& text) {
   return open.empty() ? "" : "never closed: " + open.back();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::report

@@ -1,15 +1,15 @@
 #include "esmscale/run/environment.h"
 
+#include "core/sanitizers.h"
 #include "esmscale/core/version.h"
 
 #include <vector>
 
-#include "core/sanitizers.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 TEST(Environment, RecordHoldsFactsAndMachine) {
@@ -53,4 +53,4 @@ TEST(Environment, PeakResidentFollowsTouchedMemory) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 TEST(Meter, NothingIsKnownBeforeTheFirstStep) {
@@ -78,4 +78,4 @@ TEST(ProgressLine, OnAnUnknownDeviceWithoutAPlan) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -1,18 +1,18 @@
 #include "esmscale/run/metrics.h"
 
+#include "core/error_of.h"
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 
 #include <cmath>
 #include <fstream>
 #include <limits>
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -101,4 +101,4 @@ TEST(Metrics, ErrorsNameFileAndLine) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

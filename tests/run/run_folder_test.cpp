@@ -2,11 +2,12 @@
 
 #include "core/error_of.h"
 #include "core/temporary.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -51,13 +52,13 @@ TEST(RunFolder, ConfigRoundTrip) {
   EXPECT_TRUE(run.is_empty());
   const FileLock lock = run.lock();
   EXPECT_TRUE(run.is_empty()) << "a lock alone is not content";
-  RunConfig config;
+  config::RunConfig config;
   config.model.layers = 7;
   config.optimizer.lr = 3.0e-4;
   run.write_config(config);
   EXPECT_TRUE(run.is_run());
   EXPECT_FALSE(run.is_empty());
-  EXPECT_EQ(to_text(to_json(run.read_config())), to_text(to_json(config)));
+  EXPECT_EQ(to_text(config::to_json(run.read_config())), to_text(config::to_json(config)));
 }
 
 TEST(RunFolder, LockHasOneHolder) {
@@ -103,4 +104,4 @@ TEST(RunFolder, TracesOfRanksHaveTheirOwnNames) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -1,16 +1,16 @@
 // scripts/same_losses.sh on pairs of metrics files that differ, or do not, by construction.
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 
 #include <cstdlib>
 #include <fstream>
 #include <string>
 
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -82,4 +82,4 @@ TEST(SameLosses, NothingToCompareIsNotTheSame) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

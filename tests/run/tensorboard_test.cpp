@@ -1,14 +1,14 @@
-#include "esmscale/run/tensorboard.h"
+#include "run/tensorboard.h"
 
+#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/metrics.h"
 
-#include "core/temporary.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::run {
 namespace {
 
 using ::testing::HasSubstr;
@@ -81,4 +81,4 @@ TEST(TensorBoard, ResumedRunVoidsLaterSteps) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 TEST(Device, AutoTakesAGpuWhereThereIsOne) {
@@ -22,4 +22,4 @@ TEST(Device, ARankForEachGpuInUse) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,15 +1,16 @@
 #include "esmscale/train/host_memory.h"
 
+#include "core/sanitizers.h"
+
 #include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "core/sanitizers.h"
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 int64_t resident_bytes() {
@@ -49,4 +50,4 @@ TEST(HostMemory, CountsWhatIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -2,32 +2,32 @@
 // must be what the engine does.
 #include "esmscale/accounting/memory.h"
 #include "esmscale/model/engine.h"
-
 #include "model/batches.h"
+
 #include <gtest/gtest.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 TEST(MaskedEnd, AccountingKnowsWhatTheEngineDoes) {
   for (const int64_t head_dim : {8, 16, 24, 32, 48, 64, 128}) {
-    RunConfig config;
-    config.model = model_of(1, 2 * head_dim, 2);
-    const Weights weights = random_weights(config.model, 1);
+    config::RunConfig config;
+    config.model = model::model_of(1, 2 * head_dim, 2);
+    const model::Weights weights = model::random_weights(config.model, 1);
     for (const char* engine : {"plain", "fused"}) {
       config.train.engine = engine;
-      EXPECT_EQ(make_engine(weights, {.engine = engine})->ends_on_masked_rows(),
-                ends_on_masked_rows(config, DeviceKind::cpu))
+      EXPECT_EQ(model::make_engine(weights, {.engine = engine})->ends_on_masked_rows(),
+                accounting::ends_on_masked_rows(config, config::DeviceKind::cpu))
           << engine << ", head_dim " << head_dim;
     }
     for (const char* precision : {"bf16", "fp32"}) {
       config.train.precision = precision;
-      EXPECT_EQ(make_device_engine(weights, {.precision = precision})->ends_on_masked_rows(),
-                ends_on_masked_rows(config, DeviceKind::gpu))
+      EXPECT_EQ(model::make_device_engine(weights, {.precision = precision})->ends_on_masked_rows(),
+                accounting::ends_on_masked_rows(config, config::DeviceKind::gpu))
           << precision << ", head_dim " << head_dim;
     }
   }
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

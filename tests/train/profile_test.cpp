@@ -1,28 +1,28 @@
 // Oracle: what two steps of a known run consist of.
+#include "core/temporary.h"
+#include "data/dataset/protein_set.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/train/stop_signal.h"
 #include "esmscale/train/trainer.h"
 
 #include <map>
 #include <thread>
 
-#include "core/temporary.h"
-#include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 struct Bench {
-  ProteinSet train{ProteinSet::random(160, 60)};
+  data::ProteinSet train{data::ProteinSet::random(160, 60)};
   TemporaryFolder folder;
 
   // One micro-batch a step, about ten steps.
   TrainOptions options(const std::string& run, const std::string& engine, int64_t profile_steps) const {
-    RunConfig c;
+    config::RunConfig c;
     c.model.layers = 2;
     c.model.width = 16;
     c.model.heads = 2;
@@ -31,7 +31,7 @@ struct Bench {
     c.train.engine = engine;
     c.log.every_steps = 1;
     c.checkpoint.every_minutes = 0;
-    resolve(c);
+    config::resolve(c);
     return {.config = c, .run = folder / run, .device = "cpu", .profile_steps = profile_steps};
   }
 };
@@ -83,9 +83,9 @@ TEST(Profile, AStoppedRunGivesWhatItHas) {
   const Bench bench;
   TrainOptions options = bench.options("run", "fused", 1000);
   options.config.train.epochs = 100;
-  const RunFolder run(options.run);
+  const run::RunFolder run(options.run);
   std::thread sender([&] {
-    while (!std::filesystem::exists(run.metrics()) || read_metrics(run.metrics()).size() < 3)
+    while (!std::filesystem::exists(run.metrics()) || run::read_metrics(run.metrics()).size() < 3)
       std::this_thread::yield();
     ::raise(SIGTERM);
   });
@@ -101,4 +101,4 @@ TEST(Profile, NobodyAskedNothingIsWritten) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,11 +1,11 @@
 // What a run does not begin with, by name.
-#include "esmscale/train/trainer.h"
-
 #include "core/error_of.h"
-#include "trainer_bench.h"
+#include "esmscale/train/trainer.h"
+#include "train/trainer_bench.h"
+
 #include <gmock/gmock.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 using ::testing::AllOf;
@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 TEST(Trainer, AnotherIdentityIsRefusedByName) {
   const Bench bench;
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  RunConfig other = bench.config();
+  config::RunConfig other = bench.config();
   other.train.seed = 2;
   other.optimizer.lr = 0.5;
   EXPECT_THAT(error_of([&] { Trainer(bench.options("run", other)); }),
@@ -27,12 +27,12 @@ TEST(Trainer, AnotherIdentityIsRefusedByName) {
 TEST(Trainer, AnotherDataSetIsRefused) {
   const Bench bench;
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  const ProteinSet others(ProteinSet::random(150, 60));
-  RunConfig config = bench.config();
+  const data::ProteinSet others(data::ProteinSet::random(150, 60));
+  config::RunConfig config = bench.config();
   config.data.train = others.folder();
   EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
               HasSubstr("the data set it was trained on"));
-  fs::remove_all(RunFolder(bench.folder / "run").checkpoints());
+  fs::remove_all(run::RunFolder(bench.folder / "run").checkpoints());
   EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
               HasSubstr("the data set it was trained on"))
       << "without a checkpoint";
@@ -47,7 +47,7 @@ TEST(Trainer, TwoRunsInOneFolderAreRefused) {
 
 TEST(Trainer, SharedSequencesAreNamedWithTheCount) {
   Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.data.holdout = config.data.train;
   EXPECT_THAT(error_of([&] { Trainer(bench.options("run", config)); }),
               AllOf(HasSubstr("160 of its 160 sequences"), HasSubstr("protein")));
@@ -56,7 +56,7 @@ TEST(Trainer, SharedSequencesAreNamedWithTheCount) {
 TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
   const Bench bench;
   ASSERT_EQ(Trainer(bench.options("trunk")).run(), 0);
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.train.max_tokens = 2000;
   TrainOptions options = bench.options("branch", config);
   options.branch_from = bench.folder / "trunk";
@@ -66,7 +66,7 @@ TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
 // Sixteen petabytes of weights would not be made in time.
 TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.train.precision = "bf16";
   config.model.width = config.model.ffn = int64_t{1} << 20;
   config.model.layers = 1000;
@@ -85,4 +85,4 @@ TEST(Trainer, NoGpuIsAnError) {
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -1,29 +1,29 @@
 // What the trainer's tests share: a run that takes a second, and what it leaves.
 #pragma once
 
+#include "core/temporary.h"
+#include "data/dataset/protein_set.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/trainer.h"
 
 #include <map>
 
-#include "core/temporary.h"
-#include "data/protein_set.h"
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace esmscale {
+namespace esmscale::train {
 
 namespace fs = std::filesystem;
 
 // A model of some thousand parameters on 160 random proteins: an epoch is about ten steps.
 struct Bench {
-  ProteinSet train{ProteinSet::random(160, 60)};
-  ProteinSet holdout{ProteinSet::random(20, 50), 126};
+  data::ProteinSet train{data::ProteinSet::random(160, 60)};
+  data::ProteinSet holdout{data::ProteinSet::random(20, 50), 126};
   TemporaryFolder folder;
 
-  RunConfig config() const {
-    RunConfig c;
+  config::RunConfig config() const {
+    config::RunConfig c;
     c.model.layers = 2;
     c.model.width = 16;
     c.model.heads = 2;
@@ -34,10 +34,10 @@ struct Bench {
     c.optimizer.lr = 1e-2;
     c.log.every_steps = 1;
     c.checkpoint.every_minutes = 0;
-    resolve(c);
+    config::resolve(c);
     return c;
   }
-  TrainOptions options(const std::string& run, const RunConfig& c) const {
+  TrainOptions options(const std::string& run, const config::RunConfig& c) const {
     return {.config = c, .run = folder / run, .device = "cpu"};
   }
   TrainOptions options(const std::string& run) const { return options(run, config()); }
@@ -46,7 +46,7 @@ struct Bench {
 // The loss of each step in a run's metrics.
 inline std::map<int64_t, double> losses_of(const fs::path& run) {
   std::map<int64_t, double> losses;
-  for (const Json& line : read_metrics(RunFolder(run).metrics()))
+  for (const Json& line : run::read_metrics(run::RunFolder(run).metrics()))
     if (line.contains("train/loss")) {
       EXPECT_FALSE(losses.contains(line["step"].get<int64_t>())) << "a step stands twice";
       losses[line["step"].get<int64_t>()] = line["train/loss"].get<double>();
@@ -60,4 +60,4 @@ inline Json finished_summary(const TrainOptions& options) {
   return trainer.summary();
 }
 
-}  // namespace esmscale
+}  // namespace esmscale::train

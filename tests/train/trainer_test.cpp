@@ -1,19 +1,19 @@
 #include "esmscale/train/trainer.h"
 
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
 #include "esmscale/optim/adam.h"
-#include "esmscale/train/stop_signal.h"
+#include "train/trainer_bench.h"
 
 #include <thread>
 
-#include "trainer_bench.h"
 #include <gmock/gmock.h>
 #include <signal.h>
 
-namespace esmscale {
+namespace esmscale::train {
 namespace {
 
 using ::testing::HasSubstr;
@@ -25,30 +25,30 @@ TEST(Trainer, FinishesAndSaysSo) {
   int64_t tokens = 0;
   for (const uint32_t length : bench.train.dataset().lengths()) tokens += std::min<int64_t>(length, 126) + 2;
   EXPECT_EQ(summary["tokens"], 2 * tokens) << "every token of both epochs, the incomplete last batches too";
-  const Json last = read_metrics(RunFolder(bench.folder / "run").metrics()).back();
+  const Json last = run::read_metrics(run::RunFolder(bench.folder / "run").metrics()).back();
   EXPECT_TRUE(last["finished"].get<bool>());
   EXPECT_EQ(last["eval/loss"], summary["evaluation"]["loss"]);
   EXPECT_THAT(last["eval/holdout_label"].get<std::string>(), HasSubstr("never checked"));
 
-  const Json data = read_json(RunFolder(bench.folder / "run").environment()).back()["data"];
+  const Json data = read_json(run::RunFolder(bench.folder / "run").environment()).back()["data"];
   EXPECT_EQ(data["train"], bench.train.dataset().manifest().hash);
   EXPECT_EQ(data["holdout"], bench.holdout.dataset().manifest().hash);
   EXPECT_EQ(data["epoch_tokens"], tokens);
 
   EXPECT_EQ(finished_summary(bench.options("run"))["evaluation"]["loss"], summary["evaluation"]["loss"]);
-  EXPECT_EQ(read_metrics(RunFolder(bench.folder / "run").metrics()).back(), last)
+  EXPECT_EQ(run::read_metrics(run::RunFolder(bench.folder / "run").metrics()).back(), last)
       << "nothing is written twice";
 }
 
 // Oracle: the run that was never stopped. Bit for bit, because a checkpoint is the whole state.
 TEST(Trainer, ResumeIsExactFromAnyStep) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.checkpoint.every_tokens = 1;  // after every step
   config.checkpoint.keep = 1000;
   ASSERT_EQ(Trainer(bench.options("whole", config)).run(), 0);
   const auto whole = losses_of(bench.folder / "whole");
-  const auto checkpoints = RunFolder(bench.folder / "whole").list_checkpoints();
+  const auto checkpoints = run::RunFolder(bench.folder / "whole").list_checkpoints();
   ASSERT_GE(checkpoints.size(), 15u);
   for (const size_t i : {size_t{1}, checkpoints.size() / 2, checkpoints.size() - 2}) {
     TrainOptions options = bench.options("resumed" + std::to_string(i), config);
@@ -68,7 +68,7 @@ TEST(Trainer, SignalStopsWithACheckpointAndResumesExactly) {
     const std::string name = "stopped" + std::to_string(signal);
     std::thread sender([&] {
       while (!fs::exists(bench.folder / name / "metrics.jsonl")) std::this_thread::yield();
-      while (read_metrics(bench.folder / name / "metrics.jsonl").size() < 2) std::this_thread::yield();
+      while (run::read_metrics(bench.folder / name / "metrics.jsonl").size() < 2) std::this_thread::yield();
       ::raise(signal);
     });
     EXPECT_EQ(Trainer(bench.options(name)).run(), kStoppedBySignal);
@@ -83,7 +83,7 @@ TEST(Trainer, SignalStopsWithACheckpointAndResumesExactly) {
 // step, so the first steps agree to 1e-5 and later ones to 1e-3.
 TEST(Trainer, MicroBatchesDoNotMatter) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   ASSERT_EQ(Trainer(bench.options("two", config)).run(), 0);
   for (const int64_t micro : {256, 1024}) {
     config.train.micro_batch_tokens = micro;
@@ -99,44 +99,45 @@ TEST(Trainer, MicroBatchesDoNotMatter) {
 
 // Oracle: a model with far more parameters than a batch has masked positions can learn that batch by heart.
 TEST(Training, OverfitsABatch) {
-  const ProteinSet few(ProteinSet::random(8, 60));
-  ModelConfig model;
+  const data::ProteinSet few(data::ProteinSet::random(8, 60));
+  config::ModelConfig model;
   model.layers = 2;
   model.width = 64;
   model.heads = 4;
-  const TokenList& tokens = TokenList::of(29);
-  Loader loader(few.dataset(), {.max_seq_len = 256,
-                                .pack_tokens = 1024,
-                                .batch_tokens = 1024,
-                                .micro_batch_tokens = 1024,
-                                .tokens = &tokens});
-  const GlobalBatch batch = *loader.next();
-  const DeviceBatch micro = to_device(batch.micro_batches.at(0), model, 0.15, tokens, at::kCPU);
-  Weights weights = make_weights(model, at::kCPU);
-  initialise(weights, 1, {});
-  const auto engine = make_engine(weights, {});
-  Gradients gradients(weights);
-  Adam adam({.lr = 3e-3}, weights);
+  const data::TokenList& tokens = data::TokenList::of(29);
+  data::Loader loader(few.dataset(), {.max_seq_len = 256,
+                                      .pack_tokens = 1024,
+                                      .batch_tokens = 1024,
+                                      .micro_batch_tokens = 1024,
+                                      .tokens = &tokens});
+  const data::GlobalBatch batch = *loader.next();
+  const model::DeviceBatch micro = model::to_device(batch.micro_batches.at(0), model, 0.15, tokens, at::kCPU);
+  model::Weights weights = model::make_weights(model, at::kCPU);
+  model::initialise(weights, 1, {});
+  const auto engine = model::make_engine(weights, {});
+  dist::Gradients gradients(weights);
+  optim::Adam adam({.lr = 3e-3}, weights);
   const at::Tensor masked = at::scalar_tensor(static_cast<double>(micro.masked), at::kDouble);
   double loss = 0;
   for (int step = 0; step < 300; ++step) {
     gradients.zero();
     const at::Tensor sum = engine->forward_backward(micro, gradients);
     loss = sum.item<double>() / static_cast<double>(micro.masked);
-    adam.step(3e-3, gradients.mine(), gradient_scale(squared_norm(gradients.mine()), sum, masked, 1.0));
+    adam.step(3e-3, gradients.mine(),
+              optim::gradient_scale(optim::squared_norm(gradients.mine()), sum, masked, 1.0));
   }
   EXPECT_LT(loss, 0.01);
 }
 
 TEST(Trainer, KeepsTheNewestAndTheBest) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.checkpoint.every_tokens = 1024;
   config.checkpoint.keep = 2;
   config.eval.every_tokens = 4096;
   ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
-  const auto kept = RunFolder(bench.folder / "run").list_checkpoints();
-  const CheckpointInfo info = read_checkpoint_info(kept.front().path);
+  const auto kept = run::RunFolder(bench.folder / "run").list_checkpoints();
+  const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(kept.front().path);
   EXPECT_LE(kept.size(), 3u);
   EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const auto& c) { return c.step == info.best_step; }));
 }
@@ -145,39 +146,39 @@ TEST(Trainer, KeepsTheNewestAndTheBest) {
 // written before the evaluation or after, and no other step's.
 TEST(Trainer, ACheckpointTellsTheLossOfItsOwnStep) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.checkpoint.every_tokens = 1;
   config.checkpoint.keep = 100;
   config.eval.every_tokens = 6000;
   const TrainOptions options = bench.options("run", config);
   ASSERT_EQ(Trainer(options).run(), 0);
-  const RunFolder run(options.run);
+  const run::RunFolder run(options.run);
   fs::remove_all(run.newest_checkpoint()->path);
   const int64_t again = run.newest_checkpoint()->step;
   ASSERT_EQ(Trainer(options).run(), 0);
 
   std::map<int64_t, double> evaluated;
   double best = INFINITY;
-  for (const Json& line : read_metrics(run.metrics()))
+  for (const Json& line : run::read_metrics(run.metrics()))
     if (line.contains("eval/loss")) evaluated[line["step"]] = line["eval/loss"];
   for (const auto& [step, loss] : evaluated) best = std::min(best, loss);
   ASSERT_GT(evaluated.size(), 2u);
-  for (const CheckpointFolder& kept : run.list_checkpoints()) {
-    const CheckpointInfo info = read_checkpoint_info(kept.path);
+  for (const run::CheckpointFolder& kept : run.list_checkpoints()) {
+    const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(kept.path);
     EXPECT_EQ(info.holdout_loss.has_value(), evaluated.contains(kept.step)) << kept.step;
     if (info.holdout_loss) {
       EXPECT_EQ(*info.holdout_loss, evaluated[kept.step]);
     }
   }
   EXPECT_GT(run.newest_checkpoint()->step, again);
-  const CheckpointInfo last = load_checkpoint(run.newest_checkpoint()->path).info;
+  const checkpoint::CheckpointInfo last = checkpoint::load_checkpoint(run.newest_checkpoint()->path).info;
   EXPECT_EQ(last.best_holdout_loss, best);
   EXPECT_EQ(evaluated.at(last.best_step), best);
 }
 
 TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
   const Bench bench;
-  const RunFolder run(bench.folder / "run");
+  const run::RunFolder run(bench.folder / "run");
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
   const fs::path left = run.checkpoint(3).string() + Aside::kExtension;
   make_folder(left);
@@ -189,28 +190,28 @@ TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
 // As a copy leaves it that was cut short; the run comes to that step itself.
 TEST(Trainer, AFolderThatIsNoCheckpointMakesRoomForOne) {
   const Bench bench;
-  RunConfig config = bench.config();
+  config::RunConfig config = bench.config();
   config.checkpoint.every_tokens = 1;
   config.checkpoint.keep = 100;
-  const RunFolder run(bench.folder / "run");
+  const run::RunFolder run(bench.folder / "run");
   ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
-  const CheckpointFolder last = *run.newest_checkpoint();
-  fs::remove(last.path / kCheckpointMetadata);
+  const run::CheckpointFolder last = *run.newest_checkpoint();
+  fs::remove(last.path / run::kCheckpointMetadata);
   ASSERT_EQ(Trainer(bench.options("run", config)).run(), 0);
   EXPECT_EQ(run.newest_checkpoint()->step, last.step);
 }
 
 TEST(Trainer, BranchBeginsWhereItsParentIs) {
   const Bench bench;
-  RunConfig trunk = bench.config();
+  config::RunConfig trunk = bench.config();
   trunk.schedule.name = "constant";
   trunk.checkpoint.every_tokens = 4096;
   trunk.checkpoint.keep = 100;
   ASSERT_EQ(Trainer(bench.options("trunk", trunk)).run(), 0);
-  const CheckpointFolder parent = RunFolder(bench.folder / "trunk").list_checkpoints().back();
-  RunConfig branch = trunk;
+  const run::CheckpointFolder parent = run::RunFolder(bench.folder / "trunk").list_checkpoints().back();
+  config::RunConfig branch = trunk;
   branch.schedule.name = "wsd";
-  branch.train.max_tokens = read_checkpoint_info(parent.path).tokens + 3000;
+  branch.train.max_tokens = checkpoint::read_checkpoint_info(parent.path).tokens + 3000;
   TrainOptions options = bench.options("branch", branch);
   options.branch_from = parent.path;
   ASSERT_EQ(Trainer(options).run(), 0);
@@ -218,9 +219,9 @@ TEST(Trainer, BranchBeginsWhereItsParentIs) {
   EXPECT_EQ(losses.begin()->first, parent.step + 1);
   EXPECT_EQ(losses.begin()->second, losses_of(bench.folder / "trunk").at(parent.step + 1))
       << "the loss of the first step is that of the trunk: same weights, same batch";
-  EXPECT_EQ(read_checkpoint_info(RunFolder(options.run).newest_checkpoint()->path).parent,
+  EXPECT_EQ(checkpoint::read_checkpoint_info(run::RunFolder(options.run).newest_checkpoint()->path).parent,
             parent.path.string());
 }
 
 }  // namespace
-}  // namespace esmscale
+}  // namespace esmscale::train

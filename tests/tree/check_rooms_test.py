@@ -13,6 +13,16 @@ esmscale_room(middle USES ground)
 esmscale_room(top TORCH USES middle)
 """
 
+# A tree without a breach.
+WHOLE = {
+    "src/ground/a.cpp": "",
+    "include/esmscale/ground/a.h": "",
+    "src/middle/a.cpp": '#include "middle/own.h"\n#include "esmscale/ground/a.h"\n',
+    "src/middle/own.h": "",
+    "include/esmscale/middle/a.h": "",
+    "src/top/a.cpp": '#include "esmscale/middle/a.h"\n',
+}
+
 
 def check(files, plan=PLAN):
     with tempfile.TemporaryDirectory() as root:
@@ -25,11 +35,33 @@ def check(files, plan=PLAN):
 
 
 class CheckRooms(unittest.TestCase):
-    def test_a_room_may_include_itself_and_what_stands_below(self):
-        status, out = check({
-            "src/top/a.cpp": '#include "esmscale/top/a.h"\n#include "esmscale/ground/a.h"\n#include <ATen/ATen.h>\n',
-            "include/esmscale/middle/a.h": '#include "esmscale/ground/a.h"\n'})
-        self.assertEqual((status, out), (0, "2 files, 3 rooms, 0 breaches of the plan\n"))
+    def test_a_room_may_include_itself_and_the_rooms_below(self):
+        status, out = check({**WHOLE, "src/top/b.cpp": '#include "esmscale/ground/a.h"\n#include <ATen/ATen.h>\n'})
+        self.assertEqual((status, out), (0, "7 files, 3 rooms, 0 breaches of the plan\n"))
+
+    def test_a_private_header_of_another_room_is_named(self):
+        status, out = check({**WHOLE, "src/top/b.cpp": '#include "middle/own.h"\n'})
+        self.assertEqual(status, 1)
+        self.assertIn("middle/own.h is private to middle", out)
+
+    def test_a_test_may_include_private_headers_of_the_rooms_that_it_uses(self):
+        status, out = check({**WHOLE, "tests/top/b_test.cpp": '#include "middle/own.h"\n'})
+        self.assertEqual(status, 0, out)
+
+    def test_a_permission_that_nobody_uses_is_named(self):
+        status, out = check({**WHOLE, "src/middle/a.cpp": ""} | {"include/esmscale/middle/a.h": ""})
+        self.assertEqual(status, 1)
+        self.assertIn("middle may use ground, but never includes it", out)
+
+    def test_a_public_header_that_only_its_room_includes_is_named(self):
+        status, out = check({**WHOLE, "include/esmscale/top/a.h": "", "src/top/b.cpp": '#include "esmscale/top/a.h"\n'})
+        self.assertEqual(status, 1)
+        self.assertIn("include/esmscale/top/a.h: no other room includes it", out)
+
+    def test_a_header_that_another_public_header_includes_is_public(self):
+        status, out = check({**WHOLE, "include/esmscale/middle/a.h": '#include "esmscale/middle/b.h"\n',
+                             "include/esmscale/middle/b.h": ""})
+        self.assertEqual(status, 0, out)
 
     def test_an_include_from_above_is_named(self):
         for name in ("src/middle/a.cpp", "include/esmscale/middle/a.h", "tests/middle/a_test.cpp"):

@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-namespace esmscale {
+namespace esmscale::accounting {
 
 // Lengths of the sequences that FLOPs are counted for, in rows: residues + START + END, cropped.
 struct Lengths {
@@ -26,10 +26,10 @@ Lengths equal_lengths(double rows);
 Lengths real_lengths(std::span<const uint32_t> residues, int64_t max_seq_len);
 
 struct Account {
-  RunConfig config;  // resolved
+  config::RunConfig config;  // resolved
   Lengths lengths;
   int ranks = 1;
-  DeviceKind device = DeviceKind::cpu;
+  config::DeviceKind device = config::DeviceKind::cpu;
   ParameterCounts parameters;
   ForwardFlops forward;           // of the mean sequence
   double training_per_token = 0;  // Hoffmann's count
@@ -40,8 +40,8 @@ struct Account {
 };
 
 // `run_tokens` 0: no run is counted.
-Account account_for(const RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks,
-                    DeviceKind device);
+Account account_for(const config::RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks,
+                    config::DeviceKind device);
 
 // One entry of `count-flops --json`.
 Json to_json(const Account& account);
@@ -51,4 +51,4 @@ std::string account_text(const Account& account);
 // A line an account.
 std::string accounts_table(std::span<const Account> accounts);
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

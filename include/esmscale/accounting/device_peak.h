@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace esmscale {
+namespace esmscale::accounting {
 
 struct DevicePeak {
   std::string name;   // "NVIDIA H100 SXM bf16 dense"; for an unknown device what was asked for
@@ -16,4 +16,4 @@ struct DevicePeak {
 // fp32|tf32|bf16. A size in the name ("40GB") wins over the table's. A slice of a device (MIG) is unknown.
 DevicePeak device_peak(std::string_view device, std::string_view precision);
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

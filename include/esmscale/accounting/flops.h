@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace esmscale {
+namespace esmscale::accounting {
 
 struct ParameterCounts {
   int64_t embedding = 0;             // V·d
@@ -23,7 +23,7 @@ struct ParameterCounts {
 };
 
 // Summed over the parameter table. `model.alphabet` may be any V here.
-ParameterCounts count_parameters(const ModelConfig& model);
+ParameterCounts count_parameters(const config::ModelConfig& model);
 
 // Forward FLOPs, one multiply-add counting two. The head rows stand for every row of the sequence.
 struct ForwardFlops {
@@ -41,15 +41,15 @@ struct ForwardFlops {
 };
 
 // One sequence of `sequence_length` rows.
-ForwardFlops forward_flops(const ModelConfig& model, double sequence_length);
+ForwardFlops forward_flops(const config::ModelConfig& model, double sequence_length);
 // Any set of sequences: tokens = Σ S, squared_tokens = Σ S². The means of a data set give its mean sequence.
-ForwardFlops forward_flops(const ModelConfig& model, double tokens, double squared_tokens);
+ForwardFlops forward_flops(const config::ModelConfig& model, double tokens, double squared_tokens);
 
 // The same counts for a whole run, cheap enough for every step. Training is 3 × forward: backward is 2 ×
 // forward.
 class FlopCounter {
  public:
-  explicit FlopCounter(const ModelConfig& model);
+  explicit FlopCounter(const config::ModelConfig& model);
 
   // Hoffmann's count for any set of sequences: tokens = Σ S, squared_tokens = Σ S².
   double training(double tokens, double squared_tokens) const;
@@ -63,4 +63,4 @@ class FlopCounter {
   double linear_, quadratic_, executed_linear_, head_per_position_, n_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

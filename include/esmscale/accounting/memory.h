@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace esmscale {
+namespace esmscale::accounting {
 
 struct MemoryPrediction {
   double parameters = 0;  // flat fp32 masters; bf16 adds the copies the blocks compute with
@@ -20,14 +20,14 @@ struct MemoryPrediction {
 };
 
 // Where a run of this precision computes unless someone says otherwise: fp32 on a CPU, all else on a GPU.
-DeviceKind usual_device(const RunConfig& config);
+config::DeviceKind usual_device(const config::RunConfig& config);
 
 // Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU,
 // and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
-bool ends_on_masked_rows(const RunConfig& config, DeviceKind device);
+bool ends_on_masked_rows(const config::RunConfig& config, config::DeviceKind device);
 
 // For a resolved config on `ranks` ranks; the packs of a batch are shared out evenly, so that a rank may have
 // fewer than a micro-batch holds.
-MemoryPrediction predict_memory(const RunConfig& config, int ranks, DeviceKind device);
+MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, config::DeviceKind device);
 
-}  // namespace esmscale
+}  // namespace esmscale::accounting

@@ -5,7 +5,7 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/weights.h"
 #include "esmscale/optim/adam.h"
@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::checkpoint {
 
 inline constexpr int kCheckpointVersion = 1;
 
@@ -31,9 +31,9 @@ struct RunPosition {
 // What checkpoint.json holds beside checksums: all that a run needs to go on, and what a result needs to be
 // read.
 struct CheckpointInfo : RunPosition {
-  RunConfig config;     // resolved; model.alphabet is the order of the embedding's rows
-  int64_t updates = 0;  // updates applied: Adam's step count
-  DataState data;       // where the data goes on
+  config::RunConfig config;  // resolved; model.alphabet is the order of the embedding's rows
+  int64_t updates = 0;       // updates applied: Adam's step count
+  data::DataState data;      // where the data goes on
   int data_order_version = 0;
   int64_t bad_steps = 0, bad_in_a_row = 0;  // non-finite steps skipped so far; of them the last ones
   std::string dataset_hash;                 // of the training set's manifest; "" when imported
@@ -49,27 +49,29 @@ struct CheckpointInfo : RunPosition {
 // Writes aside and renames; free disk is checked first. All ranks call it at the same step: each writes its
 // own pieces of the weights and moments into the one file and checks its share of the bytes, and rank 0
 // publishes. The pieces of all ranks cover the flat buffers once.
-void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights,
-                     std::span<const StatePiece> mine, Ranks& ranks);
+void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
+                     const model::Weights& weights, std::span<const optim::StatePiece> mine,
+                     dist::Ranks& ranks);
 // One process, weights only.
-void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info, const Weights& weights);
+void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
+                     const model::Weights& weights);
 
 // Of a checkpoint that is there: what is told of the step, its tensors apart.
 void rewrite_info(const std::filesystem::path& folder, const CheckpointInfo& info);
 
 struct Checkpoint {
   CheckpointInfo info;
-  Weights weights;           // on the CPU
+  model::Weights weights;    // on the CPU
   bool has_moments = false;  // training can go on from it
 };
 // Every byte is checked against its checksum, each rank a share of them. Errors name what is damaged,
 // missing, newer or of another kind; all ranks get the same one.
-Checkpoint load_checkpoint(const std::filesystem::path& folder, Ranks& ranks);
+Checkpoint load_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
 Checkpoint load_checkpoint(const std::filesystem::path& folder);  // one process
 // Adam's state of what this rank updates, read piece by piece: no rank holds the moments of another.
 // load_checkpoint has checked the file.
-void restore(Adam& adam, const std::filesystem::path& folder, const CheckpointInfo& info,
-             const std::vector<Parameter>& table);
+void restore(optim::Adam& adam, const std::filesystem::path& folder, const CheckpointInfo& info,
+             const std::vector<config::Parameter>& table);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
@@ -78,4 +80,4 @@ bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is 
 // neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
-}  // namespace esmscale
+}  // namespace esmscale::checkpoint

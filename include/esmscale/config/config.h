@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::config {
 
 struct ModelConfig {
   std::string name = "custom";
@@ -128,4 +128,4 @@ std::string identity_hash(const RunConfig& config);
 // For `esmscale config`: one entry a field, and a JSON Schema for editors.
 Json schema();
 
-}  // namespace esmscale
+}  // namespace esmscale::config

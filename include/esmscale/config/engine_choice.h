@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-namespace esmscale {
+namespace esmscale::config {
 
 enum class DeviceKind { cpu, gpu };
 
@@ -20,4 +20,4 @@ bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision);
 bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision,
               DeviceKind device);
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::config {
 
 struct Field {
   using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*>;
@@ -47,4 +47,4 @@ struct Field {
   }
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::config

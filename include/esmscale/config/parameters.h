@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::config {
 
 enum class ParameterKind { embedding, matrix, bias, norm_weight, norm_bias };
 
@@ -37,4 +37,4 @@ struct Parameter {
 std::vector<Parameter> parameter_table(const ModelConfig& model);
 int64_t total_size(const std::vector<Parameter>& table);
 
-}  // namespace esmscale
+}  // namespace esmscale::config

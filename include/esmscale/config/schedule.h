@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace esmscale {
+namespace esmscale::config {
 
 class Schedule {
  public:
@@ -28,4 +28,4 @@ class Schedule {
   int64_t warmup_, decay_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::config

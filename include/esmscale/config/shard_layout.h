@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::config {
 
 // [begin, begin + size) of a flat buffer.
 struct Stretch {
@@ -49,4 +49,4 @@ class ShardLayout {
   std::vector<size_t> bucket_of_row_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::config

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::data {
 
 // Letter codes 0…24 in the official ESM-2 order: the 20 standard amino acids first, then X B U Z O.
 inline constexpr std::string_view kLetters = "LAGVSERTIDPKQNFYMHWCXBUZO";
@@ -39,4 +39,4 @@ class TokenList {
   int32_t start_, end_, pad_, mask_, first_letter_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::data

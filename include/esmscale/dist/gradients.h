@@ -18,13 +18,13 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 
-class Gradients final : public GradientSink {
+class Gradients final : public model::GradientSink {
  public:
-  explicit Gradients(const Weights& weights);  // one process
+  explicit Gradients(const model::Weights& weights);  // one process
   // `weights` and `group` must outlive it. A group of one makes every stage 0.
-  Gradients(const Weights& weights, Group& group, ShardLayout layout, int zero_stage);
+  Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage);
 
   // A step: zero, then for every micro-batch begin_micro_batch, the engine, end_micro_batch. After the last
   // one mine() is complete (on CUDA for what runs on the stream).
@@ -38,12 +38,12 @@ class Gradients final : public GradientSink {
   // This rank's part of the summed gradient, one tensor a bucket, and the stretches of the flat weights they
   // belong to.
   std::vector<at::Tensor> mine() const;
-  std::vector<Stretch> stretches() const;
+  std::vector<config::Stretch> stretches() const;
   // The part of mine() that no other rank has as well, for norms.
   std::vector<at::Tensor> owned() const;
   const at::Tensor& flat() const { return whole_.front(); }  // one process: the whole gradient, [P]
 
-  const ShardLayout& layout() const { return layout_; }
+  const config::ShardLayout& layout() const { return layout_; }
   int stage() const { return stage_; }
   int64_t peak_floats() const { return peak_floats_; }  // the most that its buffers have held
   // Name of the first parameter of mine() whose gradient is not finite, or "" (waits for the device).
@@ -63,9 +63,9 @@ class Gradients final : public GradientSink {
   void leave(size_t bucket);
   void arrive();  // of the one that left first
 
-  const Weights& weights_;
+  const model::Weights& weights_;
   Group& group_;
-  ShardLayout layout_;
+  config::ShardLayout layout_;
   int stage_;
   std::vector<at::Tensor> whole_;  // by bucket: this rank's gradient, [ranks · chunk]
   std::vector<at::Tensor> chunk_;  // by bucket: all ranks' gradient of what this rank owns; stages 1 and 2
@@ -76,4 +76,4 @@ class Gradients final : public GradientSink {
   int64_t alive_floats_ = 0, peak_floats_ = 0;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

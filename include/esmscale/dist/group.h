@@ -15,7 +15,7 @@ class Backend;
 class Work;
 }  // namespace c10d
 
-namespace esmscale {
+namespace esmscale::dist {
 
 // What one rank's collectives cost so far.
 struct Traffic {
@@ -84,4 +84,4 @@ class Group {
   Traffic traffic_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 // Starts this program `ranks` times with `arguments`, tells each its place (placement.h) and serves their
 // store; rank 0's stdout is ours. SIGTERM, SIGINT and SIGUSR1 go on to every rank, a repeat within 2 s does
@@ -13,4 +13,4 @@ namespace esmscale {
 // of the first rank that failed (1 when it was killed).
 int launch_ranks(int ranks, const std::vector<std::string>& arguments);
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 struct Placement {
   int rank = 0;
@@ -25,4 +25,4 @@ using Environment = std::function<const char*(const char*)>;  // as std::getenv
 // absent. Usage error when the variables contradict each other, or when several nodes have no MASTER_ADDR.
 Placement find_placement(const Environment& environment);
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

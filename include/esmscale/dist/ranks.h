@@ -12,7 +12,7 @@
 
 #include <c10/core/Device.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 struct RanksOptions {
   double heartbeat_seconds = 30;            // a rank silent for so long ends the run
@@ -63,4 +63,4 @@ class Ranks {
   bool is_connected_ = false;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

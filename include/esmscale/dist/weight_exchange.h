@@ -8,12 +8,12 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::dist {
 
 class WeightExchange {
  public:
   // `flat`: the weights, [P]; `group` and `layout` must outlive it.
-  WeightExchange(const at::Tensor& flat, Group& group, const ShardLayout& layout)
+  WeightExchange(const at::Tensor& flat, Group& group, const config::ShardLayout& layout)
       : flat_(flat), group_(group), layout_(layout) {}
 
   void leave(size_t bucket);  // this rank's chunk of it is new
@@ -21,7 +21,7 @@ class WeightExchange {
 
  private:
   struct Leaving {
-    const Bucket& bucket;
+    const config::Bucket& bucket;
     at::Tensor whole, chunk;
     Pending pending;
   };
@@ -30,8 +30,8 @@ class WeightExchange {
 
   at::Tensor flat_;
   Group& group_;
-  const ShardLayout& layout_;
+  const config::ShardLayout& layout_;
   std::deque<Leaving> leaving_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::dist

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/data/evaluation.h"
+#include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/engine.h"
 
@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::eval {
 
 // What one sequence adds to a pattern's sums. `inner` leaves the protein's first residue out: it is M in 93%
 // of sequences.
@@ -45,9 +45,9 @@ class LetterBaseline {
 };
 
 // One pass over the holdout, by sequence. Ranks take its batches in turn, and each gets all scores.
-std::vector<SequenceScore> score_holdout(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                                         const EvaluationOptions& options, const LetterBaseline& baseline,
-                                         Ranks& ranks);
+std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::ModelConfig& model,
+                                         const data::Dataset& holdout, const data::EvaluationOptions& options,
+                                         const LetterBaseline& baseline, dist::Ranks& ranks);
 
 // A ratio Σ value / Σ weight over sequences, with its cluster standard error. NaN: the error where only one
 // sequence has weight, both where none has.
@@ -74,23 +74,25 @@ struct Evaluation {
 };
 
 struct EvaluateOptions {
-  std::optional<MaskPattern> only;  // both patterns when absent
+  std::optional<data::MaskPattern> only;  // both patterns when absent
   double mlm_probability = 0.15;
   int64_t max_sequences = 0;  // 0: all
 };
 // letter_counts: of the training set, or the holdout's own for an imported model. All ranks call it.
-Evaluation evaluate(Engine& engine, const ModelConfig& model, const Dataset& holdout,
-                    const EvaluateOptions& options, std::span<const int64_t> letter_counts, Ranks& ranks);
+Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,
+                    const EvaluateOptions& options, std::span<const int64_t> letter_counts,
+                    dist::Ranks& ranks);
 
 // Rows of a holdout's longest window, START and END included.
-int64_t longest_window(const Dataset& holdout);
+int64_t longest_window(const data::Dataset& holdout);
 
 // How far a holdout was checked against a training set (by its manifest's hash), and whether its windows are
 // longer than the sequences that the model was trained on; in words for every result.
-std::string holdout_label(const Dataset& holdout, const std::string& training_hash, int64_t max_seq_len);
+std::string holdout_label(const data::Dataset& holdout, const std::string& training_hash,
+                          int64_t max_seq_len);
 
 // What `eval --json` prints.
 Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
                        const std::string& holdout_label);
 
-}  // namespace esmscale
+}  // namespace esmscale::eval

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 // config.json with a model_type is there.
 bool is_hugging_face_folder(const std::filesystem::path& folder);
@@ -19,14 +19,14 @@ bool is_hugging_face_folder(const std::filesystem::path& folder);
 // export must give back (the contact head) goes into info.origin. Tensors that take no part in ESM-2's
 // forward pass are read past. Errors: a configuration that is not ESM-2's, tokens that are not known, and
 // missing, unknown, oddly shaped or contradicting tensors; each lists all that it found.
-Checkpoint import_hugging_face(const std::filesystem::path& folder);
-CheckpointInfo read_hugging_face_info(const std::filesystem::path& folder);  // reads no weights
+checkpoint::Checkpoint import_hugging_face(const std::filesystem::path& folder);
+checkpoint::CheckpointInfo read_hugging_face_info(const std::filesystem::path& folder);  // reads no weights
 
 // Writes a folder that EsmForMaskedLM.from_pretrained and EsmTokenizer.from_pretrained load offline. 33
 // tokens from a model of 29: the four absent ones get a zero embedding and a bias of −10⁴, so that a softmax
 // over 33 equals that over 29. 29 from 33 would be another model: a usage error. `folder` must be absent or
 // empty; it appears whole.
-void export_hugging_face(const CheckpointInfo& info, const Weights& weights,
+void export_hugging_face(const checkpoint::CheckpointInfo& info, const model::Weights& weights,
                          const std::filesystem::path& folder, int64_t alphabet);
 
 // Error unless `folder` is absent or empty: nothing is overwritten by import or export.
@@ -37,6 +37,6 @@ struct HuggingFaceTensor {
   std::string key;
   int64_t first_row = 0, rows = 0;
 };
-std::vector<HuggingFaceTensor> hugging_face_tensors(const Parameter& parameter);
+std::vector<HuggingFaceTensor> hugging_face_tensors(const config::Parameter& parameter);
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

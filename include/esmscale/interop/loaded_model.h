@@ -5,15 +5,15 @@
 
 #include <filesystem>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 struct LoadedModel {
   std::filesystem::path path;  // the checkpoint or folder it came from
-  CheckpointInfo info;
-  Weights weights;  // on the CPU
+  checkpoint::CheckpointInfo info;
+  model::Weights weights;  // on the CPU
 };
 
 LoadedModel load_model(const std::filesystem::path& path);
-CheckpointInfo load_model_info(const std::filesystem::path& path);  // reads no weights
+checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path);  // reads no weights
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

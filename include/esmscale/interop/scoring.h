@@ -2,7 +2,7 @@
 // with other programs.
 #pragma once
 
-#include "esmscale/data/fasta.h"
+#include "esmscale/data/fasta/fasta.h"
 #include "esmscale/model/engine.h"
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::interop {
 
 // START, the letters and END of each record; kMaskLetter is <mask>. Nothing is asked of the model: no
 // targets.
-PackedBatch pack_records(std::span<const FastaRecord> records, const TokenList& tokens);
+data::PackedBatch pack_records(std::span<const data::FastaRecord> records, const data::TokenList& tokens);
 
 // One sequence of n residues, START and END included: fp32, contiguous, on the CPU.
 struct SequenceScores {
@@ -31,8 +31,8 @@ struct ScoringOptions {
 };
 
 // Calls `take` for every record, in order.
-void score_records(Engine& engine, const Weights& weights, std::span<const FastaRecord> records,
-                   const ScoringOptions& options,
-                   const std::function<void(const FastaRecord&, const SequenceScores&)>& take);
+void score_records(model::Engine& engine, const model::Weights& weights,
+                   std::span<const data::FastaRecord> records, const ScoringOptions& options,
+                   const std::function<void(const data::FastaRecord&, const SequenceScores&)>& take);
 
-}  // namespace esmscale
+}  // namespace esmscale::interop

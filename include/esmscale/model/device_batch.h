@@ -3,14 +3,14 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/data/batch.h"
+#include "esmscale/data/loader/batch.h"
 
 #include <cstdint>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 struct DeviceBatch {
   at::Tensor tokens_T;       // int64
@@ -34,7 +34,7 @@ struct DeviceBatch {
 
 // Copies from pinned memory without waiting on CUDA. mlm_probability is the p of token dropout:
 // factor = (1 − 0.8 p) / (1 − n_mask / n) for every token of a sequence but <mask>, which gets 0.
-DeviceBatch to_device(const PackedBatch& batch, const ModelConfig& model, double mlm_probability,
-                      const TokenList& tokens, const at::Device& device);
+DeviceBatch to_device(const data::PackedBatch& batch, const config::ModelConfig& model,
+                      double mlm_probability, const data::TokenList& tokens, const at::Device& device);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -12,7 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 struct EngineOptions {
   std::string engine = "auto";     // auto | plain | fused
@@ -60,7 +60,8 @@ class HeldWeights {
 
 // A request that cannot be honoured (bf16 on a CPU, recomputation by the plain engine) is a usage error,
 // which is known before there are weights.
-void require_engine(const EngineOptions& options, const ModelConfig& model, DeviceKind device);
+void require_engine(const EngineOptions& options, const config::ModelConfig& model,
+                    config::DeviceKind device);
 
 // `weights` must outlive the engine; it reads their values anew at every call but while they are held. `auto`
 // takes fused wherever it can; fused on a GPU for widths that its kernels do not take is a usage error too.
@@ -70,4 +71,4 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
 // slowly: for tests, which so see all of it but the launches.
 std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

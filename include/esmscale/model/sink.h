@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 // Gradients are those of the SUM of losses; whoever applies them divides by the count of masked positions of
 // the whole global batch.
@@ -19,4 +19,4 @@ class GradientSink {
   virtual void ready(size_t p) = 0;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

@@ -7,7 +7,7 @@
 #include <nvtx3/nvToolsExt.h>
 #endif
 
-namespace esmscale {
+namespace esmscale::model {
 
 class Span {
  public:
@@ -29,4 +29,4 @@ class Span {
   at::RecordFunction record_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::model

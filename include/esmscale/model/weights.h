@@ -12,7 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::model {
 
 struct Norm {
   at::Tensor weight_D, bias_D;
@@ -31,8 +31,8 @@ struct Block {
 };
 
 struct Weights {
-  ModelConfig config;
-  std::vector<Parameter> table;
+  config::ModelConfig config;
+  std::vector<config::Parameter> table;
   at::Tensor flat;              // [P] fp32: the master weights
   std::vector<at::Tensor> all;  // views of flat, by table index
   at::Tensor inv_freq;          // [K/2] fp32: rotary frequencies (a buffer, not a parameter)
@@ -46,7 +46,7 @@ struct Weights {
 };
 
 // Uninitialised weights on a device ("cpu", "cuda:0"), inv_freq by the fp32 formula 10000^(−2i/K).
-Weights make_weights(const ModelConfig& model, const at::Device& device);
+Weights make_weights(const config::ModelConfig& model, const at::Device& device);
 
 // The same values on a device, in buffers of their own.
 Weights copy_of(const Weights& weights, const at::Device& device);
@@ -58,4 +58,4 @@ Weights rename(const Weights& like, std::vector<at::Tensor> all);
 // the device and the number of threads. letter_counts: by letter code, for decoder_bias = frequencies.
 void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter_counts);
 
-}  // namespace esmscale
+}  // namespace esmscale::model

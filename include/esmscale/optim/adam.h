@@ -14,7 +14,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace esmscale {
+namespace esmscale::optim {
 
 // What one step does with the summed gradient; scalars on the device.
 struct GradientScale {
@@ -38,8 +38,9 @@ struct StatePiece {
 class Adam {
  public:
   // Updates these stretches of the flat weights (some may be empty); moments start at zero.
-  Adam(const OptimizerConfig& config, const Weights& weights, std::vector<Stretch> stretches);
-  Adam(const OptimizerConfig& config, const Weights& weights);  // all of them
+  Adam(const config::OptimizerConfig& config, const model::Weights& weights,
+       std::vector<config::Stretch> stretches);
+  Adam(const config::OptimizerConfig& config, const model::Weights& weights);  // all of them
 
   // weights ← Adam (decoupled weight decay on matrices only) with gradient / scale.divisor, or nothing when
   // found_inf. `gradient`: of each stretch, summed over ranks. `updated(i)` is called as soon as stretch i
@@ -48,7 +49,7 @@ class Adam {
             const std::function<void(size_t)>& updated = {});
 
   // Weights and moments of parts of the stretches: within[i] lies in stretch i.
-  std::vector<StatePiece> state(std::span<const Stretch> within) const;
+  std::vector<StatePiece> state(std::span<const config::Stretch> within) const;
   std::vector<StatePiece> state() const { return state(stretches_); }
   int64_t updates() const;  // applied so far; waits for the device
   void set_updates(int64_t updates);
@@ -56,16 +57,17 @@ class Adam {
  private:
   struct DecayGroup {  // parts of one stretch with the same weight decay
     double weight_decay;
-    std::vector<Stretch> parts;  // within the stretch
+    std::vector<config::Stretch> parts;  // within the stretch
   };
-  std::vector<DecayGroup> groups_of(const Stretch& stretch, const std::vector<Parameter>& table) const;
+  std::vector<DecayGroup> groups_of(const config::Stretch& stretch,
+                                    const std::vector<config::Parameter>& table) const;
 
-  OptimizerConfig config_;
+  config::OptimizerConfig config_;
   at::Tensor weights_;  // [P]
-  std::vector<Stretch> stretches_;
+  std::vector<config::Stretch> stretches_;
   std::vector<at::Tensor> first_, second_;       // by stretch
   std::vector<std::vector<DecayGroup>> groups_;  // by stretch
   at::Tensor updates_;                           // fp32 scalar on the device
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::optim

@@ -1,22 +1,23 @@
 // A plan, a study's layout and an assessment for people to read.
 #pragma once
 
-#include "esmscale/scaling/budget_plan.h"
-#include "esmscale/scaling/known_models.h"
-#include "esmscale/scaling/study_layout.h"
+#include "esmscale/study/layout.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/known_models.h"
 
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::report {
 
-std::string to_text(const BudgetPlan& plan, const LawFile& laws, const PlanRequest& request);
-std::string to_text(const StudyLayout& layout);
-std::string to_text(const std::vector<ModelPlacement>& placements);
+std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
+                    const study::PlanRequest& request);
+std::string to_text(const study::StudyLayout& layout);
+std::string to_text(const std::vector<study::ModelPlacement>& placements);
 
 // The rows and the lead of to_text(placements), which the report shows too.
 std::vector<std::string> placement_header();
-std::vector<std::string> placement_cells(const ModelPlacement& placement);
+std::vector<std::string> placement_cells(const study::ModelPlacement& placement);
 std::vector<std::string> placement_notes();  // where each D comes from
 
-}  // namespace esmscale
+}  // namespace esmscale::report

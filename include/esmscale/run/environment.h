@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::run {
 
 // What the run room cannot see by itself.
 struct EnvironmentFacts {
@@ -34,4 +34,4 @@ std::string utc_text(double seconds_since_1970);  // "2026-03-09T14:05:07Z"
 // The most memory this process has had resident so far, bytes.
 double peak_resident_bytes();
 
-}  // namespace esmscale
+}  // namespace esmscale::run

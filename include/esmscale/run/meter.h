@@ -6,7 +6,7 @@
 #include <limits>
 #include <string>
 
-namespace esmscale {
+namespace esmscale::run {
 
 struct Pace {
   double tokens_per_second = 0;
@@ -51,4 +51,4 @@ struct StepFigures {
 // "step 1200  41.3%  loss 2.713  12.3K tokens/s  38.1% MFU  1.20 GiB  12:30 left"
 std::string progress_line(const StepFigures& figures);
 
-}  // namespace esmscale
+}  // namespace esmscale::run

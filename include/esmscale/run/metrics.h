@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::run {
 
 // Lines of a metrics file. A last line that was cut short (no newline, not JSON) is left out; any other line
 // that is not a JSON object with a whole number "step" is an Error that names the file and the line.
@@ -37,4 +37,4 @@ class MetricsWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::run

@@ -10,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::run {
 
 // The file of a checkpoint's folder that is written last: where it stands, the checkpoint is whole.
 inline constexpr const char* kCheckpointMetadata = "checkpoint.json";
@@ -44,9 +44,9 @@ class RunFolder {
   FileLock lock() const;
 
   // The resolved configuration, so that `train --config RUN/config.json` is the same run again.
-  void write_config(const RunConfig& config) const;
+  void write_config(const config::RunConfig& config) const;
   // An Error when the folder holds no run.
-  RunConfig read_config() const;
+  config::RunConfig read_config() const;
 
   // Adds one start to environment.json: a list with one record (environment.h) a start, the newest last.
   void add_start(const Json& record) const;
@@ -68,4 +68,4 @@ class RunFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::run

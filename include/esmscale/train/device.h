@@ -7,7 +7,7 @@
 
 #include <c10/core/Device.h>
 
-namespace esmscale {
+namespace esmscale::train {
 
 // A usage error unless it is auto, cpu or cuda.
 void require_device_name(std::string_view name);
@@ -30,4 +30,4 @@ void make_deterministic();
 int64_t peak_tensor_bytes(const c10::Device& device);
 void reset_peak_tensor_bytes(const c10::Device& device);
 
-}  // namespace esmscale
+}  // namespace esmscale::train

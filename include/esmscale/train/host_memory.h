@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace esmscale {
+namespace esmscale::train {
 
 // From now on LibTorch's CPU tensors are counted; call it before the first of them. It also keeps freed
 // memory with the process: giving tens of megabytes back to the system after each operation costs a page
@@ -13,4 +13,4 @@ void count_host_memory();
 int64_t peak_host_tensor_bytes();
 void reset_peak_host_tensor_bytes();  // to what is allocated now
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::train {
 
 struct TrainOptions {
-  RunConfig config;             // resolved
+  config::RunConfig config;     // resolved
   std::filesystem::path run;    // the run folder
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 1;
@@ -21,4 +21,4 @@ struct TrainOptions {
   std::vector<std::string> command_line;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::train

@@ -5,12 +5,12 @@
 #include "esmscale/accounting/memory.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
-#include "esmscale/data/loader.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <string>
 #include <vector>
 
-namespace esmscale {
+namespace esmscale::train {
 
 // Of one device at kPlannedMfu of its dense peak for the run's precision; 0: unknown.
 struct DeviceHours {
@@ -20,30 +20,32 @@ struct DeviceHours {
 inline constexpr double kPlannedMfu = 0.4;
 
 struct RunPlan {
-  ParameterCounts parameters;
+  accounting::ParameterCounts parameters;
   int64_t sequences = 0;                 // of one epoch; 0: unknown without data
   int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run; 0: unknown
   double steps = 0;                      // about: packs are never quite full
   double flops = 0, flops_6nd = 0;       // of the whole run (science.md, section 5)
   double flops_per_token = 0;            // of training, on average
-  MemoryPrediction memory;               // of one rank
+  accounting::MemoryPrediction memory;   // of one rank
   std::vector<DeviceHours> hours;        // A100 and H100
   std::vector<std::string> notes;        // what of the schedule is cut to fit the run
 };
 
 // data.sequences, or all of the set. Throws when it has fewer.
-int64_t sequences_used(const RunConfig& config, const Dataset& train);
+int64_t sequences_used(const config::RunConfig& config, const data::Dataset& train);
 
 // Real tokens of the whole run: its epochs, or train.max_tokens if that is less.
-int64_t tokens_of_run(const RunConfig& config, const Dataset& train);
+int64_t tokens_of_run(const config::RunConfig& config, const data::Dataset& train);
 
 // config: resolved. Reads the mapped lengths once. An Error when the ranks cannot share its batches.
-RunPlan plan_run(const RunConfig& config, const Dataset& train, int ranks, DeviceKind device);
+RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, int ranks,
+                 config::DeviceKind device);
 // Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.
-RunPlan plan_without_data(const RunConfig& config, int ranks, DeviceKind device);
-LoaderOptions loader_options(const RunConfig& config, int rank, int ranks, int threads, bool fixed_shapes);
+RunPlan plan_without_data(const config::RunConfig& config, int ranks, config::DeviceKind device);
+data::LoaderOptions loader_options(const config::RunConfig& config, int rank, int ranks, int threads,
+                                   bool fixed_shapes);
 
 Json to_json(const RunPlan& plan);
 std::string to_text(const RunPlan& plan);
 
-}  // namespace esmscale
+}  // namespace esmscale::train

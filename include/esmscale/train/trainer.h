@@ -7,14 +7,14 @@
 
 #include <memory>
 
-namespace esmscale {
+namespace esmscale::train {
 
 class Trainer {
  public:
   // Opens the data, locks the run folder, decides where to begin. Errors name what is wrong before anything
   // is computed: a holdout that shares sequences with the training set, a run of another identity, no such
   // device. All ranks make one; `ranks` must outlive it.
-  Trainer(TrainOptions options, Ranks& ranks);
+  Trainer(TrainOptions options, dist::Ranks& ranks);
   explicit Trainer(TrainOptions options);  // one process
   ~Trainer();
 
@@ -29,4 +29,4 @@ class Trainer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace esmscale
+}  // namespace esmscale::train

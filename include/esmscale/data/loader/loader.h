@@ -1,0 +1,65 @@
+// From a data set to global batches: order, crop, pack, mask, on threads ahead of the trainer. Order, crops,
+// masks and packing are pure functions of (seed, epoch, sequence) and the lengths (docs/data_order.md).
+#pragma once
+
+#include "esmscale/data/alphabet.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/batch.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace esmscale::data {
+
+// Version of the rule in docs/data_order.md; kept in checkpoints.
+inline constexpr int kDataOrderVersion = 1;
+
+// How often a sequence that cannot be read is read again before it is an Error, and the first pause; pauses
+// grow fourfold.
+struct ReadPatience {
+  int attempts = 3;
+  double pause_seconds = 1;
+};
+
+struct LoaderOptions {
+  uint64_t seed = 1;
+  int64_t sequences = 0;           // the first so many of the data set; 0: all
+  int64_t max_seq_len = 1024;      // rows of the longest crop, START and END included
+  int64_t pack_tokens = 2048;      // rows of a pack
+  int64_t batch_tokens = 524288;   // rows of a global batch: a multiple of pack_tokens
+  int64_t micro_batch_tokens = 0;  // rows of a micro-batch on one rank: a multiple of pack_tokens
+  int64_t epochs = 1;
+  double mlm_probability = 0.15;
+  int rank = 0;
+  int ranks = 1;
+  int threads = 1;            // that read and mask; one more plans
+  bool fixed_shapes = false;  // CUDA: every micro-batch has the shape fixed_shape(), the rest inert room
+  const TokenList* tokens = nullptr;  // null: the 29
+  ReadPatience patience{};
+};
+
+class Loader {
+ public:
+  // Starts reading at once. Usage error, all that is wrong in it, when the options contradict each other, the
+  // data set or `from`. `dataset` must outlive the loader.
+  Loader(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
+  ~Loader();  // does not wait for what is still to be read
+
+  // The next global batch, or nothing after the last epoch's last (incomplete) batch. The error of a read
+  // comes when its batch is due, and again at every later call. Up to a million rows of this rank (2 to 64
+  // batches) are ready or in the making ahead of it, and one more batch a thread.
+  std::optional<GlobalBatch> next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One Error for all that is wrong with them, as a Loader throws it.
+void check_loader_options(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
+
+// Real tokens of one epoch: lengths after cropping. Reads the whole mapped length file once.
+int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
+
+}  // namespace esmscale::data

@@ -1,0 +1,58 @@
+// LayerNorm over the last dimension, with the residual branch added on the way in. T rows of width D,
+// row-major.
+//   sum = x + branch + branch_bias,  y = (sum − mean) · rstd · gamma + beta,  rstd = (variance + 1e-5)^-½
+#pragma once
+
+#include "esmscale/kernels/cpu/range.h"
+
+namespace esmscale::kernels::cpu {
+
+inline constexpr float kLayerNormEps = 1e-5f;
+
+struct LayerNormForward {
+  int64_t width = 0;
+  const float* x = nullptr;            // [T, D]
+  const float* branch = nullptr;       // [T, D]; null: nothing is added and `sum` is not written
+  const float* branch_bias = nullptr;  // [D]; null: none
+  float* sum = nullptr;                // [T, D]; may be x or branch
+  const float* gamma = nullptr;        // [D]
+  const float* beta = nullptr;         // [D]
+  float* y = nullptr;                  // [T, D]; may be x or branch if that is not needed any more
+  float* mean = nullptr;               // [T]
+  float* rstd = nullptr;               // [T]
+};
+
+void layer_norm_forward(const LayerNormForward& work, Range rows);
+
+// y once more from the saved statistics, so that y need not be kept for the weight gradient that wants it.
+struct LayerNormAgain {
+  int64_t width = 0;
+  const float* sum = nullptr;    // [T, D] what was normalised
+  const float* mean = nullptr;   // [T]
+  const float* rstd = nullptr;   // [T]
+  const float* gamma = nullptr;  // [D]
+  const float* beta = nullptr;   // [D]
+  float* y = nullptr;            // [T, D]; bit for bit what the forward pass wrote
+};
+
+void layer_norm_again(const LayerNormAgain& work, Range rows);
+
+// The gradient of the residual stream comes in `dsum` (from what follows) and leaves there with the part that
+// came through y added. It is then the gradient of x and of branch alike.
+struct LayerNormBackward {
+  int64_t width = 0;
+  const float* sum = nullptr;    // [T, D] what was normalised
+  const float* mean = nullptr;   // [T]
+  const float* rstd = nullptr;   // [T]
+  const float* gamma = nullptr;  // [D]
+  const float* dy = nullptr;     // [T, D]
+  float* dsum = nullptr;         // [T, D] +=
+  // [row_blocks(T), D] each, one sum per block (range.h). The last are column sums of the finished dsum.
+  float* dgamma_partials = nullptr;
+  float* dbeta_partials = nullptr;
+  float* dbranch_bias_partials = nullptr;  // null: not wanted
+};
+
+void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows);
+
+}  // namespace esmscale::kernels::cpu

@@ -1,0 +1,60 @@
+// Hoffmann's approach 2: IsoFLOP profiles. Per budget a parabola of the loss in ln N; the power laws of its
+// minima.
+#pragma once
+
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/points/points.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::laws {
+
+// L = base + slope·x + curvature·x², x = ln N − centre.
+struct Parabola {
+  double centre = 0, base = 0, slope = 0, curvature = 0;
+  double at(double log_n) const;
+  double minimum() const { return centre - slope / (2 * curvature); }  // ln N
+};
+// Least squares; at least three different x.
+Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double>& loss);
+
+struct IsoflopProfile {
+  double budget = 0;           // the label, or the mean C where points were grouped by C
+  double flops = 0;            // geometric mean C of its points
+  std::vector<size_t> points;  // places in PointSet::points, by N
+  Parabola parabola;
+  Optimum minimum;
+  std::string rejected;     // why it is left out of the power laws; "" when it is in
+  Estimate log_parameters;  // ln N at the minimum, with intervals
+};
+
+struct Approach2 {
+  std::vector<IsoflopProfile> profiles;  // by flops, rejected ones too
+  double sigma = 0;  // nats of noise that the draws add: the larger of residual and seed noise
+  std::string sigma_from;
+  bool grouped_by_flops = false;  // no budgets were given
+  PowerLaw parameters, tokens;
+  std::vector<Estimate> estimates;         // a, b, G_N, G_D: N_opt = G_N·C^a, D_opt = G_D·C^b
+  std::vector<std::vector<double>> draws;  // a, b, G_N, G_D of each draw that could be fitted
+  std::vector<std::string> warnings;
+};
+
+// The IsoFLOP groups among `use`: by label; without labels, windows of ±8% in C that hold five sizes or more.
+std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use);
+
+// The groups with their parabolas and minima; approach 2 or not, this is what the profiles show. A profile is
+// rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
+// opens downwards, or its minimum lies at or beyond its smallest or largest size (or the lowest loss is
+// there).
+std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
+
+// The power laws of the minima of the profiles that are not rejected. Draws add noise of sigma to the fitted
+// profiles: the design is fixed, and 7 points cannot be resampled. nullopt and a reason when fewer than two
+// profiles are left.
+std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
+                                       const BootstrapOptions& options, std::string& why);
+
+}  // namespace esmscale::laws

@@ -1,0 +1,46 @@
+// Hoffmann's approach 3: L = E + A/N^α + B/D^β by the published protocol (law_form.h), from the published
+// grid of 4,500 starts: α, β ∈ {0, ½, … 2}, ln E ∈ {−1, −½, … 1}, ln A, ln B ∈ {0, 5, … 25}.
+#pragma once
+
+#include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/law_form.h"
+#include "esmscale/laws/points/points.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::laws {
+
+struct Approach3 {
+  struct Draw {
+    uint64_t number;  // of run_weights
+    ParametricLaw law;
+  };
+
+  ParametricLaw law;
+  double objective = 0;  // the Huber sum
+  size_t points = 0;
+  std::vector<FormFit> optima;  // the fit first, then its runners-up: where a draw starts
+  FrontierLaws frontier;        // over the C of the points
+  // E, A, B, alpha, beta, a, b, then G_N and G_D, the coefficients of N_opt and D_opt.
+  std::vector<Estimate> estimates;
+  std::vector<Draw> draws;  // those that could be fitted
+  std::vector<std::string> warnings;
+
+  const Estimate& estimate(const std::string& name) const;
+};
+
+std::vector<std::vector<double>> published_starts();
+
+// From the points whose places stand in `use` (single-epoch, finished runs). nullopt and a reason when fewer
+// than six points or no start converged.
+std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<size_t>& use,
+                                       const BootstrapOptions& options, std::string& why);
+
+// Adds the intervals; apart from the fit, so that tests can call it with their own optima.
+void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
+                         const BootstrapOptions& options);
+
+}  // namespace esmscale::laws

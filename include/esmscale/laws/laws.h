@@ -1,0 +1,57 @@
+// All laws of one set of points: which points feed which, what cannot be fitted and why, what to doubt.
+#pragma once
+
+#include "esmscale/laws/fits/approach1.h"
+#include "esmscale/laws/fits/approach2.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "esmscale/laws/fits/kaplan.h"
+#include "esmscale/laws/fits/plateau.h"
+#include "esmscale/laws/fits/repeats.h"
+#include "esmscale/laws/points/points.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::laws {
+
+struct Laws {
+  PointSet set;
+  std::vector<size_t> use;  // points of one epoch: what all laws but the repeats are fitted to
+  SeedNoise noise;          // in ln L
+  BootstrapOptions options;
+  std::optional<Approach1> approach1;
+  std::optional<Approach2> approach2;
+  std::optional<Approach3> approach3;
+  std::vector<KaplanLaw> kaplan;  // those of L_N, L_D, L_C, L_ND that the points support
+  std::optional<Repeats> repeats;
+  Plateau plateau;
+  std::map<std::string, std::string> why;  // part that is null → the reason
+  std::vector<std::string> warnings;
+
+  const KaplanLaw* find_kaplan(const std::string& name) const;
+};
+
+// Error with fewer than two points.
+Laws fit_laws(PointSet set, const BootstrapOptions& options);
+
+// A published frontier to print beside one's own: N_opt ∝ C^a, D_opt ∝ C^b.
+struct PublishedFrontier {
+  const char *name, *source;
+  double a, b;
+  // Coefficients of N_opt and D_opt where they are published; 0: only the exponents are.
+  double coefficient_parameters = 0, coefficient_tokens = 0;
+};
+const std::vector<PublishedFrontier>& published_frontiers();
+
+// The C that Cheng et al.'s law was fitted to.
+inline constexpr double kChengLow = 1e18, kChengHigh = 1e21;
+
+// Beyond its points a law is an extrapolation. (Runs miss their budget by a step or two.)
+inline bool is_beyond(double flops, double lowest, double highest) {
+  constexpr double kSteps = 1.05;
+  return flops > kSteps * highest || flops < lowest / kSteps;
+}
+
+}  // namespace esmscale::laws

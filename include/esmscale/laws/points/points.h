@@ -1,0 +1,91 @@
+// What laws are fitted to: one point a finished run, with the training curve behind it where there is one.
+#pragma once
+
+#include "esmscale/laws/points/flop_ratio.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace esmscale::laws {
+
+struct Point {
+  double parameters = 0;  // N, by the count that Basis names
+  double tokens = 0;      // D, real tokens
+  double loss = 0;        // nats per masked position
+  double flops = 0;       // C, by the count that Basis names
+  double budget = 0;      // label of the IsoFLOP group; 0: none
+  std::string run{};      // its name in tables and messages
+  std::string recipe{};   // what else may move a loss (the schedule); "" from a points file
+  int64_t seed = 0;
+  double unique_tokens = 0;  // what one epoch holds; 0: no token was seen twice
+
+  double epochs() const { return unique_tokens > 0 ? tokens / unique_tokens : 1; }
+};
+
+// One training curve, in the order of training.
+struct Curve {
+  struct Sample {
+    double flops, tokens, loss;
+  };
+  size_t point = 0;  // its run's place in PointSet::points
+  bool any_horizon =
+      false;  // a constant learning rate (or a wsd trunk): each sample is as good as a shorter run's end
+  std::vector<Sample> samples;
+};
+
+// What the numbers of a point mean. Every law carries it, and plan refuses to mix two.
+struct Basis {
+  std::string source;                      // the points file, or "run folders"
+  std::string flop_count = "6nd";          // 6nd | hoffmann | column
+  std::string parameter_count = "kaplan";  // kaplan | kaplan+head | trainable
+  std::string loss = "eval";               // eval | eval-mask-only | train
+  std::string dataset, holdout, alphabet, holdout_label;
+  FlopRatio flop_ratio;            // C = 6·N·D·ratio(N)
+  double mean_squared_length = 0;  // Σn²/Σn of the packed sequences, rows; 0: unknown
+};
+
+struct PointSet {
+  struct Excluded {
+    std::string run, why;
+  };
+  std::vector<Point> points;
+  std::vector<Curve> curves;
+  std::vector<Excluded> excluded;
+  std::vector<std::string> warnings;
+  Basis basis;
+};
+
+// How columns or metrics become points.
+struct PointOptions {
+  std::string flop_count{};  // 6nd | hoffmann; "" takes what is there
+  std::string parameter_count = "kaplan";
+  std::string loss = "eval";
+  int64_t drop_highest = 0;  // leaves out so many points of the highest loss
+  bool allow_mixed = false;  // several data sets, holdouts or alphabets in one fit
+};
+
+// A points file (columns in docs/formats.md): a header line, then one row a run. Error for a missing or
+// unknown column (the nearest is named), a number that is not finite and positive, a run that stands twice
+// (another seed is a replicate), fewer than two points.
+PointSet read_points(const std::filesystem::path& file, const PointOptions& options);
+PointSet parse_points(std::string_view csv, std::string_view where, const PointOptions& options);
+
+// Leaves out the `count` points of the highest loss (ties: the later first) and their curves; each is named
+// in excluded.
+void drop_highest(PointSet& set, int64_t count);
+
+// Same size: their numbers of parameters differ by less than a hundredth (points read off a figure wobble).
+bool same_size(double a, double b);
+
+// Standard deviation of ln L between replicates (the same N, D and recipe), pooled. degrees 0: there are
+// none.
+struct SeedNoise {
+  double sigma = 0;
+  int64_t degrees = 0;
+};
+SeedNoise seed_noise(const std::vector<Point>& points);
+
+}  // namespace esmscale::laws

@@ -1,0 +1,74 @@
+// A study laid out: IsoFLOP profiles of several sizes at several budgets, replicates at each middle, and a
+// sweep of the learning rate at the two smallest sizes, to be run first.
+#pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/core/json.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/study/plan/recipe.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::study {
+
+// study.name of a trial of the sweep ends so: fit leaves it out, for it trains at a rate that was not chosen.
+inline constexpr const char* kSweepSuffix = "_lr_sweep";
+// That of a trunk so: its rate has not decayed, so its branches are the points.
+inline constexpr const char* kTrunkSuffix = "_trunk";
+
+inline constexpr int kFewestModels = 4;  // of a budget: a parabola has three constants
+
+struct StudyRequest {
+  std::string name = "study";
+  std::vector<double> budgets;          // C, by basis.flop_count
+  int models = 8;                       // sizes per budget
+  double spread = 4;                    // sizes reach from N_opt/spread to N_opt·spread
+  int replicates = 1;                   // further seeds at each budget's middle size
+  double centre = 0;                    // N_opt expected at the geometric mean of the budgets; 0: from a law
+  double exponent = 0.5;                // N_opt ∝ C^exponent about that centre
+  const laws::LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
+  bool sweep = true;
+  // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
+  // For that all sizes lie on one grid, and all budgets have one batch.
+  bool trunks = false;
+  laws::Basis basis;  // which counts; mean_squared_length for hoffmann
+  ConfigOptions config;
+};
+
+struct StudyRun {
+  std::string name, stage;  // stage: lr_sweep | trunk | isoflop
+  std::string parent{};     // the run whose last checkpoint it goes on from; "": none
+  config::RunConfig config;
+  double budget = 0, parameters = 0;
+  double tokens = 0, tokens_before = 0;  // at its end; those of its parent
+  double flops = 0;                      // of its own tokens
+};
+
+struct StudyLayout {
+  std::string name, centre_from;
+  std::vector<StudyRun> runs;  // in the order to run them
+  std::vector<std::string> warnings;
+  double flops() const;
+};
+
+// Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
+StudyLayout lay_out_study(const StudyRequest& request);
+
+// DIR/study.json, DIR/configs/NAME.json one a run, and write_array's files. The folder must be empty or
+// absent.
+void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
+
+// A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with
+// its options filled in, train.sbatch beside it, DIR/configs.txt for the order of the tasks, an empty
+// DIR/logs. gpus: of one run, at most 8 a node. hours: what a run is expected to need; a task asks for at
+// most 24. parents: the run that each branches from, "" for none; may be empty when none does.
+void write_array(const std::filesystem::path& folder, const std::string& name,
+                 const std::vector<std::string>& runs, int gpus, double hours,
+                 const std::vector<std::string>& parents = {});
+
+Json to_json(const StudyLayout& layout);
+
+}  // namespace esmscale::study

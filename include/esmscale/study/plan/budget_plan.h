@@ -1,0 +1,71 @@
+// A budget of FLOPs turned into a model, a number of tokens and their cost, by a fitted law.
+#pragma once
+
+#include "esmscale/config/config.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/study/plan/recipe.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::study {
+
+struct PlanRequest {
+  double flops = 0;          // C, by the law's count
+  double max_tokens = 0;     // D is at most this: the data runs out; 0: no limit
+  double unique_tokens = 0;  // of one epoch, for the repeats' warning; 0: unknown
+  int approach = 0;          // 1, 2, 3; 0: 3, else 2, else 1
+  bool allow_repeats = false;
+  double mfu = 0.4;
+  int ranks = 1;
+  ConfigOptions config;
+};
+
+// A number with its 80% and 95% intervals over the law's draws.
+struct Planned {
+  double value = 0;
+  std::optional<laws::Interval> likely{}, wide{};
+};
+
+// A model off the optimum, at the same C: N = factor · N_opt.
+struct OffOptimum {
+  double factor = 0, parameters = 0, tokens = 0;
+  double lost = 0;  // nats above the optimum
+  double extra_compute =
+      0;  // share more FLOPs that this N needs for the optimum's loss; infinite where it cannot
+};
+
+struct DeviceTime {
+  std::string device;  // with its peak's name
+  double peak = 0;     // FLOP/s
+  double days = 0;     // of one device at the request's MFU
+};
+
+struct BudgetPlan {
+  int approach = 0;
+  double flops = 0;
+  Planned parameters, tokens, loss;               // loss NaN when the approach does not know it
+  double epochs = 0;                              // D over unique_tokens; 0: unknown
+  config::ModelConfig shape;                      // the nearest buildable one
+  double shape_parameters = 0, shape_tokens = 0;  // at the same C
+  double shape_cost = 0;                          // nats lost to the shape's distance from N_opt
+  Recipe recipe;
+  config::RunConfig config;
+  double memory_bytes = 0;  // on one rank
+  std::vector<OffOptimum> off_optimum;
+  std::string off_optimum_from;
+  std::vector<DeviceTime> times;  // A100 and H100
+  std::vector<std::string> warnings;
+};
+
+// Training FLOPs per token of a shape by the law's count.
+double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis);
+
+// Usage error when the law has no such approach, or when the plan would repeat its data more than eight times
+// for a model of 1B and up and this was not asked for.
+BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
+
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws);
+
+}  // namespace esmscale::study

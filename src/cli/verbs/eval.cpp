@@ -1,0 +1,217 @@
+#include "cli/checks.h"
+#include "cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/table.h"
+#include "esmscale/core/text.h"
+#include "esmscale/eval/evaluator.h"
+#include "esmscale/interop/loaded_model.h"
+#include "esmscale/train/device.h"
+#include "esmscale/train/host_memory.h"
+
+#include <cmath>
+#include <fstream>
+
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> checkpoints;
+  std::optional<std::string> holdout;
+  std::string device = "auto", pattern, per_sequence;
+  int64_t max_sequences = 0;
+  bool allow_longer = false;
+};
+
+struct Scored {
+  interop::LoadedModel model;
+  eval::Evaluation evaluation;
+  Json result;
+};
+
+std::filesystem::path holdout_folder(const Options& options, const interop::LoadedModel& model) {
+  if (options.holdout && !options.holdout->empty()) return *options.holdout;
+  if (!model.info.config.data.holdout.empty()) return model.info.config.data.holdout;
+  throw usage_error({.where = "--holdout",
+                     .expected = "a holdout, or a run that has one",
+                     .found = "none",
+                     .advice = "give --holdout DIR"});
+}
+
+// Whose frequencies the baseline is made of; a model without a training set is told from the holdout's own.
+struct BaselineLetters {
+  std::span<const int64_t> counts;
+  const char* source;
+};
+
+BaselineLetters baseline_letters(const interop::LoadedModel& model, const data::Dataset& holdout) {
+  const auto& own = model.info.letter_counts;
+  if (std::any_of(own.begin(), own.end(), [](int64_t count) { return count > 0; }))
+    return {own, "training set"};
+  log_warning(model.path.string(), " has no training set; the baseline uses the holdout's own letters");
+  return {holdout.manifest().residue_counts, "holdout"};
+}
+
+void require_reach(const interop::LoadedModel& model, const data::Dataset& holdout, bool allow_longer) {
+  const int64_t window = eval::longest_window(holdout);
+  const int64_t reach = model.info.config.data.max_seq_len;
+  if (window <= reach) return;
+  if (!allow_longer)
+    throw usage_error(
+        {.where = model.path.string(),
+         .expected = text("a model of data.max_seq_len ≥ ", window, ", the holdout's windows"),
+         .found = std::to_string(reach),
+         .advice = "prepare the holdout with a smaller --eval-length, or --allow-longer to score it on "
+                   "sequences longer than it was trained on"});
+  log_warning("scored on windows of up to ", window, " rows; the model was trained on ", reach);
+}
+
+Scored score(const Program& program, const Options& options, const std::string& path) {
+  train::count_host_memory();
+  at::set_num_threads(program.thread_count());
+  Scored scored{.model = interop::load_model(path), .evaluation = {}, .result = {}};
+  interop::LoadedModel& model = scored.model;
+  const data::Dataset holdout(holdout_folder(options, model));
+  require_reach(model, holdout, options.allow_longer);
+
+  const at::Device device = train::choose_device(options.device);
+  const model::Weights weights = model::copy_of(model.weights, device);
+  const auto engine = model::make_engine(weights, {});
+  eval::EvaluateOptions how{.mlm_probability = model.info.config.masking.mlm_probability,
+                            .max_sequences = options.max_sequences};
+  if (options.pattern == "bert") how.only = data::MaskPattern::bert;
+  if (options.pattern == "mask-only") how.only = data::MaskPattern::mask_only;
+  dist::Ranks alone;
+  const BaselineLetters letters = baseline_letters(model, holdout);
+  scored.evaluation = eval::evaluate(*engine, weights.config, holdout, how, letters.counts, alone);
+  scored.result = eval::evaluation_result(
+      scored.evaluation, model.path, model.info.step,
+      eval::holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
+  scored.result["baseline_letters"] = letters.source;
+  if (scored.result["masked_tokens"] == 0)
+    log_warning(holdout.folder().string(), " has nothing to score: none of its ",
+                scored.result["sequences"].get<int64_t>(),
+                " sequences has a masked position; only the 20 standard residues are masked");
+  return scored;
+}
+
+void write_per_sequence(const std::filesystem::path& file, const eval::Evaluation& evaluation,
+                        const data::Dataset& holdout) {
+  std::ostringstream lines;
+  lines.precision(17);
+  lines << "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits\n";
+  data::SequenceReader reader(holdout);
+  const auto add = [&](const std::vector<eval::SequenceScore>& scores, const char* pattern) {
+    for (const eval::SequenceScore& s : scores)
+      lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << pattern << '\t' << s.tokens
+            << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\n';
+  };
+  add(evaluation.bert_scores, "bert");
+  add(evaluation.mask_only_scores, "mask-only");
+  write_file(file, lines.str());
+}
+
+void print_table(std::ostream& out, const Scored& scored) {
+  Table table({"masks", "loss (nats)", "perplexity", "accuracy", "frequencies alone",
+               "below them (first residue excluded)"});
+  const auto add = [&](const char* name, const std::optional<eval::PatternResult>& r) {
+    if (!r) return;
+    table.add({name, eval::to_text(r->loss), fixed(std::exp(r->loss.value), 3),
+               fixed(100 * r->accuracy, 2) + "%", fixed(r->baseline, 4), eval::to_text(r->below_baseline)});
+  };
+  add("bert 80/10/10", scored.evaluation.bert);
+  add("mask only", scored.evaluation.mask_only);
+  out << scored.result["checkpoint"].get<std::string>() << "\n"
+      << table.str() << scored.result["sequences"] << " sequences, " << scored.result["tokens"] << " tokens, "
+      << scored.result["masked_tokens"] << " masked; holdout "
+      << scored.result["holdout_label"].get<std::string>() << "; frequencies of the "
+      << scored.result["baseline_letters"].get<std::string>() << "\n";
+}
+
+Json difference(const Scored& a, const Scored& b) {
+  Json result = Json::object();
+  if (a.evaluation.bert && b.evaluation.bert) {
+    const eval::LossEstimate d = eval::paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
+    result.update({{"loss", d.value}, {"standard_error", d.error}});
+  }
+  if (a.evaluation.mask_only && b.evaluation.mask_only) {
+    const eval::LossEstimate d =
+        eval::paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
+    result.update({{"loss_mask_only", d.value}, {"standard_error_mask_only", d.error}});
+  }
+  return result;
+}
+
+int evaluate_checkpoints(const Program& program, Options options) {
+  if (options.checkpoints.empty()) options.checkpoints.push_back(".");
+  if (options.checkpoints.size() > 2)
+    throw usage_error({.where = "--checkpoint",
+                       .expected = "one, or two to compare",
+                       .found = std::to_string(options.checkpoints.size())});
+  if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
+    throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
+  // Not after an hour of scoring.
+  if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
+  const Scored a = score(program, options, options.checkpoints[0]);
+  if (!options.per_sequence.empty())
+    write_per_sequence(options.per_sequence, a.evaluation, data::Dataset(holdout_folder(options, a.model)));
+  if (options.checkpoints.size() == 1) {
+    if (program.json)
+      program.print(a.result);
+    else
+      print_table(program.out, a);
+    return 0;
+  }
+  if (!options.holdout || options.holdout->empty())
+    options.holdout = holdout_folder(options, a.model).string();
+  const Scored b = score(program, options, options.checkpoints[1]);
+  const Json d = difference(a, b);
+  if (program.json) {
+    program.print({{"a", a.result}, {"b", b.result}, {"difference", d}});
+    return 0;
+  }
+  print_table(program.out, a);
+  print_table(program.out, b);
+  if (d.contains("loss"))
+    program.out << "a − b, paired by sequence: "
+                << eval::to_text(
+                       eval::LossEstimate{d["loss"].get<double>(), d["standard_error"].get<double>()})
+                << " nats\n";
+  if (d.contains("loss_mask_only"))
+    program.out << "a − b, mask only: "
+                << eval::to_text(eval::LossEstimate{d["loss_mask_only"].get<double>(),
+                                                    d["standard_error_mask_only"].get<double>()})
+                << " nats\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = program.add_verb(app, "eval", "Loss, perplexity and accuracy on a holdout's fixed masks",
+                                    "esmscale eval --checkpoint runs/8M --holdout data/holdout");
+  verb->add_option("--checkpoint", options->checkpoints,
+                   "Run, checkpoint or Hugging Face folder; two for their paired difference; default: this "
+                   "folder's run")
+      ->allow_extra_args(false);
+  verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
+  verb->add_option("--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes")
+      ->check(CLI::IsMember({"bert", "mask-only"}));
+  verb->add_option("--per-sequence", options->per_sequence,
+                   "Write each sequence's sums to this TSV file (of one checkpoint)");
+  verb->add_option("--max-sequences", options->max_sequences, "Score the first so many; 0 is all")
+      ->check(whole_number());
+  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  verb->add_flag("--allow-longer", options->allow_longer,
+                 "Score windows longer than the model was trained on");
+  verb->callback([&program, options] {
+    program.action = [&program, options] { return evaluate_checkpoints(program, *options); };
+  });
+}
+
+}  // namespace esmscale::cli

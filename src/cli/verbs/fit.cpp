@@ -1,0 +1,115 @@
+// esmscale fit: scaling laws from run folders or a points file.
+#include "cli/checks.h"
+#include "cli/verb.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/laws/laws_json.h"
+#include "esmscale/report/report.h"
+#include "esmscale/study/runs/runs.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> runs;
+  std::string points, output;
+  laws::PointOptions read;
+  laws::BootstrapOptions bootstrap;
+};
+
+laws::PointSet read_set(const Options& options) {
+  if (options.runs.empty() == options.points.empty())
+    throw usage_error({.where = "esmscale fit",
+                       .expected = "run folders, or --points FILE.csv",
+                       .found = options.runs.empty() ? "neither" : "both"});
+  if (!options.points.empty()) return laws::read_points(options.points, options.read);
+  return study::read_runs({options.runs.begin(), options.runs.end()}, options.read);
+}
+
+std::string line_of(const laws::Estimate& e, int decimals) {
+  std::string line = text(e.name, " = ", std::isfinite(e.value) ? fixed(e.value, decimals) : "none");
+  if (e.has_interval)
+    line += text(" (95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals), ")");
+  return line;
+}
+
+void print_summary(std::ostream& out, const laws::Laws& laws, const std::string& folder) {
+  const laws::Basis& basis = laws.set.basis;
+  out << laws.set.points.size() << " points from " << basis.source << " (N: " << basis.parameter_count
+      << ", C: " << basis.flop_count << ", loss: " << basis.loss << ")\n";
+  if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
+  if (laws.approach3) {
+    const laws::ParametricLaw& law = laws.approach3->law;
+    out << "approach 3: L = " << fixed(law.E, 4) << " + " << law.A << "/N^" << fixed(law.alpha, 4) << " + "
+        << law.B << "/D^" << fixed(law.beta, 4) << "\n            "
+        << line_of(laws.approach3->estimate("a"), 3) << ", " << line_of(laws.approach3->estimate("b"), 3)
+        << "\n";
+  }
+  const auto powers = [&](const char* name, const std::vector<laws::Estimate>& estimates) {
+    out << name << ": " << line_of(estimates[0], 3) << ", " << line_of(estimates[1], 3) << "\n";
+  };
+  if (laws.approach2) powers("approach 2", laws.approach2->estimates);
+  if (laws.approach1) powers("approach 1", laws.approach1->estimates);
+  out << laws.plateau.verdict << "\n";
+  for (const auto& [part, why] : laws.why) out << part << ": null, because " << why << "\n";
+  for (const auto& e : laws.set.excluded) out << "left out: " << e.run << ": " << e.why << "\n";
+  for (const std::string& warning : laws.warnings) out << "warning: " << warning << "\n";
+  out << "written: " << folder << "/laws.json, " << folder << "/report.html\n";
+}
+
+int fit(const Program& program, Options& options) {
+  require_no_dataset(options.output);
+  options.bootstrap.threads = program.thread_count();
+  laws::PointSet set = read_set(options);
+  log_info("fitting ", set.points.size(), " points");
+  const laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
+  const Json document = laws::to_json(laws);
+  report::write_report(options.output, laws);
+  write_file(std::filesystem::path(options.output) / "laws.json", laws::readable_text(document));
+  if (program.json)
+    program.print(document);
+  else
+    print_summary(program.out, laws, options.output);
+  return 0;
+}
+
+}  // namespace
+
+void add_fit(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      program.add_verb(app, "fit", "Scaling laws with intervals, and a report, from runs or points",
+                       "esmscale fit runs/study --output laws");
+  verb->add_option("RUN", options->runs, "Run folders, or folders of run folders");
+  verb->add_option("--points", options->points, "A CSV of points in place of runs: parameters,tokens,loss,…");
+  verb->add_option("--output", options->output, "Folder for laws.json, report.html and the plots")
+      ->required();
+  verb->add_option("--flop-count", options->read.flop_count,
+                   "C: hoffmann (real lengths; default for runs) or 6nd (default for points without flops)")
+      ->check(CLI::IsMember({"hoffmann", "6nd"}));
+  verb->add_option("--parameter-count", options->read.parameter_count, "N: kaplan, kaplan+head or trainable")
+      ->check(CLI::IsMember({"kaplan", "kaplan+head", "trainable"}))
+      ->capture_default_str();
+  verb->add_option("--loss", options->read.loss, "eval, eval-mask-only or train")
+      ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}))
+      ->capture_default_str();
+  verb->add_option("--drop-highest", options->read.drop_highest, "Leave out so many of the highest losses")
+      ->check(whole_number());
+  verb->add_flag("--allow-mixed", options->read.allow_mixed,
+                 "Fit runs of several data sets, holdouts or alphabets together");
+  verb->add_option("--bootstrap", options->bootstrap.draws, "Draws for the intervals; 0: none")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--seed", options->bootstrap.seed, "Seed of the draws")
+      ->check(whole_number(UINT64_MAX))
+      ->capture_default_str();
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });
+}
+
+}  // namespace esmscale::cli

@@ -1,0 +1,142 @@
+#include "cli/info.h"
+
+#include "cli/verb.h"
+#include "esmscale/accounting/flops.h"
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/interop/hugging_face.h"
+#include "esmscale/run/metrics.h"
+#include "esmscale/run/run_folder.h"
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Json model_json(const config::ModelConfig& model) {
+  const accounting::ParameterCounts counts = accounting::count_parameters(model);
+  return {{"name", model.name},
+          {"layers", model.layers},
+          {"width", model.width},
+          {"heads", model.heads},
+          {"ffn", model.ffn_dim()},
+          {"alphabet", model.alphabet},
+          {"kaplan_non_embedding", counts.kaplan_non_embedding},
+          {"trainable", counts.trainable}};
+}
+
+Json checkpoint_info(const fs::path& path, bool verify) {
+  if (verify) checkpoint::load_checkpoint(path);
+  const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(path);
+  Json json{{"kind", "checkpoint"},
+            {"path", path.string()},
+            {"model", model_json(info.config.model)},
+            {"step", info.step},
+            {"tokens", info.tokens},
+            {"sequences", info.sequences},
+            {"flops", info.flops},
+            {"flops_6nd", info.flops_6nd},
+            {"epoch", info.data.epoch},
+            {"next", info.data.next},
+            {"dataset_hash", info.dataset_hash},
+            {"parent", info.parent},
+            {"verified", verify}};
+  if (info.holdout_loss) {
+    json["holdout_loss"] = *info.holdout_loss;
+    json["holdout_label"] = info.holdout_label;
+  }
+  return json;
+}
+
+Json run_info(const fs::path& path, bool verify) {
+  const run::RunFolder run(path);
+  const config::RunConfig config = run.read_config();
+  const std::vector<Json> lines = run::read_metrics(run.metrics());
+  Json json{
+      {"kind", "run"}, {"path", path.string()}, {"model", model_json(config.model)}, {"lines", lines.size()}};
+  json["finished"] = !lines.empty() && lines.back().value("finished", false);
+  if (!lines.empty()) json["last"] = lines.back();
+  json["checkpoints"] = Json::array();
+  for (const run::CheckpointFolder& checkpoint : run.list_checkpoints())
+    json["checkpoints"].push_back(checkpoint_info(checkpoint.path, verify));
+  json["verified"] = verify;
+  if (verify) json["without_checksum"] = {"config.json", "metrics.jsonl", "environment.json"};
+  return json;
+}
+
+// Its files have no checksums: with --verify they are read and their shapes compared, no more.
+Json hugging_face_info(const fs::path& path, bool verify) {
+  if (verify) interop::import_hugging_face(path);
+  const checkpoint::CheckpointInfo info = interop::read_hugging_face_info(path);
+  return {{"kind", "huggingface"},
+          {"path", path.string()},
+          {"model", model_json(info.config.model)},
+          {"verified", false},
+          {"without_checksum", {"config.json", "model.safetensors"}}};
+}
+
+void print_lines(std::ostream& out, const Json& json, const std::string& indent = "") {
+  for (const auto& [key, value] : json.items()) {
+    const bool nested =
+        value.is_object() || (value.is_array() && !value.empty() && value.front().is_object());
+    out << indent << key
+        << (nested ? ":\n" : ": " + (value.is_string() ? value.get<std::string>() : to_text(value)) + "\n");
+    if (nested) print_lines(out, value, indent + "  ");
+  }
+}
+
+int info(const Program& program, const fs::path& path, bool verify,
+         const std::vector<std::string>& prefixes) {
+  Json json;
+  std::vector<int64_t> sizes;
+  for (const std::string& size : prefixes) sizes.push_back(parse_size(size, "--prefix"));
+  if (is_dataset(path))
+    json = dataset_info(path, verify, sizes);
+  else if (checkpoint::is_checkpoint(path))
+    json = checkpoint_info(path, verify);
+  else if (interop::is_hugging_face_folder(path))
+    json = hugging_face_info(path, verify);
+  else if (run::RunFolder(path).is_run())
+    json = run_info(path, verify);
+  else
+    throw Error({.where = path.string(),
+                 .expected = "a data set, a checkpoint, a run folder or a Hugging Face folder",
+                 .found = fs::exists(path) ? "none of them" : "nothing there"});
+  if (program.json)
+    program.print(json);
+  else if (json["kind"] == "dataset")
+    print_dataset_info(program.out, json);
+  else
+    print_lines(program.out, json);
+  return 0;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Program& program) {
+  struct Options {
+    std::string path;
+    bool verify = false;
+    std::vector<std::string> prefixes;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      program.add_verb(app, "info", "What a data set, checkpoint, run folder or Hugging Face folder holds",
+                       "esmscale info data/train --verify");
+  verb->add_option("PATH", options->path, "The folder")->required();
+  verb->add_flag("--verify", options->verify, "Read every byte again against its checksum");
+  verb->add_option("--prefix", options->prefixes,
+                   "Also the residues and tokens of a data set's first so many sequences (repeatable)")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  verb->callback([&program, options] {
+    program.action = [&program, options] {
+      return info(program, options->path, options->verify, options->prefixes);
+    };
+  });
+}
+
+}  // namespace esmscale::cli

@@ -1,0 +1,146 @@
+#include "data/dataset/reader.h"
+
+#include "esmscale/core/checksum.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/text.h"
+#include "esmscale/data/dataset/manifest.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <numeric>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+namespace esmscale::data {
+namespace {
+
+constexpr int kReadAttempts = 4;
+
+}  // namespace
+
+FrameFile::FrameFile(const std::filesystem::path& folder, const FileRecord& record, const ReadBytes& read)
+    : path_(folder / record.name), read_(read), bytes_(record.bytes) {
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status {};
+  if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0)
+    throw Error({.where = path_.string(),
+                 .expected = "a file of the data set",
+                 .found = std::strerror(errno),
+                 .advice = "copy the data set again"});
+  FileHeader header;
+  if (static_cast<size_t>(status.st_size) < sizeof header)
+    check_size(static_cast<uint64_t>(status.st_size), record, folder);
+  read_at(0, std::as_writable_bytes(std::span(&header, 1)));
+  check_header(header, record, folder);
+  check_size(static_cast<uint64_t>(status.st_size), record, folder);
+}
+
+FrameFile::~FrameFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void FrameFile::read_at(uint64_t offset, std::span<std::byte> into) const {
+  int failures = 0;
+  while (!into.empty()) {
+    const int64_t got = read_(descriptor_, into, offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got == 0)
+      throw Error({.where = path_.string(),
+                   .expected = text(into.size(), " bytes more at ", offset),
+                   .found = "the end of the file",
+                   .advice = "the file was cut short while it was in use: copy the data set again"});
+    if (got > 0) {
+      into = into.subspan(static_cast<size_t>(got));
+      offset += static_cast<uint64_t>(got);
+      failures = 0;
+      continue;
+    }
+    const std::string reason = std::strerror(errno);
+    if (++failures == kReadAttempts)
+      throw Error({.where = path_.string(),
+                   .expected = text("to read ", into.size(), " bytes at ", offset),
+                   .found = text(reason, ", ", failures, " times"),
+                   .advice = "look at the storage; the run can be resumed"});
+    log_warning(path_.string(), ": reading at ", offset, " failed (", reason, "), attempt ", failures, " of ",
+                kReadAttempts);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5 << (2 * failures)));
+  }
+}
+
+struct FrameDecoder::Context {
+  ZSTD_DCtx* zstd = ZSTD_createDCtx();
+  ~Context() { ZSTD_freeDCtx(zstd); }
+};
+
+// A compressed part of a frame: where it lies and what it must decode to.
+struct FrameDecoder::Blob {
+  const FrameFile& file;
+  std::string_view what;
+  int64_t frame;
+  uint64_t offset;
+  uint32_t compressed_bytes;
+  uint64_t checksum;
+};
+
+FrameDecoder::FrameDecoder(const Dataset::Impl& dataset)
+    : dataset_(dataset), context_(std::make_unique<Context>()) {}
+
+FrameDecoder::~FrameDecoder() = default;
+
+void FrameDecoder::decode(const Blob& blob, std::span<std::byte> into) {
+  const auto fail = [&](const std::string& found) {
+    throw Error({.where = text(blob.file.path().string(), ", frame ", blob.frame),
+                 .expected = text(into.size(), " bytes of ", blob.what, " that agree with their checksum"),
+                 .found = found,
+                 .advice = "the file is damaged: copy the data set again"});
+  };
+  if (blob.offset < sizeof(FileHeader) || blob.offset + blob.compressed_bytes > blob.file.bytes())
+    fail("an index entry that points outside the file");
+  compressed_.resize(blob.compressed_bytes);
+  blob.file.read_at(blob.offset, compressed_);
+  const size_t size =
+      ZSTD_decompressDCtx(context_->zstd, into.data(), into.size(), compressed_.data(), compressed_.size());
+  if (ZSTD_isError(size)) fail(ZSTD_getErrorName(size));
+  if (size != into.size()) fail(text(size, " bytes"));
+  if (checksum64(into) != blob.checksum) fail("others");
+}
+
+void FrameDecoder::residues(int64_t frame, std::vector<uint8_t>& codes, std::vector<uint32_t>& starts) {
+  const FrameEntry& entry = dataset_.frames()[static_cast<size_t>(frame)];
+  const auto lengths = dataset_.lengths.items<uint32_t>().subspan(entry.first_sequence, entry.sequences);
+  starts.assign(1, 0);
+  std::partial_sum(lengths.begin(), lengths.end(), std::back_inserter(starts));
+  if (checksum64(std::as_bytes(lengths)) != entry.length_checksum || starts.back() != entry.residues)
+    throw Error({.where = dataset_.lengths.path().string(),
+                 .expected = text("the lengths of sequences ", entry.first_sequence, " to ",
+                                  entry.first_sequence + entry.sequences, " that the index was made with"),
+                 .found = "others",
+                 .advice = "the file is damaged: copy the data set again"});
+  codes.resize(entry.residues);
+  decode({*dataset_.shards[entry.shard], "residues", frame, entry.offset, entry.compressed_bytes,
+          entry.residue_checksum},
+         std::as_writable_bytes(std::span(codes)));
+}
+
+void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
+  const FrameEntry& entry = dataset_.frames()[static_cast<size_t>(frame)];
+  std::string lines(entry.identifier_bytes, '\0');
+  decode({*dataset_.identifiers, "identifiers", frame, entry.identifier_offset,
+          entry.identifier_compressed_bytes, entry.identifier_checksum},
+         std::as_writable_bytes(std::span(lines)));
+  names.clear();
+  for (size_t begin = 0; begin < lines.size();) {
+    const size_t end = lines.find('\n', begin);
+    names.push_back(lines.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+}  // namespace esmscale::data

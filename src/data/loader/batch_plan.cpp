@@ -1,0 +1,62 @@
+#include "data/loader/batch_plan.h"
+
+#include "esmscale/data/loader/masking.h"
+
+#include <algorithm>
+
+namespace esmscale::data {
+
+namespace {
+
+int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// A state that stands at an epoch's end is the beginning of the next one.
+DataState normalised(DataState state, int64_t sequences) {
+  return state.next == sequences ? DataState{state.epoch + 1, 0} : state;
+}
+
+}  // namespace
+
+int64_t micro_batches_of(int64_t packs, const LoaderOptions& options) {
+  return divide_up(divide_up(packs, options.ranks), options.micro_batch_tokens / options.pack_tokens);
+}
+
+PackRange packs_of_micro_batch(int64_t micro, int64_t packs, const LoaderOptions& options) {
+  const int64_t stride = options.micro_batch_tokens / options.pack_tokens * options.ranks;
+  return {micro * stride + options.rank, std::min(packs, (micro + 1) * stride)};
+}
+
+BatchPlanner::BatchPlanner(std::span<const uint32_t> lengths, const LoaderOptions& options, DataState from)
+    : lengths_(lengths),
+      seed_(options.seed),
+      epochs_(options.epochs),
+      max_seq_len_(options.max_seq_len),
+      state_(normalised(from, static_cast<int64_t>(lengths.size()))),
+      order_(seed_, state_.epoch, static_cast<int64_t>(lengths.size())),
+      packer_(options.batch_tokens / options.pack_tokens, options.pack_tokens, options.max_seq_len) {}
+
+std::optional<BatchPlan> BatchPlanner::next() {
+  if (state_.epoch >= epochs_) return std::nullopt;
+  if (order_.epoch() != state_.epoch) order_ = EpochOrder(seed_, state_.epoch, order_.sequences());
+
+  BatchPlan plan;
+  plan.begin = state_;
+  int64_t room = 0;
+  for (int64_t position = state_.next; position < order_.sequences() && room <= packer_.total_room();
+       ++position) {
+    plan.sequences.push_back(order_.at(position));
+    const int64_t rows = rows_of(lengths_[plan.sequences.back()], max_seq_len_ - 2);
+    plan.rows.push_back(static_cast<int32_t>(rows));
+    room += packer_.room(rows);
+  }
+  plan.packing = packer_.pack(plan.rows);
+  plan.sequences.resize(plan.packing.sequences());
+  plan.rows.resize(plan.packing.sequences());
+  state_ = normalised({state_.epoch, state_.next + plan.packing.sequences()}, order_.sequences());
+  plan.end = state_;
+  return plan;
+}
+
+}  // namespace esmscale::data

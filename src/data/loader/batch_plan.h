@@ -1,0 +1,50 @@
+// Which sequences each global batch holds and where they go: known from lengths alone, the same on every
+// rank.
+#pragma once
+
+#include "data/loader/order.h"
+#include "data/loader/packing.h"
+#include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/loader.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace esmscale::data {
+
+struct BatchPlan {
+  DataState begin, end;
+  std::vector<int64_t> sequences;  // the run, in the epoch's order
+  std::vector<int32_t> rows;       // of each, cropped
+  Packing packing;                 // its members are positions in the two above
+};
+
+// Packs are dealt to ranks in turn, so rank 0 has the most; a rank takes its own in that order,
+// packs_per_micro at a time. Micro-batches that a rank needs for `packs` packs, the same on every rank.
+int64_t micro_batches_of(int64_t packs, const LoaderOptions& options);
+// The packs of micro-batch `micro` of this rank: first, first + ranks, … below the end.
+struct PackRange {
+  int64_t first, end;
+};
+PackRange packs_of_micro_batch(int64_t micro, int64_t packs, const LoaderOptions& options);
+
+class BatchPlanner {
+ public:
+  // `lengths` (residues) of the sequences to train on; they must outlive the planner.
+  BatchPlanner(std::span<const uint32_t> lengths, const LoaderOptions& options, DataState from);
+
+  // Nothing after the last epoch.
+  std::optional<BatchPlan> next();
+
+ private:
+  std::span<const uint32_t> lengths_;
+  uint64_t seed_;
+  int64_t epochs_, max_seq_len_;
+  DataState state_;
+  EpochOrder order_;
+  Packer packer_;
+};
+
+}  // namespace esmscale::data

@@ -1,0 +1,164 @@
+#include "esmscale/data/loader/loader.h"
+
+#include "data/loader/batch_maker.h"
+#include "data/loader/batch_plan.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/queue.h"
+#include "esmscale/core/text.h"
+#include "esmscale/data/loader/masking.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <exception>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace esmscale::data {
+
+namespace {
+
+constexpr int64_t kRowsAhead = 1 << 20;
+
+int64_t prefix_of(const Dataset& dataset, const LoaderOptions& options) {
+  return options.sequences == 0 ? dataset.sequences() : options.sequences;
+}
+
+// Batches that may be ready ahead of the trainer: enough to hide slow reads, few enough to bound memory.
+int64_t batches_ahead(const LoaderOptions& options) {
+  const int64_t rows_of_rank = (options.batch_tokens + options.ranks - 1) / options.ranks;
+  return std::clamp<int64_t>(kRowsAhead / rows_of_rank, 2, 64);
+}
+
+}  // namespace
+
+// Batch number i is planned by one thread, made by worker i mod threads and taken from that worker's queue,
+// so batches come in order whichever thread is fast.
+struct Loader::Impl {
+  struct Made {
+    GlobalBatch batch;
+    std::exception_ptr failure;
+  };
+  struct Worker {
+    explicit Worker(size_t ahead) : made(ahead) {}
+    BoundedQueue<BatchPlan> plans{2};
+    BoundedQueue<Made> made;
+  };
+
+  Impl(const Dataset& data, const LoaderOptions& given, DataState from)
+      : dataset(data), options(given), planner(data.lengths().first(prefix_of(data, given)), options, from) {
+    const int64_t ahead = (batches_ahead(options) + options.threads - 1) / options.threads;
+    for (int i = 0; i < options.threads; ++i) workers.emplace_back(ahead);
+    try {
+      for (Worker& worker : workers)
+        threads.emplace_back([this, &worker](const std::stop_token& stop) { make(worker, stop); });
+      threads.emplace_back([this] { plan(); });
+    } catch (...) {  // no thread to be had: those that run must not wait for it
+      stop();
+      throw;
+    }
+  }
+
+  ~Impl() { stop(); }
+
+  void stop() {
+    for (std::jthread& thread : threads) thread.request_stop();
+    for (Worker& worker : workers) {
+      worker.plans.close();
+      worker.made.close();
+    }
+  }
+
+  void plan() {
+    try {
+      for (size_t ticket = 0;; ++ticket) {
+        std::optional<BatchPlan> next = planner.next();
+        if (!next || !workers[ticket % workers.size()].plans.push(std::move(*next))) break;
+      }
+      for (Worker& worker : workers) worker.plans.close();
+    } catch (...) {
+      for (Worker& worker : workers) worker.plans.fail(std::current_exception());
+    }
+  }
+
+  void make(Worker& worker, const std::stop_token& stopping) {
+    try {
+      BatchMaker maker(dataset, options, stopping);
+      while (std::optional<BatchPlan> next = worker.plans.pop())
+        if (stopping.stop_requested() || !worker.made.push({maker.make(*next), nullptr})) return;
+      worker.made.close();
+    } catch (...) {
+      worker.made.push({{}, std::current_exception()});
+    }
+  }
+
+  std::optional<GlobalBatch> next() {
+    if (failure) std::rethrow_exception(failure);
+    const auto begin = std::chrono::steady_clock::now();
+    std::optional<Made> made = workers[taken % workers.size()].made.pop();
+    if (!made) return std::nullopt;
+    if (made->failure) std::rethrow_exception(failure = made->failure);
+    ++taken;
+    made->batch.wait_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return std::move(made->batch);
+  }
+
+  const Dataset& dataset;
+  const LoaderOptions options;
+  BatchPlanner planner;
+  std::deque<Worker> workers;
+  size_t taken = 0;
+  std::exception_ptr failure;
+  std::vector<std::jthread> threads;
+};
+
+void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataState from) {
+  std::vector<std::string> wrong;
+  const auto require = [&](bool holds, const auto&... what) {
+    if (!holds) wrong.push_back(text(what...));
+  };
+  require(o.sequences >= 0 && o.sequences <= dataset.sequences(), "data.sequences is ", o.sequences,
+          ", the data set has ", dataset.sequences());
+  require(o.max_seq_len >= 3, "data.max_seq_len is ", o.max_seq_len, ", less than START, a residue and END");
+  require(o.pack_tokens >= std::max<int64_t>(3, o.max_seq_len), "train.pack_tokens is ", o.pack_tokens,
+          ", less than data.max_seq_len (", o.max_seq_len, ")");
+  for (const auto& [name, rows] : {std::pair{"train.batch_tokens", o.batch_tokens},
+                                   std::pair{"train.micro_batch_tokens", o.micro_batch_tokens}})
+    require(rows > 0 && o.pack_tokens > 0 && rows % o.pack_tokens == 0, name, " is ", rows,
+            ", not a multiple of train.pack_tokens (", o.pack_tokens, ")");
+  require(o.ranks >= 1 && o.rank >= 0 && o.rank < o.ranks, "rank ", o.rank, " of ", o.ranks);
+  require(o.pack_tokens <= 0 || o.ranks <= o.batch_tokens / o.pack_tokens, o.ranks, " ranks share ",
+          o.batch_tokens / std::max<int64_t>(1, o.pack_tokens),
+          " packs (train.batch_tokens / train.pack_tokens)");
+  require(o.mlm_probability >= 0 && o.mlm_probability <= 1, "masking.mlm_probability is ", o.mlm_probability);
+  require(o.epochs >= 1, "train.epochs is ", o.epochs);
+  require(o.threads >= 1, "threads is ", o.threads);
+  require(from.epoch >= 0 && from.next >= 0 && from.next <= prefix_of(dataset, o), "data state (epoch ",
+          from.epoch, ", sequence ", from.next, ") lies outside the ", prefix_of(dataset, o), " sequences");
+  if (!wrong.empty())
+    throw usage_error({.where = text("training data ", dataset.folder().string()),
+                       .expected = "options that agree with each other and with the data set",
+                       .found = join(wrong, "; ")});
+}
+
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options, DataState from) {
+  check_loader_options(dataset, options, from);
+  impl_ = std::make_unique<Impl>(dataset, options, from);
+}
+
+Loader::~Loader() = default;
+
+std::optional<GlobalBatch> Loader::next() {
+  return impl_->next();
+}
+
+int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options) {
+  int64_t tokens = 0;
+  for (const uint32_t length : dataset.lengths().first(prefix_of(dataset, options)))
+    tokens += rows_of(length, options.max_seq_len - 2);
+  return tokens;
+}
+
+}  // namespace esmscale::data

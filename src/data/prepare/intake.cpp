@@ -1,0 +1,192 @@
+#include "data/prepare/intake.h"
+
+#include "esmscale/core/checksum.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/progress.h"
+#include "esmscale/core/text.h"
+#include "esmscale/data/alphabet.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::data {
+namespace {
+
+// Shares of the memory. Records and sorting stand side by side while reading.
+constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12;
+constexpr int64_t kSampledResidues = 1'000'000;
+constexpr double kDnaShare = 0.95;  // of A C G T U N; in proteins these are a quarter
+constexpr int64_t kRecordsPerUpdate = 1024;
+
+uint64_t share(uint64_t memory, double part) {
+  return static_cast<uint64_t>(static_cast<double>(memory) * part);
+}
+
+}  // namespace
+
+ExcludedIdentifiers::ExcludedIdentifiers(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  text_ = read_file(file);
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::string_view all = text_;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t line_end = std::min(all.find('\n', begin), all.size());
+    std::string_view line = all.substr(begin, line_end - begin);
+    line.remove_prefix(std::min(line.find_first_not_of(" \t\r>"), line.size()));
+    if (const std::string_view word = line.substr(0, line.find_first_of(kBlanks)); !word.empty())
+      sorted_.push_back(word);
+    begin = line_end + 1;
+  }
+  std::sort(sorted_.begin(), sorted_.end());
+  sorted_.erase(std::unique(sorted_.begin(), sorted_.end()), sorted_.end());
+}
+
+bool ExcludedIdentifiers::contains(std::string_view identifier) const {
+  return std::binary_search(sorted_.begin(), sorted_.end(), identifier);
+}
+
+Intake::Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
+               const std::filesystem::path& temporary, uint64_t memory, Workers& workers)
+    : options_(options),
+      excluded_identifiers_(excluded),
+      records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed),
+               share(memory, kForRecords), workers),
+      identifier_hashes_(temporary / "identifiers", share(memory, kForIdentifiers)) {
+  if (options.deduplicate) residue_hashes_.emplace(temporary / "residues", share(memory, kForResidues));
+}
+
+void Intake::read() {
+  uint64_t total = 0, before = 0;
+  for (const std::string& path : options_.inputs) total += input_bytes(path);
+  const bool known = std::find(options_.inputs.begin(), options_.inputs.end(), "-") == options_.inputs.end();
+  Progress progress("reading", known ? static_cast<double>(total) : 0, "B");
+  for (const std::string& path : options_.inputs) {
+    uint64_t here = 0;
+    read_file(path, [&](uint64_t raw_bytes) {
+      here = raw_bytes;
+      progress.update(static_cast<double>(before + here),
+                      text(human_count(static_cast<double>(stored_)), " sequences"));
+    });
+    before += here;
+  }
+  raw_bytes_ = static_cast<int64_t>(before);
+  progress.finish(
+      text(fasta_.records, " records, ", human_bytes(static_cast<double>(text_bytes_)), " of FASTA"));
+}
+
+void Intake::read_file(const std::string& path, const std::function<void(uint64_t)>& show) {
+  FastaReader reader(path, fasta_);
+  FastaRecord record;
+  while (reader.next(record)) {
+    add(record);
+    if (fasta_.records % kRecordsPerUpdate == 0) show(reader.raw_bytes());
+  }
+  show(reader.raw_bytes());
+  text_bytes_ += static_cast<int64_t>(reader.text_bytes());
+}
+
+void Intake::add(const FastaRecord& record) {
+  if (excluded_identifiers_.size() > 0 && excluded_identifiers_.contains(record.identifier)) {
+    ++excluded_;
+    return;
+  }
+  if (static_cast<int64_t>(record.residues.size()) < options_.min_length) {
+    ++too_short_;
+    return;
+  }
+  // The ordinal counts all records: leaving some out leaves the order of the others alone.
+  const auto ordinal = static_cast<uint64_t>(fasta_.records - 1);
+  records_.add({ordinal, record.identifier, record.residues});
+  identifier_hashes_.add({checksum64(bytes_of(std::string_view(record.identifier))), ordinal});
+  if (residue_hashes_) residue_hashes_->add({checksum64(std::as_bytes(std::span(record.residues))), ordinal});
+  ++stored_;
+  residues_ += static_cast<int64_t>(record.residues.size());
+  if (sampled_residues_ < kSampledResidues) sample(record);
+}
+
+void Intake::sample(const FastaRecord& record) {
+  for (const uint8_t code : record.residues) ++sampled_[code];
+  sampled_residues_ += static_cast<int64_t>(record.residues.size());
+}
+
+bool Intake::is_dropped(uint64_t ordinal) const {
+  return ordinal < dropped_.size() && dropped_[ordinal];
+}
+
+void Intake::find_duplicates() {
+  // Equal hashes of 64 bits are taken for equal residues: among 64 million sequences the chance that any one
+  // is dropped wrongly is 1 in 9,000.
+  uint64_t previous = 0;
+  bool any = false;
+  if (residue_hashes_) {
+    dropped_.resize(static_cast<size_t>(fasta_.records));
+    residue_hashes_->for_each([&](const Fingerprint& f) {  // equal ones by ordinal: the first stays
+      const bool repeats = any && f.hash == previous;
+      dropped_[f.sequence] = repeats;
+      duplicates_ += repeats;
+      previous = f.hash;
+      any = true;
+    });
+  }
+  any = false;
+  identifier_hashes_.for_each([&](const Fingerprint& f) {
+    if (is_dropped(f.sequence)) return;
+    if (any && f.hash == previous) {
+      ++repeated_identifiers_;
+      repeated_ordinal_ = std::min(repeated_ordinal_.value_or(f.sequence), f.sequence);
+    }
+    previous = f.hash;
+    any = true;
+  });
+}
+
+double Intake::residues_kept() const {
+  return stored_ > 0
+             ? static_cast<double>(residues_) * static_cast<double>(kept()) / static_cast<double>(stored_)
+             : 0;
+}
+
+void Intake::for_each(const std::function<void(const RecordView&)>& visit) {
+  records_.for_each([&](const RecordView& record) {
+    if (is_dropped(record.ordinal)) return;
+    if (record.ordinal == repeated_ordinal_) repeated_identifier_ = record.identifier;
+    visit(record);
+  });
+}
+
+int64_t Intake::spilled_bytes() const {
+  return static_cast<int64_t>(records_.spilled_bytes() + identifier_hashes_.spilled_bytes() +
+                              (residue_hashes_ ? residue_hashes_->spilled_bytes() : 0));
+}
+
+Json Intake::counts() const {
+  Json counts = fasta_.json();
+  counts["excluded"] = excluded_;
+  counts["too_short"] = too_short_;
+  counts["duplicates_removed"] = duplicates_;
+  counts["repeated_identifiers"] = repeated_identifiers_;
+  return counts;
+}
+
+std::vector<std::string> Intake::warnings() const {
+  std::vector<std::string> warnings;
+  int64_t nucleotides = 0;
+  for (const char letter : std::string_view("ACGTUN")) nucleotides += sampled_[letter_code(letter)];
+  if (sampled_residues_ > 0 &&
+      static_cast<double>(nucleotides) >= kDnaShare * static_cast<double>(sampled_residues_))
+    warnings.push_back(
+        text("the sequences look like DNA or RNA (",
+             fixed(100.0 * static_cast<double>(nucleotides) / static_cast<double>(sampled_residues_), 1),
+             "% A, C, G, T, U or N): this program expects proteins"));
+  if (repeated_identifiers_ > 0)
+    warnings.push_back(text(repeated_identifiers_,
+                            " sequences have an identifier that another one has already, the first '",
+                            repeated_identifier_, "'"));
+  if (excluded_identifiers_.size() > static_cast<size_t>(excluded_))
+    warnings.push_back(text("--exclude names ", excluded_identifiers_.size(), " identifiers, and only ",
+                            excluded_, " sequences have one of them"));
+  return warnings;
+}
+
+}  // namespace esmscale::data

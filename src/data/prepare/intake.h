@@ -1,0 +1,82 @@
+// What prepare reads: every input's records, filtered, counted and shuffled; duplicates found in bounded
+// memory.
+#pragma once
+
+#include "data/dataset/fingerprint_sorter.h"
+#include "data/prepare/records.h"
+#include "esmscale/core/json.h"
+#include "esmscale/core/thread_pool.h"
+#include "esmscale/data/fasta/fasta.h"
+#include "esmscale/data/prepare/prepare.h"
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace esmscale::data {
+
+// The identifiers of --exclude: the first word of each line, a leading '>' allowed.
+class ExcludedIdentifiers {
+ public:
+  explicit ExcludedIdentifiers(const std::filesystem::path& file);  // an empty path: none
+  bool contains(std::string_view identifier) const;
+  size_t size() const { return sorted_.size(); }
+
+ private:
+  std::string text_;
+  std::vector<std::string_view> sorted_;
+};
+
+class Intake {
+ public:
+  // `memory`: bytes for records and for sorting, in all. `excluded` must outlive it.
+  Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
+         const std::filesystem::path& temporary, uint64_t memory, Workers& workers);
+
+  void read();  // all inputs
+
+  // After read(): finds sequences (with --deduplicate) and identifiers that occur more than once.
+  void find_duplicates();
+
+  int64_t kept() const { return stored_ - duplicates_; }
+  // Residues of what is kept, about: duplicates are taken to be of mean length.
+  double residues_kept() const;
+
+  // The kept records in shuffled order; once.
+  void for_each(const std::function<void(const RecordView&)>& visit);
+
+  // After for_each(): what was read, and how many of each case. `warnings` are for the user.
+  Json counts() const;
+  std::vector<std::string> warnings() const;
+  int64_t raw_bytes() const { return raw_bytes_; }    // of the inputs, as stored
+  int64_t text_bytes() const { return text_bytes_; }  // of FASTA, decompressed
+  int64_t spilled_bytes() const;
+
+ private:
+  void read_file(const std::string& path, const std::function<void(uint64_t raw_bytes)>& show);
+  void add(const FastaRecord& record);
+  void sample(const FastaRecord& record);
+  bool is_dropped(uint64_t ordinal) const;
+
+  const PrepareOptions& options_;
+  const ExcludedIdentifiers& excluded_identifiers_;
+  ShuffledRecords records_;
+  FingerprintSorter identifier_hashes_;
+  std::optional<FingerprintSorter> residue_hashes_;  // with --deduplicate
+  FastaCounts fasta_;
+  int64_t excluded_ = 0, too_short_ = 0, stored_ = 0, residues_ = 0, duplicates_ = 0,
+          repeated_identifiers_ = 0;
+  std::optional<uint64_t> repeated_ordinal_;  // of the first record that repeats an identifier
+  std::string repeated_identifier_;
+  std::vector<bool> dropped_;           // by ordinal; empty: none
+  std::array<int64_t, 256> sampled_{};  // letter codes of the first records
+  int64_t sampled_residues_ = 0;
+  int64_t raw_bytes_ = 0, text_bytes_ = 0;
+};
+
+}  // namespace esmscale::data

@@ -1,0 +1,31 @@
+#include "kernels/cpu/lanes/prelude.h"
+
+#if defined(__x86_64__)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#define ESMSCALE_LANES 8
+#include "kernels/cpu/lanes/all.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+const esmscale::kernels::KernelTable* esmscale::kernels::avx2_table() {
+  return &lanes::kTable;
+}
+
+#else
+
+const esmscale::kernels::KernelTable* esmscale::kernels::avx2_table() {
+  return nullptr;
+}
+
+#endif

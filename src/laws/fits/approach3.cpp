@@ -1,0 +1,211 @@
+#include "esmscale/laws/fits/approach3.h"
+
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <tuple>
+
+namespace esmscale::laws {
+namespace {
+
+constexpr size_t kFewestPoints = 6;
+
+ParametricLaw law_of(const std::vector<double>& theta, bool is_seen = true) {
+  return {.E = std::exp(theta[2]),
+          .A = std::exp(theta[0]),
+          .B = std::exp(theta[1]),
+          .alpha = theta[3],
+          .beta = theta[4],
+          .is_seen = is_seen};
+}
+
+// A step that one size alone sees is fitted by an exponent without end, and a factor beyond what a double
+// holds: no law that could be written down.
+bool is_finite(const ParametricLaw& law) {
+  return std::isfinite(law.A) && std::isfinite(law.B) && std::isfinite(law.E);
+}
+
+Observations observations_of(const PointSet& set, const std::vector<size_t>& use) {
+  Observations observations;
+  for (const size_t i : use) {
+    const Point& p = set.points[i];
+    observations.add(std::log(p.parameters), std::log(p.tokens), p.loss, i);
+  }
+  return observations;
+}
+
+struct Range {
+  double low, high;
+};
+Range flops_range(const PointSet& set, const std::vector<size_t>& use) {
+  Range range{INFINITY, 0};
+  for (const size_t i : use) {
+    range.low = std::min(range.low, set.points[i].flops);
+    range.high = std::max(range.high, set.points[i].flops);
+  }
+  if (range.high < 1.01 * range.low) range = {range.low / 2, range.high * 2};
+  return range;
+}
+
+DrawValues values_of(const ParametricLaw& law, const FrontierLaws& frontier) {
+  return {law.E,
+          law.A,
+          law.B,
+          law.alpha,
+          law.beta,
+          frontier.parameters.exponent,
+          frontier.tokens.exponent,
+          frontier.parameters.coefficient,
+          frontier.tokens.coefficient};
+}
+
+size_t different(const PointSet& set, const std::vector<size_t>& use, double Point::*member) {
+  std::vector<double> seen;
+  for (const size_t i : use)
+    if (std::none_of(seen.begin(), seen.end(), [&](double x) { return same_size(x, set.points[i].*member); }))
+      seen.push_back(set.points[i].*member);
+  return seen.size();
+}
+
+// How much a term's values differ over the points, and how much the residuals do (a robust σ). With the other
+// constants as they are, its factor is known to σ/√Σ(term − mean)², so the ratio is in standard errors. Where
+// there is no noise, what an optimiser leaves counts as such.
+struct Effect {
+  double deviation, noise;
+  size_t points;
+  bool is_seen() const { return deviation * std::sqrt(double(points)) > 3 * noise; }
+};
+Effect effect_of(double factor, double exponent, double Point::*member, const ParametricLaw& law,
+                 const PointSet& set, const std::vector<size_t>& use) {
+  double sum = 0, squares = 0, lowest_loss = INFINITY;
+  std::vector<double> residuals;
+  for (const size_t i : use) {
+    const Point& p = set.points[i];
+    const double term = factor * std::pow(p.*member, -exponent);
+    sum += term;
+    squares += term * term;
+    lowest_loss = std::min(lowest_loss, p.loss);
+    residuals.push_back(std::abs(p.loss - law.loss(p.parameters, p.tokens)));
+  }
+  const double n = double(use.size()), mean = sum / n;
+  std::nth_element(residuals.begin(), residuals.begin() + residuals.size() / 2, residuals.end());
+  return {.deviation = std::sqrt(std::max(0.0, squares / n - mean * mean)),
+          .noise = std::max(1.4826 * residuals[residuals.size() / 2], 1e-6 * lowest_loss),
+          .points = use.size()};
+}
+struct Effects {
+  Effect parameters, tokens;
+};
+
+// What the points cannot carry, in words.
+std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, const PointSet& set,
+                                const std::vector<size_t>& use) {
+  std::vector<std::string> warnings;
+  if (use.size() < 24)
+    warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants want 24 or more"));
+  if (const size_t sizes = different(set, use, &Point::parameters); sizes < 3)
+    warnings.push_back(text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be told apart"));
+  if (const size_t horizons = different(set, use, &Point::tokens); horizons < 3)
+    warnings.push_back(text("approach 3 has ", horizons, " different D: B, beta and E cannot be told apart"));
+  for (const auto& [name, value, effect] : {std::tuple{"alpha", fit.law.alpha, effects.parameters},
+                                            std::tuple{"beta", fit.law.beta, effects.tokens}})
+    if (value < 0.02 || value > 2)
+      warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
+                              " lies at its bound (0.02 to 2): its term is not seen"));
+    else if (!effect.is_seen())
+      warnings.push_back(text("approach 3: the term of ", name,
+                              " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
+                              " nats, and the residuals by ", scientific(effect.noise, 1)));
+
+  if (!has_optimum(fit.law))
+    warnings.push_back(
+        "approach 3 has no optimum: its loss does not fall with N and with D, so no budget has a best N");
+
+  double lowest = INFINITY;
+  for (const size_t i : use) lowest = std::min(lowest, set.points[i].loss);
+  const Estimate& E = fit.estimate("E");
+  if (fit.law.E < 0.05 * lowest || (E.has_interval && E.wide.low < 0.05 * lowest))
+    warnings.push_back(
+        "approach 3: E is not identified (its interval reaches zero): predictions far beyond the points rest "
+        "on nothing");
+  else if (E.has_interval && E.wide.high - E.wide.low > 0.5 * lowest)
+    warnings.push_back(text("approach 3: E is hardly identified: 95% interval ", fixed(E.wide.low, 2), " to ",
+                            fixed(E.wide.high, 2)));
+  if (fit.optima.size() > 1 && fit.optima[1].objective < 1.01 * fit.optima[0].objective)
+    warnings.push_back("approach 3: a second set of constants fits within 1% as well");
+  return warnings;
+}
+
+}  // namespace
+
+const Estimate& Approach3::estimate(const std::string& name) const {
+  for (const Estimate& e : estimates)
+    if (e.name == name) return e;
+  throw std::logic_error("approach 3 has no constant " + name);
+}
+
+std::vector<std::vector<double>> published_starts() {
+  std::vector<std::vector<double>> starts;
+  for (int alpha = 0; alpha < 5; ++alpha)
+    for (int beta = 0; beta < 5; ++beta)
+      for (int e = 0; e < 5; ++e)
+        for (int a = 0; a < 6; ++a)
+          for (int b = 0; b < 6; ++b)
+            starts.push_back({5.0 * a, 5.0 * b, -1 + 0.5 * e, 0.5 * alpha, 0.5 * beta});
+  return starts;
+}
+
+std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<size_t>& use,
+                                       const BootstrapOptions& options, std::string& why) {
+  if (use.size() < kFewestPoints) {
+    why =
+        text("five constants need at least ", kFewestPoints, " points of one epoch; there are ", use.size());
+    return std::nullopt;
+  }
+  Approach3 fit;
+  fit.points = use.size();
+  fit.optima = fit_form(parametric_form, observations_of(set, use), published_starts(), options.threads);
+  std::erase_if(fit.optima, [](const FormFit& optimum) { return !is_finite(law_of(optimum.theta)); });
+  if (fit.optima.empty()) {
+    why = "no start of the 4,500 converged";
+    return std::nullopt;
+  }
+  fit.law = law_of(fit.optima.front().theta);
+  const ParametricLaw& law = fit.law;
+  const Effects effects{.parameters = effect_of(law.A, law.alpha, &Point::parameters, law, set, use),
+                        .tokens = effect_of(law.B, law.beta, &Point::tokens, law, set, use)};
+  fit.law.is_seen = effects.parameters.is_seen() && effects.tokens.is_seen();
+  fit.objective = fit.optima.front().objective;
+  bootstrap_approach3(fit, set, use, options);
+  fit.warnings = doubts(fit, effects, set, use);
+  return fit;
+}
+
+void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
+                         const BootstrapOptions& options) {
+  const Observations observations = observations_of(set, use);
+  const Range range = flops_range(set, use);
+  fit.frontier = frontier_laws(fit.law, set.basis.flop_ratio, range.low, range.high);
+  const DrawValues values = values_of(fit.law, fit.frontier);
+  const char* names[] = {"E", "A", "B", "alpha", "beta", "a", "b", "G_N", "G_D"};
+  fit.estimates.clear();
+  for (size_t i = 0; i < values.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
+
+  const auto draws = bootstrap(options, [&](uint64_t draw) -> DrawValues {
+    const auto weights = run_weights(options.seed, draw, set.points.size());
+    const FormFit refit = refit_form(parametric_form, observations, weights, fit.optima);
+    if (refit.theta.empty()) return {};
+    const ParametricLaw law = law_of(refit.theta, fit.law.is_seen);
+    if (!is_finite(law)) return {};
+    return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
+  });
+  set_intervals(fit.estimates, draws);
+  fit.draws.clear();
+  for (size_t i = 0; i < draws.size(); ++i)
+    if (const DrawValues& v = draws[i]; !v.empty())
+      fit.draws.push_back({i, {.E = v[0], .A = v[1], .B = v[2], .alpha = v[3], .beta = v[4]}});
+}
+
+}  // namespace esmscale::laws

@@ -1,0 +1,64 @@
+#include "esmscale/laws/fits/plateau.h"
+
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale::laws {
+namespace {
+
+std::vector<Plateau::OnFrontier> along_frontier(const PointSet& set, const std::vector<size_t>& use,
+                                                const ParametricLaw& law) {
+  double low = INFINITY, high = 0;
+  for (const size_t i : use) {
+    low = std::min(low, set.points[i].flops);
+    high = std::max(high, set.points[i].flops);
+  }
+  std::vector<Plateau::OnFrontier> rows;
+  for (int half = int(std::ceil(2 * std::log10(low))); half <= 2 * std::log10(high); ++half) {
+    const Optimum best = optimum(law, set.basis.flop_ratio, std::pow(10, half / 2.0));
+    if (!std::isfinite(best.loss)) continue;
+    rows.push_back(
+        {best, law.slope_parameters(best.parameters), law.slope_tokens(best.tokens), best.loss - law.E});
+  }
+  return rows;
+}
+
+std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& approach3) {
+  const auto votes = [&](const char* for_whom) {
+    return std::count_if(plateau.comparisons.begin(), plateau.comparisons.end(),
+                         [&](const auto& c) { return c.better == for_whom; });
+  };
+  const auto with = votes("irreducible"), without = votes("pure");
+  std::string verdict = with > without   ? "A floor predicts held-out points better"
+                        : with < without ? "A pure power law predicts held-out points better"
+                                         : "Held-out points do not tell a floor from a pure power law";
+  verdict +=
+      text(" (", with, " of ", plateau.comparisons.size(), " laws for a floor, ", without, " against)");
+  if (!approach3) return verdict + "; approach 3 is null, so E is not known.";
+  const Estimate& E = approach3->estimate("E");
+  verdict += text("; approach 3 puts E at ", fixed(E.value, 3));
+  if (E.has_interval)
+    verdict += text(" nats (95%: ", fixed(E.wide.low, 3), " to ", fixed(E.wide.high, 3), ")");
+  if (!plateau.frontier.empty()) {
+    const auto& last = plateau.frontier.back();
+    verdict += text("; at C = ", scientific(last.optimum.flops, 1), " an e-fold of N is still worth ",
+                    fixed(-last.slope_parameters, 4), " nats and one of D ", fixed(-last.slope_tokens, 4));
+  }
+  return verdict + ".";
+}
+
+}  // namespace
+
+Plateau test_plateau(const PointSet& set, const std::vector<size_t>& use,
+                     const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan) {
+  Plateau plateau;
+  for (const KaplanLaw& law : kaplan)
+    if (law.irreducible) plateau.comparisons.push_back({law.name, law.better, law.gain, law.gain_error});
+  if (approach3) plateau.frontier = along_frontier(set, use, approach3->law);
+  plateau.verdict = verdict_of(plateau, approach3);
+  return plateau;
+}
+
+}  // namespace esmscale::laws

@@ -1,0 +1,107 @@
+#include "esmscale/laws/laws.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <cmath>
+
+namespace esmscale::laws {
+namespace {
+
+void append(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+// Points of one epoch; where none was repeated, all.
+std::vector<size_t> single_epoch_points(const PointSet& set, std::vector<std::string>& warnings) {
+  std::vector<size_t> use;
+  for (size_t i = 0; i < set.points.size(); ++i)
+    if (!is_repeated(set.points[i])) use.push_back(i);
+  if (use.size() < set.points.size())
+    warnings.push_back(text(set.points.size() - use.size(),
+                            " points of more than one epoch are left out of all laws but the repeats"));
+  return use;
+}
+
+void warn_of_noise(Laws& laws) {
+  if (laws.noise.degrees == 0)
+    laws.warnings.push_back(
+        "no replicates: the noise between seeds is not known (2 or 3 seeds at a minimum are advised)");
+}
+
+// The exponents of two approaches differ by more than their intervals allow.
+void warn_of_disagreement(Laws& laws) {
+  if (!laws.approach2 || !laws.approach3) return;
+  const Estimate &two = laws.approach2->estimates[0], &three = laws.approach3->estimate("a");
+  if (!two.has_interval || !three.has_interval) return;
+  if (two.wide.low > three.wide.high || three.wide.low > two.wide.high)
+    laws.warnings.push_back(text("approaches 2 and 3 disagree on a: ", fixed(two.value, 3), " and ",
+                                 fixed(three.value, 3), ", and their 95% intervals do not meet"));
+}
+
+}  // namespace
+
+const KaplanLaw* Laws::find_kaplan(const std::string& name) const {
+  for (const KaplanLaw& law : kaplan)
+    if (law.name == name) return &law;
+  return nullptr;
+}
+
+Laws fit_laws(PointSet set, const BootstrapOptions& options) {
+  if (set.points.size() < 2)
+    throw Error({.where = set.basis.source,
+                 .expected = "at least two points to fit",
+                 .found = text(set.points.size(), " after ", set.excluded.size(), " were left out")});
+  Laws laws;
+  laws.set = std::move(set);
+  laws.options = options;
+  laws.warnings = laws.set.warnings;
+  laws.use = single_epoch_points(laws.set, laws.warnings);
+  laws.noise = seed_noise(laws.set.points);
+
+  std::string why;
+  const auto note = [&](const std::string& part, bool is_there) {
+    if (!is_there) laws.why[part] = why;
+  };
+  laws.approach3 = fit_approach3(laws.set, laws.use, options, why);
+  note("approach3", laws.approach3.has_value());
+  laws.approach2 = fit_approach2(laws.set, laws.use, options, why);
+  note("approach2", laws.approach2.has_value());
+  laws.approach1 = fit_approach1(laws.set, laws.use, options, why);
+  note("approach1", laws.approach1.has_value());
+  for (const char* name : {"L_N", "L_D", "L_C", "L_ND"}) {
+    auto law = fit_kaplan(name, laws.set, laws.use, options, why);
+    note(text("kaplan.", name), law.has_value());
+    if (!law) continue;
+    append(laws.warnings, law->warnings);
+    laws.kaplan.push_back(std::move(*law));
+  }
+  laws.repeats = fit_repeats(laws.set, laws.approach3, options, why);
+  note("repeats", laws.repeats.has_value());
+  laws.plateau = test_plateau(laws.set, laws.use, laws.approach3, laws.kaplan);
+
+  if (laws.approach3) append(laws.warnings, laws.approach3->warnings);
+  if (laws.approach2) append(laws.warnings, laws.approach2->warnings);
+  if (laws.approach1) append(laws.warnings, laws.approach1->warnings);
+  if (laws.repeats) append(laws.warnings, laws.repeats->warnings);
+  warn_of_noise(laws);
+  warn_of_disagreement(laws);
+  return laws;
+}
+
+const std::vector<PublishedFrontier>& published_frontiers() {
+  static const std::vector<PublishedFrontier> published{
+      {"Kaplan et al. 2020", "text; arXiv 2001.08361", 0.73, 0.27},
+      {"Hoffmann et al. 2022, approach 1", "text; arXiv 2203.15556", 0.50, 0.50},
+      {"Hoffmann et al. 2022, approach 2", "text; arXiv 2203.15556", 0.49, 0.51},
+      {"Hoffmann et al. 2022, approach 3", "text; arXiv 2203.15556", 0.46, 0.54},
+      {"Serrano et al. 2024", "protein MLM; arXiv 2406.07249", 0.27, 0.71},
+      {"Cheng et al. 2024", "protein MLM; exponents as the paper states them, arXiv 2411.02142", 0.776,
+       0.230},
+      {"Cheng et al. 2024, repository",
+       "protein MLM; N = 1.365e-7 C^0.7598, D = 6.149e5 C^0.2561, valid 1e18 to 1e21", 0.7598, 0.2561,
+       1.365e-7, 6.149e5}};
+  return published;
+}
+
+}  // namespace esmscale::laws

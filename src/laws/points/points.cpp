@@ -1,0 +1,65 @@
+#include "esmscale/laws/points/points.h"
+
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace esmscale::laws {
+
+bool same_size(double a, double b) {
+  return std::abs(a - b) < 0.01 * std::max(a, b);
+}
+
+void drop_highest(PointSet& set, int64_t count) {
+  std::vector<size_t> order(set.points.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return set.points[a].loss < set.points[b].loss; });
+  const size_t kept = order.size() - std::min<size_t>(order.size(), size_t(std::max<int64_t>(count, 0)));
+  for (size_t i = kept; i < order.size(); ++i) {
+    const Point& point = set.points[order[i]];
+    set.excluded.push_back(
+        {point.run, text("one of the ", count, " highest losses (", point.loss, "), left out as asked")});
+  }
+  order.resize(kept);
+  std::sort(order.begin(), order.end());
+
+  std::vector<Point> points;
+  for (const size_t i : order) points.push_back(set.points[i]);
+  std::vector<Curve> curves;
+  for (Curve& curve : set.curves) {
+    const auto place = std::lower_bound(order.begin(), order.end(), curve.point);
+    if (place == order.end() || *place != curve.point) continue;
+    curve.point = size_t(place - order.begin());
+    curves.push_back(std::move(curve));
+  }
+  set.points = std::move(points);
+  set.curves = std::move(curves);
+}
+
+SeedNoise seed_noise(const std::vector<Point>& points) {
+  double squares = 0;
+  SeedNoise noise;
+  std::vector<bool> seen(points.size(), false);
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (seen[i]) continue;
+    std::vector<double> losses;
+    for (size_t j = i; j < points.size(); ++j) {
+      const Point &a = points[i], &b = points[j];
+      if (seen[j] || a.recipe != b.recipe || !same_size(a.parameters, b.parameters) ||
+          !same_size(a.tokens, b.tokens) || (j > i && a.seed == b.seed))
+        continue;
+      seen[j] = true;
+      losses.push_back(std::log(b.loss));
+    }
+    const double mean = std::accumulate(losses.begin(), losses.end(), 0.0) / double(losses.size());
+    for (const double loss : losses) squares += (loss - mean) * (loss - mean);
+    noise.degrees += int64_t(losses.size()) - 1;
+  }
+  if (noise.degrees > 0) noise.sigma = std::sqrt(squares / double(noise.degrees));
+  return noise;
+}
+
+}  // namespace esmscale::laws

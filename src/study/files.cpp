@@ -1,0 +1,82 @@
+// The files of a planned study or run.
+#include "esmscale/core/files.h"
+
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/study/layout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::study {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kGpusOfNode = 8;
+
+using SlurmOptions = std::map<std::string, std::string>;  // without the dashes
+
+// The script with other values for those of its #SBATCH options that are named.
+std::string with_options(const std::string& script, const SlurmOptions& options) {
+  std::istringstream lines(script);
+  std::string changed;
+  for (std::string line; std::getline(lines, line); changed += line + "\n") {
+    constexpr std::string_view kOption = "#SBATCH --";
+    if (!line.starts_with(kOption)) continue;
+    const size_t equals = line.find('=');
+    const auto option = options.find(line.substr(kOption.size(), equals - kOption.size()));
+    if (option != options.end()) line.replace(equals + 1, std::string::npos, option->second);
+  }
+  return changed;
+}
+
+}  // namespace
+
+void write_array(const fs::path& folder, const std::string& name, const std::vector<std::string>& runs,
+                 int gpus, double hours, const std::vector<std::string>& parents) {
+  // A longer run requeues itself, so no task asks for more than what most sites grant.
+  const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
+  const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
+  const SlurmOptions options{{"job-name", name},
+                             {"array", text("0-", runs.size() - 1)},
+                             {"nodes", text(nodes)},
+                             {"ntasks-per-node", text(per_node)},
+                             {"gpus-per-node", text(per_node)},
+                             {"time", text(limit, ":00:00")}};
+  std::string configs;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    configs += "configs/" + runs[i] + ".json";
+    if (!parents.empty() && !parents[i].empty()) configs += "\t--branch-from\truns/" + parents[i];
+    configs += "\n";
+  }
+  make_folder(folder / "logs");
+  write_file(folder / "configs.txt", configs);
+  write_file(folder / "train.sbatch", read_file(config::shipped_script("train.sbatch")));
+  write_file(folder / "array.sbatch",
+             with_options(read_file(config::shipped_script("study.sbatch")), options));
+}
+
+void write_study(const fs::path& folder, const StudyLayout& layout) {
+  if (fs::exists(folder) && !fs::is_empty(folder))
+    throw Error({.where = folder.string(),
+                 .expected = "an empty or absent folder",
+                 .found = "a folder with files",
+                 .advice = "give another --output"});
+  make_folder(folder / "configs");
+  std::vector<std::string> names, parents;
+  for (const StudyRun& run : layout.runs) {
+    write_file(folder / "configs" / (run.name + ".json"), to_text(config::to_json(run.config), 2) + "\n");
+    names.push_back(run.name);
+    parents.push_back(run.parent);
+  }
+  write_array(folder, layout.name, names, 1, 24, parents);
+  write_file(folder / "study.json", to_text(to_json(layout), 2) + "\n");
+}
+
+}  // namespace esmscale::study

@@ -1,0 +1,73 @@
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/shapes.h"
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::study {
+namespace {
+
+Json of_planned(const Planned& planned) {
+  Json json{{"value", laws::finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
+  if (planned.wide) json["interval"] = {planned.wide->low, planned.wide->high};
+  if (planned.likely) json["interval_80"] = {planned.likely->low, planned.likely->high};
+  return json;
+}
+
+Json of_advice(const Advice& advice) {
+  return {{"value", advice.value}, {"rule", advice.rule}};
+}
+
+Json of_list(const std::vector<Advice>& list) {
+  Json json = Json::array();
+  for (const Advice& advice : list) json.push_back(of_advice(advice));
+  return json;
+}
+
+}  // namespace
+
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
+  Json off = Json::array(), times = Json::array();
+  for (const OffOptimum& row : plan.off_optimum)
+    off.push_back({{"factor", row.factor},
+                   {"parameters", row.parameters},
+                   {"tokens", row.tokens},
+                   {"nats_lost", laws::finite(row.lost)},
+                   {"extra_compute", laws::finite(row.extra_compute)}});
+  for (const DeviceTime& time : plan.times)
+    times.push_back({{"device", time.device}, {"peak_flops", time.peak}, {"days", laws::finite(time.days)}});
+  return {{"flops", plan.flops},
+          {"law",
+           {{"file", laws.path},
+            {"approach", plan.approach},
+            {"flop_count", laws.basis.flop_count},
+            {"parameter_count", laws.basis.parameter_count},
+            {"loss", laws.basis.loss},
+            {"holdout_label", laws.basis.holdout_label}}},
+          {"optimum",
+           {{"parameters", of_planned(plan.parameters)},
+            {"tokens", of_planned(plan.tokens)},
+            {"loss", of_planned(plan.loss)}}},
+          {"epochs", plan.epochs > 0 ? Json(plan.epochs) : Json()},
+          {"shape",
+           {{"name", shape_name(plan.shape)},
+            {"layers", plan.shape.layers},
+            {"width", plan.shape.width},
+            {"heads", plan.shape.heads},
+            {"ffn", plan.shape.ffn},
+            {"parameters", plan.shape_parameters},
+            {"tokens", plan.shape_tokens},
+            {"nats_lost", laws::finite(plan.shape_cost)}}},
+          {"lr", of_advice(plan.recipe.lr)},
+          {"batch_tokens", of_advice(plan.recipe.batch_tokens)},
+          {"warmup_tokens", of_advice(plan.recipe.warmup_tokens)},
+          {"published_lr", of_list(plan.recipe.published_lr)},
+          {"published_batch_tokens", of_list(plan.recipe.published_batch)},
+          {"memory_bytes", plan.memory_bytes},
+          {"times", std::move(times)},
+          {"off_optimum", std::move(off)},
+          {"off_optimum_from", plan.off_optimum_from},
+          {"config", config::to_json(plan.config)},
+          {"warnings", plan.warnings}};
+}
+
+}  // namespace esmscale::study

@@ -1,0 +1,116 @@
+#include "esmscale/study/plan/shapes.h"
+
+#include "esmscale/accounting/flops.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace esmscale::study {
+namespace {
+
+constexpr double kFlattest = 20, kWidest = 110;  // width / layers
+constexpr int64_t kMostLayers = 128;
+constexpr double kAsNear = 0.02;
+
+// ESM-2's published shapes (science.md, section 2): 12·L·d² parameters and width/layers.
+struct Published {
+  double layers, width, head_dim;
+  double parameters() const { return 12 * layers * width * width; }
+};
+constexpr Published kEsm2[] = {{6, 320, 16},   {12, 480, 24},  {30, 640, 32},
+                               {33, 1280, 64}, {36, 2560, 64}, {48, 5120, 128}};
+
+// width/layers of ESM-2 at this size, log-linear between its sizes.
+double usual_aspect(double parameters) {
+  const auto aspect = [](const Published& p) { return p.width / p.layers; };
+  if (parameters <= kEsm2[0].parameters()) return aspect(kEsm2[0]);
+  for (size_t i = 1; i < std::size(kEsm2); ++i) {
+    const double low = kEsm2[i - 1].parameters(), high = kEsm2[i].parameters();
+    if (parameters > high) continue;
+    const double part = std::log(parameters / low) / std::log(high / low);
+    return aspect(kEsm2[i - 1]) * std::pow(aspect(kEsm2[i]) / aspect(kEsm2[i - 1]), part);
+  }
+  return aspect(kEsm2[std::size(kEsm2) - 1]);
+}
+
+// The count of a shape with FFN = 4·width, in closed form: the search looks at hundreds of shapes, and the
+// parameter table (config/parameters.h), which a test compares, lists every tensor.
+double quick_count(double layers, double width, double alphabet, const std::string& parameter_count) {
+  const double blocks = 12 * layers * width * width, dense = width * width;
+  if (parameter_count == "kaplan") return blocks;
+  if (parameter_count == "kaplan+head") return blocks + dense;
+  return blocks + 13 * layers * width + dense + 5 * width + alphabet * (width + 1);
+}
+
+struct Candidate {
+  int64_t layers, heads;
+  double distance, aspect;  // in ln N; in ln(width/layers) from the usual
+};
+
+std::vector<Candidate> candidates(double parameters, const std::string& parameter_count, int64_t alphabet,
+                                  int64_t head_dim) {
+  const double usual = usual_aspect(parameters);
+  std::vector<Candidate> found;
+  for (int64_t layers = 1; layers <= kMostLayers; ++layers) {
+    const int64_t ideal_heads = int64_t(std::sqrt(parameters / (12 * double(layers))) / double(head_dim));
+    for (int64_t heads = std::max<int64_t>(1, ideal_heads - 2); heads <= ideal_heads + 1; ++heads) {
+      const double width = double(heads * head_dim), ratio = width / double(layers);
+      if (ratio < kFlattest || ratio > kWidest) continue;
+      const double count = quick_count(double(layers), width, double(alphabet), parameter_count);
+      found.push_back(
+          {layers, heads, std::abs(std::log(count / parameters)), std::abs(std::log(ratio / usual))});
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+double count_as(const config::ModelConfig& model, const std::string& parameter_count) {
+  const accounting::ParameterCounts counts = accounting::count_parameters(model);
+  if (parameter_count == "kaplan") return double(counts.kaplan_non_embedding);
+  if (parameter_count == "kaplan+head")
+    return double(counts.kaplan_non_embedding + counts.head_dense + counts.head_decoder);
+  if (parameter_count == "trainable") return double(counts.trainable);
+  throw usage_error({.where = "--parameter-count",
+                     .expected = "kaplan, kaplan+head or trainable",
+                     .found = parameter_count});
+}
+
+int64_t head_dim_at(double parameters) {
+  for (size_t i = 1; i < std::size(kEsm2); ++i)
+    if (parameters < std::sqrt(kEsm2[i - 1].parameters() * kEsm2[i].parameters()))
+      return int64_t(kEsm2[i - 1].head_dim);
+  return int64_t(kEsm2[std::size(kEsm2) - 1].head_dim);
+}
+
+config::ModelConfig nearest_shape(double parameters, const std::string& parameter_count, int64_t alphabet) {
+  const int64_t head_dim = head_dim_at(parameters);
+  const std::vector<Candidate> all = candidates(parameters, parameter_count, alphabet, head_dim);
+  const auto nearest = std::min_element(
+      all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
+  const Candidate* best = nullptr;
+  for (const Candidate& c : all)
+    if (c.distance <= nearest->distance + kAsNear && (!best || c.aspect < best->aspect)) best = &c;
+  if (!best)
+    throw Error({.where = "the wanted model",
+                 .expected = "a size that an ESM-2 shape comes near",
+                 .found = text(human_count(parameters), " parameters")});
+  config::ModelConfig shape;
+  shape.layers = best->layers;
+  shape.width = best->heads * head_dim;
+  shape.heads = best->heads;
+  shape.ffn = 4 * shape.width;
+  shape.alphabet = alphabet;
+  shape.name = text("esm2_", human_count(count_as(shape, "kaplan")), "_", shape_name(shape));
+  return shape;
+}
+
+std::string shape_name(const config::ModelConfig& model) {
+  return text(model.layers, "x", model.width, "x", model.heads);
+}
+
+}  // namespace esmscale::study

@@ -1,0 +1,196 @@
+#include "esmscale/study/runs/runs.h"
+
+#include "esmscale/accounting/flops.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/study/layout.h"
+#include "esmscale/study/plan/shapes.h"
+#include "study/runs/finished_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace esmscale::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
+  std::vector<fs::path> folders;
+  for (const fs::path& path : paths) {
+    if (run::RunFolder(path).is_run()) {
+      folders.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> inside;
+    if (fs::is_directory(path))
+      for (const fs::directory_entry& entry : fs::directory_iterator(path))
+        if (run::RunFolder(entry.path()).is_run()) inside.push_back(entry.path());
+    if (inside.empty())
+      throw Error({.where = path.string(),
+                   .expected = "a run folder, or a folder of run folders",
+                   .found = fs::exists(path) ? "no config.json in it or in its folders" : "no such folder",
+                   .advice = "give the --output folders of esmscale train"});
+    std::sort(inside.begin(), inside.end());
+    folders.insert(folders.end(), inside.begin(), inside.end());
+  }
+  return folders;
+}
+
+laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options,
+                     const std::string& flop_count) {
+  laws::Point point;
+  point.parameters = count_as(run.config.model, options.parameter_count);
+  point.tokens = number(run.last, "tokens");
+  point.loss = final_loss(run, options.loss);
+  point.flops = flop_count == "6nd" ? 6 * point.parameters * point.tokens : number(run.last, "flops");
+  point.budget = run.config.study.budget;
+  point.run = run.name;
+  point.recipe = run.config.schedule.name;
+  point.seed = run.config.train.seed;
+  if (run.epoch_tokens > 0 && point.tokens > run.epoch_tokens) point.unique_tokens = run.epoch_tokens;
+  return point;
+}
+
+// `what` of all runs is the same, or is asked to be mixed; returns the common value.
+template <class Value>
+std::string common(const std::vector<FinishedRun>& runs, const char* what, const laws::PointOptions& options,
+                   std::vector<std::string>& warnings, const Value& value_of) {
+  std::map<std::string, std::vector<std::string>> runs_with;
+  for (const FinishedRun& run : runs) runs_with[value_of(run)].push_back(run.name);
+  if (runs_with.size() == 1) return runs_with.begin()->first;
+  std::vector<std::string> found;
+  for (const auto& [value, names] : runs_with)
+    found.push_back(text(value, " (", names.front(),
+                         names.size() > 1 ? text(" and ", names.size() - 1, " more") : "", ")"));
+  if (!options.allow_mixed)
+    throw Error({.where = "the runs to fit",
+                 .expected = text("one ", what, " for all"),
+                 .found = join(found, ", "),
+                 .advice = "fit them apart, or ask for it with --allow-mixed"});
+  warnings.push_back(text("mixed as asked: ", what, " is ", join(found, ", ")));
+  return "mixed";
+}
+
+void refuse_repeated_runs(const std::vector<FinishedRun>& runs) {
+  std::map<std::string, std::string> names;
+  for (const FinishedRun& run : runs) {
+    const auto [first, is_new] = names.try_emplace(config::identity_hash(run.config) + run.dataset, run.name);
+    if (!is_new)
+      throw Error({.where = run.name,
+                   .expected = "each run once (a replicate has another train.seed)",
+                   .found = text("the same configuration, seed and data as ", first->second),
+                   .advice = "leave one of the two out"});
+  }
+}
+
+// Ratios of the runs' own shapes; beyond half and double their range those of buildable shapes.
+laws::FlopRatio ratio_of(const laws::PointSet& set, int64_t alphabet) {
+  std::vector<laws::FlopRatio::Knot> knots;
+  double low = INFINITY, high = 0;
+  for (const laws::Point& p : set.points) {
+    low = std::min(low, p.parameters);
+    high = std::max(high, p.parameters);
+    if (std::none_of(knots.begin(), knots.end(),
+                     [&](const auto& k) { return laws::same_size(k.parameters, p.parameters); }))
+      knots.push_back({p.parameters, p.flops / (6 * p.parameters * p.tokens)});
+  }
+  for (double decade = 4; decade <= 10.5; decade += 0.25) {
+    const config::ModelConfig shape =
+        nearest_shape(std::pow(10, decade), set.basis.parameter_count, alphabet);
+    const double n = count_as(shape, set.basis.parameter_count);
+    if (n > low / 2 && n < 2 * high) continue;
+    knots.push_back({n, accounting::FlopCounter(shape).training(1, set.basis.mean_squared_length) / (6 * n)});
+  }
+  return laws::FlopRatio(std::move(knots));
+}
+
+void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
+                  const laws::PointOptions& options) {
+  laws::Basis& basis = set.basis;
+  const auto settle = [&](const char* what, const auto& value_of) {
+    return common(runs, what, options, set.warnings, value_of);
+  };
+  basis.dataset = settle("training set", [](const FinishedRun& r) { return r.dataset; });
+  basis.holdout = settle("holdout", [](const FinishedRun& r) { return r.holdout; });
+  basis.alphabet =
+      settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
+  settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
+  basis.holdout_label = runs.front().holdout_label;
+
+  std::set<std::string> schedules;
+  double low = INFINITY, high = 0;
+  for (const FinishedRun& run : runs) {
+    schedules.insert(run.config.schedule.name);
+    const double length = mean_squared_length(run);
+    basis.mean_squared_length += length / double(runs.size());
+    low = std::min(low, length);
+    high = std::max(high, length);
+  }
+  if (schedules.size() > 1)
+    set.warnings.push_back(text("runs of several schedules are in one fit: ",
+                                join(std::vector<std::string>(schedules.begin(), schedules.end()), ", ")));
+  if (high > 1.05 * low)
+    set.warnings.push_back(text("sequence lengths differ between runs (mean squared length ", fixed(low, 0),
+                                " to ", fixed(high, 0), " rows); Hoffmann's C depends on it"));
+}
+
+}  // namespace
+
+laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
+  laws::PointSet set;
+  set.basis.source = "run folders";
+  set.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
+  set.basis.parameter_count = options.parameter_count;
+  set.basis.loss = options.loss;
+  loss_key(options.loss);
+
+  std::vector<FinishedRun> runs;
+  for (const fs::path& path : run_folders(paths)) {
+    std::string why;
+    std::optional<FinishedRun> run = read_finished_run(path, why);
+    if (run && run->config.study.name.ends_with(kSweepSuffix)) {
+      why = "it is a trial of the sweep of learning rates";
+      run.reset();
+    }
+    if (run && run->config.study.name.ends_with(kTrunkSuffix)) {
+      why = "it is a trunk, whose rate has not decayed: its branches are the points";
+      run.reset();
+    }
+    if (run && !(final_loss(*run, options.loss) > 0)) {
+      why = text("it has no ", loss_key(options.loss));
+      run.reset();
+    }
+    if (run)
+      runs.push_back(std::move(*run));
+    else
+      set.excluded.push_back({fs::weakly_canonical(path).filename().string(), why});
+  }
+  refuse_repeated_runs(runs);
+  if (runs.size() < 2) {
+    std::vector<std::string> reasons;
+    for (const auto& e : set.excluded) reasons.push_back(text(e.run, ": ", e.why));
+    throw Error({.where = "the runs to fit",
+                 .expected = "at least two finished runs",
+                 .found = text(runs.size(), reasons.empty() ? "" : "; left out: ", join(reasons, "; "))});
+  }
+  settle_basis(set, runs, options);
+  for (const FinishedRun& run : runs) {
+    set.points.push_back(point_of(run, options, set.basis.flop_count));
+    laws::Curve curve = curve_of(run, options.loss);
+    curve.point = set.points.size() - 1;
+    if (set.basis.flop_count == "6nd")
+      for (laws::Curve::Sample& sample : curve.samples)
+        sample.flops = 6 * set.points.back().parameters * sample.tokens;
+    if (curve.samples.size() > 1) set.curves.push_back(std::move(curve));
+  }
+  if (set.basis.flop_count == "hoffmann")
+    set.basis.flop_ratio = ratio_of(set, runs.front().config.model.alphabet);
+  laws::drop_highest(set, options.drop_highest);
+  return set;
+}
+
+}  // namespace esmscale::study

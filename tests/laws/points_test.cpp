@@ -1,0 +1,137 @@
+// The points file: what it means, and one clear error for whatever is wrong with it.
+#include "esmscale/laws/points/points.h"
+
+#include "core/error_of.h"
+
+#include <gmock/gmock.h>
+
+namespace esmscale::laws {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+PointSet parse(std::string_view csv, const PointOptions& options = {}) {
+  return parse_points(csv, "points.csv", options);
+}
+std::string error_for(std::string_view csv, const PointOptions& options = {}) {
+  return error_of([&] { parse(csv, options); });
+}
+
+TEST(Points, ThreeColumnsAreEnough) {
+  const PointSet set = parse("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,2.4\n");
+  ASSERT_EQ(set.points.size(), 2u);
+  EXPECT_EQ(set.points[0].flops, 6.0 * 1e6 * 2e9);
+  EXPECT_EQ(set.points[0].run, "line 2");
+  EXPECT_EQ(set.points[0].epochs(), 1);
+  EXPECT_EQ(set.basis.flop_count, "6nd");
+  EXPECT_TRUE(set.basis.flop_ratio.is_one());
+}
+
+TEST(Points, EveryColumnIsRead) {
+  const PointSet set = parse(
+      "run,seed,loss,tokens,parameters,flops,budget,unique_tokens\n"
+      "small,1,2.5,4e9,1e6,3.6e16,1e17,1e9\n"
+      "small,2,2.51,4e9,1e6,3.6e16,1e17,1e9\n"
+      "\"large, wide\",1,2.4,2e9,2e6,2.64e16,,\n");
+  EXPECT_EQ(set.points[1].seed, 2);
+  EXPECT_EQ(set.points[0].budget, 1e17);
+  EXPECT_EQ(set.points[0].epochs(), 4);
+  EXPECT_EQ(set.points[2].run, "large, wide");
+  EXPECT_EQ(set.points[2].budget, 0);
+  EXPECT_EQ(set.basis.flop_count, "column");
+  EXPECT_NEAR(set.basis.flop_ratio.at(1e6), 1.5, 1e-12);
+  EXPECT_NEAR(set.basis.flop_ratio.at(2e6), 1.1, 1e-12);
+}
+
+TEST(Points, ByteOrderMarkBlankLinesSpacesAndCarriageReturnsAreTaken) {
+  const PointSet set = parse("\xEF\xBB\xBFparameters, tokens ,loss\r\n\r\n1e6, 2e9 ,2.5\r\n2e6,2e9,2.4");
+  EXPECT_EQ(set.points.size(), 2u);
+}
+
+TEST(Points, TheFlopCountIsASwitch) {
+  const char* csv = "parameters,tokens,loss,flops\n1e6,2e9,2.5,1.8e16\n2e6,2e9,2.4,3e16\n";
+  const PointSet as_6nd = parse(csv, {.flop_count = "6nd"});
+  EXPECT_EQ(as_6nd.points[0].flops, 1.2e16);
+  EXPECT_EQ(as_6nd.basis.flop_count, "6nd");
+  const PointSet as_hoffmann = parse(csv, {.flop_count = "hoffmann"});
+  EXPECT_EQ(as_hoffmann.points[0].flops, 1.8e16);
+  EXPECT_EQ(as_hoffmann.basis.flop_count, "hoffmann");
+  EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,2\n", {.flop_count = "hoffmann"}),
+              AllOf(HasSubstr("flops"), HasSubstr("6nd")));
+}
+
+TEST(Points, AFlopsColumnThatIs6ndIsCalledSo) {
+  EXPECT_EQ(parse("parameters,tokens,loss,flops\n1e6,2e9,2.5,1.2e16\n2e6,2e9,2.4,2.4e16\n").basis.flop_count,
+            "6nd");
+}
+
+TEST(Points, HighestLossesAreLeftOutByName) {
+  const PointSet set = parse("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,9\n3e6,2e9,2.3\n4e6,2e9,2.2\n",
+                             {.drop_highest = 1});
+  ASSERT_EQ(set.points.size(), 3u);
+  ASSERT_EQ(set.excluded.size(), 1u);
+  EXPECT_EQ(set.excluded[0].run, "line 3");
+  EXPECT_EQ(set.points[1].parameters, 3e6);
+}
+
+// Oracle: two pairs of replicates with ln L apart by 0.01 and 0.03: σ² = (0.01² + 0.03²) / 2 / 2 degrees.
+TEST(Points, ReplicatesGiveTheSeedNoise) {
+  std::vector<Point> points;
+  for (const auto& [n, seed, log_loss] :
+       {std::tuple{1e6, 1, 0.90}, {1e6, 2, 0.91}, {2e6, 1, 0.80}, {2e6, 2, 0.83}, {3e6, 1, 0.7}})
+    points.push_back(
+        {.parameters = n, .tokens = 1e9, .loss = std::exp(log_loss), .flops = 6e9 * n, .seed = seed});
+  const SeedNoise noise = seed_noise(points);
+  EXPECT_EQ(noise.degrees, 2);
+  EXPECT_NEAR(noise.sigma, std::sqrt((0.01 * 0.01 + 0.03 * 0.03) / 4), 1e-12);
+  points[1].recipe = "constant";  // another recipe is no replicate
+  EXPECT_EQ(seed_noise(points).degrees, 1);
+}
+
+TEST(PointsErrors, MissingColumn) {
+  EXPECT_THAT(error_for("parameters,tokens\n1,2\n"), HasSubstr("no column 'loss'"));
+}
+TEST(PointsErrors, UnknownColumnNamesTheNearest) {
+  EXPECT_THAT(error_for("parameters,tokens,los\n1,2,3\n"),
+              AllOf(HasSubstr("'los'"), HasSubstr("did you mean 'loss'?")));
+}
+TEST(PointsErrors, ColumnTwice) {
+  EXPECT_THAT(error_for("parameters,tokens,loss,loss\n1,2,3,3\n"), HasSubstr("two columns 'loss'"));
+}
+TEST(PointsErrors, CellsMissing) {
+  EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9\n"),
+              AllOf(HasSubstr("line 2"), HasSubstr("2 cells")));
+}
+TEST(PointsErrors, ValuesThatAreNoPositiveFiniteNumber) {
+  for (const std::string bad : {"0", "-1", "nan", "inf", "1e999", "1e200", "1e-200", "", "2.5x", "two"}) {
+    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2\n1e6,2e9," + bad + "\n"),
+                AllOf(HasSubstr("line 3, column loss"), HasSubstr("'" + bad + "'")));
+    EXPECT_THAT(error_for("parameters,tokens,loss\n" + bad + ",2e9,2\n"), HasSubstr("column parameters"));
+    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6," + bad + ",2\n"), HasSubstr("column tokens"));
+    if (bad.empty()) continue;  // an empty cell of an optional column is its default
+    EXPECT_THAT(error_for("parameters,tokens,loss,flops\n1e6,2e9,2," + bad + "\n"),
+                HasSubstr("column flops"));
+    EXPECT_THAT(error_for("parameters,tokens,loss,budget\n1e6,2e9,2," + bad + "\n"),
+                HasSubstr("column budget"));
+    EXPECT_THAT(error_for("parameters,tokens,loss,unique_tokens\n1e6,2e9,2," + bad + "\n"),
+                HasSubstr("column unique_tokens"));
+  }
+  EXPECT_THAT(error_for("parameters,tokens,loss,seed\n1e6,2e9,2,1.5\n"), HasSubstr("a whole number"));
+}
+TEST(PointsErrors, TheSameRunTwice) {
+  const std::string rows = "1e6,2e9,2.5,a,1\n1e6,2e9,2.5,a,1\n";
+  EXPECT_THAT(error_for("parameters,tokens,loss,run,seed\n" + rows),
+              AllOf(HasSubstr("line 3"), HasSubstr("run 'a'"), HasSubstr("line 2")));
+}
+TEST(PointsErrors, OnePointOrNone) {
+  EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2.5\n"), HasSubstr("at least two points"));
+  EXPECT_THAT(error_for("parameters,tokens,loss\n"), HasSubstr("at least two points"));
+  EXPECT_THAT(error_for(""), HasSubstr("an empty file"));
+}
+TEST(PointsErrors, AFileThatIsNotThere) {
+  EXPECT_THAT(error_of([] { read_points("/nowhere/points.csv", {}); }), HasSubstr("/nowhere/points.csv"));
+}
+
+}  // namespace
+}  // namespace esmscale::laws

@@ -1,0 +1,71 @@
+#include "esmscale/study/plan/shapes.h"
+
+#include "core/error_of.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+namespace esmscale::study {
+namespace {
+
+config::ModelConfig shape(int64_t layers, int64_t width, int64_t heads) {
+  config::ModelConfig model;
+  model.layers = layers;
+  model.width = width;
+  model.heads = heads;
+  return model;
+}
+
+// Oracle: ESM-2's published shapes and trainable counts with 33 tokens (science.md, section 2).
+TEST(Shapes, CountsOfPublishedModels) {
+  config::ModelConfig small = shape(6, 320, 20);
+  small.alphabet = 33;
+  EXPECT_EQ(count_as(small, "trainable"), 7512353);
+  EXPECT_EQ(count_as(small, "kaplan"), 12.0 * 6 * 320 * 320);
+  EXPECT_EQ(count_as(small, "kaplan+head"), 12.0 * 6 * 320 * 320 + 320 * 320);
+  EXPECT_THAT(error_of([&] { count_as(small, "all"); }), testing::HasSubstr("kaplan+head"));
+}
+
+TEST(Shapes, HeadDimensionsOfPublishedSizes) {
+  EXPECT_EQ(head_dim_at(7.4e6), 16);
+  EXPECT_EQ(head_dim_at(33e6), 24);
+  EXPECT_EQ(head_dim_at(147e6), 32);
+  EXPECT_EQ(head_dim_at(649e6), 64);
+  EXPECT_EQ(head_dim_at(2.8e9), 64);
+  EXPECT_EQ(head_dim_at(15.1e9), 128);
+}
+
+TEST(Shapes, PublishedSizesComeBackNearly) {
+  for (const auto& [layers, width, heads] :
+       {std::tuple{6, 320, 20}, {12, 480, 20}, {33, 1280, 20}, {48, 5120, 40}}) {
+    const config::ModelConfig published = shape(layers, width, heads);
+    const config::ModelConfig found = nearest_shape(count_as(published, "kaplan"), "kaplan");
+    EXPECT_EQ(shape_name(found), shape_name(published));
+  }
+}
+
+// Over five decades and each count: within 8% in N (half a step of the coarsest grid), the rules kept, and
+// the quick closed form of the search the same as the parameter table.
+TEST(Shapes, NearestShapesKeepTheRules) {
+  for (const char* count : {"kaplan", "kaplan+head", "trainable"})
+    for (double decade = 5; decade <= 10.2; decade += 0.1) {
+      const double wanted = std::pow(10, decade);
+      const config::ModelConfig found = nearest_shape(wanted, count);
+      const double ratio = double(found.width) / double(found.layers);
+      EXPECT_LT(std::abs(std::log(count_as(found, count) / wanted)), decade < 6 ? 0.25 : 0.08)
+          << shape_name(found);
+      EXPECT_GE(ratio, 20);
+      EXPECT_LE(ratio, 110);
+      EXPECT_EQ(found.head_dim(), head_dim_at(wanted));
+      EXPECT_EQ(found.ffn, 4 * found.width);
+    }
+}
+
+TEST(Shapes, ASizeBelowAnyShapeIsAnError) {
+  EXPECT_THAT(error_of([] { nearest_shape(0.5, "trainable"); }),
+              testing::Not(testing::HasSubstr("no error")));
+}
+
+}  // namespace
+}  // namespace esmscale::study
