@@ -1,37 +1,39 @@
-"""Prints what a quickstart run has come to, from the JSON that esmscale wrote into its run folder."""
+"""Prints what a quickstart run has reached, from the JSON that esmscale wrote into its run folder."""
 
-import json
-import pathlib
 import statistics
-import sys
+from pathlib import Path
+
+from esmtools.commands import run_command
+from esmtools.results import Json, read_json, read_metrics
 
 
-def read_metrics(path):
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return lines[-1], statistics.median(line["train/tokens_per_second"] for line in lines if "train/loss" in line)
+def pattern_row(evaluation: Json, name: str, suffix: str) -> str:
+    loss = evaluation["loss" + suffix]
+    baseline = evaluation["baseline" + (suffix or "_loss")]
+    below, error = evaluation["below_baseline" + suffix], evaluation[f"below_baseline{suffix}_error"]
+    return f"  {name:<13}  {loss:.4f}   {baseline:<24.4f}   {below:.4f} ± {error:.4f}"
 
 
-def main():
-    run = pathlib.Path(sys.argv[1])
-    evaluation = json.loads((run / "results/eval.json").read_text())
-    model = json.loads((run / "results/count-flops.json").read_text())["models"][0]
-    last, speed = read_metrics(run / "metrics.jsonl")
-
+def quickstart_summary(run: Path) -> None:
+    """Print the summary of a RUN of scripts/quickstart.sh."""
+    evaluation = read_json(run / "results/eval.json")
+    model = read_json(run / "results/count-flops.json")["models"][0]
+    metrics = read_metrics(run / "metrics.jsonl")
+    last = metrics[-1]
+    speed = statistics.median(line["train/tokens_per_second"] for line in metrics if "train/loss" in line)
     print(f"""
 Trained {model["name"]}: {model["layers"]} layers of width {model["width"]}, N = \
 {model["parameters"]["kaplan_non_embedding"]:,} parameters without the embedding
   {last["step"]:,} steps, {last["tokens"]:,} tokens, {last["flops"]:.3e} FLOPs, {speed:,.0f} tokens/s (median)
 
-Held out: {evaluation["sequences"]:,} sequences, {evaluation["masked_tokens"]:,} masked positions ({evaluation["holdout_label"]})
+Holdout: {evaluation["sequences"]:,} sequences, {evaluation["masked_tokens"]:,} masked positions \
+({evaluation["holdout_label"]})
   loss {evaluation["loss"]:.4f} ± {evaluation["standard_error"]:.4f} nats, perplexity {evaluation["perplexity"]:.3f}
 
-  mask pattern   loss     letter frequencies alone   below them, paired (first residue excluded)""")
-    for name, suffix in (("BERT", ""), ("mask only", "_mask_only")):
-        loss = evaluation["loss" + suffix]
-        baseline = evaluation["baseline" + (suffix or "_loss")]
-        below, error = evaluation["below_baseline" + suffix], evaluation[f"below_baseline{suffix}_error"]
-        print(f"  {name:<13}  {loss:.4f}   {baseline:<24.4f}   {below:.4f} ± {error:.4f}")
-    print(f"""
+  mask pattern   loss     letter frequencies alone   below them, paired (first residue excluded)
+{pattern_row(evaluation, "BERT", "")}
+{pattern_row(evaluation, "mask only", "_mask_only")}
+
 The run folder is {run}: config, metrics.jsonl, checkpoints, results/.
 Next:
   build/release/esmscale eval --checkpoint {run} --per-sequence losses.tsv
@@ -41,4 +43,4 @@ Next:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(quickstart_summary)

@@ -7,12 +7,14 @@ REFERENCE=$DEPS/transformers-$TRANSFORMERS_VERSION
 # Python with transformers, and with torch from LibTorch's own wheel when all of that is there.
 reference_python() { (exec_reference_python "$@"); }
 # … in place of this script, so that whoever stops it stops Python.
-exec_reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"; }
+exec_reference_python() {
+  PYTHONPATH=$ROOT/scripts:$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"
+}
 
-can_import() { reference_python -c "import $1" >/dev/null 2>&1; }
+can_import() { reference_python -m esmtools.can_import "$1" >/dev/null 2>&1; }
 
 has_python_header() {
-  python3 -c "import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+  [ -e "$(python3 -m sysconfig | sed -n 's/^\tinclude = "\(.*\)"$/\1/p')/Python.h" ]
 }
 
 pip_install() { # FOLDER REQUIREMENT

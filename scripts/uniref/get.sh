@@ -27,23 +27,6 @@ download() { # ADDRESS FILE MORE…
     fail "could not get $1" "Is there a network? A file of yours may lie at $file instead"
 }
 
-# size and md5 of uniref50.fasta.gz, as the release note has them
-released() { # size|md5
-  python3 - "$note_file" "$1" <<'PYTHON'
-import sys
-import xml.etree.ElementTree as tree
-
-kind = {"size": "size", "md5": "hash"}[sys.argv[2]]
-for entry in tree.parse(sys.argv[1]).iter():
-    if entry.tag.endswith("file") and entry.get("name") == "uniref50.fasta.gz":
-        for part in entry.iter():
-            if part.tag.rpartition("}")[2] == kind and part.get("type") in (None, "md5"):
-                print(part.text.strip())
-                sys.exit()
-sys.exit(f"{sys.argv[1]} has no {sys.argv[2]} of uniref50.fasta.gz")
-PYTHON
-}
-
 say "UniRef50"
 if [ -s "$file" ]; then
   note "$file is there ($(human_gb "$(stat -Lc %s "$file")"))"
@@ -52,7 +35,8 @@ fi
 command -v curl >/dev/null || fail "curl is needed to get $site" "The Debian package is curl; or put a file of yours at $file"
 mkdir -p "$(dirname "$file")"
 download "$site/RELEASE.metalink" "$note_file"
-size=$(released size) md5=$(released md5)
+released=$(esmtools uniref.release "$note_file")
+read -r size md5 <<<"$released"
 have=$([ ! -e "$partial" ] || stat -c %s "$partial")
 note "$site/uniref50.fasta.gz: $(human_gb "$size")${have:+, of which $(human_gb "$have") are there}"
 require_free "$(dirname "$file")" $((size - ${have:-0})) "the download"

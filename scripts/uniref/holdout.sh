@@ -23,23 +23,11 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/mmseqs.sh"
+source "$scripts/lib/program.sh"
 
 dataset='' output='' size=8000 identity=0.5 train=0 coverage=0.8 min_length=50 eval_length='' threads=$(nproc) memory=0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --output | --size | --identity | --train | --coverage | --min-length | --eval-length | --threads | --memory)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      name=${1#--}
-      printf -v "${name//-/_}" '%s' "$2"
-      shift 2
-      ;;
-    -h | --help) print_help; exit 0 ;;
-    -*) fail "unknown argument $1" "See scripts/uniref/holdout.sh --help" ;;
-    *) [ -z "$dataset" ] || fail "unknown argument $1"; dataset=$1; shift ;;
-  esac
-done
+take_arguments "output size identity train coverage min-length eval-length threads memory" "" dataset "$@"
 [ -n "$dataset" ] && [ -n "$output" ] || fail "DATASET and --output are needed" "See scripts/uniref/holdout.sh --help"
-helper=$scripts/lib/holdout.py
 work=$output/.search
 
 numbered() { awk '/^>/ { print ">" n++; next } 1' n="$1"; } # FIRST; headers become places in DATASET
@@ -89,7 +77,7 @@ check_request() {
 is_there() {
   local name
   [ -f "$output/report.json" ] && [ "$(json_value "$output/report.json" settings)" = "$settings" ] || return 1
-  for name in train holdout holdout_random; do "$esmscale" info "$output/$name" --json >/dev/null 2>&1 || return 1; done
+  for name in train holdout holdout_random; do is_dataset "$output/$name" || return 1; done
 }
 
 # Other settings make other searches.
@@ -121,7 +109,7 @@ draw() { # BEGIN END
 }
 
 decide() { # BEGIN
-  python3 "$helper" decide "$work" --begin "$1" --size "$size" --identity "$identity" --coverage "$coverage" \
+  esmtools uniref.holdout decide "$work" --begin "$1" --size "$size" --identity "$identity" --coverage "$coverage" \
     --min-length "$min_length" --train "$((train > 0 ? train : $1))"
 }
 
@@ -153,7 +141,7 @@ make_set() { # NAME FASTA-COMMAND…; by way of a file, so that a command that f
 }
 
 pick() { # NUMBERS; of the candidates
-  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | python3 "$helper" pick "$1" "$candidates_begin"
+  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | esmtools uniref.holdout pick "$1" "$candidates_begin"
 }
 
 write_sets() {
@@ -164,7 +152,7 @@ write_sets() {
   local training_hash
   training_hash=$(dataset_values "$output/train" hash)
   for name in holdout holdout_random; do
-    python3 "$helper" report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
+    esmtools uniref.holdout report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
     "$esmscale" prepare --output "$output/$name" --attach-report "$work/$name.json" >/dev/null
   done
 }
@@ -184,5 +172,5 @@ announce
 find_holdout
 say "Writing $output/train, holdout and holdout_random"
 write_sets
-python3 "$helper" summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
+esmtools uniref.holdout summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
 rm -rf "$work"

@@ -1,254 +1,278 @@
-"""Ours against Hugging Face's EsmForMaskedLM with torch.compile on one GPU, in turn, in one run; gpu_training.sh sets it
-up. Tokens are real: residues, START and END; each measurement is a process of its own, its first steps off the clock.
-The peers come last: they compile all at once, which takes minutes; nothing else runs while one program is measured.
+"""esmscale against Hugging Face's EsmForMaskedLM with torch.compile on one GPU, in turn, in one run;
+benchmarks/gpu_training.sh sets it up.
+
+Tokens are real: residues, START and END; each measurement is a process of its own, its first steps are not timed. The
+peers come last: they compile all at once, which takes minutes; nothing else runs while one program is measured.
 """
 
 import argparse
-import collections
 import json
-import pathlib
-import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import trace_summary
-from measure import output_of, place_and_time
-from training_runs import (PEER, PEER_SEQUENCES, run_json, sequences_in, shape_of, tokens_per_second, train_for,
-                           write_sequences)
+from esmtools.bench import card, trace
+from esmtools.bench.measure import footer
+from esmtools.bench.runs import (
+    PEER,
+    PEER_SEQUENCES,
+    comma_list,
+    config_name,
+    peer_shape,
+    sequences_in,
+    tokens_per_second,
+    train_for,
+    training_parser,
+    write_sequences,
+)
+from esmtools.processes import json_of, set_options
+from esmtools.results import Json, fail, markdown_table, read_json
 
 # real tokens/s on one H200, bf16, and times the peer
 TARGETS = {"8M": (4e6, 2.0), "35M": (1.2e6, 2.0), "150M": (4e5, 2.0), "650M": (1.23e5, 1.3)}
 MICRO_TOKENS = {"8M": 131072, "35M": 131072, "150M": 65536, "650M": 32768}  # rows in flight, with padding
-# The fused engine has room for more on a card of 100 GiB or more, and the configurations' own update, 524,288 tokens.
+# A card of 100 GiB or more has room for more with the fused engine, and for the configurations' own update.
 LARGE_CARD_MIB, LARGE_CARD_TOKENS = 100 * 1024, {"150M": 131072, "650M": 65536}
 PROFILED_STEPS = 2
-FIRST_LINES = 7  # of metrics.jsonl, off the clock: two, the profiled ones, those while the trace is written
-Result = collections.namedtuple("Result", "rows tokens_per_second mfu peak_bytes launches time load")
+FIRST_RECORDS = 7  # of metrics.jsonl, not timed: two, the profiled ones, those while the trace is written
+PROGRAMS = ("fused", "plain", "peer")
+OURS = "esmscale fused"
+HEAD = [
+    "model",
+    "program",
+    "rows in flight",
+    "real tokens/s",
+    "MFU",
+    "peak of tensors, MiB",
+    "kernels per step",
+    "power, clock, share of time at the power limit",
+    "esmscale fused is faster by",
+]
 
 
-def sample_of(line):
-    """(watts, MHz, whether at the power limit), or None of a line that is cut or of a card that does not say."""
-    words = line.split(", ")
-    if len(words) != 3 or not words[2].endswith("Active"):
+@dataclass
+class Result:
+    rows: int
+    tokens_per_second: float
+    peak_bytes: int
+    load: str
+    mfu: float | None = None
+    launches: float | None = None
+    time: dict[str, float] = field(default_factory=dict)  # microseconds of a step by class of kernels
+
+
+Results = dict[str, dict[str, Result]]  # of models, then of programs
+
+
+def mfu_of(records: list[Json]) -> float | None:
+    """MFU of these records; the program's own figure includes its start."""
+    last = records[-1]
+    if not last["train/mfu"]:
         return None
-    try:
-        return float(words[0]), float(words[1]), words[2] == "Active"
-    except ValueError:
-        return None
+    mfu: float = last["train/mfu"] / last["train/tokens_per_second"] * tokens_per_second(records)
+    return mfu
 
 
-class Load:
-    """What the card draws while a program runs on it, and at which clock: `said` has the medians of the samples in which
-    it draws most of what it ever does, and in how many of them it is at its power limit."""
-    QUERY = ["nvidia-smi", "--query-gpu=power.draw,clocks.sm,clocks_event_reasons.sw_power_cap",
-             "--format=csv,noheader,nounits", "--loop-ms=250"]
+class Benchmark:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.device, self.is_compiled, self.precision = "cuda", True, options.precision
+        if options.dry_run:
+            self.device, self.is_compiled, self.precision = "cpu", False, "fp32"
+        self.peer_name = "Hugging Face + compile" if self.is_compiled else "Hugging Face"
+        self.peer_versions = "without a peer"
+        self.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options.esmscale, options.data))
+        self.card_mib = float(card.query("memory.total", otherwise="0"))
 
-    def __enter__(self):
-        self.process, self.said = None, ""
-        if shutil.which(self.QUERY[0]):
-            self.samples = tempfile.TemporaryFile("w+")
-            self.process = subprocess.Popen(self.QUERY, stdout=self.samples)
-        return self
+    def rows_in_flight(self, model: str, engine: str) -> int:
+        if engine == "fused" and self.card_mib >= LARGE_CARD_MIB and model in LARGE_CARD_TOKENS:
+            return LARGE_CARD_TOKENS[model]
+        return MICRO_TOKENS.get(model, 2048)
 
-    def __exit__(self, *_):
-        if not self.process:
-            return
-        self.process.terminate()
+    def training_command(self, model: str, engine: str) -> list[str]:
+        options, tokens = self.options, self.rows_in_flight(model, engine)
+        has_own_update = engine == "fused" and model in MICRO_TOKENS
+        settings = [
+            *([] if has_own_update else [f"train.batch_tokens={tokens * options.micro_batches}"]),
+            f"train.micro_batch_tokens={tokens}",
+            f"train.precision={self.precision}",
+            f"train.engine={engine}",
+            "log.every_steps=1",
+            "checkpoint.every_minutes=0",
+            "train.epochs=1000",
+            *options.set,
+        ]
+        command = [options.esmscale, "train", "--config", config_name(model), "--data", options.data]
+        return [*command, "--device", self.device, *set_options(settings)]
+
+    def measure_engine(self, model: str, engine: str, folder: Path) -> Result:
+        run = folder / engine
+        command = [*self.training_command(model, engine), "--profile", str(PROFILED_STEPS)]
+        with card.Load() as load:
+            records, summary = train_for(command, run, self.options.seconds, first=FIRST_RECORDS)
+        events = read_json(run / "trace.json")
+        time, launches = trace.kernel_time(events)
+        return Result(
+            rows=read_json(run / "config.json")["train"]["micro_batch_tokens"],  # --set may have changed them
+            tokens_per_second=tokens_per_second(records),
+            peak_bytes=summary["memory_tensors_peak"],
+            load=load.summary,
+            mfu=mfu_of(records),
+            launches=launches,
+            time=time or trace.own_time(events),
+        )
+
+    def measure_engines(self, model: str) -> dict[str, Result]:
+        results = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for engine in ("fused", "plain"):
+                if engine in self.options.programs:
+                    results[f"esmscale {engine}"] = self.measure_engine(model, engine, Path(folder))
+        for program, result in results.items():
+            print_rate(model, program, result)
+        return results
+
+    def start_peer(self, model: str, folder: Path) -> "Peer":
+        options, tokens = self.options, self.rows_in_flight(model, "peer")
+        config = json_of([*self.training_command(model, "plain"), "--dry-run", "--json"])["config"]
+        sequences = folder / "sequences.txt"
+        if not sequences.exists():
+            write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
+        batch = max(2, min(tokens // config["data"]["max_seq_len"], self.peer_sequences))
+        given = ["--shape", peer_shape(config), "--sequences", str(sequences), "--batch", str(batch)]
+        timing = ["--step-tokens", str(tokens * options.micro_batches), "--seconds", str(options.seconds)]
+        machine = ["--threads", "2", "--device", self.device, "--precision", self.precision]
+        how = ["--warm-up-steps", "3", "--wait", *(["--compile"] if self.is_compiled else [])]
+        return Peer(model, [sys.executable, *PEER, *given, *timing, *machine, *how], folder / f"peer_{model}.log")
+
+    def measure_peer(self, peer: "Peer") -> Result:
+        with card.Load() as load:
+            result = peer.measure()
+        self.peer_versions = result["versions"]
+        rows = self.rows_in_flight(peer.model, "peer")
+        return Result(rows, result["tokens_per_second"], result["peak_bytes"], load.summary)
+
+    def measure_peers(self, folder: Path, results: Results) -> None:
+        peers = [self.start_peer(model, folder) for model in self.options.models]
+        try:
+            for peer in peers:
+                peer.line()  # it is ready
+            for peer in peers:
+                result = results[peer.model][self.peer_name] = self.measure_peer(peer)
+                print_rate(peer.model, self.peer_name, result)
+        finally:
+            for peer in peers:
+                peer.process.kill()
+
+
+class Peer:
+    """A process that has compiled its model and waits to be measured."""
+
+    def __init__(self, model: str, command: list[str], log: Path) -> None:
+        self.model, self.log = model, log
+        with open(log, "w") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+
+    def line(self) -> str:
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            fail(f"the peer for {self.model} ended:\n{self.log.read_text()[-2000:]}")
+        return line
+
+    def measure(self) -> Json:
+        if self.process.stdin:
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        result: Json = json.loads(self.line())
         self.process.wait()
-        self.samples.seek(0)
-        samples = [sample for line in self.samples.read().splitlines() if (sample := sample_of(line))]
-        busy = [sample for sample in samples if sample[0] > 0.8 * max(samples)[0]]
-        if busy:
-            watts, clock, limited = (statistics.mean(x) if i == 2 else statistics.median(x)
-                                     for i, x in enumerate(zip(*busy)))
-            self.said = f"{watts:.0f} W, {clock:.0f} MHz, {limited:.0%}"
+        return result
 
 
-def config_of(model):
-    return f"esm2_{model}" if model in MICRO_TOKENS else model
-
-
-def rows_in_flight(options, model, engine):
-    own = LARGE_CARD_TOKENS if engine == "fused" and options.card_mib >= LARGE_CARD_MIB else {}
-    return own.get(model) or MICRO_TOKENS.get(model, 2048)
-
-
-def settings(options, model, engine):
-    tokens = rows_in_flight(options, model, engine)
-    takes_own_update = engine == "fused" and model in MICRO_TOKENS
-    update = [] if takes_own_update else [f"train.batch_tokens={tokens * options.micro_batches}"]
-    own = [*update, f"train.micro_batch_tokens={tokens}", f"train.precision={options.precision}",
-           f"train.engine={engine}", "log.every_steps=1", "checkpoint.every_minutes=0", "train.epochs=1000"]
-    return [word for setting in [*own, *options.set] for word in ("--set", setting)]
-
-
-def command_of(options, model, engine):
-    return [options.esmscale, "train", "--config", config_of(model), "--data", options.data, "--device",
-            options.device, *settings(options, model, engine)]
-
-
-def measure_ours(options, model, engine, folder):
-    run = folder / engine
-    command = [*command_of(options, model, engine), "--profile", str(PROFILED_STEPS)]
-    with Load() as load:
-        lines, summary = train_for(command, run, options.seconds, first=FIRST_LINES)
-    trace = json.loads((run / "trace.json").read_text())
-    time, launches = trace_summary.kernel_time(trace)
-    rows = json.loads((run / "config.json").read_text())["train"]["micro_batch_tokens"]  # --set may have changed them
-    return Result(rows, tokens_per_second(lines), mfu_of(lines), summary["memory_tensors_peak"], launches,
-                  time or trace_summary.own_time(trace), load.said)
-
-
-def mfu_of(lines):
-    """Of these lines: what the program says is of its own window, the start-up included."""
-    last = lines[-1]
-    return last["train/mfu"] and last["train/mfu"] / last["train/tokens_per_second"] * tokens_per_second(lines)
-
-
-def start_peer(options, model, folder):
-    config = run_json([*command_of(options, model, "plain"), "--dry-run", "--json"])["config"]
-    tokens = rows_in_flight(options, model, "peer")
-    sequences = folder / "sequences.txt"
-    if not sequences.exists():
-        write_sequences(options, options.peer_sequences, sequences)
-    batch = max(2, min(tokens // config["data"]["max_seq_len"], options.peer_sequences))
-    command = [sys.executable, "-W", "ignore", str(PEER), "--shape", json.dumps(shape_of(config)), "--sequences",
-               str(sequences), "--batch", str(batch), "--step-tokens", str(tokens * options.micro_batches), "--seconds",
-               str(options.seconds), "--threads", "2", "--device", options.device, "--precision", options.precision,
-               "--warm-up-steps", "3", "--wait"]
-    with open(folder / f"peer_{model}.log", "w") as log:
-        return subprocess.Popen(command + (["--compile"] if options.compile else []), stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=log, text=True)
-
-
-def say_of_peer(peer, folder, model):
-    line = peer.stdout.readline()
-    if not line:
-        sys.exit(f"error: the peer for {model} ended:\n{(folder / f'peer_{model}.log').read_text()[-2000:]}")
-    return line
-
-
-def measure_peer(options, peer, folder, model):
-    with Load() as load:
-        peer.stdin.write("go\n")
-        peer.stdin.flush()
-        result = json.loads(say_of_peer(peer, folder, model))
-        peer.wait()
-    options.peer_versions = result["versions"]
-    return Result(rows_in_flight(options, model, "peer"), result["tokens_per_second"], None, result["peak_bytes"], None,
-                  None, load.said)
-
-
-def measure_peers(options, folder, results):
-    peers = {model: start_peer(options, model, folder) for model in options.models}
-    try:
-        for model, peer in peers.items():
-            say_of_peer(peer, folder, model)
-        for model, peer in peers.items():
-            results[model][options.peer_name] = measure_peer(options, peer, folder, model)
-            say_rate(model, options.peer_name, results[model][options.peer_name])
-    finally:
-        for peer in peers.values():
-            peer.kill()
-
-
-def say_rate(model, program, result):
+def print_rate(model: str, program: str, result: Result) -> None:
     print(f"    {model}, {program}: {result.tokens_per_second:.0f} tokens/s", file=sys.stderr)
 
 
-def of_card(fields, otherwise):
-    try:
-        return output_of(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]).split("\n")[0]
-    except FileNotFoundError:
-        return otherwise
+def table_row(model: str, program: str, result: Result, ours: Result) -> list[str]:
+    return [
+        model,
+        program,
+        str(result.rows),
+        f"{result.tokens_per_second:.0f}",
+        "" if result.mfu is None else f"{result.mfu:.1%}",
+        f"{result.peak_bytes / 2**20:.0f}",
+        "" if result.launches is None else f"{result.launches:.0f}",
+        result.load,
+        f"{ours.tokens_per_second / result.tokens_per_second:.2f}",
+    ]
 
 
-def print_row(model, program, result, ours):
-    mfu = "" if result.mfu is None else f"{result.mfu:.1%}"
-    launches = "" if result.launches is None else f"{result.launches:.0f}"
-    print(f"| {model} | {program} | {result.rows} | {result.tokens_per_second:.0f} | {mfu} | "
-          f"{result.peak_bytes / 2**20:.0f} | {launches} | {result.load} | {ours / result.tokens_per_second:.2f} |")
-
-
-def print_report(options, results):
-    print(f"Training on {options.device}, {options.precision}, {options.seconds:g} s each; an update: the "
-          f"configuration's own (fused), {options.micro_batches} micro-batches (others)\n")
-    print("| model | program | rows in flight | real tokens/s | MFU | peak of tensors, MiB | kernels a step | power, "
-          "clock, how often at the power limit | esmscale fused is faster by |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+def print_targets(benchmark: Benchmark, results: Results) -> None:
     for model, measured in results.items():
-        for program, result in measured.items():
-            print_row(model, program, result, measured["esmscale fused"].tokens_per_second)
-    print()
-    for model, measured in results.items():
-        if model in TARGETS and options.device == "cuda":
+        if model in TARGETS and benchmark.device == "cuda":
             rate, times = TARGETS[model]
-            ours, peer = measured["esmscale fused"].tokens_per_second, measured.get(options.peer_name)
-            beside = f"; {ours / peer.tokens_per_second:.2f}× {options.peer_name}, goal {times}×" if peer else ""
-            print(f"- {model}: {ours:.3g} of {rate:.3g} tokens/s (the goal is one H200's){beside}")
+            ours, peer = measured[OURS].tokens_per_second, measured.get(benchmark.peer_name)
+            against = ""
+            if peer:
+                against = f"; {ours / peer.tokens_per_second:.2f}× {benchmark.peer_name}, target {times}×"
+            print(f"- {model}: {ours:.3g} of {rate:.3g} tokens/s (the target is for one H200){against}")
+
+
+def print_report(benchmark: Benchmark, results: Results, clocks: str) -> None:
+    options = benchmark.options
+    print(
+        f"Training on {benchmark.device}, {benchmark.precision}, {options.seconds:g} s each; an update: the "
+        f"configuration's own (fused), {options.micro_batches} micro-batches (others)\n"
+    )
+    rows = [
+        table_row(model, program, result, measured[OURS])
+        for model, measured in results.items()
+        for program, result in measured.items()
+    ]
+    print(markdown_table(HEAD, rows), end="\n\n")
+    print_targets(benchmark, results)
     for model, measured in results.items():
-        print(f"\nWhere a step of {model} goes (fused):\n\n| what | ms | share |\n| --- | --- | --- |")
-        for name, milliseconds, share in trace_summary.rows(measured["esmscale fused"].time, 10):
-            print(f"| {name} | {milliseconds:.3f} | {share:.1%} |")
-    print(f"\n{place_and_time(options.command, options.esmscale)}; {options.peer_versions}; {options.clocks}")
+        print(f"\nTime of a step of {model} (fused):\n\n{trace.table(measured[OURS].time, 10)}")
+    print(f"\n{footer(options.command, options.esmscale)}; {benchmark.peer_versions}; {clocks}")
 
 
-def measure_both(options, model):
-    with tempfile.TemporaryDirectory() as folder:
-        results = {}
-        for engine in ("fused", "plain"):
-            if engine in options.programs:
-                results[f"esmscale {engine}"] = measure_ours(options, model, engine, pathlib.Path(folder))
-    for program, result in results.items():
-        say_rate(model, program, result)
-    return results
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--esmscale", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--command", default="benchmarks/gpu_training.sh", help="as printed under the table")
-    parser.add_argument("--models", default="8M,35M,150M,650M", type=lambda names: names.split(","))
-    parser.add_argument("--programs", default="fused,plain,peer", type=lambda names: names.split(","))
+def parse() -> argparse.Namespace:
+    parser = training_parser("benchmarks/gpu_training.sh", __doc__)
+    parser.add_argument("--models", default=list(TARGETS), type=comma_list)
+    parser.add_argument("--programs", default=list(PROGRAMS), type=comma_list)
     parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16"])
     parser.add_argument("--micro-batches", default=4, type=int)
     parser.add_argument("--seconds", default=20.0, type=float)
-    parser.add_argument("--set", default=[], action="append", help="key=value, for esmscale")
-    parser.add_argument("--dry-run", action="store_true",
-                        help="the same steps with a tiny model on the CPU: does everything but the GPU work?")
+    text = "the same steps with a tiny model on the CPU: does everything except the GPU work?"
+    parser.add_argument("--dry-run", action="store_true", help=text)
     options = parser.parse_args()
-    if "fused" not in options.programs or not set(options.programs) <= {"fused", "plain", "peer"}:
+    if "fused" not in options.programs or not set(options.programs) <= set(PROGRAMS):
         parser.error("--programs are fused and, if wanted, plain and peer")
-    options.device, options.compile = "cuda", True
     if options.dry_run:
-        options.device, options.compile, options.precision = "cpu", False, "fp32"
         options.models, options.seconds = ["quickstart"], 3.0
-    options.peer_versions = "without a peer"
-    options.peer_name = "Hugging Face + compile" if options.compile else "Hugging Face"
-    options.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options))
-    options.clocks = of_card("name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu",
-                             otherwise="no nvidia-smi here")
-    options.card_mib = float(of_card("memory.total", otherwise="0"))
     return options
 
 
-def main():
+def main() -> None:
     options = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: told to stop: the sizes measured so far are above"))
-    results = {}
+    signal.signal(signal.SIGTERM, lambda *_: fail("stopped by SIGTERM: the sizes measured so far are above"))
+    benchmark = Benchmark(options)
+    fields = "name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu"
+    clocks = card.query(fields, otherwise="no nvidia-smi here")
+    results: Results = {}
     try:
         for model in options.models:
-            results[model] = measure_both(options, model)
+            results[model] = benchmark.measure_engines(model)
         if "peer" in options.programs:
             with tempfile.TemporaryDirectory() as folder:
-                measure_peers(options, pathlib.Path(folder), results)
+                benchmark.measure_peers(Path(folder), results)
     finally:
         if results:
-            print_report(options, results)
+            print_report(benchmark, results, clocks)
 
 
 if __name__ == "__main__":

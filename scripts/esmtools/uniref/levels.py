@@ -1,42 +1,30 @@
-"""What scripts/uniref/levels.sh counts and prints.
+"""What scripts/uniref/levels.sh counts and prints."""
 
-levels.py estimate LEVEL BYTES THREADS
-levels.py record FOLDER LEVEL SOURCE VERSION METHOD FASTA    checks that every input sequence is in one cluster
-levels.py table ESMSCALE OUTPUT LEVEL…
-"""
-
-import json
-import subprocess
 import sys
 from pathlib import Path
 
+from esmtools.commands import run_commands
+from esmtools.processes import json_of
+from esmtools.results import human_seconds, markdown_table, read_json, write_json
+
 # Core seconds for a million bytes of FASTA, by level: measured on Swiss-Prot, docs/data.md.
 CORE_SECONDS = ((0.5, 5.2), (0.4, 12.6), (0.3, 12.8), (0.0, 21.1))
+HEAD = ["level", "sequences", "residues", "mean length", "of the level above", "time", "core time", "memory", "disk"]
 
 
-def folder_of(level):
-    return f"level{100 * float(level):g}"
+def estimate(level: float, size: float, threads: int) -> None:
+    """Print the time that MMseqs2 takes for a level of SIZE bytes of FASTA."""
+    rate = next(rate for least, rate in CORE_SECONDS if level >= least)
+    print(human_seconds(rate * size / 1e6 / threads))
 
 
-def human_seconds(seconds):
-    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {name}"
-    return f"{seconds:.0f} seconds"
-
-
-def estimate(level, size, threads):
-    rate = next(rate for least, rate in CORE_SECONDS if float(level) >= least)
-    print(human_seconds(rate * float(size) / 1e6 / int(threads)))
-
-
-def count_records(fasta):
+def count_records(fasta: Path) -> int:
     with open(fasta, "rb") as lines:
         return sum(line.startswith(b">") for line in lines)
 
 
-def count_clusters(table):
-    """Rows and clusters; a cluster's rows stand together, its representative first."""
+def count_clusters(table: Path) -> tuple[int, int]:
+    """Rows and clusters; the rows of a cluster follow each other, its representative first."""
     rows = clusters = 0
     before = None
     with open(table, "rb") as lines:
@@ -48,35 +36,49 @@ def count_clusters(table):
     return rows, clusters
 
 
-def record(folder, level, source, version, method, fasta):
-    folder = Path(folder)
+def record(folder: Path, level: float, source: str, version: str, method: str, fasta: Path) -> None:
+    """Write FOLDER/level.json.partial, if every sequence of FASTA is in exactly one cluster."""
     sequences = count_records(fasta)
     members, clusters = count_clusters(folder / "clusters_cluster.tsv")
     representatives = count_records(folder / "clusters_rep_seq.fasta")
     if not (members == sequences and representatives == clusters > 0):
-        sys.exit(f"{sequences} sequences went in, {members} are in clusters; "
-                 f"{clusters} clusters have {representatives} representatives"
-                 + (" (does a name occur twice in the input?)" if members == sequences else ""))
-    level = {"identity": float(level), "input_sequences": sequences, "clusters": clusters, "source": source,
-             "mmseqs": version, "method": method.strip(),
-             **json.loads((folder / "measured.json").read_text())}
-    (folder / "level.json.partial").write_text(json.dumps(level, indent=2) + "\n")
+        hint = " (does a name occur twice in the input?)" if members == sequences else ""
+        sys.exit(
+            f"{sequences} sequences went in, {members} are in clusters; "
+            f"{clusters} clusters have {representatives} representatives{hint}"
+        )
+    content = {
+        "identity": level,
+        "input_sequences": sequences,
+        "clusters": clusters,
+        "source": source,
+        "mmseqs": version,
+        "method": method.strip(),
+        **read_json(folder / "measured.json"),
+    }
+    write_json(folder / "level.json.partial", content)
 
 
-def table(esmscale, output, *levels):
-    print("| level | sequences | residues | mean length | of the level above | time | time of a core | memory | disk |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for level in levels:
-        folder = Path(output) / folder_of(level)
-        info = json.loads(subprocess.check_output([esmscale, "info", folder / "dataset", "--json"]))
-        row = [f"{100 * float(level):g}%", f"{info['sequences']:,}", f"{info['residues']:,}", f"{info['mean_length']:.1f}"]
-        if (folder / "level.json").exists():
-            took = json.loads((folder / "level.json").read_text())
-            row += [f"{100 * took['clusters'] / took['input_sequences']:.1f}%", human_seconds(took["seconds"]), human_seconds(took["cpu_seconds"]),
-                    f"{took['peak_memory_bytes'] / 1e9:.2f} GB", f"{took['peak_disk_bytes'] / 1e9:.2f} GB"]
-        else:
-            row += ["given", "", "", "", ""]
-        print("| " + " | ".join(row) + " |")
+def table_row(esmscale: Path, level: float, folder: Path) -> list[str]:
+    info = json_of([esmscale, "info", folder / "dataset", "--json"])
+    row = [f"{100 * level:g}%", f"{info['sequences']:,}", f"{info['residues']:,}", f"{info['mean_length']:.1f}"]
+    if not (folder / "level.json").exists():
+        return [*row, "given", "", "", "", ""]
+    took = read_json(folder / "level.json")
+    return [
+        *row,
+        f"{100 * took['clusters'] / took['input_sequences']:.1f}%",
+        human_seconds(took["seconds"]),
+        human_seconds(took["cpu_seconds"]),
+        f"{took['peak_memory_bytes'] / 1e9:.2f} GB",
+        f"{took['peak_disk_bytes'] / 1e9:.2f} GB",
+    ]
 
 
-{"estimate": estimate, "record": record, "table": table}[sys.argv[1]](*sys.argv[2:])
+def table(esmscale: Path, output: Path, *levels: float) -> None:
+    """Print the table of the LEVELS that lie in OUTPUT."""
+    print(markdown_table(HEAD, [table_row(esmscale, level, output / f"level{100 * level:g}") for level in levels]))
+
+
+if __name__ == "__main__":
+    run_commands(__doc__, estimate, record, table)
