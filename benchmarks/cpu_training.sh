@@ -15,6 +15,7 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
 source "$scripts/lib/program.sh"
 source "$scripts/lib/reference.sh"
 

@@ -14,6 +14,7 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
 source "$scripts/lib/reference.sh"
 
 model=8M build=$ROOT/build/release if_possible=''

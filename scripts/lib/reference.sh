@@ -17,11 +17,6 @@ has_python_header() {
   [ -e "$(python3 -m sysconfig | sed -n 's/^\tinclude = "\(.*\)"$/\1/p')/Python.h" ]
 }
 
-pip_install() { # FOLDER REQUIREMENT
-  with_log "$DEPS/transformers.log" env PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
-    python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$1" "$2"
-}
-
 # setup_reference [--small]: --small leaves it (status 1) when that would mean fetching torch, 4 GB.
 setup_reference() {
   exec 9>"$DEPS/.lock"
@@ -29,14 +24,14 @@ setup_reference() {
   if ! can_import transformers; then
     note "fetching transformers $TRANSFORMERS_VERSION into $REFERENCE"
     rm -rf "$REFERENCE.partial"
-    pip_install "$REFERENCE.partial" "transformers==$TRANSFORMERS_VERSION" || return 1
+    pip_install "$DEPS/transformers.log" "$REFERENCE.partial" "transformers==$TRANSFORMERS_VERSION" || return 1
     rm -rf "$REFERENCE"
     mv "$REFERENCE.partial" "$REFERENCE"
   fi
   if ! can_import torch; then
     [ "${1-}" != --small ] || return 1
     note "LibTorch here is the one without CUDA, which Python cannot import: fetching torch $TORCH_VERSION"
-    pip_install "$REFERENCE" "torch==$TORCH_VERSION" || return 1
+    pip_install "$DEPS/transformers.log" "$REFERENCE" "torch==$TORCH_VERSION" || return 1
   fi
   exec 9>&-
   can_import transformers
