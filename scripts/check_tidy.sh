@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the rooms without LibTorch (cmake/Rooms.cmake) with clang-tidy 14, by the rules of .clang-tidy, and prints the time
-# that it took. Exit status 77: clang-tidy is not here and cannot be installed.
+# that it took. A file that was clean is checked again when it, a header of it or a rule has changed. Exit status 77:
+# clang-tidy is not here and cannot be installed.
 #
 #   scripts/check_tidy.sh [--build DIR] [--jobs N] [ROOM…]
 #
@@ -18,4 +19,5 @@ take_arguments "build jobs" "" … "$@"
 require_linter clang-tidy-14 clang-tidy-14
 [ -f "$build/compile_commands.json" ] || fail "there is no $build/compile_commands.json" \
   "Configure it first: scripts/setup.sh --build release"
-esmtools tidy --program clang-tidy-14 --build "$build" --jobs "$jobs" --root "$ROOT" "${rest[@]}"
+esmtools tidy --program clang-tidy-14 --build "$build" --cache "${XDG_CACHE_HOME:-$HOME/.cache}/esmscale/clang-tidy" \
+  --jobs "$jobs" --root "$ROOT" "${rest[@]}"
