@@ -14,7 +14,7 @@ from esmtools.commands import run_command
 from esmtools.processes import output_of
 from esmtools.results import Json, fail, read_json, write_json
 
-ROOM = re.compile(r"^esmscale_room\((\S+)\s*([^)]*)\)", re.MULTILINE)
+ROOM = re.compile(r"^esmscale_room\(([^\s)]+)\s*([^)]*)\)", re.MULTILINE)
 GCC_ONLY = {"-fpch-preprocess", "-Winvalid-pch"}  # flags that clang does not know
 
 
