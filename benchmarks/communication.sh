@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Bytes that ranks send in a step, beside the least possible, counted from outside: each run has a network namespace of its
+# Bytes that ranks send in a step, next to the least possible, counted from outside: each run has a network namespace of its
 # own, and its loopback device counts all that the ranks send to each other, headers and acknowledgements too.
 #
 #   benchmarks/communication.sh [--build DIR] [--steps N] [--when]
 #
 #   --when   instead: in which part of a step the bytes leave, two ranks at stage 0
 #
-# Two runs that differ by N steps (default 8) tell what a step costs without start and end. The least, in words of four bytes
+# Two runs that differ by N steps (default 8) show what a step costs without start and end. The least, in words of four bytes
 # for P parameters, n ranks and m micro-batches: 2·P·(n−1)/n a rank for stages 0 and 1, (m+1)·P·(n−1)/n for stage 2
 # (docs/parallel.md). Status 1 when stage 0 sends more than 1.05 times the least. Needs root, or user namespaces.
 

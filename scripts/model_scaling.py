@@ -39,7 +39,7 @@ MODELS = [
 ]
 GPUS_OF_NODE = 8
 LINK_SHARE = 0.8  # of a link's speed that a collective reaches
-HOP_SECONDS = 5e-6  # latency of a collective: so much times 2 log2(GPUs), for every bucket
+HOP_SECONDS = 5e-6  # latency of a collective: this times 2 log2(GPUs), for every bucket
 MICRO_BATCH = 16384  # most tokens of one GPU's micro-batch
 BACKWARD_SHARE = 2 / 3  # of the compute: twice the forward pass
 BUCKET_BYTES = 25 << 20  # ShardLayout::kBucketBytes

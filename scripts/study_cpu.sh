@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real study on this machine's processor, from a plan to a report: which model and how many tokens for a budget
 # of 3·10^11 to 4·10^12 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need ten minutes or so.
-# Safe to run again: what is done is kept, a study that was stopped goes on.
+# Safe to run again: finished runs are kept, a study that was stopped is resumed.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]
 #                        [--budgets C1,C2,…] [--centre N] [--predict C] [--bootstrap B] [--until prediction]
@@ -23,7 +23,7 @@
 #   arms         6·0.72e12                        0.4e13 (the decaying runs of seed 1 are main runs)
 #   branches     2·1.6·0.72e12                    0.2e13
 #   prediction   6e12                             0.6e13
-#   in all                                        5.2e13
+#   total                                         5.2e13
 # The largest budget keeps the smallest model within one epoch of these data (about 2·10^7 tokens in crops of 256).
 # Two runs go at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
 # that share a core with other work wait for each other.
@@ -50,8 +50,8 @@ require_esmscale
 cd "$ROOT"
 for set in "$data" "$holdout"; do
   require_dataset "$set" \
-    "It holds the 50% representatives of Swiss-Prot, and the holdout beside it is purged of their relatives;" \
-    "make both with the scripts under scripts/uniref, or name your own with --data and --holdout"
+    "It holds the 50% representatives of Swiss-Prot, and the holdout next to it none of their relatives;" \
+    "make both with the scripts under scripts/uniref, or specify your own with --data and --holdout"
 done
 
 train_one() { # CONFIG RUN [MORE…]
@@ -59,7 +59,7 @@ train_one() { # CONFIG RUN [MORE…]
   shift 2
   stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$scored_set" \
     --device cpu --threads "$threads" --resume auto --log-level warning "$@" >/dev/null ||
-    fail "the run $run failed" "Its folder tells how far it came"
+    fail "the run $run failed" "Its metrics.jsonl has the last step"
 }
 
 train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
@@ -141,7 +141,7 @@ say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then
   note "$results/prediction.json was written before; it stays"
 else
-  # A run that is there already would make it no prediction.
+  # With a run that exists already it would not be a prediction.
   rm -rf "$study/next"
   if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
     --name next --output "$study/next" --json >"$results/prediction.json.aside"; then

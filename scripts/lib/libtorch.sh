@@ -44,7 +44,7 @@ require_space() { # FOLDER GIGABYTES
 install_wheel() { # VARIANT FOLDER TMP
   local requirements=("torch==$TORCH_VERSION")
   if [ "$1" = cpu ]; then requirements=(--no-deps "${requirements[@]}" "${CPU_RUNTIME[@]}"); fi
-  # pip unpacks in TMPDIR: beside the folder that ends in a rename, and /tmp may be small.
+  # pip unpacks in TMPDIR: next to the folder, as the last step is a rename and /tmp may be small.
   TMPDIR=$3 pip_install "$DEPS/libtorch.log" "$2" "${requirements[@]}" ||
     fail "pip could not fetch LibTorch: is there a network? (log: $DEPS/libtorch.log)" \
       "If you have a LibTorch $TORCH_VERSION, set Torch_DIR to its folder share/cmake/Torch"

@@ -17,7 +17,7 @@ is_installed() {
 
 install_packages() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    note "not a Debian or Ubuntu: what stands for these packages must be here already: $*"
+    note "not a Debian or Ubuntu: the equivalent of these packages must be here already: $*"
     return
   fi
   local package log missing_packages=()

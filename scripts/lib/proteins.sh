@@ -46,7 +46,7 @@ fetch_swissprot() { # FILE
     return
   fi
   install_packages ncbi-blast+
-  note "fetching the Debian package $package (225 MB; 1.1 GB while it is unpacked beside $file)"
+  note "fetching the Debian package $package (225 MB; 1.1 GB while it is unpacked next to $file)"
   mkdir -p "$(dirname "$file")"
   folder=$(mktemp -d -p "$(dirname "$file")")
   unpack_package "$package" "$folder" "$file"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What diversity is worth: one small model trained on each level of clustering and on a random sample of the 50% level
 # of the same size, for the same tokens, and its losses on the checked and on the random holdout side by side. Two cores
-# need about an hour and a half. Safe to run again: finished runs are kept, a stopped one goes on.
+# need about an hour and a half. Safe to run again: finished runs are kept, a stopped one is resumed.
 #
 #   scripts/uniref/diversity.sh [--levels DIR] [--tokens N] [--config FILE] [--seeds 1,2] [--output DIR] [--results DIR]
 #
@@ -26,7 +26,7 @@ for set in train holdout holdout_random; do
     "Make it with scripts/uniref/levels.sh and scripts/uniref/holdout.sh"
 done
 
-# The 50% level but for the candidates: else a level could hold what the holdout was not checked against.
+# The 50% level without the candidates: otherwise a level could hold sequences that the holdout was not checked against.
 check_split() {
   local all training drawn
   all=$(grep -c '^>' "$split/representatives.fasta") || fail "there is no $split/representatives.fasta" \

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Gets UniRef50 from UniProt's public site and checks it against the release's own checksum, or takes a file that is
-# there already. A download that was cut off goes on. This is the one step of the paper's data that the project's own
-# tests cannot run: they use the same script on a small file that lies beside its release note.
+# there already. A download that was cut off is resumed. This is the one step of the paper's data that the project's own
+# tests cannot run: they use the same script on a small file next to its release note.
 #
 #   scripts/uniref/get.sh [FILE]     default data/uniref50/uniref50.fasta.gz
 #
-# About 64 million sequences and 18G residues in 2024, some 10 GB compressed; the release note tells the exact size, and
+# About 64 million sequences and 18G residues in 2024, some 10 GB compressed; the release note has the exact size, and
 # free disk is checked against it first. Each release replaces the last at that address: keep the file.
 #
 # Environment: UNIREF50_SITE, another address of the folder that holds uniref50.fasta.gz and RELEASE.metalink.

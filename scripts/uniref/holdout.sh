@@ -10,7 +10,7 @@
 # --identity over at least --coverage of either sequence. The holdout has none in the training set, and no two of its
 # sequences are neighbours. Sequences below --min-length have no E-value to speak of, so they are not held out.
 #
-# --train N        the training set is the first N of DATASET; default: all but the candidates that were drawn
+# --train N        the training set is the first N of DATASET; default: all except the candidates that were drawn
 # --eval-length N  residues of an evaluation window; default DATASET's. A model trained on crops of 256 rows wants 254
 #
 # DIR/train           the first N of DATASET in the same order, so prefixes of it are prefixes of DATASET
@@ -46,7 +46,7 @@ search() { # QUERIES TARGETS HITS
   with_log "$work/mmseqs.log" mmseqs easy-search "$1" "$2" "$3.partial" "$work/tmp" -s 7.5 --max-seqs 1000 -e 1e-3 \
     --alignment-mode 3 --threads "$threads" --split-memory-limit "$memory" \
     --format-output query,target,fident,alnlen,qcov,tcov,evalue,bits ||
-    fail "MMseqs2 failed (log: $work/mmseqs.log)" "Run the same command again to go on"
+    fail "MMseqs2 failed (log: $work/mmseqs.log)" "Run the same command again to resume"
   mv "$3.partial" "$3"
 }
 

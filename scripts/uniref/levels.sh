@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clusters proteins to falling identities with MMseqs2, each level from the representatives of the one above, and
-# prepares a data set of each: UniRef50's way down to 20%. Safe to run again: what is done is kept, and a level that
-# was stopped half way goes on from MMseqs2's own temporary files.
+# prepares a data set of each: UniRef50's way down to 20%. Safe to run again: finished levels are kept, and one that
+# was stopped is resumed from MMseqs2's own temporary files.
 #
 #   scripts/uniref/levels.sh INPUT OUTPUT [--levels 0.5,0.4,0.3,0.2] [--given 0.5] [--method cluster|linclust]
 #                            [--threads N] [--memory SIZE] [--seed S] [-- MMSEQS OPTIONS]
@@ -26,7 +26,7 @@ take_arguments "levels given method threads memory seed" "" "input output" "$@"
 [ -n "$output" ] || fail "INPUT and OUTPUT are needed" "See scripts/uniref/levels.sh --help"
 [ -s "$input" ] || fail "there is no FASTA in $input"
 
-# What a level takes of an input of so many bytes of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
+# What a level takes for each byte of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
 # 2.6 a byte, memory 0.92 GB and 2.5 to 6.7 a byte), with room for the disk.
 DISK_PER_BYTE=4 MEMORY_LEAST=1000000000 MEMORY_PER_BYTE=6
 
@@ -71,7 +71,7 @@ cluster() { # FASTA LEVEL FOLDER
     mmseqs "easy-$method" "$fasta" "$folder/clusters" "$folder/work" --min-seq-id "$level" -c 0.8 --cov-mode 0 \
     --threads "$threads" --split-memory-limit "$memory" "${rest[@]}" >"$log" 2>&1 || {
     tail -n 15 "$log" | sed 's/^/    | /' >&2
-    fail "MMseqs2 failed at level $level (log: $log)" "Run the same command again to go on;" \
+    fail "MMseqs2 failed at level $level (log: $log)" "Run the same command again to resume;" \
       "if it fails in the same place, remove $folder first"
   }
 }

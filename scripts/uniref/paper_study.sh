@@ -24,7 +24,7 @@ take_arguments "data holdout output plan samples device" submit "" "$@"
 [ -n "$data" ] && [ -n "$holdout" ] || fail "--data and --holdout are needed" "scripts/uniref/holdout.sh makes both"
 [ -f "$plan" ] || fail "there is no study in $plan"
 [ ! -e "$output/study.json" ] || fail "$output holds a study already" \
-  "sh $output/submit.sh submits it again, and its runs go on; or choose another --output"
+  "sh $output/submit.sh submits it again and resumes its runs; or choose another --output"
 [ -z "$submit" ] || command -v sbatch >/dev/null || fail "--submit needs sbatch on PATH" \
   "Without it the study is laid out, and $output/submit.sh can be run on the cluster"
 
