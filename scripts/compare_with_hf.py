@@ -27,7 +27,7 @@ PRESETS = {
     "150M": (30, 640, 20, 33),
 }  # layers, width, heads, tokens
 LOGITS, LOSS, GRADIENTS = 1e-5, 1e-5, 1e-4  # relative to the largest; the gradient's to the largest of its kind
-NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small next to the largest is compared at that one's scale
+NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small next to the largest is compared at its scale
 
 
 class Comparison:

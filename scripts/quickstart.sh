@@ -7,6 +7,8 @@ scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 source "$scripts/lib/proteins.sh"
 
+take_arguments "" "" "" "$@"
+
 esmscale=build/release/esmscale
 config=configs/quickstart.json
 proteins=data/DB.fasta.gz
