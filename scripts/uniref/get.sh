@@ -14,12 +14,9 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/mmseqs.sh"
 
-case ${1:-} in
-  -h | --help) print_help; exit 0 ;;
-  -*) fail "unknown argument $1" "See scripts/uniref/get.sh --help" ;;
-esac
+file=$ROOT/data/uniref50/uniref50.fasta.gz
+take_arguments "" "" file "$@"
 site=${UNIREF50_SITE:-https://ftp.uniprot.org/pub/databases/uniprot/current_release/uniref/uniref50}
-file=${1:-$ROOT/data/uniref50/uniref50.fasta.gz}
 partial=$file.partial note_file=$file.metalink
 
 download() { # ADDRESS FILE MORE…
