@@ -12,11 +12,12 @@ if("${program}" IS_NEWER_THAN "${tests}" OR "${CMAKE_CURRENT_LIST_FILE}" IS_NEWE
   endif()
   # A suite's line begins in the first column and ends in a dot and, if it is typed, a comment.
   string(REGEX MATCHALL "\n[^ \n][^ \n]*[.]" suites "\n${listed}")
+  list(JOIN properties "]=] [=[" quoted)
   set(content "")
   foreach(suite ${suites})
     string(REGEX REPLACE "^\n(.*)[.]$" "\\1" suite "${suite}")
     string(APPEND content "add_test([=[${prefix}${suite}]=] [=[${program}]=] [=[--gtest_filter=${suite}.*]=])\n")
-    string(APPEND content "set_tests_properties([=[${prefix}${suite}]=] PROPERTIES ${properties})\n")
+    string(APPEND content "set_tests_properties([=[${prefix}${suite}]=] PROPERTIES [=[${quoted}]=])\n")
   endforeach()
   file(WRITE "${tests}" "${content}")
 endif()

@@ -4,7 +4,6 @@
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
-source "$scripts/lib/packages.sh"
 source "$scripts/lib/linters.sh"
 
 require_linter shellcheck shellcheck

@@ -11,7 +11,6 @@
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
-source "$scripts/lib/packages.sh"
 source "$scripts/lib/linters.sh"
 
 build=$ROOT/build/release jobs=2

@@ -1,5 +1,7 @@
 # What .ci/run checks the tree with: packages of Debian, and ruff and mypy in a folder of their own.
 
+source "$ROOT/scripts/lib/packages.sh"
+
 PYTHON_LINTERS=(ruff==0.17.6 mypy==2.4.1)
 LINTERS=$DEPS/linters-$(printf '%s-' "${PYTHON_LINTERS[@]//==/}")py3
 

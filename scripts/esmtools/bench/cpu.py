@@ -13,19 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from esmtools.bench import runs
 from esmtools.bench.measure import footer
-from esmtools.bench.runs import (
-    PEER,
-    PEER_SEQUENCES,
-    comma_list,
-    config_name,
-    peer_shape,
-    sequences_in,
-    tokens_per_second,
-    train_for,
-    training_parser,
-    write_sequences,
-)
 from esmtools.processes import json_of, set_options
 from esmtools.results import Json, markdown_table
 
@@ -48,7 +37,7 @@ Speeds = dict[str, list[Speed]]  # of each round; programs are "esmscale" and ba
 class Benchmark:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.peer_sequences = min(PEER_SEQUENCES, sequences_in(options.esmscale, options.data))
+        self.peer_sequences = min(runs.PEER_SEQUENCES, runs.sequences_in(options.esmscale, options.data))
         self.peer_versions = ""
 
     def training_command(self, model: str) -> list[str]:
@@ -61,7 +50,7 @@ class Benchmark:
             "data.holdout=",
             *options.set,
         ]
-        command = [options.esmscale, "train", "--config", config_name(model), "--data", options.data]
+        command = [options.esmscale, "train", "--config", runs.config_name(model), "--data", options.data]
         return [*command, *set_options(settings)]
 
     def dry_run(self, model: str) -> Json:
@@ -71,16 +60,16 @@ class Benchmark:
 
     def measure_esmscale(self, model: str, folder: Path) -> Speed:
         command = [*self.training_command(model), "--device", "cpu", "--threads", str(self.options.threads)]
-        records, _ = train_for(command, folder / "run", self.options.seconds)
+        records, _ = runs.train_for(command, folder / "run", self.options.seconds)
         gflops = median(record["train/gflops_per_second"] for record in records)
-        return Speed(tokens_per_second(records), records[-1]["memory_bytes"], gflops=gflops)
+        return Speed(runs.tokens_per_second(records), records[-1]["memory_bytes"], gflops=gflops)
 
     def measure_peer(self, config: Json, batch: str, folder: Path) -> Speed:
         options, sequences = self.options, folder / "sequences.txt"
-        write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
-        given = ["--shape", peer_shape(config), "--sequences", str(sequences), "--batch", batch]
+        runs.write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
+        given = ["--shape", runs.peer_shape(config), "--sequences", str(sequences), "--batch", batch]
         timing = ["--step-tokens", str(options.step_tokens), "--seconds", str(options.seconds)]
-        result = json_of([sys.executable, *PEER, *given, *timing, "--threads", str(options.threads)])
+        result = json_of([sys.executable, *runs.PEER, *given, *timing, "--threads", str(options.threads)])
         self.peer_versions = result.pop("versions")
         return Speed(**result)
 
@@ -169,9 +158,9 @@ def print_report(benchmark: Benchmark, load: float, results: dict[str, Speeds]) 
 
 
 def parse() -> argparse.Namespace:
-    parser = training_parser("benchmarks/cpu_training.sh", __doc__)
-    parser.add_argument("--models", default=["8M", "35M"], type=comma_list)
-    parser.add_argument("--batches", default=["1", "8"], type=comma_list, help="sequences in a batch of the peer")
+    parser = runs.training_parser("benchmarks/cpu_training.sh", __doc__)
+    parser.add_argument("--models", default=["8M", "35M"], type=runs.comma_list)
+    parser.add_argument("--batches", default=["1", "8"], type=runs.comma_list, help="sequences in a batch of the peer")
     parser.add_argument("--threads", default=2, type=int)
     parser.add_argument("--seconds", default=25.0, type=float)
     parser.add_argument("--rounds", default=3, type=int)

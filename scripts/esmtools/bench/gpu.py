@@ -14,20 +14,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from esmtools.bench import card, trace
+from esmtools.bench import card, runs, trace
 from esmtools.bench.measure import footer
-from esmtools.bench.runs import (
-    PEER,
-    PEER_SEQUENCES,
-    comma_list,
-    config_name,
-    peer_shape,
-    sequences_in,
-    tokens_per_second,
-    train_for,
-    training_parser,
-    write_sequences,
-)
 from esmtools.processes import json_of, set_options
 from esmtools.results import Json, fail, markdown_table, read_json
 
@@ -72,7 +60,7 @@ def mfu_of(records: list[Json]) -> float | None:
     last = records[-1]
     if not last["train/mfu"]:
         return None
-    mfu: float = last["train/mfu"] / last["train/tokens_per_second"] * tokens_per_second(records)
+    mfu: float = last["train/mfu"] / last["train/tokens_per_second"] * runs.tokens_per_second(records)
     return mfu
 
 
@@ -84,7 +72,7 @@ class Benchmark:
             self.device, self.is_compiled, self.precision = "cpu", False, "fp32"
         self.peer_name = "Hugging Face + compile" if self.is_compiled else "Hugging Face"
         self.peer_versions = "without a peer"
-        self.peer_sequences = min(8 * PEER_SEQUENCES, sequences_in(options.esmscale, options.data))
+        self.peer_sequences = min(8 * runs.PEER_SEQUENCES, runs.sequences_in(options.esmscale, options.data))
         self.card_mib = float(card.query("memory.total", otherwise="0"))
 
     def rows_in_flight(self, model: str, engine: str) -> int:
@@ -105,19 +93,19 @@ class Benchmark:
             "train.epochs=1000",
             *options.set,
         ]
-        command = [options.esmscale, "train", "--config", config_name(model), "--data", options.data]
+        command = [options.esmscale, "train", "--config", runs.config_name(model), "--data", options.data]
         return [*command, "--device", self.device, *set_options(settings)]
 
     def measure_engine(self, model: str, engine: str, folder: Path) -> Result:
         run = folder / engine
         command = [*self.training_command(model, engine), "--profile", str(PROFILED_STEPS)]
         with card.Load() as load:
-            records, summary = train_for(command, run, self.options.seconds, first=FIRST_RECORDS)
+            records, summary = runs.train_for(command, run, self.options.seconds, first=FIRST_RECORDS)
         events = read_json(run / "trace.json")
         time, launches = trace.kernel_time(events)
         return Result(
             rows=read_json(run / "config.json")["train"]["micro_batch_tokens"],  # --set may have changed them
-            tokens_per_second=tokens_per_second(records),
+            tokens_per_second=runs.tokens_per_second(records),
             peak_bytes=summary["memory_tensors_peak"],
             load=load.summary,
             mfu=mfu_of(records),
@@ -140,13 +128,13 @@ class Benchmark:
         config = json_of([*self.training_command(model, "plain"), "--dry-run", "--json"])["config"]
         sequences = folder / "sequences.txt"
         if not sequences.exists():
-            write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
+            runs.write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
         batch = max(2, min(tokens // config["data"]["max_seq_len"], self.peer_sequences))
-        given = ["--shape", peer_shape(config), "--sequences", str(sequences), "--batch", str(batch)]
+        given = ["--shape", runs.peer_shape(config), "--sequences", str(sequences), "--batch", str(batch)]
         timing = ["--step-tokens", str(tokens * options.micro_batches), "--seconds", str(options.seconds)]
         machine = ["--threads", "2", "--device", self.device, "--precision", self.precision]
         how = ["--warm-up-steps", "3", "--wait", *(["--compile"] if self.is_compiled else [])]
-        return Peer(model, [sys.executable, *PEER, *given, *timing, *machine, *how], folder / f"peer_{model}.log")
+        return Peer(model, [sys.executable, *runs.PEER, *given, *timing, *machine, *how], folder / f"peer_{model}.log")
 
     def measure_peer(self, peer: "Peer") -> Result:
         with card.Load() as load:
@@ -241,9 +229,9 @@ def print_report(benchmark: Benchmark, results: Results, clocks: str) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = training_parser("benchmarks/gpu_training.sh", __doc__)
-    parser.add_argument("--models", default=list(TARGETS), type=comma_list)
-    parser.add_argument("--programs", default=list(PROGRAMS), type=comma_list)
+    parser = runs.training_parser("benchmarks/gpu_training.sh", __doc__)
+    parser.add_argument("--models", default=list(TARGETS), type=runs.comma_list)
+    parser.add_argument("--programs", default=list(PROGRAMS), type=runs.comma_list)
     parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16"])
     parser.add_argument("--micro-batches", default=4, type=int)
     parser.add_argument("--seconds", default=20.0, type=float)
