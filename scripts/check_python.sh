@@ -11,7 +11,7 @@ take_arguments "" fix "" "$@"
 require_python_linters
 cd "$ROOT"
 if [ -n "$fix" ]; then
-  python_linter ruff check --quiet --fix . || true
+  python_linter ruff check --quiet --fix --exit-zero . >/dev/null
   python_linter ruff format --quiet .
 fi
 status=0
