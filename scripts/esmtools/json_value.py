@@ -2,9 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from esmtools.commands import run_command
+from esmtools.results import fail
 
 
 def value_at(content: Any, key: str) -> Any:
@@ -19,15 +21,14 @@ def value_at(content: Any, key: str) -> Any:
 
 def json_value(file: str, *keys: str) -> None:
     """Print the values at KEYS, such as `jobs.0` or `runs.#` (their number), of a JSON FILE (`-`: standard input)."""
-    if file == "-":
-        content = json.load(sys.stdin)
-    else:
-        with open(file) as text:
-            content = json.load(text)
+    try:
+        content = json.loads(sys.stdin.read() if file == "-" else Path(file).read_text())
+    except ValueError as error:
+        fail(f"{file}: expected JSON: {error}")
     try:
         print(*(value_at(content, key) for key in keys))
     except (KeyError, IndexError, ValueError) as error:
-        sys.exit(f"error: {file}: expected {' '.join(keys)}, found no {error}")
+        fail(f"{file}: expected {' '.join(keys)}, found no {error}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 # DIR/holdout_random  SIZE candidates as they came, and how near they are: a random split of the same data
 # DIR/drawn.txt       identifiers of all candidates: what no other training set may hold
 # DIR/report.json     the distribution of identities, of both
+# DIR/identity.svg    its picture, if Python has matplotlib
 
 scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
@@ -173,4 +174,5 @@ find_holdout
 say "Writing $output/train, holdout and holdout_random"
 write_sets
 esmtools uniref.holdout summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
+esmtools plots.identity "$output/report.json" "$output/identity.svg"
 rm -rf "$work"

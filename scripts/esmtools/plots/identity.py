@@ -7,6 +7,7 @@ from esmtools.plots import figure
 from esmtools.results import Json, read_json
 
 SERIES = {"holdout": ("checked holdout", figure.BLUE), "holdout_random": ("random holdout", figure.ORANGE)}
+NONE = -2.5  # where the sequences without a hit are drawn; the histogram begins at 0
 
 
 def shares(report: Json) -> list[float]:
@@ -25,19 +26,20 @@ def identity(report: Path, svg: Path) -> None:
     bins = len(reports["holdout"]["histogram"])
     drawn, axes = pyplot.subplots(figsize=(7.2, 3.3))
     for number, (key, (name, colour)) in enumerate(SERIES.items()):
-        places = [i + 0.3 + 0.4 * number for i in range(-1, bins)]
+        places = [i + 0.3 + 0.4 * number for i in (NONE, *range(bins))]
         label = f"{name}, {reports[key]['sequences']:,} sequences"
         axes.bar(places, [100 * share for share in shares(reports[key])], width=0.4, color=colour, label=label)
     axes.axvline(limit * bins, color="#333", linestyle="--", linewidth=1)
-    axes.annotate(f" limit {limit:g}", (limit * bins, 0.97), xycoords=("data", "axes fraction"), va="top")
+    axes.annotate(f" limit {limit:g}", (limit * bins, 0.7), xycoords=("data", "axes fraction"), va="top")
     axes.set_xticks(
-        [-0.5, *(tenth / 10 * bins for tenth in range(0, 11, 2))], ["none", *["0", "0.2", "0.4", "0.6", "0.8", "1"]]
+        [NONE + 0.5, *(tenth / 10 * bins for tenth in range(0, 11, 2))],
+        ["none", *["0", "0.2", "0.4", "0.6", "0.8", "1"]],
     )
     axes.set_xlabel(f"largest identity to the training set over at least {coverage:.0%} of either sequence")
     axes.set_ylabel("share of the holdout, %")
     axes.grid(axis="y", color="#ddd")
     axes.set_axisbelow(True)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     figure.save(drawn, svg)
 
 

@@ -32,5 +32,5 @@ def draw(svg: Path, gpus: Sequence[int], curves: Sequence[Curve], x_label: str, 
     axes.set_xlabel(x_label)
     axes.set_ylabel("efficiency, %")
     axes.grid(axis="y", color="#ddd")
-    axes.legend(frameon=False, title="model, ZeRO stage")
+    axes.legend(frameon=False, loc="lower left", title="model, ZeRO stage")
     figure.save(drawn, svg, content)
