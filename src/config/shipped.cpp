@@ -38,7 +38,7 @@ std::vector<fs::path> shipped_configs() {
 }
 
 fs::path shipped_script(const std::string& name) {
-  const fs::path script = shipped("slurm", "scripts/slurm") / name;
+  fs::path script = shipped("slurm", "scripts/slurm") / name;
   if (fs::is_regular_file(script)) return script;
   throw Error({.where = name,
                .expected = "this script beside the program, in share/esmscale/slurm, or in its sources",

@@ -30,8 +30,9 @@ int open_or_fail(const fs::path& path, int flags, const std::string& attempt) {
   return descriptor;
 }
 
-fs::path without_slash(const fs::path& path) {
-  return path.has_filename() ? path : path.parent_path();
+fs::path without_slash(fs::path path) {
+  if (path.has_filename()) return path;
+  return path.parent_path();
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ void publish(const fs::path& aside, const fs::path& path) {
   sync_directory(path.parent_path());
 }
 
-Aside::Aside(fs::path target) : target_(without_slash(target)), path_(path_of(target_)) {
+Aside::Aside(fs::path target) : target_(without_slash(std::move(target))), path_(path_of(target_)) {
   std::error_code
       ignored;  // what cannot be looked at or removed cannot be written either, which is told there
   const fs::file_status there = fs::status(target_, ignored);
