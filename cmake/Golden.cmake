@@ -3,12 +3,10 @@
 if(ESMSCALE_TESTS)
   add_executable(golden_probe tests/golden/probe.cpp)
   esmscale_program(golden_probe)
-  target_link_libraries(golden_probe PRIVATE esmscale_golden)
-  target_include_directories(golden_probe PRIVATE tests)
+  target_link_libraries(golden_probe PRIVATE esmscale_golden esmscale_test_paths)
   set_target_properties(golden_probe PROPERTIES POSITION_INDEPENDENT_CODE OFF)  # see Room.cmake
   target_compile_options(golden_probe PRIVATE -fPIC)
   target_precompile_headers(golden_probe REUSE_FROM esmscale_torch_header)
-  target_compile_definitions(golden_probe PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
 
   foreach(model tiny tiny-29)
     add_test(NAME golden.compare_with_hugging_face_${model}

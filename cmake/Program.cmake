@@ -17,7 +17,6 @@ target_link_libraries(esmscale PRIVATE esmscale_cli)
 
 # Some tests of the command line need processes of their own.
 if(TARGET cli_test)
-  target_compile_definitions(cli_test PRIVATE ESMSCALE_PROGRAM="$<TARGET_FILE:esmscale>")
   add_dependencies(cli_test esmscale)
 endif()
 

@@ -29,6 +29,13 @@ add_library(esmscale_torch_header OBJECT EXCLUDE_FROM_ALL ${CMAKE_CURRENT_SOURCE
 target_link_libraries(esmscale_torch_header PRIVATE esmscale_options esmscale::torch)
 target_precompile_headers(esmscale_torch_header PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/torch_header.h)
 
+if(ESMSCALE_TESTS)
+  add_library(esmscale_test_paths STATIC ${CMAKE_CURRENT_SOURCE_DIR}/tests/support/paths.cpp)
+  target_include_directories(esmscale_test_paths PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+  target_compile_definitions(esmscale_test_paths PRIVATE
+    ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" ESMSCALE_PROGRAM="${CMAKE_BINARY_DIR}/esmscale")
+endif()
+
 function(esmscale_room name)
   cmake_parse_arguments(ROOM "TORCH" "" "USES;LIBRARIES" ${ARGN})
   set(target esmscale_${name})
@@ -58,9 +65,8 @@ function(esmscale_room name)
   if(ESMSCALE_TESTS AND tests)
     add_executable(${name}_test ${tests})
     esmscale_program(${name}_test)
-    target_link_libraries(${name}_test PRIVATE ${target} ${ROOM_LIBRARIES} GTest::gmock GTest::gtest_main)
-    target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR}/tests)
-    target_compile_definitions(${name}_test PRIVATE ESMSCALE_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+    target_link_libraries(${name}_test PRIVATE ${target} esmscale_test_paths ${ROOM_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_include_directories(${name}_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
     if(ROOM_TORCH)
       # Compiled as the rooms are (a program would get -fPIE), or the shared header would not fit.
       set_target_properties(${name}_test PROPERTIES POSITION_INDEPENDENT_CODE OFF)

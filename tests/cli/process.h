@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/core/files.h"
+#include "support/paths.h"
 
 #include <algorithm>
 #include <chrono>
@@ -38,14 +39,14 @@ class Process {
   Process(const std::filesystem::path& name, std::vector<std::string> arguments,
           std::vector<std::string> environment = {})
       : name_(name) {
-    arguments.insert(arguments.begin(), ESMSCALE_PROGRAM);
+    arguments.insert(arguments.begin(), test_program());
     for (char** entry = ::environ; *entry; ++entry) environment.emplace_back(*entry);
     posix_spawn_file_actions_t files;
     ::posix_spawn_file_actions_init(&files);
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
     ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, (name_.string() + ".out").c_str(), flags, 0600);
     ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, (name_.string() + ".err").c_str(), flags, 0600);
-    if (::posix_spawn(&id_, ESMSCALE_PROGRAM, &files, nullptr, pointers(arguments).data(),
+    if (::posix_spawn(&id_, test_program().c_str(), &files, nullptr, pointers(arguments).data(),
                       pointers(environment).data()) != 0)
       id_ = 0;
     ::posix_spawn_file_actions_destroy(&files);

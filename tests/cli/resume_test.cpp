@@ -5,6 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "support/paths.h"
 
 #include <chrono>
 #include <fstream>
@@ -190,12 +191,12 @@ TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
 
 // The program in a process of its own.
 pid_t start(const Arguments& arguments) {
-  Arguments all = Arguments{ESMSCALE_PROGRAM} + arguments;
+  Arguments all = Arguments{test_program()} + arguments;
   std::vector<char*> pointers;
   for (std::string& argument : all) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   pid_t pid = 0;
-  EXPECT_EQ(::posix_spawn(&pid, ESMSCALE_PROGRAM, nullptr, nullptr, pointers.data(), environ), 0);
+  EXPECT_EQ(::posix_spawn(&pid, test_program().c_str(), nullptr, nullptr, pointers.data(), environ), 0);
   return pid;
 }
 

@@ -1,5 +1,6 @@
 // esmscale study --slurm, with a stand-in for sbatch.
 #include "cli/study_verb.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -36,7 +37,7 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
   std::getline(calls, select);
   std::getline(calls, rest);
   const std::string data = "array.sbatch --data " + train_set.folder().string() + " --holdout ";
-  EXPECT_THAT(sweep, AllOf(HasSubstr(ESMSCALE_PROGRAM), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
+  EXPECT_THAT(sweep, AllOf(HasSubstr(test_program().string()), HasSubstr("--array=0,1,2,3,4,5,6,7 "),
                            HasSubstr(data), HasSubstr("--device=cpu --threads=1")));
   EXPECT_THAT(select, AllOf(HasSubstr("--dependency=afterany:1"), HasSubstr("study select")));
   EXPECT_THAT(rest, AllOf(HasSubstr("--dependency=afterok:2"), HasSubstr("--array=8,9,10,11 ")));

@@ -3,6 +3,7 @@
 
 #include "cli/small_run.h"
 #include "esmscale/core/files.h"
+#include "support/paths.h"
 
 #include <cstdlib>
 #include <string>
@@ -32,8 +33,8 @@ class StudyVerb : public testing::Test {
 
   // The command line of one process; its words go to FOLDER.out and FOLDER.err.
   std::string bare_command(const std::string& action) const {
-    return std::string(ESMSCALE_PROGRAM) + " study " + action + " " + folder + " >" + folder + ".out 2>" +
-           folder + ".err";
+    return test_program().string() + " study " + action + " " + folder + " >" + folder + ".out 2>" + folder +
+           ".err";
   }
   std::string command(const std::string& action, const std::string& more = {}) const {
     return bare_command(action) + " --data " + train_set.folder().string() + " --holdout " +

@@ -6,6 +6,7 @@
 #include "esmscale/core/safetensors.h"
 #include "golden/rule.h"
 #include "model/batches.h"
+#include "support/paths.h"
 
 #include <cstring>
 #include <filesystem>
@@ -17,7 +18,7 @@
 namespace esmscale::golden {
 
 inline std::filesystem::path golden_folder() {
-  return std::filesystem::path(ESMSCALE_SOURCE_DIR) / "tests/golden/data";
+  return source_folder() / "tests/golden/data";
 }
 
 inline std::vector<model::ShownSequence> sequences_of(const Json& list) {

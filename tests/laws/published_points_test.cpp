@@ -3,13 +3,14 @@
 // 0.34931, β 0.45305.
 #include "esmscale/laws/fits/approach3.h"
 #include "laws/synthetic.h"
+#include "support/paths.h"
 
 #include <gtest/gtest.h>
 
 namespace esmscale::laws {
 namespace {
 
-const std::filesystem::path published = ESMSCALE_SOURCE_DIR "/tests/laws/data/chinchilla_245.csv";
+const std::filesystem::path published = source_folder() / "tests/laws/data/chinchilla_245.csv";
 
 // Three significant digits: half a unit of the third.
 void expect_three_digits(double value, double oracle) {

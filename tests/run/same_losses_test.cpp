@@ -1,6 +1,7 @@
 // scripts/same_losses.sh on pairs of metrics files that differ, or do not, by construction.
 #include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "support/paths.h"
 
 #include <cstdlib>
 #include <fstream>
@@ -25,9 +26,9 @@ Result same_losses(const std::string& a, const std::string& b, const std::string
   make_folder(folder / "a");
   std::ofstream(folder / "a" / "metrics.jsonl") << a;
   std::ofstream(folder / "b.jsonl") << b;
-  const std::string command = ESMSCALE_SOURCE_DIR "/scripts/same_losses.sh " + (folder / "a").string() + " " +
-                              (folder / "b.jsonl").string() + " " + flags + " > " +
-                              (folder / "output").string() + " 2>&1";
+  const std::string command = (source_folder() / "scripts/same_losses.sh").string() + " " +
+                              (folder / "a").string() + " " + (folder / "b.jsonl").string() + " " + flags +
+                              " > " + (folder / "output").string() + " 2>&1";
   const int status = std::system(command.c_str());
   return {WEXITSTATUS(status), read_file(folder / "output")};
 }
