@@ -30,7 +30,7 @@ check("rows", trace_summary.rows({"a": 6000, "b": 1000, "c": 3000}, 2),
 
 gpu = {"traceEvents": [
     event("user_annotation", "optimizer", 0, 1), event("user_annotation", "optimizer", 50, 1),
-    event("kernel", "void esmscale::kernels::device::rows_kernel<NormForward<float>>", 0, 10),
+    event("kernel", "void esmscale::kernels::gpu::rows_kernel<NormForward<float>>", 0, 10),
     event("kernel", "sm90_xmma_gemm_bf16bf16_bf16f32", 10, 30),
     event("kernel", "pytorch_flash::flash_bwd_dq_dk_dv_loop_kernel", 40, 20),
     event("gpu_memset", "Memset (Device)", 60, 4), event("kernel", "void multi_tensor_apply_kernel<FusedAdam>", 70, 6),
