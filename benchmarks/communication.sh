@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Bytes that ranks send in a step, beside the least possible, counted from outside: each run has a network namespace of its
+# Bytes that ranks send in a step, next to the least possible, counted from outside: each run has a network namespace of its
 # own, and its loopback device counts all that the ranks send to each other, headers and acknowledgements too.
 #
 #   benchmarks/communication.sh [--build DIR] [--steps N] [--when]
 #
 #   --when   instead: in which part of a step the bytes leave, two ranks at stage 0
 #
-# Two runs that differ by N steps (default 8) tell what a step costs without start and end. The least, in words of four bytes
+# Two runs that differ by N steps (default 8) show what a step costs without start and end. The least, in words of four bytes
 # for P parameters, n ranks and m micro-batches: 2·P·(n−1)/n a rank for stages 0 and 1, (m+1)·P·(n−1)/n for stage 2
 # (docs/parallel.md). Status 1 when stage 0 sends more than 1.05 times the least. Needs root, or user namespaces.
 
@@ -14,20 +14,13 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
 source "$scripts/lib/common.sh"
 source "$scripts/lib/proteins.sh"
 
-build=$ROOT/build/release steps=8 when=
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=${2:?--build needs a folder}; shift 2 ;;
-    --steps) steps=${2:?--steps needs a number}; shift 2 ;;
-    --when) when=yes; shift ;;
-    -h | --help) print_help; exit 0 ;;
-    *) fail "unknown argument '$1'; see benchmarks/communication.sh --help" ;;
-  esac
-done
+build=$ROOT/build/release steps=8 when=''
+take_arguments "build steps" when "" "$@"
 [ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Build it first: scripts/setup.sh --build release"
 isolate=(unshare --net)
 [ "$(id -u)" -eq 0 ] || isolate+=(--map-root-user)
 "${isolate[@]}" true || fail "no network namespace can be made here" "Run it as root"
+measure=("${isolate[@]}" env PYTHONPATH="$ROOT/scripts" python3 -m esmtools.bench.communication)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -39,7 +32,7 @@ common=(--config esm2_8M.json --data "$work/data" --device cpu --threads 1 --set
 
 if [ -n "$when" ]; then
   say "When bytes leave, ESM-2 8M, two ranks of 1,024 tokens a step, Gloo on loopback"
-  "${isolate[@]}" python3 "$ROOT/benchmarks/communication_when.py" "$work/run" \
+  "${measure[@]}" when "$work/run" \
     "$build/esmscale" train "${common[@]}" --output "$work/run" --ranks 2 \
     --set train.batch_tokens=2048 --set train.max_tokens=$((2048 * (steps + 2)))
   exit
@@ -47,10 +40,7 @@ fi
 
 rows=256 # of every rank in a step, in one micro-batch or in two
 train() { # RANKS STAGE MICRO_BATCHES STEPS RUN; prints the bytes that the loopback device sent
-  with_log "$work/log" "${isolate[@]}" bash -c '
-    ip link set lo up
-    "$@" >&2
-    awk "/^ *lo:/ {print \$10}" /proc/net/dev >"$0"' "$work/bytes" \
+  with_log "$work/log" "${measure[@]}" count "$work/bytes" \
     "$build/esmscale" train "${common[@]}" --output "$5" --ranks "$1" --set parallel.zero_stage="$2" \
     --set train.micro_batch_tokens=$((rows / $3)) --set train.batch_tokens=$((rows * $1)) \
     --set train.max_tokens=$((rows * $1 * $4))
@@ -65,16 +55,7 @@ for ranks in 2 4; do
     for micro_batches in 1 2; do
       few=$(train $ranks $stage $micro_batches 2 "$work/few")
       many=$(train $ranks $stage $micro_batches $((2 + steps)) "$work/many")
-      python3 - "$work/few" "$work/many" "$few" "$many" $ranks $stage $micro_batches <<'PYTHON' || failures=1
-import json, sys
-few, many = ([json.loads(line) for line in open(run + "/metrics.jsonl") if "train/loss" in line] for run in sys.argv[1:3])
-bytes_few, bytes_many, ranks, stage, micro_batches = map(int, sys.argv[3:])
-sent = (bytes_many - bytes_few) / (len(many) - len(few)) / ranks
-least = many[-1]["train/communication_least_bytes"]
-counted = many[-1]["train/communication_bytes"]
-print(f"{ranks:5} {stage:5} {micro_batches:13} {sent:14,.0f} {least:14,.0f} {sent / least:6.3f} {counted / sent:8.3f}")
-sys.exit(stage == 0 and sent > 1.05 * least)
-PYTHON
+      esmtools bench.communication compare "$work/few" "$work/many" "$few" "$many" $ranks $stage $micro_batches || failures=1
       rm -rf "$work/few" "$work/many"
     done
   done

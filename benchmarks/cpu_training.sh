@@ -15,27 +15,20 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
+source "$scripts/lib/program.sh"
 source "$scripts/lib/reference.sh"
 
-build=$ROOT/build/release
-data=$ROOT/data/quickstart/train
+build=$ROOT/build/release data=$ROOT/data/quickstart/train
 command="benchmarks/cpu_training.sh${*:+ $*}"
-rest=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=${2:?--build needs a folder}; shift 2 ;;
-    --data) data=${2:?--data needs a folder}; shift 2 ;;
-    -h | --help) print_help; exit 0 ;;
-    *) rest+=("$1"); shift ;;
-  esac
-done
+take_arguments "build data" "" … "$@"
 
 [ -x "$build/esmscale" ] || fail "there is no $build/esmscale" "Build it first: scripts/setup.sh --build release"
-"$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
-  fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
 build=$(cd "$build" && pwd)
+esmscale=$build/esmscale
+require_dataset "$data" "Make one with scripts/quickstart.sh, or specify --data"
 data=$(realpath -- "$data")
 cd "$ROOT" # the quickstart's configuration names its holdout from here
 setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
-reference_python "$ROOT/benchmarks/cpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
-  ${rest[@]+"${rest[@]}"}
+exec_reference_python -m esmtools.bench.cpu --esmscale "$esmscale" --data "$data" --command "$command" \
+  "${rest[@]}"

@@ -22,24 +22,12 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/../scripts
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
 source "$scripts/lib/packages.sh"
+source "$scripts/lib/program.sh"
 source "$scripts/lib/reference.sh"
 
-build=
-data=$ROOT/data/quickstart/train
+build='' data=$ROOT/data/quickstart/train programs=fused,plain,peer dry_run=''
 command="benchmarks/gpu_training.sh${*:+ $*}"
-dry_run=
-programs=fused,plain,peer
-rest=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=${2:?--build needs a folder}; shift 2 ;;
-    --data) data=${2:?--data needs a folder}; shift 2 ;;
-    --dry-run) dry_run=yes; rest+=("$1"); shift ;;
-    --programs) programs=${2:?--programs needs names}; shift 2 ;;
-    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) rest+=("$1"); shift ;;
-  esac
-done
+take_arguments "build data programs" dry-run … "$@"
 
 if [ -z "$build" ]; then
   "$scripts/setup.sh" --build release || exit 1
@@ -51,12 +39,12 @@ done
 build=$(cd "$build" && pwd)
 data=$(realpath -- "$data")
 cd "$ROOT" # the quickstart's configuration names its holdout from here
-"$build/esmscale" info "$data" --json >/dev/null 2>&1 ||
-  fail "$data is no prepared data set" "Make it with scripts/quickstart.sh, or name one with --data"
+esmscale=$build/esmscale
+require_dataset "$data" "Make one with scripts/quickstart.sh, or specify --data"
 if [ -z "$dry_run" ]; then
   nvidia-smi >/dev/null 2>&1 || fail "no GPU is here" "--dry-run checks what can be checked without one"
-  [[ $("$build/esmscale" --version) == *CUDA* ]] ||
-    fail "$build/esmscale is a build without CUDA" "Install CUDA 13's nvcc, and leave out --build to have it built"
+  [[ $("$esmscale" --version) == *CUDA* ]] ||
+    fail "$esmscale is a build without CUDA" "Install CUDA 13's nvcc, and leave out --build to have it built"
 fi
 if [[ $programs == *peer* ]]; then
   setup_reference || fail "transformers could not be set up (log: $DEPS/transformers.log)"
@@ -70,5 +58,5 @@ say "Fused against plain"
   "$build/golden_test" --gtest_brief=1 >&2) || fail "the fused engine does not agree with the plain one: not measured"
 
 say "Measuring"
-exec_reference_python "$ROOT/benchmarks/gpu_training.py" --esmscale "$build/esmscale" --data "$data" --command "$command" \
-  --programs "$programs" ${rest[@]+"${rest[@]}"}
+exec_reference_python -m esmtools.bench.gpu --esmscale "$esmscale" --data "$data" --command "$command" \
+  --programs "$programs" ${dry_run:+--dry-run} "${rest[@]}"

@@ -67,8 +67,6 @@ function(esmscale_room name)
       target_compile_options(${name}_test PRIVATE -fPIC)
       target_precompile_headers(${name}_test REUSE_FROM esmscale_torch_header)
     endif()
-    # Tests run beside each other: one thread each is quickest.
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-      PROPERTIES TIMEOUT 600 ENVIRONMENT OMP_NUM_THREADS=1 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+    esmscale_discover_tests(${name}_test "${name}.")
   endif()
 endfunction()

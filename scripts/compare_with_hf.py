@@ -3,70 +3,84 @@
 
 import argparse
 import json
-import pathlib
 import random
 import subprocess
-import sys
 import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent / "reference"))
-import esm  # noqa: E402
-import safetensors  # noqa: E402
-import safetensors.torch  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
+import safetensors
+import safetensors.torch
+import torch
+import transformers
 
-PRESETS = {"tiny": (2, 64, 4, 33), "tiny-29": (2, 64, 4, 29), "5M": (6, 256, 16, 33), "8M": (6, 320, 20, 33),
-           "35M": (12, 480, 20, 33), "150M": (30, 640, 20, 33)}  # layers, width, heads, tokens
+from esmtools.results import fail
+from reference import esm
+
+PRESETS = {
+    "tiny": (2, 64, 4, 33),
+    "tiny-29": (2, 64, 4, 29),
+    "5M": (6, 256, 16, 33),
+    "8M": (6, 320, 20, 33),
+    "35M": (12, 480, 20, 33),
+    "150M": (30, 640, 20, 33),
+}  # layers, width, heads, tokens
 LOGITS, LOSS, GRADIENTS = 1e-5, 1e-5, 1e-4  # relative to the largest; the gradient's to the largest of its kind
-NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small beside the largest is held to that one's scale
+NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small next to the largest is compared at its scale
 
 
 class Comparison:
-    def __init__(self, build, folder):
-        self.build, self.folder, self.rows = pathlib.Path(build), folder, []
+    def __init__(self, build: Path, folder: Path) -> None:
+        self.build, self.folder = build, folder
+        self.rows: list[tuple[str, float, float]] = []  # name, difference, tolerance
 
-    def run(self, *command):
-        """What esmscale or the probe prints."""
+    def run(self, *command: str | Path | int) -> str:
+        """Returns the output of esmscale or the probe."""
         quiet = ["--log-level", "error"] if command[0] == "esmscale" else []
-        done = subprocess.run([str(self.build / command[0]), *map(str, command[1:]), *quiet], stdout=subprocess.PIPE,
-                              text=True)
+        done = subprocess.run(
+            [str(self.build / str(command[0])), *map(str, command[1:]), *quiet], stdout=subprocess.PIPE, text=True
+        )
         if done.returncode:
-            sys.exit(f"error: {' '.join(map(str, command))} ended with status {done.returncode}")
+            fail(f"{' '.join(map(str, command))} ended with status {done.returncode}")
         return done.stdout
 
-    def add(self, what, difference, bound):
+    def add(self, what: str, difference: float, bound: float) -> None:
         self.rows.append((what, difference, bound))
 
-    def logits(self, checkpoint, sequences, *flags):
+    def logits(self, checkpoint: Path, sequences: Sequence[esm.Example], *flags: str | int) -> list[Any]:
         fasta, out = self.folder / "sequences.fasta", self.folder / "logits.safetensors"
         fasta.write_text("".join(f">{i}\n{s['shown'].upper()}\n" for i, s in enumerate(sequences)))
         self.run("esmscale", "logits", "--checkpoint", checkpoint, "--input", fasta, "--output", out, *flags)
         tensors = safetensors.torch.load_file(out)
         return [tensors[str(i)] for i in range(len(sequences))]
 
-    def compare_logits(self, what, theirs, ours):
-        scale = max(l.abs().max().item() for l in theirs)
-        self.add(what, max((a - b).abs().max().item() for a, b in zip(theirs, ours)) / scale, LOGITS)
+    def compare_logits(self, what: str, theirs: Sequence[Any], ours: Sequence[Any]) -> None:
+        scale = max(logits.abs().max().item() for logits in theirs)
+        self.add(what, max((a - b).abs().max().item() for a, b in zip(theirs, ours, strict=True)) / scale, LOGITS)
 
-    def compare_wider(self, checkpoint, logits, sequences):
+    def compare_wider(self, checkpoint: Path, logits: Sequence[Any], sequences: Sequence[esm.Example]) -> None:
         """A model of 29 tokens as a folder of 33: the log-probabilities of the 29 are the same."""
         self.run("esmscale", "export", checkpoint, "--output", self.folder / "wide", "--alphabet", 33)
         wide, missed = esm.load_model(self.folder / "wide")
         if missed:
-            sys.exit(f"error: transformers loads the folder of 33 tokens with {missed}")
+            fail(f"transformers loads the folder of 33 tokens with {missed}")
         with torch.no_grad():
             of_33, _, _ = esm.forward(wide, sequences)
         places = [esm.TOKENS[33].index(token) for token in esm.TOKENS[29]]
-        self.compare_logits("log-probabilities, exported with 33 tokens", [l.log_softmax(-1) for l in logits],
-                            [l.log_softmax(-1)[:, places] for l in of_33])
+        self.compare_logits(
+            "log-probabilities, exported with 33 tokens",
+            [of_29.log_softmax(-1) for of_29 in logits],
+            [wider.log_softmax(-1)[:, places] for wider in of_33],
+        )
 
-    def compare_gradients(self, model, checkpoint, sequences):
+    def compare_gradients(self, model: Any, checkpoint: Path, sequences: Sequence[esm.Example]) -> None:
         (self.folder / "sequences.json").write_text(json.dumps(sequences))
         out = self.folder / "gradients.safetensors"
         self.run("golden_probe", "gradients", checkpoint, self.folder / "sequences.json", out)
         _, loss, theirs = esm.gradients(model, sequences)
-        errors, scales = {}, {}
+        errors: dict[str, float] = {}
+        scales: dict[str, float] = {}
         with safetensors.safe_open(out, "pt") as ours:
             self.add("loss", abs(json.loads(ours.metadata()["loss"]) - loss) / loss, LOSS)
             for name, gradient in theirs.items():
@@ -78,12 +92,13 @@ class Comparison:
         worst = max(errors, key=lambda kind: errors[kind] / max(scales[kind], least))
         self.add(f"gradients (worst: {worst})", errors[worst] / max(scales[worst], least), GRADIENTS)
 
-    def compare_eval(self, model, checkpoint, alphabet):
+    def compare_eval(self, model: Any, checkpoint: Path, alphabet: int) -> None:
         """The verb eval against transformers on the same windows and masks."""
         rng = random.Random(5)
         fasta, data = self.folder / "proteins.fasta", self.folder / "data"
-        fasta.write_text("".join(f">p{i}\n{''.join(rng.choices(esm.LETTERS[:20], k=rng.randrange(20, 160)))}\n"
-                                 for i in range(24)))
+        fasta.write_text(
+            "".join(f">p{i}\n{''.join(rng.choices(esm.LETTERS[:20], k=rng.randrange(20, 160)))}\n" for i in range(24))
+        )
         self.run("esmscale", "prepare", "--input", fasta, "--output", data, "--eval-length", 120)
         ours = json.loads(self.run("esmscale", "eval", "--checkpoint", checkpoint, "--holdout", data, "--json"))
         for pattern, key in (("bert", "loss"), ("mask-only", "loss_mask_only")):
@@ -93,17 +108,17 @@ class Comparison:
             theirs = loss.item() / chosen
             self.add(f"eval, {pattern}", abs(ours[key] - theirs) / theirs, LOSS)
 
-    def table(self):
+    def table(self) -> str:
         width = max(len(what) for what, _, _ in self.rows)
         lines = [f"| {'compared':<{width}} | difference | tolerance |", f"| {'-' * width} | ---------- | --------- |"]
         lines += [f"| {what:<{width}} | {difference:10.1e} | {bound:9.0e} |" for what, difference, bound in self.rows]
         return "\n".join(lines)
 
-    def failed(self):
+    def failed(self) -> list[str]:
         return [what for what, difference, bound in self.rows if not difference <= bound]
 
 
-def sequences_for_comparison():
+def sequences_for_comparison() -> list[esm.Example]:
     """Odd lengths, letters outside the twenty, masks, letters in a chosen residue's place."""
     rng = random.Random(7)
     made = []
@@ -114,13 +129,14 @@ def sequences_for_comparison():
     return [*made, dict(truth="MKTAYIAKQR", shown="MKT_YiAK_R")]
 
 
-def reference_model(name, folder):
+def reference_model(name: str, folder: Path) -> tuple[Path, int]:
     """(folder, its number of tokens): as given, or one of random weights that transformers writes."""
     if name not in PRESETS:
-        return pathlib.Path(name), json.loads((pathlib.Path(name) / "config.json").read_text())["vocab_size"]
+        return Path(name), json.loads((Path(name) / "config.json").read_text())["vocab_size"]
     layers, width, heads, alphabet = PRESETS[name]
-    model = esm.make_model(dict(layers=layers, width=width, heads=heads, ffn=4 * width, alphabet=alphabet,
-                                token_dropout=True))
+    model = esm.make_model(
+        dict(layers=layers, width=width, heads=heads, ffn=4 * width, alphabet=alphabet, token_dropout=True)
+    )
     esm.fill_by_rule(model)
     esm.round_rotary(model)
     with torch.no_grad():
@@ -131,32 +147,32 @@ def reference_model(name, folder):
     return folder / "theirs", alphabet
 
 
-def check_export(comparison, model, folder):
-    """What the exported folder must have beside the same logits."""
+def check_export(model: Any, folder: Path) -> Any:
+    """Requires of the exported folder all weights and a tokenizer; returns its model."""
     found, missed = esm.load_model(folder)
     if missed:
-        sys.exit(f"error: transformers loads {folder} with {missed}")
+        fail(f"transformers loads {folder} with {missed}")
     for name, value in model.state_dict().items():
         if not torch.equal(value, found.state_dict()[name]):
-            sys.exit(f"error: {name} did not come back from the export")
+            fail(f"{name} did not come back from the export")
     tokenizer = transformers.EsmTokenizer.from_pretrained(folder)
     ids = tokenizer("MKX<mask>B")["input_ids"]
     wanted = esm.token_ids(dict(shown="MKX_B"), model.config.vocab_size)[0].tolist()
     if ids != wanted or len(tokenizer) != model.config.vocab_size:
-        sys.exit(f"error: the exported tokenizer gives {ids} of {len(tokenizer)} tokens, not {wanted}")
+        fail(f"the exported tokenizer gives {ids} of {len(tokenizer)} tokens, not {wanted}")
     return found
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--model", required=True)
     arguments = parser.parse_args()
     torch.manual_seed(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary)
+        folder = Path(temporary)
         theirs, alphabet = reference_model(arguments.model, folder)
         model, _ = esm.load_model(theirs)
         comparison = Comparison(arguments.build, folder)
@@ -165,24 +181,30 @@ def main():
             logits, _, _ = esm.forward(model, sequences)
 
         comparison.compare_logits("logits of their folder", logits, comparison.logits(theirs, sequences))
-        comparison.compare_logits("the same, packed together", logits,
-                                  comparison.logits(theirs, sequences, "--batch-rows", 100000))
+        comparison.compare_logits(
+            "the same, packed together", logits, comparison.logits(theirs, sequences, "--batch-rows", 100000)
+        )
         checkpoint = folder / "checkpoint"
         comparison.run("esmscale", "import", theirs, "--output", checkpoint)
         comparison.run("esmscale", "export", checkpoint, "--output", folder / "ours", "--alphabet", alphabet)
-        returned = check_export(comparison, model, folder / "ours")
+        returned = check_export(model, folder / "ours")
         with torch.no_grad():
-            comparison.compare_logits("logits of our export, theirs and ours", esm.forward(returned, sequences)[0],
-                                      comparison.logits(checkpoint, sequences))
+            comparison.compare_logits(
+                "logits of our export, theirs and ours",
+                esm.forward(returned, sequences)[0],
+                comparison.logits(checkpoint, sequences),
+            )
         if alphabet == 29:
             comparison.compare_wider(checkpoint, logits, sequences)
         comparison.compare_gradients(model, checkpoint, sequences)
         comparison.compare_eval(model, checkpoint, alphabet)
 
-    print(f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "
-          f"{arguments.model}\n\n{comparison.table()}")
+    print(
+        f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "
+        f"{arguments.model}\n\n{comparison.table()}"
+    )
     if comparison.failed():
-        sys.exit("error: above tolerance: " + "; ".join(comparison.failed()))
+        fail("above tolerance: " + "; ".join(comparison.failed()))
 
 
 if __name__ == "__main__":

@@ -14,26 +14,17 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
 source "$scripts/lib/reference.sh"
 
-model=8M
-build=$ROOT/build/release
-small=
-while [ $# -gt 0 ]; do
-  case $1 in
-    --model) model=${2:?--model needs a preset or a folder}; shift 2 ;;
-    --build) build=${2:?--build needs a folder}; shift 2 ;;
-    --if-possible) small=--small; shift ;;
-    -h | --help) print_help; exit 0 ;;
-    *) fail "unknown argument '$1'; see scripts/compare_with_hf.sh --help" ;;
-  esac
-done
+model=8M build=$ROOT/build/release if_possible=''
+take_arguments "model build" if-possible "" "$@"
 
 for program in esmscale golden_probe; do
   [ -x "$build/$program" ] || fail "there is no $build/$program" "Build it first: scripts/setup.sh --build release"
 done
-if ! setup_reference $small; then
-  [ -n "$small" ] || fail "transformers could not be set up (log: $DEPS/transformers.log)"
+if ! setup_reference "${if_possible:+--small}"; then
+  [ -n "$if_possible" ] || fail "transformers could not be set up (log: $DEPS/transformers.log)"
   note "skipped: no transformers here, and it cannot be had without fetching torch"
   exit 77
 fi

@@ -8,6 +8,7 @@
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 source "$scripts/lib/libtorch.sh"
+source "$scripts/lib/packages.sh"
 source "$scripts/lib/reference.sh"
 
 say "transformers $TRANSFORMERS_VERSION"

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # From nothing to a trained and evaluated ESM-2 on this machine's processor: set-up, build, 20,000 real proteins,
-# prepare, train (a minute or two on two cores), eval, count-flops, and a summary. Safe to run again: what is
-# there is kept, a run that was stopped goes on, a finished one is evaluated and summed up again.
+# prepare, train (a minute or two on two cores), eval, count-flops, and a summary. Safe to run again: it
+# keeps what exists, resumes a run that was stopped, and evaluates a finished one again.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
 source "$scripts/lib/proteins.sh"
+
+take_arguments "" "" "" "$@"
 
 esmscale=build/release/esmscale
 config=configs/quickstart.json
@@ -19,19 +21,19 @@ prepare() {
     note "$train_set and $holdout_set are there"
     return
   fi
-  # Identical sequences are dropped first, so no held-out one stands in the training set.
+  # Identical sequences are dropped first, so no held-out one is in the training set.
   "$esmscale" prepare --input "$proteins" --output "$train_set" --deduplicate \
     --holdout 1000 --holdout-output "$holdout_set" --force ||
     fail "preparing $proteins failed"
 }
 
-# Goes on from a checkpoint when there is one; a finished run only prints its summary.
+# Resumes from a checkpoint if there is one; a finished run only prints its summary.
 train() {
   local status=0
   "$esmscale" train --config "$config" --device cpu --output "$run" || status=$?
   case $status in
     0) ;;
-    85) fail "training was stopped and has written a checkpoint" "Run scripts/quickstart.sh again to go on from it" ;;
+    85) fail "training was stopped and has written a checkpoint" "Run scripts/quickstart.sh again to resume from it" ;;
     *) fail "training failed with status $status" "To begin anew, remove $run" ;;
   esac
 }
@@ -42,11 +44,11 @@ say "Proteins"
 fetch_proteins "$proteins"
 say "Preparing them: shuffled shards of tokens, and 1,000 sequences held out"
 prepare
-say "Training $config; stop it at any time, this script goes on from there"
+say "Training $config; stop it at any time, this script resumes it"
 train
 mkdir -p "$run/results"
 say "Evaluating on the held-out sequences"
 "$esmscale" eval --checkpoint "$run" --holdout "$holdout_set" --json >"$run/results/eval.json"
 say "Counting parameters and FLOPs"
 "$esmscale" count-flops --config "$config" --data "$train_set" --json >"$run/results/count-flops.json"
-python3 scripts/lib/quickstart_summary.py "$run"
+esmtools quickstart_summary "$run"

@@ -18,32 +18,12 @@ source "$scripts/lib/packages.sh"
 source "$scripts/lib/libtorch.sh"
 source "$scripts/lib/build.sh"
 
-preset='' target=all tests=
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build)
-      preset=${2:?--build needs a preset: release, dev, asan or tsan}
-      shift 2
-      ;;
-    --target)
-      target=${2:?--target needs a name}
-      shift 2
-      ;;
-    --tests)
-      tests=yes
-      shift
-      ;;
-    -h | --help)
-      print_help
-      exit 0
-      ;;
-    *) fail "unknown argument '$1'; see scripts/setup.sh --help" ;;
-  esac
-done
+build='' target=all tests=''
+take_arguments "build target" tests "" "$@"
 
 say "Debian packages"
 install_packages "${BUILD_PACKAGES[@]}"
 [ -z "$tests" ] || install_test_packages
 say "LibTorch"
 setup_libtorch
-[ -z "$preset" ] || build_preset "$preset" "$target"
+[ -z "$build" ] || build_preset "$build" "$target"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real study on this machine's processor, from a plan to a report: which model and how many tokens for a budget
 # of 3·10^11 to 4·10^12 FLOPs, on the 50% representatives of Swiss-Prot. Two cores need ten minutes or so.
-# Safe to run again: what is done is kept, a study that was stopped goes on.
+# Safe to run again: finished runs are kept, a study that was stopped is resumed.
 #
 #   scripts/study_cpu.sh [--data DIR] [--holdout DIR] [--study DIR] [--results DIR]
 #                        [--budgets C1,C2,…] [--centre N] [--predict C] [--bootstrap B] [--until prediction]
@@ -23,30 +23,20 @@
 #   arms         6·0.72e12                        0.4e13 (the decaying runs of seed 1 are main runs)
 #   branches     2·1.6·0.72e12                    0.2e13
 #   prediction   6e12                             0.6e13
-#   in all                                        5.2e13
+#   total                                         5.2e13
 # The largest budget keeps the smallest model within one epoch of these data (about 2·10^7 tokens in crops of 256).
 # Two runs go at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
 # that share a core with other work wait for each other.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
+source "$scripts/lib/program.sh"
 
 data='' holdout='' study='' results='' until=''
 budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=6e12 bootstrap=4000
 rows=256 batch=1024 rate=0.003 scored=1000
 threads=$((($(nproc) + 1) / 2))
-while [ $# -gt 0 ]; do
-  case $1 in
-    --data | --holdout | --study | --results | --budgets | --centre | --predict | --bootstrap | \
-      --until)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift 2
-      ;;
-    -h | --help) print_help; exit 0 ;;
-    *) fail "unknown argument $1" "See scripts/study_cpu.sh --help" ;;
-  esac
-done
+take_arguments "data holdout study results budgets centre predict bootstrap until" "" "" "$@"
 [ "${until:-prediction}" = prediction ] || fail "--until is prediction, not $until"
 # Paths are as the caller means them; inside the tree they are told from its root.
 for name in data holdout study results; do
@@ -56,31 +46,20 @@ done
 data=${data:-data/swissprot/level50/train} holdout=${holdout:-data/swissprot/level50/holdout}
 study=${study:-runs/study_cpu} results=${results:-docs/studies/cpu}
 
-esmscale=${ESMSCALE:-build/release/esmscale} # a program built elsewhere
-[ -n "${ESMSCALE:-}" ] || "$scripts/setup.sh" --build release --target esmscale || exit 1
+require_esmscale
 cd "$ROOT"
-helper=scripts/lib/study_cpu.py
-
 for set in "$data" "$holdout"; do
-  "$esmscale" info "$set" --json >/dev/null 2>&1 || fail "there is no prepared data set in $set" \
-    "It holds the 50% representatives of Swiss-Prot, and the holdout beside it is purged of their relatives;" \
-    "make both with the scripts under scripts/uniref, or name your own with --data and --holdout"
+  require_dataset "$set" \
+    "It holds the 50% representatives of Swiss-Prot, and the holdout next to it none of their relatives;" \
+    "make both with the scripts under scripts/uniref, or specify your own with --data and --holdout"
 done
-
-# Runs COMMAND; a stop by a signal ends the script with 85 too.
-stoppable() {
-  local status=0
-  "$@" || status=$?
-  [ $status -ne 85 ] || { note "stopped; run the same command again to go on"; exit 85; }
-  return $status
-}
 
 train_one() { # CONFIG RUN [MORE…]
   local config=$1 run=$2
   shift 2
   stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$scored_set" \
     --device cpu --threads "$threads" --resume auto --log-level warning "$@" >/dev/null ||
-    fail "the run $run failed" "Its folder tells how far it came"
+    fail "the run $run failed" "Its metrics.jsonl has the last step"
 }
 
 train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
@@ -93,20 +72,16 @@ train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
   done <<<"$1"
 }
 
-dataset_value() { # DATASET KEY
-  "$esmscale" info "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
-}
-
 # A part of the holdout is enough here. Its windows are as long as the crops: a model is not scored on rows that it
 # never saw.
 score_part() {
-  local sequences window
-  sequences=$(dataset_value "$holdout" sequences)
-  window=$(dataset_value "$holdout" eval_length)
+  local values sequences window
+  values=$(dataset_values "$holdout" sequences eval_length)
+  read -r sequences window <<<"$values"
   scored_set=$holdout
   if [ "$sequences" -le $scored ] && [ "$window" -le $((rows - 2)) ]; then return; fi
   scored_set=$study.holdout
-  if "$esmscale" info "$scored_set" --json >/dev/null 2>&1; then
+  if is_dataset "$scored_set"; then
     note "$scored_set is there"
     return
   fi
@@ -114,7 +89,7 @@ score_part() {
     "$esmscale" prepare --input - --keep-order --output "$scored_set" --eval-length "$((rows - 2))" --force >&2 ||
     fail "preparing $scored_set failed"
   rm -f "$scored_set.report.json"
-  python3 "$helper" holdout-report "$holdout" "$scored_set.report.json"
+  esmtools study.cpu holdout-report "$holdout" "$scored_set.report.json"
   [ ! -f "$scored_set.report.json" ] ||
     "$esmscale" prepare --output "$scored_set" --attach-report "$scored_set.report.json" >/dev/null
 }
@@ -124,7 +99,7 @@ say "Holdout"
 score_part
 
 say "Plan: budgets $budgets"
-model_flags=(--data "$data" --max-seq-len $rows --batch-tokens $batch --lr $rate --precision fp32
+model_flags=(--data "$data" --max-seq-len "$rows" --batch-tokens "$batch" --lr "$rate" --precision fp32
   --schedule exponential --decoder-bias frequencies)
 if [ -f "$study/study.json" ]; then
   note "$study is laid out"
@@ -140,17 +115,17 @@ stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" 
 "$esmscale" study status "$study" --json >"$results/status.json"
 
 say "Arms: decaying against constant learning rate; branches of a trunk against runs of their own"
-arms=$(python3 "$helper" list-arms "$study")
-branches=$(python3 "$helper" list-branches "$study")
+arms=$(esmtools study.cpu list-arms "$study")
+branches=$(esmtools study.cpu list-branches "$study")
 train_all "$arms" &
 train_all "$branches" || exit
 wait $! || exit
-python3 "$helper" compare-arms "$study" "$results/arms.json"
-python3 "$helper" compare-branches "$study" "$results/branches.json"
+esmtools study.cpu compare-arms "$study" "$results/arms.json"
+esmtools study.cpu compare-branches "$study" "$results/branches.json"
 
 # What is kept is enough to fit again, wherever it lies.
 keep_metrics() {
-  python3 "$helper" keep-metrics "$study" "$results/metrics"
+  esmtools study.cpu keep-metrics "$study" "$results/metrics"
   cp "$study/study.json" "$results/"
 }
 
@@ -166,14 +141,14 @@ say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then
   note "$results/prediction.json was written before; it stays"
 else
-  # A run that is there already would make it no prediction.
+  # With a run that exists already it would not be a prediction.
   rm -rf "$study/next"
   if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
     --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
     note "by the law's optimum"
   else
     note "plan has none, and says why above; L(C) predicts the loss of the size that is best so far"
-    python3 "$helper" predict-by-frontier "$study" "$results/laws/laws.json" "$predict" "$study/next/configs/next.json" \
+    esmtools study.cpu predict-by-frontier "$study" "$results/laws/laws.json" "$predict" "$study/next/configs/next.json" \
       >"$results/prediction.json.aside" || exit
   fi
   mv "$results/prediction.json.aside" "$results/prediction.json"
@@ -182,8 +157,8 @@ if [ "$until" = prediction ]; then
   note "$results/prediction.json is written; the same command without --until trains its run"
   exit
 fi
-rate=$(python3 "$helper" chosen-rate "$study" "$study/next/configs/next.json")
+rate=$(esmtools study.cpu chosen-rate "$study" "$study/next/configs/next.json")
 train_one "$study/next/configs/next.json" "$study/next/run" --set "optimizer.lr=$rate"
-python3 "$helper" compare-prediction "$study/next/run" "$results/prediction.json" "$results/outcome.json"
+esmtools study.cpu compare-prediction "$study/next/run" "$results/prediction.json" "$results/outcome.json"
 keep_metrics
 note "$results/laws/report.html is the report"

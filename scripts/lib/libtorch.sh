@@ -44,9 +44,8 @@ require_space() { # FOLDER GIGABYTES
 install_wheel() { # VARIANT FOLDER TMP
   local requirements=("torch==$TORCH_VERSION")
   if [ "$1" = cpu ]; then requirements=(--no-deps "${requirements[@]}" "${CPU_RUNTIME[@]}"); fi
-  # pip unpacks in TMPDIR: beside the folder that ends in a rename, and /tmp may be small.
-  with_log "$DEPS/libtorch.log" env TMPDIR="$3" PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
-    python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$2" "${requirements[@]}" ||
+  # pip unpacks in TMPDIR: next to the folder, as the last step is a rename and /tmp may be small.
+  TMPDIR=$3 pip_install "$DEPS/libtorch.log" "$2" "${requirements[@]}" ||
     fail "pip could not fetch LibTorch: is there a network? (log: $DEPS/libtorch.log)" \
       "If you have a LibTorch $TORCH_VERSION, set Torch_DIR to its folder share/cmake/Torch"
   [ -e "$2/torch/lib/libtorch_cpu.so" ] || fail "the torch wheel holds no lib/libtorch_cpu.so"

@@ -17,7 +17,7 @@ is_installed() {
 
 install_packages() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    note "not a Debian or Ubuntu: what stands for these packages must be here already: $*"
+    note "not a Debian or Ubuntu: the equivalent of these packages must be here already: $*"
     return
   fi
   local package log missing_packages=()
@@ -38,13 +38,25 @@ install_packages() {
   rm -f "$log"
 }
 
-# What only tests need is installed where nobody has to be asked, and its lack is no failure.
+# pip_install LOG FOLDER REQUIREMENT…: packages of Python, into a folder of their own.
+pip_install() {
+  with_log "$1" env PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
+    python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$2" "${@:3}"
+}
+
+# Installs what only tests and checks need, if that needs no password.
+install_if_allowed() { # PACKAGE…
+  if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+    note "not root: not installing $*"
+    return 1
+  fi
+  (install_packages "$@")
+}
+
 install_test_packages() {
   if command -v slurmctld >/dev/null && command -v munged >/dev/null; then
     note "there is a SLURM: $(command -v slurmctld)"
-  elif [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
-    note "not root: the tests named slurm.* skip without ${TEST_PACKAGES[*]}"
-  elif ! (install_packages "${TEST_PACKAGES[@]}"); then
+  elif ! install_if_allowed "${TEST_PACKAGES[@]}"; then
     note "the tests named slurm.* skip without ${TEST_PACKAGES[*]}"
   fi
 }

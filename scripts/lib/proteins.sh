@@ -35,13 +35,7 @@ fetch_proteins() { # FILE
   rm -rf "$folder"
 }
 
-random_proteins() { # COUNT LENGTH; the same ones every time
-  python3 -c '
-import random, sys
-random.seed(1)
-count, length = map(int, sys.argv[1:])
-for i in range(count): print(f">p{i}", "".join(random.choices("ACDEFGHIKLMNPQRSTVWY", k=length)), sep="\n")' "$1" "$2"
-}
+random_proteins() { esmtools random_proteins "$1" "$2"; } # COUNT LENGTH; the same ones every time
 
 # The sequences of Swiss-Prot 2014_01 with a Gene Ontology annotation: three BLAST databases that share many entries.
 # Each accession once, as it comes first.
@@ -52,7 +46,7 @@ fetch_swissprot() { # FILE
     return
   fi
   install_packages ncbi-blast+
-  note "fetching the Debian package $package (225 MB; 1.1 GB while it is unpacked beside $file)"
+  note "fetching the Debian package $package (225 MB; 1.1 GB while it is unpacked next to $file)"
   mkdir -p "$(dirname "$file")"
   folder=$(mktemp -d -p "$(dirname "$file")")
   unpack_package "$package" "$folder" "$file"

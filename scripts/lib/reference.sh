@@ -7,17 +7,14 @@ REFERENCE=$DEPS/transformers-$TRANSFORMERS_VERSION
 # Python with transformers, and with torch from LibTorch's own wheel when all of that is there.
 reference_python() { (exec_reference_python "$@"); }
 # … in place of this script, so that whoever stops it stops Python.
-exec_reference_python() { PYTHONPATH=$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"; }
-
-can_import() { reference_python -c "import $1" >/dev/null 2>&1; }
-
-has_python_header() {
-  python3 -c "import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
+exec_reference_python() {
+  PYTHONPATH=$ROOT/scripts:$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"
 }
 
-pip_install() { # FOLDER REQUIREMENT
-  with_log "$DEPS/transformers.log" env PIP_USER=0 PIP_ROOT_USER_ACTION=ignore \
-    python3 -m pip install --quiet --no-compile --disable-pip-version-check --target "$1" "$2"
+can_import() { reference_python -m esmtools.can_import "$1" >/dev/null 2>&1; }
+
+has_python_header() {
+  [ -e "$(python3 -m sysconfig | sed -n 's/^\tinclude = "\(.*\)"$/\1/p')/Python.h" ]
 }
 
 # setup_reference [--small]: --small leaves it (status 1) when that would mean fetching torch, 4 GB.
@@ -27,14 +24,14 @@ setup_reference() {
   if ! can_import transformers; then
     note "fetching transformers $TRANSFORMERS_VERSION into $REFERENCE"
     rm -rf "$REFERENCE.partial"
-    pip_install "$REFERENCE.partial" "transformers==$TRANSFORMERS_VERSION" || return 1
+    pip_install "$DEPS/transformers.log" "$REFERENCE.partial" "transformers==$TRANSFORMERS_VERSION" || return 1
     rm -rf "$REFERENCE"
     mv "$REFERENCE.partial" "$REFERENCE"
   fi
   if ! can_import torch; then
     [ "${1-}" != --small ] || return 1
     note "LibTorch here is the one without CUDA, which Python cannot import: fetching torch $TORCH_VERSION"
-    pip_install "$REFERENCE" "torch==$TORCH_VERSION" || return 1
+    pip_install "$DEPS/transformers.log" "$REFERENCE" "torch==$TORCH_VERSION" || return 1
   fi
   exec 9>&-
   can_import transformers

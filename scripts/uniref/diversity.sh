@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What diversity is worth: one small model trained on each level of clustering and on a random sample of the 50% level
 # of the same size, for the same tokens, and its losses on the checked and on the random holdout side by side. Two cores
-# need about an hour and a half. Safe to run again: finished runs are kept, a stopped one goes on.
+# need about an hour and a half. Safe to run again: finished runs are kept, a stopped one is resumed.
 #
 #   scripts/uniref/diversity.sh [--levels DIR] [--tokens N] [--config FILE] [--seeds 1,2] [--output DIR] [--results DIR]
 #
@@ -14,30 +14,19 @@
 
 scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
-source "$scripts/lib/mmseqs.sh"
+source "$scripts/lib/program.sh"
 
 levels=$ROOT/data/swissprot tokens=30M config=$ROOT/configs/studies/diversity.json seeds=1
 output=$ROOT/runs/diversity results=$ROOT/docs/data/diversity
-while [ $# -gt 0 ]; do
-  case $1 in
-    --levels | --tokens | --config | --seeds | --output | --results)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift 2
-      ;;
-    -h | --help) print_help; exit 0 ;;
-    *) fail "unknown argument $1" "See scripts/uniref/diversity.sh --help" ;;
-  esac
-done
+take_arguments "levels tokens config seeds output results" "" "" "$@"
 require_esmscale
-helper=$scripts/lib/diversity.py
 split=$levels/level50
 for set in train holdout holdout_random; do
   [ -f "$split/$set/manifest.json" ] || fail "there is no data set in $split/$set" \
     "Make it with scripts/uniref/levels.sh and scripts/uniref/holdout.sh"
 done
 
-# The 50% level but for the candidates: else a level could hold what the holdout was not checked against.
+# The 50% level without the candidates: otherwise a level could hold sequences that the holdout was not checked against.
 check_split() {
   local all training drawn
   all=$(grep -c '^>' "$split/representatives.fasta") || fail "there is no $split/representatives.fasta" \
@@ -53,7 +42,7 @@ check_split() {
 make_level() { # NUMBER
   local folder=$levels/level$1 drawn
   drawn=$(sha256sum <"$split/drawn.txt" | cut -c 1-16)
-  if "$esmscale" info "$folder/train" --json >/dev/null 2>&1 && [ "$(cat "$folder/train_without" 2>/dev/null)" = "$drawn" ]; then
+  if is_dataset "$folder/train" && [ "$(cat "$folder/train_without" 2>/dev/null)" = "$drawn" ]; then
     note "$folder/train is there"
   else
     rm -f "$folder/train_without"
@@ -72,17 +61,16 @@ extend_reports() { # LEVELS…
     hashes+=("$hash")
   done
   for name in holdout holdout_random; do
-    "$esmscale" info "$split/$name" --json | python3 "$helper" extend "${hashes[@]}" >"$output/$name.json"
+    "$esmscale" info "$split/$name" --json | esmtools uniref.diversity extend "${hashes[@]}" >"$output/$name.json"
     "$esmscale" prepare --output "$split/$name" --attach-report "$output/$name.json" >/dev/null
   done
 }
 
 train() { # NAME DATA SEQUENCES SEED
-  local run=$output/$1_s$4 status=0
-  "$esmscale" train --config "$config" --data "$2" --output "$run" --device cpu --set "data.sequences=$3" \
-    --set "train.max_tokens=$tokens" --set train.epochs=1000 --set "train.seed=$4" >/dev/null || status=$?
-  [ $status -ne 85 ] || { note "stopped; run the same command again to go on"; exit 85; }
-  [ $status -eq 0 ] || fail "training $run failed with status $status"
+  local run=$output/$1_s$4
+  stoppable "$esmscale" train --config "$config" --data "$2" --output "$run" --device cpu --set "data.sequences=$3" \
+    --set "train.max_tokens=$tokens" --set train.epochs=1000 --set "train.seed=$4" >/dev/null ||
+    fail "training $run failed"
 }
 
 # Losses of a run; of two, with their difference, paired by sequence. Into the first one's folder.
@@ -115,4 +103,4 @@ for seed in ${seeds//,/ }; do
   done
 done
 say "Side by side"
-python3 "$helper" table "$output" "$results/results.json" "$seeds" | tee "$results/table.md"
+esmtools uniref.diversity table "$output" "$results/results.json" "$seeds" | tee "$results/table.md"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Gets UniRef50 from UniProt's public site and checks it against the release's own checksum, or takes a file that is
-# there already. A download that was cut off goes on. This is the one step of the paper's data that the project's own
-# tests cannot run: they use the same script on a small file that lies beside its release note.
+# there already. A download that was cut off is resumed. This is the one step of the paper's data that the project's own
+# tests cannot run: they use the same script on a small file next to its release note.
 #
 #   scripts/uniref/get.sh [FILE]     default data/uniref50/uniref50.fasta.gz
 #
-# About 64 million sequences and 18G residues in 2024, some 10 GB compressed; the release note tells the exact size, and
+# About 64 million sequences and 18G residues in 2024, some 10 GB compressed; the release note has the exact size, and
 # free disk is checked against it first. Each release replaces the last at that address: keep the file.
 #
 # Environment: UNIREF50_SITE, another address of the folder that holds uniref50.fasta.gz and RELEASE.metalink.
@@ -14,34 +14,14 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/mmseqs.sh"
 
-case ${1:-} in
-  -h | --help) print_help; exit 0 ;;
-  -*) fail "unknown argument $1" "See scripts/uniref/get.sh --help" ;;
-esac
+file=$ROOT/data/uniref50/uniref50.fasta.gz
+take_arguments "" "" file "$@"
 site=${UNIREF50_SITE:-https://ftp.uniprot.org/pub/databases/uniprot/current_release/uniref/uniref50}
-file=${1:-$ROOT/data/uniref50/uniref50.fasta.gz}
 partial=$file.partial note_file=$file.metalink
 
 download() { # ADDRESS FILE MORE…
   curl --fail --silent --show-error --location --retry 5 --output "$2" "${@:3}" "$1" ||
     fail "could not get $1" "Is there a network? A file of yours may lie at $file instead"
-}
-
-# size and md5 of uniref50.fasta.gz, as the release note has them
-released() { # size|md5
-  python3 - "$note_file" "$1" <<'PYTHON'
-import sys
-import xml.etree.ElementTree as tree
-
-kind = {"size": "size", "md5": "hash"}[sys.argv[2]]
-for entry in tree.parse(sys.argv[1]).iter():
-    if entry.tag.endswith("file") and entry.get("name") == "uniref50.fasta.gz":
-        for part in entry.iter():
-            if part.tag.rpartition("}")[2] == kind and part.get("type") in (None, "md5"):
-                print(part.text.strip())
-                sys.exit()
-sys.exit(f"{sys.argv[1]} has no {sys.argv[2]} of uniref50.fasta.gz")
-PYTHON
 }
 
 say "UniRef50"
@@ -52,7 +32,8 @@ fi
 command -v curl >/dev/null || fail "curl is needed to get $site" "The Debian package is curl; or put a file of yours at $file"
 mkdir -p "$(dirname "$file")"
 download "$site/RELEASE.metalink" "$note_file"
-size=$(released size) md5=$(released md5)
+released=$(esmtools uniref.release "$note_file")
+read -r size md5 <<<"$released"
 have=$([ ! -e "$partial" ] || stat -c %s "$partial")
 note "$site/uniref50.fasta.gz: $(human_gb "$size")${have:+, of which $(human_gb "$have") are there}"
 require_free "$(dirname "$file")" $((size - ${have:-0})) "the download"

@@ -10,7 +10,7 @@
 # --identity over at least --coverage of either sequence. The holdout has none in the training set, and no two of its
 # sequences are neighbours. Sequences below --min-length have no E-value to speak of, so they are not held out.
 #
-# --train N        the training set is the first N of DATASET; default: all but the candidates that were drawn
+# --train N        the training set is the first N of DATASET; default: all except the candidates that were drawn
 # --eval-length N  residues of an evaluation window; default DATASET's. A model trained on crops of 256 rows wants 254
 #
 # DIR/train           the first N of DATASET in the same order, so prefixes of it are prefixes of DATASET
@@ -18,28 +18,17 @@
 # DIR/holdout_random  SIZE candidates as they came, and how near they are: a random split of the same data
 # DIR/drawn.txt       identifiers of all candidates: what no other training set may hold
 # DIR/report.json     the distribution of identities, of both
+# DIR/identity.svg    its picture, if Python has matplotlib
 
 scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/mmseqs.sh"
+source "$scripts/lib/program.sh"
 
 dataset='' output='' size=8000 identity=0.5 train=0 coverage=0.8 min_length=50 eval_length='' threads=$(nproc) memory=0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --output | --size | --identity | --train | --coverage | --min-length | --eval-length | --threads | --memory)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      name=${1#--}
-      printf -v "${name//-/_}" '%s' "$2"
-      shift 2
-      ;;
-    -h | --help) print_help; exit 0 ;;
-    -*) fail "unknown argument $1" "See scripts/uniref/holdout.sh --help" ;;
-    *) [ -z "$dataset" ] || fail "unknown argument $1"; dataset=$1; shift ;;
-  esac
-done
+take_arguments "output size identity train coverage min-length eval-length threads memory" "" dataset "$@"
 [ -n "$dataset" ] && [ -n "$output" ] || fail "DATASET and --output are needed" "See scripts/uniref/holdout.sh --help"
-helper=$scripts/lib/holdout.py
 work=$output/.search
 
 numbered() { awk '/^>/ { print ">" n++; next } 1' n="$1"; } # FIRST; headers become places in DATASET
@@ -58,7 +47,7 @@ search() { # QUERIES TARGETS HITS
   with_log "$work/mmseqs.log" mmseqs easy-search "$1" "$2" "$3.partial" "$work/tmp" -s 7.5 --max-seqs 1000 -e 1e-3 \
     --alignment-mode 3 --threads "$threads" --split-memory-limit "$memory" \
     --format-output query,target,fident,alnlen,qcov,tcov,evalue,bits ||
-    fail "MMseqs2 failed (log: $work/mmseqs.log)" "Run the same command again to go on"
+    fail "MMseqs2 failed (log: $work/mmseqs.log)" "Run the same command again to resume"
   mv "$3.partial" "$3"
 }
 
@@ -89,7 +78,7 @@ check_request() {
 is_there() {
   local name
   [ -f "$output/report.json" ] && [ "$(json_value "$output/report.json" settings)" = "$settings" ] || return 1
-  for name in train holdout holdout_random; do "$esmscale" info "$output/$name" --json >/dev/null 2>&1 || return 1; done
+  for name in train holdout holdout_random; do is_dataset "$output/$name" || return 1; done
 }
 
 # Other settings make other searches.
@@ -121,7 +110,7 @@ draw() { # BEGIN END
 }
 
 decide() { # BEGIN
-  python3 "$helper" decide "$work" --begin "$1" --size "$size" --identity "$identity" --coverage "$coverage" \
+  esmtools uniref.holdout decide "$work" --begin "$1" --size "$size" --identity "$identity" --coverage "$coverage" \
     --min-length "$min_length" --train "$((train > 0 ? train : $1))"
 }
 
@@ -153,7 +142,7 @@ make_set() { # NAME FASTA-COMMAND…; by way of a file, so that a command that f
 }
 
 pick() { # NUMBERS; of the candidates
-  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | python3 "$helper" pick "$1" "$candidates_begin"
+  "$esmscale" fasta "$dataset" --range "$candidates_begin:$total" | esmtools uniref.holdout pick "$1" "$candidates_begin"
 }
 
 write_sets() {
@@ -164,7 +153,7 @@ write_sets() {
   local training_hash
   training_hash=$(dataset_values "$output/train" hash)
   for name in holdout holdout_random; do
-    python3 "$helper" report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
+    esmtools uniref.holdout report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
     "$esmscale" prepare --output "$output/$name" --attach-report "$work/$name.json" >/dev/null
   done
 }
@@ -184,5 +173,6 @@ announce
 find_holdout
 say "Writing $output/train, holdout and holdout_random"
 write_sets
-python3 "$helper" summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
+esmtools uniref.holdout summary "$work/holdout.json" "$work/holdout_random.json" "$output/report.json" "$settings"
+esmtools plots.identity "$output/report.json" "$output/identity.svg"
 rm -rf "$work"

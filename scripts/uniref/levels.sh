@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clusters proteins to falling identities with MMseqs2, each level from the representatives of the one above, and
-# prepares a data set of each: UniRef50's way down to 20%. Safe to run again: what is done is kept, and a level that
-# was stopped half way goes on from MMseqs2's own temporary files.
+# prepares a data set of each: UniRef50's way down to 20%. Safe to run again: finished levels are kept, and one that
+# was stopped is resumed from MMseqs2's own temporary files.
 #
 #   scripts/uniref/levels.sh INPUT OUTPUT [--levels 0.5,0.4,0.3,0.2] [--given 0.5] [--method cluster|linclust]
 #                            [--threads N] [--memory SIZE] [--seed S] [-- MMSEQS OPTIONS]
@@ -19,30 +19,14 @@ scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/mmseqs.sh"
+source "$scripts/lib/program.sh"
 
 input='' output='' levels=0.5,0.4,0.3,0.2 given='' method=cluster threads=$(nproc) memory=0 seed=1
-extra=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --levels | --given | --method | --threads | --memory | --seed)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift 2
-      ;;
-    -h | --help) print_help; exit 0 ;;
-    --) shift; extra=("$@"); break ;;
-    -*) fail "unknown argument $1" "See scripts/uniref/levels.sh --help" ;;
-    *)
-      if [ -z "$input" ]; then input=$1; elif [ -z "$output" ]; then output=$1; else fail "unknown argument $1"; fi
-      shift
-      ;;
-  esac
-done
+take_arguments "levels given method threads memory seed" "" "input output" "$@"
 [ -n "$output" ] || fail "INPUT and OUTPUT are needed" "See scripts/uniref/levels.sh --help"
 [ -s "$input" ] || fail "there is no FASTA in $input"
-helper=$scripts/lib/levels.py
 
-# What a level takes of an input of so many bytes of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
+# What a level takes for each byte of FASTA: measured on parts of Swiss-Prot (docs/data.md: disk 1.6 to
 # 2.6 a byte, memory 0.92 GB and 2.5 to 6.7 a byte), with room for the disk.
 DISK_PER_BYTE=4 MEMORY_LEAST=1000000000 MEMORY_PER_BYTE=6
 
@@ -68,7 +52,7 @@ announce() { # FASTA LEVEL
   disk=$((bytes * DISK_PER_BYTE))
   memory_bytes=$((MEMORY_LEAST + bytes * MEMORY_PER_BYTE))
   note "FASTA $(human_gb "$bytes"); disk $(human_gb "$disk") for the time of it, memory $(human_gb "$memory_bytes")," \
-    "time about $(python3 "$helper" estimate "$2" "$bytes" "$threads") on $threads threads"
+    "time about $(esmtools uniref.levels estimate "$2" "$bytes" "$threads") on $threads threads"
   require_free "$output" "$disk" "this level"
 }
 
@@ -76,25 +60,25 @@ announce() { # FASTA LEVEL
 source_of() { printf '%s %s' "$(stat -Lc %s "$1")" "$(head -c 1048576 "$1" | sha256sum | cut -c 1-16)"; } # FASTA
 
 method_of() { # LEVEL
-  local words="easy-$method --min-seq-id $1 -c 0.8 --cov-mode 0 ${extra[*]}"
+  local words="easy-$method --min-seq-id $1 -c 0.8 --cov-mode 0 ${rest[*]}"
   printf '%s' "${words% }"
 }
 
 cluster() { # FASTA LEVEL FOLDER
   local fasta=$1 level=$2 folder=$3 log=$3/mmseqs.log
   mkdir -p "$folder/work"
-  python3 "$scripts/lib/measured.py" "$folder/measured.json" "$folder" \
+  esmtools uniref.measured "$folder/measured.json" "$folder" \
     mmseqs "easy-$method" "$fasta" "$folder/clusters" "$folder/work" --min-seq-id "$level" -c 0.8 --cov-mode 0 \
-    --threads "$threads" --split-memory-limit "$memory" "${extra[@]}" >"$log" 2>&1 || {
+    --threads "$threads" --split-memory-limit "$memory" "${rest[@]}" >"$log" 2>&1 || {
     tail -n 15 "$log" | sed 's/^/    | /' >&2
-    fail "MMseqs2 failed at level $level (log: $log)" "Run the same command again to go on;" \
+    fail "MMseqs2 failed at level $level (log: $log)" "Run the same command again to resume;" \
       "if it fails in the same place, remove $folder first"
   }
 }
 
 keep_clusters() { # FASTA LEVEL FOLDER; only a complete result becomes a level
   local fasta=$1 level=$2 folder=$3
-  python3 "$helper" record "$folder" "$level" "$(source_of "$fasta")" "$(mmseqs version)" \
+  esmtools uniref.levels record "$folder" "$level" "$(source_of "$fasta")" "$(mmseqs version)" \
     "$(method_of "$level")" <(show_file "$fasta") ||
     fail "what MMseqs2 wrote at level $level is not complete" "Remove $folder and run the same command again"
   mv "$folder/clusters_cluster.tsv" "$folder/clusters.tsv"
@@ -104,7 +88,7 @@ keep_clusters() { # FASTA LEVEL FOLDER; only a complete result becomes a level
 }
 
 make_dataset() { # FASTA FOLDER
-  if "$esmscale" info "$2/dataset" --json >/dev/null 2>&1; then
+  if is_dataset "$2/dataset"; then
     note "$2/dataset is there"
   else
     "$esmscale" prepare --input "$1" --output "$2/dataset" --seed "$seed" --force --threads "$threads" >&2 ||
@@ -148,4 +132,4 @@ for level in ${levels//,/ }; do
   above=$(level_folder "$level")/representatives.fasta
 done
 say "The levels"
-python3 "$helper" table "$esmscale" "$output" ${given:+"$given"} ${levels//,/ } | tee "$output/levels.md"
+esmtools uniref.levels table "$esmscale" "$output" ${given:+"$given"} ${levels//,/ } | tee "$output/levels.md"

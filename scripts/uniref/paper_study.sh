@@ -17,36 +17,25 @@
 
 scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
-source "$scripts/lib/mmseqs.sh"
+source "$scripts/lib/program.sh"
 
 data='' holdout='' output=$ROOT/runs/paper plan=$ROOT/configs/studies/paper/study.json samples='' device=cuda submit=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --data | --holdout | --output | --plan | --samples | --device)
-      [ $# -gt 1 ] || fail "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift 2
-      ;;
-    --submit) submit=yes; shift ;;
-    -h | --help) print_help; exit 0 ;;
-    *) fail "unknown argument $1" "See scripts/uniref/paper_study.sh --help" ;;
-  esac
-done
+take_arguments "data holdout output plan samples device" submit "" "$@"
 [ -n "$data" ] && [ -n "$holdout" ] || fail "--data and --holdout are needed" "scripts/uniref/holdout.sh makes both"
 [ -f "$plan" ] || fail "there is no study in $plan"
 [ ! -e "$output/study.json" ] || fail "$output holds a study already" \
-  "sh $output/submit.sh submits it again, and its runs go on; or choose another --output"
+  "sh $output/submit.sh submits it again and resumes its runs; or choose another --output"
 [ -z "$submit" ] || command -v sbatch >/dev/null || fail "--submit needs sbatch on PATH" \
   "Without it the study is laid out, and $output/submit.sh can be run on the cluster"
 
 require_esmscale
 for set in "$data" "$holdout"; do
-  "$esmscale" info "$set" --json >/dev/null || fail "there is no prepared data set in $set"
+  require_dataset "$set"
 done
 say "The study of $plan in $output"
 mkdir -p "$output/configs" "$output/logs" "$output/runs"
 cp "$scripts"/slurm/{train,study}.sbatch "$output/"
-python3 "$scripts/lib/paper_study.py" --esmscale "$esmscale" --plan "$plan" --data "$(realpath "$data")" \
+esmtools study.paper --esmscale "$esmscale" --plan "$plan" --data "$(realpath "$data")" \
   --holdout "$(realpath "$holdout")" --output "$output" --samples "$samples" --device "$device" | tee "$output/plan.md"
 note "how far it is: $esmscale study status $output"
 if [ -n "$submit" ]; then

@@ -9,9 +9,7 @@ source "$scripts/lib/common.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/proteins.sh"
 
-case ${1:-} in
-  -h | --help) print_help; exit 0 ;;
-  -*) fail "unknown argument $1" "See scripts/uniref/swissprot.sh --help" ;;
-esac
+file=$ROOT/data/swissprot/swissprot.fasta
+take_arguments "" "" file "$@"
 say "Swiss-Prot"
-fetch_swissprot "${1:-$ROOT/data/swissprot/swissprot.fasta}"
+fetch_swissprot "$file"

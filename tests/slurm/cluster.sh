@@ -10,13 +10,7 @@ has_slurm() {
 }
 
 # Ports that are free now, so that two clusters do not meet.
-free_ports() { # COUNT
-  python3 -c '
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held: s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in held))' "$1"
-}
+free_ports() { python3 "$ROOT/tests/slurm/free_ports.py" "$1"; } # COUNT
 
 # Ports of ranks follow from the job's number, so jobs of two clusters have different numbers.
 write_slurm_conf() { # NODES
@@ -107,6 +101,7 @@ wait_for() {
 
 # Processes of this cluster, whoever their parent is by now: only theirs name its folder in the environment. Of one rank of a job
 # with more lines to look for, as in SLURM_JOB_ID=7 SLURM_PROCID=1.
+# shellcheck disable=SC2120 # training.sh gives lines
 cluster_processes() {
   local line files=(/proc/[0-9]*/environ)
   for line in "SLURM_CONF=$SLURM_CONF" "$@"; do

@@ -66,19 +66,19 @@ array() {
     --data "$TRAIN" --allow-repeats --max-seq-len 64 --precision fp32 --batch-tokens 256 --output "$study"
   with_log "$CLUSTER/study.log" "$ESMSCALE" study run "$study" --slurm --data "$TRAIN" --holdout "$HOLDOUT" \
     "${train_arguments[@]}" --set log.every_steps=1
-  job=$(study_status "$study" '["jobs"][0]')
+  job=$(study_status "$study" jobs.0)
   run=$(basename "$(head -n 1 "$study/configs.txt")" .json)
   wait_for 60 "20 steps of $run" has_steps "$study/runs/$run" 20
   scancel --signal=USR1 "${job}_0"
   train_here 1 "$CLUSTER/undisturbed" --config "$study/configs/$run.json"
   wait_for 90 "the end of all tasks" has_left_the_queue "$job"
-  expect "four runs done" test "$(study_status "$study" '["done"]')" -eq 4
+  expect "four runs done" test "$(study_status "$study" "done")" -eq 4
   expect "two starts of $run" test "$(starts_of "$study/runs/$run")" -eq 2
   expect "the first start's words in its log" grep -rq 'start me again' "$study/logs"
   same_losses "$study/runs/$run" "$CLUSTER/undisturbed"
 }
 
-study_status() { "$ESMSCALE" study status "$1" --json | python3 -c "import json, sys; print(json.load(sys.stdin)$2)"; } # STUDY PATH
+study_status() { "$ESMSCALE" study status "$1" --json | json_value - "$2"; } # STUDY KEY
 has_left_the_queue() { [ -z "$(squeue -h -j "$1" 2>/dev/null)" ]; }
 
 # Each rank in turn, the one that serves the meeting point last; then the run is finished from what they left.

@@ -56,4 +56,4 @@ expect() {
   fail "expected $what" "found otherwise by: $*"
 }
 
-starts_of() { python3 -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$1/environment.json"; }
+starts_of() { json_value "$1/environment.json" '#'; }

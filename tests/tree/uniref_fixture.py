@@ -2,57 +2,66 @@
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LETTERS = "LAGVSERTIDPKQNFYMHWC"
 
 
-def protein(source, length=150):
+def protein(source: random.Random, length: int = 150) -> str:
     return "M" + "".join(source.choice(LETTERS) for _ in range(length - 1))
 
 
-def copy_of(sequence, changed, source):
+def copy_of(sequence: str, changed: float, source: random.Random) -> str:
     """Every position has the chance `changed` of another letter."""
-    return "".join(source.choice([x for x in LETTERS if x != letter]) if source.random() < changed else letter
-                   for letter in sequence)
+    return "".join(
+        source.choice([x for x in LETTERS if x != letter]) if source.random() < changed else letter
+        for letter in sequence
+    )
 
 
-def fasta(records):
+def fasta(records: Iterable[tuple[str, str]]) -> str:
     return "".join(f">{name} a description\n{sequence}\n" for name, sequence in records)
 
 
-def names_in(text):
+def names_in(text: str) -> list[str]:
     return [line[1:].split()[0] for line in text.splitlines() if line.startswith(">")]
 
 
 class Scripts(unittest.TestCase):
-    program = None  # esmscale; set by whoever runs the tests
+    program: str  # esmscale; set by the test program
 
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="esmscale-uniref-"))
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def run_script(self, script, *arguments, path=None, status=0, **environment):
-        environment = {**os.environ, "ESMSCALE": self.program, "ESMSCALE_DEPS": str(self.folder / "deps"), **environment}
+    def run_script(self, script: str, *arguments: object, path: str | None = None, status: int = 0, **more: str) -> str:
+        environment = {**os.environ, "ESMSCALE": self.program, "ESMSCALE_DEPS": str(self.folder / "deps"), **more}
         if path is not None:
             environment["PATH"] = path
-        done = subprocess.run(["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)], env=environment,
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            ["/bin/bash", ROOT / "scripts/uniref" / script, *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout + done.stderr
 
-    def esmscale(self, *arguments):
+    def esmscale(self, *arguments: object) -> str:
         return subprocess.run([self.program, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
-    def info(self, dataset):
+    def info(self, dataset: Path) -> Any:
         return json.loads(self.esmscale("info", dataset, "--verify", "--json"))
 
-    def programs_with(self, name, script):
+    def programs_with(self, name: str, script: str) -> str:
         """A PATH whose first program of that name is this shell script."""
         folder = self.folder / f"with-{name}"
         folder.mkdir(exist_ok=True)
@@ -60,7 +69,7 @@ class Scripts(unittest.TestCase):
         (folder / name).chmod(0o755)
         return f"{folder}:{os.environ['PATH']}"
 
-    def programs_without(self, name):
+    def programs_without(self, name: str) -> Path:
         """A PATH that has everything but one program."""
         folder = self.folder / f"without-{name}"
         if not folder.exists():

@@ -4,16 +4,22 @@ import json
 import random
 import sys
 import unittest
+from pathlib import Path
+from typing import Any
 
 from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
 
-CONFIG = {"model": {"name": "tiny", "layers": 1, "width": 16, "heads": 2}, "data": {"max_seq_len": 64},
-          "train": {"batch_tokens": 256, "pack_tokens": 128}, "optimizer": {"lr": 1e-3},
-          "schedule": {"name": "exponential", "warmup_tokens": 100}}
+CONFIG = {
+    "model": {"name": "tiny", "layers": 1, "width": 16, "heads": 2},
+    "data": {"max_seq_len": 64},
+    "train": {"batch_tokens": 256, "pack_tokens": 128},
+    "optimizer": {"lr": 1e-3},
+    "schedule": {"name": "exponential", "warmup_tokens": 100},
+}
 
 
 class Studies(Scripts):
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         source = random.Random(3)
         self.proteins = [(f"p{i}", protein(source, 60)) for i in range(60)]
@@ -21,7 +27,7 @@ class Studies(Scripts):
         self.config = self.folder / "tiny.json"
         self.config.write_text(json.dumps(CONFIG))
 
-    def prepare(self, folder, records, *more):
+    def prepare(self, folder: Path, records: list[tuple[str, str]], *more: object) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         text = folder.parent / f"{folder.name}.fasta"
         text.write_text(fasta(records))
@@ -31,23 +37,46 @@ class Studies(Scripts):
 class Paper(Studies):
     """Two models, dear one first, one sample, two schedules."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         self.prepare(self.folder / "train", self.proteins)
         self.prepare(self.folder / "holdout", self.copies)
         self.plan = self.folder / "plan.json"
-        self.plan.write_text("// two models\n" + json.dumps({
-            "name": "two", "models": [{"name": "big", "config": "esm2_8M.json", "gpus": 4},
-                                      {"name": "small", "config": str(self.config), "gpus": 1}],
-            "samples": [{"name": "half", "sequences": 30}],
-            "schedules": [{"name": "decay", "schedule": "exponential"}, {"name": "constant", "schedule": "constant"}]}))
+        self.plan.write_text(
+            "// two models\n"
+            + json.dumps(
+                {
+                    "name": "two",
+                    "models": [
+                        {"name": "big", "config": "esm2_8M.json", "gpus": 4},
+                        {"name": "small", "config": str(self.config), "gpus": 1},
+                    ],
+                    "samples": [{"name": "half", "sequences": 30}],
+                    "schedules": [
+                        {"name": "decay", "schedule": "exponential"},
+                        {"name": "constant", "schedule": "constant"},
+                    ],
+                }
+            )
+        )
         self.output = self.folder / "study"
 
-    def lay_out(self, *more, **how):
-        return self.run_script("paper_study.sh", "--data", self.folder / "train", "--holdout", self.folder / "holdout",
-                               "--plan", self.plan, "--output", self.output, *more, **how)
+    def lay_out(self, *more: object, **how: Any) -> str:
+        return self.run_script(
+            "paper_study.sh",
+            "--data",
+            self.folder / "train",
+            "--holdout",
+            self.folder / "holdout",
+            "--plan",
+            self.plan,
+            "--output",
+            self.output,
+            *more,
+            **how,
+        )
 
-    def test_runs_are_laid_out_and_submitted_the_cheap_model_first(self):
+    def test_runs_are_laid_out_and_submitted_the_cheap_model_first(self) -> None:
         self.assertIn("61", self.lay_out("--samples", "61", status=1))  # of 60
         self.assertFalse((self.output / "study.json").exists())
         sbatch = self.programs_with("sbatch", f'echo "$PWD" "$@" >>{self.folder}/submitted')
@@ -57,7 +86,7 @@ class Paper(Studies):
         self.assertIn("| small_half | 2 |", said)
         self.assertIn("holds a study already", self.lay_out(status=1))
 
-    def check_configurations(self):
+    def check_configurations(self) -> None:
         configs = {path.stem: json.loads(path.read_text()) for path in (self.output / "configs").iterdir()}
         self.assertEqual(len(configs), 4)
         constant = configs["small_half_constant"]
@@ -71,7 +100,7 @@ class Paper(Studies):
         status = json.loads(self.esmscale("study", "status", self.output, "--json"))
         self.assertEqual([run["state"] for run in status["runs"]], ["waiting"] * 4)
 
-    def check_submission(self):
+    def check_submission(self) -> None:
         small, big = (self.folder / "submitted").read_text().splitlines()
         self.assertTrue(small.startswith(f"{self.output} --job-name=two-small --array=0-1 "))
         self.assertIn("--gpus-per-node=1 ", small)
@@ -86,13 +115,16 @@ class Paper(Studies):
 class Diversity(Studies):
     """Levels as levels.sh and holdout.sh leave them: each a part of the one above, candidates apart."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         self.levels = self.folder / "levels"
         top = self.levels / "level50"
         self.prepare(top / "train", self.proteins)
         training_hash = json.loads(self.esmscale("info", top / "train", "--json"))["hash"]
-        for name, records, split in (("holdout", self.copies[:10], "far"), ("holdout_random", self.copies[5:15], "random")):
+        for name, records, split in (
+            ("holdout", self.copies[:10], "far"),
+            ("holdout_random", self.copies[5:15], "random"),
+        ):
             self.prepare(top / name, records)
             report = self.folder / "report.json"
             report.write_text(json.dumps({"training_hash": training_hash, "largest_identity": 0.4, "split": split}))
@@ -102,12 +134,24 @@ class Diversity(Studies):
         for level, count in ((40, 40), (30, 30), (20, 20)):
             (self.levels / f"level{level}").mkdir()
             # One candidate in each: it must not be trained on.
-            (self.levels / f"level{level}/representatives.fasta").write_text(fasta(self.proteins[:count] + self.copies[:1]))
+            (self.levels / f"level{level}/representatives.fasta").write_text(
+                fasta(self.proteins[:count] + self.copies[:1])
+            )
 
-    def test_levels_and_samples_of_the_same_size_side_by_side(self):
+    def test_levels_and_samples_of_the_same_size_side_by_side(self) -> None:
         results = self.folder / "results"
-        arguments = ("--levels", self.levels, "--tokens", 2000, "--config", self.config, "--output", self.folder / "runs",
-                     "--results", results)
+        arguments = (
+            "--levels",
+            self.levels,
+            "--tokens",
+            2000,
+            "--config",
+            self.config,
+            "--output",
+            self.folder / "runs",
+            "--results",
+            results,
+        )
         said = self.run_script("diversity.sh", *arguments)
         rows = {row["set"]: row for row in json.loads((results / "results.json").read_text())}
         self.assertEqual(list(rows), ["level50", "level40", "sample40", "level30", "sample30", "level20", "sample20"])
@@ -128,9 +172,19 @@ class Diversity(Studies):
         self.run_script("diversity.sh", *arguments)
         self.assertEqual((self.folder / "runs/level50_s1/metrics.jsonl").read_bytes(), before)
 
-    def test_levels_are_parts_of_what_the_holdout_was_checked_against(self):
-        arguments = ("--levels", self.levels, "--tokens", 2000, "--config", self.config, "--output", self.folder / "runs",
-                     "--results", self.folder / "results")
+    def test_levels_are_parts_of_what_the_holdout_was_checked_against(self) -> None:
+        arguments = (
+            "--levels",
+            self.levels,
+            "--tokens",
+            2000,
+            "--config",
+            self.config,
+            "--output",
+            self.folder / "runs",
+            "--results",
+            self.folder / "results",
+        )
         # Other candidates than those that the 40% level was prepared without.
         self.prepare(self.levels / "level40/train", self.proteins[:41])
         self.run_script("diversity.sh", *arguments)

@@ -11,6 +11,7 @@ import random
 import shutil
 import sys
 import unittest
+from typing import Any
 
 from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
 
@@ -18,15 +19,15 @@ SKIPPED = 77  # what ctest takes for a skipped test
 FULL_DISK = "echo Avail; echo 1000"  # in place of df
 
 
-def failing_mmseqs(pattern):
+def failing_mmseqs(pattern: str) -> str:
     """MMseqs2 that fails when its arguments match the shell's pattern."""
-    return f"case \"$*\" in {pattern}) echo no luck; exit 3 ;; esac\nexec {shutil.which('mmseqs')} \"$@\""
+    return f'case "$*" in {pattern}) echo no luck; exit 3 ;; esac\nexec {shutil.which("mmseqs")} "$@"'
 
 
 class Levels(Scripts):
     """40 families of 5: three copies at 85% identity or more, two at about 60%."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         source = random.Random(1)
         records = []
@@ -38,14 +39,25 @@ class Levels(Scripts):
         self.input.write_text(fasta(records))
         self.output = self.folder / "levels"
 
-    def levels(self, *more, **how):
-        return self.run_script("levels.sh", self.input, self.output, "--levels", "0.8,0.3", "--method", "linclust",
-                               "--threads", 1, *more, **how)
+    def levels(self, *more: object, **how: Any) -> str:
+        return self.run_script(
+            "levels.sh",
+            self.input,
+            self.output,
+            "--levels",
+            "0.8,0.3",
+            "--method",
+            "linclust",
+            "--threads",
+            1,
+            *more,
+            **how,
+        )
 
-    def representatives(self, level):
+    def representatives(self, level: str) -> set[str]:
         return set(names_in((self.output / level / "representatives.fasta").read_text()))
 
-    def test_each_level_is_clustered_from_the_one_above_and_kept(self):
+    def test_each_level_is_clustered_from_the_one_above_and_kept(self) -> None:
         said = self.levels()
         # At 80% the close copies fall together and the far ones stay apart: three clusters a family.
         self.assertEqual(json.loads((self.output / "level80/level.json").read_text())["clusters"], 120)
@@ -55,20 +67,25 @@ class Levels(Scripts):
         self.assertLess(below["clusters"], 120)
         self.assertGreaterEqual(below["clusters"], 40)
         self.assertLess(self.representatives("level30"), self.representatives("level80"))
-        self.assertEqual(set(names_in(self.esmscale("fasta", self.output / "level30/dataset"))),
-                         self.representatives("level30"))
+        self.assertEqual(
+            set(names_in(self.esmscale("fasta", self.output / "level30/dataset"))), self.representatives("level30")
+        )
         self.assertIn("| 80% | 120 |", said)
         self.assertIn("disk", said)
         before = (self.output / "level80/level.json").stat().st_mtime_ns
         self.assertIn("level80 is there", self.levels())
         self.assertEqual((self.output / "level80/level.json").stat().st_mtime_ns, before)
-        self.assertIn("made by easy-linclust", self.run_script("levels.sh", self.input, self.output, "--levels", "0.8,0.3",
-                                                               "--method", "cluster", status=1))
+        self.assertIn(
+            "made by easy-linclust",
+            self.run_script(
+                "levels.sh", self.input, self.output, "--levels", "0.8,0.3", "--method", "cluster", status=1
+            ),
+        )
         with open(self.input, "a") as more:
             more.write(">late\nMKV\n")
         self.assertIn("made from another file", self.levels(status=1))
 
-    def test_a_failure_half_way_keeps_what_is_done(self):
+    def test_a_failure_half_way_keeps_what_is_done(self) -> None:
         said = self.levels(path=self.programs_with("mmseqs", failing_mmseqs("*level30*")), status=1)
         self.assertIn("no luck", said)
         self.assertIn("MMseqs2 failed at level 0.3", said)
@@ -76,22 +93,29 @@ class Levels(Scripts):
         self.assertIn("level80 is there", self.levels())
         self.assertTrue((self.output / "level30/level.json").exists())
 
-    def test_an_incomplete_result_is_no_level(self):
-        said = self.levels(status=1, path=self.programs_with("mmseqs", "[ $1 = version ] && { echo 0; exit; }\n"
-                           "echo 'f0_0\tf0_0' > $3_cluster.tsv; echo '>f0_0\nMKV' > $3_rep_seq.fasta"))
+    def test_an_incomplete_result_is_no_level(self) -> None:
+        said = self.levels(
+            status=1,
+            path=self.programs_with(
+                "mmseqs",
+                "[ $1 = version ] && { echo 0; exit; }\n"
+                "echo 'f0_0\tf0_0' > $3_cluster.tsv; echo '>f0_0\nMKV' > $3_rep_seq.fasta",
+            ),
+        )
         self.assertIn("200 sequences went in, 1 are in clusters", said)
 
-    def test_what_has_no_room_is_not_begun(self):
+    def test_what_has_no_room_is_not_begun(self) -> None:
         self.assertIn("of disk", self.levels(path=self.programs_with("df", FULL_DISK), status=1))
         self.assertFalse((self.output / "level80/work").exists())
 
-    def test_a_level_that_is_given_is_prepared_as_it_is(self):
+    def test_a_level_that_is_given_is_prepared_as_it_is(self) -> None:
         self.run_script("levels.sh", self.input, self.output, "--given", 0.9, "--levels", 0.5, "--method", "linclust")
         self.assertEqual(self.info(self.output / "level90/dataset")["sequences"], 200)
 
-    def test_wrong_use_is_refused(self):
-        self.assertIn("each is below", self.run_script("levels.sh", self.input, self.output, "--levels", "0.3,0.5",
-                                                       status=1))
+    def test_wrong_use_is_refused(self) -> None:
+        self.assertIn(
+            "each is below", self.run_script("levels.sh", self.input, self.output, "--levels", "0.3,0.5", status=1)
+        )
         self.assertIn("no FASTA", self.run_script("levels.sh", self.folder / "absent", self.output, status=1))
         said = self.levels(path=str(self.programs_without("mmseqs")), status=1)
         self.assertIn("no mmseqs on PATH", said)
@@ -102,27 +126,38 @@ class Holdout(Scripts):
     """200 random proteins, then 60 candidates: every third is a copy of a training protein at about 80%, every
     third a copy of the candidate before it, the rest are like nothing else."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         source = random.Random(2)
         records = [(f"t{i}", protein(source)) for i in range(200)]
         for i in range(20):
             new = protein(source)
-            records += [(f"near{i}", copy_of(records[7 * i][1], 0.2, source)), (f"new{i}", new),
-                        (f"twin{i}", copy_of(new, 0.2, source))]
+            records += [
+                (f"near{i}", copy_of(records[7 * i][1], 0.2, source)),
+                (f"new{i}", new),
+                (f"twin{i}", copy_of(new, 0.2, source)),
+            ]
         records.append(("short", "MKVLAAGIV"))
         (self.folder / "in.fasta").write_text(fasta(records))
         self.dataset, self.output = self.folder / "set", self.folder / "split"
-        self.esmscale("prepare", "--input", self.folder / "in.fasta", "--keep-order", "--output", self.dataset,
-                      "--eval-length", 77)
+        self.esmscale(
+            "prepare",
+            "--input",
+            self.folder / "in.fasta",
+            "--keep-order",
+            "--output",
+            self.dataset,
+            "--eval-length",
+            77,
+        )
 
-    def holdout(self, *more, **how):
+    def holdout(self, *more: object, **how: Any) -> str:
         return self.run_script("holdout.sh", self.dataset, "--output", self.output, "--threads", 1, *more, **how)
 
-    def names(self, name):
+    def names(self, name: str) -> list[str]:
         return names_in(self.esmscale("fasta", self.output / name))
 
-    def test_neighbours_are_purged_and_the_report_and_a_shortfall_are_said(self):
+    def test_neighbours_are_purged_and_the_report_and_a_shortfall_are_said(self) -> None:
         self.assertIn("shortfall: 20 sequences instead of 40", self.holdout("--size", 40, "--train", 200))
         self.assertEqual(self.names("train"), [f"t{i}" for i in range(200)])
         held = self.names("holdout")
@@ -144,7 +179,7 @@ class Holdout(Scripts):
         self.assertEqual(sum(count for _, count in random_report["histogram"]) + random_report["without_neighbour"], 40)
         self.assertEqual(len((self.output / "drawn.txt").read_text().split()), 61)
 
-    def test_candidates_are_drawn_until_there_are_enough(self):
+    def test_candidates_are_drawn_until_there_are_enough(self) -> None:
         self.assertNotIn("shortfall", self.holdout("--size", 15))
         drawn = len((self.output / "drawn.txt").read_text().split())
         self.assertEqual(self.info(self.output / "train")["sequences"], 261 - drawn)
@@ -152,7 +187,7 @@ class Holdout(Scripts):
         self.assertEqual(len(self.names("holdout")), 15)
         self.assertTrue(set(self.names("train")).isdisjoint((self.output / "drawn.txt").read_text().split()))
 
-    def test_a_failure_half_way_keeps_the_searches_that_are_done(self):
+    def test_a_failure_half_way_keeps_the_searches_that_are_done(self) -> None:
         path = self.programs_with("mmseqs", failing_mmseqs("*all.fasta*"))  # the search of candidates among themselves
         said = self.holdout("--size", 5, "--train", 200, path=path, status=1)
         self.assertIn("no luck", said)
@@ -166,35 +201,39 @@ class Holdout(Scripts):
         path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*"))
         self.assertIn("is there", self.holdout("--size", 5, "--train", 200, path=path))
 
-    def test_candidates_of_a_round_that_was_cut_off_are_not_taken_for_searched(self):
+    def test_candidates_of_a_round_that_was_cut_off_are_not_taken_for_searched(self) -> None:
         self.run_script("holdout.sh", self.dataset, "--output", self.folder / "whole", "--threads", 1, "--size", 15)
-        path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*candidates-1*"))  # the first round begins at 223
+        path = self.programs_with(
+            "mmseqs", failing_mmseqs("*easy-search*candidates-1*")
+        )  # the first round begins at 223
         self.holdout("--size", 15, path=path, status=1)
         self.assertTrue(list((self.output / ".search").glob("candidates-1*.fasta")))
         self.holdout("--size", 15)
         self.assertEqual((self.output / "report.json").read_text(), (self.folder / "whole/report.json").read_text())
         self.assertEqual(self.names("holdout"), names_in(self.esmscale("fasta", self.folder / "whole/holdout")))
 
-    def test_a_data_set_that_cannot_be_read_to_its_end_replaces_nothing(self):
+    def test_a_data_set_that_cannot_be_read_to_its_end_replaces_nothing(self) -> None:
         self.holdout("--size", 5, "--train", 200)
         before = self.info(self.output / "train")
         (self.output / "report.json").unlink()
-        self.programs_with("esmscale", 'case "$*" in *0:200*) echo ">t0"; echo MKV; exit 1 ;; esac\n'
-                           f'exec {self.program} "$@"')
+        self.programs_with(
+            "esmscale", f'case "$*" in *0:200*) echo ">t0"; echo MKV; exit 1 ;; esac\nexec {self.program} "$@"'
+        )
         failing = self.folder / "with-esmscale/esmscale"
         self.holdout("--size", 5, "--train", 200, ESMSCALE=str(failing), status=1)
         self.assertEqual(self.info(self.output / "train"), before)
 
-    def test_what_has_no_room_is_not_begun(self):
+    def test_what_has_no_room_is_not_begun(self) -> None:
         self.assertIn("of disk", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
         self.assertFalse((self.output / ".search/train.fasta").exists())
 
-    def test_wrong_use_is_refused(self):
+    def test_wrong_use_is_refused(self) -> None:
         self.assertIn("--size is 500", self.holdout("--size", 500, status=1))
         self.assertIn("--train is 261", self.holdout("--size", 5, "--train", 261, status=1))
         self.assertIn("--identity is 50", self.holdout("--size", 5, "--identity", 50, status=1))
-        self.assertIn("no prepared data set", self.run_script("holdout.sh", self.folder, "--output", self.output,
-                                                              status=1))
+        self.assertIn(
+            "no prepared data set", self.run_script("holdout.sh", self.folder, "--output", self.output, status=1)
+        )
         self.assertIn("no mmseqs on PATH", self.holdout(path=str(self.programs_without("mmseqs")), status=1))
         self.assertFalse((self.output / "train").exists())
 
@@ -202,7 +241,7 @@ class Holdout(Scripts):
 class Get(Scripts):
     """A folder in place of UniProt's site: a file and the release note that tells its size and checksum."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
         self.content = gzip.compress(fasta([("a", "MKV")] * 50).encode(), mtime=0)
         self.site, self.file = self.folder / "site", self.folder / "got/uniref50.fasta.gz"
@@ -210,37 +249,43 @@ class Get(Scripts):
         (self.site / "uniref50.fasta.gz").write_bytes(self.content)
         self.release(len(self.content), hashlib.md5(self.content).hexdigest())
 
-    def release(self, size, md5):
-        def entry(name, size, md5):
-            return (f'<file name="{name}"><size>{size}</size><verification><hash type="md5">{md5}</hash>'
-                    "</verification></file>")
-        (self.site / "RELEASE.metalink").write_text(
-            '<metalink version="3.0" xmlns="http://www.metalinker.org/"><files>' + entry("uniref50.xml.gz", 1, "0") +
-            entry("uniref50.fasta.gz", size, md5) + "</files></metalink>")
+    def release(self, size: int, md5: str) -> None:
+        def entry(name: str, size: int, md5: str) -> str:
+            return (
+                f'<file name="{name}"><size>{size}</size><verification><hash type="md5">{md5}</hash>'
+                "</verification></file>"
+            )
 
-    def get(self, **how):
+        (self.site / "RELEASE.metalink").write_text(
+            '<metalink version="3.0" xmlns="http://www.metalinker.org/"><files>'
+            + entry("uniref50.xml.gz", 1, "0")
+            + entry("uniref50.fasta.gz", size, md5)
+            + "</files></metalink>"
+        )
+
+    def get(self, **how: Any) -> str:
         return self.run_script("get.sh", self.file, UNIREF50_SITE=f"file://{self.site}", **how)
 
-    def test_a_file_that_agrees_is_kept(self):
+    def test_a_file_that_agrees_is_kept(self) -> None:
         self.assertIn("agrees with its checksum", self.get())
         self.assertEqual(self.file.read_bytes(), self.content)
         shutil.rmtree(self.site)
         self.assertIn("is there", self.get())
 
-    def test_a_download_that_was_cut_off_goes_on(self):
+    def test_a_download_that_was_cut_off_is_resumed(self) -> None:
         self.file.parent.mkdir()
         half = self.file.with_name(self.file.name + ".partial")
-        half.write_bytes(self.content[:len(self.content) // 2])
+        half.write_bytes(self.content[: len(self.content) // 2])
         self.assertIn("are there", self.get())
         self.assertEqual(self.file.read_bytes(), self.content)
 
-    def test_what_does_not_agree_is_removed(self):
+    def test_what_does_not_agree_is_removed(self) -> None:
         self.release(len(self.content), "0" * 32)
         self.assertIn("does not agree", self.get(status=1))
         self.assertEqual(sorted(path.name for path in self.file.parent.iterdir()), ["uniref50.fasta.gz.metalink"])
 
-    def test_what_has_no_room_is_not_begun(self):
-        self.release(10 ** 18, "0" * 32)
+    def test_what_has_no_room_is_not_begun(self) -> None:
+        self.release(10**18, "0" * 32)
         self.assertIn("of disk", self.get(status=1))
         self.assertFalse(self.file.exists())
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what they measure, and the tables that they print."""

@@ -1,0 +1,1 @@
+"""Pictures, drawn by matplotlib where it is installed."""

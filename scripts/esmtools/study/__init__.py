@@ -1,0 +1,1 @@
+"""Studies that the scripts lay out and sum up."""

@@ -1,0 +1,1 @@
+"""The program that esmscale is compared with."""
