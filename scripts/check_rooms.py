@@ -11,6 +11,8 @@ part of cli. Exit status 1 and one line for each breach.
 import pathlib
 import re
 import sys
+from collections.abc import Iterator
+from typing import NamedTuple
 
 ROOM = re.compile(r"^esmscale_room\((.*?)\)", re.M | re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
@@ -19,12 +21,29 @@ KEYWORDS = {"TORCH", "USES", "LIBRARIES"}
 SOURCES = {".h", ".cpp", ".cu", ".cuh"}
 
 
-def read_plan(rooms_cmake):
-    """{room: (rooms it names, rooms it may include, whether it may see LibTorch)}, and what is wrong with the plan."""
-    plan, faults = {}, []
+class Room(NamedTuple):
+    named: set[str]  # the rooms that its line names
+    allowed: set[str]  # those, the rooms that they may use, and itself
+    torch: bool  # it may see LibTorch
+
+
+class Include(NamedTuple):
+    header: str
+    room: str | None  # that the header belongs to
+    is_public: bool
+
+
+Plan = dict[str, Room]
+
+
+def read_plan(rooms_cmake: pathlib.Path) -> tuple[Plan, list[str]]:
+    """The plan, and what is wrong with it."""
+    plan: Plan = {}
+    faults = []
     for call in ROOM.findall(rooms_cmake.read_text()):
         name, *words = call.split()
-        named, allowed, section = set(), {name}, None
+        named: set[str] = set()
+        allowed, section = {name}, None
         for word in words:
             if word in KEYWORDS:
                 section = word
@@ -33,12 +52,12 @@ def read_plan(rooms_cmake):
                     faults.append(f"{rooms_cmake}: {name} uses {word}, which is not above it")
                     continue
                 named.add(word)
-                allowed |= plan[word][1]
-        plan[name] = (named, allowed, "TORCH" in words)
+                allowed |= plan[word].allowed
+        plan[name] = Room(named, allowed, "TORCH" in words)
     return plan, faults
 
 
-def room_of(path, root):
+def room_of(path: pathlib.Path, root: pathlib.Path) -> str | None:
     parts = path.relative_to(root).parts
     if parts == ("src", "main.cpp"):
         return "cli"
@@ -46,20 +65,19 @@ def room_of(path, root):
     return parts[depth] if len(parts) > depth + 1 or depth == 0 else None
 
 
-def includes_of(path, root):
-    """(header as written, room that it belongs to or None, whether it is public) for each include of the file."""
+def includes_of(path: pathlib.Path, root: pathlib.Path) -> Iterator[Include]:
     for quote, header in INCLUDE.findall(path.read_text(errors="replace")):
         first = header.split("/")[0]
         if header.startswith("esmscale/"):
-            yield header, header.split("/")[1], True
+            yield Include(header, header.split("/")[1], True)
         elif quote == '"' and (root / "src" / header).is_file() and "/" in header:
-            yield header, first, False
+            yield Include(header, first, False)
         else:
-            yield header, None, False
+            yield Include(header, None, False)
 
 
-def faults_in(path, room, plan, root):
-    allowed, torch = plan[room][1:]
+def faults_in(path: pathlib.Path, room: str, plan: Plan, root: pathlib.Path) -> Iterator[str]:
+    _, allowed, torch = plan[room]
     is_test = path.relative_to(root).parts[0] == "tests"
     for header, other, is_public in includes_of(path, root):
         if other is not None and other not in allowed:
@@ -70,34 +88,48 @@ def faults_in(path, room, plan, root):
             yield f"{path}: {room} is a room without LibTorch ({header})"
 
 
-def unused(files, plan, root):
+def unused(files: list[pathlib.Path], plan: Plan, root: pathlib.Path) -> Iterator[str]:
     """Permissions that no include uses, and public headers that no other room includes."""
-    used, public, direct = {room: set() for room in plan}, {}, set()
+    used: dict[str, set[str | None]] = {room: set() for room in plan}
+    public: dict[str, set[str]] = {}
+    direct = set()
     for path in files:
         room, headers = room_of(path, root), list(includes_of(path, root))
         top = path.relative_to(root).parts[0]
-        used.get(room, set()).update(other for _, other, _ in headers)
+        if room in used:
+            used[room].update(other for _, other, _ in headers)
         if top == "include":
-            public[path.relative_to(root / "include").as_posix()] = {header for header, _, is_public in headers if is_public}
+            public[path.relative_to(root / "include").as_posix()] = {
+                header for header, _, is_public in headers if is_public
+            }
         if top != "tests":
             direct |= {header for header, other, is_public in headers if is_public and other != room}
     for room, (named, *_) in plan.items():
-        yield from (f"cmake/Rooms.cmake: {room} may use {other}, but never includes it" for other in sorted(named - used[room]))
-    needed, todo = set(), [header for header in direct if header in public]
+        yield from (
+            f"cmake/Rooms.cmake: {room} may use {other}, but never includes it" for other in sorted(named - used[room])
+        )
+    needed: set[str] = set()
+    todo = [header for header in direct if header in public]
     while todo:
         header = todo.pop()
         if header not in needed:
             needed.add(header)
             todo.extend(public[header] & public.keys())
-    yield from (f"include/{header}: no other room includes it; it belongs next to its source"
-                for header in sorted(public.keys() - needed))
+    yield from (
+        f"include/{header}: no other room includes it; it belongs next to its source"
+        for header in sorted(public.keys() - needed)
+    )
 
 
-def main():
+def main() -> int:
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent)
     plan, faults = read_plan(root / "cmake/Rooms.cmake")
-    files = [p for top in ("src", "include", "tests", "benchmarks") for p in sorted((root / top).rglob("*"))
-             if p.suffix in SOURCES]
+    files = [
+        p
+        for top in ("src", "include", "tests", "benchmarks")
+        for p in sorted((root / top).rglob("*"))
+        if p.suffix in SOURCES
+    ]
     for path in files:
         room = room_of(path, root)
         if room in plan:
