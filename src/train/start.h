@@ -20,7 +20,7 @@ struct TrainingState {
 };
 
 // All ranks call it; rank 0 decides, by --resume, --init-from and --branch-from. A run folder of another
-// identity (cli.md: the keys that must agree, and the data set's hash) is refused by the names of what
+// identity (docs/configs.md: fields that must agree; the data's hash) is refused by the names of what
 // differs; a finished run comes back as it ended. Cuts metrics.jsonl back to the step that the state is at.
 TrainingState start_training(TrainOptions& options, const run::RunFolder& run, const data::Dataset& train,
                              const at::Device& device, dist::Ranks& ranks);

@@ -183,7 +183,7 @@ TEST(Evaluate, RunsThePatternsAskedFor) {
   EXPECT_EQ(run({.max_sequences = 7}).bert->sequences, 7);
 }
 
-// Oracle: the keys that cli.md promises, each from its own field.
+// Oracle: the keys of `eval --json`, each from its own field.
 TEST(EvaluationResult, HasTheKeys) {
   Evaluation evaluation;
   evaluation.bert = summarise(random_scores(9));

@@ -1,20 +1,77 @@
-"""Every relative link in the tree's Markdown leads to a file. Oracle: the file system."""
+"""Every document and file that the tree names exists: links and paths in Markdown, and names of documents in the
+comments and strings of sources. Oracle: the file system."""
 
 import pathlib
 import re
 import unittest
 
 ROOT = pathlib.Path(__file__).parents[2]
+NOT_OURS = {"build", "data", "runs"}  # what .gitignore excludes, apart from folders that begin with a dot
+SOURCES = {".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".sbatch", ".cmake", ".json"}
+WRITTEN_BY_SCRIPTS = {"levels.md", "plan.md", "table.md"}  # outputs of scripts/uniref, in folders of the caller
+
+PLACEHOLDERS = {"ROOM", "NAME"}  # of paths in instructions
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
+# A path from the root of the tree, as code or as the command of a code block: `src/main.cpp`, scripts/test.sh -R data
+PATH = re.compile(
+    r"(?:^|`)((?:src|include|tests|scripts|tools|benchmarks|configs|cmake|docs)/[\w./-]*\w)(?=[`\s])", re.MULTILINE)
+DOCUMENT = re.compile(r"(?:[\w.-]+/)*[\w-]+\.md\b")
+
+
+def tree_files():
+    for top in sorted(ROOT.iterdir()):
+        if top.is_file():
+            yield top
+        elif top.name == ".ci" or not (top.name.startswith(".") or top.name in NOT_OURS):
+            yield from (path for path in sorted(top.rglob("*")) if path.is_file())
+
+
+def pages():
+    return [path for path in tree_files() if path.suffix == ".md"]
+
+
+def sources():
+    return [path for path in tree_files()
+            if path.suffix in SOURCES or path.name == "CMakeLists.txt" or path.parent.name == ".ci"]
+
+
+def dangling_documents(text, documents):
+    """Names of documents in `text` that are none of `documents`, which are paths from the root. A name with folders must
+    be the end of such a path."""
+    named = [name for name in DOCUMENT.findall(text) if pathlib.PurePath(name).name not in WRITTEN_BY_SCRIPTS]
+    return [name for name in named if not any(("/" + document).endswith("/" + name) for document in documents)]
 
 
 class Links(unittest.TestCase):
     def test_relative_links_lead_somewhere(self):
-        pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
-        links = [(page, link) for page in pages for link in LINK.findall(page.read_text()) if "://" not in link]
+        links = [(page, link) for page in pages() for link in LINK.findall(page.read_text()) if "://" not in link]
         self.assertTrue(links)
         broken = [f"{page}: {link}" for page, link in links if not (page.parent / link).exists()]
         self.assertEqual(broken, [])
+
+    def test_paths_in_pages_exist(self):
+        named = [(page, path) for page in pages() for path in PATH.findall(page.read_text())]
+        self.assertTrue(named)
+        missing = [f"{page}: {path}" for page, path in named
+                   if not (ROOT / path).exists() and not PLACEHOLDERS & {part.split(".")[0] for part in path.split("/")}]
+        self.assertEqual(missing, [])
+
+    def test_documents_that_sources_name_exist(self):
+        documents = [page.relative_to(ROOT).as_posix() for page in pages()]
+        dangling = [f"{source}: {name}" for source in sources()
+                    for name in dangling_documents(source.read_text(errors="replace"), documents)]
+        self.assertEqual(dangling, [])
+
+    def test_a_dangling_name_is_found(self):
+        documents = ["README.md", "docs/laws.md"]
+        gone = "gone" + ".md"  # in two parts, so that this file names no such document
+        text = f'// as README.md and laws.md say ({gone}, section 2); see "docs/laws.md" and docs/{gone}'
+        self.assertEqual(dangling_documents(text, documents), [gone, f"docs/{gone}"])
+
+    def test_scripts_still_write_what_is_passed_over(self):
+        text = "".join(source.read_text(errors="replace") for source in sources() if source.suffix == ".sh")
+        self.assertEqual([name for name in WRITTEN_BY_SCRIPTS if name not in text], [])
 
 
 if __name__ == "__main__":
