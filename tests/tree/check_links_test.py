@@ -4,6 +4,7 @@ comments and strings of sources. Oracle: the file system."""
 import pathlib
 import re
 import unittest
+from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOT_OURS = {"build", "data", "runs"}  # what .gitignore excludes, apart from folders that begin with a dot
@@ -15,11 +16,12 @@ PLACEHOLDERS = {"ROOM", "NAME"}  # of paths in instructions
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 # A path from the root of the tree, as code or as the command of a code block: `src/main.cpp`, scripts/test.sh -R data
 PATH = re.compile(
-    r"(?:^|`)((?:src|include|tests|scripts|tools|benchmarks|configs|cmake|docs)/[\w./-]*\w)(?=[`\s])", re.MULTILINE)
+    r"(?:^|`)((?:src|include|tests|scripts|tools|benchmarks|configs|cmake|docs)/[\w./-]*\w)(?=[`\s])", re.MULTILINE
+)
 DOCUMENT = re.compile(r"(?:[\w.-]+/)*[\w-]+\.md\b")
 
 
-def tree_files():
+def tree_files() -> Iterator[pathlib.Path]:
     for top in sorted(ROOT.iterdir()):
         if top.is_file():
             yield top
@@ -27,16 +29,19 @@ def tree_files():
             yield from (path for path in sorted(top.rglob("*")) if path.is_file())
 
 
-def pages():
+def pages() -> list[pathlib.Path]:
     return [path for path in tree_files() if path.suffix == ".md"]
 
 
-def sources():
-    return [path for path in tree_files()
-            if path.suffix in SOURCES or path.name == "CMakeLists.txt" or path.parent.name == ".ci"]
+def sources() -> list[pathlib.Path]:
+    return [
+        path
+        for path in tree_files()
+        if path.suffix in SOURCES or path.name == "CMakeLists.txt" or path.parent.name == ".ci"
+    ]
 
 
-def dangling_documents(text, documents):
+def dangling_documents(text: str, documents: list[str]) -> list[str]:
     """Names of documents in `text` that are none of `documents`, which are paths from the root. A name with folders must
     be the end of such a path."""
     named = [name for name in DOCUMENT.findall(text) if pathlib.PurePath(name).name not in WRITTEN_BY_SCRIPTS]
@@ -44,32 +49,38 @@ def dangling_documents(text, documents):
 
 
 class Links(unittest.TestCase):
-    def test_relative_links_lead_somewhere(self):
+    def test_relative_links_lead_somewhere(self) -> None:
         links = [(page, link) for page in pages() for link in LINK.findall(page.read_text()) if "://" not in link]
         self.assertTrue(links)
         broken = [f"{page}: {link}" for page, link in links if not (page.parent / link).exists()]
         self.assertEqual(broken, [])
 
-    def test_paths_in_pages_exist(self):
+    def test_paths_in_pages_exist(self) -> None:
         named = [(page, path) for page in pages() for path in PATH.findall(page.read_text())]
         self.assertTrue(named)
-        missing = [f"{page}: {path}" for page, path in named
-                   if not (ROOT / path).exists() and not PLACEHOLDERS & {part.split(".")[0] for part in path.split("/")}]
+        missing = [
+            f"{page}: {path}"
+            for page, path in named
+            if not (ROOT / path).exists() and not PLACEHOLDERS & {part.split(".")[0] for part in path.split("/")}
+        ]
         self.assertEqual(missing, [])
 
-    def test_documents_that_sources_name_exist(self):
+    def test_documents_that_sources_name_exist(self) -> None:
         documents = [page.relative_to(ROOT).as_posix() for page in pages()]
-        dangling = [f"{source}: {name}" for source in sources()
-                    for name in dangling_documents(source.read_text(errors="replace"), documents)]
+        dangling = [
+            f"{source}: {name}"
+            for source in sources()
+            for name in dangling_documents(source.read_text(errors="replace"), documents)
+        ]
         self.assertEqual(dangling, [])
 
-    def test_a_dangling_name_is_found(self):
+    def test_a_dangling_name_is_found(self) -> None:
         documents = ["README.md", "docs/laws.md"]
         gone = "gone" + ".md"  # in two parts, so that this file names no such document
         text = f'// as README.md and laws.md say ({gone}, section 2); see "docs/laws.md" and docs/{gone}'
         self.assertEqual(dangling_documents(text, documents), [gone, f"docs/{gone}"])
 
-    def test_scripts_still_write_what_is_passed_over(self):
+    def test_scripts_still_write_what_is_passed_over(self) -> None:
         text = "".join(source.read_text(errors="replace") for source in sources() if source.suffix == ".sh")
         self.assertEqual([name for name in WRITTEN_BY_SCRIPTS if name not in text], [])
 
