@@ -42,8 +42,8 @@ def sources() -> list[pathlib.Path]:
 
 
 def dangling_documents(text: str, documents: list[str]) -> list[str]:
-    """Names of documents in `text` that are none of `documents`, which are paths from the root. A name with folders must
-    be the end of such a path."""
+    """Names of documents in `text` that are none of `documents`, which are paths from the root. A name with folders
+    must be the end of such a path."""
     named = [name for name in DOCUMENT.findall(text) if pathlib.PurePath(name).name not in WRITTEN_BY_SCRIPTS]
     return [name for name in named if not any(("/" + document).endswith("/" + name) for document in documents)]
 
