@@ -11,7 +11,7 @@ esmscale_room(report USES study laws core)
 
 esmscale_room(kernels USES core)
 esmscale_room(model TORCH USES kernels data config core)
-esmscale_parallel(src/model/host_passes.cpp src/model/weights.cpp)
+esmscale_parallel(src/model/cpu_ops.cpp src/model/weights.cpp)
 esmscale_room(dist TORCH USES model config core)
 # Gloo's headers are the system's, the code is LibTorch's: one file sees them, and nothing of theirs leaves it.
 set_source_files_properties(src/dist/gloo_backend.cpp PROPERTIES

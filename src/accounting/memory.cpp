@@ -176,12 +176,12 @@ Tensors activations(const config::RunConfig& config, config::DeviceKind device, 
   const bool recompute = config.train.recompute == "blocks";
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
-  const bool masked_end = ends_on_masked_rows(config, device) && !recompute;
+  const bool masked_end = prunes_last_block(config, device) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (Activation& tensor : tensors) tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
   if (whole == 0) tensors.clear();
   if (masked_end) append(tensors, kept_masked_block(config, shapes));
-  append(tensors, outside_blocks(shapes, ends_on_masked_rows(config, device) ? shapes.M : shapes.T));
+  append(tensors, outside_blocks(shapes, prunes_last_block(config, device) ? shapes.M : shapes.T));
   return tensors;
 }
 
@@ -211,7 +211,7 @@ double workspace(const config::RunConfig& config, config::DeviceKind device, con
   const auto compute = static_cast<double>(s.compute);
   const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
   if (s.efficient_attention) return std::max(ffn, s.T * 8 * s.D * compute + attention_sums(s));
-  if (!ends_on_masked_rows(config, device) || config.train.recompute == "blocks") return ffn;
+  if (!prunes_last_block(config, device) || config.train.recompute == "blocks") return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
                                   : std::max(last_attention, ffn - bytes_of(kept_masked_block(config, s)));
@@ -238,7 +238,7 @@ config::DeviceKind usual_device(const config::RunConfig& config) {
   return config.train.precision == "fp32" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
 }
 
-bool ends_on_masked_rows(const config::RunConfig& config, config::DeviceKind device) {
+bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device) {
   if (is_plain(config, device)) return false;
   const int64_t head_dim = config.model.head_dim();
   const bool short_heads = head_dim == 16 || head_dim == 24 || head_dim == 32 || head_dim == 64;

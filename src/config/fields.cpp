@@ -59,7 +59,7 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("tokens")
           .within(0, kMany)
           .identity(),
-      field("train.epochs", &c.train.epochs, "Passes over the data").within(1, 10000).identity(),
+      field("train.epochs", &c.train.epochs, "FusedOps over the data").within(1, 10000).identity(),
       field("train.max_tokens", &c.train.max_tokens, "Stop after so many tokens; 0 is all epochs")
           .unit("tokens")
           .within(0, kMany)

@@ -9,40 +9,58 @@ int64_t Parameter::size() const {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }
 
-std::vector<Parameter> parameter_table(const ModelConfig& m) {
-  using enum ParameterKind;
-  using Part = ParameterPart;
-  std::vector<Parameter> table;
-  int64_t offset = 0;
-  const auto add = [&](std::string name, std::vector<int64_t> shape, ParameterKind kind, Part part) {
-    table.push_back({std::move(name), std::move(shape), kind, part, offset});
-    offset += table.back().size();
-  };
-  const auto add_linear = [&](const std::string& name, int64_t out, int64_t in, Part part) {
-    add(name + ".weight", {out, in}, matrix, part);
-    add(name + ".bias", {out}, bias, part);
-  };
-  const auto add_norm = [&](const std::string& name, Part part) {
-    add(name + ".weight", {m.width}, norm_weight, part);
-    add(name + ".bias", {m.width}, norm_bias, part);
-  };
+namespace {
 
-  const int64_t d = m.width, f = m.ffn_dim();
-  add("embedding.weight", {m.alphabet, d}, embedding, Part::embedding);
-  for (int64_t i = 0; i < m.layers; ++i) {
-    const std::string block = "blocks." + std::to_string(i) + ".";
-    add_norm(block + "attention_norm", Part::attention);
-    add_linear(block + "qkv", 3 * d, d, Part::attention);
-    add_linear(block + "out", d, d, Part::attention);
-    add_norm(block + "ffn_norm", Part::ffn);
-    add_linear(block + "ffn_in", f, d, Part::ffn);
-    add_linear(block + "ffn_out", d, f, Part::ffn);
+// The table and its index, made in one walk so that they cannot differ.
+class TableBuilder {
+ public:
+  explicit TableBuilder(const ModelConfig& m) : width_(m.width) {
+    using Part = ParameterPart;
+    const int64_t d = m.width, f = m.ffn_dim();
+    index.embedding = add("embedding.weight", {m.alphabet, d}, ParameterKind::embedding, Part::embedding);
+    for (int64_t i = 0; i < m.layers; ++i) {
+      const std::string block = "blocks." + std::to_string(i) + ".";
+      index.blocks.push_back({.attention_norm = add_norm(block + "attention_norm", Part::attention),
+                              .qkv = add_linear(block + "qkv", 3 * d, d, Part::attention),
+                              .out = add_linear(block + "out", d, d, Part::attention),
+                              .ffn_norm = add_norm(block + "ffn_norm", Part::ffn),
+                              .ffn_in = add_linear(block + "ffn_in", f, d, Part::ffn),
+                              .ffn_out = add_linear(block + "ffn_out", d, f, Part::ffn)});
+    }
+    index.final_norm = add_norm("final_norm", Part::ffn);
+    index.head_dense = add_linear("head.dense", d, d, Part::head_dense);
+    index.head_norm = add_norm("head.norm", Part::head_dense);
+    index.head_bias = add("head.bias", {m.alphabet}, ParameterKind::bias, Part::head_decoder);
   }
-  add_norm("final_norm", Part::ffn);
-  add_linear("head.dense", d, d, Part::head_dense);
-  add_norm("head.norm", Part::head_dense);
-  add("head.bias", {m.alphabet}, bias, Part::head_decoder);
-  return table;
+
+  std::vector<Parameter> table;
+  ParameterIndex index;
+
+ private:
+  size_t add(std::string name, std::vector<int64_t> shape, ParameterKind kind, ParameterPart part) {
+    table.push_back({std::move(name), std::move(shape), kind, part, total_size(table)});
+    return table.size() - 1;
+  }
+  LayerRows add_linear(const std::string& name, int64_t out, int64_t in, ParameterPart part) {
+    const size_t weight = add(name + ".weight", {out, in}, ParameterKind::matrix, part);
+    return {weight, add(name + ".bias", {out}, ParameterKind::bias, part)};
+  }
+  LayerRows add_norm(const std::string& name, ParameterPart part) {
+    const size_t weight = add(name + ".weight", {width_}, ParameterKind::norm_weight, part);
+    return {weight, add(name + ".bias", {width_}, ParameterKind::norm_bias, part)};
+  }
+
+  int64_t width_;
+};
+
+}  // namespace
+
+std::vector<Parameter> parameter_table(const ModelConfig& model) {
+  return TableBuilder(model).table;
+}
+
+ParameterIndex parameter_index(const ModelConfig& model) {
+  return TableBuilder(model).index;
 }
 
 int64_t total_size(const std::vector<Parameter>& table) {

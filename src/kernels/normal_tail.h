@@ -11,7 +11,7 @@ namespace esmscale::kernels {
 inline constexpr float kTailScale = 0.34f;
 
 template <class X>
-ESMSCALE_DEVICE_TOO inline X normal_tail(X u) {
+ESMSCALE_HOST_DEVICE inline X normal_tail(X u) {
   X r = u * -0.026120465248823166f + 0.06946427375078201f;
   r = r * u - 0.028009546920657158f;
   r = r * u - 0.03012898378074169f;

@@ -44,12 +44,12 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
   require_engine(options, weights.config, device);
   if (!config::is_fused(options.engine, weights.config, options.precision, device))
     return std::make_unique<PlainEngine>(weights, type_of(options));
-  if (device == config::DeviceKind::gpu) return make_device_engine(weights, options);
-  return std::make_unique<FusedEngine>(weights, make_host_passes(weights), recompute_of(options));
+  if (device == config::DeviceKind::gpu) return make_engine_of_gpu_kernels(weights, options);
+  return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights), recompute_of(options));
 }
 
-std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options) {
-  return std::make_unique<FusedEngine>(weights, make_device_passes(weights, type_of(options)),
+std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options) {
+  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)),
                                        recompute_of(options));
 }
 

@@ -37,7 +37,7 @@ PlainEngine::PlainEngine(const Weights& weights, at::ScalarType type) : weights_
     leaves.push_back(weights.all[p].detach().requires_grad_());
     torch::autograd::impl::set_post_acc_grad_hooks(leaves[p], std::make_unique<ReadyHook>(&sink_, p));
   }
-  leaves_ = rename(weights, std::move(leaves));
+  leaves_ = with_tensors(weights, std::move(leaves));
 }
 
 at::Tensor PlainEngine::forward(const DeviceBatch& batch) const {

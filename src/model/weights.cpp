@@ -89,42 +89,30 @@ at::Tensor log_frequencies(const data::TokenList& tokens, std::span<const int64_
 
 }  // namespace
 
-Weights rename(const Weights& like, std::vector<at::Tensor> all) {
+Weights with_tensors(const Weights& like, std::vector<at::Tensor> all) {
+  const auto norm = [&](const config::LayerRows& rows) { return Norm{all[rows.weight], all[rows.bias]}; };
+  const auto linear = [&](const config::LayerRows& rows) { return Linear{all[rows.weight], all[rows.bias]}; };
+  const config::ParameterIndex& rows = like.rows;
   Weights named{.config = like.config,
                 .table = like.table,
+                .rows = rows,
                 .flat = {},
-                .all = std::move(all),
+                .all = {},
                 .inv_freq = like.inv_freq,
-                .embedding_VD = {},
+                .embedding_VD = all[rows.embedding],
                 .blocks = {},
-                .final_norm = {},
-                .head_dense = {},
-                .head_norm = {},
-                .head_bias_V = {}};
-  auto next = named.all.begin();  // the table's order is the order of the names below
-  const auto norm = [&] {
-    const at::Tensor weight = *next++;
-    return Norm{weight, *next++};
-  };
-  const auto linear = [&] {
-    const at::Tensor weight = *next++;
-    return Linear{weight, *next++};
-  };
-  named.embedding_VD = *next++;
-  for (int64_t i = 0; i < like.config.layers; ++i) {
-    Block block;
-    block.attention_norm = norm();
-    block.qkv = linear();
-    block.out = linear();
-    block.ffn_norm = norm();
-    block.ffn_in = linear();
-    block.ffn_out = linear();
-    named.blocks.push_back(std::move(block));
-  }
-  named.final_norm = norm();
-  named.head_dense = linear();
-  named.head_norm = norm();
-  named.head_bias_V = *next++;
+                .final_norm = norm(rows.final_norm),
+                .head_dense = linear(rows.head_dense),
+                .head_norm = norm(rows.head_norm),
+                .head_bias_V = all[rows.head_bias]};
+  for (const config::BlockRows& block : rows.blocks)
+    named.blocks.push_back({.attention_norm = norm(block.attention_norm),
+                            .qkv = linear(block.qkv),
+                            .out = linear(block.out),
+                            .ffn_norm = norm(block.ffn_norm),
+                            .ffn_in = linear(block.ffn_in),
+                            .ffn_out = linear(block.ffn_out)});
+  named.all = std::move(all);
   return named;
 }
 
@@ -132,13 +120,14 @@ Weights make_weights(const config::ModelConfig& model, const at::Device& device)
   Weights weights;
   weights.config = model;
   weights.table = config::parameter_table(model);
+  weights.rows = config::parameter_index(model);
   weights.inv_freq = rotary_frequencies(model.head_dim()).to(device);
   const at::Tensor flat =
       at::empty({config::total_size(weights.table)}, at::TensorOptions().dtype(at::kFloat).device(device));
   std::vector<at::Tensor> views;
   for (const config::Parameter& parameter : weights.table)
     views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
-  Weights named = rename(weights, std::move(views));
+  Weights named = with_tensors(weights, std::move(views));
   named.flat = flat;
   return named;
 }

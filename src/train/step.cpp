@@ -44,7 +44,7 @@ StepResult train_step(const StepParts& parts, const data::GlobalBatch& batch, do
   double masked = 0;
   gradients.zero();
   {
-    const model::HeldWeights held(parts.engine);
+    const model::WeightCastScope held(parts.engine);
     for (const data::PackedBatch& micro : batch.micro_batches) {
       gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
       if (micro.real_tokens > 0) {

@@ -90,7 +90,7 @@ bool crosses(int64_t before, int64_t after, int64_t every) {
 Trainer::Impl::Impl(TrainOptions given, dist::Ranks& all)
     : Session(std::move(given), all),
       config(options.config),
-      recorder(config, folder, plan, info(), peak_of_all(*this), engine->ends_on_masked_rows(),
+      recorder(config, folder, plan, info(), peak_of_all(*this), engine->prunes_last_block(),
                ranks.is_first()) {
   if (state.is_from_here) checkpoint_step = info().step;
 }

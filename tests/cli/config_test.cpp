@@ -49,6 +49,15 @@ TEST(Config, SchemaIsOneDocument) {
   EXPECT_TRUE(with_flag["properties"]["optimizer"]["properties"].contains("lr"));
 }
 
+// Editors read the committed schema, which every shipped configuration names. Oracle: the declarations themselves.
+TEST(Config, TheShippedSchemaIsCurrent) {
+  const std::filesystem::path configs = ESMSCALE_SOURCE_DIR "/configs";
+  EXPECT_EQ(read_file(configs / "schema" / "config.json"), run({"config", "--schema"}).out)
+      << "esmscale config --schema > configs/schema/config.json";
+  for (const std::filesystem::path& file : config::shipped_configs())
+    EXPECT_THAT(read_file(file), HasSubstr("\"$schema\": \"schema/config.json\"")) << file;
+}
+
 TEST(Config, AllViolationsAtOnce) {
   const TemporaryFolder folder;
   write_file(folder / "wrong.json", R"({"modle": {"layers": 3}, "model": {"layers": "six", "widht": 64},

@@ -33,7 +33,7 @@ struct Side {
   std::string name() const { return std::string(engine) + (device == std::string("cpu") ? "" : "_on_gpu"); }
   bool has_gpu_kernels() const { return engine == std::string("gpu_kernels") || name() == "fused_on_gpu"; }
   std::unique_ptr<model::Engine> make(const model::Weights& weights) const {
-    if (engine == std::string("gpu_kernels")) return model::make_device_engine(weights, {});
+    if (engine == std::string("gpu_kernels")) return model::make_engine_of_gpu_kernels(weights, {});
     return model::make_engine(weights, {.engine = engine});
   }
 };

@@ -17,7 +17,7 @@ namespace esmscale::kernels {
 using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 
-// Normal numbers; another `subject`, other numbers.
+// Normal numbers; copy_in_register `subject`, other numbers.
 inline Floats normals(int64_t count, uint64_t subject, double deviation = 1, double mean = 0) {
   RandomStream random(7, Purpose::test, subject);
   Floats numbers(static_cast<size_t>(count));

@@ -14,7 +14,7 @@ namespace esmscale::model {
 // `device` is the fused engine with the kernels for GPUs, here on the host.
 inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weights& weights,
                                             const std::string& recompute = "outputs") {
-  if (name == "device") return make_device_engine(weights, {.recompute = recompute});
+  if (name == "device") return make_engine_of_gpu_kernels(weights, {.recompute = recompute});
   return make_engine(weights, {.engine = name, .recompute = recompute});
 }
 

@@ -20,7 +20,7 @@
 namespace esmscale::model {
 namespace {
 
-namespace device = kernels::gpu;
+namespace gpu = kernels::gpu;
 
 struct Case {
   const char* precision;
@@ -119,48 +119,48 @@ struct AttentionArrays {
     const at::Tensor query_blocks = blocks_of(query_starts_, key_starts_).to(where),
                      key_blocks = blocks_of(key_starts_, query_starts_).to(where);
     const auto listed = [](const at::Tensor& blocks) {
-      return device::AttentionBlocks{static_cast<device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
+      return gpu::AttentionBlocks{static_cast<gpu::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
     };
     const at::Tensor q_sums = at::full({query_blocks.size(0), kHeads, head_dim_}, NAN, minus_lse.options()),
                      kv_sums = at::full({key_blocks.size(0), 2, kHeads, head_dim_}, NAN, minus_lse.options());
     const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
     const auto angles = [&](const at::Tensor& positions) {
-      return device::RotaryAngles{positions.data_ptr<int64_t>(), cosines.data_ptr<float>(),
-                                  sines.data_ptr<float>()};
+      return gpu::RotaryAngles{positions.data_ptr<int64_t>(), cosines.data_ptr<float>(),
+                               sines.data_ptr<float>()};
     };
     const int64_t width = kHeads * head_dim_;
-    const device::Place place{.gpu = where.is_cuda()};
-    const device::Attention forward{.queries = q.size(0),
-                                    .heads = kHeads,
-                                    .head_dim = head_dim_,
-                                    .query_starts = starts_q.data_ptr<int32_t>(),
-                                    .key_starts = starts_k.data_ptr<int32_t>(),
-                                    .query_blocks = listed(query_blocks),
-                                    .key_blocks = listed(key_blocks),
-                                    .q = data(q),
-                                    .k = data(kv),
-                                    .v = data(kv) + width,
-                                    .q_step = width,
-                                    .kv_step = 2 * width,
-                                    .v_bias = v_bias.data_ptr<float>(),
-                                    .out = data(out),
-                                    .minus_lse = minus_lse.data_ptr<float>()};
-    device::run(forward, place);
+    const gpu::Place place{.gpu = where.is_cuda()};
+    const gpu::Attention forward{.queries = q.size(0),
+                                 .heads = kHeads,
+                                 .head_dim = head_dim_,
+                                 .query_starts = starts_q.data_ptr<int32_t>(),
+                                 .key_starts = starts_k.data_ptr<int32_t>(),
+                                 .query_blocks = listed(query_blocks),
+                                 .key_blocks = listed(key_blocks),
+                                 .q = data(q),
+                                 .k = data(kv),
+                                 .v = data(kv) + width,
+                                 .q_step = width,
+                                 .kv_step = 2 * width,
+                                 .v_bias = v_bias.data_ptr<float>(),
+                                 .out = data(out),
+                                 .minus_lse = minus_lse.data_ptr<float>()};
+    gpu::run(forward, place);
     const at::Tensor minus_delta = at::full_like(minus_lse, NAN);
-    device::run(device::AttentionBackward{.forward = forward,
-                                          .dout = data(dout),
-                                          .minus_delta = minus_delta.data_ptr<float>(),
-                                          .query_angles = angles(positions_q),
-                                          .key_angles = angles(positions_k),
-                                          .scale = 0.25,
-                                          .dq = data(dq),
-                                          .dk = data(dkv),
-                                          .dv = data(dkv) + width,
-                                          .dq_step = width,
-                                          .dkv_step = 2 * width,
-                                          .q_partials = q_sums.data_ptr<float>(),
-                                          .kv_partials = kv_sums.data_ptr<float>()},
-                place);
+    gpu::run(gpu::AttentionBackward{.forward = forward,
+                                    .dout = data(dout),
+                                    .minus_delta = minus_delta.data_ptr<float>(),
+                                    .query_angles = angles(positions_q),
+                                    .key_angles = angles(positions_k),
+                                    .scale = 0.25,
+                                    .dq = data(dq),
+                                    .dk = data(dkv),
+                                    .dv = data(dkv) + width,
+                                    .dq_step = width,
+                                    .dkv_step = 2 * width,
+                                    .q_partials = q_sums.data_ptr<float>(),
+                                    .kv_partials = kv_sums.data_ptr<float>()},
+             place);
     std::vector<at::Tensor> results;
     for (const at::Tensor& x : {out, minus_lse, dq, dkv, q_sums.sum(0), kv_sums.sum(0)})
       results.push_back(x.cpu().to(at::kFloat));
@@ -169,8 +169,8 @@ struct AttentionArrays {
 
  private:
   static at::Tensor blocks_of(const std::vector<int32_t>& starts, const std::vector<int32_t>& other_starts) {
-    const std::vector<device::AttentionBlock> blocks = device::attention_blocks(starts, other_starts);
-    return at::from_blob(const_cast<device::AttentionBlock*>(blocks.data()),
+    const std::vector<gpu::AttentionBlock> blocks = gpu::attention_blocks(starts, other_starts);
+    return at::from_blob(const_cast<gpu::AttentionBlock*>(blocks.data()),
                          {static_cast<int64_t>(blocks.size()), 2}, at::kInt)
         .clone();
   }
@@ -223,18 +223,18 @@ TEST(GpuNormBackward, AgreesWithTheHost) {
                        dsum = before.to(where).clone(),
                        partials = at::full({kBlocks, 3, width}, NAN, mean_there.options());
       const auto data = [](const at::Tensor& x) { return static_cast<kernels::BFloat16*>(x.data_ptr()); };
-      device::run(device::NormBackward<kernels::BFloat16>{.rows = kRows,
-                                                          .width = width,
-                                                          .sum = data(sum_there),
-                                                          .mean = mean_there.data_ptr<float>(),
-                                                          .rstd = rstd_there.data_ptr<float>(),
-                                                          .gamma = gamma_there.data_ptr<float>(),
-                                                          .dy = data(dy_there),
-                                                          .dsum = data(dsum),
-                                                          .branch_bias = true,
-                                                          .blocks = kBlocks,
-                                                          .partials = partials.data_ptr<float>()},
-                  device::Place{.gpu = where.is_cuda()});
+      gpu::run(gpu::NormBackward<kernels::BFloat16>{.rows = kRows,
+                                                    .width = width,
+                                                    .sum = data(sum_there),
+                                                    .mean = mean_there.data_ptr<float>(),
+                                                    .rstd = rstd_there.data_ptr<float>(),
+                                                    .gamma = gamma_there.data_ptr<float>(),
+                                                    .dy = data(dy_there),
+                                                    .dsum = data(dsum),
+                                                    .branch_bias = true,
+                                                    .blocks = kBlocks,
+                                                    .partials = partials.data_ptr<float>()},
+               gpu::Place{.gpu = where.is_cuda()});
       return std::pair{dsum.cpu().to(at::kFloat), partials.cpu()};
     };
     const auto gpu = run_on(at::Device(at::kCUDA, 0)), host = run_on(at::kCPU);

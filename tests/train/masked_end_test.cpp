@@ -16,14 +16,14 @@ TEST(MaskedEnd, AccountingKnowsWhatTheEngineDoes) {
     const model::Weights weights = model::random_weights(config.model, 1);
     for (const char* engine : {"plain", "fused"}) {
       config.train.engine = engine;
-      EXPECT_EQ(model::make_engine(weights, {.engine = engine})->ends_on_masked_rows(),
-                accounting::ends_on_masked_rows(config, config::DeviceKind::cpu))
+      EXPECT_EQ(model::make_engine(weights, {.engine = engine})->prunes_last_block(),
+                accounting::prunes_last_block(config, config::DeviceKind::cpu))
           << engine << ", head_dim " << head_dim;
     }
     for (const char* precision : {"bf16", "fp32"}) {
       config.train.precision = precision;
-      EXPECT_EQ(model::make_device_engine(weights, {.precision = precision})->ends_on_masked_rows(),
-                accounting::ends_on_masked_rows(config, config::DeviceKind::gpu))
+      EXPECT_EQ(model::make_engine_of_gpu_kernels(weights, {.precision = precision})->prunes_last_block(),
+                accounting::prunes_last_block(config, config::DeviceKind::gpu))
           << precision << ", head_dim " << head_dim;
     }
   }

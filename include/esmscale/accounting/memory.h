@@ -24,7 +24,7 @@ config::DeviceKind usual_device(const config::RunConfig& config);
 
 // Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU,
 // and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
-bool ends_on_masked_rows(const config::RunConfig& config, config::DeviceKind device);
+bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device);
 
 // For a resolved config on `ranks` ranks; the packs of a batch are shared out evenly, so that a rank may have
 // fewer than a micro-batch holds.

@@ -4,6 +4,7 @@
 
 #include "esmscale/config/config.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -35,6 +36,22 @@ struct Parameter {
 //   blocks.i.ffn_in.{weight [F, D], bias}, blocks.i.ffn_out.{weight [D, F], bias}
 //   final_norm.{weight, bias}, head.dense.{weight [D, D], bias}, head.norm.{weight, bias}, head.bias [V]
 std::vector<Parameter> parameter_table(const ModelConfig& model);
+
+// Rows of the table by the layer that they belong to, so that nobody counts them by hand.
+struct LayerRows {
+  size_t weight = 0, bias = 0;
+};
+struct BlockRows {
+  LayerRows attention_norm, qkv, out, ffn_norm, ffn_in, ffn_out;
+};
+struct ParameterIndex {
+  size_t embedding = 0;
+  std::vector<BlockRows> blocks;
+  LayerRows final_norm, head_dense, head_norm;
+  size_t head_bias = 0;
+};
+ParameterIndex parameter_index(const ModelConfig& model);
+
 int64_t total_size(const std::vector<Parameter>& table);
 
 }  // namespace esmscale::config

@@ -6,9 +6,9 @@
 #include <cstring>
 
 #ifdef __CUDACC__
-#define ESMSCALE_DEVICE_TOO __host__ __device__
+#define ESMSCALE_HOST_DEVICE __host__ __device__
 #else
-#define ESMSCALE_DEVICE_TOO
+#define ESMSCALE_HOST_DEVICE
 #endif
 
 namespace esmscale::kernels {
@@ -17,10 +17,10 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-ESMSCALE_DEVICE_TOO inline float to_float(float x) {
+ESMSCALE_HOST_DEVICE inline float to_float(float x) {
   return x;
 }
-ESMSCALE_DEVICE_TOO inline float to_float(BFloat16 x) {
+ESMSCALE_HOST_DEVICE inline float to_float(BFloat16 x) {
   const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
   float number;
   memcpy(&number, &bits, sizeof number);
@@ -28,15 +28,15 @@ ESMSCALE_DEVICE_TOO inline float to_float(BFloat16 x) {
 }
 
 template <class T>
-ESMSCALE_DEVICE_TOO T rounded(float x);
+ESMSCALE_HOST_DEVICE T rounded(float x);
 
 template <>
-ESMSCALE_DEVICE_TOO inline float rounded<float>(float x) {
+ESMSCALE_HOST_DEVICE inline float rounded<float>(float x) {
   return x;
 }
 // To the nearest, ties to even; not a number stays so.
 template <>
-ESMSCALE_DEVICE_TOO inline BFloat16 rounded<BFloat16>(float x) {
+ESMSCALE_HOST_DEVICE inline BFloat16 rounded<BFloat16>(float x) {
 #ifdef __CUDA_ARCH__  // one instruction, which makes every NaN the same
   uint16_t rounded_bits;
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded_bits) : "f"(x));

@@ -20,7 +20,7 @@ struct DeviceBatch {
   at::Tensor masked_rows_M;  // int64
   at::Tensor targets_M;      // int64, −1 for inert room
   at::Tensor masked_starts;  // int32 [N + 1]: which masked rows are each sequence's; the last has the inert
-  // Attention's blocks of rows on a GPU (AttentionBlock of kernels/device.h), int32 [blocks, 2]: where all
+  // Attention's blocks of rows on a GPU (AttentionBlock of kernels/gpu/gpu.h), int32 [blocks, 2]: where all
   // rows ask, and where masked rows do.
   struct BlockLists {
     at::Tensor queries, keys;

@@ -27,7 +27,7 @@ class Engine {
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
   // In training, whether the last block has masked rows only behind its keys and values.
-  virtual bool ends_on_masked_rows() const { return false; }
+  virtual bool prunes_last_block() const { return false; }
   virtual at::Device device() const = 0;
 
   // Adds the gradients of the summed cross-entropy over the masked positions to the sink. Returns that sum
@@ -41,18 +41,18 @@ class Engine {
   virtual at::Tensor logits(const at::Tensor& hidden_RD) = 0;
 
  private:
-  friend class HeldWeights;
-  virtual void hold_weights(bool /*held*/) {}
+  friend class WeightCastScope;
+  virtual void freeze_weights(bool /*frozen*/) {}
 };
 
 // Says that the weights stay as they are while it lives, so an engine that rounds them does so once, for all
 // micro-batches of a step.
-class HeldWeights {
+class WeightCastScope {
  public:
-  explicit HeldWeights(Engine& engine) : engine_(engine) { engine_.hold_weights(true); }
-  ~HeldWeights() { engine_.hold_weights(false); }
-  HeldWeights(const HeldWeights&) = delete;
-  HeldWeights& operator=(const HeldWeights&) = delete;
+  explicit WeightCastScope(Engine& engine) : engine_(engine) { engine_.freeze_weights(true); }
+  ~WeightCastScope() { engine_.freeze_weights(false); }
+  WeightCastScope(const WeightCastScope&) = delete;
+  WeightCastScope& operator=(const WeightCastScope&) = delete;
 
  private:
   Engine& engine_;
@@ -69,6 +69,6 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
 
 // The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run
 // slowly: for tests, which so see all of it but the launches.
-std::unique_ptr<Engine> make_device_engine(const Weights& weights, const EngineOptions& options);
+std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options);
 
 }  // namespace esmscale::model

@@ -33,6 +33,7 @@ struct Block {
 struct Weights {
   config::ModelConfig config;
   std::vector<config::Parameter> table;
+  config::ParameterIndex rows;  // of the table, by layer
   at::Tensor flat;              // [P] fp32: the master weights
   std::vector<at::Tensor> all;  // views of flat, by table index
   at::Tensor inv_freq;          // [K/2] fp32: rotary frequencies (a buffer, not a parameter)
@@ -52,7 +53,7 @@ Weights make_weights(const config::ModelConfig& model, const at::Device& device)
 Weights copy_of(const Weights& weights, const at::Device& device);
 
 // The same names over other tensors, one per table row (for autograd leaves, bf16 copies, gradients).
-Weights rename(const Weights& like, std::vector<at::Tensor> all);
+Weights with_tensors(const Weights& like, std::vector<at::Tensor> all);
 
 // Fills the weights (science.md, section 2: `xavier` [ours] or `hf`): a pure function of the seed, whatever
 // the device and the number of threads. letter_counts: by letter code, for decoder_bias = frequencies.

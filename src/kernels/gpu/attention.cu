@@ -24,18 +24,18 @@ constexpr float kLargestSum = 0x1p64f;  // of weights, before they are taken rel
 
 template <int K>
 __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(const Attention w) {
-  constexpr int M = kLefts, kCount = kTileRows<K>, N = kKeysAtOnce / 16;
+  constexpr int M = kFragments, kCount = kTileRows<K>, N = kKeysAtOnce / 16;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
-  const Share share(w.query_blocks, w.heads, w.query_starts, w.key_starts);
-  const int first_query = share.first + warp() * 16 * M;
-  const bool asks = first_query < share.own;
-  const Carrier<K, kCount> k({w.k, w.kv_step, share.other_begin, share.head, K}, share.other),
-      v({w.v, w.kv_step, share.other_begin, share.head, K}, share.other);
-  Left<K> queries[M];
+  const WorkItem item(w.query_blocks, w.heads, w.query_starts, w.key_starts);
+  const int first_query = item.first + warp() * 16 * M;
+  const bool asks = first_query < item.own;
+  const AsyncTileCopy<K, kCount> k({w.k, w.kv_step, item.other_begin, item.head, K}, item.other),
+      v({w.v, w.kv_step, item.other_begin, item.head, K}, item.other);
+  AFragment<K> queries[M];
   // Of a row: what is added to its scores, Σ of 2^score, and of that times v.
   float start[M][4], sums[M][4], out[M][K / 8][4];
 
-  const auto look = [&](float(&largest)[M][2], int stage, int key, int keys) {
+  const auto find_row_max = [&](float(&largest)[M][2], int stage, int key, int keys) {
     float s[M][2][4];
     float zeros[4] = {};
     k_tiles[stage].times_rows(s, queries, key, [&](int, int) -> const float(&)[4] { return zeros; });
@@ -51,10 +51,10 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
 #pragma unroll
       for (int i = 0; i < 4; i += 2) {
         start[m][i] = -max_of_row(largest[m][i / 2]);
-        start[m][i + 1] = another(start[m][i]);
+        start[m][i + 1] = copy_in_register(start[m][i]);
       }
   };
-  const auto weigh = [&](int stage, int key, int keys, auto ends) {
+  const auto accumulate = [&](int stage, int key, int keys, auto ends) {
     float s[N][M][2][4];
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
       for (int m = 0; m < M; ++m) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) s[n][m][i / 4][i % 4] = exp2_quick(s[n][m][i / 4][i % 4]);
-        to_left(weights[m], s[n][m]);
+        to_fragment(weights[m], s[n][m]);
         multiply(sums[m], weights[m], kOnes, kOnes, sums[m]);
       }
       v_tiles[stage].add_to(out, weights, key + 16 * n);
@@ -93,25 +93,25 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
 #pragma unroll
       for (int i = 0; i < 2 * M; ++i) largest[i / 2][i % 2] = -INFINITY;
       for_each_tile<kCount>(
-          share.other, [&](int stage, int first) { k.bring(k_tiles[stage], first); }, [] {},
+          item.other, [&](int stage, int first) { k.load(k_tiles[stage], first); }, [] {},
           [&](int stage, int, int keys) {
 #pragma unroll 1
-            for (int key = 0; key < keys; key += 16) look(largest, stage, key, keys);
+            for (int key = 0; key < keys; key += 16) find_row_max(largest, stage, key, keys);
           });
       start_at(largest);
       __syncthreads();
     }
     for_each_tile<kCount>(
-        share.other,
+        item.other,
         [&](int stage, int first) {
-          k.bring(k_tiles[stage], first);
-          v.bring(v_tiles[stage], first);
+          k.load(k_tiles[stage], first);
+          v.load(v_tiles[stage], first);
         },
         [&] {
           if (attempt > 0) return;
-          const Rows<const BFloat16> q(w.q, w.q_step, share.own_begin, share.head, K);
+          const Rows<const BFloat16> q(w.q, w.q_step, item.own_begin, item.head, K);
 #pragma unroll
-          for (int m = 0; m < M; ++m) queries[m].load(q, first_query + 16 * m, share.own);
+          for (int m = 0; m < M; ++m) queries[m].load(q, first_query + 16 * m, item.own);
         },
         [&](int stage, int first, int keys) {
           if (!asks) return;
@@ -119,11 +119,11 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
             float largest[M][2];
 #pragma unroll
             for (int i = 0; i < 2 * M; ++i) largest[i / 2][i % 2] = -INFINITY;
-            look(largest, stage, 0, keys);
+            find_row_max(largest, stage, 0, keys);
             start_at(largest);
           }
           for_each_step<kKeysAtOnce, kCount>(keys,
-                                             [&](int key, auto ends) { weigh(stage, key, keys, ends); });
+                                             [&](int key, auto ends) { accumulate(stage, key, keys, ends); });
         });
     bool lost = false;
 #pragma unroll
@@ -131,15 +131,15 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
     if (!__syncthreads_or(asks && lost) || attempt > 0) break;
   }
 
-  const Rows<BFloat16> to(w.out, int64_t{w.heads} * K, share.own_begin, share.head, K);
-  const float* const v_bias = w.v_bias + share.head * K + lane() % 4 * 2;
+  const Rows<BFloat16> to(w.out, int64_t{w.heads} * K, item.own_begin, item.head, K);
+  const float* const v_bias = w.v_bias + item.head * K + lane() % 4 * 2;
 #pragma unroll
   for (int m = 0; m < M; ++m) {
 #pragma unroll
     for (int i = 0; i < 4; i += 2) {
       const int row = first_query + 16 * m + 4 * i + lane() / 4;
-      if (lane() % 4 == 0 && row < share.own)
-        w.minus_lse[share.head * w.queries + share.own_begin + row] = start[m][i] - log2f(sums[m][i]);
+      if (lane() % 4 == 0 && row < item.own)
+        w.minus_lse[item.head * w.queries + item.own_begin + row] = start[m][i] - log2f(sums[m][i]);
       const float factor = 1 / sums[m][i];
 #pragma unroll
       for (int n = 0; n < K / 8; ++n) {
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
         out[m][n][i + 1] = out[m][n][i + 1] * factor + bias.y;
       }
     }
-    store_rows<K>(to, out[m], first_query + 16 * m, share.own);
+    store_rows<K>(to, out[m], first_query + 16 * m, item.own);
   }
 }
 

@@ -39,41 +39,40 @@ __device__ void to_gradients(float (&scores)[M][2][4], float (&dprobabilities)[M
 template <int K>
 __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
     query_gradient_kernel(const AttentionBackward w) {
-  constexpr int M = kLefts, kCount = kTileRows<K>;
+  constexpr int M = kFragments, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> k_tiles[2], v_tiles[2];
   const Attention& in = w.forward;
-  const Share share(in.query_blocks, in.heads, in.query_starts, in.key_starts);
+  const WorkItem item(in.query_blocks, in.heads, in.query_starts, in.key_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const sums = w.q_partials + share.block * width + share.head * K;
-  const int first_query = share.first + warp() * 16 * M;
-  const Carrier<K, kCount> k({in.k, in.kv_step, share.other_begin, share.head, K}, share.other),
-      v({in.v, in.kv_step, share.other_begin, share.head, K}, share.other);
-  Left<K> queries[M], douts[M];
+  float* const sums = w.q_partials + item.block * width + item.head * K;
+  const int first_query = item.first + warp() * 16 * M;
+  const AsyncTileCopy<K, kCount> k({in.k, in.kv_step, item.other_begin, item.head, K}, item.other),
+      v({in.v, in.kv_step, item.other_begin, item.head, K}, item.other);
+  AFragment<K> queries[M], douts[M];
   float minus_lse[M][4], minus_delta[M][4];  // of rows g, g, g + 8 and g + 8, as products begin
   float dq[M][K / 8][4] = {};
 
   const auto read_rows = [&] {
-    const Rows<const BFloat16> q(in.q, in.q_step, share.own_begin, share.head, K),
-        out(in.out, width, share.own_begin, share.head, K),
-        dout(w.dout, width, share.own_begin, share.head, K);
-    const int64_t place = share.head * in.queries + share.own_begin;
-    Left<K> outs[M];
+    const Rows<const BFloat16> q(in.q, in.q_step, item.own_begin, item.head, K),
+        out(in.out, width, item.own_begin, item.head, K), dout(w.dout, width, item.own_begin, item.head, K);
+    const int64_t place = item.head * in.queries + item.own_begin;
+    AFragment<K> outs[M];
 #pragma unroll
     for (int m = 0; m < M; ++m) {
-      outs[m].load(out, first_query + 16 * m, share.own);
-      douts[m].load(dout, first_query + 16 * m, share.own);
-      queries[m].load(q, first_query + 16 * m, share.own);
+      outs[m].load(out, first_query + 16 * m, item.own);
+      douts[m].load(dout, first_query + 16 * m, item.own);
+      queries[m].load(q, first_query + 16 * m, item.own);
 #pragma unroll
       for (int i = 0; i < 4; i += 2) {
         const int row = first_query + 16 * m + 4 * i + lane() / 4;
-        minus_lse[m][i] = row < share.own ? in.minus_lse[place + row] : 0;
-        minus_lse[m][i + 1] = another(minus_lse[m][i]);
+        minus_lse[m][i] = row < item.own ? in.minus_lse[place + row] : 0;
+        minus_lse[m][i + 1] = copy_in_register(minus_lse[m][i]);
       }
     }
     float2 bias[K / 8];
 #pragma unroll
     for (int i = 0; i < K / 8; ++i)
-      bias[i] = *reinterpret_cast<const float2*>(in.v_bias + share.head * K + 8 * i + lane() % 4 * 2);
+      bias[i] = *reinterpret_cast<const float2*>(in.v_bias + item.head * K + 8 * i + lane() % 4 * 2);
 #pragma unroll
     for (int m = 0; m < M; ++m)
 #pragma unroll
@@ -86,20 +85,20 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
         }
         total = sum_of_row(-total);
         minus_delta[m][2 * half] = total;
-        minus_delta[m][2 * half + 1] = another(total);
+        minus_delta[m][2 * half + 1] = copy_in_register(total);
         const int row = first_query + 16 * m + 8 * half + lane() / 4;
-        if (lane() % 4 == 0 && row < share.own) w.minus_delta[place + row] = total;
+        if (lane() % 4 == 0 && row < item.own) w.minus_delta[place + row] = total;
       }
   };
   for_each_tile<kCount>(
-      share.other,
+      item.other,
       [&](int stage, int first) {
-        k.bring(k_tiles[stage], first);
-        v.bring(v_tiles[stage], first);
+        k.load(k_tiles[stage], first);
+        v.load(v_tiles[stage], first);
       },
       read_rows,
       [&](int stage, int, int keys) {
-        if (first_query >= share.own) return;
+        if (first_query >= item.own) return;
         const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int key, auto ends) {
           k_tiles[stage].times_rows(s, queries, key,
                                     [&](int m, int) -> const float(&)[4] { return minus_lse[m]; });
@@ -111,7 +110,7 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
           to_gradients(s, d);
           uint32_t weights[M][4];
 #pragma unroll
-          for (int m = 0; m < M; ++m) to_left(weights[m], d[m]);
+          for (int m = 0; m < M; ++m) to_fragment(weights[m], d[m]);
           k_tiles[stage].add_to(dq, weights, key);
         };
         for_each_gradient<kCount, M, kAhead<K>>(keys, products, add);
@@ -119,8 +118,8 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
 #pragma unroll
   for (int m = 0; m < M; ++m) {
     const int first = first_query + 16 * m;
-    turn_back<K>(dq[m], w.query_angles, share.own_begin, first, share.own, w.scale);
-    store_rows<K>(Rows<BFloat16>(w.dq, w.dq_step, share.own_begin, share.head, K), dq[m], first, share.own);
+    turn_back<K>(dq[m], w.query_angles, item.own_begin, first, item.own, w.scale);
+    store_rows<K>(Rows<BFloat16>(w.dq, w.dq_step, item.own_begin, item.head, K), dq[m], first, item.own);
   }
   __syncthreads();  // all are done with the tiles
   sum_rows<K>(dq, k_tiles[0], sums);
@@ -128,28 +127,28 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks<K>)
 
 template <int K>
 __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(const AttentionBackward w) {
-  constexpr int M = kLefts, kCount = kTileRows<K>;
+  constexpr int M = kFragments, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> q_tiles[2], dout_tiles[2];
   // Of queries 2i and 2i + 1, twice: as products of keys with them begin.
   __shared__ alignas(16) float minus_lse[2][kCount / 2][4], minus_delta[2][kCount / 2][4];
   const Attention& in = w.forward;
-  const Share share(in.key_blocks, in.heads, in.key_starts, in.query_starts);
+  const WorkItem item(in.key_blocks, in.heads, in.key_starts, in.query_starts);
   const int64_t width = int64_t{in.heads} * K;
-  float* const k_sums = w.kv_partials + share.block * 2 * width + share.head * K;
+  float* const k_sums = w.kv_partials + item.block * 2 * width + item.head * K;
   float* const v_sums = k_sums + width;
-  const int first_key = share.first + warp() * 16 * M;
-  const Carrier<K, kCount> q({in.q, in.q_step, share.other_begin, share.head, K}, share.other),
-      dout({w.dout, width, share.other_begin, share.head, K}, share.other);
-  Left<K> keys[M], values[M];
+  const int first_key = item.first + warp() * 16 * M;
+  const AsyncTileCopy<K, kCount> q({in.q, in.q_step, item.other_begin, item.head, K}, item.other),
+      dout({w.dout, width, item.other_begin, item.head, K}, item.other);
+  AFragment<K> keys[M], values[M];
   float dk[M][K / 8][4] = {}, dv[M][K / 8][4] = {};
-  const int64_t place = share.head * in.queries + share.other_begin;
+  const int64_t place = item.head * in.queries + item.other_begin;
   for_each_tile<kCount>(
-      share.other,
+      item.other,
       [&](int stage, int first) {
-        q.bring(q_tiles[stage], first);
-        dout.bring(dout_tiles[stage], first);
+        q.load(q_tiles[stage], first);
+        dout.load(dout_tiles[stage], first);
         const int i = threadIdx.x;
-        const bool there = first + i < share.other;
+        const bool there = first + i < item.other;
         const int64_t from = place + (there ? first + i : 0);
         if (kCount >= kThreads || i < kCount)
 #pragma unroll
@@ -159,16 +158,16 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
           }
       },
       [&] {
-        const Rows<const BFloat16> k(in.k, in.kv_step, share.own_begin, share.head, K),
-            v(in.v, in.kv_step, share.own_begin, share.head, K);
+        const Rows<const BFloat16> k(in.k, in.kv_step, item.own_begin, item.head, K),
+            v(in.v, in.kv_step, item.own_begin, item.head, K);
 #pragma unroll
         for (int m = 0; m < M; ++m) {
-          keys[m].load(k, first_key + 16 * m, share.own);
-          values[m].load(v, first_key + 16 * m, share.own);
+          keys[m].load(k, first_key + 16 * m, item.own);
+          values[m].load(v, first_key + 16 * m, item.own);
         }
       },
       [&](int stage, int, int queries) {
-        if (first_key >= share.own) return;
+        if (first_key >= item.own) return;
         // Turned: keys are rows, queries are columns.
         const auto products = [&](float(&s)[M][2][4], float(&d)[M][2][4], int query, auto) {
           const int pair = query / 2 + lane() % 4;
@@ -185,8 +184,8 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
           uint32_t weights[M][4], dweights[M][4];
 #pragma unroll
           for (int m = 0; m < M; ++m) {
-            to_left(weights[m], s[m]);
-            to_left(dweights[m], d[m]);
+            to_fragment(weights[m], s[m]);
+            to_fragment(dweights[m], d[m]);
           }
           dout_tiles[stage].add_to(dv, weights, query);
           q_tiles[stage].add_to(dk, dweights, query);
@@ -196,11 +195,11 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(c
 #pragma unroll
   for (int m = 0; m < M; ++m) {
     const int first = first_key + 16 * m;
-    turn_back<K>(dk[m], w.key_angles, share.own_begin, first, share.own, kLn2);
-    store_rows<K>(Rows<BFloat16>(w.dk, w.dkv_step, share.own_begin, share.head, K), dk[m], first, share.own);
-    store_rows<K>(Rows<BFloat16>(w.dv, w.dkv_step, share.own_begin, share.head, K), dv[m], first, share.own);
-    clear_rows<K>(dk[m], first, share.own);
-    clear_rows<K>(dv[m], first, share.own);
+    turn_back<K>(dk[m], w.key_angles, item.own_begin, first, item.own, kLn2);
+    store_rows<K>(Rows<BFloat16>(w.dk, w.dkv_step, item.own_begin, item.head, K), dk[m], first, item.own);
+    store_rows<K>(Rows<BFloat16>(w.dv, w.dkv_step, item.own_begin, item.head, K), dv[m], first, item.own);
+    clear_rows<K>(dk[m], first, item.own);
+    clear_rows<K>(dv[m], first, item.own);
   }
   __syncthreads();  // all are done with the tiles; where nobody asks, zeros may still come in, over zeros
   sum_rows<K>(dk, q_tiles[0], k_sums);

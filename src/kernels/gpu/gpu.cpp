@@ -68,7 +68,7 @@ template int64_t norm_backward_blocks_at_once<BFloat16>(int64_t, Place);
   template void run(const Work<BFloat16>&, Place)
 ESMSCALE_RUN(Embed);
 ESMSCALE_RUN(NormForward);
-ESMSCALE_RUN(NormAgain);
+ESMSCALE_RUN(NormRecompute);
 ESMSCALE_RUN(NormBackward);
 ESMSCALE_RUN(GeluForward);
 ESMSCALE_RUN(GeluBackward);

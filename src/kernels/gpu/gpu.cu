@@ -20,7 +20,7 @@ unsigned pieces(int64_t count, int64_t size) {
   return static_cast<unsigned>((count + size - 1) / size);
 }
 
-__device__ Two warp_sum(Two x) {
+__device__ Float2 warp_sum(Float2 x) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     x.a += __shfl_xor_sync(kAllLanes, x.a, distance);
     x.b += __shfl_xor_sync(kAllLanes, x.b, distance);
@@ -32,8 +32,8 @@ struct Warp {
   __device__ int lane() const { return threadIdx.x % kWarp; }
   __device__ int lanes() const { return kWarp; }
   template <int Count>
-  __device__ void sum(Two (&x)[Count]) const {
-    for (Two& one : x) one = warp_sum(one);
+  __device__ void sum(Float2 (&x)[Count]) const {
+    for (Float2& one : x) one = warp_sum(one);
   }
   __device__ float max(float x) const {
     for (int distance = kWarp / 2; distance > 0; distance /= 2)
@@ -46,13 +46,13 @@ struct Warp {
 // has seen all others leave the sum before, and so be done with it.
 struct Block {
   static constexpr int kMost = 2;  // sums at once
-  using Place = Two[kMost][kLargestBlock / 32];
+  using Place = Float2[kMost][kLargestBlock / 32];
   Place* of_warps;  // [2] shared memory
   mutable int turn = 0;
   __device__ int lane() const { return threadIdx.x; }
   __device__ int lanes() const { return blockDim.x; }
   template <int Count>
-  __device__ void sum(Two (&x)[Count]) const {
+  __device__ void sum(Float2 (&x)[Count]) const {
     static_assert(Count <= kMost);
     Place& place = of_warps[turn];
     turn ^= 1;
@@ -185,7 +185,7 @@ void launch(const AddPartials& work, void* stream) {
   template void launch(const Work<BFloat16>&, void*)
 ESMSCALE_LAUNCH(Embed);
 ESMSCALE_LAUNCH(NormForward);
-ESMSCALE_LAUNCH(NormAgain);
+ESMSCALE_LAUNCH(NormRecompute);
 ESMSCALE_LAUNCH(NormBackward);
 ESMSCALE_LAUNCH(GeluForward);
 ESMSCALE_LAUNCH(GeluBackward);

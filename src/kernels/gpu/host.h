@@ -17,7 +17,7 @@ namespace esmscale::kernels::gpu {
 struct Meeting {
   explicit Meeting(int64_t lanes) : place(lanes), brought(static_cast<size_t>(lanes)) {}
   std::barrier<> place;
-  std::vector<Two> brought;
+  std::vector<Float2> brought;
 };
 
 class Lane {
@@ -26,19 +26,19 @@ class Lane {
   int64_t lane() const { return lane_; }
   int64_t lanes() const { return static_cast<int64_t>(meeting_.brought.size()); }
   template <int Count>
-  void sum(Two (&x)[Count]) const {
-    for (Two& one : x) one = meet(one, [](Two a, Two b) { return Two{a.a + b.a, a.b + b.b}; });
+  void sum(Float2 (&x)[Count]) const {
+    for (Float2& one : x) one = meet(one, [](Float2 a, Float2 b) { return Float2{a.a + b.a, a.b + b.b}; });
   }
   float max(float x) const {
-    return meet({x, x}, [](Two a, Two b) { return Two{std::max(a.a, b.a), 0}; }).a;
+    return meet({x, x}, [](Float2 a, Float2 b) { return Float2{std::max(a.a, b.a), 0}; }).a;
   }
 
  private:
   template <class Combine>
-  Two meet(Two x, Combine&& combine) const {
+  Float2 meet(Float2 x, Combine&& combine) const {
     meeting_.brought[static_cast<size_t>(lane_)] = x;
     meeting_.place.arrive_and_wait();
-    Two all = meeting_.brought.front();
+    Float2 all = meeting_.brought.front();
     for (size_t i = 1; i < meeting_.brought.size(); ++i) all = combine(all, meeting_.brought[i]);
     meeting_.place.arrive_and_wait();  // nobody brings the next before all have read
     return all;

@@ -162,7 +162,7 @@ Numbers column_sums(const Numbers& x, size_t width) {
   return sums;
 }
 
-TEST(DeviceAttention, IsItsDefinition) {
+TEST(GpuAttention, IsItsDefinition) {
   Case c;
   run(c.forward(), Place{});
   run(c.backward(), Place{});
@@ -178,7 +178,7 @@ TEST(DeviceAttention, IsItsDefinition) {
                   "biases of dk and dv");
 }
 
-TEST(DeviceAttention, BlocksAreAllRowsTheMostWorkFirst) {
+TEST(GpuAttention, BlocksAreAllRowsTheMostWorkFirst) {
   using Places = std::vector<std::pair<int32_t, int32_t>>;
   const auto places = [](const std::vector<AttentionBlock>& blocks) {
     Places result;
@@ -193,7 +193,7 @@ TEST(DeviceAttention, BlocksAreAllRowsTheMostWorkFirst) {
   EXPECT_TRUE(attention_blocks(none, none).empty());
 }
 
-TEST(DeviceAttention, AHeadThatItDoesNotTakeIsRefused) {
+TEST(GpuAttention, AHeadThatItDoesNotTakeIsRefused) {
   for (const int64_t head_dim : {8, 48, 128}) {
     EXPECT_FALSE(attention_takes(head_dim));
     EXPECT_THAT(error_of([&] { run(Attention{.queries = 1, .head_dim = head_dim}, Place{}); }),

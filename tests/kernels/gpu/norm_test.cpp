@@ -47,8 +47,8 @@ TYPED_TEST(DeviceNorm, ForwardAndAgain) {
     expect_near_all(rstd, widened(oracle_rstd), kTolerance<float>, "rstd");
     this->expect_same(y, oracle, "y");
 
-    run(NormAgain<TypeParam>{kRows, kWidth, with_branch ? sum.data() : x.data(), mean.data(), rstd.data(),
-                             gamma.data(), beta.data(), again.data()},
+    run(NormRecompute<TypeParam>{kRows, kWidth, with_branch ? sum.data() : x.data(), mean.data(), rstd.data(),
+                                 gamma.data(), beta.data(), again.data()},
         Place{});
     EXPECT_EQ(this->floats(again), this->floats(y));
   }

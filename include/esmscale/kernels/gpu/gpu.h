@@ -54,7 +54,7 @@ struct NormForward {
 
 // y once more from the saved statistics, bit for bit.
 template <class T>
-struct NormAgain {
+struct NormRecompute {
   int64_t rows = 0, width = 0;
   const T* sum = nullptr;
   const float *mean = nullptr, *rstd = nullptr, *gamma = nullptr, *beta = nullptr;
@@ -215,7 +215,7 @@ void run(const Embed<T>& work, Place place);
 template <class T>
 void run(const NormForward<T>& work, Place place);
 template <class T>
-void run(const NormAgain<T>& work, Place place);
+void run(const NormRecompute<T>& work, Place place);
 template <class T>
 void run(const NormBackward<T>& work, Place place);
 template <class T>

@@ -18,17 +18,17 @@ __device__ inline void hide_columns(float (&scores)[M][2][4], int count) {
 }
 
 // What a kernel needs of the other side goes through shared memory, the next tile on its way while this one
-// is worked on: bring(stage, first), then work(stage, first, rows) for each. `meanwhile` runs while the first
+// is worked on: load(stage, first), then work(stage, first, rows) for each. `meanwhile` runs while the first
 // comes.
-template <int kCount, class Bring, class Meanwhile, class Work>
-__device__ inline void for_each_tile(int rows, Bring&& bring, Meanwhile&& meanwhile, Work&& work) {
-  bring(0, 0);
+template <int kCount, class Load, class Meanwhile, class Work>
+__device__ inline void for_each_tile(int rows, Load&& load, Meanwhile&& meanwhile, Work&& work) {
+  load(0, 0);
   end_of_copies();
   meanwhile();
   for (int first = 0, stage = 0; first < rows; first += kCount, stage ^= 1) {
     wait_for_copies();
     __syncthreads();  // the tile is there for all, and all are done with the one before
-    if (first + kCount < rows) bring(stage ^ 1, first + kCount);
+    if (first + kCount < rows) load(stage ^ 1, first + kCount);
     end_of_copies();
     work(stage, first, min(kCount, rows - first));
   }

@@ -10,7 +10,8 @@
 namespace esmscale::kernels::gpu {
 
 // Tuned on an H200: rows of a warp, of a block, and of a tile.
-inline constexpr int kWarps = 4, kThreads = 32 * kWarps, kLefts = 2, kRowsOfBlock = 16 * kLefts * kWarps;
+inline constexpr int kWarps = 4, kThreads = 32 * kWarps, kFragments = 2,
+                     kRowsOfBlock = 16 * kFragments * kWarps;
 static_assert(kRowsOfBlock == kAttentionRows);
 template <int K>
 inline constexpr int kTileRows = K <= 32 ? 128 : 64;
@@ -43,14 +44,14 @@ __device__ inline int warp() {
 }
 
 // A block's share: some of the rows of one head of one sequence on its own side, all rows on the other.
-struct Share {
+struct WorkItem {
   int64_t own_begin, other_begin;  // of the sequence, in the arrays
   int own, other;                  // rows of the sequence
   int first;                       // of the block, within the sequence
   int head;
   unsigned block;  // its index among all
-  __device__ Share(const AttentionBlocks& blocks, int64_t heads, const int32_t* own_starts,
-                   const int32_t* other_starts)
+  __device__ WorkItem(const AttentionBlocks& blocks, int64_t heads, const int32_t* own_starts,
+                      const int32_t* other_starts)
       : head(static_cast<int>(blockIdx.x % static_cast<unsigned>(heads))),
         block(blockIdx.x / static_cast<unsigned>(heads)) {
     const AttentionBlock own_block = blocks.at[block];
@@ -73,7 +74,7 @@ struct Rows {
 
 // 16 rows as the left factor of a product over the head's dims.
 template <int K>
-struct Left {
+struct AFragment {
   uint32_t at[(K + 15) / 16][4];
   __device__ void load(const Rows<const BFloat16>& rows, int first, int count) {
     const int g = lane() / 4, t = lane() % 4;
@@ -98,7 +99,8 @@ struct Tile {
 
   // c[m] = start(m, half) + left[m] · rows first … first + 15 of the tile, as 16 columns in two halves.
   template <int M, class Start>
-  __device__ void times_rows(float (&c)[M][2][4], const Left<K> (&left)[M], int first, Start&& start) const {
+  __device__ void times_rows(float (&c)[M][2][4], const AFragment<K> (&left)[M], int first,
+                             Start&& start) const {
     const BFloat16* const row = at + (first + lane() % 8) * kStep;
 #pragma unroll
     for (int step = 0; step < K / 16; ++step) {
@@ -150,12 +152,12 @@ struct Tile {
 
 // What a thread brings of every tile of an array: 16 bytes of a row in every kAtOnce.
 template <int K, int kCount>
-class Carrier {
+class AsyncTileCopy {
  public:
-  __device__ Carrier(const Rows<const BFloat16>& rows, int count)
+  __device__ AsyncTileCopy(const Rows<const BFloat16>& rows, int count)
       : from_(rows.at + own_row() * rows.step + own_column()), step_(rows.step), count_(count) {}
 
-  __device__ void bring(Tile<K, kCount>& tile, int first) const {
+  __device__ void load(Tile<K, kCount>& tile, int first) const {
     const BFloat16* from = from_ + first * step_;
 #pragma unroll
     for (int i = 0; i < (kCount + kAtOnce - 1) / kAtOnce; ++i, from += kAtOnce * step_) {
@@ -180,12 +182,12 @@ class Carrier {
 
 // x in a register of its own: where a product begins with the same number twice, it needs two, and would
 // otherwise get a copy each time.
-__device__ inline float another(float x) {
+__device__ inline float copy_in_register(float x) {
   return __shfl_sync(kAllLanes, x, lane());
 }
 
 // 16 columns of scores as the left factor of the next product.
-__device__ inline void to_left(uint32_t (&left)[4], const float (&c)[2][4]) {
+__device__ inline void to_fragment(uint32_t (&left)[4], const float (&c)[2][4]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) left[i] = pack(c[i / 2][i % 2 * 2], c[i / 2][i % 2 * 2 + 1]);
 }

@@ -7,7 +7,7 @@ namespace esmscale::kernels::gpu {
 
 // A thread for 16 bytes of the columns, over a block of rows.
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const Embed<T>& w, int64_t block, int64_t pack) {
+ESMSCALE_HOST_DEVICE void column_program(const Embed<T>& w, int64_t block, int64_t pack) {
   constexpr int N = kPack<T>;
   const RowRange rows = rows_of_block(block, w.rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -19,7 +19,7 @@ ESMSCALE_DEVICE_TOO void column_program(const Embed<T>& w, int64_t block, int64_
 
 // A warp for a row. No lane writes a logit before all have read theirs: the sums stand between.
 template <class Team, class T>
-ESMSCALE_DEVICE_TOO void row_program(const Team& team, const CrossEntropy<T>& w, int64_t row) {
+ESMSCALE_HOST_DEVICE void row_program(const Team& team, const CrossEntropy<T>& w, int64_t row) {
   T* logits = w.logits + row * w.step;
   const int64_t target = w.targets[row];
   float largest = -INFINITY;
@@ -27,7 +27,7 @@ ESMSCALE_DEVICE_TOO void row_program(const Team& team, const CrossEntropy<T>& w,
     largest = fmaxf(largest, to_float(logits[v]) + w.bias[v]);
   largest = team.max(largest);
 
-  Two sums{0, 0};  // Σ exp(logit − largest), and the target's exponent
+  Float2 sums{0, 0};  // Σ exp(logit − largest), and the target's exponent
   for (int64_t v = team.lane(); v < w.vocabulary; v += team.lanes()) {
     const float above = to_float(logits[v]) + w.bias[v] - largest;
     sums.a += expf(above);

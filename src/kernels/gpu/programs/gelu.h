@@ -12,14 +12,14 @@ struct Normal {
   float bell;          // exp(−z²/2)
 };
 
-ESMSCALE_DEVICE_TOO inline Normal normal(float z) {
+ESMSCALE_HOST_DEVICE inline Normal normal(float z) {
   const float t = reciprocal(fabsf(z) * kTailScale + 1), bell = exp2_quick(z * z * -0.72134752044448170f);
   const float tail = bell * (t * normal_tail(1 - t));
   return {z > 0 ? 1 - tail : tail, bell};
 }
 
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const GeluForward<T>& w, int64_t block, int64_t pack) {
+ESMSCALE_HOST_DEVICE void column_program(const GeluForward<T>& w, int64_t block, int64_t pack) {
   constexpr int N = kPack<T>;
   const Values<N> bias = load<N>(w.bias + pack * N);
   const auto at = [&](int64_t row) { return row * w.width + pack * N; };
@@ -37,7 +37,7 @@ ESMSCALE_DEVICE_TOO void column_program(const GeluForward<T>& w, int64_t block, 
 
 // dy/dz = Φ(z) + z φ(z), φ the bell / √(2π).
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const GeluBackward<T>& w, int64_t block, int64_t pack) {
+ESMSCALE_HOST_DEVICE void column_program(const GeluBackward<T>& w, int64_t block, int64_t pack) {
   constexpr int N = kPack<T>;
   const Values<N> bias = load<N>(w.bias + pack * N);
   Values<N> dbias;

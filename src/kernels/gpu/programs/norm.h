@@ -9,7 +9,7 @@
 namespace esmscale::kernels::gpu {
 
 template <int N>
-ESMSCALE_DEVICE_TOO inline Values<N> normalised(const Values<N>& x, float mean, float rstd) {
+ESMSCALE_HOST_DEVICE inline Values<N> normalised(const Values<N>& x, float mean, float rstd) {
   Values<N> n;
   for (int i = 0; i < N; ++i) n.at[i] = (x.at[i] - mean) * rstd;
   return n;
@@ -17,8 +17,8 @@ ESMSCALE_DEVICE_TOO inline Values<N> normalised(const Values<N>& x, float mean, 
 
 // y of columns c … c + N − 1; the same rounding in the forward pass and again.
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline void put_normalised(const T* x, float mean, float rstd, const float* gamma,
-                                               const float* beta, T* y) {
+ESMSCALE_HOST_DEVICE inline void put_normalised(const T* x, float mean, float rstd, const float* gamma,
+                                                const float* beta, T* y) {
   Values<N> n = normalised(load<N>(x), mean, rstd);
   const Values<N> factor = load<N>(gamma), shift = load<N>(beta);
   for (int i = 0; i < N; ++i) n.at[i] = n.at[i] * factor.at[i] + shift.at[i];
@@ -27,7 +27,7 @@ ESMSCALE_DEVICE_TOO inline void put_normalised(const T* x, float mean, float rst
 
 // x + branch + bias as it is kept.
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline Values<N> residual_sum(const NormForward<T>& w, int64_t at, int64_t column) {
+ESMSCALE_HOST_DEVICE inline Values<N> residual_sum(const NormForward<T>& w, int64_t at, int64_t column) {
   Values<N> total = load<N>(w.x + at);
   const Values<N> branch = load<N>(w.branch + at), bias = load<N>(w.branch_bias + column);
   for (int i = 0; i < N; ++i) total.at[i] = to_float(rounded<T>(total.at[i] + (branch.at[i] + bias.at[i])));
@@ -36,7 +36,7 @@ ESMSCALE_DEVICE_TOO inline Values<N> residual_sum(const NormForward<T>& w, int64
 }
 
 template <class Team, class T>
-ESMSCALE_DEVICE_TOO void row_program(const Team& team, const NormForward<T>& w, int64_t row) {
+ESMSCALE_HOST_DEVICE void row_program(const Team& team, const NormForward<T>& w, int64_t row) {
   constexpr int N = kPack<T>;
   const int64_t first = row * w.width;
   const T* x = (w.branch ? w.sum : w.x) + first;
@@ -61,7 +61,7 @@ ESMSCALE_DEVICE_TOO void row_program(const Team& team, const NormForward<T>& w, 
 }
 
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const NormAgain<T>& w, int64_t block, int64_t pack) {
+ESMSCALE_HOST_DEVICE void column_program(const NormRecompute<T>& w, int64_t block, int64_t pack) {
   constexpr int N = kPack<T>;
   const RowRange rows = rows_of_block(block, w.rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -72,10 +72,10 @@ ESMSCALE_DEVICE_TOO void column_program(const NormAgain<T>& w, int64_t block, in
 
 // With n the normalised row and g = dy · gamma,
 //   dsum += rstd · (g − mean(g) − n · mean(g · n)),  dgamma += dy · n,  dbeta += dy.
-// A lane has up to Own packs of columns: one on a GPU. Who has none takes part in the sums. Two rows at once,
-// all of their loads before the sums: a GPU waits half as often, and for twice as many bytes at a time.
+// A lane has up to Own packs of columns: one on a GPU. Who has none takes part in the sums. Float2 rows at
+// once, all of their loads before the sums: a GPU waits half as often, and for twice as many bytes at a time.
 template <int Own, class Team, class T>
-ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackward<T>& w, int64_t block) {
+ESMSCALE_HOST_DEVICE void norm_backward_block(const Team& team, const NormBackward<T>& w, int64_t block) {
   constexpr int N = kPack<T>, kAtOnce = 2;
   const int64_t packs = w.width / N;
   const int own = team.lane() < packs ? static_cast<int>((packs - team.lane() - 1) / team.lanes() + 1) : 0;
@@ -104,7 +104,7 @@ ESMSCALE_DEVICE_TOO void norm_backward_block(const Team& team, const NormBackwar
       }
     }
     Values<N> n[kAtOnce][Own], g[kAtOnce][Own];
-    Two sums[kAtOnce] = {};
+    Float2 sums[kAtOnce] = {};
     ESMSCALE_UNROLL
     for (int i = 0; i < kAtOnce; ++i) {
       if (first + i >= rows.end) continue;

@@ -6,8 +6,8 @@
 namespace esmscale::kernels::gpu {
 
 // Of one column, over every slices-th block.
-ESMSCALE_DEVICE_TOO inline float slice_sum(const AddPartials& w, int64_t column, int64_t slice,
-                                           int64_t slices) {
+ESMSCALE_HOST_DEVICE inline float slice_sum(const AddPartials& w, int64_t column, int64_t slice,
+                                            int64_t slices) {
   constexpr int kAtOnce = 8;  // loads that wait for memory together
   const int64_t step = w.count * w.width;
   float sums[kAtOnce] = {};

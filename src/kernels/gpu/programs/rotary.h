@@ -16,7 +16,7 @@ struct Pairs {
 // Where a thread's four pairs stand in a row of [H, K], and in a row of angles.
 struct PairPlace {
   int64_t low, half, angle;
-  ESMSCALE_DEVICE_TOO PairPlace(int64_t group, int64_t head_dim) : half(head_dim / 2) {
+  ESMSCALE_HOST_DEVICE PairPlace(int64_t group, int64_t head_dim) : half(head_dim / 2) {
     const int64_t groups_of_head = half / kPairs, head = group / groups_of_head;
     angle = (group % groups_of_head) * kPairs;
     low = head * head_dim + angle;
@@ -24,15 +24,15 @@ struct PairPlace {
 };
 
 template <class T>
-ESMSCALE_DEVICE_TOO inline Pairs load_pairs(const T* row, const PairPlace& place) {
+ESMSCALE_HOST_DEVICE inline Pairs load_pairs(const T* row, const PairPlace& place) {
   return {load<kPairs>(row + place.low), load<kPairs>(row + place.low + place.half)};
 }
 template <class T>
-ESMSCALE_DEVICE_TOO inline void store_pairs(T* row, const PairPlace& place, const Pairs& x) {
+ESMSCALE_HOST_DEVICE inline void store_pairs(T* row, const PairPlace& place, const Pairs& x) {
   store(row + place.low, x.low);
   store(row + place.low + place.half, x.high);
 }
-ESMSCALE_DEVICE_TOO inline void add(Pairs& total, const Pairs& x) {
+ESMSCALE_HOST_DEVICE inline void add(Pairs& total, const Pairs& x) {
   for (int i = 0; i < kPairs; ++i) {
     total.low.at[i] += x.low.at[i];
     total.high.at[i] += x.high.at[i];
@@ -42,13 +42,13 @@ ESMSCALE_DEVICE_TOO inline void add(Pairs& total, const Pairs& x) {
 // Of one row.
 struct Angle {
   Values<kPairs> cosine, sine;
-  ESMSCALE_DEVICE_TOO Angle(const RotaryAngles& angles, int64_t row, const PairPlace& place) {
+  ESMSCALE_HOST_DEVICE Angle(const RotaryAngles& angles, int64_t row, const PairPlace& place) {
     const int64_t at = angles.positions[row] * place.half + place.angle;
     cosine = load<kPairs>(angles.cosines + at);
     sine = load<kPairs>(angles.sines + at);
   }
   // (low, high) turned and scaled; `way` −1 turns back.
-  ESMSCALE_DEVICE_TOO void turn(Pairs& x, float factor, float way) const {
+  ESMSCALE_HOST_DEVICE void turn(Pairs& x, float factor, float way) const {
     for (int i = 0; i < kPairs; ++i) {
       const float low = x.low.at[i] * factor, high = x.high.at[i] * factor, s = sine.at[i] * way;
       x.low.at[i] = low * cosine.at[i] - high * s;
@@ -61,7 +61,7 @@ struct Angle {
 struct PartPlace {
   int64_t part;  // among the array's
   PairPlace pairs;
-  ESMSCALE_DEVICE_TOO PartPlace(int64_t group, int64_t heads, int64_t head_dim)
+  ESMSCALE_HOST_DEVICE PartPlace(int64_t group, int64_t heads, int64_t head_dim)
       : part(group / (heads * head_dim / (2 * kPairs))),
         pairs(group % (heads * head_dim / (2 * kPairs)), head_dim) {}
 };
@@ -71,16 +71,16 @@ struct FetchedPairs {
   Chunk<kPairs, T> low, high;
 };
 template <class T>
-ESMSCALE_DEVICE_TOO inline FetchedPairs<T> fetch_pairs(const T* row, const PairPlace& place) {
+ESMSCALE_HOST_DEVICE inline FetchedPairs<T> fetch_pairs(const T* row, const PairPlace& place) {
   return {fetch<kPairs>(row + place.low), fetch<kPairs>(row + place.low + place.half)};
 }
 template <class T>
-ESMSCALE_DEVICE_TOO inline Pairs widened(const FetchedPairs<T>& x) {
+ESMSCALE_HOST_DEVICE inline Pairs widened(const FetchedPairs<T>& x) {
   return {widened(x.low), widened(x.high)};
 }
 
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64_t group) {
+ESMSCALE_HOST_DEVICE void column_program(const Rotate<T>& w, int64_t block, int64_t group) {
   const int64_t width = w.heads * w.head_dim;
   const PartPlace own(group, w.heads, w.head_dim);
   const PairPlace& place = own.pairs;
@@ -98,7 +98,7 @@ ESMSCALE_DEVICE_TOO void column_program(const Rotate<T>& w, int64_t block, int64
 }
 
 template <class T>
-ESMSCALE_DEVICE_TOO void column_program(const RotateBackward<T>& w, int64_t block, int64_t group) {
+ESMSCALE_HOST_DEVICE void column_program(const RotateBackward<T>& w, int64_t block, int64_t group) {
   const int64_t width = w.heads * w.head_dim;
   const PartPlace own(group, w.heads, w.head_dim);
   const PairPlace& place = own.pairs;

@@ -25,7 +25,7 @@ namespace esmscale::kernels::gpu {
 template <int N>
 struct Values {
   float at[N] = {};
-  ESMSCALE_DEVICE_TOO float sum() const {
+  ESMSCALE_HOST_DEVICE float sum() const {
     float total = 0;
     for (int i = 0; i < N; ++i) total += at[i];
     return total;
@@ -43,7 +43,7 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Chunk {
 
 // As it stands in memory, where it is to wait in few registers.
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline Chunk<N, T> fetch(const T* from) {
+ESMSCALE_HOST_DEVICE inline Chunk<N, T> fetch(const T* from) {
   Chunk<N, T> chunk;
 #ifdef __CUDA_ARCH__
   chunk = *reinterpret_cast<const Chunk<N, T>*>(from);
@@ -53,18 +53,18 @@ ESMSCALE_DEVICE_TOO inline Chunk<N, T> fetch(const T* from) {
   return chunk;
 }
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline Values<N> widened(const Chunk<N, T>& chunk) {
+ESMSCALE_HOST_DEVICE inline Values<N> widened(const Chunk<N, T>& chunk) {
   Values<N> values;
   for (int i = 0; i < N; ++i) values.at[i] = to_float(chunk.at[i]);
   return values;
 }
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline Values<N> load(const T* from) {
+ESMSCALE_HOST_DEVICE inline Values<N> load(const T* from) {
   return widened(fetch<N>(from));
 }
 
 template <int N, class T>
-ESMSCALE_DEVICE_TOO inline void store(T* to, const Values<N>& values) {
+ESMSCALE_HOST_DEVICE inline void store(T* to, const Values<N>& values) {
   Chunk<N, T> chunk;
   for (int i = 0; i < N; ++i) chunk.at[i] = rounded<T>(values.at[i]);
 #ifdef __CUDA_ARCH__  // by the widest instructions, which the compiler does not find by itself
@@ -79,7 +79,7 @@ ESMSCALE_DEVICE_TOO inline void store(T* to, const Values<N>& values) {
 }
 
 // 1 / x and 2^x to a few units of the last place, one instruction each on a GPU; 2^x is 0 below 2^-126 there.
-ESMSCALE_DEVICE_TOO inline float reciprocal(float x) {
+ESMSCALE_HOST_DEVICE inline float reciprocal(float x) {
 #ifdef __CUDA_ARCH__
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -88,7 +88,7 @@ ESMSCALE_DEVICE_TOO inline float reciprocal(float x) {
   return 1 / x;
 #endif
 }
-ESMSCALE_DEVICE_TOO inline float exp2_quick(float x) {
+ESMSCALE_HOST_DEVICE inline float exp2_quick(float x) {
 #ifdef __CUDA_ARCH__
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -98,19 +98,19 @@ ESMSCALE_DEVICE_TOO inline float exp2_quick(float x) {
 #endif
 }
 
-struct Two {
+struct Float2 {
   float a, b;
 };
 
 template <class Team>
-ESMSCALE_DEVICE_TOO inline Two sum(const Team& team, Two x) {
-  Two one[1] = {x};
+ESMSCALE_HOST_DEVICE inline Float2 sum(const Team& team, Float2 x) {
+  Float2 one[1] = {x};
   team.sum(one);
   return one[0];
 }
 template <class Team>
-ESMSCALE_DEVICE_TOO inline float sum(const Team& team, float x) {
-  return sum(team, Two{x, 0}).a;
+ESMSCALE_HOST_DEVICE inline float sum(const Team& team, float x) {
+  return sum(team, Float2{x, 0}).a;
 }
 
 template <template <class> class Work, class T>
@@ -124,7 +124,7 @@ struct RowRange {
 // work(row, fetch(row)) for each. What is fetched of kAtOnce rows is on its way before the first of them is
 // worked on: a load waits for the stores before it, which the compiler takes to be to the same place.
 template <int kAtOnce, class Fetch, class Work>
-ESMSCALE_DEVICE_TOO inline void for_each_row(const RowRange& rows, Fetch&& fetch, Work&& work) {
+ESMSCALE_HOST_DEVICE inline void for_each_row(const RowRange& rows, Fetch&& fetch, Work&& work) {
   for (int64_t first = rows.begin; first < rows.end; first += kAtOnce) {
     decltype(fetch(first)) fetched[kAtOnce];
     ESMSCALE_UNROLL
@@ -135,7 +135,7 @@ ESMSCALE_DEVICE_TOO inline void for_each_row(const RowRange& rows, Fetch&& fetch
       if (first + i < rows.end) work(first + i, fetched[i]);
   }
 }
-ESMSCALE_DEVICE_TOO inline RowRange rows_of_block(int64_t block, int64_t rows) {
+ESMSCALE_HOST_DEVICE inline RowRange rows_of_block(int64_t block, int64_t rows) {
   const int64_t begin = block * kBlockRows, end = begin + kBlockRows;
   return {begin, end < rows ? end : rows};
 }

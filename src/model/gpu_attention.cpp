@@ -1,7 +1,7 @@
-#include "model/device_attention.h"
+#include "model/gpu_attention.h"
 
 #include "model/attention.h"
-#include "model/device_work.h"
+#include "model/gpu_work.h"
 
 #include <cmath>
 
@@ -14,12 +14,12 @@
 
 namespace esmscale::model {
 
-namespace device = kernels::gpu;
+namespace gpu = kernels::gpu;
 
 namespace {
 
-device::AttentionBlocks listed(const at::Tensor& blocks) {
-  return {static_cast<const device::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
+gpu::AttentionBlocks listed(const at::Tensor& blocks) {
+  return {static_cast<const gpu::AttentionBlock*>(blocks.data_ptr()), blocks.size(0)};
 }
 
 at::Tensor positions_of_queries(const DeviceBatch& batch, const Projections& p) {
@@ -29,34 +29,34 @@ at::Tensor positions_of_queries(const DeviceBatch& batch, const Projections& p) 
 }  // namespace
 
 template <class T>
-void DeviceAttention<T>::forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) {
+void GpuAttention<T>::forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) {
   for (const Part& part : parts(batch, state.in)) rotate(batch, bias_3D, part);
   if (!is_ours()) return forward_of_aten(batch, state);
   const at::Tensor& asking = state.in.q_MD.defined() ? state.in.q_MD : state.in.qkv_T3D;
   const int64_t queries = asking.size(0);
   state.attended_TD = at::empty({queries, weights_.config.width}, asking.options());
   state.lse_HT = at::empty({weights_.config.heads, queries}, asking.options().dtype(at::kFloat));
-  if constexpr (k16Bits) device::run(ours(batch, bias_3D, state), place_of(asking));
+  if constexpr (k16Bits) gpu::run(ours(batch, bias_3D, state), place_of(asking));
 }
 
 template <class T>
-void DeviceAttention<T>::backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                  const AttentionState& state, const at::Tensor& dattended_TD,
-                                  const Projections& gradient, const at::Tensor& dbias_3D) {
+void GpuAttention<T>::backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                               const AttentionState& state, const at::Tensor& dattended_TD,
+                               const Projections& gradient, const at::Tensor& dbias_3D) {
   if (!is_ours()) return backward_of_aten(batch, state, dattended_TD, gradient, dbias_3D);
   if constexpr (k16Bits) backward_of_ours(batch, bias_3D, state, dattended_TD, gradient, dbias_3D);
 }
 
 template <class T>
-std::vector<typename DeviceAttention<T>::Part> DeviceAttention<T>::parts(const DeviceBatch& batch,
-                                                                         const Projections& p) const {
+std::vector<typename GpuAttention<T>::Part> GpuAttention<T>::parts(const DeviceBatch& batch,
+                                                                   const Projections& p) const {
   const int with_v = is_ours() ? 0 : 1;
   if (!p.q_MD.defined()) return {{{0, 2 + with_v}, p.qkv_T3D, batch.positions_T}};
   return {{{0, 1}, p.q_MD, positions_of_queries(batch, p)}, {{1, 1 + with_v}, p.kv_T2D, batch.positions_T}};
 }
 
 template <class T>
-typename DeviceAttention<T>::Heads DeviceAttention<T>::heads_of(const Projections& p) const {
+typename GpuAttention<T>::Heads GpuAttention<T>::heads_of(const Projections& p) const {
   const int64_t d = weights_.config.width;
   T* const first = numbers<T>(p.q_MD.defined() ? p.kv_T2D : p.qkv_T3D);
   if (p.q_MD.defined()) return {numbers<T>(p.q_MD), first, first + d, d, 2 * d};
@@ -64,21 +64,21 @@ typename DeviceAttention<T>::Heads DeviceAttention<T>::heads_of(const Projection
 }
 
 template <class T>
-void DeviceAttention<T>::rotate(const DeviceBatch& batch, const at::Tensor& bias_3D, const Part& part) {
-  device::run(device::Rotate<T>{.rows = part.x.size(0),
-                                .heads = weights_.config.heads,
-                                .head_dim = weights_.config.head_dim(),
-                                .angles = angles(batch, part.positions),
-                                .scale = is_ours() ? scale() * device::kLog2E : scale(),
-                                .bias = floats(bias_3D),
-                                .x = numbers<T>(part.x),
-                                .step = part.x.stride(0),
-                                .parts = part.which},
-              place_of(part.x));
+void GpuAttention<T>::rotate(const DeviceBatch& batch, const at::Tensor& bias_3D, const Part& part) {
+  gpu::run(gpu::Rotate<T>{.rows = part.x.size(0),
+                          .heads = weights_.config.heads,
+                          .head_dim = weights_.config.head_dim(),
+                          .angles = angles(batch, part.positions),
+                          .scale = is_ours() ? scale() * gpu::kLog2E : scale(),
+                          .bias = floats(bias_3D),
+                          .x = numbers<T>(part.x),
+                          .step = part.x.stride(0),
+                          .parts = part.which},
+           place_of(part.x));
 }
 
 template <class T>
-device::RotaryAngles DeviceAttention<T>::angles(const DeviceBatch& batch, const at::Tensor& positions) {
+gpu::RotaryAngles GpuAttention<T>::angles(const DeviceBatch& batch, const at::Tensor& positions) {
   if (!cosines_.defined() || cosines_.size(0) < batch.max_length) {
     const at::Tensor all =
         at::outer(at::arange(batch.max_length, weights_.inv_freq.options()), weights_.inv_freq);
@@ -89,13 +89,13 @@ device::RotaryAngles DeviceAttention<T>::angles(const DeviceBatch& batch, const 
 }
 
 template <class T>
-float DeviceAttention<T>::scale() const {
+float GpuAttention<T>::scale() const {
   return static_cast<float>(1 / std::sqrt(static_cast<double>(weights_.config.head_dim())));
 }
 
 template <class T>
-device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                           const AttentionState& state) const requires k16Bits {
+gpu::Attention GpuAttention<T>::ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                     const AttentionState& state) const requires k16Bits {
   const Heads x = heads_of(state.in);
   const bool masked = state.in.q_MD.defined();
   const int32_t* sequences = batch.cu_seqlens.data_ptr<int32_t>();
@@ -118,13 +118,13 @@ device::Attention DeviceAttention<T>::ours(const DeviceBatch& batch, const at::T
 }
 
 template <class T>
-void DeviceAttention<T>::backward_of_ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
-                                          const AttentionState& state, const at::Tensor& dattended_TD,
-                                          const Projections& gradient,
-                                          const at::Tensor& dbias_3D) requires k16Bits {
-  const device::Attention forward = ours(batch, bias_3D, state);
+void GpuAttention<T>::backward_of_ours(const DeviceBatch& batch, const at::Tensor& bias_3D,
+                                       const AttentionState& state, const at::Tensor& dattended_TD,
+                                       const Projections& gradient,
+                                       const at::Tensor& dbias_3D) requires k16Bits {
+  const gpu::Attention forward = ours(batch, bias_3D, state);
   const int64_t width = weights_.config.width;
-  const auto room_for_sums = [&](const device::AttentionBlocks& blocks, int64_t sums) {
+  const auto room_for_sums = [&](const gpu::AttentionBlocks& blocks, int64_t sums) {
     return at::empty({blocks.count, sums, width}, dbias_3D.options());
   };
   const at::Tensor q_partials = room_for_sums(forward.query_blocks, 1),
@@ -132,26 +132,26 @@ void DeviceAttention<T>::backward_of_ours(const DeviceBatch& batch, const at::Te
                    minus_delta_HT = at::empty_like(state.lse_HT),
                    query_positions = positions_of_queries(batch, gradient);
   const Heads d = heads_of(gradient);
-  device::run(device::AttentionBackward{.forward = forward,
-                                        .dout = numbers<T>(dattended_TD),
-                                        .minus_delta = floats(minus_delta_HT),
-                                        .query_angles = angles(batch, query_positions),
-                                        .key_angles = angles(batch, batch.positions_T),
-                                        .scale = scale(),
-                                        .dq = d.q,
-                                        .dk = d.k,
-                                        .dv = d.v,
-                                        .dq_step = d.q_step,
-                                        .dkv_step = d.kv_step,
-                                        .q_partials = floats(q_partials),
-                                        .kv_partials = floats(kv_partials)},
-              place_of(minus_delta_HT));
+  gpu::run(gpu::AttentionBackward{.forward = forward,
+                                  .dout = numbers<T>(dattended_TD),
+                                  .minus_delta = floats(minus_delta_HT),
+                                  .query_angles = angles(batch, query_positions),
+                                  .key_angles = angles(batch, batch.positions_T),
+                                  .scale = scale(),
+                                  .dq = d.q,
+                                  .dk = d.k,
+                                  .dv = d.v,
+                                  .dq_step = d.q_step,
+                                  .dkv_step = d.kv_step,
+                                  .q_partials = floats(q_partials),
+                                  .kv_partials = floats(kv_partials)},
+           place_of(minus_delta_HT));
   add_partials(q_partials, {dbias_3D.narrow(0, 0, width)});
   add_partials(kv_partials, {dbias_3D.narrow(0, width, width), dbias_3D.narrow(0, 2 * width, width)});
 }
 
 template <class T>
-void DeviceAttention<T>::forward_of_aten(const DeviceBatch& batch, AttentionState& state) const {
+void GpuAttention<T>::forward_of_aten(const DeviceBatch& batch, AttentionState& state) const {
   const at::Tensor qkv =
       state.in.qkv_T3D.view({batch.rows(), 3, weights_.config.heads, weights_.config.head_dim()});
   for (int64_t part = 0; part < 3; ++part)
@@ -162,9 +162,9 @@ void DeviceAttention<T>::forward_of_aten(const DeviceBatch& batch, AttentionStat
 }
 
 template <class T>
-void DeviceAttention<T>::backward_of_aten(const DeviceBatch& batch, const AttentionState& state,
-                                          const at::Tensor& dattended_TD, const Projections& gradient,
-                                          const at::Tensor& dbias_3D) {
+void GpuAttention<T>::backward_of_aten(const DeviceBatch& batch, const AttentionState& state,
+                                       const at::Tensor& dattended_TD, const Projections& gradient,
+                                       const at::Tensor& dbias_3D) {
   const std::vector<at::Tensor> gradients =
       torch::autograd::grad({state.output_THK}, {state.leaves_THK.begin(), state.leaves_THK.end()},
                             {dattended_TD.view(state.output_THK.sizes())});
@@ -172,20 +172,20 @@ void DeviceAttention<T>::backward_of_aten(const DeviceBatch& batch, const Attent
                    dv = gradients[2].contiguous();
   const int64_t rows = batch.rows();
   const at::Tensor partials =
-      at::empty({device::blocks_of(rows), 1, 3 * weights_.config.width}, dbias_3D.options());
-  device::run(device::RotateBackward<T>{.rows = rows,
-                                        .heads = weights_.config.heads,
-                                        .head_dim = weights_.config.head_dim(),
-                                        .angles = angles(batch, batch.positions_T),
-                                        .scale = scale(),
-                                        .from = {numbers<T>(dq), numbers<T>(dk), numbers<T>(dv)},
-                                        .dx = numbers<T>(gradient.qkv_T3D),
-                                        .partials = floats(partials)},
-              place_of(partials));
+      at::empty({gpu::blocks_of(rows), 1, 3 * weights_.config.width}, dbias_3D.options());
+  gpu::run(gpu::RotateBackward<T>{.rows = rows,
+                                  .heads = weights_.config.heads,
+                                  .head_dim = weights_.config.head_dim(),
+                                  .angles = angles(batch, batch.positions_T),
+                                  .scale = scale(),
+                                  .from = {numbers<T>(dq), numbers<T>(dk), numbers<T>(dv)},
+                                  .dx = numbers<T>(gradient.qkv_T3D),
+                                  .partials = floats(partials)},
+           place_of(partials));
   add_partials(partials, {dbias_3D});
 }
 
-template class DeviceAttention<float>;
-template class DeviceAttention<kernels::BFloat16>;
+template class GpuAttention<float>;
+template class GpuAttention<kernels::BFloat16>;
 
 }  // namespace esmscale::model

@@ -1,7 +1,7 @@
 // What the fused engine does between matrix products, each in one pass over the rows: the seam between the
 // engine, which is the same everywhere, and the device.
-//   host_passes     vector code of the kernels room, on fp32
-//   device_passes   kernels written for GPUs (kernels/device.h), on fp32 or bf16
+//   cpu_ops     vector code of the kernels room, on fp32
+//   gpu_ops   kernels written for GPUs (kernels/gpu/gpu.h), on fp32 or bf16
 // Row arrays are [rows, width] in `type()`; parameters, their gradients, statistics and losses are fp32 or
 // wider. Gradients of parameters are added to what the tensors hold.
 #pragma once
@@ -39,17 +39,18 @@ struct Projections {
 };
 
 struct AttentionState {
-  Projections in;                        // device_passes turn them into q, k, v
+  Projections in;                        // gpu_ops turn them into q, k, v
   at::Tensor attended_TD;                // attention's output
   at::Tensor lse_HT;                     // … where the kernel is ours, as it has it
   std::array<at::Tensor, 3> leaves_THK;  // where it is ATen's: q, k, v …
   at::Tensor output_THK;                 // … and what autograd knows to be made of them
 };
 
-class Passes {
+class FusedOps {
  public:
-  Passes(at::ScalarType type, at::Device device) : options_(at::TensorOptions().dtype(type).device(device)) {}
-  virtual ~Passes() = default;
+  FusedOps(at::ScalarType type, at::Device device)
+      : options_(at::TensorOptions().dtype(type).device(device)) {}
+  virtual ~FusedOps() = default;
 
   at::ScalarType type() const { return options_.dtype().toScalarType(); }
   at::Tensor make(at::IntArrayRef shape) const { return at::empty(shape, options_); }  // uninitialised
@@ -65,7 +66,7 @@ class Passes {
 
   // y = LayerNorm(residual); fills the state.
   virtual void norm(const Residual& residual, const Norm& norm, NormState& state, const at::Tensor& y_TD) = 0;
-  virtual void norm_again(const NormState& state, const Norm& norm, const at::Tensor& y_TD) = 0;
+  virtual void norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& y_TD) = 0;
   // dsum_TD, the gradient of the sum from what follows, gets the part through y added.
   virtual void norm_backward(const NormState& state, const Norm& norm, const at::Tensor& dy_TD,
                              const at::Tensor& dsum_TD, const NormGradients& gradients) = 0;
@@ -76,8 +77,8 @@ class Passes {
                              const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
 
   // Whether attention takes the queries of masked rows alone; and whether it does for this batch.
-  virtual bool asks_at_masked_rows() const = 0;
-  virtual bool asks_at_masked_rows_of(const DeviceBatch&) const { return asks_at_masked_rows(); }
+  virtual bool queries_masked_only() const = 0;
+  virtual bool queries_masked_only_for(const DeviceBatch&) const { return queries_masked_only(); }
   // state.in holds the projections; fills the rest.
   virtual void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) = 0;
   virtual void attention_backward(const DeviceBatch& batch, const at::Tensor& bias_3D,
@@ -114,7 +115,7 @@ class Passes {
 };
 
 // `weights` must outlive them.
-std::unique_ptr<Passes> make_host_passes(const Weights& weights);
-std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type);
+std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights);
+std::unique_ptr<FusedOps> make_gpu_ops(const Weights& weights, at::ScalarType type);
 
 }  // namespace esmscale::model

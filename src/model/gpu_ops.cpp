@@ -1,8 +1,8 @@
 // The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
 // the host, slowly, so that everything but the launch is tested without a GPU.
-#include "model/device_attention.h"
-#include "model/device_work.h"
-#include "model/passes.h"
+#include "model/fused_ops.h"
+#include "model/gpu_attention.h"
+#include "model/gpu_work.h"
 
 #include <algorithm>
 
@@ -11,18 +11,18 @@
 namespace esmscale::model {
 namespace {
 
-namespace device = kernels::gpu;
+namespace gpu = kernels::gpu;
 
 // T is the type of activations.
 template <class T>
-class DevicePasses final : public Passes {
+class GpuOps final : public FusedOps {
  public:
-  DevicePasses(const Weights& weights, at::ScalarType type)
-      : Passes(type, weights.flat.device()),
+  GpuOps(const Weights& weights, at::ScalarType type)
+      : FusedOps(type, weights.flat.device()),
         flat_(weights.flat),
         attention_(weights),
         norm_blocks_at_once_(
-            device::norm_backward_blocks_at_once<T>(weights.config.width, place_of(weights.flat))) {}
+            gpu::norm_backward_blocks_at_once<T>(weights.config.width, place_of(weights.flat))) {}
 
   // Rows of whole 64 bytes: a product with 29 or 33 columns is misaligned otherwise.
   at::Tensor make_logits(int64_t rows, int64_t vocabulary) const override {
@@ -30,12 +30,12 @@ class DevicePasses final : public Passes {
   }
 
   void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) override {
-    run(device::Embed<T>{.rows = batch.rows(),
-                         .width = x_TD.size(1),
-                         .tokens = batch.tokens_T.data_ptr<int64_t>(),
-                         .factors = floats(batch.factor_T),
-                         .table = floats(table_VD),
-                         .x = data(x_TD)});
+    run(gpu::Embed<T>{.rows = batch.rows(),
+                      .width = x_TD.size(1),
+                      .tokens = batch.tokens_T.data_ptr<int64_t>(),
+                      .factors = floats(batch.factor_T),
+                      .table = floats(table_VD),
+                      .x = data(x_TD)});
   }
 
   // A product with the tokens' one-hot rows: the sums over rows are the matrix units' work, always in the
@@ -50,74 +50,74 @@ class DevicePasses final : public Passes {
 
   void norm(const Residual& residual, const Norm& norm, NormState& state, const at::Tensor& y_TD) override {
     prepare(state, residual);
-    run(device::NormForward<T>{.rows = y_TD.size(0),
-                               .width = y_TD.size(1),
-                               .x = data(residual.stream_TD),
-                               .branch = data(residual.branch_TD),
-                               .branch_bias = floats(residual.branch_bias_D),
-                               .sum = data(state.sum_TD),
-                               .gamma = floats(norm.weight_D),
-                               .beta = floats(norm.bias_D),
-                               .y = data(y_TD),
-                               .mean = floats(state.mean_T),
-                               .rstd = floats(state.rstd_T)});
+    run(gpu::NormForward<T>{.rows = y_TD.size(0),
+                            .width = y_TD.size(1),
+                            .x = data(residual.stream_TD),
+                            .branch = data(residual.branch_TD),
+                            .branch_bias = floats(residual.branch_bias_D),
+                            .sum = data(state.sum_TD),
+                            .gamma = floats(norm.weight_D),
+                            .beta = floats(norm.bias_D),
+                            .y = data(y_TD),
+                            .mean = floats(state.mean_T),
+                            .rstd = floats(state.rstd_T)});
   }
 
-  void norm_again(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
-    run(device::NormAgain<T>{.rows = y_TD.size(0),
-                             .width = y_TD.size(1),
-                             .sum = data(state.sum_TD),
-                             .mean = floats(state.mean_T),
-                             .rstd = floats(state.rstd_T),
-                             .gamma = floats(norm.weight_D),
-                             .beta = floats(norm.bias_D),
-                             .y = data(y_TD)});
+  void norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
+    run(gpu::NormRecompute<T>{.rows = y_TD.size(0),
+                              .width = y_TD.size(1),
+                              .sum = data(state.sum_TD),
+                              .mean = floats(state.mean_T),
+                              .rstd = floats(state.rstd_T),
+                              .gamma = floats(norm.weight_D),
+                              .beta = floats(norm.bias_D),
+                              .y = data(y_TD)});
   }
 
   void norm_backward(const NormState& state, const Norm& norm, const at::Tensor& dy_TD,
                      const at::Tensor& dsum_TD, const NormGradients& gradients) override {
     const bool with_bias = gradients.branch_bias_D.defined();
     const int64_t rows = dy_TD.size(0), width = dy_TD.size(1);
-    const int64_t blocks = std::min(device::blocks_of(rows), norm_blocks_at_once_);
+    const int64_t blocks = std::min(gpu::blocks_of(rows), norm_blocks_at_once_);
     const at::Tensor partials = make_fp32({blocks, with_bias ? 3 : 2, width});
-    run(device::NormBackward<T>{.rows = rows,
-                                .width = width,
-                                .sum = data(state.sum_TD),
-                                .mean = floats(state.mean_T),
-                                .rstd = floats(state.rstd_T),
-                                .gamma = floats(norm.weight_D),
-                                .dy = data(dy_TD),
-                                .dsum = data(dsum_TD),
-                                .branch_bias = with_bias,
-                                .blocks = blocks,
-                                .partials = floats(partials)});
+    run(gpu::NormBackward<T>{.rows = rows,
+                             .width = width,
+                             .sum = data(state.sum_TD),
+                             .mean = floats(state.mean_T),
+                             .rstd = floats(state.rstd_T),
+                             .gamma = floats(norm.weight_D),
+                             .dy = data(dy_TD),
+                             .dsum = data(dsum_TD),
+                             .branch_bias = with_bias,
+                             .blocks = blocks,
+                             .partials = floats(partials)});
     add_partials(partials, {gradients.weight_D, gradients.bias_D, gradients.branch_bias_D});
   }
 
   void gelu(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& y_TF) override {
-    run(device::GeluForward<T>{.rows = x_TF.size(0),
-                               .width = x_TF.size(1),
-                               .x = data(x_TF),
-                               .bias = floats(bias_F),
-                               .y = data(y_TF)});
+    run(gpu::GeluForward<T>{.rows = x_TF.size(0),
+                            .width = x_TF.size(1),
+                            .x = data(x_TF),
+                            .bias = floats(bias_F),
+                            .y = data(y_TF)});
   }
 
   void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                      const at::Tensor& y_TF, const at::Tensor& dbias_F) override {
     const int64_t rows = x_TF.size(0), width = x_TF.size(1);
-    const at::Tensor partials = make_fp32({device::blocks_of(rows), width});
-    run(device::GeluBackward<T>{.rows = rows,
-                                .width = width,
-                                .x = data(x_TF),
-                                .bias = floats(bias_F),
-                                .dy = data(dy_TF),
-                                .dx = data(dy_TF),
-                                .y = data(y_TF),
-                                .partials = floats(partials)});
+    const at::Tensor partials = make_fp32({gpu::blocks_of(rows), width});
+    run(gpu::GeluBackward<T>{.rows = rows,
+                             .width = width,
+                             .x = data(x_TF),
+                             .bias = floats(bias_F),
+                             .dy = data(dy_TF),
+                             .dx = data(dy_TF),
+                             .y = data(y_TF),
+                             .partials = floats(partials)});
     add_partials(partials.unsqueeze(1), {dbias_F});
   }
 
-  bool asks_at_masked_rows() const override { return attention_.is_ours(); }
+  bool queries_masked_only() const override { return attention_.is_ours(); }
   void attention(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state) override {
     attention_.forward(batch, bias_3D, state);
   }
@@ -137,13 +137,13 @@ class DevicePasses final : public Passes {
   at::Tensor cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, const at::Tensor& targets_M,
                            const at::Tensor& dbias_V) override {
     const at::Tensor losses_M = make_fp32({logits_MV.size(0)});
-    run(device::CrossEntropy<T>{.rows = logits_MV.size(0),
-                                .vocabulary = logits_MV.size(1),
-                                .step = logits_MV.stride(0),
-                                .logits = data(logits_MV),
-                                .bias = floats(bias_V),
-                                .targets = targets_M.data_ptr<int64_t>(),
-                                .losses = floats(losses_M)});
+    run(gpu::CrossEntropy<T>{.rows = logits_MV.size(0),
+                             .vocabulary = logits_MV.size(1),
+                             .step = logits_MV.stride(0),
+                             .logits = data(logits_MV),
+                             .bias = floats(bias_V),
+                             .targets = targets_M.data_ptr<int64_t>(),
+                             .losses = floats(losses_M)});
     dbias_V.add_(logits_MV.sum(0, /*keepdim=*/false, at::kFloat));
     return losses_M.sum(at::kDouble);
   }
@@ -163,19 +163,19 @@ class DevicePasses final : public Passes {
 
   template <class Work>
   void run(const Work& work) const {
-    device::run(work, place_of(flat_));
+    gpu::run(work, place_of(flat_));
   }
 
   at::Tensor flat_;  // the weights: where all of it is
-  DeviceAttention<T> attention_;
+  GpuAttention<T> attention_;
   int64_t norm_blocks_at_once_;
 };
 
 }  // namespace
 
-std::unique_ptr<Passes> make_device_passes(const Weights& weights, at::ScalarType type) {
-  if (type == at::kBFloat16) return std::make_unique<DevicePasses<kernels::BFloat16>>(weights, type);
-  return std::make_unique<DevicePasses<float>>(weights, at::kFloat);
+std::unique_ptr<FusedOps> make_gpu_ops(const Weights& weights, at::ScalarType type) {
+  if (type == at::kBFloat16) return std::make_unique<GpuOps<kernels::BFloat16>>(weights, type);
+  return std::make_unique<GpuOps<float>>(weights, at::kFloat);
 }
 
 }  // namespace esmscale::model

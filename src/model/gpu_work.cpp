@@ -1,4 +1,4 @@
-#include "model/device_work.h"
+#include "model/gpu_work.h"
 
 #ifdef ESMSCALE_HAS_CUDA
 #include <c10/cuda/CUDAStream.h>

@@ -5,7 +5,7 @@
 #include "esmscale/kernels/cpu/layer_norm.h"
 #include "esmscale/kernels/cpu/rows.h"
 #include "esmscale/model/span.h"
-#include "model/passes.h"
+#include "model/fused_ops.h"
 
 #include <cmath>
 #include <optional>
@@ -53,9 +53,9 @@ void add_partials(const at::Tensor& partials, const at::Tensor& total) {
   });
 }
 
-class HostPasses final : public Passes {
+class CpuOps final : public FusedOps {
  public:
-  explicit HostPasses(const Weights& weights) : Passes(at::kFloat, at::kCPU), weights_(weights) {}
+  explicit CpuOps(const Weights& weights) : FusedOps(at::kFloat, at::kCPU), weights_(weights) {}
 
   void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) override {
     const Span span("embedding");
@@ -89,7 +89,7 @@ class HostPasses final : public Passes {
     over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_forward(work, rows); });
   }
 
-  void norm_again(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
+  void norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
     const Span span("LayerNorm again");
     const kernels::cpu::LayerNormAgain work{.width = y_TD.size(1),
                                             .sum = data(state.sum_TD),
@@ -147,9 +147,9 @@ class HostPasses final : public Passes {
     add_partials(partials, dbias_F);
   }
 
-  bool asks_at_masked_rows() const override { return true; }
+  bool queries_masked_only() const override { return true; }
   // Its scatter takes each row once: not with fixed shapes, whose inert positions all name row 0.
-  bool asks_at_masked_rows_of(const DeviceBatch& batch) const override {
+  bool queries_masked_only_for(const DeviceBatch& batch) const override {
     return batch.masked == batch.masked_rows_M.numel();
   }
 
@@ -268,8 +268,8 @@ class HostPasses final : public Passes {
 
 }  // namespace
 
-std::unique_ptr<Passes> make_host_passes(const Weights& weights) {
-  return std::make_unique<HostPasses>(weights);
+std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights) {
+  return std::make_unique<CpuOps>(weights);
 }
 
 }  // namespace esmscale::model

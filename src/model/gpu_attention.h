@@ -1,9 +1,9 @@
-// Attention of device_passes: projections to q, k and v and their gradients back by our kernels, and between
+// Attention of gpu_ops: projections to q, k and v and their gradients back by our kernels, and between
 // them our attention (bf16, short heads) or ATen's.
 #pragma once
 
 #include "esmscale/kernels/gpu/gpu.h"
-#include "model/passes.h"
+#include "model/fused_ops.h"
 
 #include <type_traits>
 #include <vector>
@@ -12,13 +12,13 @@ namespace esmscale::model {
 
 // T is the type of activations, float or kernels::BFloat16. `weights` must outlive it.
 template <class T>
-class DeviceAttention {
+class GpuAttention {
  public:
-  explicit DeviceAttention(const Weights& weights) : weights_(weights) {}
+  explicit GpuAttention(const Weights& weights) : weights_(weights) {}
 
   // Whether it is our kernel, which takes masked rows alone.
   bool is_ours() const { return k16Bits && kernels::gpu::attention_takes(weights_.config.head_dim()); }
-  // As Passes has them.
+  // As FusedOps has them.
   void forward(const DeviceBatch& batch, const at::Tensor& bias_3D, AttentionState& state);
   void backward(const DeviceBatch& batch, const at::Tensor& bias_3D, const AttentionState& state,
                 const at::Tensor& dattended_TD, const Projections& gradient, const at::Tensor& dbias_3D);
