@@ -61,7 +61,7 @@ void check(const StudyRequest& request) {
   if (!(request.spread > 1)) wrong.push_back(text("a spread of ", request.spread));
   if (!wrong.empty())
     throw usage_error(
-        {.where = "plan --isoflop",
+        {.where = "esmscale study plan",
          .expected = text("budgets above zero, ", kFewestModels, " models or more, a spread above 1"),
          .found = join(wrong, ", ")});
 }
