@@ -5,6 +5,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "esmscale/study/plan/published_laws.h"
 
 namespace esmscale::cli {
 namespace {
@@ -27,6 +28,8 @@ void require_same_basis(const laws::LawFile& laws, const PlanningOptions& option
 
 void add_law_flags(CLI::App& verb, PlanningOptions& o) {
   verb.add_option("--laws", o.laws, "laws.json of esmscale fit");
+  verb.add_option("--law", o.law, "A published law: " + join(study::published_law_names(), ", "))
+      ->excludes("--laws");
 }
 
 void add_basis_flags(CLI::App& verb, PlanningOptions& o) {
@@ -66,10 +69,16 @@ void add_config_flags(CLI::App& verb, PlanningOptions& o) {
 }
 
 std::optional<laws::LawFile> laws_of(const PlanningOptions& options) {
-  if (options.laws.empty()) return std::nullopt;
-  laws::LawFile laws = laws::read_laws(options.laws);
+  if (options.laws.empty() && options.law.empty()) return std::nullopt;
+  laws::LawFile laws =
+      options.laws.empty() ? study::published_law(options.law) : laws::read_laws(options.laws);
   require_same_basis(laws, options);
   return laws;
+}
+
+laws::LawFile law_or_default(PlanningOptions options) {
+  if (options.laws.empty() && options.law.empty()) options.law = study::kDefaultLaw;
+  return *laws_of(options);
 }
 
 double unique_tokens_of(const PlanningOptions& options) {

@@ -12,8 +12,9 @@
 namespace esmscale::cli {
 
 struct PlanningOptions {
-  std::string laws;                                // laws.json of a fit; "": none
-  std::string flop_count, parameter_count, loss;   // "": the law's
+  std::string laws;                               // laws.json of a fit; "": none
+  std::string law;                                // a published law's name; "": none
+  std::string flop_count, parameter_count, loss;  // "": the law's
   std::string unique_tokens, data, output, name, batch_tokens;
   study::ConfigOptions config;
 };
@@ -23,9 +24,12 @@ void add_basis_flags(CLI::App& verb, PlanningOptions& options);
 void add_data_flags(CLI::App& verb, PlanningOptions& options);
 void add_config_flags(CLI::App& verb, PlanningOptions& options);
 
-// The law that the flags name; nullopt without --laws. Usage error where a flag names another basis than the
-// law's.
+// The law that the flags name; nullopt without --laws and --law. Usage error where a flag names another basis
+// than the law's.
 std::optional<laws::LawFile> laws_of(const PlanningOptions& options);
+
+// Likewise, and without both flags the published law of study::kDefaultLaw.
+laws::LawFile law_or_default(PlanningOptions options);
 
 // Tokens of one epoch of the data; 0: unknown.
 double unique_tokens_of(const PlanningOptions& options);

@@ -48,6 +48,18 @@ TEST_F(Plan, ABudgetByTheClosedForm) {
   EXPECT_THAT(read_file(folder / "next/array.sbatch"), HasSubstr("--job-name=next\n#SBATCH --array=0-0\n"));
 }
 
+// The first command that a user types: no law, and an answer that names whose data it comes from.
+TEST_F(Plan, WithoutALawAPublishedOne) {
+  const Outcome outcome = plan({"--flops", "1e20"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("cheng-mlm"), HasSubstr("other people's data"),
+                                 HasSubstr("esmscale study plan DIR --isoflop")));
+  EXPECT_EQ(plan({"--gpu-hours", "1000", "--device", "h100"}).status, 0);
+  const Outcome none = plan({"--law", "paper-exponents", "--flops", "1e20"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("exponents"));
+}
+
 // Oracle: 100 h × 3600 s × 989 TFLOP/s (H100 SXM, bf16, dense) × 0.5.
 TEST_F(Plan, ABudgetInGpuHours) {
   const Outcome outcome =
@@ -69,8 +81,8 @@ TEST_F(Plan, AStudyBeforeAnyLaw) {
 TEST_F(Plan, KnownModels) {
   const Outcome outcome = run({"assess", "--laws", laws, "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["model"], "ESM-2 8M");
-  EXPECT_THAT(run({"assess"}).out, HasSubstr("xTrimoPGLM"));
+  EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["name"], "ESM-2 8M");
+  EXPECT_THAT(run({"assess"}).out, AllOf(HasSubstr("xTrimoPGLM"), HasSubstr("compute optimal?")));
 }
 
 TEST_F(Plan, WordsForPeople) {
@@ -83,6 +95,8 @@ TEST_F(Plan, WordsForPeople) {
 TEST_F(Plan, WrongUsageIsTwo) {
   for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
            {},
+           {"--law", "chen-mlm", "--flops", "1e20"},
+           {"--law", "hoffmann", "--laws", laws, "--flops", "1e20"},
            {"--laws", laws},
            {"--laws", laws, "--flops", "1e20", "--gpu-hours", "5"},
            {"--laws", laws, "--flops", "nan"},

@@ -10,12 +10,11 @@ namespace esmscale::cli {
 namespace {
 
 int assess(const Program& program, const PlanningOptions& options) {
-  const std::optional<laws::LawFile> laws = laws_of(options);
-  const std::vector<study::ModelPlacement> placements = study::assess(laws ? &*laws : nullptr);
+  const study::Assessment assessment = study::assess(law_or_default(options));
   if (program.json)
-    program.print(study::to_json(placements));
+    program.print(study::to_json(assessment));
   else
-    program.out << report::to_text(placements);
+    program.out << report::to_text(assessment);
   return 0;
 }
 
@@ -23,9 +22,9 @@ int assess(const Program& program, const PlanningOptions& options) {
 
 void add_assess(CLI::App& app, Program& program) {
   auto options = std::make_shared<PlanningOptions>();
-  CLI::App* verb =
-      program.add_verb(app, "assess", "Places known protein language models against a law: were they optimal?",
-                       "esmscale assess --laws laws/laws.json");
+  CLI::App* verb = program.add_verb(app, "assess",
+                                    "Places known protein language models against a law: were they optimal?",
+                                    "esmscale assess --laws laws/laws.json");
   add_law_flags(*verb, *options);
   add_basis_flags(*verb, *options);
   verb->callback(

@@ -17,10 +17,15 @@ namespace esmscale::cli {
 namespace {
 
 struct Options : PlanningOptions {
-  std::string flops, max_tokens, device = "h100";
+  std::string flops, max_tokens, approach, device = "h100";
   study::PlanRequest request;
   double gpu_hours = 0;
 };
+
+std::optional<laws::Approach> approach_of(const std::string& asked) {
+  if (asked.empty()) return std::nullopt;
+  return laws::approach_of(asked == "kaplan" ? "kaplan.L_ND" : "approach" + asked);
+}
 
 double flops_of(const Options& options) {
   if (!options.flops.empty()) return positive_number(options.flops, "--flops");
@@ -54,23 +59,22 @@ int plan(const Program& program, const Options& options) {
     throw usage_error({.where = "esmscale plan",
                        .expected = "one of --flops and --gpu-hours",
                        .found = options.flops.empty() ? "neither" : "both"});
-  const std::optional<laws::LawFile> laws = laws_of(options);
-  if (!laws)
-    throw usage_error({.where = "esmscale plan", .expected = "--laws DIR/laws.json", .found = "no --laws"});
+  const laws::LawFile laws = law_or_default(options);
   study::PlanRequest request = options.request;
   request.flops = flops_of(options);
+  request.approach = approach_of(options.approach);
   request.max_tokens = optional_number(options.max_tokens, "--max-tokens");
   request.config = config_of(options);
   request.unique_tokens = request.config.unique_tokens;
-  study::BudgetPlan plan = study::plan_budget(*laws, request);
+  study::BudgetPlan plan = study::plan_budget(laws, request);
   plan.config.model.name = options.name.empty() ? plan.shape.name : options.name;
   const std::string name = options.name.empty() ? "plan" : options.name;
-  if (!options.output.empty()) write_plan(options, name, plan, *laws);
+  if (!options.output.empty()) write_plan(options, name, plan, laws);
   if (program.json) {
-    program.print(study::to_json(plan, *laws));
+    program.print(study::to_json(plan, laws));
     return 0;
   }
-  program.out << report::to_text(plan, *laws, request);
+  program.out << report::to_text(plan, laws, request);
   if (!options.output.empty())
     program.out << "written: " << options.output << "/configs/" << name << ".json, array.sbatch, plan.json\n";
   return 0;
@@ -90,8 +94,9 @@ void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--max-tokens", o.max_tokens, "D is at most this: the data runs out");
   verb.add_flag("--allow-repeats", o.request.allow_repeats,
                 "Plan more than eight epochs for 1B parameters and up");
-  verb.add_option("--approach", o.request.approach, "Plan by approach 1, 2 or 3; default 3, else 2, else 1")
-      ->check(CLI::Range(1, 3));
+  verb.add_option("--approach", o.approach,
+                  "Plan by approach 1, 2 or 3 or by Kaplan's L(N,D); default: what the points support")
+      ->check(CLI::IsMember({"1", "2", "3", "kaplan"}));
   verb.add_option("--gpus", o.request.ranks, "GPUs per run, for memory and the SLURM script")
       ->check(CLI::Range(1, 4096));
 }

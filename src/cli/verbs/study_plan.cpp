@@ -99,8 +99,9 @@ void add_layout_flags(CLI::App& action, Options& o) {
   action.add_option("--exponent", o.request.exponent, "N_opt ∝ C^exponent about --centre")
       ->check(finite_number())
       ->capture_default_str();
-  action.add_option("--sequence-length", o.sequence_length,
-                    "Rows of every sequence, for hoffmann's count without --data")
+  action
+      .add_option("--sequence-length", o.sequence_length,
+                  "Rows of every sequence, for hoffmann's count without --data")
       ->check(CLI::PositiveNumber);
   action.add_flag("--no-lr-sweep", o.no_sweep, "Leave out the sweep of the learning rate");
   action.add_flag("--trunks", o.request.trunks,
@@ -111,8 +112,9 @@ void add_layout_flags(CLI::App& action, Options& o) {
 
 void add_study_plan(CLI::App& study, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* action = program.add_verb(study, "plan", "Lays a study out: budgets, sizes, seeds, learning rates",
-                                      "esmscale study plan studies/first --isoflop 1e17,3e17,1e18,3e18,1e19");
+  CLI::App* action =
+      program.add_verb(study, "plan", "Lays a study out: budgets, sizes, seeds, learning rates",
+                       "esmscale study plan studies/first --isoflop 1e17,3e17,1e18,3e18,1e19");
   add_law_flags(*action, *options);
   add_basis_flags(*action, *options);
   add_data_flags(*action, *options);
