@@ -35,7 +35,8 @@ double trend_in(const std::vector<Residual>& residuals, double Point::*member) {
 
 LackOfFit measured(std::string law, std::string key, size_t constants, const std::vector<Residual>& residuals,
                    const PointNoise& noise) {
-  LackOfFit fit{.law = std::move(law), .key = std::move(key), .points = residuals.size(), .constants = constants};
+  LackOfFit fit{
+      .law = std::move(law), .key = std::move(key), .points = residuals.size(), .constants = constants};
   double squares = 0;
   for (const Residual& r : residuals) squares += r.nats * r.nats;
   const double degrees = double(residuals.size()) - double(constants);
@@ -52,8 +53,9 @@ LackOfFit of_kaplan(const KaplanLaw& law, const KaplanFit& fit, bool has_floor, 
                     const PointNoise& noise) {
   std::vector<Residual> residuals;
   for (size_t i = 0; i < law.points.size(); ++i)
-    residuals.push_back({&set.points[law.points.run[i]], std::exp(law.points.log_loss[i]) -
-                                                             law.predict(fit, law.points.u[i], law.points.v[i])});
+    residuals.push_back(
+        {&set.points[law.points.run[i]],
+         std::exp(law.points.log_loss[i]) - law.predict(fit, law.points.u[i], law.points.v[i])});
   const std::string name = law.formula.substr(0, law.formula.find(' '));
   LackOfFit found = measured(name + (has_floor ? " + L_inf" : ""),
                              "kaplan." + law.name + (has_floor ? ".irreducible" : ".pure"), fit.theta.size(),
@@ -66,13 +68,15 @@ LackOfFit of_kaplan(const KaplanLaw& law, const KaplanFit& fit, bool has_floor, 
 
 PointNoise point_noise(const PointSet& set, const std::vector<IsoflopProfile>& profiles) {
   PointNoise noise{NAN, "unknown: no IsoFLOP profiles and no replicates"};
-  if (const ProfileScatter scatter = scatter_about(set, profiles); scatter.degrees >= kFewestDegrees)
-    noise = {scatter.sigma, text("scatter about the IsoFLOP profiles (", scatter.degrees, " degrees of freedom)")};
+  if (const ProfileScatter scatter = scatter_about(set, profiles);
+      scatter.degrees >= kFewestDegrees && scatter.sigma > 0)
+    noise = {scatter.sigma,
+             text("scatter about the IsoFLOP profiles (", scatter.degrees, " degrees of freedom)")};
   double mean_loss = 0;
   for (const Point& p : set.points) mean_loss += p.loss / double(set.points.size());
   const SeedNoise seeds = seed_noise(set.points);
   if (const double nats = seeds.sigma * mean_loss;
-      double(seeds.degrees) >= kFewestDegrees && !(nats <= noise.sigma))
+      double(seeds.degrees) >= kFewestDegrees && nats > 0 && !(nats <= noise.sigma))
     noise = {nats, text("replicates by seed (", seeds.degrees, " degrees of freedom)")};
   return noise;
 }

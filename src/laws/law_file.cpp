@@ -50,15 +50,15 @@ double decades_outside(double value, double low, double high) {
 }  // namespace
 
 const char* key_of(Approach approach) {
-  return std::find_if(std::begin(kNames), std::end(kNames), [&](const Names& n) {
-           return n.approach == approach;
-         })->key;
+  return std::find_if(std::begin(kNames), std::end(kNames),
+                      [&](const Names& n) { return n.approach == approach; })
+      ->key;
 }
 
 const char* name_of(Approach approach) {
-  return std::find_if(std::begin(kNames), std::end(kNames), [&](const Names& n) {
-           return n.approach == approach;
-         })->name;
+  return std::find_if(std::begin(kNames), std::end(kNames),
+                      [&](const Names& n) { return n.approach == approach; })
+      ->name;
 }
 
 std::optional<Approach> approach_of(const std::string& key) {
@@ -89,10 +89,14 @@ std::string Planning::reasons() const {
 
 bool LawFile::has(Approach approach) const {
   switch (approach) {
-    case Approach::one: return approach1.has_value();
-    case Approach::two: return approach2.has_value();
-    case Approach::three: return approach3 && has_optimum(*approach3);
-    case Approach::kaplan: return kaplan && has_optimum(*kaplan);
+    case Approach::one:
+      return approach1.has_value();
+    case Approach::two:
+      return approach2.has_value();
+    case Approach::three:
+      return approach3 && has_optimum(*approach3);
+    case Approach::kaplan:
+      return kaplan && has_optimum(*kaplan);
   }
   return false;
 }
@@ -107,10 +111,14 @@ std::optional<Approach> LawFile::preferred() const {
 Optimum LawFile::optimum(Approach approach, double flops, double max_tokens) const {
   if (!has(approach)) return {flops, NAN, NAN, NAN};
   switch (approach) {
-    case Approach::one: return by_powers(*this, *approach1, flops, max_tokens);
-    case Approach::two: return by_powers(*this, *approach2, flops, max_tokens);
-    case Approach::three: return by_surface(*approach3, basis.flop_ratio, flops, max_tokens);
-    case Approach::kaplan: return by_surface(*kaplan, basis.flop_ratio, flops, max_tokens);
+    case Approach::one:
+      return by_powers(*this, *approach1, flops, max_tokens);
+    case Approach::two:
+      return by_powers(*this, *approach2, flops, max_tokens);
+    case Approach::three:
+      return by_surface(*approach3, basis.flop_ratio, flops, max_tokens);
+    case Approach::kaplan:
+      return by_surface(*kaplan, basis.flop_ratio, flops, max_tokens);
   }
   return {flops, NAN, NAN, NAN};
 }

@@ -156,7 +156,8 @@ std::string disagreement(const LawFile& laws, double flops) {
     const double best = laws.optimum(approach, flops).parameters;
     if (!std::isfinite(best)) continue;
     const Planning::Verdict* verdict = laws.planning.of(approach);
-    found.emplace_back(best, text(name_of(approach), verdict && !verdict->is_supported ? ", not supported" : ""));
+    found.emplace_back(best,
+                       text(name_of(approach), verdict && !verdict->is_supported ? ", not supported" : ""));
   }
   std::sort(found.begin(), found.end());
   if (found.size() < 2 || found.back().first < kAgree * found.front().first) return {};
@@ -165,8 +166,8 @@ std::string disagreement(const LawFile& laws, double flops) {
     values.push_back(human_count(best));
     names.push_back(name);
   }
-  return text("the approaches disagree: ", join(values, ", "), " parameters at C = ", scientific(flops, 1), " (",
-              join(names, "; "), ")");
+  return text("the approaches disagree: ", join(values, ", "), " parameters at C = ", scientific(flops, 1),
+              " (", join(names, "; "), ")");
 }
 
 }  // namespace esmscale::laws

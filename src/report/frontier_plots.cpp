@@ -1,5 +1,6 @@
 // IsoFLOP profiles, and N_opt and D_opt against C with the published slopes beside.
 #include "esmscale/core/text.h"
+#include "esmscale/laws/laws_json.h"
 #include "report/plot_data.h"
 
 #include <algorithm>

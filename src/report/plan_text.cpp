@@ -100,7 +100,8 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
              "\n");
   out += text("  shape      ", study::shape_name(plan.shape),
               " (layers x width x heads), N = ", human_count(plan.shape_parameters),
-              ", D = ", human_count(plan.shape_tokens), "; costs ", fixed(plan.shape_cost, 5), " nats\n");
+              ", D = ", human_count(plan.shape_tokens),
+              std::isfinite(plan.shape_cost) ? text("; costs ", fixed(plan.shape_cost, 5), " nats") : "", "\n");
   if (plan.epochs > 0) out += text("  epochs     ", fixed(plan.epochs, 2), " of the data\n");
   out += text("  batch      ", human_count(plan.recipe.batch_tokens.value), " tokens  ",
               plan.recipe.batch_tokens.rule, "\n");

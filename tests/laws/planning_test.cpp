@@ -1,5 +1,5 @@
-// Which approach the points support. Oracles: published protein runs whose measured minima are known, and points
-// of a known law.
+// Which approach the points support. Oracles: published protein runs whose measured minima are known, and
+// points of a known law.
 #include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/laws/laws.h"
@@ -17,9 +17,9 @@ using testing::StartsWith;
 
 const BootstrapOptions few_draws{.draws = 100, .threads = 2};
 
-// Cheng et al. 2024, 72 protein MLM runs (tests/laws/data/cheng_mlm_isoflop.csv): the best run at 1e20 FLOPs has
-// 231M parameters, the parabola of that budget its minimum at 230M, and their own law says 217M. Approach 3
-// says 10M, with residuals three times the noise.
+// Cheng et al. 2024, 72 protein MLM runs (tests/laws/data/cheng_mlm_isoflop.csv): the best run at 1e20 FLOPs
+// has 231M parameters, the parabola of that budget its minimum at 230M, and their own law says 217M. Approach
+// 3 says 10M, with residuals three times the noise.
 class ChengPoints : public testing::Test {
  protected:
   static const Laws& laws() {
@@ -123,8 +123,8 @@ TEST(Planning, AMinimumAtTheBoundOfTheSearchIsNone) {
 // force.
 TEST(Planning, KaplansSurfaceHasItsOptimum) {
   const double n_c = 8.8e13, d_c = 5.4e13, alpha_n = 0.076, alpha_d = 0.103;
-  const ParametricLaw law = surface_of({alpha_n / alpha_d * std::log(n_c), alpha_n / alpha_d, std::log(d_c),
-                                        alpha_d});
+  const ParametricLaw law =
+      surface_of({alpha_n / alpha_d * std::log(n_c), alpha_n / alpha_d, std::log(d_c), alpha_d});
   const auto by_hand = [&](double n, double d) {
     return std::pow(std::pow(n_c / n, alpha_n / alpha_d) + d_c / d, alpha_d);
   };
@@ -135,7 +135,8 @@ TEST(Planning, KaplansSurfaceHasItsOptimum) {
   EXPECT_NEAR(law.tokens_for(law.loss(1e9, 1e10), 1e9) / 1e10, 1, 1e-9);
 }
 
-// Points made with E = 0: the floor lies at its bound, and no interval is made up of draws that lie there too.
+// Points made with E = 0: the floor lies at its bound, and no interval is made up of draws that lie there
+// too.
 TEST(Planning, AFloorAtItsBoundIsABoundByProfile) {
   const ParametricLaw no_floor{.E = 0, .A = 4, .B = 6, .alpha = 0.05, .beta = 0.08};
   std::string why;

@@ -170,7 +170,7 @@ TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
   EXPECT_TRUE(std::isnan(plan.loss.value));
   EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
   EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three}); }),
-              HasSubstr("--approach approach 3"));
+              HasSubstr("none by approach 3"));
   EXPECT_THAT(plan_budget(laws, {.flops = 2e21, .allow_repeats = true}).warnings,
               Contains(HasSubstr("extrapolated by 0.30 decades")));
   EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("extrapolated"))));

@@ -46,8 +46,8 @@ struct Planning {
 struct LawFile {
   struct Powers {  // an approach that gives power laws only
     PowerLaw parameters, tokens;
-    std::vector<std::vector<double>> draws;  // a, b, G_N, G_D, and where the loss is known alpha_L, G_L
-    PowerLaw loss{};                         // coefficient 0: unknown
+    std::vector<std::vector<double>> draws;      // a, b, G_N, G_D, and where the loss is known alpha_L, G_L
+    PowerLaw loss{};                             // coefficient 0: unknown
     double lowest_flops = 0, highest_flops = 0;  // that it was fitted to; 0: unknown
   };
   // Where a law comes from that is not one's own.
@@ -62,7 +62,7 @@ struct LawFile {
   std::optional<Powers> approach1, approach2;
   double curvature = 0;  // approach 2's mean c in ΔL = c·(ln N/N_opt)²; 0: unknown
   std::optional<RepeatLaw> repeats;
-  double lowest_flops = 0, highest_flops = 0;            // of the points
+  double lowest_flops = 0, highest_flops = 0;              // of the points
   double smallest_parameters = 0, largest_parameters = 0;  // of the points; 0: unknown
   Planning planning;
   std::optional<Published> published;

@@ -128,6 +128,8 @@ void keep_different_frontiers(std::vector<FormFit>& optima, const PointSet& set,
     kept.push_back(fit);
     meanings.push_back(meaning);
   }
+  constexpr size_t kMostStarts = 4;  // of a draw
+  if (kept.size() > kMostStarts) kept.resize(kMostStarts);
   optima = std::move(kept);
 }
 

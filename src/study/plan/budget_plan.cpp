@@ -75,9 +75,9 @@ void settle_approach(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequ
                                 [&](const ApproachRow& r) { return r.approach == *taken; });
   if (row == plan.approaches.end() || !(row->parameters.value > 0))
     throw usage_error(
-        {.where = text("--approach ", laws::name_of(*taken)),
+        {.where = "--approach",
          .expected = "an approach with an optimum at this budget",
-         .found = text("none in ", laws.path),
+         .found = text("none by ", laws::name_of(*taken), " in ", laws.path),
          .advice = "see `why` in the file, choose another with --approach, or fit more points"});
   plan.approach = *taken;
   plan.approach_why = request.approach ? "as asked" : row->why;

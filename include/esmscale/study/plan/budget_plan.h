@@ -32,8 +32,8 @@ struct Planned {
 struct ApproachRow {
   laws::Approach approach;
   bool is_supported = false;
-  std::string why;  // for or against it; "" where the law file judges nothing
-  Planned parameters, tokens, loss;
+  std::string why{};  // for or against it; "" where the law file judges nothing
+  Planned parameters{}, tokens{}, loss{};
 };
 
 // A model off the optimum, at the same C: N = factor · N_opt.

@@ -12,7 +12,7 @@ namespace esmscale::study {
 inline constexpr double kNatsPerEFold = 0.06;
 
 struct Penalty {
-  double lost = 0;  // nats above the optimum; NaN: the approach does not know it
+  double lost = 0;           // nats above the optimum; NaN: the approach does not know it
   double extra_compute = 0;  // share more FLOPs that this N needs for the optimum's loss; infinite: it cannot
 };
 

@@ -1,5 +1,5 @@
-// Published laws by name, for who has no study of his own: other people's points by our rule, or the constants
-// that are published.
+// Published laws by name, for who has no study of his own: other people's points by our rule, or the
+// constants that are published.
 #pragma once
 
 #include "esmscale/laws/law_file.h"
