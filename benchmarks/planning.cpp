@@ -1,6 +1,6 @@
 // Does planning by the rule of docs/laws.md answer right? Studies simulated from known truths, with noise, go
-// through the fit; coverage of a's 95% interval and N_opt at 1e20 FLOPs against the truth. Withheld answers are
-// counted apart. benchmark_planning [REPLICATES] [DRAWS] [FIRST_SEED]
+// through the fit; coverage of a's 95% interval and N_opt at 1e20 FLOPs against the truth. Withheld answers
+// are counted apart. benchmark_planning [REPLICATES] [DRAWS] [FIRST_SEED]
 #include "esmscale/core/random.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
@@ -15,8 +15,8 @@ namespace {
 
 using namespace esmscale;
 
-// Parabolas of curvature c about N_opt = shift · N₀·(C/C₀)^a, where the study's centre is Cheng's N₀ at C₀; or a
-// law of approach 3's form.
+// Parabolas of curvature c about N_opt = shift · N₀·(C/C₀)^a, where the study's centre is Cheng's N₀ at C₀;
+// or a law of approach 3's form.
 struct Truth {
   const char* name;
   double a, shift, curvature, sigma;
@@ -36,13 +36,14 @@ struct Truth {
   }
 };
 
-const laws::ParametricLaw kSurface{.E = 1.7, .A = 12.7, .B = 4.0e4, .alpha = 0.18, .beta = 0.45};
+const laws::ParametricLaw kSurface{.E = 1.7, .A = 9.77, .B = 10351, .alpha = 0.18, .beta = 0.45};
 
 laws::PointSet simulated(const study::StudyLayout& layout, const Truth& truth, uint64_t seed) {
   laws::PointSet set;
   RandomStream random(seed, Purpose::test, 0);
   for (const study::StudyRun& run : layout.runs) {
-    laws::Point p{.parameters = run.parameters, .tokens = run.tokens, .flops = run.budget, .budget = run.budget};
+    laws::Point p{
+        .parameters = run.parameters, .tokens = run.tokens, .flops = run.budget, .budget = run.budget};
     p.loss = truth.loss(p.parameters, p.flops) + truth.sigma * random.normal();
     p.run = run.name;
     p.seed = int64_t(run.config.train.seed);
@@ -116,19 +117,21 @@ int main(int count, char** arguments) {
   const study::StudyLayout layout = study::lay_out_study(request);
   std::printf("%zu runs a study, %d replicates, %lld draws\n", layout.runs.size(), replicates,
               static_cast<long long>(draws));
-  std::printf("| truth | sigma | true a | mean a | coverage | median width | N_opt(1e20)/true, median (range) | "
-              "by 1, 2, 3, L(N,D) | withheld |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  std::printf(
+      "| truth | sigma | true a | mean a | coverage | median width | N_opt(1e20)/true, median (range) | "
+      "by 1, 2, 3, L(N,D) | withheld |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const Truth& truth : truths) {
     Outcome outcome;
     for (int i = 0; i < replicates; ++i) {
       const uint64_t seed = first + uint64_t(i);
-      add(outcome, fitted(simulated(layout, truth, seed), {.draws = draws, .seed = seed, .threads = 2}), truth);
+      add(outcome, fitted(simulated(layout, truth, seed), {.draws = draws, .seed = seed, .threads = 2}),
+          truth);
     }
     double mean = 0;
     for (const double a : outcome.a) mean += a / double(outcome.a.size());
     std::printf("| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.2f (%.2f to %.2f) | %d, %d, %d, %d | %d |\n",
-                truth.name, truth.sigma, std::log(truth.best(1e20) / truth.best(1e18)) / std::log(100.0), mean,
-                double(outcome.covered) / double(std::max<size_t>(1, outcome.a.size())),
+                truth.name, truth.sigma, std::log(truth.best(1e20) / truth.best(1e18)) / std::log(100.0),
+                mean, double(outcome.covered) / double(std::max<size_t>(1, outcome.a.size())),
                 quantile(outcome.width, 0.5), quantile(outcome.ratio, 0.5), quantile(outcome.ratio, 0),
                 quantile(outcome.ratio, 1), outcome.by[0], outcome.by[1], outcome.by[2], outcome.by[3],
                 outcome.withheld);

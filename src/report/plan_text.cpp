@@ -98,10 +98,11 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
              laws.published ? ", by the protocol of " + laws.published->name + ": not comparable with yours"
                             : std::string(),
              "\n");
-  out += text("  shape      ", study::shape_name(plan.shape),
-              " (layers x width x heads), N = ", human_count(plan.shape_parameters),
-              ", D = ", human_count(plan.shape_tokens),
-              std::isfinite(plan.shape_cost) ? text("; costs ", fixed(plan.shape_cost, 5), " nats") : "", "\n");
+  out +=
+      text("  shape      ", study::shape_name(plan.shape),
+           " (layers x width x heads), N = ", human_count(plan.shape_parameters),
+           ", D = ", human_count(plan.shape_tokens),
+           std::isfinite(plan.shape_cost) ? text("; costs ", fixed(plan.shape_cost, 5), " nats") : "", "\n");
   if (plan.epochs > 0) out += text("  epochs     ", fixed(plan.epochs, 2), " of the data\n");
   out += text("  batch      ", human_count(plan.recipe.batch_tokens.value), " tokens  ",
               plan.recipe.batch_tokens.rule, "\n");
@@ -111,11 +112,13 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   out += text("  warm-up    ", human_count(plan.recipe.warmup_tokens.value), " tokens  ",
               plan.recipe.warmup_tokens.rule, "\n");
   out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,
-              " rank(s), predicted\n");
+              " rank(s), predicted (ZeRO stage ", plan.config.parallel.zero_stage, ", micro-batch ",
+              human_count(double(plan.config.train.micro_batch_tokens)), " tokens, recompute ",
+              plan.config.train.recompute, ")\n");
   for (const study::DeviceTime& time : plan.times)
     out +=
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
-             " of one ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
+             " of ", request.ranks, " x ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
              fixed(100 * request.mfu, 0), "% MFU\n");
   out += approaches_table(plan);
   out += off_optimum_table(plan);

@@ -273,6 +273,23 @@ TEST(BudgetPlan, BeyondThePointsIntervalsAreWider) {
       1e-6);
 }
 
+// Oracle: the accountant's own prediction for the configuration, against the device's 80 GiB.
+TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
+  const laws::LawFile laws = laws::known_laws();
+  const double usable = 0.9 * 80 * 0x1p30;
+  const BudgetPlan small = plan_budget(laws, {.flops = 1e20});
+  EXPECT_LT(small.memory_bytes, usable);
+  EXPECT_EQ(small.config.parallel.zero_stage, 0);
+  double flops = 1e21;
+  while (plan_budget(laws, {.flops = flops, .ranks = 1}).memory_bytes < usable) flops *= 2;
+  EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("does not fit")));
+  const BudgetPlan shared = plan_budget(laws, {.flops = flops, .ranks = 64});
+  EXPECT_GT(shared.config.parallel.zero_stage, 0);
+  EXPECT_LT(shared.memory_bytes, usable);
+  EXPECT_THAT(shared.warnings, Not(Contains(HasSubstr("does not fit"))));
+  EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
+}
+
 // The first minute: no study, no law of one's own. Oracle: Cheng et al.'s runs at 1e20 have their best size
 // at 230M and bracket it between 166M and 240M by every approach that fits.
 TEST(PublishedLaws, PlanOrSayWhyNot) {

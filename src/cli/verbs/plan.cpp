@@ -47,9 +47,8 @@ void write_plan(const Options& options, const std::string& name, const study::Bu
   const std::filesystem::path folder = options.output;
   make_folder(folder / "configs");
   write_file(folder / "configs" / (name + ".json"), to_text(config::to_json(plan.config), 2) + "\n");
-  const int gpus = options.request.ranks;
-  const double days = plan.times.empty() ? 1 : plan.times.front().days / gpus;
-  study::write_array(folder, name, {name}, gpus, 24 * std::max(days * 1.3, 1 / 24.0));
+  const double days = plan.times.empty() ? 1 : plan.times.front().days;
+  study::write_array(folder, name, {name}, options.request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
   write_file(folder / "plan.json", to_text(study::to_json(plan, laws), 2) + "\n");
 }
 
@@ -62,6 +61,7 @@ int plan(const Program& program, const Options& options) {
   const laws::LawFile laws = law_or_default(options);
   study::PlanRequest request = options.request;
   request.flops = flops_of(options);
+  request.device = options.device;
   request.approach = approach_of(options.approach);
   request.max_tokens = optional_number(options.max_tokens, "--max-tokens");
   request.config = config_of(options);
@@ -85,7 +85,8 @@ void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--gpu-hours", o.gpu_hours, "The budget as hours of one device")
       ->check(CLI::PositiveNumber)
       ->check(finite_number());
-  verb.add_option("--device", o.device, "Device of --gpu-hours: a100, h100, h200, …")->capture_default_str();
+  verb.add_option("--device", o.device, "Device of --gpu-hours and of the memory: a100, h100, h200, …")
+      ->capture_default_str();
   verb.add_option("--mfu", o.request.mfu,
                   "Share of the device's dense peak that training reaches, by the law's C")
       ->check(CLI::Range(0.001, 1.0))

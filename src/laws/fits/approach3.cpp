@@ -198,8 +198,9 @@ Interval profile_of_floor(const std::vector<FormFit>& optima, const Observations
 
 // What the points cannot carry, in words.
 std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, const PointSet& set,
-                                const std::vector<size_t>& use) {
+                                const std::vector<size_t>& use, const std::string& stray) {
   std::vector<std::string> warnings;
+  if (!stray.empty()) warnings.push_back(stray);
   if (use.size() < 24)
     warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants want 24 or more"));
   if (const size_t sizes = different(set, use, &Point::parameters); sizes < 3)
@@ -216,7 +217,7 @@ std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, co
                               " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
                               " nats, and the residuals by ", scientific(effect.noise, 1)));
 
-  if (!has_optimum(fit.law))
+  if (stray.empty() && !has_optimum(fit.law))
     warnings.push_back(
         "approach 3 has no optimum: its loss does not fall with N and with D, so no budget has a best N");
 
@@ -291,7 +292,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   const Effects effects{.parameters = effect_of(law.A, law.alpha, &Point::parameters, law, set, use),
                         .tokens = effect_of(law.B, law.beta, &Point::tokens, law, set, use)};
   fit.law.has_frontier = effects.parameters.is_seen() && effects.tokens.is_seen();
-  const std::string stray = fit.law.has_frontier ? strays_from_sizes(fit.law, set, use) : "";
+  const std::string stray = has_optimum(fit.law) ? strays_from_sizes(fit.law, set, use) : "";
   if (!stray.empty()) fit.law.has_frontier = false;
   fit.objective = fit.optima.front().objective;
   keep_different_frontiers(fit.optima, set, use);
@@ -300,8 +301,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   bootstrap_approach3(fit, set, use, options);
   fit.held_out_error =
       held_out_error(held_out_squares(parametric_form, observations, set.points.size(), fit.optima, options));
-  fit.warnings = doubts(fit, effects, set, use);
-  if (!stray.empty()) fit.warnings.insert(fit.warnings.begin(), stray);
+  fit.warnings = doubts(fit, effects, set, use, stray);
   return fit;
 }
 

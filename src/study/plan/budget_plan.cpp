@@ -2,10 +2,10 @@
 
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/accounting/flops.h"
-#include "esmscale/accounting/memory.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws.h"
+#include "esmscale/study/plan/device_fit.h"
 #include "esmscale/study/plan/off_optimum.h"
 #include "esmscale/study/plan/shapes.h"
 
@@ -146,6 +146,18 @@ void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
                                  plan.epochs > 4 ? ", and above 4 epochs proteins gain little" : ""));
 }
 
+void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
+  const accounting::DevicePeak device = accounting::device_peak(request.device, request.config.precision);
+  const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
+  plan.memory_bytes = fit.memory_bytes;
+  if (!fit.fits)
+    plan.warnings.push_back(text("does not fit: ", human_bytes(fit.memory_bytes), " on each of ",
+                                 request.ranks, " rank(s) at the least, and ", device.name, " has ",
+                                 human_bytes(device.memory),
+                                 request.ranks > 1 ? "; parameters are not sharded (there is no ZeRO stage 3)"
+                                                   : "; more ranks (--gpus) share gradients and moments"));
+}
+
 // Beyond what shapes differ by: the law wants a model that cannot be built.
 void doubt_shape(BudgetPlan& plan) {
   constexpr double kFar = 1.2;
@@ -233,10 +245,11 @@ BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   options.unique_tokens = request.unique_tokens;
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
-  plan.memory_bytes = accounting::predict_memory(plan.config, request.ranks, config::DeviceKind::gpu).total();
+  fit_memory(plan, request);
   for (const char* device : {"a100", "h100"}) {
     const accounting::DevicePeak peak = accounting::device_peak(device, options.precision);
-    plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});
+    plan.times.push_back(
+        {peak.name, peak.flops, plan.flops / (peak.flops * request.mfu * request.ranks) / kSecondsPerDay});
   }
   doubt_shape(plan);
   add_doubts(plan, laws, request);

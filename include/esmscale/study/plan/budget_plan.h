@@ -19,6 +19,7 @@ struct PlanRequest {
   bool allow_repeats = false;
   double mfu = 0.4;
   int ranks = 1;
+  std::string device = "h100";  // whose memory the configuration has to fit
   ConfigOptions config;
 };
 
@@ -47,7 +48,7 @@ struct OffOptimum {
 struct DeviceTime {
   std::string device;  // with its peak's name
   double peak = 0;     // FLOP/s
-  double days = 0;     // of one device at the request's MFU
+  double days = 0;     // of the request's devices, side by side, at its MFU
 };
 
 struct BudgetPlan {
