@@ -104,8 +104,8 @@ model_flags=(--data "$data" --max-seq-len "$rows" --batch-tokens "$batch" --lr "
 if [ -f "$study/study.json" ]; then
   note "$study is laid out"
 else
-  "$esmscale" plan --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent 0 \
-    --replicates 0 "${model_flags[@]}" --name study_cpu --output "$study"
+  "$esmscale" study plan "$study" --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent 0 \
+    --replicates 0 "${model_flags[@]}" --name study_cpu
 fi
 
 say "Study: the sweep, then the runs"

@@ -23,7 +23,7 @@ struct Program {
   std::function<int()> action;
 
   void add_common(CLI::App& app);  // the flags that may stand before the verb or after it
-  // All common flags; returns the subcommand for the verb's own.
+  // All common flags; returns the subcommand for the verb's own. app: the program, or a verb with actions.
   CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help,
                      const std::string& example);
   int thread_count() const;
@@ -55,6 +55,7 @@ void add_export(CLI::App& app, Program& program);
 void add_logits(CLI::App& app, Program& program);
 void add_fit(CLI::App& app, Program& program);
 void add_plan(CLI::App& app, Program& program);
+void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli

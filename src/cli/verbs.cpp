@@ -17,17 +17,18 @@ namespace {
 
 // CLI11 says "The following argument was not expected: --x"; users want the nearest flag too.
 std::string advice_for(const CLI::App& app, const std::vector<std::string>& arguments) {
-  const CLI::App* verb = app.get_subcommands().empty() ? &app : app.get_subcommands().front();
+  const CLI::App* verb = &app;
+  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
   std::vector<std::string> known;
   for (const CLI::Option* option : verb->get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  if (verb == &app)
-    for (const CLI::App* sub : app.get_subcommands({})) known.push_back(sub->get_name());
+  const std::vector<const CLI::App*> subs = verb->get_subcommands({});
+  for (const CLI::App* sub : subs) known.push_back(sub->get_name());
   for (const std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
     const bool is_known =
         std::find(known.begin(), known.end(), name) != known.end() || name == verb->get_name();
-    if (is_known || (verb != &app && !name.starts_with("--"))) continue;
+    if (is_known || (subs.empty() && !name.starts_with("--"))) continue;
     if (const std::string hint = did_you_mean(name, known); !hint.empty()) return hint;
   }
   return "see `esmscale " + (verb == &app ? "" : verb->get_name() + " ") + "--help`";
@@ -59,8 +60,8 @@ const std::vector<Verb>& verbs() {
       {"prepare", add_prepare}, {"info", add_info},     {"fasta", add_fasta},
       {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
       {"import", add_import},   {"export", add_export}, {"logits", add_logits},
-      {"fit", add_fit},         {"plan", add_plan},     {"study", add_study},
-      {"config", add_config},
+      {"fit", add_fit},         {"plan", add_plan},     {"assess", add_assess},
+      {"study", add_study},     {"config", add_config},
   };
   return all;
 }

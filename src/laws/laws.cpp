@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/laws_json.h"
 
 #include <cmath>
 
@@ -29,14 +30,16 @@ void warn_of_noise(Laws& laws) {
         "no replicates: the noise between seeds is not known (2 or 3 seeds at a minimum are advised)");
 }
 
-// The exponents of two approaches differ by more than their intervals allow.
-void warn_of_disagreement(Laws& laws) {
-  if (!laws.approach2 || !laws.approach3) return;
-  const Estimate &two = laws.approach2->estimates[0], &three = laws.approach3->estimate("a");
-  if (!two.has_interval || !three.has_interval) return;
-  if (two.wide.low > three.wide.high || three.wide.low > two.wide.high)
-    laws.warnings.push_back(text("approaches 2 and 3 disagree on a: ", fixed(two.value, 3), " and ",
-                                 fixed(three.value, 3), ", and their 95% intervals do not meet"));
+// What bears on the answer comes first: whether the approaches agree, and what is planned from.
+void warn_of_planning(Laws& laws) {
+  const LawFile file = law_file(laws);
+  std::vector<std::string> first;
+  if (const std::string apart = disagreement(file, std::sqrt(file.lowest_flops * file.highest_flops));
+      !apart.empty())
+    first.push_back(apart);
+  if (!laws.planning.taken())
+    first.push_back("no approach is supported for planning: " + laws.planning.reasons());
+  laws.warnings.insert(laws.warnings.begin(), first.begin(), first.end());
 }
 
 }  // namespace
@@ -65,15 +68,17 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   };
   laws.approach3 = fit_approach3(laws.set, laws.use, options, why);
   note("approach3", laws.approach3.has_value());
+  laws.profiles = fit_profiles(laws.set, laws.use);
   laws.approach2 = fit_approach2(laws.set, laws.use, options, why);
   note("approach2", laws.approach2.has_value());
+  if (laws.approach2) laws.profiles = laws.approach2->profiles;
+  laws.point_noise = point_noise(laws.set, laws.profiles);
   laws.approach1 = fit_approach1(laws.set, laws.use, options, why);
   note("approach1", laws.approach1.has_value());
   for (const char* name : {"L_N", "L_D", "L_C", "L_ND"}) {
     auto law = fit_kaplan(name, laws.set, laws.use, options, why);
     note(text("kaplan.", name), law.has_value());
     if (!law) continue;
-    append(laws.warnings, law->warnings);
     laws.kaplan.push_back(std::move(*law));
   }
   laws.repeats = fit_repeats(laws.set, laws.approach3, options, why);
@@ -85,7 +90,11 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   if (laws.approach1) append(laws.warnings, laws.approach1->warnings);
   if (laws.repeats) append(laws.warnings, laws.repeats->warnings);
   warn_of_noise(laws);
-  warn_of_disagreement(laws);
+  for (const KaplanLaw& law : laws.kaplan) append(laws.warnings, law.warnings);
+  laws.lack_of_fit = lack_of_fit(laws.set, laws.use, laws.point_noise, laws.profiles, laws.approach2,
+                                 laws.approach3, laws.kaplan);
+  laws.planning = judge(laws);
+  warn_of_planning(laws);
   return laws;
 }
 

@@ -49,6 +49,7 @@ Json of_approach3(const Approach3& fit) {
                           {"objective", fit.optima[i].objective}});
   }
   json["runners_up"] = std::move(runners_up);
+  json["E_by_profile"] = {finite(fit.floor_by_profile.low), finite(fit.floor_by_profile.high)};
   json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
     const ParametricLaw& law = fit.draws[i].law;
     return {law.E, law.A, law.B, law.alpha, law.beta};
@@ -68,9 +69,14 @@ Json of_approach2(const Approach2& fit, const PointSet& set) {
       rejected.push_back({{"budget", p.budget}, {"why", p.rejected}});
       continue;
     }
-    Json row{{"budget", p.budget},         {"flops", p.flops},       {"parameters", p.minimum.parameters},
-             {"tokens", p.minimum.tokens}, {"loss", p.minimum.loss}, {"curvature", p.parabola.curvature},
-             {"runs", p.points.size()}};
+    Json row{{"budget", p.budget},
+             {"flops", p.flops},
+             {"parameters", p.minimum.parameters},
+             {"tokens", p.minimum.tokens},
+             {"loss", p.minimum.loss},
+             {"curvature", p.parabola.curvature},
+             {"runs", p.points.size()},
+             {"draws_inside", p.draws_inside}};
     if (const Estimate& e = p.log_parameters; e.has_interval)
       row["parameters_interval"] = {std::exp(e.wide.low), std::exp(e.wide.high)};
     Json names = Json::array();
@@ -112,10 +118,19 @@ Json draws_of_frontier(const KaplanFit& fit) {
   });
 }
 
+// A, B, alpha, power and E of each draw as a surface (surface_of).
+Json draws_of_surface(const KaplanFit& fit) {
+  return stored_draws(fit.draws.size(), [&](size_t i) -> Json {
+    const ParametricLaw law = surface_of(fit.draws[i]);
+    return {finite(law.A), finite(law.B), law.alpha, law.power, law.E};
+  });
+}
+
 Json of_kaplan(const KaplanLaw& law) {
   const auto fit = [&](const KaplanFit& one) {
     Json json = of_kaplan_fit(one);
     if (law.name == "L_C") json["draws"] = draws_of_frontier(one);
+    if (law.name == "L_ND") json["draws"] = draws_of_surface(one);
     return json;
   };
   return {{"formula", law.formula},
@@ -152,6 +167,44 @@ Json of_plateau(const Plateau& plateau) {
                         {"dL_dlnD", finite(row.slope_tokens)},
                         {"above_E", finite(row.above_floor)}});
   return {{"verdict", plateau.verdict}, {"floor_against_power_law", comparisons}, {"frontier", frontier}};
+}
+
+Json of_lack_of_fit(const std::vector<LackOfFit>& all) {
+  Json rows = Json::object();
+  for (const LackOfFit& fit : all)
+    rows[fit.key] = {{"law", fit.law},
+                     {"points", fit.points},
+                     {"constants", fit.constants},
+                     {"rms", finite(fit.rms)},
+                     {"ratio", finite(fit.ratio)},
+                     {"trend_flops", finite(fit.trend_flops)},
+                     {"trend_parameters", finite(fit.trend_parameters)},
+                     {"trend_tokens", finite(fit.trend_tokens)},
+                     {"held_out_error", finite(fit.held_out_error)}};
+  return rows;
+}
+
+// Also under each law itself, where it is looked for.
+void add_to_laws(Json& json, const Json& rows) {
+  for (const auto& [key, row] : rows.items()) {
+    Json* law = &json;
+    for (size_t begin = 0, dot; begin <= key.size(); begin = dot + 1) {
+      dot = std::min(key.find('.', begin), key.size());
+      law = &(*law)[key.substr(begin, dot - begin)];
+    }
+    (*law)["lack_of_fit"] = row;
+    (*law)["held_out_error"] = row["held_out_error"];
+  }
+}
+
+Json of_planning(const Planning& planning) {
+  Json approaches = Json::object();
+  for (const Planning::Verdict& verdict : planning.verdicts)
+    approaches[key_of(verdict.approach)] = {{"supported", verdict.is_supported}, {"why", verdict.why}};
+  const std::optional<Approach> taken = planning.taken();
+  return {{"approach", taken ? Json(key_of(*taken)) : Json()},
+          {"why", taken ? planning.of(*taken)->why : "no approach is supported: " + planning.reasons()},
+          {"approaches", std::move(approaches)}};
 }
 
 Json of_basis(const PointSet& set) {
@@ -202,7 +255,7 @@ Json to_json(const Laws& laws) {
   for (const auto& e : laws.set.excluded) excluded.push_back({{"run", e.run}, {"why", e.why}});
   for (const PublishedFrontier& p : published_frontiers())
     published.push_back({{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}});
-  return {
+  Json json{
       {"format", kLawsFormat},
       {"version", version()},
       {"points", laws.set.points.size()},
@@ -220,7 +273,11 @@ Json to_json(const Laws& laws) {
       {"warnings", laws.warnings},
       {"excluded", std::move(excluded)},
       {"published", std::move(published)},
+      {"planning", of_planning(laws.planning)},
+      {"point_noise", {{"nats", finite(laws.point_noise.sigma)}, {"from", laws.point_noise.from}}},
       {"runs", of_points(laws.set)}};
+  add_to_laws(json, of_lack_of_fit(laws.lack_of_fit));
+  return json;
 }
 
 namespace {

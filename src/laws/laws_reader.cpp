@@ -3,6 +3,7 @@
 #include "esmscale/laws/laws_json.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -19,15 +20,17 @@ class Node {
   Node at(const char* key) const { return {typed(key, "an object", &Json::is_object), where_ + "." + key}; }
   const Json& list(const char* key) const { return typed(key, "a list", &Json::is_array); }
   double number(const char* key) const { return typed(key, "a number", &Json::is_number).get<double>(); }
+  bool flag(const char* key) const { return typed(key, "true or false", &Json::is_boolean).get<bool>(); }
   std::string word(const char* key) const {
     return typed(key, "a text", &Json::is_string).get<std::string>();
   }
 
-  // Rows of `width` numbers.
-  std::vector<std::vector<double>> rows(const char* key, size_t width) const {
+  // Rows of `width` numbers, or where `most` is given of up to so many.
+  std::vector<std::vector<double>> rows(const char* key, size_t width, size_t most = 0) const {
+    most = std::max(most, width);
     std::vector<std::vector<double>> rows;
     for (const Json& row : list(key)) {
-      const bool is_row = row.is_array() && row.size() == width &&
+      const bool is_row = row.is_array() && row.size() >= width && row.size() <= most &&
                           std::all_of(row.begin(), row.end(), [](const Json& v) { return v.is_number(); });
       if (!is_row) throw wrong(key, text("rows of ", width, " numbers"), to_text(row));
       rows.push_back(row.get<std::vector<double>>());
@@ -71,9 +74,13 @@ Basis basis_of(const Node& node) {
   return basis;
 }
 
-LawFile::Powers powers_of(const Node& node) {
-  return {
-      {node.number("G_N"), node.number("a")}, {node.number("G_D"), node.number("b")}, node.rows("draws", 4)};
+// A range that begins empty, (0, 0).
+void widen(double& low, double& high, double value) {
+  low = low > 0 ? std::min(low, value) : value;
+  high = std::max(high, value);
+}
+void widen(LawFile::Powers& powers, double flops) {
+  widen(powers.lowest_flops, powers.highest_flops, flops);
 }
 
 double mean_curvature(const Node& approach2) {
@@ -83,9 +90,71 @@ double mean_curvature(const Node& approach2) {
   return minima.empty() ? 0 : sum / double(minima.size());
 }
 
-template <class Approach>
-LawFile::Powers powers_of(const Approach& fit) {
-  return {fit.parameters, fit.tokens, fit.draws};
+// Files of earlier versions know no loss.
+LawFile::Powers powers_of(const Node& node) {
+  LawFile::Powers powers{{node.number("G_N"), node.number("a")},
+                         {node.number("G_D"), node.number("b")},
+                         node.rows("draws", 4, 6)};
+  if (node.has("G_L")) powers.loss = {node.number("G_L"), -node.number("alpha_L")};
+  return powers;
+}
+
+void read_approach2(const Node& node, LawFile& laws) {
+  laws.approach2 = powers_of(node);
+  laws.curvature = mean_curvature(node);
+  for (const Json& minimum : node.list("minima"))
+    if (minimum.contains("flops")) widen(*laws.approach2, Node(minimum, "approach2.minima").number("flops"));
+}
+
+// L(N, D) as it is planned from: with its floor where that predicts better and is identified.
+void read_kaplan(const Node& node, LawFile& laws) {
+  const bool has_floor = node.has("irreducible") && node.word("better") == "irreducible" &&
+                         node.at("irreducible").at("intervals").has("L_inf");
+  const Node fit = node.at(has_floor ? "irreducible" : "pure");
+  if (!fit.has("draws")) return;
+  const double n = fit.number("alpha_N"), d = fit.number("alpha_D");
+  laws.kaplan = {.E = has_floor ? fit.number("L_inf") : 0,
+                 .A = std::pow(fit.number("Nc"), n / d),
+                 .B = fit.number("Dc"),
+                 .alpha = n / d,
+                 .beta = 1,
+                 .power = d};
+  for (const auto& row : fit.rows("draws", 5))
+    laws.kaplan_draws.push_back(
+        {.E = row[4], .A = row[0], .B = row[1], .alpha = row[2], .beta = 1, .power = row[3]});
+}
+
+Planning planning_of(const Node& node) {
+  Planning planning;
+  for (const Approach approach : kPlanningOrder) {
+    const Node approaches = node.at("approaches");
+    if (!approaches.has(key_of(approach))) continue;
+    const Node verdict = approaches.at(key_of(approach));
+    planning.verdicts.push_back({approach, verdict.flag("supported"), verdict.word("why")});
+  }
+  return planning;
+}
+
+LawFile::Published published_of(const Node& node) {
+  return {node.word("name"), node.word("title"), node.word("source"), node.word("protocol"),
+          node.word("own_law")};
+}
+
+template <class Fit>
+LawFile::Powers powers_of(const Fit& fit) {
+  return {fit.parameters, fit.tokens, fit.draws, fit.loss};
+}
+
+void take_approach2(const Approach2& fit, LawFile& file) {
+  file.approach2 = powers_of(fit);
+  double sum = 0, kept = 0;
+  for (const IsoflopProfile& profile : fit.profiles) {
+    if (!profile.rejected.empty()) continue;
+    widen(*file.approach2, profile.flops);
+    sum += profile.parabola.curvature;
+    kept += 1;
+  }
+  file.curvature = sum / kept;
 }
 
 }  // namespace
@@ -100,11 +169,16 @@ LawFile law_file(const Laws& laws) {
     for (const auto& draw : laws.approach3->draws) file.draws.push_back(draw.law);
   }
   if (laws.approach1) file.approach1 = powers_of(*laws.approach1);
-  if (laws.approach2) file.approach2 = powers_of(*laws.approach2);
+  if (laws.approach2) take_approach2(*laws.approach2, file);
+  if (const KaplanLaw* law = laws.find_kaplan("L_ND")) {
+    file.kaplan = surface_of(law->best().theta);
+    for (const auto& theta : law->best().draws) file.kaplan_draws.push_back(surface_of(theta));
+  }
+  file.planning = laws.planning;
   if (laws.repeats) file.repeats = laws.repeats->law;
   for (const Point& p : laws.set.points) {
-    file.lowest_flops = file.lowest_flops > 0 ? std::min(file.lowest_flops, p.flops) : p.flops;
-    file.highest_flops = std::max(file.highest_flops, p.flops);
+    widen(file.lowest_flops, file.highest_flops, p.flops);
+    widen(file.smallest_parameters, file.largest_parameters, p.parameters);
   }
   return file;
 }
@@ -128,21 +202,22 @@ LawFile read_laws(const std::filesystem::path& file) {
                       .B = node.number("B"),
                       .alpha = node.number("alpha"),
                       .beta = node.number("beta"),
-                      .is_seen = !node.is_null("a")};
+                      .has_frontier = !node.is_null("a")};
     for (const auto& row : node.rows("draws", 5))
       laws.draws.push_back({.E = row[0], .A = row[1], .B = row[2], .alpha = row[3], .beta = row[4]});
   }
   if (root.has("approach1")) laws.approach1 = powers_of(root.at("approach1"));
-  if (root.has("approach2")) {
-    laws.approach2 = powers_of(root.at("approach2"));
-    laws.curvature = mean_curvature(root.at("approach2"));
-  }
+  if (root.has("approach2")) read_approach2(root.at("approach2"), laws);
+  if (root.has("kaplan") && root.at("kaplan").has("L_ND")) read_kaplan(root.at("kaplan").at("L_ND"), laws);
+  if (root.has("planning")) laws.planning = planning_of(root.at("planning"));
+  if (root.has("published")) laws.published = published_of(root.at("published"));
   if (root.has("repeats"))
     laws.repeats = RepeatLaw{root.at("repeats").number("R_star_D"), root.at("repeats").number("R_star_N")};
   for (const Json& run : root.list("runs")) {
-    const double flops = Node(run, file.string() + ".runs").number("flops");
-    laws.lowest_flops = laws.lowest_flops > 0 ? std::min(laws.lowest_flops, flops) : flops;
-    laws.highest_flops = std::max(laws.highest_flops, flops);
+    const Node point(run, file.string() + ".runs");
+    widen(laws.lowest_flops, laws.highest_flops, point.number("flops"));
+    if (point.has("parameters"))
+      widen(laws.smallest_parameters, laws.largest_parameters, point.number("parameters"));
   }
   for (const Json& warning : root.list("warnings")) laws.warnings.push_back(warning.get<std::string>());
   return laws;

@@ -1,5 +1,6 @@
 // IsoFLOP profiles, and N_opt and D_opt against C with the published slopes beside.
 #include "esmscale/core/text.h"
+#include "esmscale/laws/laws_json.h"
 #include "report/plot_data.h"
 
 #include <algorithm>
@@ -101,13 +102,11 @@ void add_own(Plot& plot, const laws::Laws& laws, const Side& side, const std::ve
 // frontier.
 void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent span) {
   const double middle = std::sqrt(span.low * span.high);
-  double through = 0;
-  if (laws.approach3 && laws::has_optimum(laws.approach3->law))
-    through = laws::optimum(laws.approach3->law, laws.set.basis.flop_ratio, middle).*side.value;
-  else if (laws.approach2)
-    through = ((*laws.approach2).*side.of_approach2).at(middle);
-  else if (laws.approach1)
-    through = ((*laws.approach1).*side.of_approach1).at(middle);
+  const laws::LawFile file = laws::law_file(laws);
+  laws::Approach anchor = laws::Approach::one;
+  for (const laws::Approach approach : {laws::Approach::three, laws::Approach::two})
+    if (file.has(approach)) anchor = approach;
+  const double through = file.optimum(laws.planning.taken().value_or(anchor), middle).*side.value;
   const struct {
     const char* name;
     int colour;
@@ -143,8 +142,7 @@ Plot optimum_against_flops(const laws::Laws& laws, const Side& side) {
 }  // namespace
 
 void add_frontier_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
-  const std::vector<laws::IsoflopProfile> profiles = profiles_of(laws);
-  if (!profiles.empty()) plots.push_back(isoflop_profiles(laws, profiles));
+  if (!laws.profiles.empty()) plots.push_back(isoflop_profiles(laws, laws.profiles));
   const bool has_three = laws.approach3 && laws::has_optimum(laws.approach3->law);
   if (!laws.approach1 && !laws.approach2 && !has_three) return;
   plots.push_back(optimum_against_flops(

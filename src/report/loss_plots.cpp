@@ -60,7 +60,12 @@ Plot loss_against_flops(const laws::Laws& laws) {
   const auto grid = log_grid(span, 1.3, kGrid);
   if (laws.approach1) {
     std::vector<PlotPoint> line;
-    for (const auto& w : laws.approach1->envelope) line.push_back({.x = w.flops, .y = w.loss});
+    // A lower envelope cannot rise: where a size ends, the next best would lift it.
+    double least = INFINITY;
+    for (const auto& w : laws.approach1->envelope) {
+      least = std::min(least, w.loss);
+      line.push_back({.x = w.flops, .y = least});
+    }
     plot.add_line("envelope", category(1), std::move(line));
   }
   if (laws.approach3 && laws::has_optimum(laws.approach3->law)) {

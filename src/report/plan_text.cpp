@@ -33,6 +33,44 @@ std::string off_optimum_table(const study::BudgetPlan& plan) {
   return text("\nOff the optimum (from ", plan.off_optimum_from, ")\n", table.str());
 }
 
+std::string approaches_table(const study::BudgetPlan& plan) {
+  const auto cell = [](const study::Planned& planned, const auto& show) {
+    if (!std::isfinite(planned.value)) return std::string("–");
+    return planned.wide ? text(show(planned.value), " (", show(planned.wide->low), " to ",
+                               show(planned.wide->high), ")")
+                        : text(show(planned.value));
+  };
+  Table table({"approach", "N_opt (95%)", "D_opt (95%)", "loss (95%)", "the points"}, 1);
+  for (const study::ApproachRow& row : plan.approaches)
+    table.add({text(laws::name_of(row.approach), row.approach == plan.approach ? " *" : ""),
+               cell(row.parameters, human_count), cell(row.tokens, human_count),
+               cell(row.loss, [](double v) { return fixed(v, 4); }),
+               row.why.empty() ? "not judged" : (row.is_supported ? "support it" : "do not support it")});
+  std::string out = text("\nBy each approach (* is planned from)\n", table.str());
+  for (const study::ApproachRow& row : plan.approaches)
+    if (!row.why.empty()) out += text("  ", laws::name_of(row.approach), ": ", row.why, "\n");
+  return out;
+}
+
+// What a study of one's own up to a quarter of the budget costs: five budgets, each a quarter of the next,
+// with nine runs a budget.
+std::string study_cost(const study::BudgetPlan& plan, const laws::LawFile& laws) {
+  if (!laws.published) return "";
+  constexpr int kBudgets = 5, kRuns = 9;
+  double cost = 0, budget = plan.flops;
+  std::string list;
+  for (int i = 0; i < kBudgets; ++i) {
+    budget /= 4;
+    cost += kRuns * budget;
+    list = scientific(budget, 1) + (list.empty() ? "" : "," + list);
+  }
+  const laws::LawFile::Published& p = *laws.published;
+  return text("\nThe law: ", p.title, "\n  source     ", p.source, "\n  protocol   ", p.protocol,
+              p.own_law.empty() ? "" : "\n  its own    " + p.own_law,
+              "\n  A study of your own, `esmscale study plan DIR --isoflop ", list, "`, costs about ",
+              scientific(cost, 1), " FLOPs (", significant(cost / plan.flops, 2), " times this budget).\n");
+}
+
 std::string rules_beside(const char* what, const std::vector<study::Advice>& rules, const auto& show) {
   std::string out;
   for (const study::Advice& rule : rules)
@@ -47,16 +85,24 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   const auto lr = [](double v) { return significant(v, 3); };
   const auto loss = [](double v) { return fixed(v, 4); };
   std::string out = text("C = ", scientific(plan.flops, 3), " FLOPs (", laws.basis.flop_count, "), N by the ",
-                         laws.basis.parameter_count, " count, loss ", laws.basis.loss, "; approach ",
-                         plan.approach, " of ", laws.path, "\n");
+                         laws.basis.parameter_count, " count, loss ", laws.basis.loss, "; ",
+                         laws::name_of(plan.approach), " of ", laws.path, "\n");
+  if (!plan.approach_why.empty()) out += text("taken because: ", plan.approach_why, "\n");
   if (!laws.basis.holdout_label.empty()) out += text("holdout: ", laws.basis.holdout_label, "\n");
   out += "\n";
   out += text("  N_opt      ", with_interval(plan.parameters, human_count), "\n");
   out += text("  D_opt      ", with_interval(plan.tokens, human_count), "\n");
-  if (std::isfinite(plan.loss.value)) out += text("  loss       ", with_interval(plan.loss, loss), " nats\n");
-  out += text("  shape      ", study::shape_name(plan.shape),
-              " (layers x width x heads), N = ", human_count(plan.shape_parameters),
-              ", D = ", human_count(plan.shape_tokens), "; costs ", fixed(plan.shape_cost, 5), " nats\n");
+  if (std::isfinite(plan.loss.value))
+    out +=
+        text("  loss       ", with_interval(plan.loss, loss), " nats",
+             laws.published ? ", by the protocol of " + laws.published->name + ": not comparable with yours"
+                            : std::string(),
+             "\n");
+  out +=
+      text("  shape      ", study::shape_name(plan.shape),
+           " (layers x width x heads), N = ", human_count(plan.shape_parameters),
+           ", D = ", human_count(plan.shape_tokens),
+           std::isfinite(plan.shape_cost) ? text("; costs ", fixed(plan.shape_cost, 5), " nats") : "", "\n");
   if (plan.epochs > 0) out += text("  epochs     ", fixed(plan.epochs, 2), " of the data\n");
   out += text("  batch      ", human_count(plan.recipe.batch_tokens.value), " tokens  ",
               plan.recipe.batch_tokens.rule, "\n");
@@ -66,13 +112,17 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   out += text("  warm-up    ", human_count(plan.recipe.warmup_tokens.value), " tokens  ",
               plan.recipe.warmup_tokens.rule, "\n");
   out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,
-              " rank(s), predicted\n");
+              " rank(s), predicted (ZeRO stage ", plan.config.parallel.zero_stage, ", micro-batch ",
+              human_count(double(plan.config.train.micro_batch_tokens)), " tokens, recompute ",
+              plan.config.train.recompute, ")\n");
   for (const study::DeviceTime& time : plan.times)
     out +=
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
-             " of one ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
+             " of ", request.ranks, " x ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
              fixed(100 * request.mfu, 0), "% MFU\n");
+  out += approaches_table(plan);
   out += off_optimum_table(plan);
+  out += study_cost(plan, laws);
   for (const std::string& warning : plan.warnings) out += text("warning: ", warning, "\n");
   return out;
 }
@@ -91,7 +141,7 @@ std::string to_text(const study::StudyLayout& layout) {
 }
 
 std::vector<std::string> placement_header() {
-  return {"model", "law", "N", "D", "C", "N_opt at that C", "N/N_opt", "nats lost"};
+  return {"model", "law", "N", "D", "C", "N_opt at that C", "N/N_opt", "95%", "nats lost", "compute lost"};
 }
 
 std::vector<std::string> placement_cells(const study::ModelPlacement& p) {
@@ -104,8 +154,10 @@ std::vector<std::string> placement_cells(const study::ModelPlacement& p) {
           known(p.tokens, human_count(p.tokens)),
           known(p.flops, scientific(p.flops, 1)),
           known(p.best_parameters, human_count(p.best_parameters)),
-          significant(p.oversized, 2),
-          known(p.nats_lost, fixed(p.nats_lost, 4))};
+          known(p.ratio, significant(p.ratio, 2)),
+          p.interval ? text(significant(p.interval->low, 2), " to ", significant(p.interval->high, 2)) : "–",
+          known(p.nats_lost, fixed(p.nats_lost, 4)),
+          known(p.compute_lost, percent(p.compute_lost))};
 }
 
 std::vector<std::string> placement_notes() {
@@ -115,10 +167,12 @@ std::vector<std::string> placement_notes() {
   return notes;
 }
 
-std::string to_text(const std::vector<study::ModelPlacement>& placements) {
+std::string to_text(const study::Assessment& assessment) {
   Table table(placement_header(), 2);
-  for (const study::ModelPlacement& p : placements) table.add(placement_cells(p));
-  std::string out = table.str() + "\nWhere D comes from (repeated data is counted as seen)\n";
+  for (const study::ModelPlacement& p : assessment.placements) table.add(placement_cells(p));
+  std::string out = assessment.sentence + "\n\n" + table.str();
+  for (const std::string& reason : assessment.left_out) out += text("left out: ", reason, "\n");
+  out += "\nWhere D comes from (repeated data is counted as seen)\n";
   for (const std::string& note : placement_notes()) out += "  " + note + "\n";
   return out;
 }

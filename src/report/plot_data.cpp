@@ -42,10 +42,6 @@ std::string loss_label(const laws::Basis& basis) {
   return text("loss (nats, ", basis.loss, ")");
 }
 
-std::vector<laws::IsoflopProfile> profiles_of(const laws::Laws& laws) {
-  return laws.approach2 ? laws.approach2->profiles : laws::fit_profiles(laws.set, laws.use);
-}
-
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y) {
   std::vector<PlotPoint> points;
   for (const double x : grid) points.push_back({.x = x, .y = y(x)});

@@ -25,9 +25,6 @@ std::string flops_label(const laws::Basis& basis);       // "C (FLOPs, 6ND)"
 std::string parameters_label(const laws::Basis& basis);  // "N (parameters, kaplan)"
 std::string loss_label(const laws::Basis& basis);        // "loss (nats, eval)"
 
-// Approach 2's profiles; where it is null, what it looked at.
-std::vector<laws::IsoflopProfile> profiles_of(const laws::Laws& laws);
-
 // y(x) over a grid.
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y);
 // The central 80% over draws of y(draw, x), from at most 200 draws; empty with fewer than 20.

@@ -34,7 +34,10 @@ std::string cards(const laws::Laws& laws) {
   if (laws.approach3) {
     const laws::Estimate& e = laws.approach3->estimate("E");
     exponents("approach 3", laws.approach3->estimate("a"), laws.approach3->estimate("b"));
-    out += card(fixed(e.value, 3), text("E, nats; ", with_interval(e, 2)));
+    if (e.has_interval)
+      out += card(fixed(e.value, 3), text("E, nats; ", with_interval(e, 2)));
+    else
+      out += card(laws.approach3->floor_text(), "nats, approach 3");
   }
   if (laws.approach2) exponents("approach 2", laws.approach2->estimates[0], laws.approach2->estimates[1]);
   if (!laws.approach3 && laws.approach1)
@@ -83,18 +86,35 @@ std::string noise_sentence(const laws::Laws& laws) {
               " (", laws.noise.degrees, " degrees of freedom).");
 }
 
+std::string planning_sentence(const laws::Laws& laws) {
+  const std::optional<laws::Approach> taken = laws.planning.taken();
+  if (!taken) return "None: no approach is supported by these points.";
+  return text("Planning takes ", laws::name_of(*taken), ": ", laws.planning.of(*taken)->why, ".");
+}
+
 std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
   std::string body = head(laws) + cards(laws) + doubts(laws);
+  body += optional_section("Which approach is planned from", planning_sentence(laws), approaches_table(laws));
   body += section(
       "Pictures",
       paragraph("Bands hold 80% of the bootstrap. Hover or tap a point for its run. Published slopes are for "
-                "other data and are drawn through the middle of the frontier found here.") +
+                "other data and are drawn through the middle of the frontier that is planned from.") +
           figures(plots));
   body += optional_section(
       "Constants",
       text("Intervals: ", laws.options.draws, " bootstrap draws over whole runs, seed ", laws.options.seed,
            "; approach 2 draws noise about its fitted profiles. ", noise_sentence(laws)),
       constants_table(laws));
+  body += optional_section(
+      "Do the laws fit?",
+      "The noise of the points is " +
+          (std::isfinite(laws.point_noise.sigma) ? text(significant(laws.point_noise.sigma, 2), " nats: ")
+                                                 : std::string()) +
+          laws.point_noise.from +
+          ". Residuals by points less constants; a law whose residuals are more than twice "
+          "the noise is refuted. Trends: the share of the residuals' variance that follows "
+          "C, N or D.",
+      comparison_table(laws));
   body += optional_section("Is there a plateau?", laws.plateau.verdict, frontier_table(laws));
   body += optional_section("Floor or pure power law", "Root mean square error on held-out runs, nats.",
                            kaplan_table(laws));

@@ -44,6 +44,39 @@ std::string constants_table(const laws::Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
+std::string comparison_table(const laws::Laws& laws) {
+  HtmlTable table({"law", "points", "constants", "residual, nats", "times the noise", "held-out error, nats",
+                   "trend in C", "in N", "in D"});
+  const auto share = [](double v) { return std::isfinite(v) ? fixed(100 * v, 0) + "%" : "–"; };
+  for (const laws::LackOfFit& fit : laws.lack_of_fit)
+    table.add({fit.law, text(fit.points), text(fit.constants), significant(fit.rms, 3),
+               std::isfinite(fit.ratio) ? fixed(fit.ratio, 2) : "–",
+               std::isfinite(fit.held_out_error) ? significant(fit.held_out_error, 3) : "–",
+               share(fit.trend_flops), share(fit.trend_parameters), share(fit.trend_tokens)});
+  return table.empty() ? "" : table.html();
+}
+
+std::string approaches_table(const laws::Laws& laws) {
+  const laws::LawFile file = laws::law_file(laws);
+  const double middle = std::sqrt(file.lowest_flops * file.highest_flops);
+  std::vector<std::string> header{"approach"};
+  for (const double flops : {file.lowest_flops, middle, file.highest_flops})
+    header.insert(header.end(), {text("N_opt at ", scientific(flops, 1)), "loss"});
+  header.push_back("the points support it, or why not");
+  HtmlTable table(header, 1, true);
+  for (const laws::Planning::Verdict& verdict : laws.planning.verdicts) {
+    std::vector<std::string> cells{laws::name_of(verdict.approach)};
+    for (const double flops : {file.lowest_flops, middle, file.highest_flops}) {
+      const laws::Optimum best = file.optimum(verdict.approach, flops);
+      cells.push_back(std::isfinite(best.parameters) ? human_count(best.parameters) : "–");
+      cells.push_back(std::isfinite(best.loss) ? fixed(best.loss, 4) : "–");
+    }
+    cells.push_back((verdict.is_supported ? "yes: " : "no: ") + verdict.why);
+    table.add(std::move(cells));
+  }
+  return table.empty() ? "" : table.html();
+}
+
 std::string kaplan_table(const laws::Laws& laws) {
   HtmlTable table(
       {"law", "points", "held-out error, power law", "with L∞", "gain ± error (nats²)", "better"});
@@ -68,7 +101,7 @@ std::string frontier_table(const laws::Laws& laws) {
 std::string minima_table(const laws::Laws& laws) {
   HtmlTable table(
       {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
-  for (const laws::IsoflopProfile& p : profiles_of(laws)) {
+  for (const laws::IsoflopProfile& p : laws.profiles) {
     if (!p.rejected.empty()) {
       table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});
       continue;
@@ -106,10 +139,10 @@ std::string published_table(const laws::Laws& laws) {
 
 std::string known_models_table(const laws::Laws& laws) {
   HtmlTable table(placement_header(), 2);
-  const laws::LawFile file = laws::law_file(laws);
-  for (const study::ModelPlacement& placement : study::assess(&file)) table.add(placement_cells(placement));
-  return table.html() + "<details><summary>Where D comes from</summary>" + bullets(placement_notes()) +
-         "</details>";
+  const study::Assessment assessment = study::assess(laws::law_file(laws));
+  for (const study::ModelPlacement& placement : assessment.placements) table.add(placement_cells(placement));
+  return paragraph(assessment.sentence) + table.html() + "<details><summary>Where D comes from</summary>" +
+         bullets(placement_notes()) + "</details>";
 }
 
 std::string runs_table(const laws::Laws& laws) {

@@ -21,22 +21,13 @@ double middle_of(const std::vector<double>& budgets) {
   return std::exp(log_sum);
 }
 
-// Approach 3, where it has an optimum, goes before 2 and 1.
-bool plans_by_approach3(const laws::LawFile& laws) {
-  return laws.approach3 && laws::has_optimum(*laws.approach3);
-}
-
 // N_opt expected at a budget.
 double expected_size(const StudyRequest& request, double budget) {
   if (request.centre > 0)
     return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
-  if (request.laws) {
-    const laws::LawFile& laws = *request.laws;
-    if (plans_by_approach3(laws))
-      return laws::optimum(*laws.approach3, laws.basis.flop_ratio, budget).parameters;
-    if (laws.approach2) return laws.approach2->parameters.at(budget);
-    if (laws.approach1) return laws.approach1->parameters.at(budget);
-  }
+  if (request.laws)
+    if (const std::optional<laws::Approach> approach = request.laws->preferred())
+      return request.laws->optimum(*approach, budget).parameters;
   const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
   return cheng.coefficient_parameters * std::pow(budget, cheng.a);
 }
@@ -46,9 +37,9 @@ std::string centre_source(const StudyRequest& request) {
     return text("N_opt = ", human_count(request.centre),
                 " at C = ", scientific(middle_of(request.budgets), 2), " as given, ∝ C^",
                 fixed(request.exponent, 2));
-  if (request.laws &&
-      (plans_by_approach3(*request.laws) || request.laws->approach2 || request.laws->approach1))
-    return "the laws of " + request.laws->path;
+  if (request.laws)
+    if (const std::optional<laws::Approach> approach = request.laws->preferred())
+      return text(laws::name_of(*approach), " of ", request.laws->path);
   return "Cheng et al. 2024 (protein MLM): N_opt = 1.365e-7·C^0.7598";
 }
 
@@ -61,14 +52,14 @@ void check(const StudyRequest& request) {
   if (!(request.spread > 1)) wrong.push_back(text("a spread of ", request.spread));
   if (!wrong.empty())
     throw usage_error(
-        {.where = "plan --isoflop",
+        {.where = "esmscale study plan",
          .expected = text("budgets above zero, ", kFewestModels, " models or more, a spread above 1"),
          .found = join(wrong, ", ")});
 }
 
-// With trunks the nearest size of one grid for all budgets.
+// The nearest size of one grid for all budgets: each size then has several horizons, which approach 1 needs,
+// and runs of one size can share a trunk.
 double grid_size(const StudyRequest& request, double size) {
-  if (!request.trunks) return size;
   const double centre = expected_size(request, middle_of(request.budgets));
   const double step = 2 * std::log(request.spread) / (request.models - 1);
   return centre * std::exp(step * std::round(std::log(size / centre) / step));
@@ -193,9 +184,10 @@ std::vector<StudyRun> with_trunks(const std::vector<StudyRun>& runs) {
 
 void add_doubts(StudyLayout& layout, const StudyRequest& request) {
   const auto [low, high] = std::minmax_element(request.budgets.begin(), request.budgets.end());
-  if (request.budgets.size() < 5 || std::log10(*high / *low) < 2.5)
+  constexpr double kAdvised = 2.45;  // 1e18 to 3e20 is 2.48
+  if (request.budgets.size() < 5 || std::log10(*high / *low) < kAdvised)
     layout.warnings.push_back(text(request.budgets.size(), " budgets over ",
-                                   fixed(std::log10(*high / *low), 1),
+                                   fixed(std::log10(*high / *low), 2),
                                    " decades; 5 or more over 2.5 are advised"));
   const bool is_cheng = request.centre <= 0 && !request.laws;
   if (is_cheng && (laws::is_beyond(*low, laws::kChengLow, laws::kChengHigh) ||

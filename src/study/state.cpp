@@ -137,7 +137,7 @@ Study read_study(const fs::path& folder) {
     throw Error({.where = folder.string(),
                  .expected = "a planned study",
                  .found = fs::exists(folder) ? "no study.json" : "no such folder",
-                 .advice = "lay one out: esmscale plan --isoflop C1,C2,… --output DIR"});
+                 .advice = "lay one out: esmscale study plan DIR --isoflop C1,C2,…"});
   Study study{.folder = fs::absolute(folder).lexically_normal(), .name = {}, .runs = {}};
   const Json json = read_json(file);
   try {

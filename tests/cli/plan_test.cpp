@@ -1,4 +1,4 @@
-// esmscale plan: budgets, studies, known models; every way to ask wrongly.
+// esmscale plan, assess and study plan: budgets, known models, studies; every way to ask wrongly.
 #include "cli/outcome.h"
 #include "core/temporary.h"
 #include "esmscale/core/files.h"
@@ -48,6 +48,18 @@ TEST_F(Plan, ABudgetByTheClosedForm) {
   EXPECT_THAT(read_file(folder / "next/array.sbatch"), HasSubstr("--job-name=next\n#SBATCH --array=0-0\n"));
 }
 
+// The first command that a user types: no law, and an answer that names whose data it comes from.
+TEST_F(Plan, WithoutALawAPublishedOne) {
+  const Outcome outcome = plan({"--flops", "1e20"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("cheng-mlm"), HasSubstr("other people's data"),
+                                 HasSubstr("esmscale study plan DIR --isoflop")));
+  EXPECT_EQ(plan({"--gpu-hours", "1000", "--device", "h100"}).status, 0);
+  const Outcome none = plan({"--law", "paper-exponents", "--flops", "1e20"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("exponents"));
+}
+
 // Oracle: 100 h × 3600 s × 989 TFLOP/s (H100 SXM, bf16, dense) × 0.5.
 TEST_F(Plan, ABudgetInGpuHours) {
   const Outcome outcome =
@@ -59,7 +71,7 @@ TEST_F(Plan, ABudgetInGpuHours) {
 
 TEST_F(Plan, AStudyBeforeAnyLaw) {
   const Outcome outcome =
-      plan({"--isoflop", "1e18,3e18", "--models", "6", "--output", folder / "study", "--json"});
+      run({"study", "plan", folder / "study", "--isoflop", "1e18,3e18", "--models", "6", "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const Json json = parse_json(outcome.out, "stdout");
   EXPECT_EQ(json["runs"].size(), 8u + 2 * 7);
@@ -67,22 +79,24 @@ TEST_F(Plan, AStudyBeforeAnyLaw) {
 }
 
 TEST_F(Plan, KnownModels) {
-  const Outcome outcome = plan({"--assess", "--laws", laws, "--json"});
+  const Outcome outcome = run({"assess", "--laws", laws, "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["model"], "ESM-2 8M");
-  EXPECT_THAT(plan({"--assess"}).out, HasSubstr("xTrimoPGLM"));
+  EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["name"], "ESM-2 8M");
+  EXPECT_THAT(run({"assess"}).out, AllOf(HasSubstr("xTrimoPGLM"), HasSubstr("compute optimal?")));
 }
 
 TEST_F(Plan, WordsForPeople) {
   EXPECT_THAT(plan({"--laws", laws, "--flops", "1e20"}).out,
               AllOf(HasSubstr("N_opt"), HasSubstr("peak LR"), HasSubstr("warning: the law: too few seeds")));
-  EXPECT_THAT(plan({"--isoflop", "1e18,1e19", "--no-lr-sweep"}).out,
+  EXPECT_THAT(run({"study", "plan", "--isoflop", "1e18,1e19", "--no-lr-sweep"}).out,
               AllOf(HasSubstr("18 runs"), HasSubstr("Cheng")));
 }
 
 TEST_F(Plan, WrongUsageIsTwo) {
   for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
            {},
+           {"--law", "chen-mlm", "--flops", "1e20"},
+           {"--law", "hoffmann", "--laws", laws, "--flops", "1e20"},
            {"--laws", laws},
            {"--laws", laws, "--flops", "1e20", "--gpu-hours", "5"},
            {"--laws", laws, "--flops", "nan"},
@@ -95,13 +109,29 @@ TEST_F(Plan, WrongUsageIsTwo) {
            {"--laws", laws, "--flops", "1e20", "--approach", "1"},
            {"--laws", laws, "--flops", "1e20", "--flop-count", "hoffmann"},
            {"--laws", laws, "--flops", "1e20", "--parameter-count", "trainable"},
-           {"--laws", laws, "--flops", "1e20", "--loss", "eval-mask-only"},
-           {"--isoflop", "1e18,"},
-           {"--isoflop", "1e18", "--models", "2"}}) {
+           {"--laws", laws, "--flops", "1e20", "--loss", "eval-mask-only"}}) {
     const Outcome outcome = plan(flags);
     EXPECT_EQ(outcome.status, 2) << outcome.out << outcome.err;
     EXPECT_THAT(outcome.err, HasSubstr("error: "));
   }
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"study"},
+           {"study", "plan"},
+           {"study", "plan", "--isoflop", "1e18,"},
+           {"study", "plan", "--isoflop", "1e18", "--models", "2"},
+           {"study", "plan", folder / "a", "--isoflop", "1e18", "--output", folder / "b"}})
+    EXPECT_EQ(run(flags).status, 2);
+}
+
+// A form that plan had ends with the name of the verb that has it now, whatever flags follow.
+TEST_F(Plan, FormerFormsNameTheirVerb) {
+  const Outcome isoflop = plan({"--isoflop", "1e18,1e19", "--models", "6", "--no-lr-sweep"});
+  EXPECT_EQ(isoflop.status, 2);
+  EXPECT_THAT(isoflop.err, HasSubstr("esmscale study plan DIR --isoflop"));
+  const Outcome assess = plan({"--assess"});
+  EXPECT_EQ(assess.status, 2);
+  EXPECT_THAT(assess.err, HasSubstr("`esmscale assess`"));
+  EXPECT_THAT(run({"study", "statsu", "x"}).err, HasSubstr("did you mean 'status'"));
 }
 
 TEST_F(Plan, AFileThatIsNoLawIsOne) {

@@ -190,7 +190,7 @@ TEST_F(DataVerbs, ADataSetIsNoFolderForResults) {
   EXPECT_THAT(failed(2, {"logits", "--checkpoint", root_ / "run", "--input", input_, "--output",
                          set_ + "/manifest.json"}),
               HasSubstr("found a data set"));
-  EXPECT_THAT(failed(2, {"plan", "--isoflop", "1e18", "--output", set_}), HasSubstr("found a data set"));
+  EXPECT_THAT(failed(2, {"study", "plan", set_, "--isoflop", "1e18"}), HasSubstr("found a data set"));
   done({"info", set_, "--verify"});
   EXPECT_FALSE(fs::exists(set_ + "/new.fasta"));
   // Beside it is fine.

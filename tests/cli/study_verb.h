@@ -24,9 +24,9 @@ class StudyVerb : public testing::Test {
   const data::ProteinSet holdout{data::ProteinSet::random(12, 45), 62};
 
   void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
-    const Outcome outcome = run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000",
-                                          "--replicates", "0", "--max-seq-len", "64", "--precision", "fp32",
-                                          "--batch-tokens", "256", "--output", folder} +
+    const Outcome outcome = run(Arguments{"study", "plan", folder, "--isoflop", budgets, "--models", "4",
+                                          "--centre", "30000", "--replicates", "0", "--max-seq-len", "64",
+                                          "--precision", "fp32", "--batch-tokens", "256"} +
                                 more);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
   }

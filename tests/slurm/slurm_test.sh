@@ -62,8 +62,8 @@ requeue_two_nodes() {
 # The array of a planned study, as the verb submits it; one task of it is signalled and goes on in its turn.
 array() {
   local study=$CLUSTER/study job run
-  with_log "$CLUSTER/plan.log" "$ESMSCALE" plan --isoflop 1e11 --models 4 --centre 30000 --replicates 0 --no-lr-sweep \
-    --data "$TRAIN" --allow-repeats --max-seq-len 64 --precision fp32 --batch-tokens 256 --output "$study"
+  with_log "$CLUSTER/plan.log" "$ESMSCALE" study plan "$study" --isoflop 1e11 --models 4 --centre 30000 --replicates 0 --no-lr-sweep \
+    --data "$TRAIN" --max-seq-len 64 --precision fp32 --batch-tokens 256
   with_log "$CLUSTER/study.log" "$ESMSCALE" study run "$study" --slurm --data "$TRAIN" --holdout "$HOLDOUT" \
     "${train_arguments[@]}" --set log.every_steps=1
   job=$(study_status "$study" jobs.0)

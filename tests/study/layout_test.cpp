@@ -58,21 +58,23 @@ TEST(StudyLayout, WhereItsSizesLie) {
   };
   const auto by_cheng = sizes(lay_out_study(request()), 1e19);
   const double cheng = 1.365e-7 * std::pow(1e19, 0.7598);
-  EXPECT_NEAR(std::log(by_cheng.front() / (cheng / 4)), 0, 0.1);
-  EXPECT_NEAR(std::log(by_cheng.back() / (cheng * 4)), 0, 0.1);
+  // Half a step of the grid, ln(16)/12, and what the nearest shape is off.
+  const double near = std::log(16) / 12 + 0.1;
+  EXPECT_NEAR(std::log(by_cheng.front() / (cheng / 4)), 0, near);
+  EXPECT_NEAR(std::log(by_cheng.back() / (cheng * 4)), 0, near);
 
   StudyRequest by_law = request();
   const laws::LawFile laws = laws::known_laws();
   by_law.laws = &laws;
   EXPECT_NEAR(std::log(sizes(lay_out_study(by_law), 1e19).back() /
                        (4 * laws::optimum(laws::known_law, {}, 1e19).parameters)),
-              0, 0.1);
+              0, near);
 
   StudyRequest by_hand = request();
   by_hand.budgets = {1e12, 1e14};
   by_hand.centre = 2e5;
   const StudyLayout layout = lay_out_study(by_hand);
-  EXPECT_NEAR(std::log(sizes(layout, 1e14).back() / (4 * 2e5 * std::sqrt(10))), 0, 0.15);
+  EXPECT_NEAR(std::log(sizes(layout, 1e14).back() / (4 * 2e5 * std::sqrt(10))), 0, near + 0.05);
   std::set<int64_t> batches;
   for (const StudyRun& run : layout.runs)
     if (run.budget == 1e14) batches.insert(run.config.train.batch_tokens);
@@ -171,10 +173,10 @@ TEST(StudyLayout, RunsOfOneSizeShareATrunk) {
               HasSubstr("configs/" + last.name + ".json\t--branch-from\truns/" + last.parent + "\n"));
 }
 
-// Sizes move with the budget, but on one grid, so that neighbouring budgets share most of them.
-TEST(StudyLayout, SizesOfTrunksLieOnOneGrid) {
+// Sizes move with the budget, on one grid, so that neighbouring budgets share most of them: approach 1 needs
+// sizes with several horizons.
+TEST(StudyLayout, SizesLieOnOneGrid) {
   StudyRequest shared = request();
-  shared.trunks = true;
   shared.centre = 2e7;
   std::set<std::string> shapes;
   size_t runs = 0;

@@ -1,8 +1,10 @@
 // The planner: rules by hand, plans against the closed form, known models.
 #include "core/error_of.h"
 #include "esmscale/accounting/flops.h"
+#include "esmscale/core/text.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/known_models.h"
+#include "esmscale/study/plan/published_laws.h"
 #include "esmscale/study/plan/shapes.h"
 #include "laws/synthetic.h"
 
@@ -75,7 +77,7 @@ TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
   const laws::LawFile laws = laws::known_laws();
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   const laws::Optimum best = laws::optimum(laws::known_law, {}, 1e20);
-  EXPECT_EQ(plan.approach, 3);
+  EXPECT_EQ(plan.approach, laws::Approach::three);
   EXPECT_EQ(plan.parameters.value, best.parameters);
   EXPECT_EQ(plan.tokens.value, best.tokens);
   ASSERT_TRUE(plan.parameters.wide && plan.loss.likely);
@@ -139,8 +141,8 @@ TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
   for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
     laws::LawFile laws = laws::known_laws();
     (*laws.approach3).*exponent = -0.1;
-    EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--approach"));
-    for (const ModelPlacement& placement : assess(&laws)) EXPECT_NE(placement.law, "approach 3");
+    EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--law"));
+    for (const ModelPlacement& placement : assess(laws).placements) EXPECT_NE(placement.law, "approach 3");
   }
 }
 
@@ -157,20 +159,21 @@ TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
 TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
   laws::LawFile laws = laws::known_laws();
   laws.approach3.reset();
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("3 null"));
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
+              HasSubstr("an approach that the points"));
   laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
   laws.curvature = 0.03;
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  EXPECT_EQ(plan.approach, 2);
+  EXPECT_EQ(plan.approach, laws::Approach::two);
   EXPECT_NEAR(plan.parameters.value, 0.2 * std::pow(1e20, 0.48), 1e-3);
   EXPECT_FALSE(plan.parameters.wide);
   EXPECT_TRUE(std::isnan(plan.loss.value));
   EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = 3}); }),
-              HasSubstr("--approach 3"));
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three}); }),
+              HasSubstr("none by approach 3"));
   EXPECT_THAT(plan_budget(laws, {.flops = 2e21, .allow_repeats = true}).warnings,
-              Contains(HasSubstr("extrapolation")));
-  EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("extrapolation"))));
+              Contains(HasSubstr("extrapolated by 0.30 decades")));
+  EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("extrapolated"))));
 }
 
 // Oracle: Hoffmann's count of the chosen shape itself.
@@ -187,7 +190,8 @@ TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
 // Oracle: ESM-2's shapes by Kaplan's count, C = 6ND, and the law's own loss.
 TEST(KnownModels, ArePlacedAgainstTheLaw) {
   const laws::LawFile laws = laws::known_laws();
-  const std::vector<ModelPlacement> placements = assess(&laws);
+  const Assessment assessment = assess(laws);
+  const std::vector<ModelPlacement>& placements = assessment.placements;
   int of_650m = 0, of_esm1b = 0;
   for (const ModelPlacement& p : placements) {
     if (p.model->name == "ESM-1b") {  // its D is not known: it is named, and not placed
@@ -195,7 +199,7 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
       EXPECT_TRUE(std::isnan(p.tokens) && std::isnan(p.best_parameters) && std::isnan(p.nats_lost));
       continue;
     }
-    EXPECT_NEAR(p.oversized * p.best_parameters / p.parameters, 1, 1e-12);
+    EXPECT_NEAR(p.ratio * p.best_parameters / p.parameters, 1, 1e-12);
     if (p.model->name != "ESM-2 650M" || p.law != "approach 3") continue;
     ++of_650m;
     EXPECT_EQ(p.parameters, 12.0 * 33 * 1280 * 1280);
@@ -208,10 +212,101 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
   EXPECT_EQ(of_esm1b, 1);
   for (const ModelPlacement& p : placements)
     EXPECT_TRUE(p.model->is_mlm || std::isnan(p.nats_lost)) << p.model->name;
-  for (const ModelPlacement& p : assess(nullptr))
+  for (const ModelPlacement& p : placements)
     if (!std::isnan(p.flops)) {
       EXPECT_EQ(p.is_beyond_law, p.flops > 1.05e21 || p.flops < 0.95e18) << p.flops;
     }
+  EXPECT_THAT(assessment.sentence,
+              AllOf(HasSubstr("compute optimal"), HasSubstr("approach 3"), HasSubstr("ESM-2 8M by")));
+}
+
+// What the points do not support places nothing, and the sentence is another's.
+TEST(KnownModels, ARefutedApproachIsLeftOut) {
+  laws::LawFile laws = laws::known_laws();
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws.planning.verdicts = {{laws::Approach::two, true, "bracketed"},
+                            {laws::Approach::three, false, "refuted: it misfits"}};
+  const Assessment assessment = assess(laws);
+  for (const ModelPlacement& p : assessment.placements) EXPECT_NE(p.law, "approach 3");
+  EXPECT_THAT(assessment.left_out, Contains("approach 3: refuted: it misfits"));
+  EXPECT_THAT(assessment.sentence, HasSubstr("approach 2"));
+  laws.planning.verdicts.front().is_supported = false;
+  EXPECT_THAT(assess(laws).sentence, HasSubstr("places no model"));
+}
+
+TEST(BudgetPlan, WhatThePointsDoNotSupportIsPlannedOnlyWhenAsked) {
+  laws::LawFile laws = laws::known_laws();
+  laws.planning.verdicts = {{laws::Approach::three, false, "refuted: it misfits"}};
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
+              AllOf(HasSubstr("refuted: it misfits"), HasSubstr("--approach")));
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three});
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("the points do not support approach 3")));
+  ASSERT_EQ(plan.approaches.size(), 1u);
+  EXPECT_FALSE(plan.approaches[0].is_supported);
+}
+
+// Oracle: by hand. Approach 2 says 6 times what approach 3 says; sizes are named in order.
+TEST(BudgetPlan, DisagreementIsTheFirstWarning) {
+  laws::LawFile laws = laws::known_laws();
+  const double three = laws::optimum(laws::known_law, {}, 1e20).parameters;
+  laws.approach2 = laws::LawFile::Powers{{6 * three / 1e10, 0.5}, {1e10 / (36 * three), 0.5}, {}};
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_EQ(plan.approach, laws::Approach::two);
+  EXPECT_THAT(plan.warnings.front(), testing::StartsWith("the approaches disagree: " + human_count(three) +
+                                                         ", " + human_count(6 * three)));
+  EXPECT_EQ(plan.approaches.size(), 2u);
+}
+
+// Oracle: the interval at the edge of the points, and its width in ln times (1 + decades) beyond.
+TEST(BudgetPlan, BeyondThePointsIntervalsAreWider) {
+  laws::LawFile laws = laws::known_laws();
+  const BudgetPlan inside = plan_budget(laws, {.flops = 1e21});
+  EXPECT_EQ(inside.decades_beyond, 0);
+  laws.highest_flops = 1e19;
+  const BudgetPlan beyond = plan_budget(laws, {.flops = 1e21});
+  EXPECT_NEAR(beyond.decades_beyond, 2, 1e-9);
+  EXPECT_NEAR(std::log(beyond.parameters.wide->high / beyond.parameters.wide->low) /
+                  std::log(inside.parameters.wide->high / inside.parameters.wide->low),
+              3, 1e-6);
+  EXPECT_NEAR(
+      (beyond.loss.wide->high - beyond.loss.wide->low) / (inside.loss.wide->high - inside.loss.wide->low), 3,
+      1e-6);
+}
+
+// Oracle: the accountant's own prediction for the configuration, against the device's 80 GiB.
+TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
+  const laws::LawFile laws = laws::known_laws();
+  const double usable = 0.9 * 80 * 0x1p30;
+  const BudgetPlan small = plan_budget(laws, {.flops = 1e20});
+  EXPECT_LT(small.memory_bytes, usable);
+  EXPECT_EQ(small.config.parallel.zero_stage, 0);
+  double flops = 1e21;
+  while (plan_budget(laws, {.flops = flops, .ranks = 1}).memory_bytes < usable) flops *= 2;
+  EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("does not fit")));
+  const BudgetPlan shared = plan_budget(laws, {.flops = flops, .ranks = 64});
+  EXPECT_GT(shared.config.parallel.zero_stage, 0);
+  EXPECT_LT(shared.memory_bytes, usable);
+  EXPECT_THAT(shared.warnings, Not(Contains(HasSubstr("does not fit"))));
+  EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
+}
+
+// The first minute: no study, no law of one's own. Oracle: Cheng et al.'s runs at 1e20 have their best size
+// at 230M and bracket it between 166M and 240M by every approach that fits.
+TEST(PublishedLaws, PlanOrSayWhyNot) {
+  for (const std::string& name : published_law_names()) {
+    const laws::LawFile laws = published_law(name);
+    ASSERT_TRUE(laws.published) << name;
+    EXPECT_FALSE(laws.published->source.empty());
+    if (laws.preferred())
+      EXPECT_GT(plan_budget(laws, {.flops = 1e20}).parameters.value, 0) << name;
+    else
+      EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("none: ")) << name;
+  }
+  const BudgetPlan plan = plan_budget(published_law(kDefaultLaw), {.flops = 1e20});
+  EXPECT_GT(plan.parameters.value, 160e6);
+  EXPECT_LT(plan.parameters.value, 245e6);
+  EXPECT_FALSE(published_law("paper-exponents").preferred());
+  EXPECT_THAT(error_of([] { published_law("chen-mlm"); }), HasSubstr("did you mean 'cheng-mlm'"));
 }
 
 }  // namespace

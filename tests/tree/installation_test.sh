@@ -22,7 +22,7 @@ unset LD_LIBRARY_PATH
 
 # The scripts for SLURM are its own, too.
 echo "# moved" >>"$place/moved/share/esmscale/slurm/train.sbatch"
-"$place/moved/bin/esmscale" plan --isoflop 1e18 --models 4 --output "$place/study" >/dev/null 2>&1
+"$place/moved/bin/esmscale" study plan "$place/study" --isoflop 1e18 --models 4 >/dev/null 2>&1
 cmp "$place/study/train.sbatch" "$place/moved/share/esmscale/slurm/train.sbatch"
 
 if [ "$libraries" = carries ] && ldd "$place/moved/bin/esmscale" |

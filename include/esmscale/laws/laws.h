@@ -7,6 +7,8 @@
 #include "esmscale/laws/fits/kaplan.h"
 #include "esmscale/laws/fits/plateau.h"
 #include "esmscale/laws/fits/repeats.h"
+#include "esmscale/laws/lack_of_fit.h"
+#include "esmscale/laws/law_file.h"
 #include "esmscale/laws/points/points.h"
 
 #include <map>
@@ -18,8 +20,10 @@ namespace esmscale::laws {
 
 struct Laws {
   PointSet set;
-  std::vector<size_t> use;  // points of one epoch: what all laws but the repeats are fitted to
-  SeedNoise noise;          // in ln L
+  std::vector<size_t> use;               // points of one epoch: what all laws but the repeats are fitted to
+  SeedNoise noise;                       // in ln L
+  std::vector<IsoflopProfile> profiles;  // approach 2's; where that is null, what it looked at
+  PointNoise point_noise;                // nats
   BootstrapOptions options;
   std::optional<Approach1> approach1;
   std::optional<Approach2> approach2;
@@ -27,6 +31,8 @@ struct Laws {
   std::vector<KaplanLaw> kaplan;  // those of L_N, L_D, L_C, L_ND that the points support
   std::optional<Repeats> repeats;
   Plateau plateau;
+  std::vector<LackOfFit> lack_of_fit;  // of each law that is there
+  Planning planning;
   std::map<std::string, std::string> why;  // part that is null → the reason
   std::vector<std::string> warnings;
 
@@ -35,6 +41,12 @@ struct Laws {
 
 // Error with fewer than two points.
 Laws fit_laws(PointSet set, const BootstrapOptions& options);
+
+// Which approach the points support. `planning` itself is not read; what is null is not supported.
+Planning judge(const Laws& laws);
+
+// One warning where N_opt of the approaches differs by more than a factor of two at C; else "".
+std::string disagreement(const LawFile& laws, double flops);
 
 // A published frontier to print beside one's own: N_opt ∝ C^a, D_opt ∝ C^b.
 struct PublishedFrontier {
@@ -47,11 +59,5 @@ const std::vector<PublishedFrontier>& published_frontiers();
 
 // The C that Cheng et al.'s law was fitted to.
 inline constexpr double kChengLow = 1e18, kChengHigh = 1e21;
-
-// Beyond its points a law is an extrapolation. (Runs miss their budget by a step or two.)
-inline bool is_beyond(double flops, double lowest, double highest) {
-  constexpr double kSteps = 1.05;
-  return flops > kSteps * highest || flops < lowest / kSteps;
-}
 
 }  // namespace esmscale::laws

@@ -13,9 +13,9 @@ namespace esmscale::report {
 std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
                     const study::PlanRequest& request);
 std::string to_text(const study::StudyLayout& layout);
-std::string to_text(const std::vector<study::ModelPlacement>& placements);
+std::string to_text(const study::Assessment& assessment);
 
-// The rows and the lead of to_text(placements), which the report shows too.
+// The rows and the notes of to_text(assessment), which the report shows too.
 std::vector<std::string> placement_header();
 std::vector<std::string> placement_cells(const study::ModelPlacement& placement);
 std::vector<std::string> placement_notes();  // where each D comes from

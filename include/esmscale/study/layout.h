@@ -1,5 +1,5 @@
-// A study laid out: IsoFLOP profiles of several sizes at several budgets, replicates at each middle, and a
-// sweep of the learning rate at the two smallest sizes, to be run first.
+// A study laid out: IsoFLOP profiles of several sizes, all of one grid, at several budgets, replicates at
+// each middle, and a sweep of the learning rate at the two smallest sizes, to be run first.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -32,7 +32,7 @@ struct StudyRequest {
   const laws::LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
   bool sweep = true;
   // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
-  // For that all sizes lie on one grid, and all budgets have one batch.
+  // For that all budgets have one batch.
   bool trunks = false;
   laws::Basis basis;  // which counts; mean_squared_length for hoffmann
   ConfigOptions config;

@@ -39,7 +39,7 @@ struct Study {
   int depth(const StudyEntry& run) const;
 };
 
-// What `plan --isoflop --output` wrote. Error: no or a damaged study.json, another format, a configuration
+// What `study plan` wrote. Error: no or a damaged study.json, another format, a configuration
 // that is not there.
 Study read_study(const std::filesystem::path& folder);
 

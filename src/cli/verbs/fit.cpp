@@ -56,6 +56,8 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::string&
   if (laws.approach2) powers("approach 2", laws.approach2->estimates);
   if (laws.approach1) powers("approach 1", laws.approach1->estimates);
   out << laws.plateau.verdict << "\n";
+  if (const auto taken = laws.planning.taken())
+    out << "planning takes " << laws::name_of(*taken) << ": " << laws.planning.of(*taken)->why << "\n";
   for (const auto& [part, why] : laws.why) out << part << ": null, because " << why << "\n";
   for (const auto& e : laws.set.excluded) out << "left out: " << e.run << ": " << e.why << "\n";
   for (const std::string& warning : laws.warnings) out << "warning: " << warning << "\n";

@@ -1,5 +1,6 @@
-// esmscale study: runs a planned study, tells how far it is, runs again what failed.
+// esmscale study: plans a study, runs it, shows how far it is, retries what failed.
 #include "cli/verb.h"
+#include "cli/verbs/study_plan.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
@@ -14,7 +15,7 @@ namespace esmscale::cli {
 namespace {
 
 struct Options {
-  std::string action, folder;
+  std::string folder;
   bool slurm = false;
   study::StudyOptions run;
 };
@@ -34,58 +35,89 @@ void print_status(const Program& program, const study::Study& study) {
     program.out << study::to_text(study, record, status);
 }
 
-void select(const study::Study& study) {
-  const FileLock lock(study.folder / "lock");
-  study::StudyRecord record = study::read_record(study);
-  study::settle_lr(study, record);
+int show_status(const Program& program, const Options& options) {
+  print_status(program, study::read_study(options.folder));
+  return 0;
 }
 
-int study(const Program& program, Options& options) {
+int select_lr(const Program& program, const Options& options) {
+  const study::Study planned = study::read_study(options.folder);
+  {
+    const FileLock lock(planned.folder / "lock");
+    study::StudyRecord record = study::read_record(planned);
+    study::settle_lr(planned, record);
+  }
+  print_status(program, planned);
+  return 0;
+}
+
+int run_or_retry(const Program& program, Options& options) {
   const study::Study planned = study::read_study(options.folder);
   options.run.threads = threads_of_run(program, options.run.at_once);
-  options.run.retry = options.action == "retry";
   int status = 0;
-  if (options.action == "select")
-    select(planned);
-  else if (options.action != "status" && options.slurm)
+  if (options.slurm)
     study::submit_study(planned, options.run);
-  else if (options.action != "status")
+  else
     status = study::run_study(planned, options.run);
   print_status(program, planned);
   return status;
 }
 
+void add_folder(CLI::App& action, Options& options) {
+  action.add_option("DIR", options.folder, "A study that esmscale study plan laid out")->required();
+}
+
+void add_run_flags(CLI::App& action, Options& options) {
+  add_folder(action, options);
+  action.add_option("--data", options.run.data, "Training set; remembered, and fixed once a run has trained");
+  action.add_option("--holdout", options.run.holdout,
+                    "Holdout; remembered, and fixed once a run has trained");
+  action.add_option("--device", options.run.device,
+                    "auto, cpu or cuda, of every run; remembered for the next start");
+  action
+      .add_option("--set", options.run.settings,
+                  "key.path=value, over every configuration (repeatable); remembered, and fixed once a run "
+                  "has trained")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  action.add_option("--jobs", options.run.at_once, "Runs at a time here; the cores are divided among them")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  action.add_flag("--slurm", options.slurm, "Submit array.sbatch with sbatch in place of running here");
+}
+
+// An action with flags of its own; `run` does its work.
+std::shared_ptr<Options> add_action(CLI::App& study, Program& program, const char* name, const char* help,
+                                    void (*add_flags)(CLI::App&, Options&),
+                                    int (*run)(const Program&, Options&)) {
+  auto options = std::make_shared<Options>();
+  CLI::App* action =
+      program.add_verb(study, name, help, std::string("esmscale study ") + name + " studies/first");
+  add_flags(*action, *options);
+  action->callback([&program, options, run] {
+    program.action = [&program, options, run] { return run(program, *options); };
+  });
+  return options;
+}
+
 }  // namespace
 
 void add_study(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
-  CLI::App* verb = program.add_verb(
-      app, "study",
-      "Runs a planned study here or through SLURM; exit code 85 means stopped by a signal, start me again",
-      "esmscale study run studies/first --data data/train --holdout data/holdout");
-  verb->add_option(
-          "ACTION", options->action,
-          "run: what is not done, the sweep of the learning rate first; status; retry: what has failed; "
-          "select: only choose the learning rate from the finished sweep")
-      ->required()
-      ->check(CLI::IsMember({"run", "status", "retry", "select"}));
-  verb->add_option("DIR", options->folder, "A study that esmscale plan --isoflop laid out")->required();
-  verb->add_option("--data", options->run.data, "Training set; remembered, and fixed once a run has trained");
-  verb->add_option("--holdout", options->run.holdout,
-                   "Holdout; remembered, and fixed once a run has trained");
-  verb->add_option("--device", options->run.device,
-                   "auto, cpu or cuda, of every run; remembered for the next start");
-  verb->add_option("--set", options->run.settings,
-                   "key.path=value, over every configuration (repeatable); remembered, and fixed once a run "
-                   "has trained")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->allow_extra_args(false);
-  verb->add_option("--jobs", options->run.at_once, "Runs at a time here; the cores are divided among them")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  verb->add_flag("--slurm", options->slurm, "Submit array.sbatch with sbatch in place of running here");
-  verb->callback(
-      [&program, options] { program.action = [&program, options] { return study(program, *options); }; });
+  CLI::App* verb = app.add_subcommand(
+      "study",
+      "Plans a study and runs it here or through SLURM; exit code 85: stopped by a signal, start again");
+  verb->footer("Example:\n  esmscale study run studies/first --data data/train --holdout data/holdout");
+  verb->require_subcommand(1);
+  verb->set_version_flag("--version", version_text);
+  add_study_plan(*verb, program);
+  add_action(*verb, program, "run", "Runs what is not done, the sweep of the learning rate first",
+             add_run_flags, run_or_retry);
+  add_action(*verb, program, "status", "Shows what is done, running, failed or waiting, and the time left",
+             add_folder, [](const Program& p, Options& o) { return show_status(p, o); });
+  add_action(*verb, program, "retry", "Runs again what has failed", add_run_flags, run_or_retry)->run.retry =
+      true;
+  add_action(*verb, program, "select", "Chooses the learning rate from the finished sweep, and nothing else",
+             add_folder, [](const Program& p, Options& o) { return select_lr(p, o); });
 }
 
 }  // namespace esmscale::cli

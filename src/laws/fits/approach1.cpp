@@ -119,7 +119,7 @@ std::vector<Approach1::Winner> envelope_of(const std::vector<Track>& tracks) {
 }
 
 struct Winners {
-  std::vector<double> flops, parameters, tokens;
+  std::vector<double> flops, parameters, tokens, loss;
   size_t sizes = 0;
 };
 Winners inside_of(const std::vector<Approach1::Winner>& envelope) {
@@ -130,14 +130,19 @@ Winners inside_of(const std::vector<Approach1::Winner>& envelope) {
     winners.flops.push_back(w.flops);
     winners.parameters.push_back(w.parameters);
     winners.tokens.push_back(w.tokens);
+    winners.loss.push_back(w.loss);
     if (std::find(sizes.begin(), sizes.end(), w.parameters) == sizes.end()) sizes.push_back(w.parameters);
   }
   winners.sizes = sizes.size();
   return winners;
 }
 
-DrawValues values_of(const PowerLaw& parameters, const PowerLaw& tokens) {
-  return {parameters.exponent, tokens.exponent, parameters.coefficient, tokens.coefficient};
+DrawValues values_of(const Winners& winners) {
+  const PowerLaw parameters = fit_power_law(winners.flops, winners.parameters);
+  const PowerLaw tokens = fit_power_law(winners.flops, winners.tokens);
+  const PowerLaw loss = fit_power_law(winners.flops, winners.loss);
+  return {parameters.exponent, tokens.exponent, parameters.coefficient,
+          tokens.coefficient,  -loss.exponent,  loss.coefficient};
 }
 
 }  // namespace
@@ -162,8 +167,10 @@ std::optional<Approach1> fit_approach1(const PointSet& set, const std::vector<si
   }
   fit.parameters = fit_power_law(winners.flops, winners.parameters);
   fit.tokens = fit_power_law(winners.flops, winners.tokens);
-  const DrawValues values = values_of(fit.parameters, fit.tokens);
-  const std::array names{"a", "b", "G_N", "G_D"};
+  fit.loss = fit_power_law(winners.flops, winners.loss);
+  fit.sizes = winners.sizes;
+  const DrawValues values = values_of(winners);
+  const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
 
   const auto draws = bootstrap(options, [&](uint64_t draw) -> DrawValues {
@@ -172,7 +179,7 @@ std::optional<Approach1> fit_approach1(const PointSet& set, const std::vector<si
     if (drawn.size() < kFewestSizes) return {};
     const Winners w = inside_of(envelope_of(drawn));
     if (w.sizes < kFewestSizes) return {};
-    return values_of(fit_power_law(w.flops, w.parameters), fit_power_law(w.flops, w.tokens));
+    return values_of(w);
   });
   if (set_intervals(fit.estimates, draws); !draws.empty() && !fit.estimates[0].has_interval)
     fit.warnings.push_back(

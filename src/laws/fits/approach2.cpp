@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kFewestSizes = 4;
 constexpr double kWidestBudget = 1.25;  // of the C of one profile
+constexpr double kStray = 0.08;         // in ln C, of a run from the median of its budget
+const double kReach = std::log(2.0);    // of a drawn minimum beyond the sizes
 
 struct ProfileData {
   std::vector<double> log_n, loss;
@@ -39,6 +41,23 @@ std::vector<double> mean_losses(const PointSet& set, const IsoflopProfile& profi
   return means;
 }
 
+// A run or two away from the others do not cost the budget.
+void leave_out_strays(const PointSet& set, IsoflopProfile& profile) {
+  std::vector<double> log_flops;
+  for (const size_t i : profile.points) log_flops.push_back(std::log(set.points[i].flops));
+  std::nth_element(log_flops.begin(), log_flops.begin() + log_flops.size() / 2, log_flops.end());
+  const double median = log_flops[log_flops.size() / 2];
+  std::vector<size_t> near, far;
+  for (const size_t i : profile.points)
+    (std::abs(std::log(set.points[i].flops) - median) <= kStray ? near : far).push_back(i);
+  if (far.empty() || 4 * far.size() > profile.points.size()) return;
+  profile.points = std::move(near);
+  profile.left_out = std::move(far);
+  double mean = 0;
+  for (const size_t i : profile.points) mean += std::log(set.points[i].flops) / double(profile.points.size());
+  profile.flops = std::exp(mean);
+}
+
 bool is_inside(const Parabola& parabola, const std::vector<double>& log_n) {
   return parabola.curvature > 0 && parabola.minimum() > log_n.front() && parabola.minimum() < log_n.back();
 }
@@ -63,6 +82,7 @@ std::string rejection(const PointSet& set, const IsoflopProfile& profile, const 
 }
 
 void fit_profile(const PointSet& set, IsoflopProfile& profile) {
+  leave_out_strays(set, profile);
   const std::vector<double> means = mean_losses(set, profile);
   if (means.size() < kFewestSizes) {
     profile.rejected = text("it has ", means.size(), " sizes; a parabola wants ", kFewestSizes, " or more");
@@ -80,19 +100,13 @@ void fit_profile(const PointSet& set, IsoflopProfile& profile) {
 
 // Nats: pooled scatter about the parabolas, or between seeds where that is larger.
 void settle_noise(Approach2& fit, const PointSet& set) {
-  double squares = 0, degrees = 0, mean_loss = 0, profiles = 0;
+  double mean_loss = 0, profiles = 0;
   for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
-    const ProfileData data = data_of(set, profile);
-    for (size_t i = 0; i < data.loss.size(); ++i) {
-      const double residual = data.loss[i] - profile.parabola.at(data.log_n[i]);
-      squares += residual * residual;
-    }
-    degrees += double(data.loss.size()) - 3;
     mean_loss += profile.minimum.loss;
     profiles += 1;
   }
-  fit.sigma = std::sqrt(squares / degrees);
+  fit.sigma = scatter_about(set, fit.profiles).sigma;
   fit.sigma_from = "scatter about the parabolas";
   const SeedNoise seeds = seed_noise(set.points);
   if (const double nats = seeds.sigma * mean_loss / profiles; seeds.degrees > 0 && nats > fit.sigma) {
@@ -102,20 +116,37 @@ void settle_noise(Approach2& fit, const PointSet& set) {
 }
 
 struct Minima {
-  std::vector<double> flops, parameters, tokens;
+  std::vector<double> flops, parameters, tokens, loss;
+
+  void add(const PointSet& set, double at_flops, double log_n, double at_loss) {
+    flops.push_back(at_flops);
+    parameters.push_back(std::exp(log_n));
+    tokens.push_back(set.basis.flop_ratio.tokens(std::exp(log_n), at_flops));
+    loss.push_back(at_loss);
+  }
 };
 
 DrawValues values_of(const Minima& minima) {
   const PowerLaw parameters = fit_power_law(minima.flops, minima.parameters);
   const PowerLaw tokens = fit_power_law(minima.flops, minima.tokens);
-  return {parameters.exponent, tokens.exponent, parameters.coefficient, tokens.coefficient};
+  const PowerLaw loss = fit_power_law(minima.flops, minima.loss);
+  return {parameters.exponent, tokens.exponent, parameters.coefficient,
+          tokens.coefficient,  -loss.exponent,  loss.coefficient};
 }
 
-// One draw: the fitted profiles with noise. First the power laws' numbers (NaN when fewer than two, or fewer
-// than half, of the minima stay inside), then ln N of each profile's minimum (NaN where it went to the edge).
+// ln N of a drawn profile's minimum, at most kReach beyond the sizes. A parabola that opens downwards has its
+// lowest point at one of those ends.
+double reached_minimum(const Parabola& parabola, const std::vector<double>& log_n) {
+  const double low = log_n.front() - kReach, high = log_n.back() + kReach;
+  if (parabola.curvature > 0) return std::clamp(parabola.minimum(), low, high);
+  return parabola.at(low) < parabola.at(high) ? low : high;
+}
+
+// One draw: the fitted profiles with noise. First the power laws' numbers, then for each profile ln N of its
+// minimum and whether that stays inside the sizes (1 or 0).
 DrawValues drawn_values(const Approach2& fit, const PointSet& set, uint64_t seed, uint64_t draw) {
   RandomStream random(seed, Purpose::bootstrap, draw);
-  DrawValues minima_of_profiles;
+  DrawValues of_profiles;
   Minima minima;
   for (const IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
@@ -123,45 +154,52 @@ DrawValues drawn_values(const Approach2& fit, const PointSet& set, uint64_t seed
     for (size_t i = 0; i < data.loss.size(); ++i)
       data.loss[i] = profile.parabola.at(data.log_n[i]) + fit.sigma * random.normal();
     const Parabola parabola = fit_parabola(data.log_n, data.loss);
-    const bool inside = is_inside(parabola, data.log_n);
-    minima_of_profiles.push_back(inside ? parabola.minimum() : NAN);
-    if (!inside) continue;
-    const double n = std::exp(parabola.minimum());
-    minima.flops.push_back(profile.flops);
-    minima.parameters.push_back(n);
-    minima.tokens.push_back(set.basis.flop_ratio.tokens(n, profile.flops));
+    const double log_n = reached_minimum(parabola, data.log_n);
+    minima.add(set, profile.flops, log_n, parabola.at(log_n));
+    of_profiles.push_back(log_n);
+    of_profiles.push_back(is_inside(parabola, data.log_n));
   }
-  const bool enough = minima.flops.size() >= 2 && 2 * minima.flops.size() >= minima_of_profiles.size();
-  DrawValues values = enough ? values_of(minima) : DrawValues(4, NAN);
-  values.insert(values.end(), minima_of_profiles.begin(), minima_of_profiles.end());
+  DrawValues values = values_of(minima);
+  values.insert(values.end(), of_profiles.begin(), of_profiles.end());
   return values;
 }
 
 void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& options) {
+  constexpr double kFewestInside = 0.9;
   const auto draws =
       bootstrap(options, [&](uint64_t draw) { return drawn_values(fit, set, options.seed, draw); });
+  const size_t laws = fit.estimates.size();
   std::vector<Estimate> all = fit.estimates;
   for (const IsoflopProfile& profile : fit.profiles)
-    if (profile.rejected.empty()) all.push_back(profile.log_parameters);
+    if (profile.rejected.empty()) all.insert(all.end(), {profile.log_parameters, Estimate{.name = "inside"}});
   set_intervals(all, draws);
-  std::copy_n(all.begin(), fit.estimates.size(), fit.estimates.begin());
-  size_t next = fit.estimates.size();
+  std::copy_n(all.begin(), laws, fit.estimates.begin());
+  size_t next = laws;
   for (IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
-    profile.log_parameters = all[next++];
-    if (!draws.empty() && !profile.log_parameters.has_interval)
-      fit.warnings.push_back(text("approach 2: the minimum of budget ", scientific(profile.budget, 2),
-                                  " has no interval: in over half of the draws it lies at an edge"));
+    profile.log_parameters = all[next];
+    for (const DrawValues& values : draws) profile.draws_inside += values[next + 1] > 0;
+    next += 2;
+    if (double(profile.draws_inside) < kFewestInside * double(draws.size()))
+      fit.warnings.push_back(text("approach 2: in ", draws.size() - profile.draws_inside, " of ",
+                                  draws.size(), " draws the minimum of budget ",
+                                  scientific(profile.budget, 2),
+                                  " leaves the sizes run there: its interval is a lower bound"));
   }
-  for (const DrawValues& values : draws)
-    if (std::isfinite(values[0])) fit.draws.push_back({values.begin(), values.begin() + 4});
+  for (const DrawValues& values : draws) fit.draws.push_back({values.begin(), values.begin() + laws});
 }
 
-void add_doubts(Approach2& fit, size_t kept) {
+void add_doubts(Approach2& fit, const PointSet& set, size_t kept) {
   for (const IsoflopProfile& profile : fit.profiles)
     if (!profile.rejected.empty())
       fit.warnings.push_back(
           text("approach 2: budget ", scientific(profile.budget, 2), " is left out: ", profile.rejected));
+  for (const IsoflopProfile& profile : fit.profiles)
+    for (const size_t i : profile.left_out)
+      fit.warnings.push_back(text("approach 2: run ", set.points[i].run, " of budget ",
+                                  scientific(profile.budget, 2), " is left out: its C is ",
+                                  fixed(set.points[i].flops / profile.flops, 2),
+                                  " times that of the others"));
   if (kept < 5)
     fit.warnings.push_back(
         text("approach 2 rests on ", kept, " budgets; 5 or more over 2.5 decades are advised"));
@@ -171,9 +209,10 @@ void add_doubts(Approach2& fit, size_t kept) {
     low = std::min(low, profile.flops);
     high = std::max(high, profile.flops);
   }
-  if (const double decades = std::log10(high / low); decades < 2.5)
+  constexpr double kAdvised = 2.45;  // 1e18 to 3e20 is 2.48
+  if (const double decades = std::log10(high / low); decades < kAdvised)
     fit.warnings.push_back(
-        text("approach 2: its budgets span ", fixed(decades, 1), " decades; 2.5 or more are advised"));
+        text("approach 2: its budgets span ", fixed(decades, 2), " decades; 2.5 or more are advised"));
   if (fit.grouped_by_flops)
     fit.warnings.push_back("approach 2: no budgets were given; points within 8% in C were taken as one");
 }
@@ -217,6 +256,38 @@ std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<
   return profiles;
 }
 
+ProfileScatter scatter_about(const PointSet& set, const std::vector<IsoflopProfile>& profiles) {
+  const bool any_kept =
+      std::any_of(profiles.begin(), profiles.end(), [](const auto& p) { return p.rejected.empty(); });
+  double squares = 0, degrees = 0;
+  for (const IsoflopProfile& profile : profiles) {
+    if (any_kept ? !profile.rejected.empty() : profile.parabola.curvature <= 0) continue;
+    const ProfileData data = data_of(set, profile);
+    for (size_t i = 0; i < data.loss.size(); ++i) {
+      const double residual = data.loss[i] - profile.parabola.at(data.log_n[i]);
+      squares += residual * residual;
+    }
+    degrees += double(data.loss.size()) - 3;
+  }
+  return degrees > 0 ? ProfileScatter{std::sqrt(squares / degrees), degrees} : ProfileScatter{};
+}
+
+double held_out_error_of(const PointSet& set, const std::vector<IsoflopProfile>& profiles) {
+  double squares = 0, count = 0;
+  for (const IsoflopProfile& profile : profiles) {
+    const ProfileData data = data_of(set, profile);
+    if (!profile.rejected.empty() || mean_losses(set, profile).size() <= kFewestSizes) continue;
+    for (size_t i = 0; i < data.loss.size(); ++i, ++count) {
+      ProfileData rest = data;
+      rest.log_n.erase(rest.log_n.begin() + std::ptrdiff_t(i));
+      rest.loss.erase(rest.loss.begin() + std::ptrdiff_t(i));
+      const double miss = data.loss[i] - fit_parabola(rest.log_n, rest.loss).at(data.log_n[i]);
+      squares += miss * miss;
+    }
+  }
+  return count > 0 ? std::sqrt(squares / count) : NAN;
+}
+
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why) {
   Approach2 fit;
@@ -230,9 +301,7 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
       reasons += text("; budget ", scientific(profile.budget, 2), ": ", profile.rejected);
       continue;
     }
-    minima.flops.push_back(profile.flops);
-    minima.parameters.push_back(profile.minimum.parameters);
-    minima.tokens.push_back(profile.minimum.tokens);
+    minima.add(set, profile.flops, profile.log_parameters.value, profile.minimum.loss);
   }
   if (fit.profiles.empty()) {
     why = "no IsoFLOP groups: points have no budget, and no five sizes lie within 8% in C";
@@ -244,12 +313,13 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
   }
   fit.parameters = fit_power_law(minima.flops, minima.parameters);
   fit.tokens = fit_power_law(minima.flops, minima.tokens);
+  fit.loss = fit_power_law(minima.flops, minima.loss);
   const DrawValues values = values_of(minima);
-  const std::array names{"a", "b", "G_N", "G_D"};
+  const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
   settle_noise(fit, set);
   add_intervals(fit, set, options);
-  add_doubts(fit, minima.flops.size());
+  add_doubts(fit, set, minima.flops.size());
   return fit;
 }
 

@@ -1,6 +1,7 @@
 #include "esmscale/laws/fits/approach3.h"
 
 #include "esmscale/core/text.h"
+#include "laws/fits/held_out.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,13 +13,13 @@ namespace {
 
 constexpr size_t kFewestPoints = 6;
 
-ParametricLaw law_of(const std::vector<double>& theta, bool is_seen = true) {
+ParametricLaw law_of(const std::vector<double>& theta, bool has_frontier = true) {
   return {.E = std::exp(theta[2]),
           .A = std::exp(theta[0]),
           .B = std::exp(theta[1]),
           .alpha = theta[3],
           .beta = theta[4],
-          .is_seen = is_seen};
+          .has_frontier = has_frontier};
 }
 
 // A step that one size alone sees is fitted by an exponent without end, and a factor beyond what a double
@@ -99,10 +100,107 @@ struct Effects {
   Effect parameters, tokens;
 };
 
+// What an optimum means for planning: a, and N_opt at the middle of the points' C.
+struct Meaning {
+  double a, parameters;
+  bool is_same(const Meaning& other) const {
+    constexpr double kSame = 0.05;
+    if (std::isnan(a) || std::isnan(other.a)) return std::isnan(a) && std::isnan(other.a);
+    return std::abs(a - other.a) < kSame * other.a &&
+           std::abs(std::log(parameters / other.parameters)) < kSame;
+  }
+};
+Meaning meaning_of(const FormFit& optimum_of_form, const PointSet& set, const std::vector<size_t>& use) {
+  const Range range = flops_range(set, use);
+  const ParametricLaw law = law_of(optimum_of_form.theta);
+  return {frontier_laws(law, set.basis.flop_ratio, range.low, range.high).parameters.exponent,
+          optimum(law, set.basis.flop_ratio, std::sqrt(range.low * range.high)).parameters};
+}
+
+void keep_different_frontiers(std::vector<FormFit>& optima, const PointSet& set,
+                              const std::vector<size_t>& use) {
+  std::vector<FormFit> kept;
+  std::vector<Meaning> meanings;
+  for (const FormFit& fit : optima) {
+    const Meaning meaning = meaning_of(fit, set, use);
+    if (std::any_of(meanings.begin(), meanings.end(), [&](const Meaning& m) { return m.is_same(meaning); }))
+      continue;
+    kept.push_back(fit);
+    meanings.push_back(meaning);
+  }
+  constexpr size_t kMostStarts = 4;  // of a draw
+  if (kept.size() > kMostStarts) kept.resize(kMostStarts);
+  optima = std::move(kept);
+}
+
+// Another set of constants that the points do not reject, with what it would plan.
+std::string other_basin(const Approach3& fit, const PointSet& set, const std::vector<size_t>& use) {
+  const double margin = largest_ratio(fit.objective, use.size());
+  for (size_t i = 1; i < fit.optima.size(); ++i) {
+    if (fit.optima[i].objective > margin * fit.optima[0].objective) continue;
+    const Meaning best = meaning_of(fit.optima[0], set, use), other = meaning_of(fit.optima[i], set, use);
+    const Range range = flops_range(set, use);
+    return text("approach 3: the points do not reject a second set of constants (its sum is ",
+                fixed(100 * (fit.optima[i].objective / fit.optima[0].objective - 1), 1),
+                "% larger): N_opt at C = ", scientific(std::sqrt(range.low * range.high), 1), " is ",
+                human_count(best.parameters), " by the first and ", human_count(other.parameters),
+                " by the second");
+  }
+  return {};
+}
+
+// Why the law has no frontier: its best N lies more than ten times outside the sizes of the points.
+std::string strays_from_sizes(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
+  constexpr double kFar = 10;
+  double smallest = INFINITY, largest = 0;
+  for (const size_t i : use) {
+    smallest = std::min(smallest, set.points[i].parameters);
+    largest = std::max(largest, set.points[i].parameters);
+  }
+  const Range range = flops_range(set, use);
+  const double middle = std::sqrt(range.low * range.high);
+  const double best = optimum(law, set.basis.flop_ratio, middle).parameters;
+  if (best > smallest / kFar && best < kFar * largest) return {};
+  return text("approach 3: its best N at C = ", scientific(middle, 1), " is ",
+              std::isfinite(best) ? human_count(best) : "at the bound of the search",
+              ", and the points have ", human_count(smallest), " to ", human_count(largest),
+              " parameters: a and b are null");
+}
+
+// By bisection in E from the optimum up, and down to nothing.
+Interval profile_of_floor(const std::vector<FormFit>& optima, const Observations& observations) {
+  const double margin = largest_ratio(optima.front().objective, observations.size());
+  const double lowest =
+      std::exp(*std::min_element(observations.log_loss.begin(), observations.log_loss.end()));
+  const double best = std::exp(optima.front().theta[2]);
+  const auto is_left = [&](double floor) {
+    const FormFit fit = refit_with(parametric_form, observations, optima, 2, std::log(floor));
+    return !fit.theta.empty() && fit.objective <= margin * optima.front().objective;
+  };
+  constexpr int kSteps = 8;  // to a 256th of the range
+  Interval interval{0, lowest};
+  const double least = kAtFloorBound * lowest;
+  double inside = std::clamp(best, least, lowest), outside = lowest;
+  for (int i = 0; i < kSteps; ++i) {
+    const double middle = (inside + outside) / 2;
+    (is_left(middle) ? inside : outside) = middle;
+  }
+  interval.high = outside;
+  if (best <= least || is_left(least)) return interval;
+  inside = best, outside = least;
+  for (int i = 0; i < kSteps; ++i) {
+    const double middle = (inside + outside) / 2;
+    (is_left(middle) ? inside : outside) = middle;
+  }
+  interval.low = outside;
+  return interval;
+}
+
 // What the points cannot carry, in words.
 std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, const PointSet& set,
-                                const std::vector<size_t>& use) {
+                                const std::vector<size_t>& use, const std::string& stray) {
   std::vector<std::string> warnings;
+  if (!stray.empty()) warnings.push_back(stray);
   if (use.size() < 24)
     warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants want 24 or more"));
   if (const size_t sizes = different(set, use, &Point::parameters); sizes < 3)
@@ -119,7 +217,7 @@ std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, co
                               " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
                               " nats, and the residuals by ", scientific(effect.noise, 1)));
 
-  if (!has_optimum(fit.law))
+  if (stray.empty() && !has_optimum(fit.law))
     warnings.push_back(
         "approach 3 has no optimum: its loss does not fall with N and with D, so no budget has a best N");
 
@@ -128,13 +226,12 @@ std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, co
   const Estimate& E = fit.estimate("E");
   if (fit.law.E < 0.05 * lowest || (E.has_interval && E.wide.low < 0.05 * lowest))
     warnings.push_back(
-        "approach 3: E is not identified (its interval reaches zero): predictions far beyond the points rest "
-        "on nothing");
+        text("approach 3: E is not identified (", fit.floor_text(),
+             "; its interval reaches zero): predictions far beyond the points have no ground"));
   else if (E.has_interval && E.wide.high - E.wide.low > 0.5 * lowest)
     warnings.push_back(text("approach 3: E is hardly identified: 95% interval ", fixed(E.wide.low, 2), " to ",
                             fixed(E.wide.high, 2)));
-  if (fit.optima.size() > 1 && fit.optima[1].objective < 1.01 * fit.optima[0].objective)
-    warnings.push_back("approach 3: a second set of constants fits within 1% as well");
+  if (const std::string other = other_basin(fit, set, use); !other.empty()) warnings.push_back(other);
   return warnings;
 }
 
@@ -144,6 +241,22 @@ const Estimate& Approach3::estimate(const std::string& name) const {
   for (const Estimate& e : estimates)
     if (e.name == name) return e;
   throw std::logic_error("approach 3 has no constant " + name);
+}
+
+bool Approach3::is_floor_at_bound(const PointSet& set, const std::vector<size_t>& use) const {
+  double lowest = INFINITY;
+  for (const size_t i : use) lowest = std::min(lowest, set.points[i].loss);
+  return law.E < kAtFloorBound * lowest;
+}
+
+std::string Approach3::floor_text() const {
+  const Estimate& E = estimate("E");
+  if (E.has_interval)
+    return text("E = ", fixed(E.value, 3), " (95%: ", fixed(E.wide.low, 3), " to ", fixed(E.wide.high, 3),
+                ")");
+  if (floor_by_profile.high > 0 && floor_by_profile.low <= 0)
+    return text("E < ", fixed(floor_by_profile.high, 2), " (95%, by profile)");
+  return text("E = ", fixed(E.value, 3));
 }
 
 std::vector<std::vector<double>> published_starts() {
@@ -166,7 +279,9 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   }
   Approach3 fit;
   fit.points = use.size();
-  fit.optima = fit_form(parametric_form, observations_of(set, use), published_starts(), options.threads);
+  constexpr size_t kMostOptima = 8;
+  fit.optima =
+      fit_form(parametric_form, observations_of(set, use), published_starts(), options.threads, kMostOptima);
   std::erase_if(fit.optima, [](const FormFit& optimum) { return !is_finite(law_of(optimum.theta)); });
   if (fit.optima.empty()) {
     why = "no start of the 4,500 converged";
@@ -176,10 +291,17 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   const ParametricLaw& law = fit.law;
   const Effects effects{.parameters = effect_of(law.A, law.alpha, &Point::parameters, law, set, use),
                         .tokens = effect_of(law.B, law.beta, &Point::tokens, law, set, use)};
-  fit.law.is_seen = effects.parameters.is_seen() && effects.tokens.is_seen();
+  fit.law.has_frontier = effects.parameters.is_seen() && effects.tokens.is_seen();
+  const std::string stray = has_optimum(fit.law) ? strays_from_sizes(fit.law, set, use) : "";
+  if (!stray.empty()) fit.law.has_frontier = false;
   fit.objective = fit.optima.front().objective;
+  keep_different_frontiers(fit.optima, set, use);
+  const Observations observations = observations_of(set, use);
+  fit.floor_by_profile = profile_of_floor(fit.optima, observations);
   bootstrap_approach3(fit, set, use, options);
-  fit.warnings = doubts(fit, effects, set, use);
+  fit.held_out_error =
+      held_out_error(held_out_squares(parametric_form, observations, set.points.size(), fit.optima, options));
+  fit.warnings = doubts(fit, effects, set, use, stray);
   return fit;
 }
 
@@ -197,11 +319,13 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
     const auto weights = run_weights(options.seed, draw, set.points.size());
     const FormFit refit = refit_form(parametric_form, observations, weights, fit.optima);
     if (refit.theta.empty()) return {};
-    const ParametricLaw law = law_of(refit.theta, fit.law.is_seen);
+    const ParametricLaw law = law_of(refit.theta, fit.law.has_frontier);
     if (!is_finite(law)) return {};
     return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
   });
   set_intervals(fit.estimates, draws);
+  // At its bound nearly every draw has E there too, and percentiles of such draws promise nothing.
+  if (fit.is_floor_at_bound(set, use)) fit.estimates.front().has_interval = false;
   fit.draws.clear();
   for (size_t i = 0; i < draws.size(); ++i)
     if (const DrawValues& v = draws[i]; !v.empty())

@@ -41,6 +41,10 @@ Interval central_interval(std::vector<double> values, double level) {
   return {at((1 - level) / 2), at((1 + level) / 2)};
 }
 
+Interval holding(Interval interval, double value) {
+  return {std::min(interval.low, value), std::max(interval.high, value)};
+}
+
 size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawValues>& draws) {
   constexpr size_t kFewest = 20;
   const size_t fitted =
@@ -52,8 +56,8 @@ size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawVal
       if (!draw.empty() && std::isfinite(draw[k])) values.push_back(draw[k]);
     if (2 * values.size() < draws.size()) continue;
     estimates[k].has_interval = true;
-    estimates[k].likely = central_interval(values, 0.80);
-    estimates[k].wide = central_interval(values, 0.95);
+    estimates[k].likely = holding(central_interval(values, 0.80), estimates[k].value);
+    estimates[k].wide = holding(central_interval(values, 0.95), estimates[k].value);
   }
   return fitted;
 }

@@ -7,7 +7,13 @@
 namespace esmscale::laws {
 
 double ParametricLaw::loss(double parameters, double tokens) const {
-  return E + A * std::pow(parameters, -alpha) + B * std::pow(tokens, -beta);
+  const double inner = A * std::pow(parameters, -alpha) + B * std::pow(tokens, -beta);
+  return E + (power == 1 ? inner : std::pow(inner, power));
+}
+
+double ParametricLaw::tokens_for(double loss, double parameters) const {
+  const double inner = loss > E ? std::pow(loss - E, 1 / power) - A * std::pow(parameters, -alpha) : 0;
+  return inner > 0 ? std::pow(B / inner, 1 / beta) : INFINITY;
 }
 
 double ParametricLaw::slope_parameters(double parameters) const {
@@ -23,11 +29,12 @@ double ParametricLaw::balanced_parameters(double tokens) const {
 }
 
 bool has_optimum(const ParametricLaw& law) {
-  return law.is_seen && law.alpha > 0 && law.beta > 0 && law.A > 0 && law.B > 0;
+  return law.has_frontier && law.alpha > 0 && law.beta > 0 && law.A > 0 && law.B > 0;
 }
 
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) {
-  if (!has_optimum(law)) return {.flops = flops, .parameters = NAN, .tokens = NAN, .loss = NAN};
+  const Optimum none{.flops = flops, .parameters = NAN, .tokens = NAN, .loss = NAN};
+  if (!has_optimum(law)) return none;
   Optimum best;
   best.flops = flops;
   if (ratio.is_one()) {
@@ -38,7 +45,11 @@ Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops) 
       const double n = std::exp(log_n);
       return law.loss(n, ratio.tokens(n, flops));
     };
-    best.parameters = std::exp(minimise_between(loss_at, std::log(10.0), std::log(flops / 60)));
+    constexpr double kAtBound = 1e-3;
+    const double low = std::log(10.0), high = std::log(flops / 60);
+    const double log_n = minimise_between(loss_at, low, high);
+    if (log_n < low + kAtBound || log_n > high - kAtBound) return none;
+    best.parameters = std::exp(log_n);
   }
   best.tokens = ratio.tokens(best.parameters, flops);
   best.loss = law.loss(best.parameters, best.tokens);

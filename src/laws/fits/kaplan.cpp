@@ -1,8 +1,7 @@
 #include "esmscale/laws/fits/kaplan.h"
 
-#include "esmscale/core/parallel.h"
-#include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
+#include "laws/fits/held_out.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +9,6 @@
 
 namespace esmscale::laws {
 namespace {
-
-constexpr size_t kFolds = 10;
 
 struct Kind {
   const char *name, *formula, *scale, *exponent;
@@ -131,60 +128,17 @@ std::optional<KaplanFit> fit_one(const Kind& kind, bool irreducible, const Obser
   std::vector<DrawValues> draws;
   for (const DrawValues& theta : thetas) draws.push_back(theta.empty() ? theta : constants_of(kind, theta));
   set_intervals(fit.estimates, draws);
+  // At its bound nearly every draw lies there too, and percentiles of such draws promise nothing.
+  const double lowest = std::exp(*std::min_element(points.log_loss.begin(), points.log_loss.end()));
+  if (irreducible && fit.estimates.back().value < kAtFloorBound * lowest)
+    fit.estimates.back().has_interval = false;
   std::copy_if(thetas.begin(), thetas.end(), std::back_inserter(fit.draws),
                [](const auto& t) { return !t.empty(); });
   return fit;
 }
 
-std::vector<size_t> members_of(const Observations& points) {
-  std::vector<size_t> members = points.run;
-  std::sort(members.begin(), members.end());
-  members.erase(std::unique(members.begin(), members.end()), members.end());
-  return members;
-}
-
-// The fold of each run: runs in an order drawn from the seed, dealt out in turn. One run a fold when there
-// are few.
-std::vector<size_t> folds_of(const Observations& points, size_t runs, uint64_t seed, size_t& folds) {
-  std::vector<size_t> members = members_of(points);
-  RandomStream random(seed, Purpose::fit_start, 0);
-  for (size_t i = members.size(); i > 1; --i) std::swap(members[i - 1], members[random.below(uint32_t(i))]);
-  folds = members.size() <= 2 * kFolds ? members.size() : kFolds;
-  std::vector<size_t> fold(runs, 0);
-  for (size_t i = 0; i < members.size(); ++i) fold[members[i]] = i % folds;
-  return fold;
-}
-
-// Squared error in nats of each point, predicted by a fit without its fold.
-std::vector<double> held_out_squares(const Kind& kind, const KaplanFit& fit, bool irreducible,
-                                     const Observations& points, size_t runs,
-                                     const BootstrapOptions& options) {
-  const LawForm& form = form_of(kind, irreducible);
-  size_t folds = 0;
-  const std::vector<size_t> fold = folds_of(points, runs, options.seed, folds);
-  std::vector<double> squares(points.size(), NAN);
-  parallel_for(folds, options.threads, [&](size_t k) {
-    std::vector<double> weight(runs);
-    for (size_t run = 0; run < runs; ++run) weight[run] = fold[run] == k ? 0 : 1;
-    const FormFit refit = refit_form(form, points, weight, {{fit.theta, 0}});
-    for (size_t i = 0; i < points.size(); ++i) {
-      if (fold[points.run[i]] != k || refit.theta.empty()) continue;
-      const double miss =
-          predict_loss(form, refit.theta, points.u[i], points.v[i]) - std::exp(points.log_loss[i]);
-      squares[i] = miss * miss;
-    }
-  });
-  return squares;
-}
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / double(values.size());
-}
-
-// Of the mean over points. Points of one run, samples of its curve, are not independent: their sum is one
-// draw.
+// Standard error of the mean over points. Points of one run, samples of its curve, are not independent: their
+// sum is one draw.
 double error_of_mean(const std::vector<double>& values, const Observations& points, size_t runs) {
   const double mean = mean_of(values);
   std::vector<double> sums(runs, 0);
@@ -202,11 +156,14 @@ void compare(const Kind& kind, KaplanLaw& law, size_t runs, const BootstrapOptio
     if (law.irreducible) law.irreducible->held_out_error = NAN;
     return;
   }
-  const auto pure = held_out_squares(kind, law.pure, false, law.points, runs, options);
-  law.pure.held_out_error = std::sqrt(mean_of(pure));
+  const auto squares = [&](const KaplanFit& fit, bool irreducible) {
+    return held_out_squares(form_of(kind, irreducible), law.points, runs, {{fit.theta, 0}}, options);
+  };
+  const auto pure = squares(law.pure, false);
+  law.pure.held_out_error = held_out_error(pure);
   if (!law.irreducible) return;
-  const auto offset = held_out_squares(kind, *law.irreducible, true, law.points, runs, options);
-  law.irreducible->held_out_error = std::sqrt(mean_of(offset));
+  const auto offset = squares(*law.irreducible, true);
+  law.irreducible->held_out_error = held_out_error(offset);
   std::vector<double> gains;
   for (size_t i = 0; i < pure.size(); ++i) gains.push_back(pure[i] - offset[i]);
   law.gain = mean_of(gains);
@@ -226,10 +183,10 @@ void add_doubts(const Kind& kind, KaplanLaw& law, const PointSet& set) {
                                     " = ", fixed(e.value, 3), " lies at its bound (0.005 to 3)"));
   }
   if (law.irreducible)
-    if (const Estimate& floor = law.irreducible->estimates.back(); floor.has_interval) {
+    if (const Estimate& floor = law.irreducible->estimates.back(); !law.irreducible->draws.empty()) {
       const double lowest =
           std::exp(*std::min_element(law.points.log_loss.begin(), law.points.log_loss.end()));
-      if (floor.wide.low < 0.05 * lowest)
+      if (!floor.has_interval || floor.wide.low < 0.05 * lowest)
         law.warnings.push_back(
             text("Kaplan ", law.name, ": L_inf is not identified (its interval reaches zero)"));
     }
@@ -248,6 +205,20 @@ void add_doubts(const Kind& kind, KaplanLaw& law, const PointSet& set) {
 }
 
 }  // namespace
+
+const KaplanFit& KaplanLaw::best() const {
+  return irreducible && better == "irreducible" && irreducible->estimates.back().has_interval ? *irreducible
+                                                                                              : pure;
+}
+
+ParametricLaw surface_of(const std::vector<double>& theta) {
+  return {.E = theta.size() > 4 ? std::exp(theta[4]) : 0,
+          .A = std::exp(theta[0]),
+          .B = std::exp(theta[2]),
+          .alpha = theta[1],
+          .beta = 1,
+          .power = theta[3]};
+}
 
 double KaplanLaw::predict(const KaplanFit& fit, double u, double v) const {
   const Kind& kind = kind_of(name);

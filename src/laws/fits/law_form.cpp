@@ -140,6 +140,31 @@ FormFit refit_form(const LawForm& form, const Observations& points, const std::v
   return best;
 }
 
+FormFit refit_with(const LawForm& form, const Observations& points, const std::vector<FormFit>& starts,
+                   size_t held, double value) {
+  const Objective objective = [&](const double* theta, double* gradient) {
+    const double sum = huber_sum(form, points, {}, theta, gradient);
+    gradient[held] = 0;
+    return sum;
+  };
+  FormFit best;
+  for (const FormFit& start : starts) {
+    std::vector<double> theta = start.theta;
+    theta[held] = value;
+    const Minimum reached = minimise(objective, theta);
+    if (reached.converged && (best.theta.empty() || reached.value < best.objective))
+      best = {reached.at, reached.value};
+  }
+  return best;
+}
+
+double largest_ratio(double least_sum, size_t points) {
+  constexpr double kChiSquare = 3.841;  // 95%, one degree of freedom
+  const double n = double(points);
+  const bool is_laplace = least_sum / n > 0.5 * kHuberDelta * kHuberDelta;
+  return std::exp(kChiSquare / (is_laplace ? 2 * n : n));
+}
+
 double predict_loss(const LawForm& form, const std::vector<double>& theta, double u, double v) {
   double unused[kLargestForm];
   return std::exp(form.log_loss(theta.data(), u, v, unused));

@@ -31,16 +31,14 @@ std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& a
                          [&](const auto& c) { return c.better == for_whom; });
   };
   const auto with = votes("irreducible"), without = votes("pure");
-  std::string verdict = with > without   ? "A floor predicts held-out points better"
-                        : with < without ? "A pure power law predicts held-out points better"
-                                         : "Held-out points do not tell a floor from a pure power law";
+  const auto laws = std::ptrdiff_t(plateau.comparisons.size());
+  std::string verdict = 2 * with > laws      ? "A floor predicts held-out points better"
+                        : 2 * without > laws ? "A pure power law predicts held-out points better"
+                                             : "Held-out points do not tell a floor from a pure power law";
   verdict +=
       text(" (", with, " of ", plateau.comparisons.size(), " laws for a floor, ", without, " against)");
   if (!approach3) return verdict + "; approach 3 is null, so E is not known.";
-  const Estimate& E = approach3->estimate("E");
-  verdict += text("; approach 3 puts E at ", fixed(E.value, 3));
-  if (E.has_interval)
-    verdict += text(" nats (95%: ", fixed(E.wide.low, 3), " to ", fixed(E.wide.high, 3), ")");
+  verdict += text("; by approach 3 ", approach3->floor_text());
   if (!plateau.frontier.empty()) {
     const auto& last = plateau.frontier.back();
     verdict += text("; at C = ", scientific(last.optimum.flops, 1), " an e-fold of N is still worth ",

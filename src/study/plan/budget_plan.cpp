@@ -2,9 +2,11 @@
 
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/accounting/flops.h"
-#include "esmscale/accounting/memory.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/laws.h"
+#include "esmscale/study/plan/device_fit.h"
+#include "esmscale/study/plan/off_optimum.h"
 #include "esmscale/study/plan/shapes.h"
 
 #include <algorithm>
@@ -15,109 +17,103 @@ namespace {
 
 constexpr double kSecondsPerDay = 86400;
 
-laws::Optimum best_of(const laws::ParametricLaw& law, const laws::LawFile& laws, const PlanRequest& request) {
-  const laws::FlopRatio& ratio = laws.basis.flop_ratio;
-  if (request.max_tokens > 0)
-    return laws::optimum_with_tokens_at_most(law, ratio, request.flops, request.max_tokens);
-  return laws::optimum(law, ratio, request.flops);
-}
-
-laws::Optimum best_of(const laws::PowerLaw& parameters, const laws::PowerLaw& tokens,
-                      const laws::LawFile& laws, const PlanRequest& request) {
-  laws::Optimum best{request.flops, parameters.at(request.flops), tokens.at(request.flops), NAN};
-  if (request.max_tokens > 0 && best.tokens > request.max_tokens) {
-    // What the data does not take goes into the model, at the same C.
-    best.tokens = request.max_tokens;
-    best.parameters =
-        laws::parameters_for(laws.basis.flop_ratio, request.flops, best.tokens, best.parameters);
-  }
-  return best;
-}
-
-Planned planned(double value, std::vector<double> draws) {
+// Intervals hold their value; `decades` beyond the points they are (1 + decades) times as wide, in ln where
+// the number is a size. How far a law holds outside is not in its draws.
+Planned planned(double value, std::vector<double> draws, double decades, bool is_size) {
   constexpr size_t kFewestDraws = 20;
   Planned planned{.value = value};
   std::erase_if(draws, [](double v) { return !std::isfinite(v); });
-  if (draws.size() < kFewestDraws) return planned;
-  planned.likely = laws::central_interval(draws, 0.80);
-  planned.wide = laws::central_interval(std::move(draws), 0.95);
+  if (draws.size() < kFewestDraws || !std::isfinite(value)) return planned;
+  const auto widened = [&](laws::Interval interval) {
+    interval = laws::holding(interval, value);
+    for (double* end : {&interval.low, &interval.high})
+      *end = is_size ? value * std::pow(*end / value, 1 + decades) : value + (*end - value) * (1 + decades);
+    return interval;
+  };
+  planned.likely = widened(laws::central_interval(draws, 0.80));
+  planned.wide = widened(laws::central_interval(std::move(draws), 0.95));
   return planned;
 }
 
-int settle_approach(const laws::LawFile& laws, int asked) {
-  const bool has[] = {laws.approach1.has_value(), laws.approach2.has_value(), laws.approach3.has_value()};
-  for (const int approach : {3, 2, 1})
-    if (has[approach - 1] && (asked == 0 || asked == approach)) return approach;
-  throw usage_error({.where = asked == 0 ? laws.path : text("--approach ", asked),
-                     .expected = "an approach that the law file has",
-                     .found = text("approach 1 ", has[0] ? "there" : "null", ", 2 ",
-                                   has[1] ? "there" : "null", ", 3 ", has[2] ? "there" : "null"),
-                     .advice = "see why in the file, and fit with more points"});
-}
-
-void find_optimum(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
-  std::vector<laws::Optimum> draws;
-  laws::Optimum best;
-  if (plan.approach == 3) {
-    best = best_of(*laws.approach3, laws, request);
-    for (const laws::ParametricLaw& draw : laws.draws) draws.push_back(best_of(draw, laws, request));
-  } else {
-    const laws::LawFile::Powers& powers = plan.approach == 2 ? *laws.approach2 : *laws.approach1;
-    best = best_of(powers.parameters, powers.tokens, laws, request);
-    for (const auto& d : powers.draws)
-      draws.push_back(best_of(laws::PowerLaw{d[2], d[0]}, laws::PowerLaw{d[3], d[1]}, laws, request));
-  }
-  const auto with_draws = [&](double laws::Optimum::*member) {
+ApproachRow row_of(const laws::LawFile& laws, laws::Approach approach, const PlanRequest& request) {
+  const laws::Optimum best = laws.optimum(approach, request.flops, request.max_tokens);
+  const std::vector<laws::Optimum> draws = laws.drawn_optima(approach, request.flops, request.max_tokens);
+  const double decades = laws.decades_beyond(approach, request.flops, best.parameters);
+  const auto with_draws = [&](double laws::Optimum::*member, bool is_size) {
     std::vector<double> values;
     for (const laws::Optimum& draw : draws) values.push_back(draw.*member);
-    return planned(best.*member, std::move(values));
+    return planned(best.*member, std::move(values), decades, is_size);
   };
-  plan.parameters = with_draws(&laws::Optimum::parameters);
-  plan.tokens = with_draws(&laws::Optimum::tokens);
-  plan.loss = with_draws(&laws::Optimum::loss);
+  ApproachRow row{.approach = approach};
+  if (const laws::Planning::Verdict* verdict = laws.planning.of(approach)) {
+    row.is_supported = verdict->is_supported;
+    row.why = verdict->why;
+  }
+  row.parameters = with_draws(&laws::Optimum::parameters, true);
+  row.tokens = with_draws(&laws::Optimum::tokens, true);
+  row.loss = with_draws(&laws::Optimum::loss, false);
+  return row;
+}
+
+Error withheld(const laws::LawFile& laws) {
+  const bool any = std::any_of(laws::kPlanningOrder.begin(), laws::kPlanningOrder.end(),
+                               [&](laws::Approach approach) { return laws.has(approach); });
+  return Error({.where = laws.path,
+                .expected = "an approach that the points support",
+                .found = "none: " + laws.planning.reasons(),
+                .advice = any ? "choose one with --approach on your own account, or fit more points"
+                              : "fit more points, or plan by another law with --law"});
+}
+
+// The approaches are the law's own business until one is asked for by name.
+void settle_approach(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
+  for (const laws::Approach approach : laws::kPlanningOrder)
+    if (laws.has(approach)) plan.approaches.push_back(row_of(laws, approach, request));
+  const std::optional<laws::Approach> taken = request.approach ? request.approach : laws.preferred();
+  if (!taken) throw withheld(laws);
+  const auto row = std::find_if(plan.approaches.begin(), plan.approaches.end(),
+                                [&](const ApproachRow& r) { return r.approach == *taken; });
+  if (row == plan.approaches.end() || !(row->parameters.value > 0))
+    throw usage_error(
+        {.where = "--approach",
+         .expected = "an approach with an optimum at this budget",
+         .found = text("none by ", laws::name_of(*taken), " in ", laws.path),
+         .advice = "see `why` in the file, choose another with --approach, or fit more points"});
+  plan.approach = *taken;
+  plan.approach_why = request.approach ? "as asked" : row->why;
+  plan.parameters = row->parameters;
+  plan.tokens = row->tokens;
+  plan.loss = row->loss;
+  plan.decades_beyond = laws.decades_beyond(*taken, request.flops, plan.parameters.value);
+}
+
+laws::Optimum best_of(const BudgetPlan& plan) {
+  return {plan.flops, plan.parameters.value, plan.tokens.value, plan.loss.value};
+}
+
+bool is_bound_by_data(const BudgetPlan& plan, const PlanRequest& request) {
+  return request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens;
+}
+
+bool has_surface(laws::Approach approach) {
+  return approach == laws::Approach::three || approach == laws::Approach::kaplan;
 }
 
 // Off the optimum at the same C, or with all the data there is where that is less.
-OffOptimum off_by(double factor, const BudgetPlan& plan, const laws::LawFile& laws, double max_tokens) {
-  OffOptimum off{.factor = factor, .parameters = factor * plan.parameters.value};
-  off.tokens = laws.basis.flop_ratio.tokens(off.parameters, plan.flops);
-  if (max_tokens > 0) off.tokens = std::min(off.tokens, max_tokens);
-  return off;
-}
-
-// With the FLOPs that bring a model of that size to the optimum's loss.
-OffOptimum off_by_law(OffOptimum off, const BudgetPlan& plan, const laws::LawFile& laws, double max_tokens) {
-  const laws::ParametricLaw& law = *laws.approach3;
-  off.lost = law.loss(off.parameters, off.tokens) - plan.loss.value;
-  const double left = plan.loss.value - law.E - law.A * std::pow(off.parameters, -law.alpha);
-  const double needed = left > 0 ? std::pow(law.B / left, 1 / law.beta) : INFINITY;
-  const bool is_there = max_tokens <= 0 || needed <= 1.0001 * max_tokens;
-  off.extra_compute =
-      is_there ? laws.basis.flop_ratio.flops(off.parameters, needed) / plan.flops - 1 : INFINITY;
-  return off;
-}
-
-// From the measured curvature of the profiles: ΔL = c·(ln k)²; an e-fold of C is worth 0.06 nats (protein
-// MLM, planning).
-OffOptimum off_by_curvature(OffOptimum off, double curvature) {
-  constexpr double kNatsPerEFold = 0.06;
-  off.lost = curvature * std::log(off.factor) * std::log(off.factor);
-  off.extra_compute = std::expm1(off.lost / kNatsPerEFold);
-  return off;
-}
-
 void tabulate_off_optimum(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   // A parabola about its minimum says nothing where the data, not the budget, sets D.
-  const bool is_bound = request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens;
-  if (plan.approach != 3 && (laws.curvature <= 0 || is_bound)) return;
-  plan.off_optimum_from = plan.approach == 3
-                              ? "approach 3's law"
-                              : text("the profiles' mean curvature c = ", fixed(laws.curvature, 4),
-                                     " and 0.06 nats an e-fold of C");
+  if (!has_surface(plan.approach) && is_bound_by_data(plan, request)) return;
+  plan.off_optimum_from = penalty_source(laws, plan.approach);
+  if (plan.off_optimum_from.empty()) return;
   for (const double factor : {1 / 16.0, 1 / 8.0, 1 / 4.0, 1 / 2.0, 1.0, 2.0, 4.0, 8.0, 16.0}) {
-    const OffOptimum off = off_by(factor, plan, laws, request.max_tokens);
-    plan.off_optimum.push_back(plan.approach == 3 ? off_by_law(off, plan, laws, request.max_tokens)
-                                                  : off_by_curvature(off, laws.curvature));
+    OffOptimum off{.factor = factor, .parameters = factor * plan.parameters.value};
+    off.tokens = laws.basis.flop_ratio.tokens(off.parameters, plan.flops);
+    if (request.max_tokens > 0) off.tokens = std::min(off.tokens, request.max_tokens);
+    const Penalty penalty =
+        penalty_of(laws, plan.approach, best_of(plan), off.parameters, off.tokens, request.max_tokens);
+    off.lost = penalty.lost;
+    off.extra_compute = penalty.extra_compute;
+    plan.off_optimum.push_back(off);
   }
 }
 
@@ -127,10 +123,8 @@ void choose_shape(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest
   plan.shape_parameters = count_as(plan.shape, laws.basis.parameter_count);
   plan.shape_tokens = plan.flops / flops_per_token(plan.shape, laws.basis);
   if (request.max_tokens > 0) plan.shape_tokens = std::min(plan.shape_tokens, request.max_tokens);
-  if (plan.approach == 3)
-    plan.shape_cost = laws.approach3->loss(plan.shape_parameters, plan.shape_tokens) - plan.loss.value;
-  else if (laws.curvature > 0)
-    plan.shape_cost = laws.curvature * std::pow(std::log(plan.shape_parameters / plan.parameters.value), 2);
+  plan.shape_cost =
+      penalty_of(laws, plan.approach, best_of(plan), plan.shape_parameters, plan.shape_tokens).lost;
 }
 
 void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
@@ -152,6 +146,18 @@ void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
                                  plan.epochs > 4 ? ", and above 4 epochs proteins gain little" : ""));
 }
 
+void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
+  const accounting::DevicePeak device = accounting::device_peak(request.device, request.config.precision);
+  const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
+  plan.memory_bytes = fit.memory_bytes;
+  if (!fit.fits)
+    plan.warnings.push_back(text("does not fit: ", human_bytes(fit.memory_bytes), " on each of ",
+                                 request.ranks, " rank(s) at the least, and ", device.name, " has ",
+                                 human_bytes(device.memory),
+                                 request.ranks > 1 ? "; parameters are not sharded (there is no ZeRO stage 3)"
+                                                   : "; more ranks (--gpus) share gradients and moments"));
+}
+
 // Beyond what shapes differ by: the law wants a model that cannot be built.
 void doubt_shape(BudgetPlan& plan) {
   constexpr double kFar = 1.2;
@@ -162,23 +168,59 @@ void doubt_shape(BudgetPlan& plan) {
                                  human_count(plan.parameters.value)));
 }
 
+// A warning of the fit that is about an approach or a law by name, and not about the one that is planned
+// from.
+bool is_about_another(const std::string& warning, laws::Approach approach) {
+  const std::string own = approach == laws::Approach::kaplan ? "Kaplan L_ND" : laws::name_of(approach);
+  if (warning.starts_with(own)) return false;
+  for (const char* other : {"approach ", "Kaplan ", "the approaches disagree", "no approach is supported"})
+    if (warning.starts_with(other)) return true;
+  return false;
+}
+
+// What bears on the answer most comes first.
+void add_first_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
+  if (const std::string apart = laws::disagreement(laws, plan.flops); !apart.empty())
+    plan.warnings.push_back(apart);
+  const laws::Planning::Verdict* verdict = laws.planning.of(plan.approach);
+  if (request.approach && verdict && !verdict->is_supported)
+    plan.warnings.push_back(
+        text("the points do not support ", laws::name_of(plan.approach), ": ", verdict->why));
+  if (laws.planning.verdicts.empty())
+    plan.warnings.push_back(text(laws.path, " does not say which approach its points support"));
+  if (laws.published)
+    plan.warnings.push_back(text("a published law from other people's data (", laws.published->title,
+                                 "): a starting point; see what a study of your own costs below"));
+  if (plan.decades_beyond > 0)
+    plan.warnings.push_back(text("extrapolated by ", fixed(plan.decades_beyond, 2),
+                                 " decades beyond the budgets (", scientific(laws.lowest_flops, 1), " to ",
+                                 scientific(laws.highest_flops, 1),
+                                 ") or sizes of the points: the intervals are ",
+                                 fixed(1 + plan.decades_beyond, 1), " times as wide as inside"));
+}
+
 void add_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
-  if (plan.approach == 3 && request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens) {
+  if (plan.approach == laws::Approach::three && is_bound_by_data(plan, request)) {
     const double balanced = laws.approach3->balanced_parameters(request.max_tokens);
     plan.warnings.push_back(text(
         "D is bound by --max-tokens, so the whole budget goes into N; for this D the law is balanced at N = ",
         human_count(balanced),
         ", C = ", scientific(laws.basis.flop_ratio.flops(balanced, request.max_tokens), 1)));
   }
-  if (laws::is_beyond(plan.flops, laws.lowest_flops, laws.highest_flops))
-    plan.warnings.push_back(text("C lies beyond the points (", scientific(laws.lowest_flops, 1), " to ",
-                                 scientific(laws.highest_flops, 1), "): this is an extrapolation"));
   if (laws.basis.flop_count == "hoffmann" && laws.basis.mean_squared_length <= 0)
     plan.warnings.push_back(
         "the points do not say how long their sequences were; C per token is interpolated between their "
         "sizes");
   plan.warnings.insert(plan.warnings.end(), plan.recipe.warnings.begin(), plan.recipe.warnings.end());
-  for (const std::string& warning : laws.warnings) plan.warnings.push_back("the law: " + warning);
+  size_t folded = 0;
+  for (const std::string& warning : laws.warnings)
+    if (is_about_another(warning, plan.approach))
+      ++folded;
+    else
+      plan.warnings.push_back("the law: " + warning);
+  if (folded > 0)
+    plan.warnings.push_back(
+        text(folded, " further warnings of the fit concern laws that are not used here: see ", laws.path));
 }
 
 }  // namespace
@@ -192,16 +234,9 @@ double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basi
 
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   BudgetPlan plan;
-  plan.approach = settle_approach(laws, request.approach);
   plan.flops = request.flops;
-  find_optimum(plan, laws, request);
-  const bool falls = plan.approach != 3 || laws::has_optimum(*laws.approach3);
-  if (!falls || !std::isfinite(plan.parameters.value) || plan.parameters.value <= 0)
-    throw Error({.where = laws.path,
-                 .expected = "a law with an optimum at this budget",
-                 .found = text("approach ", plan.approach,
-                               " has none (loss does not fall with N and with D there, or hardly)"),
-                 .advice = "choose another with --approach, or fit more points"});
+  settle_approach(plan, laws, request);
+  add_first_doubts(plan, laws, request);
   choose_shape(plan, laws, request);
   check_repeats(plan, request);
   tabulate_off_optimum(plan, laws, request);
@@ -210,10 +245,11 @@ BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   options.unique_tokens = request.unique_tokens;
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
-  plan.memory_bytes = accounting::predict_memory(plan.config, request.ranks, config::DeviceKind::gpu).total();
+  fit_memory(plan, request);
   for (const char* device : {"a100", "h100"}) {
     const accounting::DevicePeak peak = accounting::device_peak(device, options.precision);
-    plan.times.push_back({peak.name, peak.flops, plan.flops / (peak.flops * request.mfu) / kSecondsPerDay});
+    plan.times.push_back(
+        {peak.name, peak.flops, plan.flops / (peak.flops * request.mfu * request.ranks) / kSecondsPerDay});
   }
   doubt_shape(plan);
   add_doubts(plan, laws, request);

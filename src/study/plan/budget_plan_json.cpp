@@ -23,6 +23,28 @@ Json of_list(const std::vector<Advice>& list) {
   return json;
 }
 
+Json of_approaches(const BudgetPlan& plan) {
+  Json rows = Json::array();
+  for (const ApproachRow& row : plan.approaches)
+    rows.push_back({{"approach", laws::key_of(row.approach)},
+                    {"supported", row.is_supported},
+                    {"why", row.why},
+                    {"parameters", of_planned(row.parameters)},
+                    {"tokens", of_planned(row.tokens)},
+                    {"loss", of_planned(row.loss)}});
+  return rows;
+}
+
+Json of_published(const laws::LawFile& laws) {
+  if (!laws.published) return nullptr;
+  const laws::LawFile::Published& p = *laws.published;
+  return {{"name", p.name},
+          {"title", p.title},
+          {"source", p.source},
+          {"protocol", p.protocol},
+          {"own_law", p.own_law}};
+}
+
 }  // namespace
 
 Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
@@ -38,7 +60,9 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
   return {{"flops", plan.flops},
           {"law",
            {{"file", laws.path},
-            {"approach", plan.approach},
+            {"approach", laws::key_of(plan.approach)},
+            {"why", plan.approach_why},
+            {"published", of_published(laws)},
             {"flop_count", laws.basis.flop_count},
             {"parameter_count", laws.basis.parameter_count},
             {"loss", laws.basis.loss},
@@ -47,6 +71,8 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
            {{"parameters", of_planned(plan.parameters)},
             {"tokens", of_planned(plan.tokens)},
             {"loss", of_planned(plan.loss)}}},
+          {"extrapolated_decades", plan.decades_beyond},
+          {"approaches", of_approaches(plan)},
           {"epochs", plan.epochs > 0 ? Json(plan.epochs) : Json()},
           {"shape",
            {{"name", shape_name(plan.shape)},

@@ -1,8 +1,10 @@
 #include "esmscale/study/plan/known_models.h"
 
 #include "esmscale/core/text.h"
+#include "esmscale/study/plan/off_optimum.h"
 #include "esmscale/study/plan/shapes.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -27,37 +29,88 @@ ModelPlacement placed(const KnownModel& model, const std::string& law, const law
   p.parameters = parameters_of(model, basis.parameter_count);
   p.tokens = model.tokens;
   p.flops = basis.flop_ratio.flops(p.parameters, p.tokens);
-  p.nats_lost = NAN;
+  p.nats_lost = p.compute_lost = NAN;
   return p;
+}
+
+std::string significant_factor(double factor) {
+  return text(fixed(factor, factor < 10 ? 1 : 0), " times");
 }
 
 ModelPlacement unplaced(const KnownModel& model, const laws::Basis& basis) {
   ModelPlacement p = placed(model, "none: its D is not known", basis);
-  p.tokens = p.flops = p.best_parameters = p.oversized = NAN;
+  p.tokens = p.flops = p.best_parameters = p.ratio = NAN;
   return p;
 }
 
 void settle(ModelPlacement& p, double best_parameters, double low, double high) {
   p.best_parameters = best_parameters;
-  p.oversized = p.parameters / best_parameters;
+  p.ratio = p.parameters / best_parameters;
   p.is_beyond_law = laws::is_beyond(p.flops, low, high);
 }
 
-void add_own(std::vector<ModelPlacement>& placements, const KnownModel& model, const laws::LawFile& laws) {
-  if (laws.approach3 && laws::has_optimum(*laws.approach3)) {
-    ModelPlacement p = placed(model, "approach 3", laws.basis);
-    const laws::Optimum best = laws::optimum(*laws.approach3, laws.basis.flop_ratio, p.flops);
-    settle(p, best.parameters, laws.lowest_flops, laws.highest_flops);
-    if (model.is_mlm) p.nats_lost = laws.approach3->loss(p.parameters, p.tokens) - best.loss;
-    placements.push_back(p);
+std::optional<laws::Interval> interval_of(const laws::LawFile& laws, laws::Approach approach,
+                                          const ModelPlacement& p) {
+  constexpr size_t kFewestDraws = 20;
+  std::vector<double> ratios;
+  for (const laws::Optimum& draw : laws.drawn_optima(approach, p.flops))
+    if (std::isfinite(draw.parameters)) ratios.push_back(p.parameters / draw.parameters);
+  if (ratios.size() < kFewestDraws) return std::nullopt;
+  laws::Interval interval = laws::holding(laws::central_interval(std::move(ratios), 0.95), p.ratio);
+  const double wider = 1 + laws.decades_beyond(approach, p.flops, p.best_parameters);
+  for (double* end : {&interval.low, &interval.high}) *end = p.ratio * std::pow(*end / p.ratio, wider);
+  return interval;
+}
+
+ModelPlacement placed_by(const KnownModel& model, const laws::LawFile& laws, laws::Approach approach) {
+  ModelPlacement p = placed(model, laws::name_of(approach), laws.basis);
+  const laws::Optimum best = laws.optimum(approach, p.flops);
+  settle(p, best.parameters, laws.lowest_flops, laws.highest_flops);
+  p.is_beyond_law = laws.decades_beyond(approach, p.flops, best.parameters) > 0;
+  p.interval = interval_of(laws, approach, p);
+  if (!model.is_mlm) return p;
+  p.nats_lost = penalty_of(laws, approach, best, p.parameters, p.tokens).lost;
+  // The optimum's cost of the loss that the model has: by as many e-folds of C as the nats are worth.
+  p.compute_lost = std::expm1(p.nats_lost / kNatsPerEFold);
+  return p;
+}
+
+// The preferred approach first, then the others that the points support.
+std::vector<laws::Approach> approaches_of(const laws::LawFile& laws) {
+  std::vector<laws::Approach> approaches;
+  for (const laws::Approach approach : laws::kPlanningOrder) {
+    const laws::Planning::Verdict* verdict = laws.planning.of(approach);
+    if (laws.has(approach) && (!verdict || verdict->is_supported)) approaches.push_back(approach);
   }
-  const auto add_powers = [&](const char* name, const laws::LawFile::Powers& powers) {
-    ModelPlacement p = placed(model, name, laws.basis);
-    settle(p, powers.parameters.at(p.flops), laws.lowest_flops, laws.highest_flops);
-    placements.push_back(p);
+  return approaches;
+}
+
+std::string list_of(const std::vector<const ModelPlacement*>& placements) {
+  std::vector<std::string> names;
+  for (const ModelPlacement* p : placements)
+    names.push_back(text(p->model->name, " by ", significant_factor(std::max(p->ratio, 1 / p->ratio))));
+  return join(names, ", ");
+}
+
+std::string sentence_of(const Assessment& assessment, const std::string& law) {
+  std::vector<const ModelPlacement*> small, large, undecided;
+  double nats = 0;
+  bool any_beyond = false;
+  for (const ModelPlacement& p : assessment.placements) {
+    if (p.law != law || !p.model->name.starts_with("ESM-2")) continue;
+    const laws::Interval interval = p.interval.value_or(laws::Interval{p.ratio, p.ratio});
+    (interval.high < 1 ? small : interval.low > 1 ? large : undecided).push_back(&p);
+    if (std::isfinite(p.nats_lost)) nats = std::max(nats, p.nats_lost);
+    any_beyond = any_beyond || p.is_beyond_law;
+  }
+  const auto part = [](const auto& models, const char* what) {
+    return models.empty() ? text("none is ", what) : text(what, ": ", list_of(models));
   };
-  if (laws.approach2) add_powers("approach 2", *laws.approach2);
-  if (laws.approach1) add_powers("approach 1", *laws.approach1);
+  return text("Are the ESM-2 models compute optimal? By ", law, " of ", assessment.law,
+              ", for the compute spent on them: ", part(small, "too small"), "; ", part(large, "too large"),
+              "; ", undecided.empty() ? "none is undecided" : "not decided: " + list_of(undecided),
+              "; the worst lost about ", fixed(nats, 2), " nats",
+              any_beyond ? " (some lie beyond the points: extrapolated)" : "", ".");
 }
 
 }  // namespace
@@ -86,36 +139,55 @@ const std::vector<KnownModel>& known_models() {
   return models;
 }
 
-std::vector<ModelPlacement> assess(const laws::LawFile* laws) {
-  std::vector<ModelPlacement> placements;
+Assessment assess(const laws::LawFile& laws) {
+  Assessment assessment;
+  assessment.law = laws.published ? laws.published->title : laws.path;
+  const std::vector<laws::Approach> approaches = approaches_of(laws);
   const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
   for (const KnownModel& model : known_models()) {
     if (model.tokens <= 0) {
-      placements.push_back(unplaced(model, laws ? laws->basis : laws::Basis()));
+      assessment.placements.push_back(unplaced(model, laws.basis));
       continue;
     }
-    if (laws) add_own(placements, model, *laws);
+    for (const laws::Approach approach : approaches)
+      assessment.placements.push_back(placed_by(model, laws, approach));
     ModelPlacement p = placed(model, "Cheng et al. 2024 (6ND)", laws::Basis());
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), laws::kChengLow, laws::kChengHigh);
-    placements.push_back(p);
+    assessment.placements.push_back(p);
   }
-  return placements;
+  for (const laws::Planning::Verdict& verdict : laws.planning.verdicts)
+    if (!verdict.is_supported)
+      assessment.left_out.push_back(text(laws::name_of(verdict.approach), ": ", verdict.why));
+  assessment.sentence =
+      approaches.empty()
+          ? text("No approach of ", assessment.law,
+                 " is supported by its points, so it places no model: ", laws.planning.reasons())
+          : sentence_of(assessment, laws::name_of(approaches.front()));
+  return assessment;
 }
 
-Json to_json(const std::vector<ModelPlacement>& placements) {
+Json to_json(const Assessment& assessment) {
   Json rows = Json::array();
-  for (const ModelPlacement& p : placements)
-    rows.push_back({{"model", p.model->name},
-                    {"law", p.law},
-                    {"parameters", p.parameters},
-                    {"tokens", laws::finite(p.tokens)},
-                    {"tokens_source", p.model->tokens_source},
-                    {"flops", laws::finite(p.flops)},
-                    {"parameters_optimal", laws::finite(p.best_parameters)},
-                    {"oversized", laws::finite(p.oversized)},
-                    {"nats_lost", laws::finite(p.nats_lost)},
-                    {"extrapolated", p.is_beyond_law}});
-  return {{"models", rows}};
+  for (const ModelPlacement& p : assessment.placements) {
+    Json row{{"name", p.model->name},
+             {"law", p.law},
+             {"parameters", p.parameters},
+             {"tokens", laws::finite(p.tokens)},
+             {"tokens_source", p.model->tokens_source},
+             {"flops", laws::finite(p.flops)},
+             {"parameters_optimal", laws::finite(p.best_parameters)},
+             {"ratio", laws::finite(p.ratio)},
+             {"interval", nullptr},
+             {"nats_lost", laws::finite(p.nats_lost)},
+             {"compute_lost", laws::finite(p.compute_lost)},
+             {"extrapolated", p.is_beyond_law}};
+    if (p.interval) row["interval"] = {p.interval->low, p.interval->high};
+    rows.push_back(std::move(row));
+  }
+  return {{"sentence", assessment.sentence},
+          {"law", assessment.law},
+          {"left_out", assessment.left_out},
+          {"models", std::move(rows)}};
 }
 
 }  // namespace esmscale::study

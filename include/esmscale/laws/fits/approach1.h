@@ -19,9 +19,10 @@ struct Approach1 {
   };
   std::vector<Winner> envelope;  // by flops
   std::string from;              // curves, or final points of several horizons
-  PowerLaw parameters, tokens;
-  std::vector<Estimate> estimates;         // a, b, G_N, G_D
-  std::vector<std::vector<double>> draws;  // a, b, G_N, G_D
+  size_t sizes = 0;              // that win inside
+  PowerLaw parameters, tokens, loss;
+  std::vector<Estimate> estimates;         // a, b, G_N, G_D, alpha_L, G_L as in Approach2
+  std::vector<std::vector<double>> draws;  // the same, one row a draw
   std::vector<std::string> warnings;
 };
 

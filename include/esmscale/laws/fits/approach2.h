@@ -22,13 +22,15 @@ struct Parabola {
 Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double>& loss);
 
 struct IsoflopProfile {
-  double budget = 0;           // the label, or the mean C where points were grouped by C
-  double flops = 0;            // geometric mean C of its points
-  std::vector<size_t> points;  // places in PointSet::points, by N
+  double budget = 0;             // the label, or the mean C where points were grouped by C
+  double flops = 0;              // geometric mean C of its points
+  std::vector<size_t> points;    // places in PointSet::points, by N
+  std::vector<size_t> left_out;  // runs of the budget whose C lies too far from the others'
   Parabola parabola;
   Optimum minimum;
   std::string rejected;     // why it is left out of the power laws; "" when it is in
   Estimate log_parameters;  // ln N at the minimum, with intervals
+  size_t draws_inside = 0;  // draws whose minimum stays inside the sizes
 };
 
 struct Approach2 {
@@ -36,23 +38,38 @@ struct Approach2 {
   double sigma = 0;  // nats of noise that the draws add: the larger of residual and seed noise
   std::string sigma_from;
   bool grouped_by_flops = false;  // no budgets were given
-  PowerLaw parameters, tokens;
-  std::vector<Estimate> estimates;         // a, b, G_N, G_D: N_opt = G_N·C^a, D_opt = G_D·C^b
-  std::vector<std::vector<double>> draws;  // a, b, G_N, G_D of each draw that could be fitted
+  PowerLaw parameters, tokens, loss;
+  // a, b, G_N, G_D, alpha_L, G_L: N_opt = G_N·C^a, D_opt = G_D·C^b, L_min = G_L·C^−alpha_L.
+  std::vector<Estimate> estimates;
+  std::vector<std::vector<double>> draws;  // the same, one row a draw
   std::vector<std::string> warnings;
 };
 
 // The IsoFLOP groups among `use`: by label; without labels, windows of ±8% in C that hold five sizes or more.
 std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vector<size_t>& use);
 
-// The groups with their parabolas and minima; approach 2 or not, this is what the profiles show. A profile is
-// rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
+// The groups with their parabolas and minima; approach 2 or not, this is what the profiles show. A run whose
+// C lies more than 8% from the median of its budget is left out where at most a quarter of the runs do. A
+// profile is rejected when it has fewer than four sizes, its C differ by more than a quarter, its parabola
 // opens downwards, or its minimum lies at or beyond its smallest or largest size (or the lowest loss is
 // there).
 std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
 
+// Scatter of the losses about the parabolas of the profiles that are not rejected (of all that open upwards
+// where every one is), pooled, in nats; degrees 0: unknown.
+struct ProfileScatter {
+  double sigma = 0, degrees = 0;
+};
+ProfileScatter scatter_about(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
+
+// Root mean square error in nats of each run of the profiles that are not rejected, by the parabola of its
+// budget without it; NaN where no profile can lose a run.
+double held_out_error_of(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
+
 // The power laws of the minima of the profiles that are not rejected. Draws add noise of sigma to the fitted
-// profiles: the design is fixed, and 7 points cannot be resampled. nullopt and a reason when fewer than two
+// profiles: the design is fixed, and 7 points cannot be resampled. A draw whose minimum leaves the sizes
+// takes it, up to twice beyond them: with the budget dropped, draws would rest on other budgets than the
+// estimate. nullopt and a reason when fewer than two
 // profiles are left.
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);

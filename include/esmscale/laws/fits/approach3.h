@@ -22,14 +22,22 @@ struct Approach3 {
   ParametricLaw law;
   double objective = 0;  // the Huber sum
   size_t points = 0;
-  std::vector<FormFit> optima;  // the fit first, then its runners-up: where a draw starts
-  FrontierLaws frontier;        // over the C of the points
+  // The fit first, then its runners-up: where a draw starts. Constants that mean the same frontier (a and
+  // N_opt agree within 5%) are one.
+  std::vector<FormFit> optima;
+  // What a likelihood-ratio test at 95% leaves of E, the other constants fitted anew at each; low 0: no
+  // least.
+  Interval floor_by_profile;
+  double held_out_error = 0;  // root mean square over held-out points, nats
+  FrontierLaws frontier;      // over the C of the points
   // E, A, B, alpha, beta, a, b, then G_N and G_D, the coefficients of N_opt and D_opt.
   std::vector<Estimate> estimates;
   std::vector<Draw> draws;  // those that could be fitted
   std::vector<std::string> warnings;
 
   const Estimate& estimate(const std::string& name) const;
+  bool is_floor_at_bound(const PointSet& set, const std::vector<size_t>& use) const;
+  std::string floor_text() const;  // "E = 1.817 (95%: 1.771 to 1.871)", "E < 1.71 (95%, by profile)"
 };
 
 std::vector<std::vector<double>> published_starts();

@@ -40,8 +40,11 @@ using DrawFunction = std::function<DrawValues(uint64_t draw)>;
 std::vector<DrawValues> bootstrap(const BootstrapOptions& options, const DrawFunction& values_of);
 
 // Sets the intervals from the draws that could be fitted, when they are at least half of all (and at least
-// 20); returns how many were.
+// 20); returns how many were. An interval holds its estimate.
 size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawValues>& draws);
+
+// The interval, widened where it does not hold the value.
+Interval holding(Interval interval, double value);
 
 // The central `level` of the values, linear between order statistics.
 Interval central_interval(std::vector<double> values, double level);

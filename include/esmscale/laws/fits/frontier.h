@@ -7,19 +7,25 @@
 
 namespace esmscale::laws {
 
-// L = E + A/N^α + B/D^β (Hoffmann et al. 2022, equation 2).
+// L = E + (A/N^α + B/D^β)^power: Hoffmann et al. 2022, equation 2, with power 1; Kaplan et al. 2020's L(N, D)
+// with β = 1 and power αD. The power moves no optimum.
 struct ParametricLaw {
   double E = 0, A = 0, B = 0, alpha = 0, beta = 0;
-  bool is_seen = true;  // both terms move the loss at the points that the law was fitted to
+  // False where the points do not show both terms, or where the best N of their budgets lies more than ten
+  // times outside their sizes: then no frontier is to be had.
+  bool has_frontier = true;
+  double power = 1;
 
   double loss(double parameters, double tokens) const;
-  double slope_parameters(double parameters) const;  // ∂L/∂lnN
-  double slope_tokens(double tokens) const;          // ∂L/∂lnD
+  double slope_parameters(double parameters) const;  // ∂L/∂lnN, of a law with power 1
+  double slope_tokens(double tokens) const;          // ∂L/∂lnD, likewise
+  // The D that brings a model of N parameters to a loss; infinite where none does.
+  double tokens_for(double loss, double parameters) const;
   // The N at which ∂L/∂lnN = ∂L/∂lnD for these tokens: the frontier under C = 6ND.
   double balanced_parameters(double tokens) const;
 };
 
-// Both terms fall and are seen: without that a budget has no best N.
+// Both terms fall, and there is a frontier: without that a budget has no best N.
 bool has_optimum(const ParametricLaw& law);
 
 struct Optimum {
@@ -27,7 +33,8 @@ struct Optimum {
 };
 
 // Under 6ND the closed form N = G·(C/6)^(β/(α+β)), D = (C/6)/N, G = (αA/(βB))^(1/(α+β)); otherwise L(N, D)
-// minimised numerically subject to 6·N·D·ratio(N) = C. NaN where the law has none.
+// minimised numerically subject to 6·N·D·ratio(N) = C. NaN where the law has none, or where the minimum lies
+// at the bounds of the search (N = 10 and C/60).
 Optimum optimum(const ParametricLaw& law, const FlopRatio& ratio, double flops);
 
 // The N ≥ least with 6·N·tokens·ratio(N) = flops.

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "esmscale/laws/fits/bootstrap.h"
+#include "esmscale/laws/fits/frontier.h"
 #include "esmscale/laws/fits/law_form.h"
 #include "esmscale/laws/points/points.h"
 
@@ -39,7 +40,12 @@ struct KaplanLaw {
   std::vector<std::string> warnings;
 
   double predict(const KaplanFit& fit, double u, double v = 0) const;
+  // With the floor where it predicts better and is identified, else without.
+  const KaplanFit& best() const;
 };
+
+// θ of L(N, D) as a surface with an optimum for each budget.
+ParametricLaw surface_of(const std::vector<double>& theta);
 
 // Which final points feed L(N), L(D) and the frontier of L(C), by the rules above.
 std::vector<size_t> largest_data_per_size(const PointSet& set, const std::vector<size_t>& use);

@@ -37,6 +37,9 @@ struct Observations {
   size_t size() const { return u.size(); }
 };
 
+// A floor (E, L∞) below this share of the lowest loss lies at its bound, zero.
+inline constexpr double kAtFloorBound = 1e-3;
+
 struct FormFit {
   std::vector<double> theta;
   double objective = 0;
@@ -55,6 +58,15 @@ std::vector<FormFit> fit_form(const LawForm& form, const Observations& points,
 // The best fit of a reweighted set from the given starts; θ is empty when none converged.
 FormFit refit_form(const LawForm& form, const Observations& points, const std::vector<double>& run_weight,
                    const std::vector<FormFit>& starts);
+
+// The optimum with θ[held] held at `value`, from the given starts; θ is empty when none converged.
+FormFit refit_with(const LawForm& form, const Observations& points, const std::vector<FormFit>& starts,
+                   size_t held, double value);
+
+// How much larger than the least sum one may be before a likelihood-ratio test at 95% (one constant) rejects
+// it. Where residuals are larger than δ the sum is that of their sizes, as for Laplace noise: n·2·ln of the
+// ratio is the statistic; below, n·ln of it, as for normal noise.
+double largest_ratio(double least_sum, size_t points);
 
 double predict_loss(const LawForm& form, const std::vector<double>& theta, double u, double v);
 

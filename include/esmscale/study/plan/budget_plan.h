@@ -12,13 +12,14 @@
 namespace esmscale::study {
 
 struct PlanRequest {
-  double flops = 0;          // C, by the law's count
-  double max_tokens = 0;     // D is at most this: the data runs out; 0: no limit
-  double unique_tokens = 0;  // of one epoch, for the repeats' warning; 0: unknown
-  int approach = 0;          // 1, 2, 3; 0: 3, else 2, else 1
+  double flops = 0;                          // C, by the law's count
+  double max_tokens = 0;                     // D is at most this: the data runs out; 0: no limit
+  double unique_tokens = 0;                  // of one epoch, for the repeats' warning; 0: unknown
+  std::optional<laws::Approach> approach{};  // nullopt: the one that the points support
   bool allow_repeats = false;
   double mfu = 0.4;
   int ranks = 1;
+  std::string device = "h100";  // whose memory the configuration has to fit
   ConfigOptions config;
 };
 
@@ -26,6 +27,14 @@ struct PlanRequest {
 struct Planned {
   double value = 0;
   std::optional<laws::Interval> likely{}, wide{};
+};
+
+// What one approach would plan.
+struct ApproachRow {
+  laws::Approach approach;
+  bool is_supported = false;
+  std::string why{};  // for or against it; "" where the law file judges nothing
+  Planned parameters{}, tokens{}, loss{};
 };
 
 // A model off the optimum, at the same C: N = factor · N_opt.
@@ -39,11 +48,14 @@ struct OffOptimum {
 struct DeviceTime {
   std::string device;  // with its peak's name
   double peak = 0;     // FLOP/s
-  double days = 0;     // of one device at the request's MFU
+  double days = 0;     // of the request's devices, side by side, at its MFU
 };
 
 struct BudgetPlan {
-  int approach = 0;
+  laws::Approach approach{};
+  std::string approach_why;             // for it, or "as asked"
+  double decades_beyond = 0;            // from the budgets and sizes that the approach rests on
+  std::vector<ApproachRow> approaches;  // those that have an optimum at this C
   double flops = 0;
   Planned parameters, tokens, loss;               // loss NaN when the approach does not know it
   double epochs = 0;                              // D over unique_tokens; 0: unknown
@@ -62,8 +74,10 @@ struct BudgetPlan {
 // Training FLOPs per token of a shape by the law's count.
 double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis);
 
-// Usage error when the law has no such approach, or when the plan would repeat its data more than eight times
-// for a model of 1B and up and this was not asked for.
+// By the approach that is asked for, else by the one that the points support; beyond their budgets or sizes
+// the intervals are wider by as many times as it is decades. Error when none is supported; usage error when
+// the law has no such approach, or when the plan would repeat its data more than eight times for a model of
+// 1B and up and this was not asked for.
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
 
 Json to_json(const BudgetPlan& plan, const laws::LawFile& laws);

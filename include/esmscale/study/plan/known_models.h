@@ -3,6 +3,7 @@
 
 #include "esmscale/laws/laws_json.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,17 +22,26 @@ const std::vector<KnownModel>& known_models();
 // One model against one law.
 struct ModelPlacement {
   const KnownModel* model = nullptr;
-  std::string law;  // "approach 3", …, or a published law
+  std::string law;  // "approach 2", …, or a published law
   double parameters = 0, tokens = 0, flops = 0;
-  double best_parameters = 0;  // N_opt at its C
-  double oversized = 0;        // N / N_opt
-  double nats_lost = 0;        // NaN where the objective is another or the law predicts no loss
+  double best_parameters = 0;                // N_opt at its C
+  double ratio = 0;                          // N / N_opt
+  std::optional<laws::Interval> interval{};  // 95%, of the ratio
+  double nats_lost = 0;     // above the optimum; NaN where the objective is another or the law knows no loss
+  double compute_lost = 0;  // share more FLOPs than the optimum needs for that loss, likewise
   bool is_beyond_law = false;  // C lies outside the law's points
 };
 
-// Every known model against each law of the file that has an optimum, and Cheng et al. 2024's; laws may be
-// null. A model whose D is not known has one row, all NaN but N.
-std::vector<ModelPlacement> assess(const laws::LawFile* laws);
-Json to_json(const std::vector<ModelPlacement>& placements);
+struct Assessment {
+  std::string law;       // the law file, or the published law's title
+  std::string sentence;  // were the ESM-2 models optimal, by the approach that the points support
+  std::vector<ModelPlacement> placements;  // by model; the approach of the sentence first
+  std::vector<std::string> left_out;       // approaches that the points do not support, with the reason
+};
+
+// Every known model against each approach of the law that its points support, and Cheng et al. 2024's own
+// constants. A model whose D is not known has one row, all NaN except N.
+Assessment assess(const laws::LawFile& laws);
+Json to_json(const Assessment& assessment);
 
 }  // namespace esmscale::study

@@ -1,0 +1,42 @@
+// Does a law fit its points? Residuals against the noise of the points, and what is left in them of C, N
+// and D.
+#pragma once
+
+#include "esmscale/laws/fits/approach2.h"
+#include "esmscale/laws/fits/approach3.h"
+#include "esmscale/laws/fits/kaplan.h"
+#include "esmscale/laws/points/points.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::laws {
+
+// The noise of one loss, nats: the scatter about the IsoFLOP profiles or between replicates, the larger of
+// those with four degrees of freedom or more. sigma NaN: unknown.
+struct PointNoise {
+  double sigma = 0;
+  std::string from;
+};
+PointNoise point_noise(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
+
+struct LackOfFit {
+  std::string law;  // "approach 3", "L(N)", "L(N) + L_inf"
+  std::string key;  // its place in laws.json
+  size_t points = 0, constants = 0;
+  double rms = 0;    // of the residuals, nats, by points less constants
+  double ratio = 0;  // rms over the noise; NaN: the noise is unknown
+  // Share of the residuals' variance that a parabola in ln C, ln N, ln D takes (R²).
+  double trend_flops = 0, trend_parameters = 0, trend_tokens = 0;
+  double held_out_error = 0;  // root mean square, nats; NaN: unknown
+};
+
+// Of approaches 3 and 2 and of Kaplan's laws with and without a floor, those that are there.
+std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t>& use,
+                                   const PointNoise& noise, const std::vector<IsoflopProfile>& profiles,
+                                   const std::optional<Approach2>& approach2,
+                                   const std::optional<Approach3>& approach3,
+                                   const std::vector<KaplanLaw>& kaplan);
+
+}  // namespace esmscale::laws

@@ -1,0 +1,149 @@
+#include "esmscale/laws/law_file.h"
+
+#include "esmscale/core/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale::laws {
+namespace {
+
+struct Names {
+  Approach approach;
+  const char *key, *name;
+};
+constexpr Names kNames[] = {{Approach::one, "approach1", "approach 1"},
+                            {Approach::two, "approach2", "approach 2"},
+                            {Approach::three, "approach3", "approach 3"},
+                            {Approach::kaplan, "kaplan.L_ND", "L(N,D)"}};
+
+Optimum by_surface(const ParametricLaw& law, const FlopRatio& ratio, double flops, double max_tokens) {
+  return max_tokens > 0 ? optimum_with_tokens_at_most(law, ratio, flops, max_tokens)
+                        : optimum(law, ratio, flops);
+}
+
+// At the same C a bound on D makes N larger, along the profile: ΔL = c·(ln N/N_opt)².
+Optimum by_powers(const LawFile& laws, const LawFile::Powers& powers, double flops, double max_tokens) {
+  const double loss = powers.loss.coefficient > 0 ? powers.loss.at(flops) : NAN;
+  Optimum best{flops, powers.parameters.at(flops), powers.tokens.at(flops), loss};
+  if (max_tokens <= 0 || best.tokens <= max_tokens) return best;
+  const double free_parameters = best.parameters;
+  best.tokens = max_tokens;
+  best.parameters = parameters_for(laws.basis.flop_ratio, flops, max_tokens, free_parameters);
+  best.loss = laws.curvature > 0
+                  ? loss + laws.curvature * std::pow(std::log(best.parameters / free_parameters), 2)
+                  : NAN;
+  return best;
+}
+
+LawFile::Powers of_draw(const std::vector<double>& draw) {
+  LawFile::Powers powers{{draw[2], draw[0]}, {draw[3], draw[1]}, {}};
+  if (draw.size() > 5) powers.loss = {draw[5], -draw[4]};
+  return powers;
+}
+
+double decades_outside(double value, double low, double high) {
+  if (!(low > 0) || !is_beyond(value, low, high)) return 0;
+  return std::max(std::log10(low / value), std::log10(value / high));
+}
+
+}  // namespace
+
+const char* key_of(Approach approach) {
+  return std::find_if(std::begin(kNames), std::end(kNames),
+                      [&](const Names& n) { return n.approach == approach; })
+      ->key;
+}
+
+const char* name_of(Approach approach) {
+  return std::find_if(std::begin(kNames), std::end(kNames),
+                      [&](const Names& n) { return n.approach == approach; })
+      ->name;
+}
+
+std::optional<Approach> approach_of(const std::string& key) {
+  for (const Names& names : kNames)
+    if (key == names.key) return names.approach;
+  return std::nullopt;
+}
+
+std::optional<Approach> Planning::taken() const {
+  for (const Verdict& verdict : verdicts)
+    if (verdict.is_supported) return verdict.approach;
+  return std::nullopt;
+}
+
+const Planning::Verdict* Planning::of(Approach approach) const {
+  for (const Verdict& verdict : verdicts)
+    if (verdict.approach == approach) return &verdict;
+  return nullptr;
+}
+
+std::string Planning::reasons() const {
+  std::vector<std::string> reasons;
+  if (verdicts.empty()) return "the law has no approach with an optimum";
+  for (const Verdict& verdict : verdicts)
+    if (!verdict.is_supported) reasons.push_back(text(name_of(verdict.approach), ": ", verdict.why));
+  return join(reasons, "; ");
+}
+
+bool LawFile::has(Approach approach) const {
+  switch (approach) {
+    case Approach::one:
+      return approach1.has_value();
+    case Approach::two:
+      return approach2.has_value();
+    case Approach::three:
+      return approach3 && has_optimum(*approach3);
+    case Approach::kaplan:
+      return kaplan && has_optimum(*kaplan);
+  }
+  return false;
+}
+
+std::optional<Approach> LawFile::preferred() const {
+  if (!planning.verdicts.empty()) return planning.taken();
+  for (const Approach approach : kPlanningOrder)
+    if (has(approach)) return approach;
+  return std::nullopt;
+}
+
+Optimum LawFile::optimum(Approach approach, double flops, double max_tokens) const {
+  if (!has(approach)) return {flops, NAN, NAN, NAN};
+  switch (approach) {
+    case Approach::one:
+      return by_powers(*this, *approach1, flops, max_tokens);
+    case Approach::two:
+      return by_powers(*this, *approach2, flops, max_tokens);
+    case Approach::three:
+      return by_surface(*approach3, basis.flop_ratio, flops, max_tokens);
+    case Approach::kaplan:
+      return by_surface(*kaplan, basis.flop_ratio, flops, max_tokens);
+  }
+  return {flops, NAN, NAN, NAN};
+}
+
+std::vector<Optimum> LawFile::drawn_optima(Approach approach, double flops, double max_tokens) const {
+  std::vector<Optimum> optima;
+  if (!has(approach)) return optima;
+  if (approach == Approach::one || approach == Approach::two) {
+    for (const auto& draw : (approach == Approach::one ? *approach1 : *approach2).draws)
+      optima.push_back(by_powers(*this, of_draw(draw), flops, max_tokens));
+  } else {
+    for (const ParametricLaw& draw : approach == Approach::three ? draws : kaplan_draws)
+      optima.push_back(by_surface(draw, basis.flop_ratio, flops, max_tokens));
+  }
+  return optima;
+}
+
+double LawFile::decades_beyond(Approach approach, double flops, double parameters) const {
+  double low = lowest_flops, high = highest_flops;
+  if (approach == Approach::two && approach2 && approach2->lowest_flops > 0) {
+    low = approach2->lowest_flops;
+    high = approach2->highest_flops;
+  }
+  return std::max(decades_outside(flops, low, high),
+                  decades_outside(parameters, smallest_parameters, largest_parameters));
+}
+
+}  // namespace esmscale::laws
