@@ -37,7 +37,7 @@ JsonReader JsonReader::of_file(const std::filesystem::path& path) {
 }
 
 std::string JsonReader::place() const {
-  return path_.empty() ? where_ : where_ + ": " + path_;
+  return path_.empty() || where_.empty() ? where_ + path_ : where_ + ": " + path_;
 }
 
 void JsonReader::fail(std::string expected) const {
@@ -118,6 +118,10 @@ JsonReader JsonReader::object(std::string_view key) const {
 
 double JsonReader::number_or(std::string_view key, double fallback) const {
   return has(key) ? number(key) : fallback;
+}
+
+int64_t JsonReader::integer_or(std::string_view key, int64_t fallback, int64_t low, int64_t high) const {
+  return has(key) ? integer(key, low, high) : fallback;
 }
 
 std::string JsonReader::text_or(std::string_view key, std::string fallback) const {

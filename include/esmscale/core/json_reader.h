@@ -18,7 +18,7 @@ namespace esmscale {
 // One value of a document, and its place in it. Copies are cheap: all readers of a document share it.
 class JsonReader {
  public:
-  // `where` names the document in errors, usually the path of its file.
+  // `where` names the document in errors, usually by the path of its file; may be empty.
   JsonReader(Json document, std::string where);
   static JsonReader of_file(const std::filesystem::path& path);
 
@@ -48,6 +48,8 @@ class JsonReader {
 
   // The same for keys that may be absent or null.
   double number_or(std::string_view key, double fallback) const;
+  int64_t integer_or(std::string_view key, int64_t fallback, int64_t low = 0,
+                     int64_t high = std::numeric_limits<int64_t>::max()) const;
   std::string text_or(std::string_view key, std::string fallback) const;
   bool boolean_or(std::string_view key, bool fallback) const;
 
