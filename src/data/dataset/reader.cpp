@@ -4,6 +4,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
+#include "esmscale/data/alphabet.h"
 #include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
@@ -136,6 +137,11 @@ void FrameDecoder::residues(int64_t frame, std::vector<uint8_t>& codes, std::vec
   decode({*dataset_.shards[entry.shard], "residues", frame, entry.offset, entry.compressed_bytes,
           entry.residues, entry.residue_checksum},
          codes);
+  if (std::any_of(codes.begin(), codes.end(), [](uint8_t code) { return code >= kLetters.size(); }))
+    throw Error({.where = text(dataset_.shards[entry.shard]->path().string(), ", frame ", frame),
+                 .expected = text("letter codes below ", kLetters.size()),
+                 .found = "others",
+                 .advice = "prepare the data set again"});
 }
 
 void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
@@ -146,7 +152,7 @@ void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
          lines);
   names.clear();
   for (size_t begin = 0; begin < lines.size();) {
-    const size_t end = lines.find('\n', begin);
+    const size_t end = std::min(lines.find('\n', begin), lines.size());
     names.push_back(lines.substr(begin, end - begin));
     begin = end + 1;
   }

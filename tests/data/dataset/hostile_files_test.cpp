@@ -1,5 +1,6 @@
 // Files whose checksums hold and whose content lies. Oracle: docs/formats.md; each lie is written out here.
 #include "data/dataset/shards.h"
+#include "esmscale/core/compression.h"
 
 #include <functional>
 
@@ -92,6 +93,31 @@ TEST_F(HostileFiles, LengthsDoNotWrapAround) {
   edit_first_frame(
       [&](FrameEntry& e) { e.length_checksum = checksum64(bytes_of(std::string_view(lengths))); });
   EXPECT_THAT(error_of_reading(), HasSubstr("lengths.bin"));
+}
+
+// Another program may seal any bytes: a code without a letter, an identifier without its line end.
+TEST_F(HostileFiles, ContentOfFramesIsChecked) {
+  const Dataset whole(folder_);
+  const FrameEntry entry = whole.impl().frames()[0];
+  const auto replace = [&](const std::string& name, uint64_t offset, uint32_t room,
+                           std::string_view content) {
+    const std::vector<std::byte> packed = compress(bytes_of(content));
+    ASSERT_LE(packed.size(), room);
+    std::string bytes = bytes_in(folder_ / name);
+    std::memcpy(bytes.data() + offset, packed.data(), packed.size());
+    put_bytes(folder_ / name, bytes);
+    edit_first_frame([&](FrameEntry& e) {
+      (name == "identifiers.zst" ? e.identifier_compressed_bytes : e.compressed_bytes) =
+          static_cast<uint32_t>(packed.size());
+      (name == "identifiers.zst" ? e.identifier_checksum : e.residue_checksum) =
+          checksum64(bytes_of(content));
+    });
+  };
+  replace("identifiers.zst", entry.identifier_offset, entry.identifier_compressed_bytes,
+          std::string(entry.identifier_bytes, 'x'));
+  EXPECT_THAT(error_of_reading(), HasSubstr("identifiers in frame 0"));
+  replace("shard-00000.zst", entry.offset, entry.compressed_bytes, std::string(entry.residues, char(200)));
+  EXPECT_THAT(error_of_reading(), HasSubstr("letter codes below 25"));
 }
 
 TEST_F(HostileFiles, AFrameLiesInsideItsFile) {
