@@ -4,6 +4,7 @@
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
@@ -96,14 +97,16 @@ std::string damage_in(const MappedFile& file, const std::vector<std::string>& st
   return "";
 }
 
-void verify_blocks(const fs::path& path, const Json& json, dist::Ranks& ranks) {
+void verify_blocks(const fs::path& path, const JsonReader& json, dist::Ranks& ranks) {
   const MappedFile file(path);
-  if (json.at("bytes").get<uint64_t>() != file.bytes().size())
+  if (const int64_t bytes = json.integer("bytes"); static_cast<uint64_t>(bytes) != file.bytes().size())
     throw Error({.where = path.string(),
-                 .expected = text(json.at("bytes").get<uint64_t>(), " bytes"),
+                 .expected = text(bytes, " bytes"),
                  .found = std::to_string(file.bytes().size()),
                  .advice = "use another checkpoint of the run"});
-  const std::string mine = damage_in(file, json.at("blocks").get<std::vector<std::string>>(), ranks);
+  std::vector<std::string> blocks;
+  for (const JsonReader& block : json.array("blocks")) blocks.push_back(block.text());
+  const std::string mine = damage_in(file, blocks, ranks);
   for (const std::string& damage : ranks.exchange("checkpoint: checksums", mine))
     if (!damage.empty())
       throw Error(
@@ -121,6 +124,17 @@ std::span<const std::byte> bytes_of_entry(const SafetensorsFile& file, const std
                  .expected = text("tensor ", name, " F32 ", shape),
                  .found = entry ? text(entry->dtype, " ", at::IntArrayRef(entry->shape)) : "none"});
   return file.bytes(*entry);
+}
+
+// Error when the file is too small for the model: memory is taken only for weights that may be there.
+void require_room(const SafetensorsFile& file, const config::ModelConfig& model) {
+  const auto needed =
+      sizeof(float) * static_cast<uint64_t>(config::total_size(config::parameter_table(model)));
+  if (const uint64_t bytes = file.entries().empty() ? 0 : file.entries().back().end; bytes < needed)
+    throw Error(
+        {.where = file.path().string(),
+         .expected = text("at least ", needed, " bytes of weights, as checkpoint.json describes them"),
+         .found = text(bytes, " bytes")});
 }
 
 void read_tensor(const SafetensorsFile& file, const std::string& name, const at::Tensor& into) {
@@ -222,9 +236,10 @@ Checkpoint load_checkpoint(const fs::path& folder) {
 Checkpoint load_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
   const Json json = read_metadata(folder);
   Checkpoint checkpoint{.info = info_from_json(json, folder / run::kCheckpointMetadata), .weights = {}};
-  verify_blocks(folder / kTensorFile, json, ranks);
+  verify_blocks(folder / kTensorFile, {json, (folder / run::kCheckpointMetadata).string()}, ranks);
 
   const SafetensorsFile file(folder / kTensorFile);
+  require_room(file, checkpoint.info.config.model);
   checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
   const model::Weights& weights = checkpoint.weights;
   for (size_t p = 0; p < weights.table.size(); ++p) read_tensor(file, weights.table[p].name, weights.all[p]);

@@ -1,72 +1,88 @@
 // checkpoint.json: CheckpointInfo in and out.
 #include "checkpoint/info.h"
 
-#include "esmscale/core/error.h"
-#include "esmscale/core/text.h"
+#include "esmscale/core/json_reader.h"
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale::checkpoint {
+namespace {
+
+constexpr std::string_view kFormat = "esmscale checkpoint";
+
+// Every field with its key, in the order of the file. A number is also given the lowest value it may have.
+template <class Info, class Visit>
+void for_each_field(Info& info, const Visit& visit) {
+  visit("step", info.step, 0);
+  visit("updates", info.updates, 0);
+  visit("tokens", info.tokens, 0);
+  visit("sequences", info.sequences, 0);
+  visit("flops", info.flops, 0);
+  visit("flops_6nd", info.flops_6nd, 0);
+  visit("data", info.data, 0);
+  visit("data_order_version", info.data_order_version, 0);
+  visit("bad_steps", info.bad_steps, 0);
+  visit("bad_in_a_row", info.bad_in_a_row, 0);
+  visit("dataset_hash", info.dataset_hash, 0);
+  visit("letter_counts", info.letter_counts, 0);
+  visit("holdout_label", info.holdout_label, 0);
+  visit("best_holdout_loss", info.best_holdout_loss, 0);
+  visit("best_step", info.best_step, -1);
+  visit("parent", info.parent, 0);
+  visit("origin", info.origin, 0);
+}
+
+struct Writer {
+  Json& json;
+
+  template <class T>
+  void operator()(const char* key, const T& value, int64_t) const {
+    json[key] = value;
+  }
+  void operator()(const char* key, const data::DataState& state, int64_t) const {
+    json[key] = {{"epoch", state.epoch}, {"next", state.next}};
+  }
+};
+
+struct Reader {
+  const JsonReader& json;
+
+  void operator()(const char* key, int64_t& value, int64_t low) const { value = json.integer(key, low); }
+  void operator()(const char* key, int& value, int64_t low) const {
+    value = static_cast<int>(json.integer(key, low, std::numeric_limits<int>::max()));
+  }
+  void operator()(const char* key, double& value, int64_t) const { value = json.number(key); }
+  void operator()(const char* key, std::string& value, int64_t) const { value = json.text(key); }
+  void operator()(const char* key, data::DataState& state, int64_t low) const {
+    state.epoch = json.object(key).integer("epoch", low);
+    state.next = json.object(key).integer("next", low);
+  }
+  template <size_t size>
+  void operator()(const char* key, std::array<int64_t, size>& values, int64_t low) const {
+    const std::vector<JsonReader> elements = json.array(key);
+    if (elements.size() != size) json.at(key).fail("an array of " + std::to_string(size));
+    for (size_t i = 0; i < size; ++i) values[i] = elements[i].integer(low);
+  }
+};
+
+}  // namespace
 
 Json info_to_json(const CheckpointInfo& info) {
-  Json json{{"format", "esmscale checkpoint"},
-            {"version", kCheckpointVersion},
-            {"step", info.step},
-            {"updates", info.updates},
-            {"tokens", info.tokens},
-            {"sequences", info.sequences},
-            {"flops", info.flops},
-            {"flops_6nd", info.flops_6nd},
-            {"data", {{"epoch", info.data.epoch}, {"next", info.data.next}}},
-            {"data_order_version", info.data_order_version},
-            {"bad_steps", info.bad_steps},
-            {"bad_in_a_row", info.bad_in_a_row},
-            {"dataset_hash", info.dataset_hash},
-            {"letter_counts", info.letter_counts},
-            {"holdout_label", info.holdout_label},
-            {"best_holdout_loss", info.best_holdout_loss},
-            {"best_step", info.best_step},
-            {"parent", info.parent},
-            {"origin", info.origin},
-            {"config", config::to_json(info.config)}};
+  Json json{{"format", kFormat}, {"version", kCheckpointVersion}};
+  for_each_field(info, Writer{json});
+  json["config"] = config::to_json(info.config);
   if (info.holdout_loss) json["holdout_loss"] = *info.holdout_loss;
   return json;
 }
 
 CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& file) {
-  if (json.value("format", "") != "esmscale checkpoint")
-    throw Error({.where = file.string(), .expected = "an esmscale checkpoint", .found = "another document"});
-  if (const int version = json.value("version", 0); version > kCheckpointVersion)
-    throw Error({.where = file.string(),
-                 .expected = text("checkpoint version ", kCheckpointVersion, " or older"),
-                 .found = text("version ", version),
-                 .advice = "use the newer esmscale that wrote it"});
-  try {
-    CheckpointInfo info;
-    info.config = config::config_from_json(json.at("config"), file.string() + " (config)");
-    json.at("step").get_to(info.step);
-    json.at("updates").get_to(info.updates);
-    json.at("tokens").get_to(info.tokens);
-    json.at("sequences").get_to(info.sequences);
-    json.at("flops").get_to(info.flops);
-    json.at("flops_6nd").get_to(info.flops_6nd);
-    json.at("data").at("epoch").get_to(info.data.epoch);
-    json.at("data").at("next").get_to(info.data.next);
-    json.at("data_order_version").get_to(info.data_order_version);
-    json.at("bad_steps").get_to(info.bad_steps);
-    info.bad_in_a_row = json.value("bad_in_a_row", int64_t{0});  // older checkpoints have none
-    json.at("dataset_hash").get_to(info.dataset_hash);
-    json.at("letter_counts").get_to(info.letter_counts);
-    json.at("holdout_label").get_to(info.holdout_label);
-    json.at("best_holdout_loss").get_to(info.best_holdout_loss);
-    json.at("best_step").get_to(info.best_step);
-    json.at("parent").get_to(info.parent);
-    json.at("origin").get_to(info.origin);
-    if (json.contains("holdout_loss")) info.holdout_loss = json["holdout_loss"].get<double>();
-    return info;
-  } catch (const Json::exception& error) {
-    throw Error({.where = file.string(), .expected = "every key of a checkpoint", .found = error.what()});
-  }
+  const JsonReader reader(json, file.string());
+  reader.require_format(kFormat, kCheckpointVersion);
+  CheckpointInfo info;
+  info.config = config::config_from_json(reader.at("config").json(), file.string() + " (config)");
+  for_each_field(info, Reader{reader});
+  if (reader.has("holdout_loss")) info.holdout_loss = reader.number("holdout_loss");
+  return info;
 }
 
 }  // namespace esmscale::checkpoint

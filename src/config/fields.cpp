@@ -1,5 +1,6 @@
 // Every configuration field, declared once.
 #include "esmscale/config/config.h"
+#include "esmscale/config/run_stage.h"
 
 namespace esmscale::config {
 namespace {
@@ -159,7 +160,9 @@ std::vector<Field> fields(RunConfig& c) {
 
       field("study.name", &c.study.name, "Study this run belongs to"),
       field("study.budget", &c.study.budget, "IsoFLOP group").unit("FLOPs").at_least(0),
-      field("study.replicate", &c.study.replicate, "Which repeat with another seed").within(0, 1e6),
+      field("study.replicate", &c.study.replicate, "Number of this repeat with another seed").within(0, 1e6),
+      field("study.stage", &c.study.stage, "main, trunk (not decayed) or lr-sweep; fits take main runs only")
+          .one_of(run_stage_names()),
   };
 }
 

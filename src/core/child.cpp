@@ -4,10 +4,12 @@
 #include "esmscale/core/text.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 #include <fcntl.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,49 +25,42 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   return pointers;
 }
 
-class Files {
- public:
-  explicit Files(const ChildCommand& command) {
-    ::posix_spawn_file_actions_init(&actions_);
-    append(STDOUT_FILENO, command.out);
-    if (command.err == command.out && !command.out.empty())
-      ::posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
-    else
-      append(STDERR_FILENO, command.err);
+// Error when it is neither a path nor on PATH.
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = ::getenv("PATH");
+  std::istringstream folders(path ? path : "/usr/bin:/bin");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (const std::string found = (folder.empty() ? "." : folder) + "/" + name;
+        ::access(found.c_str(), X_OK) == 0)
+      return found;
+  throw Error({.where = name,
+               .expected = "a program that can be started",
+               .found = std::strerror(ENOENT),
+               .advice = "is it on the PATH?"});
+}
+
+bool append_to(int descriptor, const std::filesystem::path& file) {
+  if (file.empty()) return true;
+  const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  return opened >= 0 && ::dup2(opened, descriptor) >= 0 && ::close(opened) == 0;
+}
+
+// In the child: turns it into the program, or gives up with errno set. Other threads' locks may be held
+// forever here, so only async-signal-safe calls are allowed.
+void become(const ChildCommand& command, const char* program, char* const* arguments,
+            char* const* environment, const sigset_t& mask, pid_t parent) {
+  ::setpgid(0, 0);
+  if (command.signal_at_our_end != 0) {
+    ::prctl(PR_SET_PDEATHSIG, command.signal_at_our_end);
+    if (::getppid() != parent) ::_exit(1);  // it ended before the call above
   }
-  ~Files() { ::posix_spawn_file_actions_destroy(&actions_); }
-  Files(const Files&) = delete;
-  Files& operator=(const Files&) = delete;
-
-  const posix_spawn_file_actions_t* get() const { return &actions_; }
-
- private:
-  void append(int descriptor, const std::filesystem::path& file) {
-    if (!file.empty())
-      ::posix_spawn_file_actions_addopen(&actions_, descriptor, file.c_str(), O_WRONLY | O_CREAT | O_APPEND,
-                                         0644);
-  }
-
-  posix_spawn_file_actions_t actions_;
-};
-
-class Attributes {
- public:
-  explicit Attributes(const sigset_t& mask) {
-    ::posix_spawnattr_init(&attributes_);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-    ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setsigmask(&attributes_, &mask);
-  }
-  ~Attributes() { ::posix_spawnattr_destroy(&attributes_); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-
-  const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
+  if (!append_to(STDOUT_FILENO, command.out)) return;
+  const bool is_one_file = command.err == command.out && !command.out.empty();
+  if (is_one_file ? ::dup2(STDOUT_FILENO, STDERR_FILENO) < 0 : !append_to(STDERR_FILENO, command.err)) return;
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  ::execve(program, arguments, environment);
+}
 
 }  // namespace
 
@@ -90,15 +85,29 @@ int HeldSignals::next(size_t& heard) const {
 pid_t start_child(const ChildCommand& command, const HeldSignals& signals) {
   std::vector<std::string> arguments = command.arguments, environment = command.environment;
   arguments.insert(arguments.begin(), std::filesystem::path(command.program).filename().string());
-  pid_t pid = 0;
-  const int problem = ::posix_spawnp(&pid, command.program.c_str(), Files(command).get(),
-                                     Attributes(signals.former()).get(), pointers_to(arguments).data(),
-                                     environment.empty() ? environ : pointers_to(environment).data());
-  if (problem != 0)
+  const std::string program = find_program(command.program);
+  const std::vector<char*> argv = pointers_to(arguments), variables = pointers_to(environment);
+  const auto fail = [&](int problem) {
     throw Error({.where = command.program,
                  .expected = "a program that can be started",
-                 .found = std::strerror(problem),
-                 .advice = problem == ENOENT ? "is it on the PATH?" : ""});
+                 .found = std::strerror(problem)});
+  };
+  // Closed by a successful exec; else it brings errno.
+  int problems[2];
+  if (::pipe2(problems, O_CLOEXEC) != 0) fail(errno);
+  const pid_t parent = ::getpid(), pid = ::fork();
+  if (pid == 0) {
+    become(command, program.c_str(), argv.data(), environment.empty() ? environ : variables.data(),
+           signals.former(), parent);
+    const int problem = errno;
+    [[maybe_unused]] const ssize_t written = ::write(problems[1], &problem, sizeof problem);
+    ::_exit(127);
+  }
+  int problem = pid < 0 ? errno : 0;
+  ::close(problems[1]);
+  if (pid > 0 && ::read(problems[0], &problem, sizeof problem) == sizeof problem) ::waitpid(pid, nullptr, 0);
+  ::close(problems[0]);
+  if (problem != 0) fail(problem);
   return pid;
 }
 

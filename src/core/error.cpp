@@ -4,9 +4,9 @@ namespace esmscale {
 namespace {
 
 std::string sentence(const Error::Report& report) {
-  std::string s = report.where;
-  if (!report.expected.empty()) s += ": expected " + report.expected;
-  if (!report.found.empty()) s += (report.expected.empty() ? ": " : ", found ") + report.found;
+  std::string s = report.where.empty() ? "" : report.where + ": ";
+  if (!report.expected.empty()) s += "expected " + report.expected + (report.found.empty() ? "" : ", found ");
+  s += report.found;
   if (!report.advice.empty()) s += "; " + report.advice;
   return s;
 }

@@ -5,6 +5,8 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
+#include <algorithm>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -21,11 +23,29 @@ std::string shown(std::string_view rest) {
   return some.empty() ? "the end of the line" : "'" + some + "'";
 }
 
-Json parse(std::string_view source, std::string_view where, const Json::parser_callback_t& look) {
+constexpr int kDeepest = 64;  // a recursive walk over a deeper document could overflow the stack
+
+using Observer = std::function<void(Json::parse_event_t, const Json&)>;
+
+// Refuses a document that is nested too deeply, and shows the others to `observe`.
+Json::parser_callback_t guarded(std::string_view where, const Observer& observe) {
+  return [where, &observe](int depth, Json::parse_event_t event, const Json& parsed) {
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    if (opens && depth >= kDeepest)
+      throw Error({.where = std::string(where),
+                   .expected = text("JSON of at most ", kDeepest, " nested levels"),
+                   .found = "more"});
+    if (observe) observe(event, parsed);
+    return true;
+  };
+}
+
+Json parse(std::string_view source, std::string_view where, const Observer& observe) {
   if (source.find('\0') != source.npos)  // the parser would end there, whatever follows
     throw Error({.where = std::string(where), .expected = "JSON", .found = "a byte of zero in it"});
   try {
-    return Json::parse(source.begin(), source.end(), look, /*allow_exceptions=*/true,
+    return Json::parse(source.begin(), source.end(), guarded(where, observe), /*allow_exceptions=*/true,
                        /*ignore_comments=*/true);
   } catch (const Json::parse_error& error) {
     const size_t at = std::min(source.size(), error.byte > 0 ? error.byte - 1 : 0);
@@ -34,8 +54,8 @@ Json parse(std::string_view source, std::string_view where, const Json::parser_c
     throw Error({.where = text(where, ":", line, ":", at - line_start + 1),
                  .expected = "JSON",
                  .found = at < source.size() ? shown(source.substr(at)) : "the end of the text"});
-  } catch (const Json::exception& error) {  // such as a number that no double holds
-    throw Error({.where = std::string(where), .expected = "JSON", .found = error.what()});
+  } catch (const Json::out_of_range&) {
+    throw Error({.where = std::string(where), .expected = "JSON", .found = "a number that no double holds"});
   }
 }
 
@@ -48,12 +68,11 @@ Json parse_json(std::string_view source, std::string_view where) {
 Json parse_json_by_hand(std::string_view source, std::string_view where) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   std::string twice;
-  Json json = parse(source, where, [&](int, Json::parse_event_t event, const Json& parsed) {
+  Json json = parse(source, where, [&](Json::parse_event_t event, const Json& parsed) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
       twice = parsed.get<std::string>();
-    return true;
   });
   if (!twice.empty())
     throw Error({.where = std::string(where),

@@ -2,7 +2,9 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/violations.h"
 #include "esmscale/data/alphabet.h"
 
 #include <nlohmann/json.hpp>
@@ -13,6 +15,8 @@ namespace {
 constexpr double kNormEps = 1e-5;
 // RoBERTa counts positions from pad_token_id + 1 = 2.
 constexpr int64_t kFirstPosition = 2;
+constexpr int64_t kOfficialPositions = 1026;
+constexpr int64_t kShortest = 8;  // rows of the shortest crop
 
 // Settings that decide what is computed. `fallback` is what transformers takes when the key is absent.
 struct Demand {
@@ -30,45 +34,11 @@ const std::vector<Demand>& demands() {
   return all;
 }
 
-class SettingsReader {
- public:
-  SettingsReader(const Json& document, std::vector<std::string>& faults)
-      : document_(document), faults_(faults) {}
-
-  int64_t number(const char* key, int64_t low, int64_t high) {
-    const auto value = document_.find(key);
-    if (value != document_.end() && value->is_number_integer()) {
-      const auto found = value->get<int64_t>();
-      if (low <= found && found <= high) return found;
-    }
-    faults_.push_back(text(key, " is ", value == document_.end() ? "absent" : to_text(*value),
-                           ", not a whole number from ", low, " to ", high));
-    return low;
-  }
-
-  int64_t number(const char* key, int64_t low, int64_t high, int64_t fallback) {
-    return is_absent(key) ? fallback : number(key, low, high);
-  }
-
-  bool flag(const char* key) {
-    if (is_absent(key)) return false;
-    if (document_[key].is_boolean()) return document_[key].get<bool>();
-    faults_.push_back(text(key, " is ", to_text(document_[key]), ", not true or false"));
-    return false;
-  }
-
-  void require(const Demand& demand) {
-    const Json found = is_absent(demand.key) ? demand.fallback : document_[demand.key];
-    if (found != demand.wanted)
-      faults_.push_back(text(demand.key, " is ", to_text(found), ", not ", to_text(demand.wanted)));
-  }
-
- private:
-  bool is_absent(const char* key) const { return !document_.contains(key) || document_[key].is_null(); }
-
-  const Json& document_;
-  std::vector<std::string>& faults_;
-};
+void require(const JsonReader& settings, const Demand& demand) {
+  if (const Json found = settings.has(demand.key) ? settings.at(demand.key).json() : demand.fallback;
+      found != demand.wanted)
+    throw Error({.where = demand.key, .expected = to_text(demand.wanted), .found = to_text(found)});
+}
 
 }  // namespace
 
@@ -77,31 +47,33 @@ HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder) 
   HuggingFaceConfig config;
   config.document = read_file(file);
   const Json document = parse_json(config.document, file.string());
-  if (!document.is_object())
-    throw Error({.where = file.string(), .expected = "a JSON object", .found = document.type_name()});
+  if (!document.is_object()) JsonReader(document, file.string()).fail("a JSON object");
+  const JsonReader settings(document, "");  // faults are listed after the file's name
 
-  std::vector<std::string> faults;
-  SettingsReader settings(document, faults);
-  for (const Demand& demand : demands()) settings.require(demand);
+  Violations faults;
+  for (const Demand& demand : demands()) faults.collect([&] { require(settings, demand); });
   config::ModelConfig& model = config.model;
-  model.layers = settings.number("num_hidden_layers", 1, 1000);
-  model.width = settings.number("hidden_size", 4, 65536);
-  model.heads = settings.number("num_attention_heads", 1, 4096);
-  model.ffn = settings.number("intermediate_size", 1, 1 << 20);
-  model.alphabet = settings.number("vocab_size", 1, 1 << 20);
-  model.token_dropout = settings.flag("token_dropout");
-  constexpr int64_t kLongest = 1 << 20, kOfficial = 1026;
-  config.max_seq_len = settings.number("max_position_embeddings", 10, kLongest, kOfficial) - kFirstPosition;
-  config.mask = settings.number("mask_token_id", 0, 1 << 20, -1);
-  config.pad = settings.number("pad_token_id", 0, 1 << 20, -1);
-  if (model.width % model.heads != 0 || model.head_dim() % 2 != 0)
-    faults.push_back(text("hidden_size ", model.width, " over num_attention_heads ", model.heads,
-                          " is not an even number"));
-  if (!faults.empty())
-    throw Error({.where = file.string(),
+  faults.collect([&] { model.layers = settings.integer("num_hidden_layers", 1, 1000); });
+  faults.collect([&] { model.width = settings.integer("hidden_size", 4, 65536); });
+  faults.collect([&] { model.heads = settings.integer("num_attention_heads", 1, 4096); });
+  faults.collect([&] { model.ffn = settings.integer("intermediate_size", 1, 1 << 20); });
+  faults.collect([&] { model.alphabet = settings.integer("vocab_size", 1, 1 << 20); });
+  faults.collect([&] { model.token_dropout = settings.boolean_or("token_dropout", false); });
+  faults.collect([&] {
+    config.max_seq_len = settings.integer_or("max_position_embeddings", kOfficialPositions,
+                                             kFirstPosition + kShortest, 1 << 20) -
+                         kFirstPosition;
+  });
+  faults.collect([&] { config.mask = settings.integer_or("mask_token_id", -1, 0, 1 << 20); });
+  faults.collect([&] { config.pad = settings.integer_or("pad_token_id", -1, 0, 1 << 20); });
+  faults.require(
+      model.width % model.heads == 0 && model.head_dim() % 2 == 0,
+      text("hidden_size ", model.width, " over num_attention_heads ", model.heads, " is not an even number"));
+  faults.refuse({.where = file.string(),
                  .expected = "the configuration of an ESM-2 (EsmForMaskedLM)",
-                 .found = join(faults, "; "),
-                 .advice = "esmscale computes ESM-2 and nothing else"});
+                 .found = "",
+                 .advice = "esmscale computes ESM-2 and nothing else"},
+                Error::Kind::failure);
   return config;
 }
 

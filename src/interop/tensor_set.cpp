@@ -1,7 +1,7 @@
 #include "interop/tensor_set.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/json.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 
 #include <cstring>
@@ -21,12 +21,6 @@ std::optional<at::ScalarType> type_of(const std::string& dtype) {
   if (dtype == "F16") return at::kHalf;
   if (dtype == "BF16") return at::kBFloat16;
   return std::nullopt;
-}
-
-// Shards stand beside their index: a name with a folder in it would read elsewhere.
-bool is_plain_name(const Json& name) {
-  return name.is_string() && !name.get<std::string>().empty() &&
-         fs::path(name.get<std::string>()).filename() == name.get<std::string>();
 }
 
 [[noreturn]] void fail_without_safetensors(const fs::path& folder) {
@@ -59,15 +53,10 @@ void TensorSet::add_all(const fs::path& file) {
 }
 
 void TensorSet::add_shards() {
-  const Json index = read_json(path_);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    throw Error({.where = path_.string(), .expected = "an object under \"weight_map\"", .found = "none"});
   std::map<std::string, std::string> weight_map;
   std::set<std::string> names;
-  for (const auto& [key, name] : index["weight_map"].items()) {
-    if (!is_plain_name(name))
-      throw Error({.where = path_.string(), .expected = "names of files beside it", .found = to_text(name)});
-    weight_map[key] = name.get<std::string>();
+  for (const auto& [key, name] : JsonReader::of_file(path_).object("weight_map").members()) {
+    weight_map[key] = name.file_name();
     names.insert(weight_map[key]);
   }
   for (const std::string& name : names) add_all(path_.parent_path() / name);

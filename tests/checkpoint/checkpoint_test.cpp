@@ -140,6 +140,33 @@ TEST(Checkpoint, NewerVersionIsRefused) {
   EXPECT_THAT(error_of([&] { load_checkpoint(saved.path); }), HasSubstr("newer esmscale"));
 }
 
+// The checksums are right, so it is the content that is refused.
+TEST(Checkpoint, ContentThatDoesNotFitIsNamed) {
+  const std::vector<std::pair<std::string, std::function<void(Json&)>>> wrong = {
+      {"step: expected a whole number of at least 0, found -1", [](Json& j) { j["step"] = -1; }},
+      {"data.next: expected a whole number", [](Json& j) { j["data"]["next"] = "far"; }},
+      {"the key 'parent'", [](Json& j) { j.erase("parent"); }},
+      {"letter_counts: expected an array of 25",
+       [](Json& j) {
+         j["letter_counts"] = {1, 2};
+       }},
+      {"blocks[0]: expected a text", [](Json& j) { j["blocks"][0] = 1; }},
+      {"bytes: expected a whole number", [](Json& j) { j["bytes"] = -5; }},
+      // 1,000 layers of width 65,536 take 200 TB: refused before memory is asked for.
+      {"bytes of weights, as checkpoint.json describes them",
+       [](Json& j) {
+         j["config"]["model"].update({{"layers", 1000}, {"width", 65536}, {"ffn", 0}});
+       }},
+  };
+  for (const auto& [message, edit] : wrong) {
+    const Saved saved;
+    Json json = read_checked_json(saved.path / "checkpoint.json");
+    edit(json);
+    write_checked_json(saved.path / "checkpoint.json", json);
+    EXPECT_THAT(error_of([&] { load_checkpoint(saved.path); }), HasSubstr(message));
+  }
+}
+
 TEST(Checkpoint, MissingOnes) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of([&] { load_checkpoint(folder.path()); }),

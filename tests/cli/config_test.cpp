@@ -49,7 +49,8 @@ TEST(Config, SchemaIsOneDocument) {
   EXPECT_TRUE(with_flag["properties"]["optimizer"]["properties"].contains("lr"));
 }
 
-// Editors read the committed schema, which every shipped configuration names. Oracle: the declarations themselves.
+// Editors read the committed schema, which every shipped configuration names. Oracle: the declarations
+// themselves.
 TEST(Config, TheShippedSchemaIsCurrent) {
   const std::filesystem::path configs = ESMSCALE_SOURCE_DIR "/configs";
   EXPECT_EQ(read_file(configs / "schema" / "config.json"), run({"config", "--schema"}).out)

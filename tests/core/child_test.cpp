@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace esmscale {
 namespace {
@@ -65,6 +66,34 @@ TEST(Child, HasAProcessGroupOfItsOwn) {
   EXPECT_EQ(::getpgid(child), child);
   ::kill(child, SIGKILL);
   ended(child);
+}
+
+// Oracle: the parent is killed and cannot act; only the kernel can end the grandchild.
+TEST(Child, EndsWithTheProcessThatStartedIt) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    const HeldSignals signals;
+    const pid_t child = start_child({.program = "sleep",
+                                     .arguments = {"60"},
+                                     .environment = {},
+                                     .out = {},
+                                     .err = {},
+                                     .signal_at_our_end = SIGTERM},
+                                    signals);
+    if (::write(ends[1], &child, sizeof child) != sizeof child) ::_exit(1);
+    ::pause();
+  }
+  pid_t child = 0;
+  ASSERT_EQ(::read(ends[0], &child, sizeof child), ssize_t{sizeof child});
+  ::kill(parent, SIGKILL);
+  ended(parent);
+  // The child keeps the pipe's writing end open until it ends.
+  ::close(ends[1]);
+  char nothing = 0;
+  EXPECT_EQ(::read(ends[0], &nothing, 1), 0);
+  ::close(ends[0]);
 }
 
 TEST(Child, OneThatIsNotThere) {

@@ -134,11 +134,15 @@ TEST_F(Import, OtherArchitecturesAreRefusedByNameAllAtOnce) {
     config["token_dropout"] = 1;
     config.erase("intermediate_size");
   });
-  EXPECT_THAT(said, AllOf(HasSubstr("position_embedding_type is \"absolute\""), HasSubstr("hidden_act"),
-                          HasSubstr("emb_layer_norm_before"), HasSubstr("layer_norm_eps is 1e-12"),
-                          HasSubstr("is_folding_model")));
-  EXPECT_THAT(said, AllOf(HasSubstr("hidden_size 30"), HasSubstr("num_hidden_layers is \"six\""),
-                          HasSubstr("token_dropout is 1"), HasSubstr("intermediate_size is absent")));
+  EXPECT_THAT(said,
+              AllOf(HasSubstr("position_embedding_type: expected \"rotary\", found \"absolute\""),
+                    HasSubstr("hidden_act"), HasSubstr("emb_layer_norm_before"),
+                    HasSubstr("layer_norm_eps: expected 1e-05, found 1e-12"), HasSubstr("is_folding_model")));
+  EXPECT_THAT(said,
+              AllOf(HasSubstr("hidden_size 30"),
+                    HasSubstr("num_hidden_layers: expected a whole number from 1 to 1000, found \"six\""),
+                    HasSubstr("token_dropout: expected true or false, found 1"),
+                    HasSubstr("expected the key 'intermediate_size'")));
 }
 
 // transformers fills absent keys with BERT's values, which are not ESM-2's.
@@ -277,7 +281,7 @@ TEST_F(Import, Shards) {
   EXPECT_THAT(error(), AllOf(HasSubstr("model-1.safetensors"), HasSubstr(second.begin()->first)));
   wrong[second.begin()->first] = "../model-2.safetensors";
   write_index(wrong);
-  EXPECT_THAT(error(), HasSubstr("names of files beside it"));
+  EXPECT_THAT(error(), HasSubstr("name of a file in the same folder"));
   wrong[second.begin()->first] = "model-3.safetensors";
   write_index(wrong);
   EXPECT_THAT(error(), HasSubstr("model-3.safetensors"));

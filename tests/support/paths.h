@@ -1,5 +1,5 @@
-// Where the tests find the tree and the program that they run. Only paths.cpp depends on these places, so that another
-// clone compiles no test anew.
+// Where the tests find the tree and the program that they run. Only paths.cpp depends on these places, so
+// that another clone compiles no test anew.
 #pragma once
 
 #include <filesystem>

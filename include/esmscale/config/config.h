@@ -98,6 +98,7 @@ struct RunConfig {
     std::string name;
     double budget = 0;
     int64_t replicate = 0;
+    std::string stage = "main";  // run_stage.h
   } study;
 };
 

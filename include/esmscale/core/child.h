@@ -37,6 +37,8 @@ struct ChildCommand {
   std::vector<std::string> arguments;    // without the program's name
   std::vector<std::string> environment;  // NAME=value, all of it; empty: ours
   std::filesystem::path out, err;        // appended to; empty: ours
+  // Sent to it when the thread that starts it ends, however that ends; 0: none.
+  int signal_at_our_end = 0;
 };
 
 // Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through us only, with the

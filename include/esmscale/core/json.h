@@ -11,9 +11,9 @@ namespace esmscale {
 
 using Json = nlohmann::ordered_json;
 
-// An Error names `where`, the line and the column.
+// Error, with `where`, the line and the column, unless it is JSON of at most 64 nested levels.
 Json parse_json(std::string_view source, std::string_view where);
-// The same of what people write: a key that stands twice in one object is an Error, too.
+// The same for what people write: a key that occurs twice in one object is an Error, too.
 Json parse_json_by_hand(std::string_view source, std::string_view where);
 Json read_json(const std::filesystem::path& path);
 

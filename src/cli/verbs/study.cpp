@@ -1,4 +1,4 @@
-// esmscale study: plans a study, runs it, shows how far it is, retries what failed.
+// esmscale study: plans a study, runs it, shows its state, retries what failed.
 #include "cli/verb.h"
 #include "cli/verbs/study_plan.h"
 #include "esmscale/core/error.h"
@@ -16,6 +16,7 @@ namespace {
 
 struct Options {
   std::string folder;
+  std::vector<std::string> left_out;
   bool slurm = false;
   study::StudyOptions run;
 };
@@ -40,12 +41,23 @@ int show_status(const Program& program, const Options& options) {
   return 0;
 }
 
+// Records the trials of --leave-out as failed, so that their factors are not chosen.
+void leave_out(const study::Study& study, const std::vector<std::string>& names, study::StudyRecord& record) {
+  for (const std::string& name : names) {
+    if (std::none_of(study.runs.begin(), study.runs.end(),
+                     [&](const study::StudyEntry& run) { return run.is_sweep() && run.name == name; }))
+      throw usage_error({.where = "--leave-out", .expected = "a trial of the learning rate", .found = name});
+    record.failures[name] = {.error = "error: left out of the choice by --leave-out"};
+  }
+}
+
 int select_lr(const Program& program, const Options& options) {
   const study::Study planned = study::read_study(options.folder);
   {
     const FileLock lock(planned.folder / "lock");
     study::StudyRecord record = study::read_record(planned);
-    study::settle_lr(planned, record);
+    leave_out(planned, options.left_out, record);
+    study::choose_learning_rate(planned, record);
   }
   print_status(program, planned);
   return 0;
@@ -86,6 +98,14 @@ void add_run_flags(CLI::App& action, Options& options) {
   action.add_flag("--slurm", options.slurm, "Submit array.sbatch with sbatch in place of running here");
 }
 
+void add_select_flags(CLI::App& action, Options& options) {
+  add_folder(action, options);
+  action
+      .add_option("--leave-out", options.left_out,
+                  "A trial that cannot train at its rate; its factor is not chosen (repeatable)")
+      ->allow_extra_args(false);
+}
+
 // An action with flags of its own; `run` does its work.
 std::shared_ptr<Options> add_action(CLI::App& study, Program& program, const char* name, const char* help,
                                     void (*add_flags)(CLI::App&, Options&),
@@ -117,7 +137,7 @@ void add_study(CLI::App& app, Program& program) {
   add_action(*verb, program, "retry", "Runs again what has failed", add_run_flags, run_or_retry)->run.retry =
       true;
   add_action(*verb, program, "select", "Chooses the learning rate from the finished sweep, and nothing else",
-             add_folder, [](const Program& p, Options& o) { return select_lr(p, o); });
+             add_select_flags, [](const Program& p, Options& o) { return select_lr(p, o); });
 }
 
 }  // namespace esmscale::cli

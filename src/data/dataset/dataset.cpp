@@ -57,8 +57,8 @@ Dataset::Impl::Impl(const std::filesystem::path& where, ReadBytes with)
     : folder(where),
       read(std::move(with)),
       document(read_manifest(where)),
-      manifest(manifest_of(document)),
-      files(files_of(document)) {
+      manifest(manifest_of(document, where)),
+      files(files_of(document, where)) {
   if (!read)
     read = [](int descriptor, std::span<std::byte> into, uint64_t offset) {
       return ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));

@@ -2,10 +2,12 @@
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
 
 #include <array>
+#include <cstdint>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -31,18 +33,27 @@ Json to_json(const FileRecord& file) {
           {"payload_checksum", file.payload_checksum}};
 }
 
-FileRecord file_from(const Json& json) {
-  FileRecord file{.name = json.at("name"),
-                  .bytes = json.at("bytes"),
-                  .items = json.at("items"),
-                  .payload_checksum = json.at("payload_checksum")};
-  const std::string& kind = json.at("kind").get_ref<const std::string&>();
-  for (const auto& [value, name] : kKindNames) {
-    if (name != kind) continue;
-    file.kind = value;
-    return file;
-  }
-  throw Json::other_error::create(501, "unknown file kind " + kind, &json);
+// Far above any data set, and low enough that sums and products of a few such numbers fit into 64 bits.
+constexpr int64_t kMostItems = int64_t{1} << 45, kMostBytes = int64_t{1} << 55;
+
+FileKind kind_from(const JsonReader& json) {
+  for (const auto& [kind, name] : kKindNames)
+    if (name == json.text()) return kind;
+  json.fail("the kind of a data set's file");
+}
+
+FileRecord file_from(const JsonReader& json) {
+  return {.kind = kind_from(json.at("kind")),
+          .name = json.at("name").file_name(),
+          .bytes = static_cast<uint64_t>(json.integer("bytes", sizeof(FileHeader), kMostBytes)),
+          .items = static_cast<uint64_t>(json.integer("items", 0, kMostItems)),
+          .payload_checksum = json.text("payload_checksum")};
+}
+
+std::vector<FileRecord> files_in(const JsonReader& content) {
+  std::vector<FileRecord> files;
+  for (const JsonReader& file : content.array("files")) files.push_back(file_from(file));
+  return files;
 }
 
 [[noreturn]] void fail_missing(const std::filesystem::path& folder) {
@@ -61,17 +72,9 @@ FileRecord file_from(const Json& json) {
        .advice = interrupted ? "run `esmscale prepare` again" : "name the output of `esmscale prepare`"});
 }
 
-// A document with a good checksum may still be another program's: a missing key is an Error, not a crash.
-template <class Read>
-auto read_keys(Read read) {
-  try {
-    return read();
-  } catch (const Json::exception& error) {
-    throw Error({.where = std::string(kManifestName),
-                 .expected = "the keys of a data set's manifest",
-                 .found = error.what(),
-                 .advice = "prepare the data set again"});
-  }
+// What was read, with its file's name: a document with a good checksum may still be another program's.
+JsonReader reader_of(const Json& document, const std::filesystem::path& folder) {
+  return {document, (folder / kManifestName).string()};
 }
 
 }  // namespace
@@ -95,56 +98,44 @@ Json read_manifest(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kManifestName;
   if (!std::filesystem::exists(path)) fail_missing(folder);
   Json document = read_checked_json(path);
-  return read_keys([&] {
-    if (document.at("format") != kDatasetFormat)
-      throw Error({.where = path.string(),
-                   .expected = text("format \"", kDatasetFormat, "\""),
-                   .found = to_text(document.at("format")),
-                   .advice = "name the output of `esmscale prepare`"});
-    if (const int version = document.at("version"); version > kDatasetVersion)
-      throw Error({.where = path.string(),
-                   .expected = text("format version ", kDatasetVersion, " or older"),
-                   .found = text("version ", version),
-                   .advice = "use a newer esmscale"});
-    const std::string hash = checksum_hex(to_text(document.at("content")));
-    if (document.at("hash") != hash)
-      throw Error({.where = path.string(),
-                   .expected = "hash " + hash + ", as its content has",
-                   .found = to_text(document.at("hash")),
-                   .advice = "prepare the data set again"});
-    return document;
-  });
+  const JsonReader reader = reader_of(document, folder);
+  reader.require_format(kDatasetFormat, kDatasetVersion);
+  if (const std::string hash = checksum_hex(to_text(reader.object("content").json()));
+      reader.text("hash") != hash)
+    throw Error({.where = path.string(),
+                 .expected = "hash " + hash + ", as its content has",
+                 .found = reader.text("hash"),
+                 .advice = "prepare the data set again"});
+  return document;
 }
 
-DatasetManifest manifest_of(const Json& document) {
-  return read_keys([&] {
-    const Json& content = document.at("content");
-    DatasetManifest manifest{.sequences = content.at("sequences"),
-                             .residues = content.at("residues"),
-                             .tokens = content.at("tokens"),
-                             .max_length = content.at("max_length"),
-                             .seed = content.at("seed"),
-                             .eval_length = content.at("eval_length"),
-                             .hash = document.at("hash"),
-                             .split = document.at("split")};
-    for (size_t code = 0; code < kLetters.size(); ++code)
-      manifest.residue_counts[code] = content.at("residue_counts").at(std::string(1, kLetters[code]));
-    for (const FileRecord& file : files_of(document)) {
-      manifest.bytes += static_cast<int64_t>(file.bytes);
-      manifest.shards += file.kind == FileKind::shard;
-    }
-    manifest.unigram_entropy = unigram_entropy(manifest.residue_counts);
-    manifest.baseline_loss = bert_baseline_loss(manifest.residue_counts);
-    return manifest;
-  });
+DatasetManifest manifest_of(const Json& document, const std::filesystem::path& folder) {
+  const JsonReader reader = reader_of(document, folder), content = reader.object("content");
+  DatasetManifest manifest{.sequences = content.integer("sequences", 0, kMostItems),
+                           .residues = content.integer("residues", 0, kMostBytes),
+                           .tokens = content.integer("tokens", 0, kMostBytes),
+                           .max_length = content.integer("max_length", 0, UINT32_MAX),
+                           .seed = content.at("seed").bits(),
+                           .eval_length = content.integer("eval_length", 1),
+                           .hash = reader.text("hash"),
+                           .split = reader.text("split")};
+  const JsonReader counts = content.object("residue_counts");
+  for (size_t code = 0; code < kLetters.size(); ++code)
+    manifest.residue_counts[code] = counts.integer(kLetters.substr(code, 1), 0, kMostBytes);
+  for (const FileRecord& file : files_in(content)) {
+    manifest.bytes += static_cast<int64_t>(file.bytes);
+    manifest.shards += file.kind == FileKind::shard;
+  }
+  if (manifest.tokens != manifest.residues + 2 * manifest.sequences)
+    content.at("tokens").fail(
+        text("residues + 2 · sequences = ", manifest.residues + 2 * manifest.sequences));
+  manifest.unigram_entropy = unigram_entropy(manifest.residue_counts);
+  manifest.baseline_loss = bert_baseline_loss(manifest.residue_counts);
+  return manifest;
 }
 
-std::vector<FileRecord> files_of(const Json& document) {
-  return read_keys([&] {
-    std::vector<FileRecord> files;
-    for (const Json& file : document.at("content").at("files")) files.push_back(file_from(file));
-    return files;
-  });
+std::vector<FileRecord> files_of(const Json& document, const std::filesystem::path& folder) {
+  return files_in(reader_of(document, folder).object("content"));
 }
 
 }  // namespace esmscale::data

@@ -4,6 +4,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
+#include "esmscale/data/alphabet.h"
 #include "esmscale/data/dataset/manifest.h"
 
 #include <algorithm>
@@ -22,6 +23,8 @@ namespace esmscale::data {
 namespace {
 
 constexpr int kReadAttempts = 4;
+// A zstd block of 4 bytes decodes to at most 128 KiB.
+constexpr uint64_t kLargestExpansion = 32 << 10;
 
 }  // namespace
 
@@ -79,13 +82,14 @@ struct FrameDecoder::Context {
   ~Context() { ZSTD_freeDCtx(zstd); }
 };
 
-// A compressed part of a frame: where it lies and what it must decode to.
+// A compressed part of a frame: where it lies and what it decodes to.
 struct FrameDecoder::Blob {
   const FrameFile& file;
   std::string_view what;
   int64_t frame;
   uint64_t offset;
   uint32_t compressed_bytes;
+  uint32_t bytes;
   uint64_t checksum;
 };
 
@@ -94,50 +98,61 @@ FrameDecoder::FrameDecoder(const Dataset::Impl& dataset)
 
 FrameDecoder::~FrameDecoder() = default;
 
-void FrameDecoder::decode(const Blob& blob, std::span<std::byte> into) {
+template <class Bytes>
+void FrameDecoder::decode(const Blob& blob, Bytes& into) {
   const auto fail = [&](const std::string& found) {
     throw Error({.where = text(blob.file.path().string(), ", frame ", blob.frame),
-                 .expected = text(into.size(), " bytes of ", blob.what, " that agree with their checksum"),
+                 .expected = text(blob.bytes, " bytes of ", blob.what, " that agree with their checksum"),
                  .found = found,
                  .advice = "the file is damaged: copy the data set again"});
   };
-  if (blob.offset < sizeof(FileHeader) || blob.offset + blob.compressed_bytes > blob.file.bytes())
+  const uint64_t file_bytes = blob.file.bytes();
+  if (blob.offset < sizeof(FileHeader) || blob.offset > file_bytes ||
+      blob.compressed_bytes > file_bytes - blob.offset)
     fail("an index entry that points outside the file");
+  if (blob.bytes > blob.compressed_bytes * kLargestExpansion)
+    fail(text("an index entry of ", blob.compressed_bytes, " bytes, which cannot hold them"));
   compressed_.resize(blob.compressed_bytes);
   blob.file.read_at(blob.offset, compressed_);
+  into.resize(blob.bytes);
   const size_t size =
       ZSTD_decompressDCtx(context_->zstd, into.data(), into.size(), compressed_.data(), compressed_.size());
   if (ZSTD_isError(size)) fail(ZSTD_getErrorName(size));
   if (size != into.size()) fail(text(size, " bytes"));
-  if (checksum64(into) != blob.checksum) fail("others");
+  if (checksum64(std::as_bytes(std::span(into))) != blob.checksum) fail("others");
 }
 
 void FrameDecoder::residues(int64_t frame, std::vector<uint8_t>& codes, std::vector<uint32_t>& starts) {
   const FrameEntry& entry = dataset_.frames()[static_cast<size_t>(frame)];
   const auto lengths = dataset_.lengths.items<uint32_t>().subspan(entry.first_sequence, entry.sequences);
-  starts.assign(1, 0);
-  std::partial_sum(lengths.begin(), lengths.end(), std::back_inserter(starts));
-  if (checksum64(std::as_bytes(lengths)) != entry.length_checksum || starts.back() != entry.residues)
+  const uint64_t residues = std::accumulate(lengths.begin(), lengths.end(), uint64_t{0});
+  if (checksum64(std::as_bytes(lengths)) != entry.length_checksum || residues != entry.residues)
     throw Error({.where = dataset_.lengths.path().string(),
                  .expected = text("the lengths of sequences ", entry.first_sequence, " to ",
                                   entry.first_sequence + entry.sequences, " that the index was made with"),
                  .found = "others",
                  .advice = "the file is damaged: copy the data set again"});
-  codes.resize(entry.residues);
+  starts.assign(1, 0);
+  std::partial_sum(lengths.begin(), lengths.end(), std::back_inserter(starts));
   decode({*dataset_.shards[entry.shard], "residues", frame, entry.offset, entry.compressed_bytes,
-          entry.residue_checksum},
-         std::as_writable_bytes(std::span(codes)));
+          entry.residues, entry.residue_checksum},
+         codes);
+  if (std::any_of(codes.begin(), codes.end(), [](uint8_t code) { return code >= kLetters.size(); }))
+    throw Error({.where = text(dataset_.shards[entry.shard]->path().string(), ", frame ", frame),
+                 .expected = text("letter codes below ", kLetters.size()),
+                 .found = "others",
+                 .advice = "prepare the data set again"});
 }
 
 void FrameDecoder::identifiers(int64_t frame, std::vector<std::string>& names) {
   const FrameEntry& entry = dataset_.frames()[static_cast<size_t>(frame)];
-  std::string lines(entry.identifier_bytes, '\0');
+  std::string lines;
   decode({*dataset_.identifiers, "identifiers", frame, entry.identifier_offset,
-          entry.identifier_compressed_bytes, entry.identifier_checksum},
-         std::as_writable_bytes(std::span(lines)));
+          entry.identifier_compressed_bytes, entry.identifier_bytes, entry.identifier_checksum},
+         lines);
   names.clear();
   for (size_t begin = 0; begin < lines.size();) {
-    const size_t end = lines.find('\n', begin);
+    const size_t end = std::min(lines.find('\n', begin), lines.size());
     names.push_back(lines.substr(begin, end - begin));
     begin = end + 1;
   }

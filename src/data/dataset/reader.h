@@ -71,7 +71,8 @@ class FrameDecoder {
 
  private:
   struct Blob;
-  void decode(const Blob& blob, std::span<std::byte> into);
+  template <class Bytes>
+  void decode(const Blob& blob, Bytes& into);  // no memory is taken for sizes that the file cannot hold
   struct Context;
   const Dataset::Impl& dataset_;
   std::unique_ptr<Context> context_;

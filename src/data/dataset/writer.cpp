@@ -174,7 +174,7 @@ DatasetManifest DatasetWriter::finish(const std::string& split, const Json& prov
   manifest_.split = split;
   const Json document = manifest_document(manifest_, files_, provenance);
   write_checked_json(folder_ / kManifestName, document);
-  return manifest_of(document);
+  return manifest_of(document, folder_);
 }
 
 }  // namespace esmscale::data

@@ -211,10 +211,14 @@ TEST_F(Shards, ManifestsThatDisagreeAreNamed) {
   const std::string good = bytes_in(folder_ / "manifest.json");
   const std::vector<std::pair<std::string, std::function<void(Json&)>>> wrong = {
       {"format", [](Json& d) { d["format"] = "another"; }},
-      {"keys of a data set's manifest", [](Json& d) { d.erase("provenance"), d.erase("split"); }},
-      {"keys of a data set's manifest", [](Json& d) { d["content"]["sequences"] = "many"; }},
-      {"keys of a data set's manifest", [](Json& d) { d["content"]["files"][0]["kind"] = "plot"; }},
-      {"files that hold 700 sequences", [](Json& d) { d["content"]["sequences"] = 700; }},
+      {"the key 'split'", [](Json& d) { d.erase("provenance"), d.erase("split"); }},
+      {"content.sequences: expected a whole number", [](Json& d) { d["content"]["sequences"] = "many"; }},
+      {"content.files[0].kind", [](Json& d) { d["content"]["files"][0]["kind"] = "plot"; }},
+      {"files that hold 700 sequences",
+       [](Json& d) {
+         d["content"]["sequences"] = 700,
+         d["content"]["tokens"] = d["content"]["residues"].get<int64_t>() + 1400;
+       }},
       {"files that hold", [](Json& d) { d["content"]["files"].erase(0); }},
       {"another data set", [](Json& d) { d["content"]["files"][0]["items"] = 1; }},
   };
