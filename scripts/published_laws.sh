@@ -15,7 +15,7 @@ law() {
   local name=$1 file=$2 title=$3 source=$4 protocol=$5 own=$6
   shift 6
   "$esmscale" fit --points "$points/$file" --bootstrap 200 "$@" --output "$work/$name" >/dev/null
-  python3 "$ROOT/scripts/lib/published_law.py" "$work/$name/laws.json" "$ROOT/configs/laws/$name.json" \
+  python3 "$ROOT/scripts/esmtools/published_law.py" "$work/$name/laws.json" "$ROOT/configs/laws/$name.json" \
     --name "$name" --title "$title" --source "$source" --protocol "$protocol" --own-law "$own"
   note "configs/laws/$name.json"
 }

@@ -2,6 +2,7 @@
 #include "esmscale/config/config.h"
 
 #include "cli/small_run.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -52,7 +53,7 @@ TEST(Config, SchemaIsOneDocument) {
 // Editors read the committed schema, which every shipped configuration names. Oracle: the declarations
 // themselves.
 TEST(Config, TheShippedSchemaIsCurrent) {
-  const std::filesystem::path configs = ESMSCALE_SOURCE_DIR "/configs";
+  const std::filesystem::path configs = source_folder() / "configs";
   EXPECT_EQ(read_file(configs / "schema" / "config.json"), run({"config", "--schema"}).out)
       << "esmscale config --schema > configs/schema/config.json";
   for (const std::filesystem::path& file : config::shipped_configs())

@@ -5,6 +5,7 @@
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
 #include "laws/synthetic.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ class ChengPoints : public testing::Test {
  protected:
   static const Laws& laws() {
     static const Laws fitted =
-        fit_laws(read_points(ESMSCALE_SOURCE_DIR "/tests/laws/data/cheng_mlm_isoflop.csv", {}), few_draws);
+        fit_laws(read_points(source_folder() / "tests/laws/data/cheng_mlm_isoflop.csv", {}), few_draws);
     return fitted;
   }
 };

@@ -5,9 +5,9 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws.h"
-#include "esmscale/study/plan/device_fit.h"
-#include "esmscale/study/plan/off_optimum.h"
 #include "esmscale/study/plan/shapes.h"
+#include "study/plan/device_fit.h"
+#include "study/plan/off_optimum.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "esmscale/study/plan/device_fit.h"
+#include "study/plan/device_fit.h"
 
 #include "esmscale/accounting/memory.h"
 

@@ -1,8 +1,8 @@
 #include "esmscale/study/plan/known_models.h"
 
 #include "esmscale/core/text.h"
-#include "esmscale/study/plan/off_optimum.h"
 #include "esmscale/study/plan/shapes.h"
+#include "study/plan/off_optimum.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "esmscale/study/plan/off_optimum.h"
+#include "study/plan/off_optimum.h"
 
 #include "esmscale/core/text.h"
 
