@@ -48,8 +48,8 @@ bool append_to(int descriptor, const std::filesystem::path& file) {
 
 // In the child: turns it into the program, or gives up with errno set. Other threads' locks may be held
 // forever here, so only async-signal-safe calls are allowed.
-void become(const ChildCommand& command, const char* program, char* const* arguments, char* const* environment,
-            const sigset_t& mask, pid_t parent) {
+void become(const ChildCommand& command, const char* program, char* const* arguments,
+            char* const* environment, const sigset_t& mask, pid_t parent) {
   ::setpgid(0, 0);
   if (command.signal_at_our_end != 0) {
     ::prctl(PR_SET_PDEATHSIG, command.signal_at_our_end);

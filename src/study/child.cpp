@@ -11,47 +11,52 @@
 namespace esmscale::study {
 namespace {
 
-std::string last_error(const std::string& said) {
+std::string last_error(const std::string& output) {
   std::string found;
-  std::istringstream lines(said);
+  std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);)
     if (line.starts_with("error:")) found = line;
   return found;
 }
 
-ChildEnd ending_of(int wait_status, const std::string& said, bool was_told_to_stop) {
+ChildEnd end_of(int wait_status, const std::string& output, bool got_stop_signal) {
   if (WIFSIGNALED(wait_status)) {
-    if (was_told_to_stop) return {.status = kStoppedBySignal, .is_stopped = true, .error = {}};
-    return {.status = 1, .is_stopped = false, .error = "error: " + ending_words(wait_status)};
+    if (got_stop_signal) return {.status = kStoppedBySignal, .is_stopped = true};
+    return {.status = 1, .is_killed = true, .error = "error: " + ending_words(wait_status)};
   }
-  ChildEnd end{.status = WEXITSTATUS(wait_status), .is_stopped = was_told_to_stop, .error = last_error(said)};
+  ChildEnd end{.status = WEXITSTATUS(wait_status), .is_stopped = got_stop_signal};
   if (end.status == kStoppedBySignal) end.is_stopped = true;
-  if (end.status != 0 && end.status != kStoppedBySignal && end.error.empty())
-    end.error = "error: " + ending_words(wait_status);
+  if (end.status == 0 || end.status == kStoppedBySignal) return end;
+  end.error = last_error(output);
+  if (end.error.empty()) end.error = "error: " + ending_words(wait_status);
+  // A rank of a run with several: the words of ending_words().
+  end.is_killed = !got_stop_signal && end.error.find("was killed by signal") != std::string::npos;
   return end;
 }
 
 }  // namespace
 
 ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::vector<std::string> arguments,
-                   const std::filesystem::path& log, const std::function<void(int)>& on_start,
-                   const std::function<void()>& on_moment) {
-  const size_t said_before = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
-  const pid_t child = start_child(
-      {.program = program, .arguments = std::move(arguments), .environment = {}, .out = log, .err = log},
-      signals);
-  if (on_start) on_start(child);
-  bool was_told_to_stop = false;
+                   const std::filesystem::path& log, const std::function<void()>& on_moment) {
+  const size_t length_before = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
+  const pid_t child = start_child({.program = program,
+                                   .arguments = std::move(arguments),
+                                   .environment = {},
+                                   .out = log,
+                                   .err = log,
+                                   .signal_at_our_end = SIGTERM},
+                                  signals);
+  bool got_stop_signal = false;
   int status = 0;
   size_t heard = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
     if (const int signal = signals.next(heard); signal > 0) {
-      was_told_to_stop = true;
+      got_stop_signal = true;
       ::kill(child, signal);
     }
     if (on_moment) on_moment();
   }
-  return ending_of(status, read_file(log).substr(said_before), was_told_to_stop);
+  return end_of(status, read_file(log).substr(length_before), got_stop_signal);
 }
 
 }  // namespace esmscale::study

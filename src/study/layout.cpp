@@ -5,6 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/shapes.h"
+#include "study/study_file.h"
 
 #include <algorithm>
 #include <cmath>
@@ -78,7 +79,6 @@ double grid_size(const StudyRequest& request, double size) {
 StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, double budget,
                 double batch_tokens, int64_t seed) {
   StudyRun run;
-  run.stage = "isoflop";
   run.budget = budget;
   run.parameters = count_as(shape, request.basis.parameter_count);
   run.tokens = std::round(budget / flops_per_token(shape, request.basis));
@@ -87,7 +87,7 @@ StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, d
   options.batch_tokens = batch_tokens;
   run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
   run.config.train.seed = seed;
-  run.config.study = {request.name, budget, seed - 1};
+  run.config.study = {request.name, budget, seed - 1, config::name_of(run.stage)};
   if (request.trunks) run.config.schedule.name = "wsd";
   run.name = text("c", scientific(budget, 1), "_", shape_name(shape), "_s", seed);
   return run;
@@ -120,9 +120,9 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
     if (sweep.size() == 8) break;
     for (const double factor : {0.5, 1.0, 2.0, 4.0}) {
       StudyRun trial = run;
-      trial.stage = "lr_sweep";
+      trial.stage = config::RunStage::lr_sweep;
+      trial.config.study.stage = config::name_of(trial.stage);
       trial.config.optimizer.lr *= factor;
-      trial.config.study.name += kSweepSuffix;
       trial.name = text("lr", factor, "_", run.name);
       sweep.push_back(std::move(trial));
     }
@@ -146,7 +146,8 @@ double end_of_trunk(const StudyRun& run) {
 
 StudyRun trunk_of(const StudyRun& branch, const StudyRun* before) {
   StudyRun trunk = branch;
-  trunk.stage = "trunk";
+  trunk.stage = config::RunStage::trunk;
+  trunk.config.study.stage = config::name_of(trunk.stage);
   trunk.name = "trunk_" + branch.name;
   trunk.parent = before ? before->name : "";
   trunk.tokens = end_of_trunk(branch);
@@ -154,7 +155,6 @@ StudyRun trunk_of(const StudyRun& branch, const StudyRun* before) {
   trunk.flops = branch.budget / branch.tokens * (trunk.tokens - trunk.tokens_before);
   trunk.config.schedule.name = "constant";
   trunk.config.train.max_tokens = int64_t(trunk.tokens);
-  trunk.config.study.name += kTrunkSuffix;
   return trunk;
 }
 
@@ -176,7 +176,7 @@ void add_chain(std::vector<StudyRun>& to, const std::vector<const StudyRun*>& ru
   }
 }
 
-// Sizes that stand at one budget only, and replicates, run on their own.
+// Sizes of one budget only, and replicates, run without a trunk.
 std::vector<StudyRun> with_trunks(const std::vector<StudyRun>& runs) {
   std::map<std::string, std::vector<const StudyRun*>> by_shape;
   for (const StudyRun& run : runs)
@@ -216,7 +216,7 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
 
 Json row_of(const StudyRun& run) {
   return {{"name", run.name},
-          {"stage", run.stage},
+          {"stage", config::name_of(run.stage)},
           {"parent", run.parent},
           {"config", "configs/" + run.name + ".json"},
           {"budget", run.budget},
@@ -257,8 +257,9 @@ StudyLayout lay_out_study(const StudyRequest& asked) {
 Json to_json(const StudyLayout& layout) {
   Json runs = Json::array();
   for (const StudyRun& run : layout.runs) runs.push_back(row_of(run));
-  return {{"format", "esmscale study 1"}, {"name", layout.name},         {"centre", layout.centre_from},
-          {"flops", layout.flops()},      {"warnings", layout.warnings}, {"runs", std::move(runs)}};
+  return {{"format", kStudyFormat},       {"version", kStudyVersion}, {"name", layout.name},
+          {"centre", layout.centre_from}, {"flops", layout.flops()},  {"warnings", layout.warnings},
+          {"runs", std::move(runs)}};
 }
 
 }  // namespace esmscale::study

@@ -1,21 +1,25 @@
 #include "esmscale/study/options.h"
 
 #include "esmscale/config/config.h"
-#include "esmscale/config/field.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <tuple>
+
+#include <nlohmann/json.hpp>
 
 namespace esmscale::study {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A run has trained, or a job of SLURM may: what it was told then holds for all, or arms would differ.
+// A run has trained, or a job of SLURM may: its options hold for all others, or arms would differ.
 bool has_begun(const Study& study, const StudyRecord& record) {
   const std::vector<RunStatus> runs = status_of(study, record).runs;
   return !record.jobs.empty() || std::any_of(runs.begin(), runs.end(), [](const RunStatus& run) {
@@ -23,7 +27,7 @@ bool has_begun(const Study& study, const StudyRecord& record) {
   });
 }
 
-// A set may have moved: its hash tells it.
+// By its hash: a set may have moved.
 bool is_same_set(const std::string& a, const std::string& b) {
   if (a == b) return true;
   try {
@@ -33,16 +37,14 @@ bool is_same_set(const std::string& a, const std::string& b) {
   }
 }
 
-// Without those that change how a run is computed and kept, not what it learns: a failed run may need them.
+// Without those that change only how a run is computed and kept: a failed run may need them.
 std::vector<std::string> settings_that_count(std::vector<std::string> settings) {
-  config::RunConfig any;
-  const std::vector<config::Field> known = config::fields(any);
+  const Json identity = config::identity({}), known = config::to_json({});
   std::erase_if(settings, [&](const std::string& setting) {
-    const auto field = std::find_if(known.begin(), known.end(), [&](const config::Field& one) {
-      return setting.starts_with(one.path + "=");
-    });
-    return field != known.end() && !field->is_identity && !field->path.starts_with("data.") &&
-           !field->path.starts_with("study.");
+    std::string key = setting.substr(0, setting.find('='));
+    if (identity.contains(key) || key.starts_with("data.") || key.starts_with("study.")) return false;
+    std::replace(key.begin(), key.end(), '.', '/');
+    return known.contains(Json::json_pointer("/" + key));
   });
   return settings;
 }
@@ -53,12 +55,33 @@ void require_same(bool is_same, const char* flag, const std::string& before, con
                      .expected = text(before.empty() ? "none" : before, ", as the study has begun with"),
                      .found = now,
                      .advice = "leave the flag out, or plan another study in a new folder: the runs of one "
-                               "must not differ in it"});
+                               "study must not differ in it"});
 }
+
+// Tokens of all epochs of a run, by the data it would train on. Sizes of one study share crops and
+// sequences, so the lengths of a set are read once.
+class EpochTokens {
+ public:
+  explicit EpochTokens(std::string data) : data_(std::move(data)) {}
+
+  int64_t of(const config::RunConfig& config) {
+    const std::string folder = data_.empty() ? config.data.train : data_;
+    const auto [place, is_new] =
+        counted_.try_emplace({folder, config.data.sequences, config.data.max_seq_len}, 0);
+    if (is_new)
+      place->second = data::tokens_per_epoch(data::Dataset(folder), {.sequences = config.data.sequences,
+                                                                     .max_seq_len = config.data.max_seq_len});
+    return place->second;
+  }
+
+ private:
+  std::string data_;
+  std::map<std::tuple<std::string, int64_t, int64_t>, int64_t> counted_;
+};
 
 }  // namespace
 
-void remember(const Study& study, const StudyOptions& options, StudyRecord& record) {
+void merge_options(const Study& study, const StudyOptions& options, StudyRecord& record) {
   StudyRecord now = record;
   if (!options.data.empty()) now.data = fs::absolute(options.data).lexically_normal();
   if (!options.holdout.empty()) now.holdout = fs::absolute(options.holdout).lexically_normal();
@@ -74,6 +97,33 @@ void remember(const Study& study, const StudyOptions& options, StudyRecord& reco
                record.device.empty() ? "none given" : record.device);
   }
   record = std::move(now);
+}
+
+void require_enough_data(const Study& study, const StudyRecord& record) {
+  EpochTokens epoch_tokens(record.data);
+  std::vector<std::string> beyond;
+  for (const StudyEntry& run : study.runs) {
+    if (status_of(study, run, record).state == RunState::done) continue;
+    try {
+      const config::RunConfig config = config::load_config(study.config(run), record.settings);
+      const int64_t epochs = config.train.epochs, most = config.train.max_tokens;
+      if (most == 0) continue;
+      const int64_t epoch = epoch_tokens.of(config);
+      if (most > epochs * epoch)
+        beyond.push_back(text(run.name, " (max_tokens ", human_count(double(most)), "; ", epochs,
+                              epochs == 1 ? " epoch of " : " epochs of ", human_count(double(epoch)), ")"));
+    } catch (const Error&) {  // `train` reports what is wrong
+    }
+  }
+  if (beyond.empty()) return;
+  constexpr size_t kNamed = 3;
+  const std::string more = beyond.size() > kNamed ? text(" and ", beyond.size() - kNamed, " more") : "";
+  beyond.resize(std::min(beyond.size(), kNamed));
+  throw usage_error(
+      {.where = record.data.empty() ? study.folder.string() : record.data,
+       .expected = "data for train.max_tokens of every run within its epochs",
+       .found = text("less for ", join(beyond, ", "), more),
+       .advice = "plan the study with --data, which sets the epochs, or give --set train.epochs=N"});
 }
 
 std::vector<std::string> common_arguments(const StudyRecord& record, int threads) {

@@ -1,11 +1,11 @@
 // state.json of a study, and its state as JSON and as a table.
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_reader.h"
+#include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/state.h"
-#include "study/runs/finished_run.h"
 
 #include <cmath>
-#include <iomanip>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -19,9 +19,9 @@ Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-Json to_json(const LrChoice& choice) {
+Json to_json(const LearningRateChoice& choice) {
   Json trials = Json::array();
-  for (const LrTrial& trial : choice.trials)
+  for (const LearningRateTrial& trial : choice.trials)
     trials.push_back({{"run", trial.run}, {"factor", trial.factor}, {"loss", number_or_null(trial.loss)}});
   return {{"factor", choice.factor},
           {"rule", kRule},
@@ -29,11 +29,36 @@ Json to_json(const LrChoice& choice) {
           {"warnings", choice.warnings}};
 }
 
-LrChoice choice_from(const Json& json) {
-  LrChoice choice{.factor = json.at("factor"), .trials = {}, .warnings = json.at("warnings")};
-  for (const Json& trial : json.at("trials"))
-    choice.trials.push_back({trial.at("run"), trial.at("factor"), number(trial, "loss")});
+std::vector<std::string> texts_of(const JsonReader& json, const char* key) {
+  std::vector<std::string> texts;
+  if (!json.has(key)) return texts;
+  for (const JsonReader& one : json.array(key)) texts.push_back(one.text());
+  return texts;
+}
+
+LearningRateChoice choice_of(const JsonReader& json) {
+  LearningRateChoice choice{
+      .factor = json.number("factor"), .trials = {}, .warnings = texts_of(json, "warnings")};
+  for (const JsonReader& trial : json.array("trials"))
+    choice.trials.push_back({trial.text("run"), trial.number("factor"), trial.number_or("loss", NAN)});
   return choice;
+}
+
+StudyRecord record_of(const JsonReader& json) {
+  StudyRecord record;
+  record.data = json.text("data");
+  record.holdout = json.text("holdout");
+  record.device = json.text_or("device", "");
+  record.settings = texts_of(json, "settings");
+  if (json.has("learning_rate")) record.choice = choice_of(json.object("learning_rate"));
+  for (const auto& [run, error] : json.at("failures").members()) record.failures[run].error = error.text();
+  for (const std::string& run : texts_of(json, "killed"))
+    if (const auto failure = record.failures.find(run); failure != record.failures.end())
+      failure->second.was_killed = true;
+  for (const auto& [run, seconds] : json.at("seconds").members()) record.seconds[run] = seconds.number();
+  for (const auto& [run, start] : json.at("running").members()) record.running[run] = start.number("since");
+  record.jobs = texts_of(json, "jobs");
+  return record;
 }
 
 std::filesystem::path file_of(const Study& study) {
@@ -44,39 +69,30 @@ std::filesystem::path file_of(const Study& study) {
 
 StudyRecord read_record(const Study& study) {
   if (!std::filesystem::exists(file_of(study))) return {};
-  const Json json = read_checked_json(file_of(study));
   try {
-    StudyRecord record;
-    record.data = json.at("data");
-    record.holdout = json.at("holdout");
-    record.device = json.value("device", "");  // programs before these two were remembered wrote neither
-    record.settings = json.value("settings", std::vector<std::string>());
-    if (!json.at("learning_rate").is_null()) record.choice = choice_from(json.at("learning_rate"));
-    record.failures = json.at("failures").get<std::map<std::string, std::string>>();
-    record.seconds = json.at("seconds").get<std::map<std::string, double>>();
-    for (const auto& [run, process] : json.at("running").items())
-      record.running[run] = {process.at("process"), process.at("since")};
-    record.jobs = json.at("jobs").get<std::vector<std::string>>();
-    return record;
-  } catch (const Json::exception& problem) {
-    throw Error({.where = file_of(study).string(),
-                 .expected = "the state of a study",
-                 .found = problem.what(),
-                 .advice = "remove it: finished runs are known from their folders"});
+    return record_of(JsonReader(read_checked_json(file_of(study)), file_of(study).string()));
+  } catch (const Error& error) {
+    Error::Report report = error.report();
+    report.advice = "remove the file: runs that are done are known from their folders";
+    throw Error(std::move(report));
   }
 }
 
 void write_record(const Study& study, const StudyRecord& record) {
-  Json running = Json::object();
-  for (const auto& [run, process] : record.running)
-    running[run] = {{"process", process.id}, {"since", process.since}};
-  write_checked_json(file_of(study), {{"format", "esmscale study state 2"},
+  Json failures = Json::object(), killed = Json::array(), running = Json::object();
+  for (const auto& [run, failure] : record.failures) {
+    failures[run] = failure.error;
+    if (failure.was_killed) killed.push_back(run);
+  }
+  for (const auto& [run, since] : record.running) running[run] = {{"since", since}};
+  write_checked_json(file_of(study), {{"format", "esmscale study state 3"},
                                       {"data", record.data},
                                       {"holdout", record.holdout},
                                       {"device", record.device},
                                       {"settings", record.settings},
                                       {"learning_rate", record.choice ? to_json(*record.choice) : Json()},
-                                      {"failures", record.failures},
+                                      {"failures", std::move(failures)},
+                                      {"killed", std::move(killed)},
                                       {"seconds", record.seconds},
                                       {"running", std::move(running)},
                                       {"jobs", record.jobs}});
@@ -88,7 +104,7 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
     const StudyEntry& run = study.runs[i];
     const RunStatus& now = status.runs[i];
     rows.push_back({{"name", run.name},
-                    {"stage", run.stage},
+                    {"stage", config::name_of(run.stage)},
                     {"state", name_of(now.state)},
                     {"shape", run.shape},
                     {"budget", run.budget},
@@ -117,38 +133,31 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
 }
 
 std::string to_text(const Study& study, const StudyRecord& record, const StudyStatus& status) {
-  size_t longest = 3;
-  for (const StudyEntry& run : study.runs) longest = std::max(longest, run.name.size());
-  std::ostringstream out;
-  const auto row = [&](const auto&... cells) {
-    const std::string all[] = {cells...};
-    out << std::left << std::setw(int(longest) + 2) << all[0] << std::setw(9) << all[1] << std::right;
-    for (size_t i = 2; i < std::size(all); ++i) out << std::setw(10) << all[i];
-    out << "\n";
-  };
-  row("run", "state", "N", "D", "FLOPs", "done", "loss", "hours");
+  Table table({"run", "state", "N", "D", "FLOPs", "done", "loss", "hours"}, 2);
+  std::string errors;
+  std::set<std::string> labels;
   for (size_t i = 0; i < study.runs.size(); ++i) {
     const StudyEntry& run = study.runs[i];
     const RunStatus& now = status.runs[i];
-    row(run.name, name_of(now.state), human_count(run.parameters), human_count(run.tokens),
-        scientific(run.flops, 1), fixed(100 * now.flops / run.flops, 0) + "%",
-        std::isnan(now.loss) ? "-" : fixed(now.loss, 4), fixed(now.seconds / 3600, 2));
-    if (!now.error.empty()) out << "  " << now.error << "\n";
-  }
-  if (record.choice) {
-    out << "learning rate: " << record.choice->factor << " times the plan's (" << kRule << ")\n";
-    for (const std::string& warning : record.choice->warnings) out << "warning: " << warning << "\n";
-  }
-  std::set<std::string> labels;
-  for (const RunStatus& now : status.runs)
+    const double all = now.flops + now.flops_left;
+    table.add({run.name, name_of(now.state), human_count(run.parameters), human_count(run.tokens),
+               scientific(run.flops, 1), fixed(all > 0 ? 100 * now.flops / all : 0, 0) + "%",
+               std::isnan(now.loss) ? "-" : fixed(now.loss, 4), fixed(now.seconds / 3600, 2)});
+    if (!now.error.empty()) errors += text(run.name, ": ", now.error, "\n");
     if (!now.holdout_label.empty()) labels.insert(now.holdout_label);
-  for (const std::string& label : labels) out << "holdout: " << label << "\n";
-  out << status.count(RunState::done) << " of " << study.runs.size() << " runs done, "
-      << status.count(RunState::failed) << " failed; " << scientific(status.flops_done, 2) << " FLOPs in "
-      << human_duration(status.seconds_done) << ", " << scientific(status.flops_left, 2) << " left";
-  if (std::isfinite(status.seconds_left)) out << " (" << human_duration(status.seconds_left) << ")";
-  out << "\n";
-  return out.str();
+  }
+  std::string out = table.str() + errors;
+  if (record.choice) {
+    out += text("learning rate: ", record.choice->factor, " times the plan's (", kRule, ")\n");
+    for (const std::string& warning : record.choice->warnings) out += text("warning: ", warning, "\n");
+  }
+  for (const std::string& label : labels) out += text("holdout: ", label, "\n");
+  return out +
+         text(status.count(RunState::done), " of ", study.runs.size(), " runs done, ",
+              status.count(RunState::failed), " failed; ", scientific(status.flops_done, 2), " FLOPs in ",
+              human_duration(status.seconds_done), ", ", scientific(status.flops_left, 2), " left",
+              std::isfinite(status.seconds_left) ? text(" (", human_duration(status.seconds_left), ")") : "",
+              "\n");
 }
 
 }  // namespace esmscale::study

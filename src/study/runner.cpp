@@ -8,7 +8,9 @@
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/run/run_folder.h"
 #include "study/child.h"
+#include "study/liveness.h"
 
 #include <algorithm>
 #include <chrono>
@@ -20,27 +22,35 @@
 namespace esmscale::study {
 namespace {
 
+// Of a run that a signal kills: memory may have been short for a moment only.
+constexpr int kAttempts = 3;
+
 class Runner {
  public:
   Runner(const Study& study, const StudyOptions& options)
-      : study_(study), options_(options), lock_(study.folder / "lock"), record_(read_record(study)) {
+      : study_(study),
+        options_(options),
+        lock_(study.folder / "lock"),
+        lease_(study.folder),
+        record_(read_record(study)) {
     make_folder(study.folder / "runs");
     make_folder(study.folder / "logs");
-    remember(study, options, record_);
+    complete_configurations(study);
+    merge_options(study, options, record_);
+    require_enough_data(study, record_);
+    record_.running.clear();  // what an earlier runner started has its own lock while it lives
     write_record(study_, record_);
   }
 
   int run() {
     if (!run_stage(/*is_sweep=*/true)) return kStoppedBySignal;
-    // Without a choice the main runs would train at a rate that nobody chose: they wait for a retry of the
-    // sweep.
-    if (!options_.retry && study_.runs.front().is_sweep()) settle_lr(study_, record_);
+    if (study_.runs.front().is_sweep()) choose();
     if (!run_stage(/*is_sweep=*/false)) return kStoppedBySignal;
-    return report_failures();
+    return report();
   }
 
  private:
-  // False when told to stop. Works through the stage, options_.at_once runs at a time; each is tried once.
+  // False when stopped by a signal. Works through the stage, options_.at_once runs at a time.
   bool run_stage(bool is_sweep) {
     claimed_.clear();
     parallel_for(size_t(options_.at_once), options_.at_once, [&](size_t) {
@@ -49,24 +59,57 @@ class Runner {
     return !is_stopped_;
   }
 
-  // The next run to start; waits for one that the end of another may make due. null: there is none.
+  // Without a choice the main runs would train at a rate that nobody chose.
+  void choose() {
+    const bool has_retried = options_.retry && !claimed_.empty();
+    if (has_retried)
+      reconsider_learning_rate(study_, record_);
+    else
+      choose_learning_rate(study_, record_);
+  }
+
+  // The next run to start; waits for those whose end may make another due, and for those of this stage that
+  // another process trains. null: there is none.
   const StudyEntry* claim(bool is_sweep) {
     std::unique_lock lock(mutex_);
     while (!is_stopped_) {
-      for (const StudyEntry& run : study_.runs)
-        if (run.is_sweep() == is_sweep && !claimed_.contains(run.name) && is_due(run)) {
+      bool is_trained_elsewhere = false;
+      for (const StudyEntry& run : study_.runs) {
+        if (run.is_sweep() != is_sweep || claimed_.contains(run.name)) continue;
+        const RunState state = status_of(study_, run, record_).state;
+        if (is_due(run, state)) {
           claimed_.insert(run.name);
           ++active_;
           return &run;
         }
-      if (active_ == 0) return nullptr;
-      one_has_ended_.wait(lock);
+        if (state != RunState::running) continue;
+        is_trained_elsewhere = true;
+        if (waited_for_.insert(run.name).second)
+          log_info("waiting for ", run.name, ", which another process trains");
+      }
+      if (active_ == 0 && !is_trained_elsewhere) return nullptr;
+      wait_for_an_end(lock, is_trained_elsewhere);
     }
     return nullptr;
   }
 
-  bool is_due(const StudyEntry& run) const {
-    const RunState state = status_of(study_, run, record_).state;
+  // While a run trains here, its own thread hears the signals.
+  void wait_for_an_end(std::unique_lock<std::mutex>& lock, bool is_trained_elsewhere) {
+    if (active_ > 0 && is_trained_elsewhere) {
+      one_has_ended_.wait_for(lock, std::chrono::seconds(1));
+    } else if (active_ > 0) {
+      one_has_ended_.wait(lock);
+    } else {
+      lease_.renew();
+      lock.unlock();
+      size_t heard = 0;
+      const bool is_signalled = signals_.next(heard) > 0;
+      lock.lock();
+      is_stopped_ = is_stopped_ || is_signalled;
+    }
+  }
+
+  bool is_due(const StudyEntry& run, RunState state) const {
     const StudyEntry* parent = study_.parent(run);
     if (parent && status_of(study_, *parent, record_).state != RunState::done) return false;
     // A retry also runs what waited for the run that failed.
@@ -74,16 +117,18 @@ class Runner {
            (options_.retry && parent && state == RunState::waiting);
   }
 
-  // Whatever happens, those who wait for its end are told.
+  // Whatever happens, the threads that wait for its end are notified.
   void train(const StudyEntry& run) {
-    ChildEnd end{.status = 1, .is_stopped = true, .error = {}};
+    ChildEnd end{.status = 1, .is_stopped = true};
     std::exception_ptr problem;
     try {
       log_info("run ", run.name, ": ", human_count(run.parameters), " parameters, ", human_count(run.tokens),
                " tokens");
-      end = run_child(
-          signals_, "/proc/self/exe", arguments_of(run), study_.log(run),
-          [&](int process) { begin(run, process); }, [&] { show(run); });
+      for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+        end = train_once(run);
+        if (!end.is_killed || has_stopped()) break;
+        log_warning(run.name, ": attempt ", attempt, " of ", kAttempts, ": ", end.error);
+      }
     } catch (...) {
       problem = std::current_exception();
     }
@@ -96,10 +141,26 @@ class Runner {
     finish(run, end);
   }
 
+  ChildEnd train_once(const StudyEntry& run) {
+    set_running(run, true);
+    ChildEnd end =
+        run_child(signals_, "/proc/self/exe", arguments_of(run), study_.log(run), [&] { show(run); });
+    set_running(run, false);
+    return end;
+  }
+
+  bool has_stopped() {
+    const std::lock_guard lock(mutex_);
+    return is_stopped_;
+  }
+
   std::vector<std::string> arguments_of(const StudyEntry& run) const {
     std::vector<std::string> arguments{
         "train", "--config", study_.config(run), "--output", study_.output(run), "--resume", "auto"};
-    if (!record_.data.empty()) arguments.insert(arguments.end(), {"--data", record_.data});
+    const bool has_own_data = std::any_of(run.settings.begin(), run.settings.end(), [](const auto& setting) {
+      return setting.starts_with("data.train=");
+    });
+    if (!record_.data.empty() && !has_own_data) arguments.insert(arguments.end(), {"--data", record_.data});
     if (!record_.holdout.empty()) arguments.insert(arguments.end(), {"--holdout", record_.holdout});
     if (const StudyEntry* parent = study_.parent(run))
       arguments.insert(arguments.end(), {"--branch-from", study_.output(*parent)});
@@ -108,54 +169,75 @@ class Runner {
     return arguments;
   }
 
-  void begin(const StudyEntry& run, int process) {
+  void set_running(const StudyEntry& run, bool is_running) {
     const std::lock_guard lock(mutex_);
-    record_.running[run.name] = {process, run::seconds_since_1970()};
+    const double now = run::seconds_since_1970();
+    if (is_running) {
+      record_.running[run.name] = now;
+    } else {
+      record_.seconds[run.name] += now - record_.running[run.name];
+      record_.running.erase(run.name);
+    }
     write_record(study_, record_);
   }
 
   void finish(const StudyEntry& run, const ChildEnd& end) {
-    record_.seconds[run.name] += run::seconds_since_1970() - record_.running[run.name].since;
-    record_.running.erase(run.name);
+    const RunStatus now = status_of(study_, run, record_);
+    if (now.state == RunState::running) {  // another process began it at the same moment
+      claimed_.erase(run.name);
+      return;
+    }
+    Failure failure{.error = end.status == kStoppedBySignal ? "" : end.error, .was_killed = end.is_killed};
+    if (end.status == 0 && now.state != RunState::done)
+      failure.error = text("error: ", now.error.empty() ? "it ended without being done" : now.error);
     if (end.status == 0) record_.failures.erase(run.name);
-    if (!end.error.empty() && end.status != 0) {
-      record_.failures[run.name] = end.error;
-      log(LogLevel::error, text(run.name, ": ", end.error));
+    if (!failure.error.empty()) {
+      record_.failures[run.name] = failure;
+      log(LogLevel::error, text(run.name, ": ", failure.error));
     }
     write_record(study_, record_);
-    if (end.status == 0) log_info(run.name, ": loss ", fixed(status_of(study_, run, record_).loss, 4));
+    if (now.state == RunState::done) log_info(run.name, ": loss ", fixed(now.loss, 4));
   }
 
   // Folders are read every few seconds, the line is drawn when it is due.
   void show(const StudyEntry& run) {
     const std::lock_guard lock(mutex_);
+    lease_.renew();
     const auto now = std::chrono::steady_clock::now();
     if (!line_.is_due() || now - read_at_ < std::chrono::seconds(5)) return;
     read_at_ = now;
     const StudyStatus all = status_of(study_, record_);
     const RunStatus one = status_of(study_, run, record_);
+    const double done = all.flops_done / (all.flops_done + all.flops_left);
     line_.show(
         text("study ", all.count(RunState::done), "/", study_.runs.size(), " runs, ",
-             fixed(100 * all.flops_done / (all.flops_done + all.flops_left), 1), "% of FLOPs",
+             fixed(100 * (std::isfinite(done) ? done : 0), 1), "% of FLOPs",
              std::isfinite(all.seconds_left) ? text(", ", human_duration(all.seconds_left), " left") : "",
-             "; ", run.name, " ", fixed(100 * one.flops / run.flops, 0), "%",
+             "; ", run.name, " ", human_count(one.tokens), " of ", human_count(run.tokens), " tokens",
              std::isfinite(one.loss) ? text(" loss ", fixed(one.loss, 4)) : ""));
   }
 
-  int report_failures() const {
-    std::vector<std::string> names;
-    int waiting = 0;
+  // A run that is not done makes an Error, however the last child ended. A retry owes only what had failed.
+  int report() const {
+    std::vector<std::string> failed, undone;
     for (const StudyEntry& run : study_.runs) {
       const RunState state = status_of(study_, run, record_).state;
-      if (state == RunState::failed) names.push_back(run.name);
-      waiting += state == RunState::waiting;
+      if (state == RunState::failed) failed.push_back(run.name);
+      if (state != RunState::failed && state != RunState::done) undone.push_back(run.name);
     }
-    if (names.empty()) return 0;
+    if (failed.empty() && options_.retry && !undone.empty())
+      log_info(undone.size(), " runs wait: start `esmscale study run`");
+    if (failed.empty() && (undone.empty() || options_.retry)) return 0;
+    std::vector<std::string> found;
+    if (!failed.empty()) found.push_back(text(failed.size(), " failed: ", join(failed, ", ")));
+    if (!undone.empty() && !failed.empty()) found.push_back(text(undone.size(), " wait for them"));
+    if (!undone.empty() && failed.empty())
+      found.push_back(text(undone.size(), " not done: ", join(undone, ", ")));
     throw Error({.where = study_.folder.string(),
-                 .expected = "every run to finish",
-                 .found = text(names.size(), " failed: ", join(names, ", "),
-                               waiting > 0 ? text("; ", waiting, " wait for them") : ""),
-                 .advice = text("see ", (study_.folder / "logs").string(), ", then `esmscale study retry`")});
+                 .expected = "every run to be done",
+                 .found = join(found, "; "),
+                 .advice = text("see ", (study_.folder / "logs").string(), ", then `esmscale study ",
+                                failed.empty() ? "run`" : "retry`")});
   }
 
   const Study& study_;
@@ -163,8 +245,9 @@ class Runner {
   const FileLock lock_;
   const HeldSignals signals_;
   std::mutex mutex_;  // guards all below
+  HeldLease lease_;
   std::condition_variable one_has_ended_;
-  std::set<std::string> claimed_;
+  std::set<std::string> claimed_, waited_for_;
   int active_ = 0;
   bool is_stopped_ = false;
   StudyRecord record_;
@@ -176,16 +259,6 @@ class Runner {
 
 int run_study(const Study& study, const StudyOptions& options) {
   return Runner(study, options).run();
-}
-
-const LrChoice& settle_lr(const Study& study, StudyRecord& record) {
-  if (record.choice) return *record.choice;
-  record.choice = choose_lr(study);
-  apply_lr(study, record.choice->factor);
-  write_record(study, record);
-  log_info("learning rate: ", record.choice->factor, " times the plan's");
-  for (const std::string& warning : record.choice->warnings) log_warning(warning);
-  return *record.choice;
 }
 
 }  // namespace esmscale::study

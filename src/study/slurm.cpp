@@ -1,9 +1,10 @@
-// The way of a study to SLURM.
+// A study as jobs of SLURM.
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/runner.h"
 #include "study/child.h"
+#include "study/liveness.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string last_word(const std::string& said) {
-  std::istringstream words(said);
+std::string last_word(const std::string& output) {
+  std::istringstream words(output);
   std::string word, last;
   while (words >> word) last = word;
   return last.substr(0, last.find(';'));  // "123;cluster"
@@ -25,19 +26,20 @@ std::string last_word(const std::string& said) {
 // Returns the job's number.
 std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<std::string> arguments) {
   const fs::path log = study.folder / "logs" / "sbatch.log";
-  const size_t said_before = fs::exists(log) ? fs::file_size(log) : 0;
+  const size_t length_before = fs::exists(log) ? fs::file_size(log) : 0;
   arguments.insert(arguments.begin(), {"--parsable", "--chdir=" + study.folder.string()});
   const ChildEnd end = run_child(signals, "sbatch", std::move(arguments), log);
-  const std::string said = read_file(log).substr(said_before), job = last_word(said);
+  const std::string output = read_file(log).substr(length_before), job = last_word(output);
   if (end.status != 0 || job.empty() || job.find_first_not_of("0123456789") != std::string::npos)
-    throw Error({.where = "sbatch",
-                 .expected = "the number of a job",
-                 .found = said.empty() ? text("exit code ", end.status) : said.substr(0, said.find('\n')),
-                 .advice = text("see ", log.string())});
+    throw Error(
+        {.where = "sbatch",
+         .expected = "the number of a job",
+         .found = output.empty() ? text("exit code ", end.status) : output.substr(0, output.find('\n')),
+         .advice = text("see ", log.string())});
   return job;
 }
 
-// What is not done of one stage and depth (trunks before their branches); "" when there is nothing.
+// The tasks of one stage and depth (trunks before their branches) that are not done; "" for none.
 std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
   std::vector<std::string> tasks;
   for (size_t i = 0; i < study.runs.size(); ++i)
@@ -47,16 +49,25 @@ std::string array_of(const Study& study, const StudyRecord& record, bool is_swee
   return tasks.empty() ? "" : "--array=" + join(tasks, ",");
 }
 
+// Trials that are not done are trained before any main run is, also where a choice was made without them.
+bool needs_choice(const Study& study, const StudyRecord& record) {
+  if (!study.runs.front().is_sweep()) return false;
+  return !record.choice || (!array_of(study, record, true).empty() && !has_trained_main_run(study, record));
+}
+
 }  // namespace
 
 void submit_study(const Study& study, const StudyOptions& options) {
   const FileLock lock(study.folder / "lock");
+  const HeldLease lease(study.folder);
   StudyRecord record = read_record(study);
-  remember(study, options, record);
+  complete_configurations(study);
+  merge_options(study, options, record);
   if (record.data.empty() || record.holdout.empty())
     throw usage_error({.where = "esmscale study --slurm",
                        .expected = "--data and --holdout, for array.sbatch",
                        .found = record.data.empty() ? "no --data" : "no --holdout"});
+  require_enough_data(study, record);
   const std::string self = fs::read_symlink("/proc/self/exe");
   ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
   make_folder(study.folder / "logs");
@@ -73,7 +84,8 @@ void submit_study(const Study& study, const StudyOptions& options) {
     return sbatch(signals, study, std::move(arguments));
   };
   std::vector<std::string> after;
-  if (!record.choice && study.runs.front().is_sweep()) {
+  if (needs_choice(study, record)) {
+    record.choice.reset();
     if (const std::string tasks = array_of(study, record, true); !tasks.empty()) {
       record.jobs.push_back(submit({tasks}));
       after = {"--dependency=afterany:" + record.jobs.back()};

@@ -50,8 +50,8 @@ class StoppedStudy : public StudyVerb {
   pid_t process_ = 0;
 };
 
-TEST_F(StoppedStudy, GoesOn) {
-  plan("2e10", {"--no-lr-sweep", "--unique-tokens", "3500"});
+TEST_F(StoppedStudy, Resumes) {
+  plan("2e10", {"--no-lr-sweep"});
   begin("", 1);
   const std::string first = name_of(0);
   EXPECT_EQ(state_of(first), "running");
@@ -62,13 +62,13 @@ TEST_F(StoppedStudy, GoesOn) {
   EXPECT_EQ(status()["failed"], 0);
   ASSERT_EQ(start("run"), 0) << said();
   EXPECT_EQ(status()["done"], 4);
-  // Both starts trained it: it went on, it did not begin anew.
+  // Both starts trained it: it was resumed, not begun anew.
   EXPECT_EQ(read_json(folder + "/runs/" + first + "/environment.json").size(), 2u);
 }
 
 // Runs of some seconds: both must still be under way when the signal comes.
 TEST_F(StoppedStudy, AllRunsThatAreUnderWayStop) {
-  plan("3e11", {"--no-lr-sweep", "--unique-tokens", "3500"});
+  plan("3e11", {"--no-lr-sweep"});
   begin("--jobs 2", 2);
   EXPECT_EQ(status()["running"], 2);
   stop();

@@ -40,7 +40,7 @@ TEST_F(StudyVerb, RunsTheSweepThenTheRestAtTheChosenRate) {
   const double chosen = after["learning_rate"]["factor"];
   for (const auto& [factor, sum] : sums) EXPECT_LE(sums.at(chosen), sum) << factor;
   for (const Json& row : planned()) {
-    if (row["stage"] != "isoflop") continue;
+    if (row["stage"] != "main") continue;
     const Json config = read_json(folder + "/runs/" + row["name"].get<std::string>() + "/config.json");
     EXPECT_DOUBLE_EQ(config["optimizer"]["lr"].get<double>(), chosen * row["lr"].get<double>());
   }
@@ -60,7 +60,7 @@ struct StudyOfBranches : StudyVerb {
 };
 
 // Oracle: the tokens that each run itself trains on, from its metrics.
-TEST_F(StudyOfBranches, BranchesGoOnFromTheirTrunks) {
+TEST_F(StudyOfBranches, BranchesBeginAtTheirTrunks) {
   plan("1e10,2e10", {"--no-lr-sweep", "--trunks", "--exponent", "0"});
   ASSERT_EQ(planned().size(), 16u);
   const std::string broken = planned()[0]["name"];
@@ -106,7 +106,7 @@ TEST_F(StudyVerb, TwoAtATimeIsTheSameStudy) {
 }
 
 TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
-  plan("3e9", {"--no-lr-sweep"});
+  plan("1e9", {"--no-lr-sweep"});
   const std::string broken = planned()[1]["name"];
   const std::string config = folder + "/configs/" + broken + ".json", good = read_file(config);
   write_file(config, "{\"model\": {\"wdth\": 3}}");
@@ -121,7 +121,7 @@ TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
   EXPECT_EQ(start("run"), 1);
   EXPECT_EQ(start("retry"), 1);
   write_file(config, good);
-  // What the first start was told holds for all others.
+  // The options of the first start hold for all others.
   EXPECT_EQ(std::system(bare_command("retry").c_str()), 0) << said();
   EXPECT_EQ(status()["done"], 4);
   EXPECT_EQ(read_json(folder + "/runs/" + broken + "/config.json")["train"]["seed"], 7);
@@ -129,9 +129,9 @@ TEST_F(StudyVerb, AFailureDoesNotEndItAndIsRunAgain) {
               Contains("--device=cpu"));
 }
 
-// Runs of one study differ in what was planned, whatever a later start is told.
+// Runs of one study differ in what was planned, whatever options a later start gets.
 TEST_F(StudyVerb, WhatItBeganWithStays) {
-  plan("3e9", {"--no-lr-sweep"});
+  plan("1e9", {"--no-lr-sweep"});
   const std::string broken = planned()[1]["name"];
   const std::string config = folder + "/configs/" + broken + ".json", good = read_file(config);
   // Nothing has trained yet: a slip can be mended.
@@ -187,23 +187,21 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
   write_file(folder + "/study.json", "{\"format\": \"esmscale study 1\", \"name\"");
   refusal_of(1, {"study", "status", folder});
   for (const auto& [content, found] :
-       {std::pair{"[]", "found a JSON array in place of an object"}, std::pair{"{}", "no \"format\""},
-        std::pair{R"({"format": 3})", "a JSON number under \"format\""},
-        std::pair{R"({"format": "esmscale study 1", "name": "x"})", "no \"runs\""},
-        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": {}})",
-                  "a JSON object under \"runs\""},
-        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": [3]})", "a JSON number in place"}}) {
+       {std::pair{"[]", "expected an object, found an array"}, std::pair{"{}", "the key 'format'"},
+        std::pair{R"({"format": 3})", "format: expected a text, found 3"},
+        std::pair{R"({"format": "another"})", "another"},
+        std::pair{R"({"format": "esmscale study", "version": 3})", "3"},
+        std::pair{R"({"format": "esmscale study 1", "name": "x"})", "the key 'runs'"},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": {}})", "runs: expected an array"},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": []})", "at least one run"},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": [3]})",
+                  "runs[0]: expected an object"},
+        std::pair{R"({"format": "esmscale study 1", "name": "x", "runs": [{"name": "a"}]})",
+                  "runs[0].stage"}}) {
     write_file(folder + "/study.json", content);
     EXPECT_THAT(refusal_of(1, {"study", "status", folder}),
                 AllOf(HasSubstr(folder + "/study.json"), HasSubstr(found)));
   }
-  write_file(folder + "/study.json", R"({"format": "another"})");
-  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("another"));
-  write_file(folder + "/study.json",
-             R"({"format": "esmscale study 1", "name": "x", "runs": [{"name": "a"}]})");
-  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("stage"));
-  write_file(folder + "/study.json", R"({"format": "esmscale study 1", "name": "x", "runs": []})");
-  EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr("no runs"));
   fs::remove_all(folder);
 
   plan();
@@ -214,6 +212,86 @@ TEST_F(StudyVerb, WrongFoldersAndWrongUsage) {
   fs::remove(folder + "/state.json");
   fs::remove(folder + "/configs/" + first_main() + ".json");
   EXPECT_THAT(refusal_of(1, {"study", "status", folder}), HasSubstr(first_main()));
+}
+
+// Oracle: none of the files outside the study changes, and the error names the row.
+TEST_F(StudyVerb, NamesOfRunsStayInsideTheFolder) {
+  plan("1e9", {"--no-lr-sweep"});
+  const Json good = read_json(folder + "/study.json");
+  for (const std::string name : {"../outside", "/tmp/outside", "..", "a/b", "", "a\nb", "--resume"}) {
+    Json bad = good;
+    bad["runs"][1]["name"] = name;
+    write_file(folder + "/study.json", to_text(bad));
+    EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("runs[1].name")) << name;
+  }
+  Json twice = good, circle = good;
+  twice["runs"][1]["name"] = good["runs"][0]["name"];
+  circle["runs"][0]["parent"] = good["runs"][1]["name"];
+  write_file(folder + "/study.json", to_text(twice));
+  EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("one run only"));
+  write_file(folder + "/study.json", to_text(circle));
+  EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("runs[0].parent"));
+}
+
+// Oracle: arithmetic: the plan's tokens against one epoch of the set.
+TEST_F(StudyVerb, RunsBeyondTheirDataAreRefusedByName) {
+  plan("1e10", {"--no-lr-sweep", "--unique-tokens", "100M"});
+  EXPECT_EQ(start("run"), 2);
+  EXPECT_THAT(said(), AllOf(HasSubstr(planned()[0]["name"].get<std::string>()), HasSubstr("1 epoch of"),
+                            HasSubstr("train.epochs")));
+  EXPECT_FALSE(fs::exists(folder + "/runs/" + planned()[0]["name"].get<std::string>()));
+  // A later start may mend it.
+  ASSERT_EQ(start("run", "--set train.epochs=100"), 0) << said();
+  EXPECT_EQ(status()["done"], 4);
+}
+
+// "finished" in the metrics is not enough: of the two runs one has lost its checkpoint.
+TEST_F(StudyVerb, ARunWithoutItsCheckpointIsNotDone) {
+  plan("1e9", {"--no-lr-sweep"});
+  ASSERT_EQ(start("run"), 0) << said();
+  const std::string name = planned()[2]["name"], run = folder + "/runs/" + name;
+  fs::remove_all(run + "/checkpoints");
+  EXPECT_EQ(status()["done"], 3);
+  EXPECT_EQ(state_of(name), "waiting");
+  const Json laws = json_of(
+      {"fit", folder + "/runs", "--output", temporary / "laws", "--bootstrap", "0", "--log-level", "error"});
+  EXPECT_EQ(laws["points"], 3);
+  EXPECT_THAT(laws["excluded"][0]["why"].get<std::string>(), HasSubstr("checkpoint"));
+  ASSERT_EQ(start("run"), 0) << said();
+  EXPECT_EQ(status()["done"], 4);
+}
+
+// A study of arbitrary rows: a shipped configuration with other settings in each.
+TEST_F(StudyVerb, RowsMayBeAConfigurationWithSettings) {
+  const Json shape{{"model.layers", 1},
+                   {"model.width", 16},
+                   {"model.heads", 2},
+                   {"model.ffn", 0},
+                   {"train.precision", "fp32"},
+                   {"data.max_seq_len", 64},
+                   {"train.epochs", 1},
+                   {"train.max_tokens", 0},
+                   {"train.batch_tokens", 256},
+                   {"train.pack_tokens", 128},
+                   {"train.micro_batch_tokens", 0}};
+  Json constant = shape, seed = shape;
+  constant["schedule.name"] = "constant";
+  seed["train.seed"] = 2;
+  const Json study{{"format", "esmscale study"},
+                   {"version", 2},
+                   {"name", "rows"},
+                   {"runs",
+                    {{{"name", "decay"}, {"base", "esm2_5M.json"}, {"set", shape}},
+                     {{"name", "constant"}, {"base", "esm2_5M.json"}, {"set", constant}},
+                     {{"name", "other_seed"}, {"base", "esm2_5M.json"}, {"set", seed}}}}};
+  fs::create_directories(folder);
+  write_file(folder + "/study.json", to_text(study));
+  EXPECT_EQ(status()["waiting"], 3);
+  ASSERT_EQ(start("run"), 0) << said();
+  EXPECT_EQ(status()["done"], 3);
+  EXPECT_EQ(read_json(folder + "/runs/constant/config.json")["schedule"]["name"], "constant");
+  EXPECT_EQ(read_json(folder + "/runs/other_seed/config.json")["train"]["seed"], 2);
+  EXPECT_EQ(read_json(folder + "/runs/decay/config.json")["study"]["name"], "rows");
 }
 
 }  // namespace

@@ -15,22 +15,25 @@ namespace esmscale::cli {
 // Trains one-layer models of some thousand parameters for a few steps: seconds in all.
 class StudyVerb : public testing::Test {
  protected:
-  explicit StudyVerb(int64_t sequences = 80) : train_set(data::ProteinSet::random(sequences, 50)) {}
+  explicit StudyVerb(int64_t sequences = 80)
+      : train_set(data::ProteinSet::random(sequences, 50)), unique_tokens(35 * sequences) {}
 
   const TemporaryFolder temporary;
   const std::string folder = temporary / "study";
   const data::ProteinSet train_set;
   const data::ProteinSet holdout{data::ProteinSet::random(12, 45), 62};
+  const int64_t unique_tokens;  // less than an epoch has, so that the planned epochs are enough
 
-  void plan(const std::string& budgets = "3e9", const Arguments& more = {}) {
-    const Outcome outcome = run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000",
-                                          "--replicates", "0", "--max-seq-len", "64", "--precision", "fp32",
-                                          "--batch-tokens", "256", "--output", folder} +
-                                more);
+  void plan(const std::string& budgets = "1e9", const Arguments& more = {}) {
+    const Outcome outcome =
+        run(Arguments{"plan", "--isoflop", budgets, "--models", "4", "--centre", "30000", "--replicates", "0",
+                      "--max-seq-len", "64", "--precision", "fp32", "--batch-tokens", "256", "--output",
+                      folder, "--unique-tokens", std::to_string(unique_tokens)} +
+            more);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
   }
 
-  // The command line of one process; its words go to FOLDER.out and FOLDER.err.
+  // The command line of one process; its output goes to FOLDER.out and FOLDER.err.
   std::string bare_command(const std::string& action) const {
     return std::string(ESMSCALE_PROGRAM) + " study " + action + " " + folder + " >" + folder + ".out 2>" +
            folder + ".err";

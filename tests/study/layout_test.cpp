@@ -36,14 +36,16 @@ TEST(StudyLayout, SizesReplicatesAndSweep) {
   for (const StudyRun& run : layout.runs) {
     EXPECT_TRUE(names.insert(run.name).second) << run.name;
     EXPECT_NEAR(6 * run.parameters * run.tokens / run.budget, 1, 1e-6);
-    (run.stage == "isoflop" ? isoflop : sweep) += 1;
+    (run.stage == config::RunStage::main ? isoflop : sweep) += 1;
+    EXPECT_EQ(run.config.study.stage, name_of(run.stage));
+    EXPECT_EQ(run.config.study.name, "study");
     replicates += run.config.train.seed > 1;
     EXPECT_EQ(run.config.study.budget, run.budget);
   }
   EXPECT_EQ(isoflop, 3 * 8);
   EXPECT_EQ(replicates, 3);
   EXPECT_EQ(sweep, 8);
-  EXPECT_EQ(layout.runs.front().stage, "lr_sweep");
+  EXPECT_EQ(layout.runs.front().stage, config::RunStage::lr_sweep);
   EXPECT_EQ(layout.runs[8].budget, 1e18);
   EXPECT_THAT(layout.warnings, Contains(HasSubstr("5 or more")));
 }
@@ -53,7 +55,7 @@ TEST(StudyLayout, WhereItsSizesLie) {
   const auto sizes = [](const StudyLayout& layout, double budget) {
     std::vector<double> n;
     for (const StudyRun& run : layout.runs)
-      if (run.stage == "isoflop" && run.budget == budget) n.push_back(run.parameters);
+      if (run.stage == config::RunStage::main && run.budget == budget) n.push_back(run.parameters);
     return n;
   };
   const auto by_cheng = sizes(lay_out_study(request()), 1e19);
@@ -121,7 +123,7 @@ TEST(StudyLayout, RunsOfOneSizeShareATrunk) {
   int trunks = 0, branches = 0;
   for (const StudyRun& run : layout.runs) {
     by_name[run.name] = &run;
-    if (run.stage == "lr_sweep") continue;
+    if (run.stage == config::RunStage::lr_sweep) continue;
     const std::string shape = shape_name(run.config.model);
     EXPECT_EQ(run.config.train.batch_tokens, layout.runs.back().config.train.batch_tokens);
     if (run.config.train.seed > 1) {
@@ -132,14 +134,14 @@ TEST(StudyLayout, RunsOfOneSizeShareATrunk) {
     EXPECT_NEAR(run.flops / (6 * run.parameters * (run.tokens - run.tokens_before)), 1, 1e-9);
     if (!run.parent.empty()) {
       ASSERT_TRUE(by_name.contains(run.parent)) << run.name;
-      EXPECT_EQ(by_name[run.parent]->stage, "trunk");
+      EXPECT_EQ(by_name[run.parent]->stage, config::RunStage::trunk);
       EXPECT_EQ(by_name[run.parent]->tokens, run.tokens_before);
       EXPECT_EQ(by_name[run.parent]->config.schedule.warmup_tokens, run.config.schedule.warmup_tokens);
     }
-    if (run.stage == "trunk") {
+    if (run.stage == config::RunStage::trunk) {
       ++trunks;
       EXPECT_EQ(run.config.schedule.name, "constant");
-      EXPECT_THAT(run.config.study.name, testing::EndsWith(kTrunkSuffix));
+      EXPECT_EQ(run.config.study.stage, "trunk");
       // A shorter run's warm-up is cut to a tenth of it: the trunk must not be cut where its branches are
       // not.
       EXPECT_LE(10 * run.config.schedule.warmup_tokens, run.config.train.max_tokens);
@@ -179,7 +181,7 @@ TEST(StudyLayout, SizesOfTrunksLieOnOneGrid) {
   std::set<std::string> shapes;
   size_t runs = 0;
   for (const StudyRun& run : lay_out_study(shared).runs) {
-    if (run.stage != "isoflop" || run.config.train.seed > 1) continue;
+    if (run.stage != config::RunStage::main || run.config.train.seed > 1) continue;
     shapes.insert(shape_name(run.config.model));
     ++runs;
   }

@@ -142,9 +142,12 @@ TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
 }
 
 TEST_F(Runs, EpochsComeFromTheEnvironment) {
+  config::RunConfig repeated = config(32), part = config(64);
+  repeated.train.epochs = 4;
+  part.train.max_tokens = 20'000;
   const laws::PointSet set =
-      read_runs({write("a", config(32), true, R"({"train":"abc","holdout":"def","epoch_tokens":5000})"),
-                 write("b", config(64), true, R"({"train":"abc","holdout":"def","epoch_tokens":50000})")},
+      read_runs({write("a", repeated, true, R"({"train":"abc","holdout":"def","epoch_tokens":5000})"),
+                 write("b", part, true, R"({"train":"abc","holdout":"def","epoch_tokens":50000})")},
                 {});
   EXPECT_EQ(set.points[0].epochs(), 4);
   EXPECT_EQ(set.points[1].epochs(), 1);
@@ -170,6 +173,77 @@ TEST_F(Runs, WhatHasNotFinishedIsLeftOutByName) {
   EXPECT_EQ(set.excluded[0].run, "c");
   EXPECT_THAT(set.excluded[0].why, HasSubstr("not finished (step 20)"));
   EXPECT_THAT(set.excluded[1].why, HasSubstr("no metrics.jsonl"));
+}
+
+// A run of a study that was planned beyond its data, one that ended on a full disk, and what is none of
+// these: metrics that were kept without the rest of the folder.
+TEST_F(Runs, WhatIsNotWholeIsLeftOutByName) {
+  config::RunConfig planned = config(96);
+  planned.study.name = "study";
+  planned.train.max_tokens = 50'000;
+  const fs::path cut = write("cut", planned, true, R"({"epoch_tokens":20000})"),
+                 unsaved = write("unsaved", config(80));
+  write_file(run::RunFolder(unsaved).lock_file(), "1");
+  const std::vector<fs::path> all{write("a", config(32)), write("b", config(64)), cut, unsaved};
+  laws::PointSet set = read_runs(all, {});
+  EXPECT_EQ(set.points.size(), 2u);
+  ASSERT_EQ(set.excluded.size(), 2u);
+  EXPECT_THAT(set.excluded[0].why, HasSubstr("20.0K of the 50.0K tokens"));
+  EXPECT_THAT(set.excluded[1].why, AllOf(HasSubstr("checkpoint"), HasSubstr("step 20")));
+
+  const fs::path checkpoint = run::RunFolder(unsaved).checkpoint(20);
+  fs::create_directories(checkpoint);
+  write_file(checkpoint / run::kCheckpointMetadata, "{}");
+  EXPECT_EQ(read_runs(all, {}).points.size(), 3u);
+}
+
+// Outside a study a preset's max_tokens may lie beyond the epochs: the run ends with them.
+TEST_F(Runs, APresetMayEndWithItsEpochs) {
+  config::RunConfig preset = config(32);
+  preset.train.max_tokens = 50'000;
+  const laws::PointSet set =
+      read_runs({write("a", preset, true, R"({"epoch_tokens":20000})"), write("b", config(64))}, {});
+  EXPECT_EQ(set.points.size(), 2u);
+}
+
+class Stages : public Runs {
+ protected:
+  // As an earlier program wrote it: without study.stage.
+  fs::path write_old(const std::string& name, int64_t width, const std::string& study_name) {
+    config::RunConfig c = config(width);
+    c.study.name = study_name;
+    const fs::path path = write(name, c);
+    Json json = read_json(path / "config.json");
+    json["study"].erase("stage");
+    write_file(path / "config.json", to_text(json));
+    return path;
+  }
+};
+
+TEST_F(Stages, OfTheConfigurationWhateverTheNameEndsWith) {
+  config::RunConfig deep = config(32), trial = config(64), trunk = config(80), other = config(96);
+  deep.study.name = other.study.name = "deep_trunk";
+  trial.study.stage = "lr-sweep";
+  trunk.study.stage = "trunk";
+  const laws::PointSet set = read_runs(
+      {write("deep", deep), write("trial", trial), write("trunk", trunk), write("other", other)}, {});
+  EXPECT_EQ(set.points.size(), 2u);
+  ASSERT_EQ(set.excluded.size(), 2u);
+  EXPECT_THAT(set.excluded[0].why, HasSubstr("sweep of learning rates"));
+  EXPECT_THAT(set.excluded[1].why, HasSubstr("trunk"));
+}
+
+TEST_F(Stages, OfTheStudyElseOfTheSuffix) {
+  write_file(root / "study.json", R"({"format": "esmscale study 1", "name": "deep_trunk", "runs": [
+    {"name": "main", "stage": "isoflop"}, {"name": "trial", "stage": "lr_sweep"}]})");
+  const std::vector<fs::path> runs{write_old("runs/main", 32, "deep_trunk"),
+                                   write_old("runs/trial", 64, "deep"),
+                                   write_old("runs/unlisted", 80, "deep_trunk"),
+                                   write_old("alone", 96, "x_lr_sweep"), write_old("plain", 112, "x")};
+  const laws::PointSet set = read_runs(runs, {});
+  ASSERT_EQ(set.points.size(), 2u);
+  EXPECT_EQ(set.points[0].run, "main");
+  EXPECT_EQ(set.points[1].run, "plain");
 }
 
 TEST_F(Runs, OneFinishedRunIsAnErrorThatNamesTheOthers) {

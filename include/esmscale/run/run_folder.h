@@ -29,6 +29,7 @@ class RunFolder {
   std::filesystem::path config() const { return path_ / "config.json"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path lock_file() const { return path_ / "lock"; }
   std::filesystem::path logs() const {
     return path_ / "logs";
   }                                             // rank-0000.log, …, of runs with several ranks
@@ -64,7 +65,6 @@ class RunFolder {
 
  private:
   Json starts() const;
-  std::filesystem::path lock_file() const { return path_ / "lock"; }
   std::filesystem::path path_;
 };
 

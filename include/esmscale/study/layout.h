@@ -3,6 +3,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/config/run_stage.h"
 #include "esmscale/core/json.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/study/plan/recipe.h"
@@ -13,11 +14,6 @@
 #include <vector>
 
 namespace esmscale::study {
-
-// study.name of a trial of the sweep ends so: fit leaves it out, for it trains at a rate that was not chosen.
-inline constexpr const char* kSweepSuffix = "_lr_sweep";
-// That of a trunk so: its rate has not decayed, so its branches are the points.
-inline constexpr const char* kTrunkSuffix = "_trunk";
 
 inline constexpr int kFewestModels = 4;  // of a budget: a parabola has three constants
 
@@ -39,8 +35,9 @@ struct StudyRequest {
 };
 
 struct StudyRun {
-  std::string name, stage;  // stage: lr_sweep | trunk | isoflop
-  std::string parent{};     // the run whose last checkpoint it goes on from; "": none
+  std::string name;
+  config::RunStage stage = config::RunStage::main;
+  std::string parent{};  // the run whose last checkpoint it branches from; "": none
   config::RunConfig config;
   double budget = 0, parameters = 0;
   double tokens = 0, tokens_before = 0;  // at its end; those of its parent

@@ -5,12 +5,18 @@
 
 namespace esmscale::study {
 
-// Exit code: 0 when all that was to be run has finished, 85 when stopped, 1 when a run has failed. A run that
-// fails does not end the study. Holds DIR/lock.
+// 0 when all runs are done (with options.retry: all that had failed); 85 when stopped by a signal. A run that
+// fails does not end the study: the Error at the end names those that are not done. A run that is killed is
+// started again, at most twice. Runs that another process trains are waited for. Holds DIR/lock and the
+// study's lease; the runs end when this process does.
 int run_study(const Study& study, const StudyOptions& options);
 
-// Writes the choice of learning rate into state.json and the configurations; done once, it stays.
-const LrChoice& settle_lr(const Study& study, StudyRecord& record);
+// Chooses by best_of_sweep(), writes the choice into state.json and the configurations; made once, it stays.
+const LearningRateChoice& choose_learning_rate(const Study& study, StudyRecord& record);
+
+// After trials have been trained again: chooses anew as long as no main run has trained. Later the choice
+// stays, and a warning in it names the factor that would be chosen now.
+void reconsider_learning_rate(const Study& study, StudyRecord& record);
 
 // Submits what is not done with `sbatch`: the sweep's tasks, after them the choice of the learning rate,
 // after it the others. The numbers of the jobs go to state.json.

@@ -1,4 +1,4 @@
-// esmscale study: runs a planned study, tells how far it is, runs again what failed.
+// esmscale study: runs a planned study, shows its state, runs again what failed.
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -15,6 +15,7 @@ namespace {
 
 struct Options {
   std::string action, folder;
+  std::vector<std::string> left_out;
   bool slurm = false;
   study::StudyOptions run;
 };
@@ -34,10 +35,16 @@ void print_status(const Program& program, const study::Study& study) {
     program.out << study::to_text(study, record, status);
 }
 
-void select(const study::Study& study) {
+void select(const study::Study& study, const Options& options) {
   const FileLock lock(study.folder / "lock");
   study::StudyRecord record = study::read_record(study);
-  study::settle_lr(study, record);
+  for (const std::string& name : options.left_out) {
+    if (std::none_of(study.runs.begin(), study.runs.end(),
+                     [&](const study::StudyEntry& run) { return run.is_sweep() && run.name == name; }))
+      throw usage_error({.where = "--leave-out", .expected = "a trial of the learning rate", .found = name});
+    record.failures[name] = {.error = "error: left out of the choice by --leave-out"};
+  }
+  study::choose_learning_rate(study, record);
 }
 
 int study(const Program& program, Options& options) {
@@ -46,7 +53,7 @@ int study(const Program& program, Options& options) {
   options.run.retry = options.action == "retry";
   int status = 0;
   if (options.action == "select")
-    select(planned);
+    select(planned, options);
   else if (options.action != "status" && options.slurm)
     study::submit_study(planned, options.run);
   else if (options.action != "status")
@@ -83,6 +90,9 @@ void add_study(CLI::App& app, Program& program) {
   verb->add_option("--jobs", options->run.at_once, "Runs at a time here; the cores are divided among them")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  verb->add_option("--leave-out", options->left_out,
+                   "select: a trial that cannot train at its rate; its factor is not chosen (repeatable)")
+      ->allow_extra_args(false);
   verb->add_flag("--slurm", options->slurm, "Submit array.sbatch with sbatch in place of running here");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return study(program, *options); }; });

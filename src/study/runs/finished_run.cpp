@@ -3,10 +3,13 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/study/state.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace esmscale::study {
@@ -14,21 +17,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string word(const Json& record, const std::string& key, const std::string& otherwise) {
-  const auto place = record.find(key);
-  return place != record.end() && place->is_string() ? place->get<std::string>() : otherwise;
+// Configurations of earlier programs named the stage by a suffix of study.name.
+config::RunStage stage_by_suffix(const std::string& study_name) {
+  if (study_name.ends_with("_lr_sweep")) return config::RunStage::lr_sweep;
+  if (study_name.ends_with("_trunk")) return config::RunStage::trunk;
+  return config::RunStage::main;
 }
 
-// What the last start wrote of its data; older folders have only the paths of their configuration.
+config::RunStage stage_of(const run::RunFolder& folder, const config::RunConfig& config) {
+  if (read_json(folder.config()).contains(Json::json_pointer("/study/stage")))
+    return config::run_stage_named(config.study.stage).value_or(config::RunStage::main);
+  const fs::path path = fs::weakly_canonical(folder.path());
+  const auto planned = planned_stage(path.parent_path().parent_path(), path.filename());
+  return planned.value_or(stage_by_suffix(config.study.name));
+}
+
+// 0: not written down.
+double epoch_tokens_of(const run::RunFolder& folder) {
+  const Json start = folder.last_start();
+  const double tokens = start.contains("data") ? number(start["data"], "epoch_tokens") : NAN;
+  return tokens > 0 ? tokens : 0;
+}
+
+// 0: unknown.
+double configured_tokens(const config::RunConfig& config, double epoch_tokens) {
+  const double all_epochs = double(config.train.epochs) * epoch_tokens;
+  const auto most = double(config.train.max_tokens);
+  if (most == 0) return all_epochs;
+  const bool is_of_study = !config.study.name.empty();
+  return all_epochs > 0 && !is_of_study ? std::min(most, all_epochs) : most;
+}
+
+// The hashes that the last start recorded; older folders have only the paths of their configuration.
 void read_provenance(const run::RunFolder& folder, FinishedRun& run) {
   run.dataset = run.config.data.train;
   run.holdout = run.config.data.holdout;
   const Json start = folder.last_start();
   if (!start.contains("data")) return;
   const Json& data = start["data"];
-  run.dataset = word(data, "train", run.dataset);
-  run.holdout = word(data, "holdout", run.holdout);
-  if (const double tokens = number(data, "epoch_tokens"); tokens > 0) run.epoch_tokens = tokens;
+  run.dataset = text_or(data, "train", run.dataset);
+  run.holdout = text_or(data, "holdout", run.holdout);
 }
 
 // Mean of `key` over the lines of the last twentieth of the tokens.
@@ -71,6 +99,28 @@ double number(const Json& line, const std::string& key) {
   return place != line.end() && place->is_number() ? place->get<double>() : NAN;
 }
 
+std::string text_or(const Json& line, const std::string& key, const std::string& fallback) {
+  const auto place = line.find(key);
+  return place != line.end() && place->is_string() ? place->get<std::string>() : fallback;
+}
+
+bool ends_run(const Json& line) {
+  const auto place = line.find("finished");
+  return place != line.end() && place->is_boolean() && place->get<bool>();
+}
+
+std::string missing_in(const run::RunFolder& folder, const config::RunConfig& config, const Json& last) {
+  const double configured = configured_tokens(config, epoch_tokens_of(folder));
+  if (const double trained = number(last, "tokens"); trained < configured)
+    return text("it trained ", human_count(trained), " of the ", human_count(configured),
+                " tokens that its configuration says");
+  const std::optional<run::CheckpointFolder> newest = folder.newest_checkpoint();
+  const bool is_copy = !newest && !fs::exists(folder.lock_file());
+  if (!is_copy && (!newest || double(newest->step) < number(last, "step")))
+    return text("its last checkpoint, of step ", fixed(number(last, "step"), 0), ", is not in its folder");
+  return "";
+}
+
 const char* loss_key(const std::string& loss) {
   if (loss == "eval") return "eval/loss";
   if (loss == "eval-mask-only") return "eval/loss_mask_only";
@@ -83,13 +133,15 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
   FinishedRun run;
   run.name = fs::weakly_canonical(path).filename().string();
   run.config = folder.read_config();
+  run.stage = stage_of(folder, run.config);
+  run.epoch_tokens = epoch_tokens_of(folder);
   read_provenance(folder, run);
   if (!fs::exists(folder.metrics())) {
     why = "it has no metrics.jsonl";
     return std::nullopt;
   }
   run.lines = run::read_metrics(folder.metrics());
-  if (run.lines.empty() || !run.lines.back().value("finished", false)) {
+  if (run.lines.empty() || !ends_run(run.lines.back())) {
     why = run.lines.empty() ? "it has not finished (no step is logged)"
                             : text("it has not finished (step ", number(run.lines.back(), "step"), ")");
     return std::nullopt;
@@ -99,7 +151,8 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
     why = "its last line of metrics has no tokens or no flops";
     return std::nullopt;
   }
-  run.holdout_label = word(run.last, "eval/holdout_label", "");
+  if (why = missing_in(folder, run.config, run.last); !why.empty()) return std::nullopt;
+  run.holdout_label = text_or(run.last, "eval/holdout_label", "");
   return run;
 }
 

@@ -1,8 +1,10 @@
-// One finished run as its folder tells it.
+// One finished run, read from its folder.
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/config/run_stage.h"
 #include "esmscale/laws/points/points.h"
+#include "esmscale/run/run_folder.h"
 
 #include <filesystem>
 #include <optional>
@@ -16,6 +18,7 @@ namespace esmscale::study {
 struct FinishedRun {
   std::string name;
   config::RunConfig config;
+  config::RunStage stage = config::RunStage::main;
   std::string dataset, holdout;  // hashes, or paths where the run did not write them down
   std::string holdout_label;
   double epoch_tokens = 0;  // 0: not written down
@@ -23,11 +26,23 @@ struct FinishedRun {
   std::vector<Json> lines;
 };
 
-// nullopt with a reason when the run has not finished.
+// The last line of metrics of a run that ended by itself says so.
+bool ends_run(const Json& line);
+
+// What a run lacks whose metrics end with `last`, the line of its end: tokens that its configuration says
+// (train.max_tokens; outside a study no more than its epochs hold), or the published checkpoint of its last
+// step; "" for nothing. A copy of a run's metrics, made without its lock, needs no checkpoint.
+std::string missing_in(const run::RunFolder& folder, const config::RunConfig& config, const Json& last);
+
+// nullopt with a reason when the run is not done. Its stage is that of its configuration; where that names
+// none, that of the study.json two folders above; else what the suffix of study.name says.
 std::optional<FinishedRun> read_finished_run(const std::filesystem::path& path, std::string& why);
 
 // The number under `key`; NaN where there is none.
 double number(const Json& line, const std::string& key);
+
+// The text under `key`; `fallback` where there is none.
+std::string text_or(const Json& line, const std::string& key, const std::string& fallback);
 
 // The key of metrics that `loss` (eval | eval-mask-only | train) names; anything else is a usage error.
 const char* loss_key(const std::string& loss);

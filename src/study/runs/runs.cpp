@@ -4,7 +4,6 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/study/layout.h"
 #include "esmscale/study/plan/shapes.h"
 #include "study/runs/finished_run.h"
 
@@ -152,11 +151,11 @@ laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOp
   for (const fs::path& path : run_folders(paths)) {
     std::string why;
     std::optional<FinishedRun> run = read_finished_run(path, why);
-    if (run && run->config.study.name.ends_with(kSweepSuffix)) {
+    if (run && run->stage == config::RunStage::lr_sweep) {
       why = "it is a trial of the sweep of learning rates";
       run.reset();
     }
-    if (run && run->config.study.name.ends_with(kTrunkSuffix)) {
+    if (run && run->stage == config::RunStage::trunk) {
       why = "it is a trunk, whose rate has not decayed: its branches are the points";
       run.reset();
     }
