@@ -134,9 +134,9 @@ void reconsider_learning_rate(const Study& study, StudyRecord& record) {
     return;
   }
   if (now.factor == record.choice->factor) return;
-  const std::string warning =
-      text("main runs have trained at ", record.choice->factor, " times the plan's learning rate, which stays; ",
-           "with all trials done the choice would be ", now.factor, " times");
+  const std::string warning = text("main runs have trained at ", record.choice->factor,
+                                   " times the plan's learning rate, which stays; ",
+                                   "with all trials done the choice would be ", now.factor, " times");
   record.choice->warnings.push_back(warning);
   write_record(study, record);
   log_warning(warning);

@@ -77,11 +77,12 @@ bool is_run_by_someone(const fs::path& study_folder) {
 HeldLease::HeldLease(fs::path folder) : folder_(std::move(folder)) {
   const Lease other = read_lease(folder_);
   if (other.is_fresh() && !other.is_ours())
-    throw Error({.where = folder_.string(),
-                 .expected = "a study that no other process runs",
-                 .found = text("the host ", other.host, other.job.empty() ? "" : " (SLURM job " + other.job + ")",
-                               " at work on it"),
-                 .advice = text("wait for it; when it is lost, its lease ends within ", kLeaseEnd.count(), " s")});
+    throw Error(
+        {.where = folder_.string(),
+         .expected = "a study that no other process runs",
+         .found = text("the host ", other.host, other.job.empty() ? "" : " (SLURM job " + other.job + ")",
+                       " at work on it"),
+         .advice = text("wait for it; when it is lost, its lease ends within ", kLeaseEnd.count(), " s")});
   renew();
 }
 

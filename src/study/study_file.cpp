@@ -1,4 +1,6 @@
 // study.json (docs/formats.md) and the configurations of its runs.
+#include "study/study_file.h"
+
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
@@ -7,7 +9,6 @@
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/shapes.h"
 #include "esmscale/study/state.h"
-#include "study/study_file.h"
 
 #include <algorithm>
 #include <cmath>
@@ -37,9 +38,8 @@ config::RunStage stage_of(const JsonReader& row, bool is_first_format) {
 // They become parts of paths and of lines of configs.txt.
 std::string name_of_run(const JsonReader& value) {
   std::string name = value.file_name();
-  const bool is_plain = name.front() != '-' && std::none_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::iscntrl(c);
-  });
+  const bool is_plain = name.front() != '-' && std::none_of(name.begin(), name.end(),
+                                                            [](unsigned char c) { return std::iscntrl(c); });
   if (!is_plain) value.fail("a name without control characters that does not begin with \"-\"");
   return name;
 }
@@ -48,7 +48,8 @@ std::vector<std::string> settings_of(const JsonReader& row) {
   std::vector<std::string> settings;
   if (!row.has("set")) return settings;
   for (const auto& [key, value] : row.object("set").members())
-    settings.push_back(key + "=" + (value.json().is_string() ? value.text() : esmscale::to_text(value.json())));
+    settings.push_back(key + "=" +
+                       (value.json().is_string() ? value.text() : esmscale::to_text(value.json())));
   return settings;
 }
 
@@ -107,7 +108,8 @@ void complete(const Study& study, StudyEntry& run) {
   };
   const StudyEntry* parent = study.parent(run);
   set(run.tokens_before, parent ? parent->tokens : 0);
-  const bool is_complete = !run.shape.empty() && !std::isnan(run.parameters + run.tokens + run.flops + run.lr);
+  const bool is_complete =
+      !run.shape.empty() && !std::isnan(run.parameters + run.tokens + run.flops + run.lr);
   if (!is_complete) {
     const config::RunConfig config = configuration_of(study, run);
     if (run.shape.empty()) run.shape = shape_name(config.model);
@@ -116,7 +118,8 @@ void complete(const Study& study, StudyEntry& run) {
     set(run.tokens, double(config.train.max_tokens));
     set(run.lr, config.optimizer.lr);
     const double own = std::max(0.0, run.tokens - run.tokens_before);
-    set(run.flops, accounting::FlopCounter(config.model).training(own, own * double(config.data.max_seq_len) / 2));
+    set(run.flops,
+        accounting::FlopCounter(config.model).training(own, own * double(config.data.max_seq_len) / 2));
   }
   set(run.budget, 0);
 }

@@ -14,8 +14,9 @@ using ::testing::HasSubstr;
 class KilledStudy : public StudyVerb {
  protected:
   Arguments arguments(const std::string& action) const {
-    return {"study",     action,   folder,      "--data", train_set.folder(), "--holdout", holdout.folder(),
-            "--device",  "cpu",    "--threads", "1",      "--set",            "log.every_steps=1"};
+    return {
+        "study", action,      folder, "--data", train_set.folder(), "--holdout", holdout.folder(), "--device",
+        "cpu",   "--threads", "1",    "--set",  "log.every_steps=1"};
   }
   bool has_logged(const std::string& run) const {
     const fs::path metrics = folder + "/runs/" + run + "/metrics.jsonl";
@@ -38,7 +39,7 @@ class KilledStudy : public StudyVerb {
 // The trial's process is stopped, so that it outlives its runner for as long as the test wants: the next
 // runner must wait for it and then train it to its end.
 TEST_F(KilledStudy, ATrialThatOutlivesItsRunnerIsWaitedFor) {
-  plan("3e9");
+  plan("1e10");
   const std::string first = planned()[0]["name"];
   pid_t trial = 0;
   {
@@ -74,7 +75,7 @@ TEST_F(KilledStudy, RunsEndWithTheirRunner) {
 }
 
 TEST_F(KilledStudy, ATrialThatIsKilledIsTrainedAgain) {
-  plan("3e9");
+  plan("1e10");
   Process runner(temporary / "runner", arguments("run"));
   const pid_t trial = child_of(runner, planned()[0]["name"]);
   ASSERT_GT(trial, 0);
@@ -90,16 +91,17 @@ TEST_F(KilledStudy, ARecordOfAnotherProcessBlocksNothing) {
   plan("1e9", {"--no-lr-sweep"});
   const std::string first = planned()[0]["name"];
   const Json none = Json::object();
-  write_checked_json(folder + "/state.json", {{"format", "esmscale study state 2"},
-                                              {"data", ""},
-                                              {"holdout", ""},
-                                              {"device", ""},
-                                              {"settings", Json::array()},
-                                              {"learning_rate", nullptr},
-                                              {"failures", none},
-                                              {"seconds", none},
-                                              {"running", {{first, {{"process", ::getpid()}, {"since", 1.5e9}}}}},
-                                              {"jobs", Json::array()}});
+  write_checked_json(folder + "/state.json",
+                     {{"format", "esmscale study state 2"},
+                      {"data", ""},
+                      {"holdout", ""},
+                      {"device", ""},
+                      {"settings", Json::array()},
+                      {"learning_rate", nullptr},
+                      {"failures", none},
+                      {"seconds", none},
+                      {"running", {{first, {{"process", ::getpid()}, {"since", 1.5e9}}}}},
+                      {"jobs", Json::array()}});
   EXPECT_EQ(state_of(first), "waiting");
   ASSERT_EQ(start("run"), 0) << said();
   EXPECT_EQ(status()["done"], 4);
@@ -128,8 +130,9 @@ TEST_F(KilledStudy, ARetryOfATrialReopensTheChoiceUntilAMainRunHasTrained) {
   ASSERT_EQ(start("retry"), 0) << said();
   EXPECT_EQ(status()["learning_rate"]["factor"].get<double>(), best);
   const Json main = planned()[8];
-  EXPECT_DOUBLE_EQ(read_json(folder + "/" + main["config"].get<std::string>())["optimizer"]["lr"].get<double>(),
-                   best * main["lr"].get<double>());
+  EXPECT_DOUBLE_EQ(
+      read_json(folder + "/" + main["config"].get<std::string>())["optimizer"]["lr"].get<double>(),
+      best * main["lr"].get<double>());
 
   ASSERT_EQ(start("run"), 0) << said();
   choose_without();

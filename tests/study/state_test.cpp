@@ -29,7 +29,8 @@ class State : public testing::Test {
     Json runs = Json::array();
     for (const char* size : {"a", "b"})
       for (const double factor : {1.0, 2.0})
-        runs.push_back({{"name", text("lr", factor, "_", size)}, {"stage", "lr-sweep"}, {"lr", 0.01 * factor}});
+        runs.push_back(
+            {{"name", text("lr", factor, "_", size)}, {"stage", "lr-sweep"}, {"lr", 0.01 * factor}});
     for (const char* size : {"a", "b"}) runs.push_back({{"name", size}, {"lr", 0.01}});
     for (const Json& run : runs) write_config(run["name"], run["lr"]);
     write_file(folder / "study.json",
@@ -50,8 +51,8 @@ class State : public testing::Test {
     write_file(run.checkpoint(4) / run::kCheckpointMetadata, "{}");
     config::RunConfig config = config::load_config(folder / ("configs/" + name + ".json"));
     run.write_config(config);
-    write_file(run.metrics(), text("{\"step\":4,\"tokens\":1000,\"flops\":1e9,\"time\":2,\"eval/loss\":", loss,
-                                   ",\"finished\":true}\n"));
+    write_file(run.metrics(), text("{\"step\":4,\"tokens\":1000,\"flops\":1e9,\"time\":2,\"eval/loss\":",
+                                   loss, ",\"finished\":true}\n"));
   }
   void finish_trials() const {
     finish("lr1_a", 2.5);
@@ -135,7 +136,8 @@ TEST_F(State, RunningIsALockOrAFreshLeaseOfAnotherHost) {
   write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 5});
   EXPECT_EQ(state_of("a", record), RunState::running);
   EXPECT_EQ(state_of("b", record), RunState::waiting);
-  EXPECT_THAT(error_of([&] { HeldLease lease(folder.path()); }), AllOf(HasSubstr("another"), HasSubstr("job 7")));
+  EXPECT_THAT(error_of([&] { HeldLease lease(folder.path()); }),
+              AllOf(HasSubstr("another"), HasSubstr("job 7")));
   write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 1000});
   EXPECT_EQ(state_of("a", record), RunState::waiting);
   write_lease(folder.path(), {.host = run::host_name(), .job = "", .renewed = now});
@@ -203,10 +205,12 @@ TEST_F(State, TheFirstFormatIsRead) {
     config["study"].erase("stage");
     write_file(folder / ("configs/" + name + ".json"), to_text(config));
   }
-  const std::string numbers = R"("shape": "1x16x2", "budget": 1, "parameters": 1, "tokens": 1, "flops": 1, "lr": 1)";
-  write_file(folder / "study.json",
-             R"({"format": "esmscale study 1", "name": "old", "runs": [{"name": "lr1_a", "stage": "lr_sweep", )" +
-                 numbers + R"(}, {"name": "a", "stage": "isoflop", )" + numbers + "}]}");
+  const std::string numbers =
+      R"("shape": "1x16x2", "budget": 1, "parameters": 1, "tokens": 1, "flops": 1, "lr": 1)";
+  write_file(
+      folder / "study.json",
+      R"({"format": "esmscale study 1", "name": "old", "runs": [{"name": "lr1_a", "stage": "lr_sweep", )" +
+          numbers + R"(}, {"name": "a", "stage": "isoflop", )" + numbers + "}]}");
   const Study study = read_study(folder.path());
   EXPECT_TRUE(study.runs[0].is_sweep());
   EXPECT_EQ(study.runs[1].stage, config::RunStage::main);
