@@ -7,7 +7,9 @@ namespace {
 constexpr double kMany = 1e15;
 
 Field field(std::string path, Field::Home home, std::string help) {
-  return {.path = std::move(path), .home = home, .help = std::move(help)};
+  Field made{.path = std::move(path), .home = home, .help = std::move(help)};
+  if (const auto* named = std::get_if<EnumRef>(&made.home)) made.choices = named->names();
+  return made;
 }
 
 }  // namespace
@@ -28,11 +30,9 @@ std::vector<Field> fields(RunConfig& c) {
             "ESM-2's rescaling of embeddings by the share of <mask>")
           .identity(),
       field("model.init.scheme", &c.model.init.scheme, "How weights start")
-          .one_of({"xavier", "hf"})
           .identity(),
       field("model.init.decoder_bias", &c.model.init.decoder_bias,
             "Decoder bias at the start: zeros, or the log letter frequencies of the training set")
-          .one_of({"zeros", "frequencies"})
           .identity(),
 
       field("data.train", &c.data.train, "Folder of the prepared training set"),
@@ -69,18 +69,15 @@ std::vector<Field> fields(RunConfig& c) {
           .identity(),
       field("train.precision", &c.train.precision,
             "Arithmetic of matrix products; master weights are fp32 always")
-          .one_of({"fp32", "tf32", "bf16"})
           .identity(),
       field("train.engine", &c.train.engine,
-            "How a step is computed: plain (autograd), fused (written out), auto: fused where it can be")
-          .one_of({"auto", "plain", "fused"}),
+            "How a step is computed: plain (autograd), fused (written out), auto: fused where it can be"),
       field("train.grad_clip", &c.train.grad_clip, "Largest norm of the whole gradient; 0 is no clipping")
           .at_least(0)
           .identity(),
       field("train.recompute", &c.train.recompute,
             "What the fused engine makes again in backward to save memory: LayerNorm and GELU outputs, whole "
-            "blocks, or nothing, which is fastest")
-          .one_of({"none", "outputs", "blocks"}),
+            "blocks, or nothing, which is fastest"),
       field("train.deterministic", &c.train.deterministic,
             "Bit-equal GPU runs at some cost; CPU runs are bit-equal always"),
       field("train.max_bad_steps", &c.train.max_bad_steps, "Give up after so many non-finite steps in a row")
@@ -88,7 +85,6 @@ std::vector<Field> fields(RunConfig& c) {
           .within(1, 1e9),
 
       field("optimizer.name", &c.optimizer.name, "adam, or adamw with decoupled weight decay")
-          .one_of({"adam", "adamw"})
           .identity(),
       field("optimizer.lr", &c.optimizer.lr, "Peak learning rate").within(0, 10).identity(),
       field("optimizer.betas", &c.optimizer.betas, "Decay of the first and second moment")
@@ -107,7 +103,6 @@ std::vector<Field> fields(RunConfig& c) {
           .identity(),
 
       field("schedule.name", &c.schedule.name, "Learning rate by tokens")
-          .one_of({"exponential", "constant", "linear", "cosine", "wsd"})
           .identity(),
       field("schedule.warmup_tokens", &c.schedule.warmup_tokens, "Linear warm-up")
           .unit("tokens")

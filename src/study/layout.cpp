@@ -88,7 +88,7 @@ StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, d
   run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
   run.config.train.seed = seed;
   run.config.study = {request.name, budget, seed - 1};
-  if (request.trunks) run.config.schedule.name = "wsd";
+  if (request.trunks) run.config.schedule.name = config::ScheduleKind::wsd;
   run.name = text("c", scientific(budget, 1), "_", shape_name(shape), "_s", seed);
   return run;
 }
@@ -152,7 +152,7 @@ StudyRun trunk_of(const StudyRun& branch, const StudyRun* before) {
   trunk.tokens = end_of_trunk(branch);
   trunk.tokens_before = before ? before->tokens : 0;
   trunk.flops = branch.budget / branch.tokens * (trunk.tokens - trunk.tokens_before);
-  trunk.config.schedule.name = "constant";
+  trunk.config.schedule.name = config::ScheduleKind::constant;
   trunk.config.train.max_tokens = int64_t(trunk.tokens);
   trunk.config.study.name += kTrunkSuffix;
   return trunk;

@@ -111,8 +111,8 @@ TEST_F(Runs, TheSwitchesNameWhatTheyCount) {
 
 TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
   config::RunConfig constant = config(32), wsd = config(64);
-  constant.schedule.name = "constant";
-  wsd.schedule.name = "wsd";
+  constant.schedule.name = config::ScheduleKind::constant;
+  wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
   const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {.loss = "train"});
   ASSERT_EQ(set.curves.size(), 2u);
@@ -125,9 +125,9 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
 // trunk ends where the decay begins, here 0.6 of 10,000.
 TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
   config::RunConfig constant = config(32), wsd = config(64);
-  constant.schedule.name = "constant";
+  constant.schedule.name = config::ScheduleKind::constant;
   constant.schedule.warmup_tokens = 1'000'000;
-  wsd.schedule.name = "wsd";
+  wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
   wsd.schedule.decay_tokens = 10'000;
   const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});

@@ -2,6 +2,7 @@
 // hold the defaults. Tokens are real tokens: residues + START + END.
 #pragma once
 
+#include "esmscale/config/choices.h"
 #include "esmscale/config/field.h"
 #include "esmscale/core/json.h"
 
@@ -23,8 +24,8 @@ struct ModelConfig {
   int64_t alphabet = 29;  // 29 (the paper's tokens) or 33 (the official order)
   bool token_dropout = true;
   struct Init {
-    std::string scheme = "xavier";       // xavier | hf
-    std::string decoder_bias = "zeros";  // zeros | frequencies
+    InitScheme scheme = InitScheme::xavier;
+    DecoderBias decoder_bias = DecoderBias::zeros;
   } init;
 
   int64_t head_dim() const { return width / heads; }
@@ -44,16 +45,16 @@ struct TrainConfig {
   int64_t epochs = 1;
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
-  std::string precision = "fp32";     // fp32 | tf32 | bf16
-  std::string engine = "auto";        // auto | plain | fused
-  double grad_clip = 1.0;             // 0: none
-  std::string recompute = "outputs";  // none | outputs | blocks
+  Precision precision = Precision::fp32;
+  EngineKind engine = EngineKind::automatic;
+  double grad_clip = 1.0;  // 0: none
+  Recompute recompute = Recompute::outputs;
   bool deterministic = false;
   int64_t max_bad_steps = 5;
 };
 
 struct OptimizerConfig {
-  std::string name = "adam";
+  OptimizerKind name = OptimizerKind::adam;
   double lr = 4e-4;
   std::array<double, 2> betas{0.9, 0.98};
   double eps = 1e-8;
@@ -61,7 +62,7 @@ struct OptimizerConfig {
 };
 
 struct ScheduleConfig {
-  std::string name = "exponential";  // exponential | constant | linear | cosine | wsd
+  ScheduleKind name = ScheduleKind::exponential;
   int64_t warmup_tokens = 0;
   int64_t decay_tokens = 0;  // 0: the planned tokens of the run
   double decay_factor = 0.1;

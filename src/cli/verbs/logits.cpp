@@ -100,7 +100,8 @@ void write(OutputFile& file, const at::Tensor& values) {
 
 void write_scores(const Options& options, const model::Weights& weights,
                   const std::vector<data::FastaRecord>& records, const interop::ScoringOptions& scoring) {
-  const auto engine = model::make_engine(weights, {.engine = options.engine});
+  const auto engine = model::make_engine(
+      weights, {.engine = enum_from_name<config::EngineKind>(options.engine, "--engine")});
   std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
   const Json tokens = data::TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});

@@ -114,13 +114,13 @@ double mean_squared_length(const FinishedRun& run) {
 }
 
 laws::Curve curve_of(const FinishedRun& run, const std::string& loss) {
-  const std::string& name = run.config.schedule.name;
+  const bool is_wsd = run.config.schedule.name == config::ScheduleKind::wsd;
   const double tokens = number(run.last, "tokens");
   const config::Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
   laws::Curve curve;
-  curve.any_horizon = name == "constant" || name == "wsd";
+  curve.any_horizon = is_wsd || run.config.schedule.name == config::ScheduleKind::constant;
   const auto begin = static_cast<double>(schedule.warmup_tokens());
-  const double end = name == "wsd" ? schedule.wsd_decay_begin() : tokens;
+  const double end = is_wsd ? schedule.wsd_decay_begin() : tokens;
   for (const Json& line : run.lines) {
     const laws::Curve::Sample sample{number(line, "flops"), number(line, "tokens"),
                                      number(line, loss_key(loss))};
