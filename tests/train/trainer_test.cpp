@@ -180,7 +180,7 @@ TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
   const Bench bench;
   const run::RunFolder run(bench.folder / "run");
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  const fs::path left = run.checkpoint(3).string() + Aside::kExtension;
+  const fs::path left = run.checkpoint(3).string() + AtomicOutput::kExtension;
   make_folder(left);
   write_file(left / "tensors.safetensors", "half");
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);

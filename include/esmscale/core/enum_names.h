@@ -2,7 +2,8 @@
 //
 //   template <>
 //   struct EnumNames<config::Precision> {
-//     static constexpr std::pair<config::Precision, std::string_view> table[] = {{config::Precision::fp32, "fp32"}, …};
+//     static constexpr std::pair<config::Precision, std::string_view> table[] = {{config::Precision::fp32,
+//     "fp32"}, …};
 //   };
 #pragma once
 
@@ -22,7 +23,9 @@ template <class E>
 struct EnumNames;
 
 template <class E>
-concept Named = requires { EnumNames<E>::table; };
+concept Named = requires {
+  EnumNames<E>::table;
+};
 
 template <Named E>
 constexpr std::string_view enum_name(E value) {
