@@ -235,7 +235,8 @@ int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
 }  // namespace
 
 config::DeviceKind usual_device(const config::RunConfig& config) {
-  return config.train.precision == config::Precision::fp32 ? config::DeviceKind::cpu : config::DeviceKind::gpu;
+  return config.train.precision == config::Precision::fp32 ? config::DeviceKind::cpu
+                                                           : config::DeviceKind::gpu;
 }
 
 bool ends_on_masked_rows(const config::RunConfig& config, config::DeviceKind device) {

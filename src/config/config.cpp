@@ -28,11 +28,11 @@ Json::json_pointer pointer_to(const std::string& path) {
 }
 
 const char* type_name(const Field& field) {
-  return std::visit(Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
-                               [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
-                               [](std::array<double, 2>*) { return "two numbers"; },
-                               [](const EnumRef&) { return "text"; }},
-                    field.home);
+  return std::visit(
+      Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
+                 [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
+                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; }},
+      field.home);
 }
 
 // Every digit of a whole number.
@@ -183,9 +183,9 @@ void refuse(const Violations& violations, std::string_view where) {
 }  // namespace
 
 Json value_of(const Field& field) {
-  return std::visit(
-      Overloaded{[](const auto* home) { return Json(*home); }, [](const EnumRef& home) { return Json(home.name()); }},
-      field.home);
+  return std::visit(Overloaded{[](const auto* home) { return Json(*home); },
+                               [](const EnumRef& home) { return Json(home.name()); }},
+                    field.home);
 }
 
 Json to_json(const RunConfig& config) {

@@ -26,7 +26,8 @@ void require_engine(const EngineOptions& options, const config::ModelConfig& mod
                        .expected = "fp32 on a CPU",
                        .found = std::string(enum_name(options.precision)),
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (options.recompute == config::Recompute::blocks && !config::is_fused(options.engine, model, options.precision, device))
+  if (options.recompute == config::Recompute::blocks &&
+      !config::is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",
                        .expected = "none or outputs with the plain engine",
                        .found = std::string(enum_name(options.recompute)),

@@ -38,7 +38,8 @@ TEST(DevicePeak, UnknownIsZero) {
     EXPECT_EQ(device_peak(name, Precision::bf16).memory, 0) << name;
   }
   EXPECT_EQ(device_peak("Tesla V100-SXM2-16GB", Precision::bf16).flops, 0);
-  EXPECT_EQ(device_peak("Tesla V100-SXM2-16GB", Precision::bf16).name, "NVIDIA V100 SXM2 bf16 (peak unknown)");
+  EXPECT_EQ(device_peak("Tesla V100-SXM2-16GB", Precision::bf16).name,
+            "NVIDIA V100 SXM2 bf16 (peak unknown)");
 }
 
 }  // namespace

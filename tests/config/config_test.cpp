@@ -91,7 +91,8 @@ TEST(Config, NamesOfChoicesComeFromOneTable) {
       std::replace(pointer.begin(), pointer.end(), '.', '/');
       EXPECT_EQ(to_json(set)[Json::json_pointer(pointer)], name);
     }
-    EXPECT_THAT(violations_of(Json::object(), {field.path + "=other"}), HasSubstr("is one of " + expected->second[0]));
+    EXPECT_THAT(violations_of(Json::object(), {field.path + "=other"}),
+                HasSubstr("is one of " + expected->second[0]));
   }
 }
 

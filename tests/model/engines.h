@@ -16,8 +16,8 @@ inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weigh
                                             const std::string& recompute = "outputs") {
   const auto again = enum_from_name<config::Recompute>(recompute, "recompute");
   if (name == "device") return make_device_engine(weights, {.recompute = again});
-  return make_engine(
-      weights, {.engine = enum_from_name<config::EngineKind>(name, "engine"), .recompute = again});
+  return make_engine(weights,
+                     {.engine = enum_from_name<config::EngineKind>(name, "engine"), .recompute = again});
 }
 
 // Pads behind the real rows, sequences without rows and masked positions without a target, as on a device

@@ -154,7 +154,8 @@ TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
   }
   const std::vector<at::Tensor> after = gradients(*engine);
   EXPECT_GT(distance(after, before), 0.01);
-  EXPECT_EQ(distance(after, gradients(*make_device_engine(weights, {.precision = config::Precision::bf16}))), 0);
+  EXPECT_EQ(distance(after, gradients(*make_device_engine(weights, {.precision = config::Precision::bf16}))),
+            0);
 }
 
 }  // namespace

@@ -99,9 +99,10 @@ MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
   for (int seed = 0; seed < models; ++seed) {
     const Weights weights = initialised(model, static_cast<uint64_t>(seed));
     CollectedGradients gradients(weights);
-    const double loss =
-        make_engine(weights, {.engine = config::EngineKind::plain})->forward_backward(batch, gradients).item<double>() /
-        static_cast<double>(batch.masked);
+    const double loss = make_engine(weights, {.engine = config::EngineKind::plain})
+                            ->forward_backward(batch, gradients)
+                            .item<double>() /
+                        static_cast<double>(batch.masked);
     sum += loss;
     squares += loss * loss;
   }

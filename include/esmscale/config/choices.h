@@ -50,12 +50,11 @@ struct EnumNames<config::OptimizerKind> {
 template <>
 struct EnumNames<config::ScheduleKind> {
   using enum config::ScheduleKind;
-  static constexpr std::pair<config::ScheduleKind, std::string_view> table[] = {
-      {exponential, "exponential"},
-      {constant, "constant"},
-      {linear, "linear"},
-      {cosine, "cosine"},
-      {wsd, "wsd"}};
+  static constexpr std::pair<config::ScheduleKind, std::string_view> table[] = {{exponential, "exponential"},
+                                                                                {constant, "constant"},
+                                                                                {linear, "linear"},
+                                                                                {cosine, "cosine"},
+                                                                                {wsd, "wsd"}};
 };
 
 template <>
@@ -67,8 +66,8 @@ struct EnumNames<config::InitScheme> {
 template <>
 struct EnumNames<config::DecoderBias> {
   using enum config::DecoderBias;
-  static constexpr std::pair<config::DecoderBias, std::string_view> table[] = {
-      {zeros, "zeros"}, {frequencies, "frequencies"}};
+  static constexpr std::pair<config::DecoderBias, std::string_view> table[] = {{zeros, "zeros"},
+                                                                               {frequencies, "frequencies"}};
 };
 
 }  // namespace esmscale

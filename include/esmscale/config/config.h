@@ -1,4 +1,4 @@
-// The configuration of a run. Every field is declared once, in fields() (config.cpp), and the structs below
+// The configuration of a run. Every field is declared once, in fields() (fields.cpp), and the structs below
 // hold the defaults. Tokens are real tokens: residues + START + END.
 #pragma once
 
@@ -34,7 +34,7 @@ struct ModelConfig {
 
 struct DataConfig {
   std::string train, holdout;  // folders of prepared data sets
-  int64_t sequences = 0;       // the first so many of the shuffled order; 0: all
+  int64_t sequences = 0;       // the first N of the shuffled order; 0: all
   int64_t max_seq_len = 1024;  // rows of the longest crop, START and END included
 };
 
@@ -113,10 +113,10 @@ RunConfig config_from_json(const Json& document, std::string_view where,
                            std::span<const std::string> settings = {});
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
-// FILE as given, then among the shipped configs/ (beside the sources or in the installation).
+// FILE as given, then among the shipped configs/ (next to the sources or in the installation).
 std::filesystem::path find_config(const std::filesystem::path& file);
 std::vector<std::filesystem::path> shipped_configs();
-// A script for SLURM by its name (train.sbatch, study.sbatch), beside the sources or in the installation.
+// A script for SLURM by its name (train.sbatch, study.sbatch), next to the sources or in the installation.
 std::filesystem::path shipped_script(const std::string& name);
 
 // Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several.

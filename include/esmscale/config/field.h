@@ -47,7 +47,7 @@ struct Field {
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices{};  // of a text; those of an enumeration are its names
-  bool is_identity = false;  // a resumed run must agree on it
+  bool is_identity = false;            // a resumed run must agree on it
 
   Field& unit(std::string name) {
     units = std::move(name);
