@@ -147,7 +147,7 @@ void check_repeats(BudgetPlan& plan, const PlanRequest& request) {
 }
 
 void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
-  const accounting::DevicePeak device = accounting::device_peak(request.device, request.config.precision);
+  const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
   const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
   plan.memory_bytes = fit.memory_bytes;
   if (!fit.fits)

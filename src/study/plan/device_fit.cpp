@@ -22,7 +22,7 @@ DeviceFit fit_to_device(config::RunConfig& config, int ranks, double device_byte
   const int64_t pack = config.train.pack_tokens, largest = config.train.micro_batch_tokens;
   config::RunConfig least = config;
   for (int stage = 0; stage <= (ranks > 1 ? kLargestStage : 0); ++stage)
-    for (const char* recompute : {"outputs", "blocks"})
+    for (const auto recompute : {config::Recompute::outputs, config::Recompute::blocks})
       for (int64_t packs = std::max<int64_t>(1, largest / pack); packs >= 1; packs /= 2) {
         config.parallel.zero_stage = stage;
         config.train.recompute = recompute;
