@@ -52,7 +52,7 @@ struct Side {
   double laws::Optimum::*value;
   laws::PowerLaw laws::Approach1::*of_approach1;
   laws::PowerLaw laws::Approach2::*of_approach2;
-  double PublishedFrontier::*published;
+  double laws::PublishedFrontier::*published;
 };
 
 void add_own(Plot& plot, const laws::Laws& laws, const Side& side, const std::vector<double>& grid) {

@@ -11,8 +11,8 @@ namespace {
 constexpr int kGrid = 80;
 
 // Points in the colours of the ramp by `shade`, one legend entry for the smallest and one for the largest.
-void add_shaded_points(Plot& plot, const laws::PointSet& set, double laws::Point::*x, double Point::*shade,
-                       const char* name) {
+void add_shaded_points(Plot& plot, const laws::PointSet& set, double laws::Point::*x,
+                       double laws::Point::*shade, const char* name) {
   const Extent span = span_of(set, shade);
   std::vector<std::vector<PlotPoint>> by_colour(7);
   for (const laws::Point& p : set.points) {

@@ -15,7 +15,7 @@ struct Extent {
 };
 
 // The least and largest of a member over all points.
-Extent span_of(const laws::PointSet& set, double Point::*member);
+Extent span_of(const laws::PointSet& set, double laws::Point::*member);
 // `count` values spread evenly in the logarithm over the span widened by `factor` at both ends.
 std::vector<double> log_grid(Extent span, double factor, int count);
 

@@ -197,7 +197,7 @@ void apply_lr(const Study& study, double factor) {
     if (run.is_sweep()) continue;
     config::RunConfig config = config::load_config(study.config(run));
     config.optimizer.lr = factor * run.lr;
-    write_file(study.config(run), to_text(config::to_json(config), 2) + "\n");
+    write_file(study.config(run), esmscale::to_text(config::to_json(config), 2) + "\n");
   }
 }
 

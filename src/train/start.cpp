@@ -252,8 +252,8 @@ std::string identity_differences(const config::RunConfig& stored, const config::
   std::vector<std::string> differences;
   for (const auto& [key, value] : b.items())
     if (!a.contains(key) || a[key] != value)
-      differences.push_back(text(key, ": the run has ", a.contains(key) ? to_text(a[key]) : "none",
-                                 ", asked for is ", to_text(value)));
+      differences.push_back(text(key, ": the run has ", a.contains(key) ? esmscale::to_text(a[key]) : "none",
+                                 ", asked for is ", esmscale::to_text(value)));
   return join(differences, "; ");
 }
 
@@ -263,7 +263,7 @@ void require_one_run(dist::Ranks& ranks, const config::RunConfig& config, const 
   Json keys = config::identity(config);
   keys["parallel.zero_stage"] = config.parallel.zero_stage;
   keys["train.micro_batch_tokens"] = config.train.micro_batch_tokens;
-  for (const auto& [key, value] : keys.items()) ranks.require_agreement(key, to_text(value));
+  for (const auto& [key, value] : keys.items()) ranks.require_agreement(key, esmscale::to_text(value));
 }
 
 TrainingState start_training(TrainOptions& options, const run::RunFolder& run, const data::Dataset& train,

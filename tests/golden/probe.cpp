@@ -94,7 +94,7 @@ int run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   try {
-    return esmscale::run({argv + 1, argv + argc});
+    return esmscale::golden::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";
     return 1;

@@ -62,7 +62,7 @@ class EachIsa : public testing::TestWithParam<cpu::Isa> {
 };
 
 #define ESMSCALE_EACH_ISA(Fixture)                                                                \
-  INSTANTIATE_TEST_SUITE_P(Isas, Fixture, testing::ValuesIn(esmscale::kernels::supported_isas()), \
+  INSTANTIATE_TEST_SUITE_P(Isas, Fixture, testing::ValuesIn(esmscale::kernels::cpu::supported_isas()), \
                            [](const auto& one) { return std::string(name(one.param)); })
 
 }  // namespace esmscale::kernels

@@ -138,7 +138,7 @@ TEST(BudgetPlan, OffTheOptimumDataStaysBound) {
 }
 
 TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
-  for (double ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
+  for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
     laws::LawFile laws = laws::known_laws();
     (*laws.approach3).*exponent = -0.1;
     EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--law"));

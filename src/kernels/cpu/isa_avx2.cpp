@@ -18,13 +18,13 @@
 #pragma GCC pop_options
 #endif
 
-const esmscale::kernels::KernelTable* esmscale::kernels::avx2_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::avx2_table() {
   return &lanes::kTable;
 }
 
 #else
 
-const esmscale::kernels::KernelTable* esmscale::kernels::avx2_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::avx2_table() {
   return nullptr;
 }
 

@@ -19,13 +19,13 @@
 #pragma GCC pop_options
 #endif
 
-const esmscale::kernels::KernelTable* esmscale::kernels::avx512_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::avx512_table() {
   return &lanes::kTable;
 }
 
 #else
 
-const esmscale::kernels::KernelTable* esmscale::kernels::avx512_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::avx512_table() {
   return nullptr;
 }
 

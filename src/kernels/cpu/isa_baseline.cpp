@@ -3,6 +3,6 @@
 #define ESMSCALE_LANES 4
 #include "kernels/cpu/lanes/all.h"
 
-const esmscale::kernels::KernelTable* esmscale::kernels::baseline_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::baseline_table() {
   return &lanes::kTable;
 }

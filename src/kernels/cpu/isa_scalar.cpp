@@ -3,6 +3,6 @@
 #define ESMSCALE_LANES 1
 #include "kernels/cpu/lanes/all.h"
 
-const esmscale::kernels::KernelTable* esmscale::kernels::scalar_table() {
+const esmscale::kernels::cpu::KernelTable* esmscale::kernels::cpu::scalar_table() {
   return &lanes::kTable;
 }
