@@ -61,7 +61,7 @@ class EachIsa : public testing::TestWithParam<cpu::Isa> {
   void TearDown() override { cpu::select_isa(cpu::supported_isas().back()); }
 };
 
-#define ESMSCALE_EACH_ISA(Fixture)                                                                \
+#define ESMSCALE_EACH_ISA(Fixture)                                                                     \
   INSTANTIATE_TEST_SUITE_P(Isas, Fixture, testing::ValuesIn(esmscale::kernels::cpu::supported_isas()), \
                            [](const auto& one) { return std::string(name(one.param)); })
 

@@ -10,9 +10,10 @@ struct DeviceFit {
   double memory_bytes = 0;  // on one rank, predicted
 };
 
-// Sets the smallest ZeRO stage (0 to 2; above 0 with several ranks only), then the least recomputation, then the
-// largest micro-batch with which the predicted memory stays below nine tenths of `device_bytes` (the libraries
-// take the rest). Where nothing fits, the settings that need least stay. device_bytes 0: unknown, no change.
+// Sets the smallest ZeRO stage (0 to 2; above 0 with several ranks only), then the least recomputation, then
+// the largest micro-batch with which the predicted memory stays below nine tenths of `device_bytes` (the
+// libraries take the rest). Where nothing fits, the settings that need least stay. device_bytes 0: unknown,
+// no change.
 DeviceFit fit_to_device(config::RunConfig& config, int ranks, double device_bytes);
 
 }  // namespace esmscale::study
