@@ -40,7 +40,7 @@ def main() -> None:
         parser.add_argument(f"--{note}", required=True)
     given = parser.parse_args()
     published = {key: getattr(given, key) for key in ("name", "title", "source", "protocol", "own_law")}
-    laws = {"published": published, **slim(json.loads(given.laws.read_text()))}
+    laws = {"provenance": published, **slim(json.loads(given.laws.read_text()))}
     laws["basis"]["source"] = published["title"]
     given.output.write_text(
         "{\n"

@@ -210,7 +210,7 @@ LawFile read_laws(const std::filesystem::path& file) {
   if (root.has("approach2")) read_approach2(root.at("approach2"), laws);
   if (root.has("kaplan") && root.at("kaplan").has("L_ND")) read_kaplan(root.at("kaplan").at("L_ND"), laws);
   if (root.has("planning")) laws.planning = planning_of(root.at("planning"));
-  if (root.has("published")) laws.published = published_of(root.at("published"));
+  if (root.has("provenance")) laws.published = published_of(root.at("provenance"));
   if (root.has("repeats"))
     laws.repeats = RepeatLaw{root.at("repeats").number("R_star_D"), root.at("repeats").number("R_star_N")};
   for (const Json& run : root.list("runs")) {
