@@ -34,7 +34,7 @@ class State : public testing::Test {
     for (const char* size : {"a", "b"}) runs.push_back({{"name", size}, {"lr", 0.01}});
     for (const Json& run : runs) write_config(run["name"], run["lr"]);
     write_file(folder / "study.json",
-               to_text({{"format", "esmscale study"}, {"version", 2}, {"name", "x"}, {"runs", runs}}));
+               esmscale::to_text(Json{{"format", "esmscale study"}, {"version", 2}, {"name", "x"}, {"runs", runs}}));
   }
   void write_config(const std::string& name, double lr) const {
     config::RunConfig config;
@@ -42,7 +42,7 @@ class State : public testing::Test {
     config.optimizer.lr = lr;
     config.train.max_tokens = 1000;
     fs::create_directories(folder / "configs");
-    write_file(folder / ("configs/" + name + ".json"), to_text(config::to_json(config)));
+    write_file(folder / ("configs/" + name + ".json"), esmscale::to_text(config::to_json(config)));
   }
   // As `train` leaves it.
   void finish(const std::string& name, double loss) const {
@@ -203,7 +203,7 @@ TEST_F(State, TheFirstFormatIsRead) {
   for (const std::string name : {"lr1_a", "a"}) {
     Json config = read_json(folder / ("configs/" + name + ".json"));
     config["study"].erase("stage");
-    write_file(folder / ("configs/" + name + ".json"), to_text(config));
+    write_file(folder / ("configs/" + name + ".json"), esmscale::to_text(config));
   }
   const std::string numbers =
       R"("shape": "1x16x2", "budget": 1, "parameters": 1, "tokens": 1, "flops": 1, "lr": 1)";
