@@ -90,9 +90,9 @@ Json memory_json(const Account& a) {
           {"device", shown_device(a.device)},
           {"zero_stage", a.config.parallel.zero_stage},
           {"micro_batch_tokens", a.config.train.micro_batch_tokens},
-          {"precision", a.config.train.precision},
-          {"engine", a.config.train.engine},
-          {"recompute", a.config.train.recompute},
+          {"precision", enum_name(a.config.train.precision)},
+          {"engine", enum_name(a.config.train.engine)},
+          {"recompute", enum_name(a.config.train.recompute)},
           {"parameters", m.parameters},
           {"gradients", m.gradients},
           {"moments", m.moments},
@@ -132,11 +132,11 @@ std::string by_stage_text(const Account& a) {
 std::string memory_text(const Account& a) {
   const MemoryPrediction& m = a.memory;
   return text("memory of a rank (", a.ranks, a.ranks == 1 ? " rank" : " ranks", ", ZeRO stage ",
-              a.config.parallel.zero_stage, ", ", a.config.train.precision, " on ", shown_device(a.device),
-              ", ", a.config.train.micro_batch_tokens, " rows a micro-batch): ", human_bytes(m.total()),
-              " = parameters ", human_bytes(m.parameters), " + gradients ", human_bytes(m.gradients),
-              " + moments ", human_bytes(m.moments), " + activations ", human_bytes(m.activations),
-              " + workspace ", human_bytes(m.workspace), "\n",
+              a.config.parallel.zero_stage, ", ", enum_name(a.config.train.precision), " on ",
+              shown_device(a.device), ", ", a.config.train.micro_batch_tokens,
+              " rows a micro-batch): ", human_bytes(m.total()), " = parameters ", human_bytes(m.parameters),
+              " + gradients ", human_bytes(m.gradients), " + moments ", human_bytes(m.moments),
+              " + activations ", human_bytes(m.activations), " + workspace ", human_bytes(m.workspace), "\n",
               a.ranks > 1 ? text("  at stages 0, 1, 2: ", by_stage_text(a), "\n") : "");
 }
 

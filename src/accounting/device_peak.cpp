@@ -62,25 +62,31 @@ double stated_gibibytes(const Words& words) {
   return 0;
 }
 
-double rate_of(const Device& device, std::string_view precision) {
-  if (precision == "bf16") return device.bf16;
-  if (precision == "tf32") return device.tf32;
-  return precision == "fp32" ? device.fp32 : 0;
+double rate_of(const Device& device, config::Precision precision) {
+  switch (precision) {
+    case config::Precision::bf16:
+      return device.bf16;
+    case config::Precision::tf32:
+      return device.tf32;
+    case config::Precision::fp32:
+      return device.fp32;
+  }
+  return 0;
 }
 
 }  // namespace
 
-DevicePeak device_peak(std::string_view device, std::string_view precision) {
+DevicePeak device_peak(std::string_view device, config::Precision precision) {
   constexpr double kTera = 1e12, kGibi = 0x1p30;
   const Words words = words_of(device);
   const auto known = std::find_if(kDevices.begin(), kDevices.end(), [&](const Device& d) {
     return contains(words, d.words[0]) && contains(words, d.words[1]);
   });
   if (known == kDevices.end() || contains(words, "mig"))
-    return {.name = text(device, " ", precision, " (peak unknown)")};
+    return {.name = text(device, " ", enum_name(precision), " (peak unknown)")};
   const double stated = stated_gibibytes(words);
   const double rate = rate_of(*known, precision);
-  return {.name = text(known->name, " ", precision, rate > 0 ? " dense" : " (peak unknown)"),
+  return {.name = text(known->name, " ", enum_name(precision), rate > 0 ? " dense" : " (peak unknown)"),
           .flops = rate * kTera,
           .memory = (stated > 0 ? stated : known->gibibytes) * kGibi};
 }

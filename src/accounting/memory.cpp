@@ -16,7 +16,7 @@ bool is_plain(const config::RunConfig& config, config::DeviceKind device) {
   return !config::is_fused(config.train.engine, config.model, config.train.precision, device);
 }
 bool is_bf16(const config::RunConfig& config) {
-  return config.train.precision == "bf16";
+  return config.train.precision == config::Precision::bf16;
 }
 
 // fp32 on a GPU has LibTorch's memory-efficient attention, whichever the engine.
@@ -135,7 +135,7 @@ void append(Tensors& tensors, Tensors more) {
 }
 
 bool keeps_outputs(const config::RunConfig& config) {
-  return config.train.recompute == "none";
+  return config.train.recompute == config::Recompute::none;
 }
 
 // What a block and a last one of masked rows keep in all.
@@ -173,7 +173,7 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 
 // What forward leaves for backward, of one micro-batch.
 Tensors activations(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
-  const bool recompute = config.train.recompute == "blocks";
+  const bool recompute = config.train.recompute == config::Recompute::blocks;
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
   // With recomputation every block keeps its input, and only the block under way has the rest.
   const bool masked_end = prunes_last_block(config, device) && !recompute;
@@ -211,7 +211,7 @@ double workspace(const config::RunConfig& config, config::DeviceKind device, con
   const auto compute = static_cast<double>(s.compute);
   const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
   if (s.efficient_attention) return std::max(ffn, s.T * 8 * s.D * compute + attention_sums(s));
-  if (!prunes_last_block(config, device) || config.train.recompute == "blocks") return ffn;
+  if (!prunes_last_block(config, device) || config.train.recompute == config::Recompute::blocks) return ffn;
   const double last_attention = s.T * 4 * s.D * compute;
   return config.model.layers == 1 ? last_attention
                                   : std::max(last_attention, ffn - bytes_of(kept_masked_block(config, s)));
@@ -235,7 +235,8 @@ int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
 }  // namespace
 
 config::DeviceKind usual_device(const config::RunConfig& config) {
-  return config.train.precision == "fp32" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
+  return config.train.precision == config::Precision::fp32 ? config::DeviceKind::cpu
+                                                           : config::DeviceKind::gpu;
 }
 
 bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device) {

@@ -178,12 +178,12 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
   std::vector<TensorEntry> entries = entries_of(weights, with_moments);
   const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
   const uint64_t bytes = header.size() + entries.back().end;
-  std::optional<Aside> aside;  // rank 0's
-  const fs::path file = Aside::path_of(folder) / kTensorFile;
+  std::optional<AtomicOutput> output;  // rank 0's
+  const fs::path file = AtomicOutput::path_of(folder) / kTensorFile;
   if (ranks.is_first()) {
     require_free_space(folder, bytes + (1 << 20));
-    aside.emplace(folder);
-    make_folder(aside->path());
+    output.emplace(folder);
+    make_own_folder(output->path());
     begin_tensor_file(file, header, bytes);
   }
   ranks.barrier("checkpoint: the file is there");
@@ -193,8 +193,8 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
   const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
   const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
   if (ranks.is_first()) {
-    write_metadata(aside->path(), info, bytes, interleave(by_rank));
-    aside->publish();
+    write_metadata(output->path(), info, bytes, interleave(by_rank));
+    output->publish();
   }
   ranks.barrier("checkpoint: published");
 }

@@ -48,8 +48,8 @@ void require_output_file(const fs::path& path) {
                  .expected = "the name of a file",
                  .found = path.empty() ? "none" : "a folder",
                  .advice = "give a name in a folder that is there"});
-  const Aside aside(path);
-  const OutputFile attempt(aside.path());
+  const AtomicOutput output(path);
+  const OutputFile attempt(output.path());
   require_no_dataset(fs::absolute(path).parent_path());
 }
 

@@ -107,17 +107,10 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
     const int status = program.action();
     if (status == 0) require_written(out);  // a result that got lost on its way is none
     return status;
-  } catch (const Error& error) {
+  } catch (const std::exception& problem) {
+    const Error error = error_from(problem);
     err << "error: " << error.what() << std::endl;
     return error.exit_code();
-  } catch (const std::bad_alloc&) {
-    err << "error: memory: expected to allocate what was asked for, found no memory left; use a smaller "
-           "--memory where the verb has it"
-        << std::endl;
-    return 1;
-  } catch (const std::exception& error) {
-    err << "error: " << first_line(error.what()) << std::endl;
-    return 1;
   }
 }
 

@@ -4,6 +4,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/violations.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +21,6 @@ struct Overloaded : Cases... {
 template <class... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
-using Violations = std::vector<std::string>;
-
-Json value_of(const Field& field) {
-  return std::visit([](const auto* home) { return Json(*home); }, field.home);
-}
-
 Json::json_pointer pointer_to(const std::string& path) {
   std::string pointer = "/" + path;
   std::replace(pointer.begin(), pointer.end(), '.', '/');
@@ -33,10 +28,11 @@ Json::json_pointer pointer_to(const std::string& path) {
 }
 
 const char* type_name(const Field& field) {
-  return std::visit(Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
-                               [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
-                               [](std::array<double, 2>*) { return "two numbers"; }},
-                    field.home);
+  return std::visit(
+      Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
+                 [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
+                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; }},
+      field.home);
 }
 
 // Every digit of a whole number.
@@ -62,28 +58,31 @@ bool has_type(const Field& field, const Json& value) {
                  [&](std::array<double, 2>*) {
                    return value.is_array() && value.size() == 2 && value[0].is_number() &&
                           value[1].is_number();
-                 }},
+                 },
+                 [&](const EnumRef&) { return value.is_string(); }},
       field.home);
 }
 
 void check_bounds(const Field& field, double value, Violations& violations) {
   if (!(value >= field.minimum && value <= field.maximum))
-    violations.push_back(text(field.path, " = ", shown(field, value), " is not ", shown_bounds(field)));
+    violations.add(text(field.path, " = ", shown(field, value), " is not ", shown_bounds(field)));
 }
 
 void assign(const Field& field, const Json& value, Violations& violations) {
   if (!has_type(field, value)) {
-    violations.push_back(text(field.path, " is ", type_name(field), ", not ", to_text(value)));
+    violations.add(text(field.path, " is ", type_name(field), ", not ", to_text(value)));
     return;
   }
-  if (!field.choices.empty() &&
-      std::find(field.choices.begin(), field.choices.end(), value.get<std::string>()) == field.choices.end())
-    violations.push_back(
-        text(field.path, " is one of ", join(field.choices, ", "), ", not ", to_text(value)));
+  if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(),
+                                          value.get<std::string>()) == field.choices.end()) {
+    violations.add(text(field.path, " is one of ", join(field.choices, ", "), ", not ", to_text(value)));
+    return;
+  }
   for (const Json& number : value.is_array() ? value : Json::array({value}))
     if (number.is_number()) check_bounds(field, number.get<double>(), violations);
   std::visit(Overloaded{[&](int64_t* home) { *home = static_cast<int64_t>(value.get<double>()); },
-                        [&](auto* home) { value.get_to(*home); }},
+                        [&](auto* home) { value.get_to(*home); },
+                        [&](const EnumRef& home) { home.assign(value.get<std::string>()); }},
              field.home);
 }
 
@@ -98,11 +97,6 @@ std::string unknown(const std::string& path, const std::vector<Field>& all) {
   return text("unknown key '", path, "'", hint.empty() ? "" : "; ", hint);
 }
 
-// What run folders of earlier programs say, and what means nothing any more.
-bool is_retired(const std::string& path) {
-  return path == "train.time_products";
-}
-
 void overlay(const std::vector<Field>& all, const Json& document, const std::string& prefix,
              Violations& violations) {
   for (const auto& [key, value] : document.items()) {
@@ -115,15 +109,16 @@ void overlay(const std::vector<Field>& all, const Json& document, const std::str
     else if (is_group && value.is_object())
       overlay(all, value, path, violations);
     else if (is_group)
-      violations.push_back(text(path, " is a group of keys, not ", to_text(value)));
-    else if (path != "$schema" && !is_retired(path))
-      violations.push_back(unknown(path, all));
+      violations.add(text(path, " is a group of keys, not ", to_text(value)));
+    else if (path != "$schema")
+      violations.add(unknown(path, all));
   }
 }
 
 // The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted.
 Json parse_setting(const Field& field, const std::string& value) {
-  if (std::holds_alternative<std::string*>(field.home)) return value;
+  if (std::holds_alternative<std::string*>(field.home) || std::holds_alternative<EnumRef>(field.home))
+    return value;
   if (std::holds_alternative<int64_t*>(field.home) && !value.empty() && value.front() != '-') {
     try {
       return parse_size(value, field.path);
@@ -131,8 +126,11 @@ Json parse_setting(const Field& field, const std::string& value) {
       return value;  // assign() reports the type
     }
   }
-  const Json parsed = Json::parse(value, nullptr, false);
-  return parsed.is_discarded() ? Json(value) : parsed;
+  try {
+    return parse_json(value, field.path);
+  } catch (const Error&) {
+    return value;
+  }
 }
 
 void apply(const std::vector<Field>& all, const std::string& setting, Violations& violations) {
@@ -140,17 +138,15 @@ void apply(const std::vector<Field>& all, const std::string& setting, Violations
   const std::string path = setting.substr(0, equals);
   const auto field = std::find_if(all.begin(), all.end(), [&](const Field& f) { return f.path == path; });
   if (equals == std::string::npos)
-    violations.push_back(text("--set ", setting, " is not key.path=value"));
+    violations.add(text("--set ", setting, " is not key.path=value"));
   else if (field == all.end())
-    violations.push_back(unknown(path, all));
+    violations.add(unknown(path, all));
   else
     assign(*field, parse_setting(*field, setting.substr(equals + 1)), violations);
 }
 
 void check_relations(const RunConfig& c, Violations& violations) {
-  const auto require = [&](bool holds, const std::string& what) {
-    if (!holds) violations.push_back(what);
-  };
+  const auto require = [&](bool holds, const std::string& what) { violations.require(holds, what); };
   const ModelConfig& m = c.model;
   require(m.heads > 0 && m.width % m.heads == 0,
           text("model.heads = ", m.heads, " does not divide model.width = ", m.width));
@@ -158,7 +154,7 @@ void check_relations(const RunConfig& c, Violations& violations) {
           text("head_dim = width / heads = ", m.heads > 0 ? m.head_dim() : 0, " is odd; rotary needs pairs"));
   require(m.alphabet == 29 || m.alphabet == 33,
           text("model.alphabet = ", m.alphabet, " is neither 29 nor 33"));
-  require(c.optimizer.name == "adamw" || c.optimizer.weight_decay == 0,
+  require(c.optimizer.name == OptimizerKind::adamw || c.optimizer.weight_decay == 0,
           "optimizer.weight_decay > 0 needs optimizer.name = adamw");
   const ScheduleConfig& s = c.schedule;
   require(s.decay_tokens == 0 || s.decay_tokens > s.warmup_tokens,
@@ -178,14 +174,19 @@ void check_relations(const RunConfig& c, Violations& violations) {
 }
 
 void refuse(const Violations& violations, std::string_view where) {
-  if (violations.empty()) return;
-  throw usage_error({.where = std::string(where),
+  violations.refuse({.where = std::string(where),
                      .expected = "",
-                     .found = join(violations, "; "),
+                     .found = "",
                      .advice = "`esmscale config` lists every key with its bounds"});
 }
 
 }  // namespace
+
+Json value_of(const Field& field) {
+  return std::visit(Overloaded{[](const auto* home) { return Json(*home); },
+                               [](const EnumRef& home) { return Json(home.name()); }},
+                    field.home);
+}
 
 Json to_json(const RunConfig& config) {
   RunConfig copy = config;
@@ -202,7 +203,7 @@ RunConfig config_from_json(const Json& document, std::string_view where,
   if (document.is_object())
     overlay(all, document, "", violations);
   else
-    violations.push_back("a configuration is a JSON object");
+    violations.add("a configuration is a JSON object");
   for (const std::string& setting : settings) apply(all, setting, violations);
   if (violations.empty()) check_relations(config, violations);
   refuse(violations, where);

@@ -2,15 +2,14 @@
 
 namespace esmscale::config {
 
-bool fits_gpu_kernels(const ModelConfig& model, std::string_view precision) {
-  const int64_t element_bytes = precision == "bf16" ? 2 : 4;
+bool fits_gpu_kernels(const ModelConfig& model, Precision precision) {
+  const int64_t element_bytes = precision == Precision::bf16 ? 2 : 4;
   return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&
          model.width * element_bytes <= kWidestGpuRowBytes;
 }
 
-bool is_fused(std::string_view engine, const ModelConfig& model, std::string_view precision,
-              DeviceKind device) {
-  if (engine != "auto") return engine == "fused";
+bool is_fused(EngineKind engine, const ModelConfig& model, Precision precision, DeviceKind device) {
+  if (engine != EngineKind::automatic) return engine == EngineKind::fused;
   return device == DeviceKind::cpu || fits_gpu_kernels(model, precision);
 }
 

@@ -1,6 +1,6 @@
 // Every configuration field, declared once.
+#include "esmscale/config/choices.h"
 #include "esmscale/config/config.h"
-#include "esmscale/config/run_stage.h"
 
 namespace esmscale::config {
 namespace {
@@ -8,7 +8,9 @@ namespace {
 constexpr double kMany = 1e15;
 
 Field field(std::string path, Field::Home home, std::string help) {
-  return {.path = std::move(path), .home = home, .help = std::move(help)};
+  Field made{.path = std::move(path), .home = home, .help = std::move(help)};
+  if (const auto* named = std::get_if<EnumRef>(&made.home)) made.choices = named->names();
+  return made;
 }
 
 }  // namespace
@@ -16,153 +18,163 @@ Field field(std::string path, Field::Home home, std::string help) {
 std::vector<Field> fields(RunConfig& c) {
   return {
       field("model.name", &c.model.name, "Name of the model in tables and reports"),
-      field("model.layers", &c.model.layers, "Transformer blocks").within(1, 1000).identity(),
-      field("model.width", &c.model.width, "Embedding width d").within(4, 65536).identity(),
-      field("model.heads", &c.model.heads, "Attention heads; head_dim = width / heads is even")
+      field("model.layers", &c.model.layers, "Number of transformer blocks").within(1, 1000).identity(),
+      field("model.width", &c.model.width, "Embedding width d, also the width of every block")
+          .within(4, 65536)
+          .identity(),
+      field("model.heads", &c.model.heads, "Attention heads; head_dim = width / heads must be even")
           .within(1, 4096)
           .identity(),
-      field("model.ffn", &c.model.ffn, "FFN width; 0 is 4 · width").within(0, 1 << 20).identity(),
-      field("model.alphabet", &c.model.alphabet, "Tokens: 29 (the paper's) or 33 (the official order)")
+      field("model.ffn", &c.model.ffn, "Inner width of the feed-forward network; 0 means 4 · width")
+          .within(0, 1 << 20)
+          .identity(),
+      field("model.alphabet", &c.model.alphabet,
+            "Vocabulary size: 29 (the tokens that training uses) or 33 (the official ESM-2 order)")
           .within(29, 33)
           .identity(),
       field("model.token_dropout", &c.model.token_dropout,
-            "ESM-2's rescaling of embeddings by the share of <mask>")
+            "Rescale embeddings by the share of <mask> tokens, as ESM-2 does")
           .identity(),
-      field("model.init.scheme", &c.model.init.scheme, "How weights start")
-          .one_of({"xavier", "hf"})
+      field("model.init.scheme", &c.model.init.scheme,
+            "Initialisation of the weights: xavier, or hf (normal with deviation 0.02, as in transformers)")
           .identity(),
       field("model.init.decoder_bias", &c.model.init.decoder_bias,
-            "Decoder bias at the start: zeros, or the log letter frequencies of the training set")
-          .one_of({"zeros", "frequencies"})
+            "Initial decoder bias: zeros, or the log letter frequencies of the training set")
           .identity(),
 
       field("data.train", &c.data.train, "Folder of the prepared training set"),
       field("data.holdout", &c.data.holdout, "Folder of the prepared holdout"),
-      field("data.sequences", &c.data.sequences, "Train on the first so many of the shuffled order; 0 is all")
+      field("data.sequences", &c.data.sequences,
+            "Train on the first N sequences of the shuffled order; 0 means all")
           .unit("sequences")
           .within(0, kMany)
           .identity(),
-      field("data.max_seq_len", &c.data.max_seq_len, "Rows of the longest crop, START and END included")
+      field("data.max_seq_len", &c.data.max_seq_len, "Longest crop of a sequence, START and END included")
           .unit("tokens")
           .within(8, 1 << 20)
           .identity(),
 
-      field("train.batch_tokens", &c.train.batch_tokens, "Rows of a global batch; a multiple of pack_tokens")
+      field("train.batch_tokens", &c.train.batch_tokens,
+            "Tokens in a global batch; a multiple of pack_tokens")
           .unit("tokens")
           .within(8, kMany)
           .identity(),
       field("train.micro_batch_tokens", &c.train.micro_batch_tokens,
-            "Rows of a micro-batch on one rank; 0 is chosen for the device")
+            "Tokens in a micro-batch of one rank; 0 chooses a size for the device")
           .unit("tokens")
           .within(0, kMany),
       field("train.pack_tokens", &c.train.pack_tokens,
-            "Rows of a pack; 0 is 2 · max_seq_len, no more than a batch")
+            "Tokens in a pack; 0 means 2 · max_seq_len, at most batch_tokens")
           .unit("tokens")
           .within(0, kMany)
           .identity(),
-      field("train.epochs", &c.train.epochs, "FusedOps over the data").within(1, 10000).identity(),
-      field("train.max_tokens", &c.train.max_tokens, "Stop after so many tokens; 0 is all epochs")
+      field("train.epochs", &c.train.epochs, "Passes over the training set").within(1, 10000).identity(),
+      field("train.max_tokens", &c.train.max_tokens, "Stop after N tokens; 0 means after all epochs")
           .unit("tokens")
           .within(0, kMany)
           .identity(),
-      field("train.seed", &c.train.seed, "Seed of initialisation, order, crops and masks")
+      field("train.seed", &c.train.seed, "Seed for the initial weights, the data order, crops and masks")
           .within(0, 4294967295.0)
           .identity(),
       field("train.precision", &c.train.precision,
-            "Arithmetic of matrix products; master weights are fp32 always")
-          .one_of({"fp32", "tf32", "bf16"})
+            "Arithmetic of matrix products; the master weights are always fp32")
           .identity(),
-      field("train.engine", &c.train.engine,
-            "How a step is computed: plain (autograd), fused (written out), auto: fused where it can be")
-          .one_of({"auto", "plain", "fused"}),
-      field("train.grad_clip", &c.train.grad_clip, "Largest norm of the whole gradient; 0 is no clipping")
+      field(
+          "train.engine", &c.train.engine,
+          "How a step is computed: plain (autograd), fused (hand-written kernels), or auto (fused where its "
+          "kernels support the model)"),
+      field("train.grad_clip", &c.train.grad_clip,
+            "Clip the norm of the whole gradient to this value; 0 disables clipping")
           .at_least(0)
           .identity(),
       field("train.recompute", &c.train.recompute,
-            "What the fused engine makes again in backward to save memory: LayerNorm and GELU outputs, whole "
-            "blocks, or nothing, which is fastest")
-          .one_of({"none", "outputs", "blocks"}),
+            "What the fused engine recomputes in backward to save memory: none (fastest), LayerNorm and GELU "
+            "outputs, or whole blocks"),
       field("train.deterministic", &c.train.deterministic,
-            "Bit-equal GPU runs at some cost; CPU runs are bit-equal always"),
-      field("train.max_bad_steps", &c.train.max_bad_steps, "Give up after so many non-finite steps in a row")
+            "Make GPU runs bit-equal, at some cost in speed; CPU runs always are"),
+      field("train.max_bad_steps", &c.train.max_bad_steps, "Give up after N non-finite steps in a row")
           .unit("steps")
           .within(1, 1e9),
 
-      field("optimizer.name", &c.optimizer.name, "adam, or adamw with decoupled weight decay")
-          .one_of({"adam", "adamw"})
+      field("optimizer.name", &c.optimizer.name, "Optimizer: adam, or adamw (with decoupled weight decay)")
           .identity(),
       field("optimizer.lr", &c.optimizer.lr, "Peak learning rate").within(0, 10).identity(),
-      field("optimizer.betas", &c.optimizer.betas, "Decay of the first and second moment")
+      field("optimizer.betas", &c.optimizer.betas, "Decay rates of the first and second moment")
           .within(0, 0.999999999)
           .identity(),
-      field("optimizer.eps", &c.optimizer.eps, "Added to the root of the second moment")
+      field("optimizer.eps", &c.optimizer.eps, "Added to the square root of the second moment")
           .within(0, 1)
           .identity(),
-      field("optimizer.weight_decay", &c.optimizer.weight_decay, "Decoupled decay of matrices (adamw only)")
+      field("optimizer.weight_decay", &c.optimizer.weight_decay,
+            "Decoupled weight decay of matrices (adamw only)")
           .within(0, 10)
           .identity(),
 
       field("masking.mlm_probability", &c.masking.mlm_probability,
-            "Share of eligible residues that are chosen")
+            "Probability that a residue is chosen for prediction")
           .within(0.001, 0.9)
           .identity(),
 
-      field("schedule.name", &c.schedule.name, "Learning rate by tokens")
-          .one_of({"exponential", "constant", "linear", "cosine", "wsd"})
+      field("schedule.name", &c.schedule.name, "Shape of the learning rate over the tokens of the run")
           .identity(),
-      field("schedule.warmup_tokens", &c.schedule.warmup_tokens, "Linear warm-up")
+      field("schedule.warmup_tokens", &c.schedule.warmup_tokens, "Length of the linear warm-up")
           .unit("tokens")
           .within(0, kMany)
           .identity(),
       field("schedule.decay_tokens", &c.schedule.decay_tokens,
-            "Where the decay ends; 0 is the end of the run")
+            "Tokens at which the decay ends; 0 means the end of the run")
           .unit("tokens")
           .within(0, kMany)
           .identity(),
-      field("schedule.decay_factor", &c.schedule.decay_factor, "Learning rate at the end over the peak")
+      field("schedule.decay_factor", &c.schedule.decay_factor, "Final learning rate divided by the peak")
           .within(0, 1)
           .identity(),
       field("schedule.decay_fraction", &c.schedule.decay_fraction,
-            "wsd: the last part of the run, in which it decays")
+            "wsd only: fraction of the run, at its end, in which the learning rate decays")
           .within(0, 1)
           .identity(),
-      field("schedule.min_lr", &c.schedule.min_lr, "Floor after the warm-up").within(0, 10).identity(),
+      field("schedule.min_lr", &c.schedule.min_lr, "Lowest learning rate after the warm-up")
+          .within(0, 10)
+          .identity(),
 
       field("parallel.zero_stage", &c.parallel.zero_stage,
-            "What ranks share out: 0 nothing, 1 moments, 2 gradients too")
+            "ZeRO stage: 0 shards nothing, 1 the optimizer state, 2 also the gradients")
           .within(0, 2),
       field("parallel.heartbeat_seconds", &c.parallel.heartbeat_seconds,
-            "A rank silent for so long ends the run")
+            "End the run when a rank has been silent for this long")
           .unit("s")
           .within(1, 86400),
       field("parallel.collective_timeout_seconds", &c.parallel.collective_timeout_seconds,
-            "Longest wait in one collective")
+            "Longest wait in one collective operation")
           .unit("s")
           .within(1, 86400),
 
-      field("eval.every_tokens", &c.eval.every_tokens, "Evaluate the holdout so often; 0 is at the end only")
+      field("eval.every_tokens", &c.eval.every_tokens,
+            "Evaluate the holdout every N tokens; 0 means only at the end")
           .unit("tokens")
           .within(0, kMany),
       field("checkpoint.every_tokens", &c.checkpoint.every_tokens,
-            "Write a checkpoint so often; 0 is by time only")
+            "Write a checkpoint every N tokens; 0 means by time only")
           .unit("tokens")
           .within(0, kMany),
       field("checkpoint.every_minutes", &c.checkpoint.every_minutes,
-            "Write a checkpoint so often; 0 is by tokens only")
+            "Write a checkpoint every N minutes; 0 means by tokens only")
           .unit("min")
           .within(0, 1e6),
-      field("checkpoint.keep", &c.checkpoint.keep, "Newest checkpoints kept, beside the best by holdout")
+      field("checkpoint.keep", &c.checkpoint.keep,
+            "Number of newest checkpoints to keep, in addition to the best by holdout loss")
           .within(1, 1e6),
-      field("log.every_steps", &c.log.every_steps, "Write a line of metrics so often")
+      field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),
-      field("log.tensorboard", &c.log.tensorboard, "Write TensorBoard event files too"),
+      field("log.tensorboard", &c.log.tensorboard, "Also write TensorBoard event files"),
 
-      field("study.name", &c.study.name, "Study this run belongs to"),
-      field("study.budget", &c.study.budget, "IsoFLOP group").unit("FLOPs").at_least(0),
-      field("study.replicate", &c.study.replicate, "Number of this repeat with another seed").within(0, 1e6),
-      field("study.stage", &c.study.stage, "main, trunk (not decayed) or lr-sweep; fits take main runs only")
-          .one_of(run_stage_names()),
+      field("study.name", &c.study.name, "Name of the study that this run belongs to"),
+      field("study.budget", &c.study.budget, "Budget of the IsoFLOP group that this run belongs to")
+          .unit("FLOPs")
+          .at_least(0),
+      field("study.replicate", &c.study.replicate, "Which repeat with another seed").within(0, 1e6),
+      field("study.stage", &c.study.stage, "main, trunk (not decayed) or lr-sweep; fits take main runs only"),
   };
 }
 

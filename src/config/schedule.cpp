@@ -22,16 +22,24 @@ double Schedule::at(int64_t tokens) const {
   const double held = std::min(1.0, progress);
   const double r = config_.decay_factor;
   double factor = 1;
-  if (config_.name == "exponential") {
-    factor = std::pow(r, progress);
-  } else if (config_.name == "linear") {
-    factor = 1 - (1 - r) * held;
-  } else if (config_.name == "cosine") {
-    factor = r + (1 - r) * 0.5 * (1 + std::cos(std::numbers::pi * held));
-  } else if (config_.name == "wsd") {
-    const double begin = wsd_decay_begin();
-    const double length = std::max(1.0, static_cast<double>(decay_) - begin);
-    factor = 1 - (1 - r) * std::clamp((static_cast<double>(tokens) - begin) / length, 0.0, 1.0);
+  switch (config_.name) {
+    case ScheduleKind::exponential:
+      factor = std::pow(r, progress);
+      break;
+    case ScheduleKind::constant:
+      break;
+    case ScheduleKind::linear:
+      factor = 1 - (1 - r) * held;
+      break;
+    case ScheduleKind::cosine:
+      factor = r + (1 - r) * 0.5 * (1 + std::cos(std::numbers::pi * held));
+      break;
+    case ScheduleKind::wsd: {
+      const double begin = wsd_decay_begin();
+      const double length = std::max(1.0, static_cast<double>(decay_) - begin);
+      factor = 1 - (1 - r) * std::clamp((static_cast<double>(tokens) - begin) / length, 0.0, 1.0);
+      break;
+    }
   }
   return std::max(peak_ * factor, config_.min_lr);
 }

@@ -9,10 +9,10 @@ namespace esmscale::config {
 namespace {
 
 Json schema_of(const Field& field) {
-  static constexpr const char* types[] = {"integer", "number", "boolean", "string", "array"};
+  static constexpr const char* types[] = {"integer", "number", "boolean", "string", "array", "string"};
   Json schema{{"type", types[field.home.index()]}, {"description", field.help}};
   if (!field.units.empty()) schema["description"] = field.help + " [" + field.units + "]";
-  schema["default"] = std::visit([](const auto* home) { return Json(*home); }, field.home);
+  schema["default"] = value_of(field);
   if (!field.choices.empty()) schema["enum"] = field.choices;
   Json bounds = Json::object();
   if (std::isfinite(field.minimum)) bounds["minimum"] = field.minimum;

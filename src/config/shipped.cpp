@@ -1,4 +1,4 @@
-// Where the shipped configurations and scripts are: beside the program when installed, beside the sources
+// Finds the shipped configurations and scripts: next to the program when installed, next to the sources
 // otherwise.
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
@@ -41,13 +41,13 @@ fs::path shipped_script(const std::string& name) {
   fs::path script = shipped("slurm", "scripts/slurm") / name;
   if (fs::is_regular_file(script)) return script;
   throw Error({.where = name,
-               .expected = "this script beside the program, in share/esmscale/slurm, or in its sources",
+               .expected = "this script in share/esmscale/slurm next to the program, or in its sources",
                .found = "none",
                .advice = "install with cmake --install"});
 }
 
 fs::path find_config(const fs::path& file) {
-  if (fs::is_regular_file(file)) return file;
+  if (fs::is_regular_file(file) || fs::is_fifo(file)) return file;
   for (const fs::path& candidate : {shipped_folder() / file, shipped_folder() / (file.string() + ".json")})
     if (file.is_relative() && fs::is_regular_file(candidate)) return candidate;
   std::vector<std::string> names;

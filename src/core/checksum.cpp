@@ -1,10 +1,6 @@
 #include "esmscale/core/checksum.h"
 
 #define XXH_INLINE_ALL
-#include "esmscale/core/error.h"
-
-#include <array>
-#include <fstream>
 
 #include <xxhash.h>
 
@@ -28,20 +24,13 @@ uint64_t checksum64(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-std::string checksum_hex(std::string_view bytes) {
-  return hex_of(XXH3_128bits(bytes.data(), bytes.size()));
+std::array<uint64_t, 2> checksum128(std::span<const std::byte> bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return {hash.high64, hash.low64};
 }
 
-std::string file_checksum_hex(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error({.where = path.string(), .expected = "a readable file", .found = "none"});
-  RunningChecksum sum;
-  std::array<char, 1 << 16> piece;
-  while (file.read(piece.data(), piece.size()) || file.gcount() > 0)
-    sum.add(bytes_of(std::string_view(piece.data(), static_cast<size_t>(file.gcount()))));
-  if (file.bad())
-    throw Error({.where = path.string(), .expected = "to read it to its end", .found = "a read error"});
-  return sum.hex();
+std::string checksum_hex(std::string_view bytes) {
+  return hex_of(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
 struct RunningChecksum::State {

@@ -1,16 +1,17 @@
 #include "esmscale/core/files.h"
 
+#include "core/descriptor.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
-#include <cerrno>
-#include <cstring>
+#include <memory>
 #include <ostream>
 #include <utility>
+#include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,15 +20,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& path, const std::string& attempt, const std::string& advice = {}) {
-  throw Error(
-      {.where = path.string(), .expected = "to " + attempt, .found = std::strerror(errno), .advice = advice});
-}
-
-int open_or_fail(const fs::path& path, int flags, const std::string& attempt) {
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-  if (descriptor < 0) fail(path, attempt);
-  return descriptor;
+// For writing: a link in the place of the file is an Error, and a pipe does not make it wait.
+int open_own(const fs::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+  if (descriptor >= 0) return descriptor;
+  if (errno == ELOOP)
+    throw Error({.where = path.string(),
+                 .expected = "a file of its own",
+                 .found = "a link",
+                 .advice = "remove the link, or choose another name"});
+  fail_io(path, "open");
 }
 
 fs::path without_slash(fs::path path) {
@@ -35,72 +37,114 @@ fs::path without_slash(fs::path path) {
   return path.parent_path();
 }
 
-}  // namespace
-
-std::string read_file(const fs::path& path) {
-  const MappedFile file(path);
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+int open_folder(const fs::path& path) {
+  const int descriptor = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) fail_io(path, "open the folder");
+  return descriptor;
 }
 
+// Removes `name` in the folder of `parent`; `path` names it in errors.
+void remove_at(int parent, const std::string& name, const fs::path& path) {
+  struct stat status {};
+  if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return;
+    fail_io(path, "look at it");
+  }
+  if (S_ISDIR(status.st_mode)) {
+    const int opened = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR* const folder = opened < 0 ? nullptr : ::fdopendir(opened);
+    if (!folder) fail_io(path, "open the folder");
+    const std::unique_ptr<DIR, int (*)(DIR*)> closed(folder, ::closedir);
+    std::vector<std::string> names;
+    while (const dirent* entry = ::readdir(folder)) names.emplace_back(entry->d_name);
+    for (const std::string& inside : names)
+      if (inside != "." && inside != "..") remove_at(opened, inside, path / inside);
+  }
+  if (::unlinkat(parent, name.c_str(), S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
+    fail_io(path, "remove");
+}
+
+}  // namespace
+
 void write_file(const fs::path& path, std::string_view content) {
-  Aside aside(path);
-  OutputFile file(aside.path());
+  AtomicOutput output(path);
+  OutputFile file(output.path());
   file.write(content);
   file.close();
-  aside.publish();
+  output.publish();
 }
 
 void make_folder(const fs::path& path) {
   std::error_code reason;
   fs::create_directories(path, reason);
-  if (reason || !fs::is_directory(path))
+  if (reason) throw io_error(path, "make the folder", reason.value());
+  if (!fs::is_directory(path)) throw io_error(path, "make the folder", EEXIST);
+}
+
+void make_own_folder(const fs::path& path) {
+  make_folder(path);
+  if (fs::is_symlink(fs::symlink_status(without_slash(path))))
     throw Error({.where = path.string(),
-                 .expected = "to make the folder",
-                 .found = reason ? reason.message() : "a file of that name"});
+                 .expected = "a folder of its own",
+                 .found = "a link",
+                 .advice = "remove the link, or choose another name"});
+}
+
+void remove_tree(const fs::path& path) {
+  const fs::path target = without_slash(path);
+  std::error_code ignored;
+  if (!fs::exists(fs::symlink_status(target, ignored))) return;
+  const Descriptor parent(open_folder(target.parent_path()));
+  remove_at(parent.get(), target.filename().string(), target);
+}
+
+void discard(const fs::path& path) noexcept {
+  try {
+    remove_tree(path);
+  } catch (const std::exception&) {
+    return;
+  }
 }
 
 void sync_directory(const fs::path& path) {
-  const int descriptor = open_or_fail(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY, "open the folder");
-  const int status = ::fsync(descriptor);
-  ::close(descriptor);
+  const Descriptor descriptor(open_folder(path));
   // Some network file systems cannot sync a folder; the rename itself has still happened.
-  if (status != 0 && errno != EINVAL && errno != ENOTSUP) fail(path, "sync the folder");
+  if (::fsync(descriptor.get()) != 0 && errno != EINVAL && errno != ENOTSUP) fail_io(path, "sync the folder");
 }
 
-void publish(const fs::path& aside, const fs::path& path) {
-  if (::rename(aside.c_str(), path.c_str()) != 0) fail(path, text("rename ", aside.string(), " to it"));
-  sync_directory(path.parent_path());
+void publish(const fs::path& from, const fs::path& path, bool sync) {
+  if (::rename(from.c_str(), path.c_str()) != 0) fail_io(path, text("rename ", from.string(), " to it"));
+  if (sync) sync_directory(path.parent_path());
 }
 
-Aside::Aside(fs::path target) : target_(without_slash(std::move(target))), path_(path_of(target_)) {
-  std::error_code
-      ignored;  // what cannot be looked at or removed cannot be written either, which is told there
+AtomicOutput::AtomicOutput(fs::path target)
+    : target_(without_slash(std::move(target))), path_(path_of(target_)) {
+  std::error_code ignored;  // what cannot be looked at cannot be written either, which is an error then
   const fs::file_status there = fs::status(target_, ignored);
   if (fs::exists(there) && !fs::is_regular_file(there) && !fs::is_directory(there))
     throw Error({.where = target_.string(),
                  .expected = "a new name, or a file to replace",
                  .found = "a device or a pipe",
                  .advice = "choose another name"});
-  fs::remove_all(path_, ignored);
+  discard(path_);
 }
 
-Aside::~Aside() {
-  std::error_code ignored;
-  if (!published_) fs::remove_all(path_, ignored);
+AtomicOutput::~AtomicOutput() {
+  if (!published_) discard(path_);
 }
 
-fs::path Aside::path_of(const fs::path& target) {
+fs::path AtomicOutput::path_of(const fs::path& target) {
   return without_slash(target).string() + kExtension;
 }
 
-void Aside::publish() {
+void AtomicOutput::publish() {
   esmscale::publish(path_, target_);
   published_ = true;
 }
 
 void remove_folder(const fs::path& path) {
-  Aside aside(path);
-  publish(path, aside.path());
+  AtomicOutput output(path);
+  publish(path, output.path());
 }
 
 void require_free_space(const fs::path& path, uint64_t bytes) {
@@ -116,13 +160,14 @@ void require_free_space(const fs::path& path, uint64_t bytes) {
 
 void require_written(std::ostream& out) {
   if (!out.flush())
-    throw Error(
-        {.where = "standard output", .expected = "to write to it", .found = "that it was closed or is full"});
+    throw Error({.where = "standard output",
+                 .expected = "",
+                 .found = "cannot write: it was closed, or its disk is full"});
 }
 
 OutputFile::OutputFile(fs::path path, Begin begin) : path_(std::move(path)) {
   const int where = begin == Begin::empty ? O_TRUNC : begin == Begin::at_end ? O_APPEND : 0;
-  descriptor_ = open_or_fail(path_, O_WRONLY | O_CREAT | where, "create the file");
+  descriptor_ = open_own(path_, O_WRONLY | O_CREAT | where);
 }
 
 OutputFile::~OutputFile() {
@@ -133,7 +178,7 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(path_, "write to it", "what was there before is untouched");
+    if (written < 0) fail_io(path_, "write", "what was there before is untouched");
     bytes = bytes.subspan(static_cast<size_t>(written));
     size_ += static_cast<uint64_t>(written);
   }
@@ -147,7 +192,7 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(path_, "write to it");
+    if (written < 0) fail_io(path_, "write");
     bytes = bytes.subspan(static_cast<size_t>(written));
     offset += static_cast<uint64_t>(written);
   }
@@ -155,65 +200,39 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
 
 void OutputFile::resize(uint64_t bytes) {
   if (::ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
-    fail(path_, text("make it ", bytes, " bytes long"));
+    fail_io(path_, text("make it ", bytes, " bytes long"));
 }
 
 void OutputFile::close(bool sync) {
   const int descriptor = std::exchange(descriptor_, -1);
   if (sync && ::fsync(descriptor) != 0 && errno != EINVAL) {
     ::close(descriptor);
-    fail(path_, "sync it to disk");
+    fail_io(path_, "sync it to disk");
   }
-  if (::close(descriptor) != 0) fail(path_, "close it");
-}
-
-MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  const int descriptor = open_or_fail(path, O_RDONLY, "open the file for reading");
-  struct stat status {};
-  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(descriptor);
-    throw Error({.where = path.string(), .expected = "a regular file", .found = "something else"});
-  }
-  size_ = static_cast<size_t>(status.st_size);
-  if (size_ > 0) {
-    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
-    ::close(descriptor);
-    if (mapped == MAP_FAILED) fail(path, "map the file");
-    data_ = static_cast<const std::byte*>(mapped);
-  } else {
-    ::close(descriptor);
-  }
-}
-
-MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-  *this = std::move(other);
-}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
+  if (::close(descriptor) != 0) fail_io(path_, "close");
 }
 
 FileLock::FileLock(const fs::path& path) {
-  descriptor_ = open_or_fail(path, O_RDWR | O_CREAT, "open the lock file");
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  Descriptor descriptor(open_own(path, O_RDWR | O_CREAT));
+  const struct stat status = status_of(path, descriptor);
+  if (!S_ISREG(status.st_mode) || status.st_nlink > 1)  // a hard link would be emptied elsewhere too
+    throw Error(
+        {.where = path.string(),
+         .expected = "a lock file of its own",
+         .found = S_ISREG(status.st_mode) ? "a file with another name elsewhere" : kind_name(status.st_mode),
+         .advice = "remove it"});
+  if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
     char holder[64] = {};
-    const ssize_t length = ::pread(descriptor_, holder, sizeof holder - 1, 0);
-    ::close(descriptor_);
+    const ssize_t length = ::pread(descriptor.get(), holder, sizeof holder - 1, 0);
     throw Error({.where = path.parent_path().string(),
                  .expected = "a folder that no other process uses",
                  .found = text("process ", length > 0 ? holder : "(unknown)", " at work in it"),
                  .advice = "wait for it, or choose another folder"});
   }
   const std::string me = std::to_string(::getpid());
-  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, me.data(), me.size(), 0) < 0)
-    fail(path, "write the lock file");
+  if (::ftruncate(descriptor.get(), 0) != 0 || ::pwrite(descriptor.get(), me.data(), me.size(), 0) < 0)
+    fail_io(path, "write");
+  descriptor_ = descriptor.release();
 }
 
 FileLock::~FileLock() {

@@ -17,9 +17,7 @@ namespace {
 
 // A few characters of one line: errors are one line too.
 std::string shown(std::string_view rest) {
-  std::string some(first_line(rest.substr(0, 12)));
-  for (char& c : some)
-    if (static_cast<unsigned char>(c) < 0x20) c = '?';
+  const std::string some(first_line(rest.substr(0, 12)));
   return some.empty() ? "the end of the line" : "'" + some + "'";
 }
 

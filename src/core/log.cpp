@@ -1,6 +1,9 @@
 #include "esmscale/core/log.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
+
+#include <cerrno>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -57,11 +60,16 @@ void log_as_rank(int rank, const std::filesystem::path& folder) {
   const std::string number = std::to_string(rank);
   const std::filesystem::path path =
       folder / ("rank-" + std::string(number.size() < 4 ? 4 - number.size() : 0, '0') + number + ".log");
+  make_own_folder(folder);
+  if (std::filesystem::is_symlink(std::filesystem::symlink_status(path)))
+    throw Error({.where = path.string(),
+                 .expected = "a log file of its own",
+                 .found = "a link",
+                 .advice = "remove the link"});
   try {
     logger().sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string()));
-  } catch (const std::exception& error) {
-    throw Error(
-        {.where = path.string(), .expected = "a log file that can be written", .found = error.what()});
+  } catch (const spdlog::spdlog_ex&) {
+    throw io_error(path, "open the log file", errno);
   }
   if (rank > 0) logger().sinks().front()->set_level(spdlog::level::warn);
   logger().set_pattern("%H:%M:%S %^%l%$ rank " + number + ": %v");
@@ -75,7 +83,8 @@ void log_error_to_file(std::string_view message) {
 }
 
 void log(LogLevel level, std::string_view message) {
-  logger().log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+  const std::string line = one_line(message);
+  logger().log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
 }
 
 }  // namespace esmscale

@@ -86,8 +86,10 @@ Header parse_header(const std::string& path, std::string_view source) {
   HeaderRules rules(path);
   try {
     header = Header::parse(source.begin(), source.end(), std::ref(rules));
-  } catch (const Header::exception& error) {
-    fail(path, "a JSON header", error.what());
+  } catch (const Header::parse_error& error) {
+    fail(path, "a JSON header", text("other text at its byte ", error.byte));
+  } catch (const Header::out_of_range&) {
+    fail(path, "a JSON header", "a number that no double holds");
   }
   if (!header.is_object()) fail(path, "a header that is a JSON object", header.type_name());
   return header;
@@ -128,12 +130,12 @@ TensorEntry read_entry(const std::string& path, const std::string& name, const H
   const std::optional<uint64_t> bytes = byte_size(entry.shape, element_bytes);
   if (!bytes) fail(where, "a shape of at most 2^64 bytes", "a product that overflows");
   if (*bytes != entry.end - entry.begin)
-    fail(where, text(*bytes, " bytes, as dtype and shape say"),
+    fail(where, text(*bytes, " bytes, from dtype and shape"),
          text(entry.end - entry.begin, " by its offsets"));
   return entry;
 }
 
-// Sorts by offset. The format allows neither gaps nor overlaps, nor bytes behind the last tensor.
+// Sorts by offset. The format allows neither gaps nor overlaps, nor bytes after the last tensor.
 void check_layout(const std::string& path, std::vector<TensorEntry>& entries, uint64_t data_bytes) {
   std::sort(entries.begin(), entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
@@ -146,8 +148,7 @@ void check_layout(const std::string& path, std::vector<TensorEntry>& entries, ui
     end = entry.end;
   }
   if (end != data_bytes)
-    fail(path, text(end, " bytes of tensors, as its header says"),
-         text(data_bytes, " bytes behind the header"));
+    fail(path, text(end, " bytes of tensors, from its header"), text(data_bytes, " bytes after the header"));
 }
 
 }  // namespace

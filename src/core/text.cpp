@@ -56,6 +56,27 @@ std::string did_you_mean(std::string_view wanted, std::span<const std::string> c
   return name.empty() ? "" : "did you mean '" + name + "'?";
 }
 
+std::string one_line(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F, which terminals obey as they do ESC, are C2 80 to C2 9F.
+    const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && (text[i + 1] & 0xE0) == 0x80;
+    if (byte == '\n')
+      line += "\\n";
+    else if (byte == '\t')
+      line += "\\t";
+    else if (byte < 0x20 || byte == 0x7F)
+      line.append("\\x").append({kDigits[byte >> 4], kDigits[byte & 15]});
+    else if (is_c1)
+      line.append("\\u00").append({kDigits[(text[i + 1] >> 4) & 15], kDigits[text[++i] & 15]});
+    else
+      line += text[i];
+  }
+  return line;
+}
+
 std::string_view first_line(std::string_view message) {
   return message.substr(0, message.find('\n'));
 }

@@ -108,12 +108,12 @@ void export_hugging_face(const checkpoint::CheckpointInfo& info, const model::We
   config::RunConfig config = info.config;
   config.model = weights.config;
 
-  Aside aside(folder);
-  make_folder(aside.path());
-  write_tensors(aside.path() / "model.safetensors", tensors_of(info, weights, alphabet));
-  write_tokenizer(aside.path(), data::TokenList::of(alphabet));
-  write_file(aside.path() / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
-  aside.publish();
+  AtomicOutput output(folder);
+  make_own_folder(output.path());
+  write_tensors(output.path() / "model.safetensors", tensors_of(info, weights, alphabet));
+  write_tokenizer(output.path(), data::TokenList::of(alphabet));
+  write_file(output.path() / "config.json", to_text(hugging_face_config(config, alphabet), 2) + "\n");
+  output.publish();
 }
 
 }  // namespace esmscale::interop

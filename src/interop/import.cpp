@@ -22,7 +22,7 @@ constexpr const char* kDecoder = "lm_head.decoder.weight";
 constexpr const char* kEmbedding = "esm.embeddings.word_embeddings.weight";
 constexpr std::string_view kInvFreq = "rotary_embeddings.inv_freq";
 
-// What takes no part in ESM-2's forward pass, though its name begins like what does.
+// Tensors that take no part in ESM-2's forward pass, although their names begin as those that do.
 const std::set<std::string> kReadPast{"esm.embeddings.position_embeddings.weight",
                                       "esm.embeddings.position_ids"};
 

@@ -1,5 +1,5 @@
-// What an imported model keeps beside its weights (CheckpointInfo::origin), so that an export can give it
-// back.
+// Facts that an imported model keeps in addition to its weights (CheckpointInfo::origin), so that an export
+// can give it back.
 #pragma once
 
 #include <cstdint>

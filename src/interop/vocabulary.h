@@ -17,7 +17,7 @@ namespace esmscale::interop {
 // twice, or special token ids in config.json that name other tokens.
 std::vector<int64_t> read_vocabulary(const std::filesystem::path& folder, const HuggingFaceConfig& config);
 
-// What a tokenizer shows for a letter that it does not know: <unk>, or X where there is no <unk>.
+// The token for a letter that a tokenizer does not know: <unk>, or X where there is no <unk>.
 std::string unknown_token(const data::TokenList& tokens);
 
 // vocab.txt, special_tokens_map.json and tokenizer_config.json.

@@ -11,30 +11,26 @@ namespace esmscale::model {
 namespace {
 
 at::ScalarType type_of(const EngineOptions& options) {
-  at::globalContext().setAllowTF32CuBLAS(options.precision == "tf32");
-  return options.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  at::globalContext().setAllowTF32CuBLAS(options.precision == config::Precision::tf32);
+  return options.precision == config::Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 static_assert(kernels::gpu::kLargestWidth<float> * sizeof(float) == config::kWidestGpuRowBytes);
-
-Recompute recompute_of(const EngineOptions& options) {
-  if (options.recompute == "blocks") return Recompute::blocks;
-  return options.recompute == "none" ? Recompute::none : Recompute::outputs;
-}
 
 }  // namespace
 
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device) {
-  if (options.precision != "fp32" && device == config::DeviceKind::cpu)
+  if (options.precision != config::Precision::fp32 && device == config::DeviceKind::cpu)
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",
-                       .found = options.precision,
+                       .found = std::string(enum_name(options.precision)),
                        .advice = "use --set train.precision=fp32 or a GPU"});
-  if (options.recompute == "blocks" && !config::is_fused(options.engine, model, options.precision, device))
+  if (options.recompute == config::Recompute::blocks &&
+      !config::is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",
                        .expected = "none or outputs with the plain engine",
-                       .found = options.recompute,
+                       .found = std::string(enum_name(options.recompute)),
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
 }
 
@@ -45,12 +41,11 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
   if (!config::is_fused(options.engine, weights.config, options.precision, device))
     return std::make_unique<PlainEngine>(weights, type_of(options));
   if (device == config::DeviceKind::gpu) return make_engine_of_gpu_kernels(weights, options);
-  return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights), recompute_of(options));
+  return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights), options.recompute);
 }
 
 std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options) {
-  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)),
-                                       recompute_of(options));
+  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)), options.recompute);
 }
 
 }  // namespace esmscale::model

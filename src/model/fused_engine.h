@@ -10,9 +10,7 @@
 
 namespace esmscale::model {
 
-// What backward makes again: nothing; what is cheap (LayerNorm and GELU outputs); all of a block but its
-// input.
-enum class Recompute { none, outputs, blocks };
+using config::Recompute;
 
 class FusedEngine final : public Engine {
  public:

@@ -53,7 +53,7 @@ double xavier_bound(const config::Parameter& parameter) {
 
 void fill_parameter(const Weights& weights, const at::Tensor& values, uint64_t seed, size_t p) {
   const config::Parameter& parameter = weights.table[p];
-  const bool hf = weights.config.init.scheme == "hf";
+  const bool hf = weights.config.init.scheme == config::InitScheme::hf;
   switch (parameter.kind) {
     case config::ParameterKind::embedding:
       fill(values, seed, p, normal, hf ? 0.02 : 1 / std::sqrt(static_cast<double>(weights.config.width)));
@@ -145,7 +145,7 @@ void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter
     fill_parameter(weights, values, seed, p);
     weights.all[p].copy_(values);
   }
-  if (weights.config.init.decoder_bias == "frequencies")
+  if (weights.config.init.decoder_bias == config::DecoderBias::frequencies)
     weights.head_bias_V.copy_(log_frequencies(data::TokenList::of(weights.config.alphabet), letter_counts));
 }
 

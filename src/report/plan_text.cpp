@@ -130,8 +130,9 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
 std::string to_text(const study::StudyLayout& layout) {
   Table table({"run", "stage", "C", "N", "D", "D/N", "steps", "LR", "batch"}, 2);
   for (const study::StudyRun& run : layout.runs)
-    table.add({run.name, config::name_of(run.stage), scientific(run.flops, 1), human_count(run.parameters),
-               human_count(run.tokens), significant(run.tokens / run.parameters, 3),
+    table.add({run.name, std::string(enum_name(run.stage)), scientific(run.flops, 1),
+               human_count(run.parameters), human_count(run.tokens),
+               significant(run.tokens / run.parameters, 3),
                human_count(run.tokens / double(run.config.train.batch_tokens)),
                significant(run.config.optimizer.lr, 3), human_count(double(run.config.train.batch_tokens))});
   std::string out = text(layout.runs.size(), " runs, ", scientific(layout.flops(), 2),

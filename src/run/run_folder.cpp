@@ -111,7 +111,8 @@ std::vector<fs::path> RunFolder::list_leftovers() const {
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints())) {
     const bool is_no_checkpoint = entry.is_directory() && step_of(entry.path().filename()) &&
                                   !fs::exists(entry.path() / kCheckpointMetadata);
-    if (is_no_checkpoint || entry.path().extension() == Aside::kExtension) found.push_back(entry.path());
+    if (is_no_checkpoint || entry.path().extension() == AtomicOutput::kExtension)
+      found.push_back(entry.path());
   }
   return found;
 }

@@ -29,7 +29,8 @@ std::string raw(T value) {
   return {bytes.begin(), bytes.end()};
 }
 
-// A CRC stored beside what it covers is masked, so that a CRC over both means something (TFRecord's rule).
+// A CRC stored next to the bytes that it covers is masked, so that a CRC over both means something
+// (TFRecord's rule).
 uint32_t masked_crc(std::string_view bytes) {
   return std::rotr(crc32c(bytes), 15) + 0xA282EAD8u;
 }
@@ -63,7 +64,7 @@ std::string event(double time, int64_t step) {
 }
 
 std::filesystem::path new_file(const std::filesystem::path& folder) {
-  make_folder(folder);
+  make_own_folder(folder);
   const auto stem = text("events.out.tfevents.", static_cast<int64_t>(seconds_since_1970()), ".", host_name(),
                          ".", ::getpid(), ".");
   int n = 0;

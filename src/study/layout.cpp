@@ -78,8 +78,8 @@ StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, d
   options.batch_tokens = batch_tokens;
   run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
   run.config.train.seed = seed;
-  run.config.study = {request.name, budget, seed - 1, config::name_of(run.stage)};
-  if (request.trunks) run.config.schedule.name = "wsd";
+  run.config.study = {request.name, budget, seed - 1, run.stage};
+  if (request.trunks) run.config.schedule.name = config::ScheduleKind::wsd;
   run.name = text("c", scientific(budget, 1), "_", shape_name(shape), "_s", seed);
   return run;
 }
@@ -112,7 +112,7 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
     for (const double factor : {0.5, 1.0, 2.0, 4.0}) {
       StudyRun trial = run;
       trial.stage = config::RunStage::lr_sweep;
-      trial.config.study.stage = config::name_of(trial.stage);
+      trial.config.study.stage = trial.stage;
       trial.config.optimizer.lr *= factor;
       trial.name = text("lr", factor, "_", run.name);
       sweep.push_back(std::move(trial));
@@ -138,13 +138,13 @@ double end_of_trunk(const StudyRun& run) {
 StudyRun trunk_of(const StudyRun& branch, const StudyRun* before) {
   StudyRun trunk = branch;
   trunk.stage = config::RunStage::trunk;
-  trunk.config.study.stage = config::name_of(trunk.stage);
+  trunk.config.study.stage = trunk.stage;
   trunk.name = "trunk_" + branch.name;
   trunk.parent = before ? before->name : "";
   trunk.tokens = end_of_trunk(branch);
   trunk.tokens_before = before ? before->tokens : 0;
   trunk.flops = branch.budget / branch.tokens * (trunk.tokens - trunk.tokens_before);
-  trunk.config.schedule.name = "constant";
+  trunk.config.schedule.name = config::ScheduleKind::constant;
   trunk.config.train.max_tokens = int64_t(trunk.tokens);
   return trunk;
 }
@@ -208,7 +208,7 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
 
 Json row_of(const StudyRun& run) {
   return {{"name", run.name},
-          {"stage", config::name_of(run.stage)},
+          {"stage", enum_name(run.stage)},
           {"parent", run.parent},
           {"config", "configs/" + run.name + ".json"},
           {"budget", run.budget},

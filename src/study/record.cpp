@@ -104,7 +104,7 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
     const StudyEntry& run = study.runs[i];
     const RunStatus& now = status.runs[i];
     rows.push_back({{"name", run.name},
-                    {"stage", config::name_of(run.stage)},
+                    {"stage", enum_name(run.stage)},
                     {"state", name_of(now.state)},
                     {"shape", run.shape},
                     {"budget", run.budget},

@@ -29,10 +29,10 @@ bool is_first_format(const JsonReader& json) {
 
 config::RunStage stage_of(const JsonReader& row, bool is_first_format) {
   const std::string name = is_first_format ? row.text("stage") : row.text_or("stage", "main");
-  if (const auto stage = config::run_stage_named(name)) return *stage;
+  if (const auto stage = find_enum<config::RunStage>(name)) return *stage;
   if (is_first_format && name == "lr_sweep") return config::RunStage::lr_sweep;
   if (is_first_format) return config::RunStage::main;  // "isoflop" or "run"
-  row.at("stage").fail(join(config::run_stage_names(), ", "));
+  row.at("stage").fail(join(enum_names<config::RunStage>(), ", "));
 }
 
 // They become parts of paths and of lines of configs.txt.
@@ -97,7 +97,7 @@ config::RunConfig configuration_of(const Study& study, const StudyEntry& run) {
   if (run.base.empty()) return config::load_config(study.config(run));
   config::RunConfig config = config::load_config(base_file(study, run), run.settings);
   if (config.study.name.empty()) config.study.name = study.name;
-  config.study.stage = name_of(run.stage);
+  config.study.stage = run.stage;
   return config;
 }
 
@@ -192,7 +192,7 @@ void complete_configurations(const Study& study) {
       const Json json = read_json(file);
       if (json.contains(Json::json_pointer("/study/stage"))) continue;
       config::RunConfig config = config::load_config(file);
-      config.study.stage = name_of(run.stage);
+      config.study.stage = run.stage;
       write_configuration(file, config);
     } catch (const Error&) {  // `train` reports what is wrong with it
     }

@@ -203,7 +203,7 @@ void require_same_beginning(const run::RunFolder& run, const data::Dataset& trai
 void tidy_checkpoints(const run::RunFolder& run, int64_t step) {
   for (const fs::path& left : run.list_leftovers()) {
     log_info("removing ", left.string(), ", which is no whole checkpoint");
-    fs::remove_all(left);
+    remove_tree(left);
   }
   for (const run::CheckpointFolder& later : run.list_checkpoints())
     if (later.step > step) remove_folder(later.path);

@@ -15,7 +15,7 @@ config::RunConfig run_of(const config::ModelConfig& model, int64_t rows, const s
   config.data.max_seq_len = rows / 2;
   config.train.batch_tokens = rows;
   config.train.micro_batch_tokens = rows;
-  config.train.engine = engine;
+  config.train.engine = enum_from_name<config::EngineKind>(engine, "engine");
   config::resolve(config);
   return config;
 }
@@ -104,7 +104,7 @@ TEST(PredictMemory, AutoIsTheEngineThatWillRun) {
 TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
   config::RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const MemoryPrediction again = predict(config);
-  config.train.recompute = "none";
+  config.train.recompute = config::Recompute::none;
   const MemoryPrediction kept = predict(config);
   const double block = 4.0 * 2048 * 6 * 320, last = 4.0 * (2048 * 320 + 308 * 5 * 320);
   EXPECT_EQ(kept.activations - again.activations, 5 * block + last);
@@ -115,7 +115,7 @@ TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
 TEST(PredictMemory, RecomputationKeepsBlockInputs) {
   config::RunConfig config = run_of(esm2_8M(29), 2048, "fused");
   const double kept = predict(config).activations;
-  config.train.recompute = "blocks";
+  config.train.recompute = config::Recompute::blocks;
   const double last = 4.0 * (2048 * (2 * 320 + 2) + 308 * (7 * 320 + 20 + 2));
   const double freed = 4 * 4.0 * 2048 * (9 * 320 + 4 + 20) + last;
   EXPECT_EQ(predict(config).activations, kept - freed);
@@ -167,7 +167,7 @@ TEST(PredictMemory, ARankHasItsPacksOfABatch) {
 TEST(PredictMemory, HalfPrecision) {
   config::RunConfig config = run_of(esm2(2, 320, 20, 29), 2048, "fused");
   config::RunConfig smaller = run_of(esm2(1, 320, 20, 29), 2048, "fused");
-  config.train.precision = smaller.train.precision = "bf16";
+  config.train.precision = smaller.train.precision = config::Precision::bf16;
   const MemoryPrediction memory = predict(config);
   EXPECT_EQ(memory.parameters, 6.0 * static_cast<double>(count_parameters(config.model).trainable));
   EXPECT_EQ(memory.activations - predict(smaller).activations, 2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));

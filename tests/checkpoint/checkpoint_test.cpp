@@ -90,7 +90,7 @@ TEST(Checkpoint, RoundTripKeepsEveryBit) {
       std::tie(a.letter_counts, a.holdout_label, a.holdout_loss, a.best_holdout_loss, a.best_step, a.parent),
       std::tie(b.letter_counts, b.holdout_label, b.holdout_loss, b.best_holdout_loss, b.best_step, b.parent));
   EXPECT_EQ(a.data, b.data);
-  EXPECT_FALSE(fs::exists(saved.path.string() + Aside::kExtension));
+  EXPECT_FALSE(fs::exists(saved.path.string() + AtomicOutput::kExtension));
 }
 
 TEST(Checkpoint, WeightsOnly) {

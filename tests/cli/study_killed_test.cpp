@@ -39,7 +39,7 @@ class KilledStudy : public StudyVerb {
 // The trial's process is stopped, so that it outlives its runner for as long as the test wants: the next
 // runner must wait for it and then train it to its end.
 TEST_F(KilledStudy, ATrialThatOutlivesItsRunnerIsWaitedFor) {
-  plan("3e9");
+  plan("1e10");
   const std::string first = planned()[0]["name"];
   pid_t trial = 0;
   {
@@ -75,7 +75,7 @@ TEST_F(KilledStudy, RunsEndWithTheirRunner) {
 }
 
 TEST_F(KilledStudy, ATrialThatIsKilledIsTrainedAgain) {
-  plan("3e9");
+  plan("1e10");
   Process runner(temporary / "runner", arguments("run"));
   const pid_t trial = child_of(runner, planned()[0]["name"]);
   ASSERT_GT(trial, 0);

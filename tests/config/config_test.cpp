@@ -5,6 +5,8 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -68,11 +70,30 @@ TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
               HasSubstr("train.seed = 4294967296 is not between 0 and 4294967295"));
 }
 
-// Run folders that were made while it was one can still be read; nobody sets it.
-TEST(Config, AKeyThatIsNoneAnyMoreIsPassedOver) {
-  const Json document = {{"train", {{"time_products", true}, {"seed", 7}}}};
-  EXPECT_EQ(config_from_json(document, "c").train.seed, 7);
-  EXPECT_THAT(violations_of(Json::object(), {"train.time_products=true"}), HasSubstr("unknown key"));
+// Oracle: the names of docs/configs.md, written out again.
+TEST(Config, NamesOfChoicesComeFromOneTable) {
+  const std::map<std::string, std::vector<std::string>> names = {
+      {"train.precision", {"fp32", "tf32", "bf16"}},
+      {"train.engine", {"auto", "plain", "fused"}},
+      {"train.recompute", {"none", "outputs", "blocks"}},
+      {"optimizer.name", {"adam", "adamw"}},
+      {"schedule.name", {"exponential", "constant", "linear", "cosine", "wsd"}},
+      {"model.init.scheme", {"xavier", "hf"}},
+      {"model.init.decoder_bias", {"zeros", "frequencies"}}};
+  RunConfig config;
+  for (const Field& field : fields(config)) {
+    const auto expected = names.find(field.path);
+    if (expected == names.end()) continue;
+    EXPECT_EQ(field.choices, expected->second) << field.path;
+    for (const std::string& name : field.choices) {
+      const RunConfig set = config_from_json(Json::object(), "c", std::vector{field.path + "=" + name});
+      std::string pointer = "/" + field.path;
+      std::replace(pointer.begin(), pointer.end(), '.', '/');
+      EXPECT_EQ(to_json(set)[Json::json_pointer(pointer)], name);
+    }
+    EXPECT_THAT(violations_of(Json::object(), {field.path + "=other"}),
+                HasSubstr("is one of " + expected->second[0]));
+  }
 }
 
 // Of two groups of one name the last alone would count.

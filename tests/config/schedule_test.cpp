@@ -9,7 +9,7 @@ namespace {
 
 ScheduleConfig named(const std::string& name) {
   ScheduleConfig config;
-  config.name = name;
+  config.name = enum_from_name<ScheduleKind>(name, "name");
   config.warmup_tokens = 100;
   config.decay_tokens = 1100;
   return config;

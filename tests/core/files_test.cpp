@@ -53,18 +53,18 @@ TEST(Files, AsideGoesUnlessItIsPublished) {
   const TemporaryFolder folder;
   const std::filesystem::path target = folder / "made" / "";  // a slash at the end is no other folder
   {
-    const Aside aside(target);
-    EXPECT_EQ(aside.path(), folder / "made.esmscale-partial");
-    make_folder(aside.path());
-    write_file(aside.path() / "half", "x");
+    const AtomicOutput output(target);
+    EXPECT_EQ(output.path(), folder / "made.esmscale-partial");
+    make_folder(output.path());
+    write_file(output.path() / "half", "x");
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   make_folder(folder / "made.esmscale-partial");  // what a killed process left
   write_file(folder / "made.esmscale-partial" / "old", "x");
-  Aside aside(target);
-  make_folder(aside.path());
-  write_file(aside.path() / "whole", "x");
-  aside.publish();
+  AtomicOutput output(target);
+  make_folder(output.path());
+  write_file(output.path() / "whole", "x");
+  output.publish();
   EXPECT_TRUE(std::filesystem::exists(folder / "made" / "whole"));
   EXPECT_FALSE(std::filesystem::exists(folder / "made" / "old"));
 }
@@ -85,10 +85,11 @@ TEST(Files, AStreamThatTookNotAllIsAnError) {
 TEST(Files, ErrorsNameThePath) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of([&] { read_file(folder / "missing"); }), HasSubstr("missing"));
-  EXPECT_THAT(error_of([&] { read_file(folder.path()); }), HasSubstr("regular file"));
+  EXPECT_THAT(error_of([&] { read_file(folder.path()); }),
+              HasSubstr("a regular file or a pipe, found a folder"));
   write_file(folder / "file", "");
-  EXPECT_THAT(error_of([&] { make_folder(folder / "file"); }), HasSubstr("to make the folder"));
-  EXPECT_THAT(error_of([&] { make_folder(folder / "file" / "below"); }), HasSubstr("to make the folder"));
+  EXPECT_THAT(error_of([&] { make_folder(folder / "file"); }), HasSubstr("cannot make the folder"));
+  EXPECT_THAT(error_of([&] { make_folder(folder / "file" / "below"); }), HasSubstr("cannot make the folder"));
   EXPECT_THAT(error_of([&] { require_free_space(folder.path(), uint64_t{1} << 62); }),
               HasSubstr("free disk"));
 }

@@ -88,7 +88,7 @@ TEST_F(Safetensors, EveryTruncationIsAnError) {
     EXPECT_NE(error_for(whole.substr(0, size)), "no error") << size << " bytes";
   EXPECT_THAT(error_for(whole.substr(0, whole.size() - 1)),
               AllOf(HasSubstr("8 bytes"), HasSubstr("7 bytes")));
-  EXPECT_THAT(error_for(whole + "9"), HasSubstr("9 bytes behind the header"));
+  EXPECT_THAT(error_for(whole + "9"), HasSubstr("9 bytes after the header"));
 }
 
 // Any byte may be wrong: the reader may accept what is still a file, but must neither crash nor read outside

@@ -44,6 +44,27 @@ TEST(Text, Sizes) {
 TEST(Error, OneLineWithAllItKnows) {
   const Error error({.where = "a.bin", .expected = "8 bytes", .found = "3", .advice = "copy it again"});
   EXPECT_STREQ(error.what(), "a.bin: expected 8 bytes, found 3; copy it again");
+  EXPECT_STREQ(Error({.where = "a", .expected = "", .found = ""}).what(), "a");
+  EXPECT_STREQ(Error({.where = "", .expected = "b", .found = "c"}).what(), "expected b, found c");
+  EXPECT_STREQ(Error({.where = "a", .expected = "", .found = "c", .advice = "d"}).what(), "a: c; d");
+}
+
+// A name may hold anything: it neither begins a line of its own nor commands a terminal.
+TEST(Error, ControlCharactersAreShownEscaped) {
+  const std::string name("a\nerror: b\x1b[2J\x7f\0c\xc2\x9b", 19);
+  EXPECT_STREQ(Error({.where = name, .expected = "", .found = "tab\there"}).what(),
+               "a\\nerror: b\\x1b[2J\\x7f\\x00c\\u009b: tab\\there");
+  EXPECT_EQ(one_line("Größe · 3 µs"), "Größe · 3 µs");
+}
+
+TEST(Error, TextsOfLibrariesGetTheirFile) {
+  try {
+    std::filesystem::file_size("/absent/file");
+  } catch (const std::exception& problem) {
+    EXPECT_STREQ(error_from(problem).what(), "/absent/file: cannot use it: No such file or directory");
+  }
+  EXPECT_STREQ(error_from(usage_error({.where = "a", .expected = "b", .found = "c"})).what(),
+               "a: expected b, found c");
 }
 
 }  // namespace

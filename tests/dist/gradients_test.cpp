@@ -33,7 +33,8 @@ std::vector<model::DeviceBatch> micro_batches(const config::ModelConfig& model, 
 // Every rank takes the micro-batches rank, rank + ranks, …; in the last round some have none.
 void add_gradients(const model::Weights& weights, const std::string& engine_name, Ranks& ranks,
                    Gradients& gradients, int times = 1) {
-  const auto engine = model::make_engine(weights, {.engine = engine_name});
+  const auto engine =
+      model::make_engine(weights, {.engine = enum_from_name<config::EngineKind>(engine_name, "engine")});
   const std::vector<model::DeviceBatch> all = micro_batches(weights.config, times);
   const auto n = static_cast<size_t>(ranks.size());
   const size_t rounds = (all.size() + n - 1) / n;

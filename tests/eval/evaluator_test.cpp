@@ -41,7 +41,7 @@ std::vector<SequenceScore> scores_of(const model::Weights& weights, data::Evalua
                                      const LetterBaseline& baseline) {
   at::set_num_threads(1);
   options.tokens = &tokens();
-  const auto engine = model::make_engine(weights, {.engine = "plain"});
+  const auto engine = model::make_engine(weights, {.engine = config::EngineKind::plain});
   dist::Ranks alone;
   return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline, alone);
 }
@@ -164,7 +164,7 @@ TEST(ScoreHoldout, DoesNotDependOnBatchRowsOrRanks) {
 TEST(Evaluate, RunsThePatternsAskedFor) {
   at::set_num_threads(1);
   const model::Weights weights = model::random_weights(model::model_of(1, 8, 2), 6);
-  const auto engine = model::make_engine(weights, {.engine = "plain"});
+  const auto engine = model::make_engine(weights, {.engine = config::EngineKind::plain});
   const data::Dataset& set = holdout().dataset();
   const auto& counts = set.manifest().residue_counts;
   const auto run = [&](const EvaluateOptions& options) {

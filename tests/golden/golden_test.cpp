@@ -34,7 +34,7 @@ struct Side {
   bool has_gpu_kernels() const { return engine == std::string("gpu_kernels") || name() == "fused_on_gpu"; }
   std::unique_ptr<model::Engine> make(const model::Weights& weights) const {
     if (engine == std::string("gpu_kernels")) return model::make_engine_of_gpu_kernels(weights, {});
-    return model::make_engine(weights, {.engine = engine});
+    return model::make_engine(weights, {.engine = enum_from_name<config::EngineKind>(engine, "engine")});
   }
 };
 

@@ -161,10 +161,14 @@ INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, ::testing::Values("plain", "fused"
 
 TEST(Engines, WhatTheDeviceOrTheEngineLacksIsRefused) {
   const Weights weights = random_weights(model_of(1, 16, 1), 5);
-  for (const char* engine : {"plain", "fused"})
-    EXPECT_THAT(error_of([&] { make_engine(weights, {.engine = engine, .precision = "bf16"}); }),
-                ::testing::HasSubstr("train.precision"));
-  EXPECT_THAT(error_of([&] { make_engine(weights, {.engine = "plain", .recompute = "blocks"}); }),
+  for (const auto engine : {config::EngineKind::plain, config::EngineKind::fused})
+    EXPECT_THAT(
+        error_of([&] { make_engine(weights, {.engine = engine, .precision = config::Precision::bf16}); }),
+        ::testing::HasSubstr("train.precision"));
+  EXPECT_THAT(error_of([&] {
+                make_engine(weights,
+                            {.engine = config::EngineKind::plain, .recompute = config::Recompute::blocks});
+              }),
               ::testing::HasSubstr("train.recompute"));
 }
 

@@ -14,8 +14,10 @@ namespace esmscale::model {
 // `device` is the fused engine with the kernels for GPUs, here on the host.
 inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weights& weights,
                                             const std::string& recompute = "outputs") {
-  if (name == "device") return make_engine_of_gpu_kernels(weights, {.recompute = recompute});
-  return make_engine(weights, {.engine = name, .recompute = recompute});
+  const auto again = enum_from_name<config::Recompute>(recompute, "recompute");
+  if (name == "device") return make_engine_of_gpu_kernels(weights, {.recompute = again});
+  return make_engine(weights,
+                     {.engine = enum_from_name<config::EngineKind>(name, "engine"), .recompute = again});
 }
 
 // Pads behind the real rows, sequences without rows and masked positions without a target, as on a device

@@ -108,7 +108,7 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
   const DeviceBatch batch = to_device(packed, model, 0.15, tokens, at::kCPU);
   CollectedGradients exact(weights), rounded(weights);
   const double loss = engine_named("plain", weights)->forward_backward(batch, exact).item<double>();
-  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = "bf16"});
+  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
   EXPECT_TRUE(engine->prunes_last_block());
   EXPECT_NEAR(engine->forward_backward(batch, rounded).item<double>(), loss, 0.02 * loss);
   EXPECT_LT(distance(rounded.sums, exact.sums), 0.015);
@@ -128,7 +128,7 @@ TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
   const DeviceBatch batch =
       to_device(pack(tokens, {{"ACDEF", "ACDEF"}}), weights.config, 0.15, tokens, at::kCPU);
   CollectedGradients gradients(weights);
-  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = "bf16"});
+  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
   EXPECT_EQ(engine->forward_backward(batch, gradients).item<double>(), 0);
   EXPECT_EQ(norm_of(gradients.sums), 0);
 }
@@ -139,7 +139,7 @@ TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
   const data::TokenList& tokens = data::TokenList::of(29);
   const DeviceBatch batch =
       to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, at::kCPU);
-  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = "bf16"});
+  const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
   const auto gradients = [&](Engine& asked) {
     CollectedGradients collected(weights);
     asked.forward_backward(batch, collected);
@@ -154,7 +154,9 @@ TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
   }
   const std::vector<at::Tensor> after = gradients(*engine);
   EXPECT_GT(distance(after, before), 0.01);
-  EXPECT_EQ(distance(after, gradients(*make_engine_of_gpu_kernels(weights, {.precision = "bf16"}))), 0);
+  EXPECT_EQ(distance(after,
+                     gradients(*make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16}))),
+            0);
 }
 
 }  // namespace

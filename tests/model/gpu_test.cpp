@@ -44,7 +44,9 @@ class GpuTest : public ::testing::TestWithParam<Case> {
     const DeviceBatch batch =
         to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, weights.flat.device());
     CollectedGradients gradients(weights);
-    const auto made = make_engine(weights, {.engine = engine, .precision = precision});
+    const auto made =
+        make_engine(weights, {.engine = enum_from_name<config::EngineKind>(engine, "engine"),
+                              .precision = enum_from_name<config::Precision>(precision, "precision")});
     return {made->forward_backward(batch, gradients).item<double>(), gradients.sums};
   }
 

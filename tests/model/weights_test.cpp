@@ -57,7 +57,7 @@ TEST(Initialise, Scales) {
   EXPECT_EQ(largest(block.qkv.bias), 0);
   EXPECT_TRUE(block.ffn_norm.weight_D.eq(1).all().item<bool>());
 
-  model.init.scheme = "hf";
+  model.init.scheme = config::InitScheme::hf;
   const Weights hf = initialised(model, 1);
   EXPECT_NEAR(hf.blocks[0].out.weight.std().item<double>(), 0.02, 5 * 0.005 * 0.02);
   EXPECT_EQ(largest(hf.embedding_VD[1]), 0);  // <pad>
@@ -66,7 +66,7 @@ TEST(Initialise, Scales) {
 // Oracle: ln((count + 1) / (all counts + vocabulary)).
 TEST(Initialise, DecoderBiasFromFrequencies) {
   config::ModelConfig model = model_of(1, 16, 1);
-  model.init.decoder_bias = "frequencies";
+  model.init.decoder_bias = config::DecoderBias::frequencies;
   std::array<int64_t, 25> counts{};
   counts[0] = 70;                      // L
   counts[1] = 1;                       // A
@@ -99,9 +99,10 @@ MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
   for (int seed = 0; seed < models; ++seed) {
     const Weights weights = initialised(model, static_cast<uint64_t>(seed));
     CollectedGradients gradients(weights);
-    const double loss =
-        make_engine(weights, {.engine = "plain"})->forward_backward(batch, gradients).item<double>() /
-        static_cast<double>(batch.masked);
+    const double loss = make_engine(weights, {.engine = config::EngineKind::plain})
+                            ->forward_backward(batch, gradients)
+                            .item<double>() /
+                        static_cast<double>(batch.masked);
     sum += loss;
     squares += loss * loss;
   }
@@ -123,7 +124,7 @@ TEST(Initialise, LossIsWhatTheInitialisationImplies) {
   EXPECT_NEAR(xavier.mean, implied(1), 5 * xavier.standard_error + 0.01);
   EXPECT_LT(xavier.standard_error, 0.05);
 
-  model.init.scheme = "hf";
+  model.init.scheme = config::InitScheme::hf;
   const MeanLoss hf = loss_at_initialisation(model);
   EXPECT_NEAR(hf.mean, implied(0.0004 * 64), 5 * hf.standard_error + 0.001);
   EXPECT_LT(hf.standard_error, 0.01);

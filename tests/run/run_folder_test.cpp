@@ -94,7 +94,7 @@ TEST(RunFolder, ErrorsNameThePath) {
   write_file(run.environment(), "[1]");
   EXPECT_THAT(error_of([&] { run.last_start(); }), HasSubstr("environment.json"));
   write_file(folder / "file", "");
-  EXPECT_THAT(error_of([&] { RunFolder(folder / "file").lock(); }), HasSubstr("to make the folder"));
+  EXPECT_THAT(error_of([&] { RunFolder(folder / "file").lock(); }), HasSubstr("cannot make the folder"));
 }
 
 // Oracle: docs/run_folder.md.

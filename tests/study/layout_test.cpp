@@ -37,7 +37,7 @@ TEST(StudyLayout, SizesReplicatesAndSweep) {
     EXPECT_TRUE(names.insert(run.name).second) << run.name;
     EXPECT_NEAR(6 * run.parameters * run.tokens / run.budget, 1, 1e-6);
     (run.stage == config::RunStage::main ? isoflop : sweep) += 1;
-    EXPECT_EQ(run.config.study.stage, name_of(run.stage));
+    EXPECT_EQ(run.config.study.stage, run.stage);
     EXPECT_EQ(run.config.study.name, "study");
     replicates += run.config.train.seed > 1;
     EXPECT_EQ(run.config.study.budget, run.budget);
@@ -130,7 +130,7 @@ TEST(StudyLayout, RunsOfOneSizeShareATrunk) {
     EXPECT_EQ(run.config.train.batch_tokens, layout.runs.back().config.train.batch_tokens);
     if (run.config.train.seed > 1) {
       EXPECT_EQ(run.parent, "");
-      EXPECT_EQ(run.config.schedule.name, "wsd");
+      EXPECT_EQ(run.config.schedule.name, config::ScheduleKind::wsd);
       continue;
     }
     EXPECT_NEAR(run.flops / (6 * run.parameters * (run.tokens - run.tokens_before)), 1, 1e-9);
@@ -142,14 +142,14 @@ TEST(StudyLayout, RunsOfOneSizeShareATrunk) {
     }
     if (run.stage == config::RunStage::trunk) {
       ++trunks;
-      EXPECT_EQ(run.config.schedule.name, "constant");
-      EXPECT_EQ(run.config.study.stage, "trunk");
+      EXPECT_EQ(run.config.schedule.name, config::ScheduleKind::constant);
+      EXPECT_EQ(run.config.study.stage, config::RunStage::trunk);
       // A shorter run's warm-up is cut to a tenth of it: the trunk must not be cut where its branches are
       // not.
       EXPECT_LE(10 * run.config.schedule.warmup_tokens, run.config.train.max_tokens);
     } else {
       ++branches;
-      EXPECT_EQ(run.config.schedule.name, "wsd");
+      EXPECT_EQ(run.config.schedule.name, config::ScheduleKind::wsd);
       EXPECT_NEAR(run.tokens_before / run.tokens, 0.8, 1e-6);
       branch_tokens[shape] += 0.2 * run.tokens;
       largest[shape] = std::max(largest[shape], run.tokens);

@@ -111,8 +111,8 @@ TEST_F(Runs, TheSwitchesNameWhatTheyCount) {
 
 TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
   config::RunConfig constant = config(32), wsd = config(64);
-  constant.schedule.name = "constant";
-  wsd.schedule.name = "wsd";
+  constant.schedule.name = config::ScheduleKind::constant;
+  wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
   const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {.loss = "train"});
   ASSERT_EQ(set.curves.size(), 2u);
@@ -125,9 +125,9 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
 // trunk ends where the decay begins, here 0.6 of 10,000.
 TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
   config::RunConfig constant = config(32), wsd = config(64);
-  constant.schedule.name = "constant";
+  constant.schedule.name = config::ScheduleKind::constant;
   constant.schedule.warmup_tokens = 1'000'000;
-  wsd.schedule.name = "wsd";
+  wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
   wsd.schedule.decay_tokens = 10'000;
   const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});
@@ -223,8 +223,8 @@ class Stages : public Runs {
 TEST_F(Stages, OfTheConfigurationWhateverTheNameEndsWith) {
   config::RunConfig deep = config(32), trial = config(64), trunk = config(80), other = config(96);
   deep.study.name = other.study.name = "deep_trunk";
-  trial.study.stage = "lr-sweep";
-  trunk.study.stage = "trunk";
+  trial.study.stage = config::RunStage::lr_sweep;
+  trunk.study.stage = config::RunStage::trunk;
   const laws::PointSet set = read_runs(
       {write("deep", deep), write("trial", trial), write("trunk", trunk), write("other", other)}, {});
   EXPECT_EQ(set.points.size(), 2u);

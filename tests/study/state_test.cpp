@@ -191,7 +191,7 @@ TEST_F(State, ARowMayBeAConfigurationWithSettings) {
   const config::RunConfig wide = config::load_config(study.config(study.runs[0]));
   EXPECT_EQ(wide.model.width, 32);
   EXPECT_EQ(wide.study.name, "rows");
-  EXPECT_EQ(config::load_config(study.config(study.runs[1])).study.stage, "trunk");
+  EXPECT_EQ(config::load_config(study.config(study.runs[1])).study.stage, config::RunStage::trunk);
   EXPECT_EQ(read_file(folder / "configs/a.json"), a);
   write_file(folder / "study.json", R"({"format": "esmscale study", "version": 2, "name": "rows", "runs": [
     {"name": "wide", "base": "../a.json"}]})");

@@ -14,17 +14,17 @@ TEST(MaskedEnd, AccountingKnowsWhatTheEngineDoes) {
     config::RunConfig config;
     config.model = model::model_of(1, 2 * head_dim, 2);
     const model::Weights weights = model::random_weights(config.model, 1);
-    for (const char* engine : {"plain", "fused"}) {
+    for (const auto engine : {config::EngineKind::plain, config::EngineKind::fused}) {
       config.train.engine = engine;
       EXPECT_EQ(model::make_engine(weights, {.engine = engine})->prunes_last_block(),
                 accounting::prunes_last_block(config, config::DeviceKind::cpu))
-          << engine << ", head_dim " << head_dim;
+          << enum_name(engine) << ", head_dim " << head_dim;
     }
-    for (const char* precision : {"bf16", "fp32"}) {
+    for (const auto precision : {config::Precision::bf16, config::Precision::fp32}) {
       config.train.precision = precision;
       EXPECT_EQ(model::make_engine_of_gpu_kernels(weights, {.precision = precision})->prunes_last_block(),
                 accounting::prunes_last_block(config, config::DeviceKind::gpu))
-          << precision << ", head_dim " << head_dim;
+          << enum_name(precision) << ", head_dim " << head_dim;
     }
   }
 }

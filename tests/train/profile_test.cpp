@@ -28,7 +28,7 @@ struct Bench {
     c.model.heads = 2;
     c.data = {.train = train.folder(), .holdout = {}, .sequences = 0, .max_seq_len = 128};
     c.train.batch_tokens = 1024;
-    c.train.engine = engine;
+    c.train.engine = enum_from_name<config::EngineKind>(engine, "engine");
     c.log.every_steps = 1;
     c.checkpoint.every_minutes = 0;
     config::resolve(c);

@@ -67,7 +67,7 @@ TEST(Trainer, ABranchThatEndsBeforeItBeginsIsRefused) {
 TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
   const Bench bench;
   config::RunConfig config = bench.config();
-  config.train.precision = "bf16";
+  config.train.precision = config::Precision::bf16;
   config.model.width = config.model.ffn = int64_t{1} << 20;
   config.model.layers = 1000;
   TrainOptions options = bench.options("run", config);

@@ -180,7 +180,7 @@ TEST(Trainer, WhatAKilledRunLeftOfCheckpointsGoes) {
   const Bench bench;
   const run::RunFolder run(bench.folder / "run");
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
-  const fs::path left = run.checkpoint(3).string() + Aside::kExtension;
+  const fs::path left = run.checkpoint(3).string() + AtomicOutput::kExtension;
   make_folder(left);
   write_file(left / "tensors.safetensors", "half");
   ASSERT_EQ(Trainer(bench.options("run")).run(), 0);
@@ -204,13 +204,13 @@ TEST(Trainer, AFolderThatIsNoCheckpointMakesRoomForOne) {
 TEST(Trainer, BranchBeginsWhereItsParentIs) {
   const Bench bench;
   config::RunConfig trunk = bench.config();
-  trunk.schedule.name = "constant";
+  trunk.schedule.name = config::ScheduleKind::constant;
   trunk.checkpoint.every_tokens = 4096;
   trunk.checkpoint.keep = 100;
   ASSERT_EQ(Trainer(bench.options("trunk", trunk)).run(), 0);
   const run::CheckpointFolder parent = run::RunFolder(bench.folder / "trunk").list_checkpoints().back();
   config::RunConfig branch = trunk;
-  branch.schedule.name = "wsd";
+  branch.schedule.name = config::ScheduleKind::wsd;
   branch.train.max_tokens = checkpoint::read_checkpoint_info(parent.path).tokens + 3000;
   TrainOptions options = bench.options("branch", branch);
   options.branch_from = parent.path;

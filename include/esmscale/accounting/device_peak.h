@@ -1,6 +1,8 @@
 // Dense peak rates of devices, by name and precision, for MFU. A number always travels with its name.
 #pragma once
 
+#include "esmscale/config/choices.h"
+
 #include <string>
 #include <string_view>
 
@@ -12,8 +14,8 @@ struct DevicePeak {
   double memory = 0;  // bytes; 0 when unknown
 };
 
-// `device` as CUDA names it ("NVIDIA H100 80GB HBM3") or a short name (a100, h100, h200); precision
-// fp32|tf32|bf16. A size in the name ("40GB") wins over the table's. A slice of a device (MIG) is unknown.
-DevicePeak device_peak(std::string_view device, std::string_view precision);
+// `device` as CUDA names it ("NVIDIA H100 80GB HBM3") or a short name (a100, h100, h200). A
+// size in the name ("40GB") wins over the table's. A slice of a device (MIG) is unknown.
+DevicePeak device_peak(std::string_view device, config::Precision precision);
 
 }  // namespace esmscale::accounting

@@ -46,9 +46,9 @@ struct CheckpointInfo : RunPosition {
   std::string origin;  // imported models: their config.json and what else export must give back
 };
 
-// Writes aside and renames; free disk is checked first. All ranks call it at the same step: each writes its
-// own pieces of the weights and moments into the one file and checks its share of the bytes, and rank 0
-// publishes. The pieces of all ranks cover the flat buffers once.
+// Written under another name and renamed; free disk is checked first. All ranks call it at the same step:
+// each writes its own pieces of the weights and moments into the one file and checks its share of the bytes,
+// and rank 0 publishes. The pieces of all ranks cover the flat buffers once.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights, std::span<const optim::StatePiece> mine,
                      dist::Ranks& ranks);

@@ -1,7 +1,8 @@
-// The configuration of a run. Every field is declared once, in fields() (config.cpp), and the structs below
+// The configuration of a run. Every field is declared once, in fields() (fields.cpp), and the structs below
 // hold the defaults. Tokens are real tokens: residues + START + END.
 #pragma once
 
+#include "esmscale/config/choices.h"
 #include "esmscale/config/field.h"
 #include "esmscale/core/json.h"
 
@@ -23,8 +24,8 @@ struct ModelConfig {
   int64_t alphabet = 29;  // 29 (the paper's tokens) or 33 (the official order)
   bool token_dropout = true;
   struct Init {
-    std::string scheme = "xavier";       // xavier | hf
-    std::string decoder_bias = "zeros";  // zeros | frequencies
+    InitScheme scheme = InitScheme::xavier;
+    DecoderBias decoder_bias = DecoderBias::zeros;
   } init;
 
   int64_t head_dim() const { return width / heads; }
@@ -33,7 +34,7 @@ struct ModelConfig {
 
 struct DataConfig {
   std::string train, holdout;  // folders of prepared data sets
-  int64_t sequences = 0;       // the first so many of the shuffled order; 0: all
+  int64_t sequences = 0;       // the first N of the shuffled order; 0: all
   int64_t max_seq_len = 1024;  // rows of the longest crop, START and END included
 };
 
@@ -44,16 +45,16 @@ struct TrainConfig {
   int64_t epochs = 1;
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
-  std::string precision = "fp32";     // fp32 | tf32 | bf16
-  std::string engine = "auto";        // auto | plain | fused
-  double grad_clip = 1.0;             // 0: none
-  std::string recompute = "outputs";  // none | outputs | blocks
+  Precision precision = Precision::fp32;
+  EngineKind engine = EngineKind::automatic;
+  double grad_clip = 1.0;  // 0: none
+  Recompute recompute = Recompute::outputs;
   bool deterministic = false;
   int64_t max_bad_steps = 5;
 };
 
 struct OptimizerConfig {
-  std::string name = "adam";
+  OptimizerKind name = OptimizerKind::adam;
   double lr = 4e-4;
   std::array<double, 2> betas{0.9, 0.98};
   double eps = 1e-8;
@@ -61,7 +62,7 @@ struct OptimizerConfig {
 };
 
 struct ScheduleConfig {
-  std::string name = "exponential";  // exponential | constant | linear | cosine | wsd
+  ScheduleKind name = ScheduleKind::exponential;
   int64_t warmup_tokens = 0;
   int64_t decay_tokens = 0;  // 0: the planned tokens of the run
   double decay_factor = 0.1;
@@ -98,7 +99,7 @@ struct RunConfig {
     std::string name;
     double budget = 0;
     int64_t replicate = 0;
-    std::string stage = "main";  // run_stage.h
+    RunStage stage = RunStage::main;
   } study;
 };
 
@@ -113,10 +114,10 @@ RunConfig config_from_json(const Json& document, std::string_view where,
                            std::span<const std::string> settings = {});
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
-// FILE as given, then among the shipped configs/ (beside the sources or in the installation).
+// FILE as given, then among the shipped configs/ (next to the sources or in the installation).
 std::filesystem::path find_config(const std::filesystem::path& file);
 std::vector<std::filesystem::path> shipped_configs();
-// A script for SLURM by its name (train.sbatch, study.sbatch), beside the sources or in the installation.
+// A script for SLURM by its name (train.sbatch, study.sbatch), next to the sources or in the installation.
 std::filesystem::path shipped_script(const std::string& name);
 
 // Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several.

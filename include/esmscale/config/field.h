@@ -3,17 +3,42 @@
 // declarations.
 #pragma once
 
+#include "esmscale/core/enum_names.h"
+#include "esmscale/core/json.h"
+
 #include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 namespace esmscale::config {
 
+// A value of any enumeration that has a table of names.
+class EnumRef {
+ public:
+  template <Named E>
+  EnumRef(E* home)
+      : home_(home),
+        name_([](const void* value) { return enum_name(*static_cast<const E*>(value)); }),
+        assign_([](void* value, std::string_view name) { *static_cast<E*>(value) = *find_enum<E>(name); }),
+        names_(enum_names<E>()) {}
+
+  std::string name() const { return std::string(name_(home_)); }
+  void assign(std::string_view name) const { assign_(home_, name); }  // one of names()
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  void* home_;
+  std::string_view (*name_)(const void*);
+  void (*assign_)(void*, std::string_view);
+  std::vector<std::string> names_;
+};
+
 struct Field {
-  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*>;
+  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*, EnumRef>;
 
   std::string path;  // "optimizer.lr"
   Home home;         // where the value lives
@@ -21,8 +46,8 @@ struct Field {
   std::string units{};
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices{};
-  bool is_identity = false;  // a resumed run must agree on it
+  std::vector<std::string> choices{};  // of a text; those of an enumeration are its names
+  bool is_identity = false;            // a resumed run must agree on it
 
   Field& unit(std::string name) {
     units = std::move(name);
@@ -46,5 +71,8 @@ struct Field {
     return *this;
   }
 };
+
+// The value that the field has now.
+Json value_of(const Field& field);
 
 }  // namespace esmscale::config

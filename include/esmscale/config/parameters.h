@@ -13,7 +13,7 @@ namespace esmscale::config {
 
 enum class ParameterKind { embedding, matrix, bias, norm_weight, norm_bias };
 
-// Which row of the accounting table (science.md, section 5) a matrix belongs to.
+// The row of the accounting table (docs/science.md, section 5) that a matrix belongs to.
 enum class ParameterPart { embedding, attention, ffn, head_dense, head_decoder };
 
 struct Parameter {
@@ -21,7 +21,7 @@ struct Parameter {
   std::vector<int64_t> shape;  // a matrix is [out, in]
   ParameterKind kind;
   ParameterPart part;
-  int64_t offset;  // of its first element in a flat buffer
+  int64_t offset;  // index of its first element in a flat buffer
 
   int64_t size() const;
   bool decays() const { return kind == ParameterKind::matrix; }  // weight decay: matrices only

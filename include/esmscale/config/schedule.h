@@ -1,4 +1,4 @@
-// Learning rate as a pure function of the tokens consumed, the batch being applied included (science.md,
+// Learning rate as a pure function of the tokens consumed, the batch being applied included (docs/science.md,
 // section 4).
 #pragma once
 
@@ -17,7 +17,7 @@ class Schedule {
   double at(int64_t tokens) const;
   int64_t warmup_tokens() const { return warmup_; }
   int64_t decay_tokens() const { return decay_; }
-  // Where wsd's decay begins: after the warm-up and before it the rate is the peak's.
+  // wsd only: tokens at which the decay begins. Between the warm-up and this point the rate is the peak.
   double wsd_decay_begin() const { return (1 - config_.decay_fraction) * static_cast<double>(decay_); }
   bool warmup_is_cut() const { return warmup_ < config_.warmup_tokens; }
   bool decay_is_cut() const { return decay_ < config_.decay_tokens; }

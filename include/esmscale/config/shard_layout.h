@@ -1,6 +1,6 @@
-// Who owns what of the flat buffers. Parameters travel in buckets of consecutive table rows; each rank owns
-// one chunk of every bucket, so that a bucket can be reduce-scattered as soon as backward has completed it.
-// Pure arithmetic.
+// How the flat buffers are divided among ranks. Parameters travel in buckets of consecutive table rows; each
+// rank owns one chunk of every bucket, so that a bucket can be reduce-scattered as soon as backward has
+// completed it. Pure arithmetic.
 #pragma once
 
 #include "esmscale/config/parameters.h"
@@ -36,10 +36,10 @@ class ShardLayout {
   const std::vector<Bucket>& buckets() const { return buckets_; }
   size_t bucket_of(size_t row) const { return bucket_of_row_[row]; }
 
-  // What a rank owns of a bucket: may be empty, the last ones are shorter.
+  // The part of a bucket that a rank owns: may be empty; the last ranks own less.
   Stretch owned(const Bucket& bucket, int rank) const;
-  // What a rank owns of every bucket, and what it updates (ZeRO stage 0: all of it), in order; with the empty
-  // ones.
+  // The parts of all buckets that a rank owns, and those that it updates (ZeRO stage 0: everything), in
+  // order; empty parts are included.
   std::vector<Stretch> owned(int rank) const;
   std::vector<Stretch> updated(int rank, int zero_stage) const;
 

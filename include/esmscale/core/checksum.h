@@ -1,9 +1,9 @@
 // XXH3 checksums: they find damage, they do not resist an attacker.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,8 +12,8 @@
 namespace esmscale {
 
 uint64_t checksum64(std::span<const std::byte> bytes);
-std::string checksum_hex(std::string_view bytes);                  // 128 bits, 32 hexadecimal digits
-std::string file_checksum_hex(const std::filesystem::path& path);  // the same, over a whole file
+std::array<uint64_t, 2> checksum128(std::span<const std::byte> bytes);
+std::string checksum_hex(std::string_view bytes);  // 128 bits, 32 hexadecimal digits
 
 // The same 128 bits over bytes that arrive in pieces.
 class RunningChecksum {

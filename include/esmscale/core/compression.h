@@ -7,10 +7,11 @@
 
 namespace esmscale {
 
-// A whole zstd frame. Level 1: protein letters hold little but their frequencies, which every level finds.
+// A whole zstd frame. Level 1: protein letters are nearly random apart from their frequencies, which every
+// level uses.
 std::vector<std::byte> compress(std::span<const std::byte> bytes);
 
-// Fills `into` from a whole frame; Error when the frame holds anything but so many bytes.
+// Fills `into` from a whole frame; Error when the frame does not hold exactly into.size() bytes.
 void decompress(std::span<const std::byte> frame, std::span<std::byte> into);
 
 }  // namespace esmscale

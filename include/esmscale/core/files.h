@@ -1,10 +1,16 @@
-// Files that are whole or absent: written aside, synced, renamed. Every failure is an esmscale::Error that
-// names the path and the system's reason.
+// Files that are whole or absent: written under another name, synced, renamed. Every failure is an
+// esmscale::Error that names the path and the system's reason.
+//
+// Nothing here writes to, empties or removes what a symbolic link points to: a link in the place of a file
+// that is to be written is an Error, and a link that is to be removed goes itself. Links above the last name
+// of a path are followed.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <iosfwd>
 #include <span>
 #include <string>
@@ -12,27 +18,51 @@
 
 namespace esmscale {
 
+// A regular file, or a pipe to its end. Error for other kinds, for a pipe that no program opens for writing
+// within kPipePatience, and for more than kLongestRead bytes.
 std::string read_file(const std::filesystem::path& path);
+inline constexpr std::chrono::seconds kPipePatience{10};
+inline constexpr size_t kLongestRead = size_t{4} << 30;
+
+// The same in pieces, of any length.
+void read_pieces(const std::filesystem::path& path, const std::function<void(std::string_view)>& take);
+
+// A file or pipe, opened for reading: never waits longer than kPipePatience for a pipe's writer. The caller
+// owns the descriptor. `begun` holds bytes that were read while waiting.
+struct OpenedInput {
+  int descriptor = -1;
+  std::string begun{};
+};
+OpenedInput open_input(const std::filesystem::path& path);
+
+// Opens a regular file for reading; the caller owns the descriptor. Error for any other kind.
+int open_regular(const std::filesystem::path& path);
 
 // Publishes `content` at `path`: a reader sees the old file or the new one, never a part.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
-// Makes a folder and its parents; one that is there already is fine.
+// Makes a folder and its parents; one that exists already is fine, also through a link.
 void make_folder(const std::filesystem::path& path);
+// The same for a folder whose content is ours to replace: a link in its place is an Error.
+void make_own_folder(const std::filesystem::path& path);
+
+// Removes a file, a link, or a folder with all that is in it; fine when nothing is there.
+void remove_tree(const std::filesystem::path& path);
+// The same as far as it goes, for clean-up after a failure.
+void discard(const std::filesystem::path& path) noexcept;
 
 void sync_directory(const std::filesystem::path& path);
-// Renames (over an empty or absent target) and syncs the parent.
-void publish(const std::filesystem::path& aside, const std::filesystem::path& path);
+// Renames (over an empty or absent target) and syncs the parent unless `sync` is false.
+void publish(const std::filesystem::path& from, const std::filesystem::path& path, bool sync = true);
 
-// Where a file or folder is made before it is published: TARGET.esmscale-partial, a name
-// that nobody else gives. Until publish() it goes, with all
-// that is in it, when this does: a failure leaves nothing behind, and what a killed process left makes room.
-class Aside {
+// A file or folder that is made at TARGET.esmscale-partial and appears at TARGET, whole, by publish().
+// Without publish() the destructor removes it; what a killed process left there is removed first.
+class AtomicOutput {
  public:
-  explicit Aside(std::filesystem::path target);
-  ~Aside();
-  Aside(const Aside&) = delete;
-  Aside& operator=(const Aside&) = delete;
+  explicit AtomicOutput(std::filesystem::path target);
+  ~AtomicOutput();
+  AtomicOutput(const AtomicOutput&) = delete;
+  AtomicOutput& operator=(const AtomicOutput&) = delete;
 
   static constexpr const char* kExtension = ".esmscale-partial";
   static std::filesystem::path path_of(const std::filesystem::path& target);
@@ -44,8 +74,8 @@ class Aside {
   bool published_ = false;
 };
 
-// Removes a folder and all that is in it. Killed half way it leaves TARGET.esmscale-partial, which
-// nobody takes for the folder.
+// Removes a folder and all that is in it. Killed half way it leaves TARGET.esmscale-partial, which no reader
+// takes for the folder.
 void remove_folder(const std::filesystem::path& path);
 
 // Error when the file system that will hold `path` has less than `bytes` free.

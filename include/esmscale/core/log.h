@@ -1,4 +1,4 @@
-// Logging to stderr. Results never go here; they go to stdout. (spdlog stays behind log.cpp: LibTorch brings
+// Logging to stderr. Results never go here; they go to stdout. (Only log.cpp includes spdlog: LibTorch brings
 // another fmt.)
 #pragma once
 
@@ -16,8 +16,8 @@ LogLevel log_level_from(std::string_view name);
 void set_log_level(LogLevel level);
 void log(LogLevel level, std::string_view message);
 
-// One of several processes: its lines name it and go to FOLDER/rank-0002.log too; all but rank 0 show only
-// warnings and errors on stderr. Error when the file cannot be opened.
+// Call in one of several processes: its lines name its rank and also go to FOLDER/rank-0002.log; ranks above
+// 0 show only warnings and errors on stderr. Error when the file cannot be opened.
 void log_as_rank(int rank, const std::filesystem::path& folder);
 // An error for that file alone: stderr gets it another way. Nothing without log_as_rank.
 void log_error_to_file(std::string_view message);

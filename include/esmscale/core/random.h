@@ -9,7 +9,7 @@ namespace esmscale {
 
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-// What a stream is for; the numbers are part of the data order's identity and never change.
+// The use of a stream; the numbers are part of the data order's identity and never change.
 enum class Purpose : uint32_t {
   shuffle = 1,      // prepare's global order; subject: ordinal in the input
   epoch_order = 2,  // order of later epochs; subject: block or position

@@ -25,7 +25,7 @@ struct TensorEntry {
   int64_t elements() const;
 };
 
-// A header for tensors laid one after the other in the given order (begin and end are filled in), padded so
+// A header for tensors stored one after the other in the given order (begin and end are filled in), padded so
 // that the data section starts at a multiple of 64 bytes. Returns the bytes that precede the data section.
 // Error when a name comes twice or a dtype is unknown.
 std::string safetensors_header(std::vector<TensorEntry>& entries,
@@ -42,7 +42,7 @@ class SafetensorsFile {
   const TensorEntry* find(const std::string& name) const;               // null when absent
   std::span<const std::byte> bytes(const TensorEntry& entry) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  uint64_t data_offset() const { return data_offset_; }  // of the data section in the file
+  uint64_t data_offset() const { return data_offset_; }  // where the data section begins in the file
 
  private:
   MappedFile file_;

@@ -26,6 +26,9 @@ std::string nearest(std::string_view wanted, std::span<const std::string> candid
 // "; did you mean 'x'?" or "" when nothing is near.
 std::string did_you_mean(std::string_view wanted, std::span<const std::string> candidates);
 
+// Control characters escaped ("\\n", "\\x1b", …), so that the text is one line and leaves a terminal alone.
+std::string one_line(std::string_view text);
+
 std::string_view first_line(std::string_view message);  // without its line end
 
 std::string fixed(double value, int decimals);       // 2.7196 with 3 decimals: "2.720"

@@ -1,4 +1,4 @@
-// Threads that work ahead while results are taken in the order in which they were asked for.
+// Tasks that run on several threads, and their results in the order of the tasks.
 #pragma once
 
 #include "esmscale/core/queue.h"
@@ -14,12 +14,12 @@
 
 namespace esmscale {
 
-class Workers {
+class ThreadPool {
  public:
-  explicit Workers(int threads);
-  ~Workers();  // finishes what was asked for
-  Workers(const Workers&) = delete;
-  Workers& operator=(const Workers&) = delete;
+  explicit ThreadPool(int threads);
+  ~ThreadPool();  // finishes the tasks that were given
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(threads_.size()); }
 
@@ -36,40 +36,39 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-// Hands results to `take`, on the caller's thread, in the order of push(). At most `most` are under way: that
+// Hands results to `take`, on the caller's thread, in the order of push(). At most `limit` are pending, which
 // bounds the memory they hold. An exception of a task comes out of push() or finish().
 template <class Result>
-class InOrder {
+class OrderedResults {
  public:
-  InOrder(size_t most, std::function<void(Result&&)> take) : most_(most), take_(std::move(take)) {}
-  ~InOrder() {
-    for (auto& result : under_way_) result.wait();  // tasks may refer to what dies after this
+  OrderedResults(size_t limit, std::function<void(Result&&)> take) : limit_(limit), take_(std::move(take)) {}
+  ~OrderedResults() {
+    for (auto& result : pending_) result.wait();  // tasks may refer to what dies after this
   }
-  InOrder(const InOrder&) = delete;
-  InOrder& operator=(const InOrder&) = delete;
+  OrderedResults(const OrderedResults&) = delete;
+  OrderedResults& operator=(const OrderedResults&) = delete;
 
   void push(std::future<Result> result) {
-    under_way_.push_back(std::move(result));
-    while (under_way_.size() >= most_ ||
-           (!under_way_.empty() &&
-            under_way_.front().wait_for(std::chrono::seconds(0)) == std::future_status::ready))
+    pending_.push_back(std::move(result));
+    while (pending_.size() >= limit_ || (!pending_.empty() && pending_.front().wait_for(std::chrono::seconds(
+                                                                  0)) == std::future_status::ready))
       take_first();
   }
 
   void finish() {
-    while (!under_way_.empty()) take_first();
+    while (!pending_.empty()) take_first();
   }
 
  private:
   void take_first() {
-    std::future<Result> first = std::move(under_way_.front());
-    under_way_.pop_front();
+    std::future<Result> first = std::move(pending_.front());
+    pending_.pop_front();
     take_(first.get());
   }
 
-  size_t most_;
+  size_t limit_;
   std::function<void(Result&&)> take_;
-  std::deque<std::future<Result>> under_way_;
+  std::deque<std::future<Result>> pending_;
 };
 
 }  // namespace esmscale

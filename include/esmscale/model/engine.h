@@ -8,18 +8,15 @@
 #include "esmscale/model/weights.h"
 
 #include <memory>
-#include <string>
 
 #include <ATen/core/Tensor.h>
 
 namespace esmscale::model {
 
 struct EngineOptions {
-  std::string engine = "auto";     // auto | plain | fused
-  std::string precision = "fp32";  // fp32 | tf32 | bf16: of matrix products; the weights stay fp32
-  // What fused makes again in backward: nothing; outputs of LayerNorm and GELU; or all of a block but its
-  // input.
-  std::string recompute = "outputs";  // none | outputs | blocks
+  config::EngineKind engine = config::EngineKind::automatic;
+  config::Precision precision = config::Precision::fp32;
+  config::Recompute recompute = config::Recompute::outputs;
 };
 
 class Engine {

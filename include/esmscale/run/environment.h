@@ -1,4 +1,4 @@
-// Where and with what a run ran, and what this process uses of the machine.
+// Host, hardware and software of one start of a run, and the resources that this process uses.
 #pragma once
 
 #include "esmscale/core/json.h"
@@ -9,15 +9,14 @@
 
 namespace esmscale::run {
 
-// What the run room cannot see by itself.
+// Facts that the run room cannot find out by itself.
 struct EnvironmentFacts {
   std::vector<std::string> command_line;
   std::vector<std::string> devices;  // names; empty on the CPU
   std::string libtorch;              // its version
   int ranks = 1;
   int threads = 1;
-  // The hashes of the data sets' manifests, which tell a fit what runs learnt from, wherever it lay; "": no
-  // holdout.
+  // Hashes of the data sets' manifests: they identify the data of a run, whatever its path; "": no holdout.
   std::string train_hash, holdout_hash;
   int64_t epoch_tokens = 0;
 };

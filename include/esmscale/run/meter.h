@@ -1,4 +1,4 @@
-// How fast a run goes, and the line that tells it.
+// Throughput of a run, and the line that reports it.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ class Meter {
 
   // A step that ended at `now`.
   void add_step(double now, double tokens, double executed_flops);
-  // Time that went into something else than training (evaluation, a checkpoint) since the last step.
+  // Time spent on something other than training (evaluation, a checkpoint) since the last step.
   void leave_out(double seconds);
 
   // Zero before the first step.
@@ -38,13 +38,13 @@ class Meter {
   std::deque<Mark> marks_;
 };
 
-// What a line of progress shows; memory in bytes.
+// The figures in a line of progress; memory in bytes.
 struct StepFigures {
   int64_t step = 0;
   double tokens = 0, planned_tokens = 0;  // 0 planned: no share is shown
   double loss = 0;                        // nats
   Pace pace;
-  double peak_flops = 0;  // of the device, all ranks; 0: GFLOP/s are shown in place of MFU
+  double peak_flops = 0;  // of all ranks' devices; 0: GFLOP/s are shown instead of MFU
   double memory_bytes = 0;
 };
 

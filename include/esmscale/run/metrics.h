@@ -23,13 +23,13 @@ std::optional<int64_t> cut_metrics(const std::filesystem::path& file, int64_t st
 class MetricsWriter {
  public:
   // Appends to RUN/metrics.jsonl and, when asked, to a new TensorBoard event file in RUN/tensorboard. A last
-  // line that was cut short is dropped first; TensorBoard is told to forget steps behind the last one in the
+  // line that was cut short is dropped first; TensorBoard is made to forget steps after the last one in the
   // file.
   MetricsWriter(const std::filesystem::path& run, bool tensorboard);
   ~MetricsWriter();
 
   // `line` has a whole number "step". NaN and infinities are written as null. Handed to the system before it
-  // returns, so a killed run loses no line. TensorBoard gets every number of it but "step" and "time".
+  // returns, so a killed run loses no line. TensorBoard gets every number of it except "step" and "time".
   void write(const Json& line);
 
  private:

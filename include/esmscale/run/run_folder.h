@@ -1,4 +1,4 @@
-// A run's folder and the names in it (docs/run_folder.md): what a run was, what came of it, where to go on.
+// A run's folder and the names in it (docs/run_folder.md): its configuration, results and checkpoints.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -12,7 +12,7 @@
 
 namespace esmscale::run {
 
-// The file of a checkpoint's folder that is written last: where it stands, the checkpoint is whole.
+// The file of a checkpoint's folder that is written last: a checkpoint that has it is whole.
 inline constexpr const char* kCheckpointMetadata = "checkpoint.json";
 
 struct CheckpointFolder {
@@ -39,7 +39,7 @@ class RunFolder {
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200
 
   bool is_run() const;    // holds a config.json
-  bool is_empty() const;  // absent, or nothing in it but a lock and logs
+  bool is_empty() const;  // absent, or holds nothing except a lock and logs
 
   // Makes the folder. The lock lasts as long as what is returned; a second holder gets an Error.
   FileLock lock() const;
@@ -58,9 +58,9 @@ class RunFolder {
   // over.
   std::vector<CheckpointFolder> list_checkpoints() const;
   std::optional<CheckpointFolder> newest_checkpoint() const;
-  // What a killed process left of a checkpoint that it was writing or removing, and what is named as a
-  // checkpoint without being one (a copy that was cut short): checkpoints are published and removed whole, by
-  // one rename, so no process is at work on it. It would stand in the way of the step's own checkpoint.
+  // Folders that a killed process left while it was writing or removing a checkpoint, and folders that have a
+  // checkpoint's name without being one (a copy that was cut short): checkpoints are published and removed
+  // whole, by one rename, so no process is using them. They would block the step's own checkpoint.
   std::vector<std::filesystem::path> list_leftovers() const;
 
  private:

@@ -2,8 +2,8 @@
 // each middle, and a sweep of the learning rate at the two smallest sizes, to be run first.
 #pragma once
 
+#include "esmscale/config/choices.h"
 #include "esmscale/config/config.h"
-#include "esmscale/config/run_stage.h"
 #include "esmscale/core/json.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/study/plan/recipe.h"

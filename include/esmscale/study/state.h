@@ -2,7 +2,7 @@
 // and from state.json, where the process that runs the study keeps what no run folder holds.
 #pragma once
 
-#include "esmscale/config/run_stage.h"
+#include "esmscale/config/choices.h"
 #include "esmscale/core/json.h"
 
 #include <filesystem>

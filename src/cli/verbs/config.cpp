@@ -12,7 +12,7 @@ namespace esmscale::cli {
 namespace {
 
 std::string value_text(const config::Field& field) {
-  return std::visit([](const auto* home) { return to_text(Json(*home)); }, field.home);
+  return to_text(config::value_of(field));
 }
 
 // Bounds in full, where a stream would round them to six digits.
@@ -30,7 +30,7 @@ std::string bounds_text(const config::Field& field) {
 
 Json entry(const config::Field& field) {
   return {{"key", field.path},
-          {"default", std::visit([](const auto* home) { return Json(*home); }, field.home)},
+          {"default", config::value_of(field)},
           {"unit", field.units},
           {"bounds", bounds_text(field)},
           {"identity", field.is_identity},

@@ -100,13 +100,14 @@ void write(OutputFile& file, const at::Tensor& values) {
 
 void write_scores(const Options& options, const model::Weights& weights,
                   const std::vector<data::FastaRecord>& records, const interop::ScoringOptions& scoring) {
-  const auto engine = model::make_engine(weights, {.engine = options.engine});
+  const auto engine =
+      model::make_engine(weights, {.engine = enum_from_name<config::EngineKind>(options.engine, "--engine")});
   std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
   const Json tokens = data::TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
   require_free_space(options.output, header.size() + entries.back().end);
-  Aside aside(options.output);
-  OutputFile file(aside.path());
+  AtomicOutput output(options.output);
+  OutputFile file(output.path());
   file.write(header);
   interop::score_records(*engine, weights, records, scoring,
                          [&](const data::FastaRecord&, const interop::SequenceScores& scores) {
@@ -114,7 +115,7 @@ void write_scores(const Options& options, const model::Weights& weights,
                            if (options.embeddings) write(file, scores.hidden_TD);
                          });
   file.close();
-  aside.publish();
+  output.publish();
 }
 
 int write_logits(const Program& program, const Options& options) {

@@ -29,7 +29,8 @@ std::optional<laws::Approach> approach_of(const std::string& asked) {
 
 double flops_of(const Options& options) {
   if (!options.flops.empty()) return positive_number(options.flops, "--flops");
-  const accounting::DevicePeak peak = accounting::device_peak(options.device, options.config.precision);
+  const accounting::DevicePeak peak = accounting::device_peak(
+      options.device, enum_from_name<config::Precision>(options.config.precision, "--precision"));
   if (peak.flops <= 0)
     throw usage_error(
         {.where = "--device",

@@ -92,7 +92,7 @@ class Run {
 
 FingerprintSorter::FingerprintSorter(std::filesystem::path stem, uint64_t memory)
     : stem_(std::move(stem)), capacity_(std::max<size_t>(kLeastCapacity, memory / sizeof(Fingerprint))) {
-  buffer_.reserve(capacity_);  // at once: growing would hold the old buffer beside the new one
+  buffer_.reserve(capacity_);  // at once: growing would hold the old and the new buffer
 }
 
 FingerprintSorter::~FingerprintSorter() {

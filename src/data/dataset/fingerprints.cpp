@@ -50,7 +50,7 @@ uint64_t FingerprintLookup::guess(uint64_t hash, uint64_t low, uint64_t high) co
 }
 
 std::optional<uint64_t> FingerprintLookup::find(uint64_t hash) {
-  // The first fingerprint that is not below `hash` stands in blocks low … high, or at the front of block
+  // The first fingerprint that is not below `hash` is in blocks low … high, or at the front of block
   // high.
   uint64_t low = 0, high = blocks_;
   std::optional<uint64_t> at_front_of_high;

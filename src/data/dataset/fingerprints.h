@@ -12,7 +12,7 @@
 
 namespace esmscale::data {
 
-// Looks hashes up, ascending ones quickest. Hashes are spread evenly, so where one stands is guessed from its
+// Looks hashes up, ascending ones quickest. Hashes are spread evenly, so the place of one is guessed from its
 // value, and a guess misses by a block or so: two reads of 16 KiB among 64 million sequences. Read, not
 // mapped: the kernel maps whole neighbourhoods of a touched page, and all of the file would become resident.
 class FingerprintLookup {

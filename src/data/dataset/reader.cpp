@@ -14,7 +14,6 @@
 #include <numeric>
 #include <thread>
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -30,13 +29,9 @@ constexpr uint64_t kLargestExpansion = 32 << 10;
 
 FrameFile::FrameFile(const std::filesystem::path& folder, const FileRecord& record, const ReadBytes& read)
     : path_(folder / record.name), read_(read), bytes_(record.bytes) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = open_regular(path_);
   struct stat status {};
-  if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0)
-    throw Error({.where = path_.string(),
-                 .expected = "a file of the data set",
-                 .found = std::strerror(errno),
-                 .advice = "copy the data set again"});
+  if (::fstat(descriptor_, &status) != 0) throw io_error(path_, "look at it", errno);
   FileHeader header;
   if (static_cast<size_t>(status.st_size) < sizeof header)
     check_size(static_cast<uint64_t>(status.st_size), record, folder);

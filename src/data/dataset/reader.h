@@ -1,4 +1,4 @@
-// What an open data set holds, and the decoding of one frame. Used by Dataset and SequenceReader alone.
+// The parts of an open data set, and the decoding of one frame. For Dataset and SequenceReader only.
 #pragma once
 
 #include "esmscale/data/dataset/dataset.h"

@@ -46,7 +46,7 @@ struct DatasetWriter::Frame {
 };
 
 struct DatasetWriter::EncodedFrame {
-  FrameEntry entry{};  // but for the places in the files
+  FrameEntry entry{};  // except the places in the files
   std::vector<std::byte> residues, identifiers;
   std::vector<uint32_t> lengths;
   std::vector<uint64_t> hashes;
@@ -83,7 +83,7 @@ DatasetWriter::EncodedFrame DatasetWriter::encode(const Frame& frame) {
 }
 
 DatasetWriter::DatasetWriter(std::filesystem::path folder, const std::filesystem::path& temporary,
-                             Workers& workers, const WriterOptions& options)
+                             ThreadPool& workers, const WriterOptions& options)
     : folder_(std::move(folder)),
       workers_(workers),
       options_(options),

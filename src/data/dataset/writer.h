@@ -46,7 +46,7 @@ struct WriterOptions {
 class DatasetWriter {
  public:
   // `folder` exists and is empty; `temporary` takes what sorting does not hold in memory.
-  DatasetWriter(std::filesystem::path folder, const std::filesystem::path& temporary, Workers& workers,
+  DatasetWriter(std::filesystem::path folder, const std::filesystem::path& temporary, ThreadPool& workers,
                 const WriterOptions& options);
   ~DatasetWriter();
 
@@ -64,7 +64,7 @@ class DatasetWriter {
   FileRecord write_fingerprints();
 
   std::filesystem::path folder_;
-  Workers& workers_;
+  ThreadPool& workers_;
   WriterOptions options_;
   DatasetManifest manifest_;
   std::unique_ptr<Frame> frame_;
@@ -72,7 +72,7 @@ class DatasetWriter {
   uint64_t shard_frames_ = 0, shard_residues_ = 0, frames_ = 0;
   std::vector<FileRecord> files_;
   FingerprintSorter fingerprints_;
-  InOrder<EncodedFrame> encoded_;
+  OrderedResults<EncodedFrame> encoded_;
 };
 
 }  // namespace esmscale::data

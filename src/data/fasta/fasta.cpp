@@ -177,7 +177,7 @@ void FastaReader::add_piece(std::string_view piece, FastaRecord& record) {
 void FastaReader::add_letter_by_letter(std::string_view piece, FastaRecord& record) {
   for (const char c : piece) {
     if (c == '*') {
-      ++pending_stops_;  // at the end, or inside? The next letter tells
+      ++pending_stops_;  // at the end, or inside? The next letter decides
     } else if (c == '-' || c == '.') {
       ++counts_.gaps_dropped;
     } else if (c == '_' && has_masks_) {

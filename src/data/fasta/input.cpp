@@ -12,7 +12,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fcntl.h>
 #include <isa-l.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -27,11 +26,14 @@ constexpr size_t kRawBuffer = 128 << 10;
 // The file's own bytes, through a buffer that can be looked into before they are taken.
 class RawBytes {
  public:
-  RawBytes(std::string name, int descriptor, std::atomic<uint64_t>& count)
-      : name_(std::move(name)), descriptor_(descriptor), count_(count), buffer_(kRawBuffer) {}
+  RawBytes(std::string name, const OpenedInput& input, std::atomic<uint64_t>& count)
+      : name_(std::move(name)), descriptor_(input.descriptor), count_(count), buffer_(kRawBuffer) {
+    for (const char byte : input.begun) buffer_[end_++] = static_cast<std::byte>(byte);
+    count_ += end_;
+  }
 
   const std::string& name() const { return name_; }
-  // What is buffered; reads more when nothing is. Empty at the end of the file.
+  // The bytes that are buffered; reads more when there are none. Empty at the end of the file.
   std::span<std::byte> peek() {
     if (begin_ == end_) fill(0);
     return std::span(buffer_).subspan(begin_, end_ - begin_);
@@ -51,7 +53,7 @@ class RawBytes {
     ssize_t got;
     do got = ::read(descriptor_, buffer_.data() + end_, buffer_.size() - end_);
     while (got < 0 && errno == EINTR);
-    if (got < 0) throw Error({.where = name_, .expected = "to read it", .found = std::strerror(errno)});
+    if (got < 0) throw io_error(name_, "read", errno);
     end_ += static_cast<size_t>(got);
     count_ += static_cast<uint64_t>(got);
     return got > 0;
@@ -128,7 +130,7 @@ class GzipSource : public ByteSource {
   }
 
   void next_member() {
-    // gzip pads with zeros on tape drives' blocks; anything else but another member is an error.
+    // gzip pads with zeros on tape drives' blocks; anything else except another member is an error.
     std::span<std::byte> rest = raw_.peek();
     while (!rest.empty() && rest.front() == std::byte{0}) {
       raw_.take(1);
@@ -141,7 +143,7 @@ class GzipSource : public ByteSource {
     if (rest.front() != std::byte{0x1f})
       throw Error({.where = raw_.name(),
                    .expected = "another gzip member or the end of the file",
-                   .found = "other data behind the gzip data",
+                   .found = "other data after the gzip data",
                    .advice = "the file is damaged: copy or download it again"});
     begin_member();
   }
@@ -211,10 +213,10 @@ std::unique_ptr<ByteSource> source_of(RawBytes& raw) {
   return std::make_unique<PlainSource>(raw);
 }
 
-int open_input(const std::string& path) {
-  if (path == "-") return ::dup(STDIN_FILENO);
+OpenedInput open_fasta(const std::string& path) {
+  if (path == "-") return {.descriptor = ::dup(STDIN_FILENO)};
   input_bytes(path);  // for its errors
-  return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  return open_input(path);
 }
 
 }  // namespace
@@ -235,10 +237,10 @@ uint64_t input_bytes(const std::string& path) {
 
 InputFile::InputFile(const std::string& path)
     : name_(path == "-" ? "standard input" : path),
-      descriptor_(open_input(path)),
+      input_(open_fasta(path)),
       ready_(kBlocksAhead),
       used_(kBlocksAhead + 2) {
-  if (descriptor_ < 0) throw Error({.where = name_, .expected = "to open it", .found = std::strerror(errno)});
+  if (input_.descriptor < 0) throw io_error(name_, "open", errno);
   for (size_t i = 0; i < kBlocksAhead + 1; ++i) used_.push({.room = std::vector<std::byte>(kBlock)});
   thread_ = std::thread([this] { run(); });
 }
@@ -247,12 +249,12 @@ InputFile::~InputFile() {
   ready_.close();
   used_.close();
   thread_.join();
-  ::close(descriptor_);
+  ::close(input_.descriptor);
 }
 
 void InputFile::run() {
   try {
-    RawBytes raw(name_, descriptor_, raw_bytes_);
+    RawBytes raw(name_, input_, raw_bytes_);
     const std::unique_ptr<ByteSource> source = source_of(raw);
     while (auto block = used_.pop()) {
       block->size = 0;

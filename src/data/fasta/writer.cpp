@@ -33,12 +33,12 @@ class StreamWriter : public FastaWriter {
   std::ostream& out_;
 };
 
-// Written aside, and renamed when whole. Compressed output is a row of independent members (gzip) or frames
-// (zstd), which every reader joins.
+// Written under another name and renamed when whole. Compressed output is a row of independent members (gzip)
+// or frames (zstd), which every reader joins.
 class FileWriter : public FastaWriter {
  public:
   explicit FileWriter(std::filesystem::path path)
-      : path_(std::move(path)), aside_(path_), file_(aside_.path()) {}
+      : path_(std::move(path)), output_(path_), file_(output_.path()) {}
 
  protected:
   void write(std::string_view text) override {
@@ -52,7 +52,7 @@ class FileWriter : public FastaWriter {
 
   void close() override {
     file_.close();
-    aside_.publish();
+    output_.publish();
   }
 
  private:
@@ -78,7 +78,7 @@ class FileWriter : public FastaWriter {
   }
 
   std::filesystem::path path_;
-  Aside aside_;
+  AtomicOutput output_;
   OutputFile file_;
   std::vector<uint8_t> level_room_;
   std::vector<std::byte> member_;

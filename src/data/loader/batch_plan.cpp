@@ -12,7 +12,7 @@ int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// A state that stands at an epoch's end is the beginning of the next one.
+// A state at the end of an epoch is the beginning of the next one.
 DataState normalised(DataState state, int64_t sequences) {
   return state.next == sequences ? DataState{state.epoch + 1, 0} : state;
 }

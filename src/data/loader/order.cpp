@@ -34,7 +34,7 @@ EpochOrder::EpochOrder(uint64_t seed, int64_t epoch, int64_t sequences)
 
 int64_t EpochOrder::at(int64_t position) {
   if (blocks_.empty()) return position;
-  // Behind the short block every position is moved on, as if that block were whole.
+  // After the short block every position is shifted, as if that block were whole.
   if (position >= short_place_ * kOrderBlock + short_size_) position += kOrderBlock - short_size_;
   const int64_t block = blocks_[position / kOrderBlock];
   if (block != permuted_block_) permute_block(block);

@@ -27,7 +27,7 @@ class EpochOrder {
   uint64_t seed_;
   int64_t epoch_, sequences_;
   std::vector<uint32_t> blocks_;  // block numbers in this epoch's order; empty in epoch 0
-  int64_t short_place_ = 0;       // where in blocks_ the last block stands, which may hold fewer sequences
+  int64_t short_place_ = 0;       // place in blocks_ of the last block, which may hold fewer sequences
   int64_t short_size_ = 0;
   int64_t permuted_block_ = -1;
   std::vector<uint16_t> permutation_;  // of permuted_block_

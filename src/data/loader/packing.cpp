@@ -63,9 +63,9 @@ void Packer::forget_one(int64_t size) {
   if (--size_counts_[size] == 0) sizes_.erase(size);
 }
 
-// Whether best-fit decreasing places the counted sizes. Sequences of one size and packs of one remaining room
-// need not be told apart here: the tightest pack, once it took a sequence and still has room for another of
-// that size, is the tightest again. So a whole class of sequences is dealt to a whole class of packs at a
+// True if best-fit decreasing places the counted sizes. Sequences of one size and packs of one remaining room
+// need not be distinguished here: the tightest pack, once it took a sequence and still has room for another
+// of that size, is the tightest again. So a whole class of sequences is dealt to a whole class of packs at a
 // time.
 bool Packer::fits() {
   std::fill(room_counts_.begin(), room_counts_.end(), 0);

@@ -38,7 +38,7 @@ class Packer {
   int64_t room(int64_t rows) const { return rows < least_ ? least_ : rows; }
   int64_t total_room() const { return packs_ * pack_tokens_; }
 
-  // `rows` are the rows (3 … max_seq_len) of the next sequences: so many that their rooms exceed
+  // `rows` are the rows (3 … max_seq_len) of the next sequences: enough of them that their rooms exceed
   // total_room(), or all that the epoch has left. What lies beyond total_room() is not looked at.
   Packing pack(std::span<const int32_t> rows);
 

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Is it a name that a data set's files have?
+// True for the names of a data set's files.
 bool is_ours(const fs::path& path) {
   const std::string name = path.filename().string();
   if (name == kManifestName) return true;
@@ -59,7 +59,7 @@ StagedFolder::StagedFolder(fs::path output, bool force) : output_(fs::absolute(o
   std::reverse(made_.begin(), made_.end());
   if (made_.empty()) check_content(force);
   try {
-    make_folder(stage_);
+    make_own_folder(stage_);
     lock_.emplace(stage_ / "lock");
     clear_stage();
     make_folder(set());
@@ -73,8 +73,8 @@ StagedFolder::StagedFolder(fs::path output, bool force) : output_(fs::absolute(o
 }
 
 StagedFolder::~StagedFolder() {
+  discard(stage_);
   std::error_code ignored;
-  fs::remove_all(stage_, ignored);
   for (auto made = made_.rbegin(); made != made_.rend(); ++made) fs::remove(*made, ignored);  // if empty
 }
 
@@ -104,21 +104,22 @@ void StagedFolder::check_content(bool force) const {
 
 void StagedFolder::clear_stage() {
   for (const fs::path& entry : entries_of(stage_))
-    if (entry.filename() != "lock") fs::remove_all(entry);
+    if (entry.filename() != "lock") remove_tree(entry);
 }
 
 void StagedFolder::remove_old_set() const {
   // The manifest first: without it, what remains is no data set.
-  fs::remove(output_ / kManifestName);
+  remove_tree(output_ / kManifestName);
   for (const fs::path& entry : entries_of(output_))
-    if (is_ours(entry)) fs::remove(entry);
+    if (is_ours(entry)) remove_tree(entry);
 }
 
 void StagedFolder::publish() {
   sync_directory(set());
   remove_old_set();
   for (const fs::path& entry : entries_of(set()))
-    if (entry.filename() != kManifestName) fs::rename(entry, output_ / entry.filename());
+    if (entry.filename() != kManifestName)
+      esmscale::publish(entry, output_ / entry.filename(), /*sync=*/false);
   sync_directory(output_);
   esmscale::publish(set() / kManifestName, output_ / kManifestName);
   made_.clear();

@@ -14,7 +14,7 @@ namespace esmscale::data {
 class StagedFolder {
  public:
   // Error when the output is a file, holds something that is no data set, or a data set and `force` is false.
-  // Nothing but a data set's files is ever removed.
+  // Only a data set's files are ever removed.
   StagedFolder(std::filesystem::path output, bool force);
   ~StagedFolder();
   StagedFolder(const StagedFolder&) = delete;

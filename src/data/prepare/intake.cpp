@@ -13,7 +13,7 @@
 namespace esmscale::data {
 namespace {
 
-// Shares of the memory. Records and sorting stand side by side while reading.
+// Shares of the memory. Records and sorting use memory at the same time while reading.
 constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12;
 constexpr int64_t kSampledResidues = 1'000'000;
 constexpr double kDnaShare = 0.95;  // of A C G T U N; in proteins these are a quarter
@@ -23,31 +23,74 @@ uint64_t share(uint64_t memory, double part) {
   return static_cast<uint64_t>(static_cast<double>(memory) * part);
 }
 
+// The first word of each line of a text that comes in pieces.
+class FirstWords {
+ public:
+  FirstWords(const std::filesystem::path& file, std::function<void(std::string_view)> take)
+      : file_(file), take_(std::move(take)) {}
+
+  void add(std::string_view piece) {
+    for (const char c : piece) {
+      const bool is_blank = c == ' ' || c == '\t' || c == '\r';
+      if (c == '\n')
+        finish();
+      else if (is_done_ || (word_.empty() && (is_blank || c == '>')))
+        continue;
+      else if (is_blank)
+        is_done_ = true;
+      else
+        append(c);
+    }
+  }
+
+  void finish() {
+    if (!word_.empty()) take_(word_);
+    word_.clear();
+    is_done_ = false;
+  }
+
+ private:
+  static constexpr size_t kLongestWord = 1 << 20;
+
+  void append(char c) {
+    word_ += c;
+    if (word_.size() > kLongestWord)
+      throw Error({.where = file_.string(),
+                   .expected = "a list of identifiers, one a line",
+                   .found = text("a word of more than ", kLongestWord, " bytes")});
+  }
+
+  const std::filesystem::path& file_;
+  std::function<void(std::string_view)> take_;
+  std::string word_;
+  bool is_done_ = false;
+};
+
 }  // namespace
 
-ExcludedIdentifiers::ExcludedIdentifiers(const std::filesystem::path& file) {
+ExcludedIdentifiers::ExcludedIdentifiers(const std::filesystem::path& file, int64_t memory) {
   if (file.empty()) return;
-  text_ = read_file(file);
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::string_view all = text_;
-  for (size_t begin = 0; begin < all.size();) {
-    const size_t line_end = std::min(all.find('\n', begin), all.size());
-    std::string_view line = all.substr(begin, line_end - begin);
-    line.remove_prefix(std::min(line.find_first_not_of(" \t\r>"), line.size()));
-    if (const std::string_view word = line.substr(0, line.find_first_of(kBlanks)); !word.empty())
-      sorted_.push_back(word);
-    begin = line_end + 1;
-  }
+  FirstWords words(file, [&](std::string_view word) {
+    sorted_.push_back(checksum128(bytes_of(word)));
+    if (static_cast<int64_t>(sorted_.size() * sizeof sorted_[0]) > memory)
+      throw Error({.where = file.string(),
+                   .expected = text("identifiers that take at most ", human_bytes(double(memory)),
+                                    ", half of --memory"),
+                   .found = text("more than ", sorted_.size() - 1),
+                   .advice = "raise --memory"});
+  });
+  read_pieces(file, [&](std::string_view piece) { words.add(piece); });
+  words.finish();
   std::sort(sorted_.begin(), sorted_.end());
   sorted_.erase(std::unique(sorted_.begin(), sorted_.end()), sorted_.end());
 }
 
 bool ExcludedIdentifiers::contains(std::string_view identifier) const {
-  return std::binary_search(sorted_.begin(), sorted_.end(), identifier);
+  return std::binary_search(sorted_.begin(), sorted_.end(), checksum128(bytes_of(identifier)));
 }
 
 Intake::Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
-               const std::filesystem::path& temporary, uint64_t memory, Workers& workers)
+               const std::filesystem::path& temporary, uint64_t memory, ThreadPool& workers)
     : options_(options),
       excluded_identifiers_(excluded),
       records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed),

@@ -1,4 +1,4 @@
-// What prepare reads: every input's records, filtered, counted and shuffled; duplicates found in bounded
+// The input of prepare: every file's records, filtered, counted and shuffled; duplicates found in bounded
 // memory.
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -20,23 +21,24 @@
 
 namespace esmscale::data {
 
-// The identifiers of --exclude: the first word of each line, a leading '>' allowed.
+// The identifiers of --exclude: the first word of each line, a leading '>' allowed. They are kept as hashes
+// of 128 bits, which differ for different identifiers: 16 bytes each.
 class ExcludedIdentifiers {
  public:
-  explicit ExcludedIdentifiers(const std::filesystem::path& file);  // an empty path: none
+  // An empty path: none. Error when they take more than `memory` bytes.
+  ExcludedIdentifiers(const std::filesystem::path& file, int64_t memory);
   bool contains(std::string_view identifier) const;
   size_t size() const { return sorted_.size(); }
 
  private:
-  std::string text_;
-  std::vector<std::string_view> sorted_;
+  std::deque<std::array<uint64_t, 2>> sorted_;  // grows without a copy
 };
 
 class Intake {
  public:
   // `memory`: bytes for records and for sorting, in all. `excluded` must outlive it.
   Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
-         const std::filesystem::path& temporary, uint64_t memory, Workers& workers);
+         const std::filesystem::path& temporary, uint64_t memory, ThreadPool& workers);
 
   void read();  // all inputs
 

@@ -27,7 +27,7 @@ constexpr int64_t kLeastWorkingMemory = 24 << 20;
 constexpr int64_t kMemoryPerWorker = 16 << 20;
 constexpr double kForFrames = 0.12, kForFingerprints = 0.08;  // shares of the working memory while writing
 constexpr double kFrameMemory = 1 << 20;
-// What protein letters take when compressed, and the rest for each sequence: lengths, fingerprint,
+// Compressed size of protein letters, and the rest for each sequence: lengths, fingerprint,
 // identifier.
 constexpr double kBytesPerResidue = 0.5, kBytesPerSequence = 24;
 constexpr double kLeastBytesPerInputByte = 0.3;  // of FASTA, which is at least twice a compressed file
@@ -89,7 +89,7 @@ class Preparation {
  public:
   explicit Preparation(const PrepareOptions& options)
       : options_(options),
-        excluded_(options.exclude),
+        excluded_(options.exclude, options.memory / 2),
         memory_(working_memory(options)),
         workers_(static_cast<int>(
             std::clamp<int64_t>(options.threads, 1, std::max<int64_t>(1, memory_ / kMemoryPerWorker)))),
@@ -120,7 +120,7 @@ class Preparation {
   const PrepareOptions& options_;
   ExcludedIdentifiers excluded_;  // read first: the working memory is what it leaves
   int64_t memory_;
-  Workers workers_;
+  ThreadPool workers_;
   StagedFolder output_;
   std::optional<StagedFolder> holdout_output_;
   int64_t train_ = 0;          // sequences of the training set: 0 … train_ of the shuffled order
@@ -200,7 +200,7 @@ void Preparation::warn_of_overlap() {
   const Overlap overlap = find_overlap(holdout, train, train.sequences());
   if (overlap.count > 0)
     warn(text(overlap.count, " of the ", holdout.sequences(),
-              " held-out sequences stand in the training set too (", join(overlap.examples, ", "),
+              " held-out sequences are also in the training set (", join(overlap.examples, ", "),
               overlap.count > static_cast<int64_t>(overlap.examples.size()) ? ", …" : "",
               "): give --deduplicate"));
 }
@@ -245,7 +245,7 @@ PrepareSummary prepare(const PrepareOptions& options) {
 
 namespace {
 
-// Whether results can be labelled by it.
+// True if results can be labelled by it.
 bool is_holdout_report(const Json& report) {
   if (!report.is_object() || !report.value("training_hash", Json()).is_string()) return false;
   const Json identity = report.value("largest_identity", Json());

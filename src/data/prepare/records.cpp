@@ -38,7 +38,7 @@ struct ShuffledRecords::Entry {
 };
 
 ShuffledRecords::ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory,
-                                 Workers& workers)
+                                 ThreadPool& workers)
     : folder_(std::move(folder)),
       seed_(seed),
       workers_(workers),
@@ -101,8 +101,8 @@ void ShuffledRecords::spill() {
   runs_.push_back(path);
   OutputFile file(path);
   {
-    InOrder<std::vector<std::byte>> chunks(static_cast<size_t>(2 * workers_.threads()),
-                                           [&](std::vector<std::byte>&& chunk) { file.write(chunk); });
+    OrderedResults<std::vector<std::byte>> chunks(static_cast<size_t>(2 * workers_.threads()),
+                                                  [&](std::vector<std::byte>&& chunk) { file.write(chunk); });
     const ptrdiff_t records = end_ - begin_;
     const ptrdiff_t each = std::max<ptrdiff_t>(1, records * static_cast<ptrdiff_t>(chunk_bytes_) /
                                                       static_cast<ptrdiff_t>(std::max(used_, chunk_bytes_)));

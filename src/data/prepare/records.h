@@ -18,7 +18,7 @@ namespace esmscale::data {
 class ShuffledRecords {
  public:
   // `memory`: bytes of records held at a time. `folder` takes the runs; they are removed in the end.
-  ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory, Workers& workers);
+  ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory, ThreadPool& workers);
   ~ShuffledRecords();
   ShuffledRecords(const ShuffledRecords&) = delete;
   ShuffledRecords& operator=(const ShuffledRecords&) = delete;
@@ -43,7 +43,7 @@ class ShuffledRecords {
 
   std::filesystem::path folder_;
   ShuffleSeed seed_;
-  Workers& workers_;
+  ThreadPool& workers_;
   size_t capacity_, chunk_bytes_;
   std::unique_ptr<std::byte[]>
       arena_;               // records from the front, entries from the back; pages are taken when used

@@ -21,10 +21,10 @@ struct RecordView {
   std::span<const uint8_t> residues;
 };
 
-// Of the shuffle; without one, records keep the order of the input.
+// Seed of the shuffle; without one, records keep the order of the input.
 using ShuffleSeed = std::optional<uint64_t>;
 
-// What records are sorted by: the shuffle's key of an ordinal, or the ordinal itself.
+// The key by which records are sorted: the shuffle's key of an ordinal, or the ordinal itself.
 uint64_t shuffle_key(ShuffleSeed seed, uint64_t ordinal);
 
 // Records next to each other in a run, in columns: letters compress better among letters.
@@ -33,7 +33,7 @@ class ChunkBuilder {
   void add(const RecordView& record);
   bool empty() const { return ordinals_.empty(); }
   size_t bytes() const { return identifiers_.size() + residues_.size() + 16 * ordinals_.size(); }
-  std::vector<std::byte> encode() const;  // a chunk as it stands in a run
+  std::vector<std::byte> encode() const;  // a chunk as it is stored in a run
   void clear();
 
  private:

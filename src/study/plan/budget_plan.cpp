@@ -247,7 +247,7 @@ BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   fit_memory(plan, request);
   for (const char* device : {"a100", "h100"}) {
-    const accounting::DevicePeak peak = accounting::device_peak(device, options.precision);
+    const accounting::DevicePeak peak = accounting::device_peak(device, plan.config.train.precision);
     plan.times.push_back(
         {peak.name, peak.flops, plan.flops / (peak.flops * request.mfu * request.ranks) / kSecondsPerDay});
   }

@@ -85,19 +85,20 @@ config::RunConfig planned_config(const config::ModelConfig& shape, double parame
                                  double flops, const ConfigOptions& options) {
   config::RunConfig config;
   config.model = shape;
-  config.model.init.decoder_bias = options.decoder_bias;
+  config.model.init.decoder_bias =
+      enum_from_name<config::DecoderBias>(options.decoder_bias, "--decoder-bias");
   config.data.max_seq_len = options.max_seq_len;
-  config.train.precision = options.precision;
+  config.train.precision = enum_from_name<config::Precision>(options.precision, "--precision");
   config.train.pack_tokens = pack_tokens_of(options);
   const Recipe recipe = recipe_for(parameters, tokens, flops, options);
   config.train.batch_tokens = int64_t(recipe.batch_tokens.value);
   config.train.max_tokens = int64_t(std::llround(tokens));
   if (options.unique_tokens > 0) config.train.epochs = int64_t(std::ceil(tokens / options.unique_tokens));
-  config.optimizer.name = "adamw";
+  config.optimizer.name = config::OptimizerKind::adamw;
   config.optimizer.lr = recipe.lr.value;
   config.optimizer.betas = {0.9, 0.98};
   config.optimizer.weight_decay = 0.01;
-  config.schedule.name = options.schedule;
+  config.schedule.name = enum_from_name<config::ScheduleKind>(options.schedule, "--schedule");
   config.schedule.warmup_tokens = int64_t(recipe.warmup_tokens.value);
   config.study.budget = flops;
   config::resolve(config);

@@ -25,8 +25,7 @@ config::RunStage stage_by_suffix(const std::string& study_name) {
 }
 
 config::RunStage stage_of(const run::RunFolder& folder, const config::RunConfig& config) {
-  if (read_json(folder.config()).contains(Json::json_pointer("/study/stage")))
-    return config::run_stage_named(config.study.stage).value_or(config::RunStage::main);
+  if (read_json(folder.config()).contains(Json::json_pointer("/study/stage"))) return config.study.stage;
   const fs::path path = fs::weakly_canonical(folder.path());
   const auto planned = planned_stage(path.parent_path().parent_path(), path.filename());
   return planned.value_or(stage_by_suffix(config.study.name));
@@ -167,13 +166,13 @@ double mean_squared_length(const FinishedRun& run) {
 }
 
 laws::Curve curve_of(const FinishedRun& run, const std::string& loss) {
-  const std::string& name = run.config.schedule.name;
+  const bool is_wsd = run.config.schedule.name == config::ScheduleKind::wsd;
   const double tokens = number(run.last, "tokens");
   const config::Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
   laws::Curve curve;
-  curve.any_horizon = name == "constant" || name == "wsd";
+  curve.any_horizon = is_wsd || run.config.schedule.name == config::ScheduleKind::constant;
   const auto begin = static_cast<double>(schedule.warmup_tokens());
-  const double end = name == "wsd" ? schedule.wsd_decay_begin() : tokens;
+  const double end = is_wsd ? schedule.wsd_decay_begin() : tokens;
   for (const Json& line : run.lines) {
     const laws::Curve::Sample sample{number(line, "flops"), number(line, "tokens"),
                                      number(line, loss_key(loss))};

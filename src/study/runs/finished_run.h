@@ -1,8 +1,8 @@
 // One finished run, read from its folder.
 #pragma once
 
+#include "esmscale/config/choices.h"
 #include "esmscale/config/config.h"
-#include "esmscale/config/run_stage.h"
 #include "esmscale/laws/points/points.h"
 #include "esmscale/run/run_folder.h"
 

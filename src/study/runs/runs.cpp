@@ -48,7 +48,7 @@ laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options,
   point.flops = flop_count == "6nd" ? 6 * point.parameters * point.tokens : number(run.last, "flops");
   point.budget = run.config.study.budget;
   point.run = run.name;
-  point.recipe = run.config.schedule.name;
+  point.recipe = enum_name(run.config.schedule.name);
   point.seed = run.config.train.seed;
   if (run.epoch_tokens > 0 && point.tokens > run.epoch_tokens) point.unique_tokens = run.epoch_tokens;
   return point;
@@ -123,7 +123,7 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   std::set<std::string> schedules;
   double low = INFINITY, high = 0;
   for (const FinishedRun& run : runs) {
-    schedules.insert(run.config.schedule.name);
+    schedules.emplace(enum_name(run.config.schedule.name));
     const double length = mean_squared_length(run);
     basis.mean_squared_length += length / double(runs.size());
     low = std::min(low, length);

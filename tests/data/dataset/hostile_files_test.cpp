@@ -1,4 +1,5 @@
 // Files whose checksums hold and whose content lies. Oracle: docs/formats.md; each lie is written out here.
+#include "data/dataset/reader.h"
 #include "data/dataset/shards.h"
 #include "esmscale/core/compression.h"
 

@@ -25,7 +25,7 @@ class ProteinSet {
                       uint64_t seed = 7) {
     std::filesystem::create_directories(folder());
     std::filesystem::create_directories(folder_ / "temporary");
-    Workers workers(1);
+    ThreadPool workers(1);
     DatasetWriter writer(folder(), folder_ / "temporary", workers,
                          {.seed = seed, .eval_length = eval_length, .rule = {.frame_residues = 2048}});
     for (size_t i = 0; i < proteins.size(); ++i) {

@@ -27,7 +27,7 @@ inline void write_set(const std::filesystem::path& folder, const NamedProteins& 
   const std::filesystem::path temporary = folder.string() + "-temporary";
   std::filesystem::create_directories(folder);
   std::filesystem::create_directories(temporary);
-  Workers workers(2);
+  ThreadPool workers(2);
   DatasetWriter writer(folder, temporary, workers, {.seed = seed, .eval_length = 99, .rule = kSmallFrames});
   for (const auto& [name, letters] : proteins) writer.add(name, codes_of(letters));
   writer.finish("", {{"made by", "a test"}});

@@ -186,7 +186,7 @@ TEST_F(Compressed, NoFlippedBitGivesOtherSequences) {
 }
 
 TEST_F(Compressed, OtherDataBehindAMemberAreAnError) {
-  EXPECT_THAT(error_in(gzip(text_) + "more"), HasSubstr("behind the gzip data"));
+  EXPECT_THAT(error_in(gzip(text_) + "more"), HasSubstr("after the gzip data"));
   EXPECT_NE(error_in(zstd_frame(text_) + "more"), "no error");
 }
 

@@ -75,6 +75,34 @@ TEST_F(PrepareErrors, BadInputLeavesNothing) {
   EXPECT_THAT(refused(from(">a\n>b\n")), HasSubstr("at least one sequence"));
 }
 
+// Oracle: a folder outside, which keeps its content.
+TEST_F(PrepareErrors, ALinkInPlaceOfAFolderOfOursIsRefused) {
+  namespace fs = std::filesystem;
+  fs::create_directories(root_ / "outside");
+  put_bytes(root_ / "outside" / "victim", "content");
+  fs::create_directories(root_ / "out");
+  fs::create_directory_symlink(root_ / "outside", root_ / "out" / ".preparing");
+  const PrepareOptions given = options(random_proteins(100, 20));
+  EXPECT_THAT(error_of([&] { prepare(given); }), AllOf(HasSubstr(".preparing"), HasSubstr("found a link")));
+  EXPECT_EQ(bytes_in(root_ / "outside" / "victim"), "content");
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_ / "outside"), {}), 1);
+  fs::remove(root_ / "out" / ".preparing");
+  prepare(given);
+  EXPECT_EQ(content("out").size(), 100u);
+}
+
+TEST_F(PrepareErrors, AListOfExclusionsKeepsToTheMemory) {
+  PrepareOptions given = options(random_proteins(100, 20));
+  std::string list;
+  for (int i = 0; i < 10'000; ++i) list += "name" + std::to_string(i) + "\n";
+  given.exclude = write_fasta(root_ / "list", list);
+  given.memory = 2 * 16 * 9'999;  // half of it holds one identifier less, 16 bytes each
+  EXPECT_THAT(refused(given),
+              AllOf(HasSubstr("list"), HasSubstr("found more than 9999"), HasSubstr("raise --memory")));
+  put_bytes(root_ / "list", std::string(2 << 20, 'x'));
+  EXPECT_THAT(refused(given), HasSubstr("one a line"));
+}
+
 TEST_F(PrepareErrors, MoreThanThereIs) {
   PrepareOptions given = with_holdout();
   given.holdout = 100;

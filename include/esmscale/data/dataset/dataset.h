@@ -22,13 +22,13 @@ struct DatasetManifest {
   int64_t max_length = 0;  // residues of the longest sequence
   int64_t shards = 0;
   int64_t bytes = 0;
-  uint64_t seed = 0;           // of the shuffle; a holdout's masks and windows are fixed by it too
+  uint64_t seed = 0;           // shuffle seed; a holdout's masks and windows are fixed by it too
   int64_t eval_length = 1022;  // residues of an evaluation window
   std::array<int64_t, 25> residue_counts{};  // by letter code
   double unigram_entropy = 0;                // H of the 20 standard letters, nats
   double baseline_loss =
-      0;              // frequency-only loss of BERT's pattern at p = 0.15, nats (science.md, section 3)
-  std::string hash;   // of the manifest's content part: the data set's identity, wherever it lies
+      0;              // frequency-only loss of BERT's pattern at p = 0.15, nats (docs/science.md, section 3)
+  std::string hash;   // hash of the manifest's content part: the data set's identity, whatever its path
   std::string split;  // how a holdout was made: "random split, homologues present", …; "" for a training set
 };
 
@@ -50,7 +50,7 @@ class Dataset {
   Dataset(Dataset&&) noexcept;
 
   const DatasetManifest& manifest() const;
-  // The manifest as it stands on disk: "provenance" (inputs, counts per corner case), "holdout_report",
+  // The manifest as it is on disk: "provenance" (inputs, counts per corner case), "holdout_report",
   // "files".
   const Json& document() const;
   const std::filesystem::path& folder() const;
@@ -83,8 +83,8 @@ class SequenceReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// How many sequences of `holdout` stand in the first `train_sequences` of `train` too (same residues), and
-// the identifiers of the first few.
+// Number of sequences of `holdout` that are also among the first `train_sequences` of `train` (same
+// residues), and the identifiers of the first few.
 struct Overlap {
   int64_t count = 0;
   std::vector<std::string> examples{};

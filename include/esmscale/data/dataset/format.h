@@ -1,5 +1,5 @@
 // The files of a data set, byte for byte (docs/formats.md). Every file starts with the same header, which is
-// a zstd skippable frame: `zstd -dc` reads the shards and the identifiers as they stand. Integers are
+// a zstd skippable frame: `zstd -dc` reads the shards and the identifiers as they are. Integers are
 // little-endian.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace esmscale::data {
 
-static_assert(std::endian::native == std::endian::little, "the files are mapped as they stand");
+static_assert(std::endian::native == std::endian::little, "the files are mapped as they are");
 
 inline constexpr std::string_view kManifestName = "manifest.json";
 inline constexpr std::string_view kDatasetFormat = "esmscale data set";
@@ -31,7 +31,7 @@ struct FileHeader {
   char magic[8] = {'E', 'S', 'M', 'S', 'C', 'A', 'L', 'E'};
   FileKind kind = FileKind::shard;
   uint32_t version = kDatasetVersion;
-  uint64_t payload_bytes = 0;  // of what follows the header, to the end of the file
+  uint64_t payload_bytes = 0;  // from the end of the header to the end of the file
   uint64_t items = 0;          // shard: frames; lengths, identifiers, fingerprints: sequences; index: frames
   char payload_checksum[32] = {};  // XXH3-128 of the payload, as hexadecimal digits
   uint64_t reserved[2] = {};
@@ -79,16 +79,16 @@ static_assert(sizeof(FingerprintBlock) == 16384);
 // When a frame and a shard close: a rule on content alone, so that nothing of the machine shows in the files.
 // Only tests choose other numbers.
 struct FrameRule {
-  uint64_t frame_residues = 256 << 10;  // a frame closes at so many residues or more …
-  uint32_t frame_sequences = 4096;      // … or at so many sequences
-  uint64_t shard_residues = 256 << 20;  // a shard closes at so many residues or more
+  uint64_t frame_residues = 256 << 10;  // a frame closes at this many residues or more …
+  uint32_t frame_sequences = 4096;      // … or at this many sequences
+  uint64_t shard_residues = 256 << 20;  // a shard closes at this many residues or more
 };
 
 uint64_t checksum_of(const FileHeader& header);
 uint64_t checksum_of(const FrameEntry& entry);
 uint64_t checksum_of(const FingerprintBlock& block);
 
-// What the manifest says of a file.
+// A file's entry in the manifest.
 struct FileRecord {
   FileKind kind = FileKind::shard;
   std::string name{};

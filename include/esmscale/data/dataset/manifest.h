@@ -20,12 +20,12 @@ Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRe
 // manifest) and a folder that never was a data set each get an Error of their own.
 Json read_manifest(const std::filesystem::path& folder);
 
-// What a document says. Error, with its place in `folder`, where a key is missing, of another type or out of
-// bounds, or where a file's name leads out of the folder.
+// The content of a document. Error, with the file in `folder` and the key, when a key is missing, has another
+// type or is out of bounds, or when the name of a file leads out of the folder.
 DatasetManifest manifest_of(const Json& document, const std::filesystem::path& folder);
 std::vector<FileRecord> files_of(const Json& document, const std::filesystem::path& folder);
 
-// Where prepare works inside the output folder until everything is complete.
+// The folder inside the output in which prepare works until everything is complete.
 inline constexpr std::string_view kStageName = ".preparing";
 
 }  // namespace esmscale::data

@@ -44,7 +44,7 @@ inline constexpr size_t kLongestSequence = 1 << 20;
 
 class FastaReader {
  public:
-  // `counts` goes on counting from file to file and outlives the reader. With `has_masks` a `_` is
+  // `counts` adds up over files and outlives the reader. With `has_masks` a `_` is
   // kMaskLetter; otherwise it is an Error like any other byte that is no residue.
   FastaReader(const std::string& path, FastaCounts& counts, bool has_masks = false);
 

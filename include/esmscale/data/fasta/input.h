@@ -1,7 +1,8 @@
 // The bytes of a file, decompressed: plain, gzip (also of several members) or zstd (also of several frames),
-// told apart by their first bytes. "-" is the standard input.
+// recognised by their first bytes. "-" is the standard input.
 #pragma once
 
+#include "esmscale/core/files.h"
 #include "esmscale/core/queue.h"
 
 #include <atomic>
@@ -49,7 +50,7 @@ class InputFile {
   void run();
 
   std::string name_;
-  int descriptor_ = -1;
+  OpenedInput input_;
   std::atomic<uint64_t> raw_bytes_ = 0;
   BoundedQueue<InputBlock> ready_, used_;
   InputBlock current_;

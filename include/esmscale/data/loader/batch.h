@@ -1,4 +1,5 @@
-// What the loader hands to the trainer and the evaluator to the model: whole sequences, packed and masked.
+// Batches that the loader gives to the trainer, and the evaluator to the model: whole sequences, packed and
+// masked.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ struct DataState {
 // Packed sequences: T rows, N sequences, M masked positions. Rows of sequence i are
 // cu_seqlens[i]…cu_seqlens[i+1]. Without fixed shapes the rows stop where the last sequence ends, and a batch
 // may be empty (cu_seqlens is then {0}). With fixed shapes T, N and M are the numbers of BatchShape, and
-// behind what is real stands inert room: sequences of pad tokens (at most max_seq_len rows) as far as the
+// after the real rows there is inert room: sequences of pad tokens (at most max_seq_len rows) as far as the
 // rows go, then sequences without rows; each has sequences[i] −1 and mask_counts[i] 0. Inert masked positions
 // have row 0 and target −1.
 struct PackedBatch {

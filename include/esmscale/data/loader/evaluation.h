@@ -15,8 +15,8 @@ namespace esmscale::data {
 struct EvaluationOptions {
   MaskPattern pattern = MaskPattern::bert;
   double mlm_probability = 0.15;
-  int64_t batch_rows = 8192;  // at most, per PackedBatch (a longer sequence stands alone)
-  int64_t max_sequences = 0;  // the first so many of the holdout; 0: all
+  int64_t batch_rows = 8192;  // at most, per PackedBatch (a longer sequence is alone in its batch)
+  int64_t max_sequences = 0;  // the first N of the holdout; 0: all
   int rank = 0;               // rank r of n scores sequences r, r + n, …
   int ranks = 1;
   const TokenList* tokens = nullptr;  // null: the 29

@@ -24,7 +24,7 @@ struct ReadPatience {
 
 struct LoaderOptions {
   uint64_t seed = 1;
-  int64_t sequences = 0;           // the first so many of the data set; 0: all
+  int64_t sequences = 0;           // the first N of the data set; 0: all
   int64_t max_seq_len = 1024;      // rows of the longest crop, START and END included
   int64_t pack_tokens = 2048;      // rows of a pack
   int64_t batch_tokens = 524288;   // rows of a global batch: a multiple of pack_tokens

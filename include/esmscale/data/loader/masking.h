@@ -1,4 +1,4 @@
-// Which residues of a sequence are shown, which of them the model must guess, and what stands in their place
+// The residues of a sequence that are shown, those that the model must predict, and the tokens in their place
 // (docs/data_order.md). Pure functions of (seed, epoch, sequence) and the letters.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace esmscale::data {
 // mask_only: the same residues, all `<mask>`.
 enum class MaskPattern { bert, mask_only };
 
-// What a training run draws from, or a holdout (with its own seed).
+// The source of the draws of a training run, or of a holdout (with its own seed).
 enum class MaskSource { training, evaluation };
 
 // Rows of a sequence of `length` residues: those in a window, START and END.
@@ -23,7 +23,7 @@ inline int64_t rows_of(int64_t length, int64_t window) {
   return std::min(length, window) + 2;
 }
 
-// First residue of the window that stands for a sequence of `length` residues; 0 when it fits whole.
+// First residue of the window that represents a sequence of `length` residues; 0 when it fits whole.
 int64_t crop_begin(uint64_t seed, MaskSource source, int64_t epoch, int64_t sequence, int64_t length,
                    int64_t window);
 
@@ -34,7 +34,7 @@ struct ChosenResidue {
   uint8_t shown;
 };
 
-// What stands for a sequence: a window of its letter codes and the residues chosen in it.
+// The part of a sequence that is used: a window of its letter codes and the residues chosen in it.
 struct MaskedWindow {
   std::span<const uint8_t> letters;
   std::span<const ChosenResidue> chosen;

@@ -19,12 +19,12 @@ namespace esmscale::data {
 struct PrepareOptions {
   std::vector<std::string> inputs;  // FASTA files, plain, gzip or zstd; "-" is the standard input
   std::filesystem::path output;
-  uint64_t seed = 1;                // of the shuffle
-  bool keep_order = false;          // no shuffle: the input stands in the random order of `seed` already
+  uint64_t seed = 1;                // shuffle seed
+  bool keep_order = false;          // no shuffle: the input is already in the random order of `seed`
   std::filesystem::path exclude{};  // identifiers to leave out, one a line; empty: none
-  int64_t holdout = 0;              // the last so many sequences in shuffled order go to holdout_output
+  int64_t holdout = 0;              // the last N sequences in shuffled order go to holdout_output
   std::filesystem::path holdout_output{};
-  int64_t limit = 0;           // then the first so many are kept; 0: all
+  int64_t limit = 0;           // then the first N are kept; 0: all
   int64_t min_length = 1;      // residues
   int64_t eval_length = 1022;  // residues of an evaluation window
   bool deduplicate = false;    // identical residues once: the first in the input stays

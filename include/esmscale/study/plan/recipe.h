@@ -24,7 +24,7 @@ struct Recipe {
 // What a planned run's configuration holds besides shape and tokens.
 struct ConfigOptions {
   int64_t max_seq_len = 1024;
-  std::string precision = "bf16";
+  std::string precision = "bf16";  // names of config/choices.h, as on the command line
   std::string schedule = "exponential";
   std::string decoder_bias = "zeros";
   double unique_tokens = 0;  // of one epoch; 0: D is taken to fit in one
