@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
 # Writes configs/laws: the published laws that `esmscale plan --law NAME` plans by, each our fit of public points.
-#   scripts/published_laws.sh POINTS [ESMSCALE]
-# POINTS holds cheng_mlm_isoflop.csv, chinchilla_245.csv and nanoprot_esm2.csv (sources below).
-set -euo pipefail
-. "$(dirname "$0")/lib/common.sh"
+#
+#   scripts/published_laws.sh POINTS
+#
+# POINTS   a folder with cheng_mlm_isoflop.csv, chinchilla_245.csv and nanoprot_esm2.csv (sources below)
+#
+# Environment: ESMSCALE, a built esmscale other than this tree's.
 
-[ $# -ge 1 ] || fail "no folder of points" "scripts/published_laws.sh POINTS [ESMSCALE]"
-points=$1 esmscale=${2:-$ROOT/build/release/esmscale}
+scripts=$(dirname "${BASH_SOURCE[0]}")
+source "$scripts/lib/common.sh"
+source "$scripts/lib/program.sh"
+
+points=''
+take_arguments "" "" points "$@"
+[ -d "$points" ] || fail "POINTS is needed, a folder of points" "See $0 --help"
+require_esmscale
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -15,7 +23,7 @@ law() {
   local name=$1 file=$2 title=$3 source=$4 protocol=$5 own=$6
   shift 6
   "$esmscale" fit --points "$points/$file" --bootstrap 200 "$@" --output "$work/$name" >/dev/null
-  python3 "$ROOT/scripts/esmtools/published_law.py" "$work/$name/laws.json" "$ROOT/configs/laws/$name.json" \
+  esmtools published_law "$work/$name/laws.json" "$ROOT/configs/laws/$name.json" \
     --name "$name" --title "$title" --source "$source" --protocol "$protocol" --own-law "$own"
   note "configs/laws/$name.json"
 }

@@ -14,6 +14,8 @@
 # 4 fit       laws and report from the kept metrics, on holdout losses and, for training curves, on training losses
 # 5 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
 #
+# --study     the folder of the runs; default runs/study_cpu
+# --results   the folder of laws, reports, kept metrics and comparisons; default runs/study_cpu.results
 # --until prediction   ends when the prediction is written down, so that it can be kept elsewhere before the run
 # --holdout   its first 1,000 sequences are scored, in windows as long as the models' crops
 #
@@ -44,7 +46,7 @@ for name in data holdout study results; do
   printf -v "$name" '%s' "${!name#"$ROOT"/}"
 done
 data=${data:-data/swissprot/level50/train} holdout=${holdout:-data/swissprot/level50/holdout}
-study=${study:-runs/study_cpu} results=${results:-docs/studies/cpu}
+study=${study:-runs/study_cpu} results=${results:-runs/study_cpu.results}
 
 require_esmscale
 cd "$ROOT"

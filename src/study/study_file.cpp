@@ -149,7 +149,7 @@ Study read_study(const fs::path& folder) {
     throw Error({.where = folder.string(),
                  .expected = "a planned study",
                  .found = fs::exists(folder) ? "no study.json" : "no such folder",
-                 .advice = "plan one: esmscale plan --isoflop C1,C2,… --output DIR"});
+                 .advice = "plan one: esmscale study plan DIR --isoflop C1,C2,…"});
   Study study{.folder = fs::absolute(folder).lexically_normal(), .name = {}, .runs = {}};
   const JsonReader json = JsonReader::of_file(file);
   const bool is_first = is_first_format(json);

@@ -43,7 +43,7 @@ class StudyCpu(unittest.TestCase):
         runs: list[dict[str, Any]] = [
             {
                 "name": f"c{budget}_{size}_s1",
-                "stage": "isoflop",
+                "stage": "main",
                 "seed": 1,
                 "budget": budget,
                 "parameters": 100 * size,
@@ -182,7 +182,8 @@ class StudyCpu(unittest.TestCase):
         plan["optimum"]["loss"]["value"] = None
         prediction.write_text(json.dumps(plan))
         self.assertIn(
-            "approach 3", self.run_helper("compare-prediction", self.folder / "next", prediction, outcome, status=1)
+            "predicts no loss",
+            self.run_helper("compare-prediction", self.folder / "next", prediction, outcome, status=1),
         )
 
 

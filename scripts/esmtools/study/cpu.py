@@ -11,6 +11,7 @@ from esmtools.results import Json, fail, read_json, read_metrics, write_json
 SEEDS = (1, 2)
 ARMS = ("exponential", "constant")
 HORIZONS = (("third", 1 / 3), ("whole", 1.0))  # of the tokens of the run that branches are compared with
+MAIN_STAGES = ("main", "isoflop")  # the second in studies of the first format
 DECAY = 0.2  # last part of the schedule wsd; the default of schedule.decay_fraction
 MAX_LINES = 60  # training losses that are kept of a run, before its end
 KEPT = (  # and eval/: the others describe the machine
@@ -39,13 +40,13 @@ def final_loss(run: Path) -> float:
     return loss
 
 
-def isoflop_runs(study: Path) -> list[Json]:
-    return [run for run in read_json(study / "study.json")["runs"] if run["stage"] == "isoflop"]
+def main_runs(study: Path) -> list[Json]:
+    return [run for run in read_json(study / "study.json")["runs"] if run["stage"] in MAIN_STAGES]
 
 
 def arm_sizes(study: Path) -> list[Json]:
     """The main runs of seed 1 at the second budget (or the only one), at a third and two thirds of its sizes."""
-    runs = [run for run in isoflop_runs(study) if run["seed"] == 1]
+    runs = [run for run in main_runs(study) if run["seed"] == 1]
     budgets = sorted({run["budget"] for run in runs})
     profile = [run for run in runs if run["budget"] == budgets[min(1, len(budgets) - 1)]]
     profile.sort(key=lambda run: int(run["parameters"]))
@@ -208,7 +209,7 @@ def predict_by_frontier(study: Path, laws: Path, flops: float, config_file: Path
     if law is None:
         fail(f"{laws}: expected Kaplan's L(C), found null")
     form, loss = frontier_prediction(law, flops)
-    runs = isoflop_runs(study)
+    runs = main_runs(study)
     largest = max(run["budget"] for run in runs)
     of_largest = [run for run in runs if run["budget"] == largest]
     best = min(of_largest, key=lambda run: final_loss(study / "runs" / str(run["name"])))
@@ -226,7 +227,7 @@ def compare_prediction(run: Path, prediction: Path, output: Path) -> None:
     plan, last = read_json(prediction), final_record(run)
     optimum = plan["optimum"]["loss"]
     if optimum["value"] is None:
-        fail(f"{prediction}: expected a predicted loss, found none: only approach 3 predicts one")
+        fail(f"{prediction}: expected a predicted loss, found none: its law predicts no loss")
     predicted = optimum["value"] + (plan["shape"]["nats_lost"] or 0)
     measured, error = last["eval/loss"], last["eval/standard_error"]
     content = {
