@@ -1,6 +1,7 @@
 #include "esmscale/core/child.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 
 #include <cerrno>
@@ -66,7 +67,8 @@ void become(const ChildCommand& command, const char* program, char* const* argum
 
 HeldSignals::HeldSignals() {
   sigemptyset(&ours_);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGCHLD}) sigaddset(&ours_, signal);
+  for (const int signal : stop_signals_in_use()) sigaddset(&ours_, signal);
+  sigaddset(&ours_, SIGCHLD);
   ::pthread_sigmask(SIG_BLOCK, &ours_, &former_);
 }
 

@@ -8,8 +8,6 @@
 namespace esmscale {
 namespace {
 
-constexpr std::array<int, 3> kSignals{SIGTERM, SIGINT, SIGUSR1};
-
 // Only lock-free atomics and async-signal-safe calls: the handler may run anywhere.
 std::atomic<int> raised{0};
 std::atomic<int64_t> raised_at_ms{0};
@@ -31,16 +29,25 @@ void handle(int signal) {
 
 }  // namespace
 
-StopSignal::StopSignal() {
+std::vector<int> stop_signals_in_use() {
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  std::vector<int> signals;
+  for (const int signal : kStopSignals)
+    if (signal != SIGHUP || hangup.sa_handler != SIG_IGN) signals.push_back(signal);
+  return signals;
+}
+
+StopSignal::StopSignal() : signals_(stop_signals_in_use()), former_(signals_.size()) {
   raised.store(0);
   struct sigaction action {};
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &former_[i]);
+  for (size_t i = 0; i < signals_.size(); ++i) ::sigaction(signals_[i], &action, &former_[i]);
 }
 
 StopSignal::~StopSignal() {
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &former_[i], nullptr);
+  for (size_t i = 0; i < signals_.size(); ++i) ::sigaction(signals_[i], &former_[i], nullptr);
 }
 
 bool StopSignal::is_raised() const {
@@ -55,6 +62,12 @@ const char* StopSignal::name() const {
       return "SIGINT";
     case SIGUSR1:
       return "SIGUSR1";
+    case SIGUSR2:
+      return "SIGUSR2";
+    case SIGHUP:
+      return "SIGHUP";
+    case SIGXCPU:
+      return "SIGXCPU";
     default:
       return "none";
   }

@@ -47,8 +47,8 @@ void Gradients::zero() {
 }
 
 void Gradients::begin_micro_batch(bool is_last) {
-  leaves_now_ = group_.size() > 1 && (stage_ == 2 || is_last);
-  turn_ = whole_.size();
+  launches_now_ = group_.size() > 1 && (stage_ == 2 || is_last);
+  next_ = whole_.size();
   for (size_t b = 0; b < waiting_.size(); ++b)
     waiting_[b] = layout_.buckets()[b].end_row - layout_.buckets()[b].first_row;
 }
@@ -64,55 +64,55 @@ at::Tensor Gradients::buffer(size_t p) {
 
 void Gradients::make_room(size_t bucket) {
   if (whole_[bucket].defined()) return;
-  while (leaving_.size() > 1) arrive();
+  while (in_flight_.size() > 1) complete_oldest();
   whole_[bucket] = floats(room_of(bucket));
 }
 
 void Gradients::ready(size_t p) {
-  if (!leaves_now_) return;
+  if (!launches_now_) return;
   --waiting_[layout_.bucket_of(p)];
-  leave_in_turn();
+  launch_in_order();
 }
 
-void Gradients::leave_in_turn() {
-  while (turn_ > 0 && waiting_[turn_ - 1] == 0) leave(--turn_);
+void Gradients::launch_in_order() {
+  while (next_ > 0 && waiting_[next_ - 1] == 0) launch(--next_);
 }
 
-void Gradients::leave(size_t bucket) {
+void Gradients::launch(size_t bucket) {
   make_room(bucket);
-  Leaving leaving{.bucket = bucket, .whole = whole_[bucket]};
+  InFlight reduction{.bucket = bucket, .whole = whole_[bucket]};
   if (stage_ == 0) {
-    leaving.pending = group_.all_reduce(leaving.whole);
+    reduction.pending = group_.all_reduce(reduction.whole);
   } else {
-    leaving.chunk = stage_ == 1 ? chunk_[bucket] : floats(layout_.buckets()[bucket].chunk);
-    leaving.pending = group_.reduce_scatter(leaving.chunk, leaving.whole);
+    reduction.chunk = stage_ == 1 ? chunk_[bucket] : floats(layout_.buckets()[bucket].chunk);
+    reduction.pending = group_.reduce_scatter(reduction.chunk, reduction.whole);
   }
-  leaving_.push_back(std::move(leaving));
+  in_flight_.push_back(std::move(reduction));
 }
 
-void Gradients::arrive() {
-  Leaving& leaving = leaving_.front();
-  leaving.pending.wait();
+void Gradients::complete_oldest() {
+  InFlight& oldest = in_flight_.front();
+  oldest.pending.wait();
   if (stage_ == 2) {
-    chunk_[leaving.bucket] += leaving.chunk;
-    alive_floats_ -= leaving.chunk.numel() + leaving.whole.numel();
-    whole_[leaving.bucket].reset();
+    chunk_[oldest.bucket] += oldest.chunk;
+    alive_floats_ -= oldest.chunk.numel() + oldest.whole.numel();
+    whole_[oldest.bucket].reset();
   }
-  leaving_.pop_front();
+  in_flight_.pop_front();
 }
 
 void Gradients::end_micro_batch() {
-  if (!leaves_now_) return;
+  if (!launches_now_) return;
   std::fill(waiting_.begin(), waiting_.end(), 0);
-  leave_in_turn();
-  while (!leaving_.empty()) arrive();
+  launch_in_order();
+  while (!in_flight_.empty()) complete_oldest();
 }
 
 std::vector<config::Stretch> Gradients::stretches() const {
   return layout_.updated(group_.rank(), stage_);
 }
 
-std::vector<at::Tensor> Gradients::mine() const {
+std::vector<at::Tensor> Gradients::updated_shard() const {
   std::vector<at::Tensor> parts;
   const std::vector<config::Stretch> updated = stretches();
   for (size_t b = 0; b < updated.size(); ++b)
@@ -120,8 +120,8 @@ std::vector<at::Tensor> Gradients::mine() const {
   return parts;
 }
 
-std::vector<at::Tensor> Gradients::owned() const {
-  std::vector<at::Tensor> parts = mine();
+std::vector<at::Tensor> Gradients::disjoint_shard() const {
+  std::vector<at::Tensor> parts = updated_shard();
   if (stage_ > 0) return parts;
   for (size_t b = 0; b < parts.size(); ++b) {
     const config::Bucket& bucket = layout_.buckets()[b];
@@ -132,7 +132,7 @@ std::vector<at::Tensor> Gradients::owned() const {
 }
 
 std::string Gradients::first_non_finite() const {
-  const std::vector<at::Tensor> parts = mine();
+  const std::vector<at::Tensor> parts = updated_shard();
   const std::vector<config::Stretch> where = stretches();
   for (const config::Parameter& parameter : weights_.table)
     for (size_t b = 0; b < parts.size(); ++b) {

@@ -3,7 +3,9 @@
 #include "dist/store.h"
 #include "dist/watch.h"
 #include "esmscale/core/child.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/stop_signal.h"
 
 #include <chrono>
 #include <map>
@@ -19,7 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kStopped = 85;
+constexpr int kUsage = 2;
 constexpr std::chrono::seconds kSameSignal{2}, kLastWords{8};
 
 std::vector<std::string> environment_of(int rank, int ranks, int port, const std::string& job) {
@@ -35,6 +37,7 @@ std::vector<std::string> environment_of(int rank, int ranks, int port, const std
   values["MASTER_PORT"] = std::to_string(port);
   values["TORCHELASTIC_USE_AGENT_STORE"] = "True";  // the store is served here
   values["TORCHELASTIC_RUN_ID"] = job;
+  values[kLauncherVariable] = std::to_string(::getpid());
   std::vector<std::string> lines;
   for (const auto& [name, value] : values) lines.push_back(name + "=" + value);
   return lines;
@@ -59,13 +62,21 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  int run() {
+  // 0 or 85; an Error when a rank has failed.
+  int run(const std::function<std::string()>& advice) {
     while (!running_.empty()) {
       if (const int signal = signals_.next(); signal > 0) forward(signal);
       reap();
-      if (failed_at_ && Clock::now() - *failed_at_ > kLastWords) signal_all(SIGKILL);
+      if (ends_at_ && Clock::now() > *ends_at_) signal_all(SIGKILL);
     }
-    return status_;
+    if (failure_.empty()) return status_;
+    const std::string reason = reported_failure();
+    if (failed_with_ == kUsage) throw usage_error({.where = reason, .expected = "", .found = ""});
+    const std::string more = advice();
+    throw Error({.where = reason,
+                 .expected = "",
+                 .found = "",
+                 .advice = reason.find(more) == std::string::npos ? more : ""});
   }
 
  private:
@@ -89,20 +100,37 @@ class Launcher {
       if (process == running_.end()) continue;
       const int rank = process->second;
       running_.erase(process);
-      const int code = WIFSIGNALED(status) ? 1 : WEXITSTATUS(status);
-      if (code == kStopped && status_ == 0)
-        status_ = kStopped;
-      else if (code != 0 && code != kStopped)
-        fail(code, text("rank ", rank, " ", ending_words(status)));
+      if (WIFSIGNALED(status) && forwarded_.contains(WTERMSIG(status)))
+        stop_early();
+      else if (WIFEXITED(status) && WEXITSTATUS(status) == kStoppedBySignal)
+        status_ = kStoppedBySignal;
+      else if (status != 0)
+        fail(WIFSIGNALED(status) ? 1 : WEXITSTATUS(status), text("rank ", rank, " ", ending_words(status)));
     }
   }
 
+  // A stop signal came before the rank could take it, so before any rank trained: there is nothing to save.
+  void stop_early() {
+    status_ = kStoppedBySignal;
+    if (!ends_at_) ends_at_ = Clock::now();
+  }
+
   void fail(int code, const std::string& reason) {
-    if (failed_at_) return;  // what follows is a consequence
-    failed_at_ = Clock::now();
-    status_ = code;
-    log(LogLevel::error, reason + (running_.empty() ? "" : "; ending the others"));
+    if (ends_at_) return;  // a consequence
+    ends_at_ = Clock::now() + kLastWords;
+    failed_with_ = code;
+    failure_ = reason;
+    if (!running_.empty()) log_warning(reason, "; ending the others");
     if (!store_->check({kFailureKey})) store_->set(kFailureKey, as_stored(reason));
+  }
+
+  // The first reason that anybody put into the store: a rank that fails does so before it ends.
+  std::string reported_failure() const {
+    try {
+      return get_text(*store_, kFailureKey);
+    } catch (const std::exception&) {
+      return failure_;
+    }
   }
 
   const HeldSignals signals_;
@@ -111,14 +139,17 @@ class Launcher {
   c10::intrusive_ptr<c10d::Store> store_;
   std::map<pid_t, int> running_;  // ranks by process
   std::map<int, Clock::time_point> forwarded_;
-  std::optional<Clock::time_point> failed_at_;
+  std::optional<Clock::time_point> ends_at_;  // what still runs then is killed
+  std::string failure_;                       // of the first rank that failed; "": none has
+  int failed_with_ = 0;                       // its exit code
   int status_ = 0;
 };
 
 }  // namespace
 
-int launch_ranks(int ranks, const std::vector<std::string>& arguments) {
-  return Launcher(ranks, arguments).run();
+int launch_ranks(int ranks, const std::vector<std::string>& arguments,
+                 const std::function<std::string()>& advice) {
+  return Launcher(ranks, arguments).run(advice);
 }
 
 }  // namespace esmscale::dist

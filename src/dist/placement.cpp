@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kFirstPort = 20000, kPorts = 20000;  // below the range that systems hand out by themselves
 
-// How one starter of processes names what we need; "" where it says nothing.
+// The variables of one starter of processes; "" where it has none.
 struct Names {
   const char *source, *rank, *ranks, *local_rank, *local_ranks, *job;
 };
@@ -83,6 +83,7 @@ std::optional<Placement> placement_by(const Reader& env, const Names& names) {
          .found = "nothing",
          .advice = "export MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)"});
   if (placement.host.empty()) placement.host = "127.0.0.1";
+  placement.launcher = env.number(kLauncherVariable).value_or(0);
   // torchrun's agent and our launcher serve the store themselves.
   placement.hosts_store = *rank == 0 && env.text_of("TORCHELASTIC_USE_AGENT_STORE") != "True";
   return placement;

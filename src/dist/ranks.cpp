@@ -25,11 +25,11 @@ void sleep_for(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
-// Whose heart has stopped, found by looking twice.
-std::string silent_ranks(c10d::Store& store, int ranks) {
+// The ranks that no longer beat, found by comparing their counts of beats before and after a while.
+std::string silent_ranks(c10d::Store& store, int ranks, double limit_seconds) {
   std::vector<int64_t> beats;
   for (int r = 0; r < ranks; ++r) beats.push_back(store.add(beat_key(r), 0));
-  sleep_for(3 * kBeatSeconds);
+  sleep_for(3 * beat_seconds(limit_seconds));
   std::vector<std::string> silent;
   for (int r = 0; r < ranks; ++r)
     if (store.add(beat_key(r), 0) == beats[static_cast<size_t>(r)]) silent.push_back(text("rank ", r));
@@ -132,7 +132,7 @@ std::string Ranks::reason_of_failure(double seconds) {
   for (double waited = 0; waited < seconds && watch.finding().empty(); waited += 0.1) sleep_for(0.1);
   if (!watch.finding().empty()) return watch.finding();
   try {
-    return silent_ranks(*meeting_->store, size());
+    return silent_ranks(*meeting_->store, size(), options_.heartbeat_seconds);
   } catch (const std::exception&) {
     return "the meeting point of the ranks is gone, and rank 0 or the launcher with it";
   }

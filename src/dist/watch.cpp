@@ -3,8 +3,10 @@
 #include "dist/store.h"
 #include "esmscale/core/log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <iostream>
 
 #include <unistd.h>
 
@@ -65,7 +67,7 @@ void Watch::beat(const std::stop_token& stop) {
         store_->set(kFailureKey, as_stored(silence));
       }
       last_answer_ = now();
-      pause(kBeatSeconds, stop);
+      pause(beat_seconds(limit_), stop);
     }
   } catch (const std::exception& error) {
     find(text("lost the meeting point of the ranks, ", placement_.host, ":", placement_.port,
@@ -75,7 +77,7 @@ void Watch::beat(const std::stop_token& stop) {
 
 void Watch::guard(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    pause(kGuardSeconds, stop);
+    pause(std::min(kGuardSeconds, beat_seconds(limit_)), stop);
     if (is_resting_) return;
     if (now() - last_answer_ > limit_)
       find(text("the meeting point of the ranks, ", placement_.host, ":", placement_.port,
@@ -83,6 +85,10 @@ void Watch::guard(const std::stop_token& stop) {
     const std::string what = finding();
     if (what.empty() || holds_fire_) continue;
     log(LogLevel::error, text("the run ends: ", what, "; a checkpoint that was written is good"));
+    // The launcher prints the error of its ranks; nobody else does.
+    if (placement_.launcher == 0)
+      std::cerr << text("error: rank ", placement_.rank, ": expected all ranks to the end, found ", what)
+                << std::endl;
     ::_exit(1);
   }
 }

@@ -1,6 +1,7 @@
-// The watch that ranks keep over each other, on threads of its own: each rank beats once a second, looks at
-// the beat of the next one, and at whether anybody has said that the run fails. When it must end, the reason
-// is logged and the process exits with 1: the main thread may hang in a collective that will never complete.
+// The watch that ranks keep over each other, on threads of its own: each rank beats (once a second, more
+// often under a short limit), checks the beat of the next rank, and checks whether anybody has reported a
+// failure. When the run must end, the reason is logged and the process exits with 1: the main thread may hang
+// in a collective that will never complete.
 #pragma once
 
 #include "esmscale/dist/placement.h"
@@ -22,7 +23,10 @@ namespace esmscale::dist {
 // Keys of the store that the launcher uses too.
 inline constexpr const char* kFailureKey = "failure";
 
-inline constexpr double kBeatSeconds = 1;
+// Seconds between two beats: one, or less where a rank may be silent for a short time only.
+inline double beat_seconds(double limit_seconds) {
+  return limit_seconds < 5 ? limit_seconds / 5 : 1;
+}
 inline std::string beat_key(int rank) {
   return "beat/" + std::to_string(rank);
 }

@@ -1,6 +1,9 @@
 #include "esmscale/interop/loaded_model.h"
 
+#include "esmscale/core/error.h"
 #include "esmscale/interop/hugging_face.h"
+
+#include <ATen/ops/isnan.h>
 
 namespace esmscale::interop {
 
@@ -15,6 +18,16 @@ LoadedModel load_model(const std::filesystem::path& path) {
 checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path) {
   if (!checkpoint::is_checkpoint(path) && is_hugging_face_folder(path)) return read_hugging_face_info(path);
   return checkpoint::read_checkpoint_info(checkpoint::resolve_checkpoint(path));
+}
+
+void require_numbers(const model::Weights& weights, const std::filesystem::path& where) {
+  if (!at::isnan(weights.flat).any().item<bool>()) return;
+  for (size_t p = 0; p < weights.all.size(); ++p)
+    if (at::isnan(weights.all[p]).any().item<bool>())
+      throw Error({.where = where.string(),
+                   .expected = "weights that are numbers",
+                   .found = "NaN in " + weights.table[p].name,
+                   .advice = "use a model whose training did not diverge"});
 }
 
 }  // namespace esmscale::interop

@@ -6,9 +6,7 @@
 #include "esmscale/train/host_memory.h"
 
 #include <algorithm>
-#include <cstdlib>
 
-#include <ATen/Context.h>
 #ifdef ESMSCALE_HAS_CUDA
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -64,13 +62,6 @@ std::string device_name(const c10::Device& device) {
   if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
 #endif
   return device.is_cuda() ? "CUDA" : run::cpu_name();
-}
-
-void make_deterministic() {
-  // cuBLAS splits sums in one way only when its workspace is of a fixed size.
-  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing here reads it
 }
 
 int64_t peak_tensor_bytes(const c10::Device& device) {

@@ -120,7 +120,7 @@ class CountingAllocator final : public c10::Allocator {
 
 }  // namespace
 
-void count_host_memory() {
+void install_counting_allocator() {
   static auto* allocator = new CountingAllocator;
   c10::SetCPUAllocator(allocator, /*priority=*/1);
 }

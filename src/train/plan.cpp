@@ -118,6 +118,10 @@ RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, in
   plan.memory = accounting::predict_memory(config, ranks, device);
   count(plan, config, static_cast<double>(plan.epoch_tokens),
         squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
+  if (config.train.max_tokens > plan.tokens)
+    plan.notes.push_back(text("the run ends after ", plan.tokens,
+                              " tokens, train.epochs = ", config.train.epochs,
+                              " of the data, before train.max_tokens = ", config.train.max_tokens));
   return plan;
 }
 

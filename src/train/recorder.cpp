@@ -1,7 +1,6 @@
 #include "train/recorder.h"
 
 #include "esmscale/core/log.h"
-#include "esmscale/eval/evaluator.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/host_memory.h"
 
@@ -12,29 +11,36 @@
 namespace esmscale::train {
 namespace {
 
-// Of one step, what the last block does not do for rows that are not masked.
+// FLOPs of one step that the last block leaves out for rows that are not masked.
 double left_out_at_the_end(config::ModelConfig model, const data::GlobalBatch& batch, double masked) {
   model.layers = 1;
   const auto tokens = static_cast<double>(batch.tokens);
   const accounting::ForwardFlops block = accounting::forward_flops(model, tokens, batch.squared_tokens);
-  const double behind_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
-                             block.attention_values + block.attention_output + block.ffn;
-  return 3 * behind_keys * (1 - masked / tokens);
+  const double after_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
+                            block.attention_values + block.attention_output + block.ffn;
+  return 3 * after_keys * (1 - masked / tokens);
 }
 
 }  // namespace
 
+double least_bytes(double parameters, int stage, size_t micro_batches, int ranks) {
+  const double times = stage == 2 ? static_cast<double>(micro_batches) + 1 : 2;
+  return sizeof(float) * times * parameters * (ranks - 1) / ranks;
+}
+
 Recorder::Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,
-                   const checkpoint::RunPosition& begin, const accounting::DevicePeak& peak, bool masked_end,
-                   bool writes)
+                   const checkpoint::RunPosition& begin, const accounting::DevicePeak& peak, bool masked_end)
     : config_(config),
+      run_(run),
       plan_(plan),
       flops_(config.model),
       masked_end_(masked_end),
       peak_(peak),
       begin_(std::chrono::steady_clock::now()),
-      meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {
-  if (writes) metrics_.emplace(run.path(), config.log.tensorboard);
+      meter_(static_cast<double>(plan.tokens), static_cast<double>(begin.tokens), 0) {}
+
+void Recorder::open() {
+  metrics_.emplace(run_.path(), config_.log.tensorboard);
 }
 
 double Recorder::now() const {
@@ -62,7 +68,6 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   training_seconds_ += time - last_mark_;
   last_mark_ = time;
   session_tokens_ += tokens;
-  last_loss_ = values.loss;
   if (!metrics_) return;
   if (status_.is_due()) show_progress(at, values.loss);
   if (at.step % config_.log.every_steps != 0) return;
@@ -93,19 +98,21 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   metrics_->write(line);
 }
 
-void Recorder::evaluation(const checkpoint::RunPosition& at, const Json& result, bool finished) {
+void Recorder::evaluation(const checkpoint::RunPosition& at,
+                          const std::optional<eval::EvaluationReport>& report, bool finished) {
   if (!metrics_) return;
   Json line = head(at);
-  for (const auto& [key, value] : result.items()) line["eval/" + key] = value;
+  if (report) {
+    const Json keys = eval::to_json(*report);
+    for (const auto& [key, value] : keys.items()) line["eval/" + key] = value;
+  }
   line["time"] = run::seconds_since_1970();
   if (finished) line["finished"] = true;
   metrics_->write(line);
-  if (!result.contains("loss")) return;
+  if (!report) return;
   status_.clear();
-  const eval::LossEstimate loss{result["loss"].get<double>(), result["standard_error"].get<double>()};
-  log_info("step ", at.step, ": holdout loss ", eval::to_text(loss), " nats (frequencies alone ",
-           fixed(result["baseline_loss"].get<double>(), 4), "), ",
-           result["holdout_label"].get<std::string>());
+  log_info("step ", at.step, ": holdout loss ", eval::to_text(report->bert->loss),
+           " nats (frequencies alone ", fixed(report->bert->baseline, 4), "), ", report->holdout_label);
 }
 
 void Recorder::leave_out(double seconds) {

@@ -1,10 +1,11 @@
-// What a run tells: lines of metrics, the line of progress, the summary.
+// The output of a run: lines of metrics, the line of progress, speeds for the summary.
 #pragma once
 
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/progress.h"
+#include "esmscale/eval/report.h"
 #include "esmscale/run/meter.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
@@ -16,36 +17,43 @@
 
 namespace esmscale::train {
 
-// What a step cost one rank in communication.
+// The communication of one step of one rank.
 struct StepTraffic {
   dist::Traffic sent;
   double least_bytes = 0;  // the least possible: words × 4 (docs/parallel.md)
 };
 
+// The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
+// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n.
+double least_bytes(double parameters, int stage, size_t micro_batches, int ranks);
+
 class Recorder {
  public:
-  // `writes`: rank 0 tells, the others only keep time. `peak` is that of all devices together. `masked_end`:
-  // the engine's last block has, behind its keys and values, masked rows only.
+  // `peak`: of all devices together. `masked_end`: after its keys and values, the engine's last block
+  // computes masked rows only.
   Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,
-           const checkpoint::RunPosition& begin, const accounting::DevicePeak& peak, bool masked_end,
-           bool writes);
+           const checkpoint::RunPosition& begin, const accounting::DevicePeak& peak, bool masked_end);
 
+  // From here on it writes metrics and shows progress: rank 0's. The others only measure.
+  void open();
   // A step that has ended. `at` is the position after it.
   void step(const checkpoint::RunPosition& at, const StepResult::Values& values, double lr,
             const data::GlobalBatch& batch, const StepTraffic& traffic);
-  void evaluation(const checkpoint::RunPosition& at, const Json& result, bool finished);
-  // Time that was not training.
-  void leave_out(double seconds);
+  // `report`: absent without a holdout. `finished`: the last line of the run, written when its checkpoint is
+  // published.
+  void evaluation(const checkpoint::RunPosition& at, const std::optional<eval::EvaluationReport>& report,
+                  bool finished);
+  void leave_out(double seconds);  // time that was not training
 
   double now() const;                // seconds of one steady clock
   double tokens_per_second() const;  // over this start of the run, training time only
-  double last_loss() const { return last_loss_; }
 
  private:
   Json head(const checkpoint::RunPosition& at) const;
   void show_progress(const checkpoint::RunPosition& at, double loss);
 
   const config::RunConfig& config_;
+  run::RunFolder run_;
   RunPlan plan_;
   accounting::FlopCounter flops_;
   bool masked_end_;
@@ -54,7 +62,7 @@ class Recorder {
   std::chrono::steady_clock::time_point begin_;
   run::Meter meter_;
   StatusLine status_;
-  double training_seconds_ = 0, last_mark_ = 0, session_tokens_ = 0, last_loss_ = 0;
+  double training_seconds_ = 0, last_mark_ = 0, session_tokens_ = 0;
 };
 
 }  // namespace esmscale::train

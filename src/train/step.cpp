@@ -12,6 +12,46 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace esmscale::train {
+namespace {
+
+// Places in the flat tensor of sums that all ranks reduce, and of the outcome that follows them.
+enum StepSum : int64_t { kLoss, kMasked, kSquaredNorm, kStops, kCheckpoints, kStepSums };
+enum StepOutcome : int64_t { kGradNorm = kStepSums, kSkipped };
+
+struct BackwardSums {
+  at::Tensor loss;  // fp64 scalar on the device
+  double masked = 0;
+};
+
+// Gradients of all micro-batches of this rank; nullopt when the step was abandoned.
+std::optional<BackwardSums> backward(const StepParts& parts, const data::GlobalBatch& batch,
+                                     const at::TensorOptions& scalar) {
+  BackwardSums sums{.loss = at::zeros({}, scalar)};
+  const model::WeightCastScope held(parts.engine);
+  for (size_t i = 0; i < batch.micro_batches.size(); ++i) {
+    if (parts.abandons && parts.abandons(i)) return std::nullopt;
+    const data::PackedBatch& micro = batch.micro_batches[i];
+    parts.gradients.begin_micro_batch(/*is_last=*/i + 1 == batch.micro_batches.size());
+    if (micro.real_tokens > 0) {
+      const model::DeviceBatch on_device =
+          model::to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
+      sums.loss += parts.engine.forward_backward(on_device, parts.gradients);
+      sums.masked += static_cast<double>(on_device.masked);
+    }
+    parts.gradients.end_micro_batch();
+  }
+  return sums;
+}
+
+// By StepSum, of this rank.
+at::Tensor sums_of(const BackwardSums& sums, const dist::Gradients& gradients, StopRequests requests,
+                   const at::TensorOptions& scalar) {
+  const auto on_device = [&](double value) { return at::full({}, value, scalar); };
+  return at::stack({sums.loss, on_device(sums.masked), optim::squared_norm(gradients.disjoint_shard()),
+                    on_device(requests.stop), on_device(requests.checkpoint)});
+}
+
+}  // namespace
 
 StepResult::StepResult(const at::Tensor& sums, const optim::GradientScale& scale) {
   const at::Tensor outcome = at::stack({scale.norm.to(at::kDouble), scale.found_inf.to(at::kDouble)});
@@ -29,49 +69,33 @@ StepResult::StepResult(const at::Tensor& sums, const optim::GradientScale& scale
 StepResult::Values StepResult::wait() {
   if (copied_) copied_->synchronize();
   const double* values = values_.const_data_ptr<double>();
-  const double masked = values[1];
-  return {.loss = values[0] / masked,
-          .grad_norm = values[5],
+  const double masked = values[kMasked];
+  return {.loss = values[kLoss] / masked,
+          .grad_norm = values[kGradNorm],
           .masked = static_cast<int64_t>(masked),
-          .skipped = values[6] != 0,
-          .wishes = {.stop = values[3] > 0, .checkpoint = values[4] > 0}};
+          .skipped = values[kSkipped] != 0,
+          .requests = {.stop = values[kStops] > 0, .checkpoint = values[kCheckpoints] > 0}};
 }
 
-StepResult train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr) {
+std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr) {
   dist::Gradients& gradients = parts.gradients;
   const auto scalar = at::TensorOptions().dtype(at::kDouble).device(parts.engine.device());
-  at::Tensor loss_sum = at::zeros({}, scalar);
-  double masked = 0;
   gradients.zero();
-  {
-    const model::WeightCastScope held(parts.engine);
-    for (const data::PackedBatch& micro : batch.micro_batches) {
-      gradients.begin_micro_batch(&micro == &batch.micro_batches.back());
-      if (micro.real_tokens > 0) {
-        const model::DeviceBatch on_device =
-            model::to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
-        loss_sum += parts.engine.forward_backward(on_device, gradients);
-        masked += static_cast<double>(on_device.masked);
-      }
-      gradients.end_micro_batch();
-    }
-  }
-
-  const Wishes wishes = parts.wishes();
-  const auto known = [&](double value) { return at::full({}, value, scalar); };
-  const at::Tensor sums = at::stack({loss_sum, known(masked), optim::squared_norm(gradients.owned()),
-                                     known(wishes.stop), known(wishes.checkpoint)});
+  const std::optional<BackwardSums> own = backward(parts, batch, scalar);
+  if (!own) return std::nullopt;
+  const at::Tensor sums = sums_of(*own, gradients, parts.requests(), scalar);
   {
     const model::Span span("reduce");
     parts.group.all_reduce(sums).wait();
   }
   const model::Span span("optimizer");
-  const optim::GradientScale scale = optim::gradient_scale(sums[2], sums[0], sums[1], parts.max_norm);
-  parts.adam.step(lr, gradients.mine(), scale, [&](size_t bucket) {
-    if (gradients.stage() > 0) parts.weights.leave(bucket);
+  const optim::GradientScale scale =
+      optim::gradient_scale(sums[kSquaredNorm], sums[kLoss], sums[kMasked], parts.max_norm);
+  parts.adam.step(lr, gradients.updated_shard(), scale, [&](size_t bucket) {
+    if (gradients.stage() > 0) parts.weights.launch(bucket);
   });
   parts.weights.finish();
-  return {sums, scale};
+  return StepResult(sums, scale);
 }
 
 }  // namespace esmscale::train

@@ -14,24 +14,23 @@
 
 namespace esmscale::train {
 
-// What a rank asks all others for, at the same step: it travels with the sums.
-struct Wishes {
+// Requests of one rank that all ranks follow at the same step: they travel with the sums.
+struct StopRequests {
   bool stop = false, checkpoint = false;
 };
 
-// What a step gives, on its way to the host: read it late, and a GPU never waits for the reader. The same on
-// all ranks.
+// The result of a step on its way to the host: read late, it does not make a GPU wait. The same on all ranks.
 class StepResult {
  public:
   StepResult() = default;
-  // fp64 scalars of all ranks: [loss sum, masked positions, squared norm, stops, checkpoints]
+  // `sums`: fp64 on the device, by StepSum (step.cpp), over all ranks.
   StepResult(const at::Tensor& sums, const optim::GradientScale& scale);
 
   struct Values {
-    double loss, grad_norm;  // nats, not a number without masked positions; ‖gradient of it‖ before clipping
+    double loss, grad_norm;  // nats, NaN without masked positions; ‖its gradient‖ before clipping
     int64_t masked;
-    bool skipped;   // not finite, or nothing masked: nothing was updated
-    Wishes wishes;  // of any rank
+    bool skipped;           // not finite, or nothing masked: nothing was updated
+    StopRequests requests;  // of any rank
   };
   Values wait();
 
@@ -50,11 +49,14 @@ struct StepParts {
   double mlm_probability;
   double max_norm;
   const data::TokenList& tokens;
-  std::function<Wishes()> wishes;  // asked after the last backward
+  std::function<StopRequests()> requests;  // called after the last backward
+  std::function<bool(size_t micro_batch)>
+      abandons;  // called before each one; true ends the step without a result
 };
 
 // Forward and backward of this rank's micro-batches, then one update of its part of the weights at learning
-// rate `lr`.
-StepResult train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr);
+// rate `lr`. nullopt when it was abandoned: weights and moments are unchanged. Only a single process may
+// abandon a step.
+std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr);
 
 }  // namespace esmscale::train

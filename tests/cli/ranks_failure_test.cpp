@@ -22,6 +22,14 @@ double seconds_of(const std::function<void()>& action) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// What a script looks for: one line, whatever died and whatever is logged.
+int64_t error_lines(const std::string& words) {
+  std::istringstream lines(words);
+  int64_t count = 0;
+  for (std::string line; std::getline(lines, line);) count += line.starts_with("error: ");
+  return count;
+}
+
 int free_port() {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{
@@ -39,7 +47,7 @@ class Failure : public RanksRun {
   std::unique_ptr<Process> started(const std::string& name, const Arguments& more = {}) const {
     auto process = std::make_unique<Process>(
         small.path(name),
-        train(name, endless() + ranks(3, 2) + Arguments{"--set", "parallel.heartbeat_seconds=6"} + more));
+        train(name, endless() + ranks(3, 2) + Arguments{"--set", "parallel.heartbeat_seconds=2"} + more));
     EXPECT_TRUE(comes_true(60, [&] {
       return run::RunFolder(small.path(name)).newest_checkpoint().has_value();
     })) << process->err();
@@ -77,6 +85,7 @@ TEST_F(Failure, AKilledRankEndsTheRun) {
     EXPECT_LT(seconds_of([&] { EXPECT_EQ(process->wait(), 1); }), 30);
     EXPECT_THAT(process->err(),
                 AllOf(HasSubstr(rank + " was killed by signal 9"), HasSubstr("out of memory?")));
+    EXPECT_EQ(error_lines(process->err()), 1) << process->err();
     expect_named_by_others(name, victim);
     expect_good_checkpoint(name);
   }
@@ -98,8 +107,9 @@ TEST_F(Failure, AHangingRankEndsTheRun) {
     SCOPED_TRACE(name);
     const auto process = started(name);
     ::kill(process->children().at(victim), SIGSTOP);
-    EXPECT_LT(seconds_of([&] { EXPECT_EQ(process->wait(), 1); }), 6 + 30);
-    EXPECT_THAT(process->err(), HasSubstr(rank + " has been silent for 6 s"));
+    EXPECT_LT(seconds_of([&] { EXPECT_EQ(process->wait(), 1); }), 2 + 30);
+    EXPECT_THAT(process->err(), HasSubstr(rank + " has been silent for 2 s"));
+    EXPECT_EQ(error_lines(process->err()), 1) << process->err();
     expect_named_by_others(name, victim);
     expect_good_checkpoint(name);
   }
@@ -116,21 +126,30 @@ TEST_F(Failure, SurvivorsEndByThemselves) {
       for (int rank = 0; rank < 2; ++rank)
         two.push_back(std::make_unique<Process>(
             small.path(name) + "-" + std::to_string(rank),
-            train(name, endless() + Arguments{"--set", "parallel.heartbeat_seconds=5"}),
+            train(name, endless() + Arguments{"--set", "parallel.heartbeat_seconds=2"}),
             place(rank, 2, port)));
       ASSERT_TRUE(
           comes_true(60, [&] { return run::RunFolder(small.path(name)).newest_checkpoint().has_value(); }))
           << two[0]->err() << two[1]->err();
       two[victim]->kill(signal);
       Process& survivor = *two[1 - victim];
-      EXPECT_LT(seconds_of([&] { EXPECT_EQ(survivor.wait(), 1); }), 5 + 30);
+      EXPECT_LT(seconds_of([&] { EXPECT_EQ(survivor.wait(), 1); }), 2 + 30);
       EXPECT_THAT(survivor.err(),
                   AnyOf(HasSubstr("rank " + std::to_string(victim)), HasSubstr("rank 0 or the launcher")));
+      EXPECT_EQ(error_lines(survivor.err()), 1) << survivor.err();
       expect_good_checkpoint(name);
     }
 }
 
-// The launcher itself is gone: nobody is left behind.
+TEST_F(Failure, TheErrorIsPrintedWithoutALog) {
+  const auto process = started("quiet", {"--log-level", "off"});
+  ::kill(process->children().at(1), SIGKILL);
+  EXPECT_EQ(process->wait(), 1);
+  EXPECT_EQ(process->err(),
+            "error: rank 1 was killed by signal 9 (Killed: out of memory?); the last checkpoint is good\n");
+}
+
+// The launcher itself is gone: no rank remains.
 TEST_F(Failure, RanksDoNotOutliveTheirLauncher) {
   const auto process = started("orphans");
   const std::vector<pid_t> ranks = process->children();

@@ -1,22 +1,14 @@
 // How `train` goes on from what a folder holds.
 #include "cli/small_run.h"
-#include "core/sanitizers.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "support/paths.h"
 
-#include <chrono>
 #include <fstream>
-#include <thread>
 
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
-extern char** environ;
 
 namespace esmscale::cli {
 namespace {
@@ -24,7 +16,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 const Arguments kEveryStep{"--set", "log.every_steps=1",   "--set", "checkpoint.every_tokens=1",
@@ -187,42 +178,6 @@ TEST(Resume, DamagedCheckpointsAreRefusedAndKept) {
   EXPECT_EQ(read_file(run::RunFolder(folder).metrics()), metrics);
   EXPECT_THAT(refusal_of(1, small.train("other", {"--resume", small.path("absent")})),
               HasSubstr("no such folder"));
-}
-
-// The program in a process of its own.
-pid_t start(const Arguments& arguments) {
-  Arguments all = Arguments{test_program()} + arguments;
-  std::vector<char*> pointers;
-  for (std::string& argument : all) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  pid_t pid = 0;
-  EXPECT_EQ(::posix_spawn(&pid, test_program().c_str(), nullptr, nullptr, pointers.data(), environ), 0);
-  return pid;
-}
-
-// 42M parameters and 4,000 tokens: a step takes one core about ten seconds.
-TEST(Resume, ASecondInterruptEndsAtOnceAfterTwoSeconds) {
-  if (kDelaysSignals) GTEST_SKIP() << "signals are taken late in a program that watches its threads";
-  const SmallRun small;
-  const pid_t pid = start(small.train("run", {"--set", "model.layers=24", "--set", "model.width=384", "--set",
-                                              "model.heads=6", "--set", "train.batch_tokens=4096", "--set",
-                                              "train.micro_batch_tokens=1024", "--set", "train.epochs=100"}));
-  while (!fs::exists(run::RunFolder(small.path("run")).environment())) std::this_thread::sleep_for(20ms);
-  std::this_thread::sleep_for(500ms);  // the handlers are set just after the folder is made
-  int status = 0;
-  ::kill(pid, SIGINT);
-  std::this_thread::sleep_for(300ms);
-  ::kill(pid, SIGINT);  // a key held down, or a second sender: not yet
-  std::this_thread::sleep_for(300ms);
-  ASSERT_EQ(::waitpid(pid, &status, WNOHANG), 0) << "ended within the two seconds, or a step took less";
-  std::this_thread::sleep_for(2s);
-  ASSERT_EQ(::waitpid(pid, &status, WNOHANG), 0) << "a step took less than this test needs";
-  const auto begin = std::chrono::steady_clock::now();
-  ::kill(pid, SIGINT);
-  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 130);
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST_P(GradientsOfRanks, AreThoseOfOneProcess) {
                         stage);
     for (int step = 0; step < 2; ++step) {  // the second one begins from zero too
       add_gradients(weights, engine, ranks, gradients);
-      const std::vector<at::Tensor> mine = gradients.mine();
+      const std::vector<at::Tensor> mine = gradients.updated_shard();
       const std::vector<config::Stretch> where = gradients.stretches();
       ASSERT_EQ(mine.size(), where.size());
       for (size_t b = 0; b < mine.size(); ++b) {
@@ -72,7 +72,7 @@ TEST_P(GradientsOfRanks, AreThoseOfOneProcess) {
         const at::Tensor expected = whole.flat().narrow(0, where[b].begin, where[b].size);
         EXPECT_LE((mine[b] - expected).abs().max().item<double>(), 1e-6 * largest) << "bucket " << b;
       }
-      at::Tensor squares = at::cat(gradients.owned()).to(at::kDouble).square().sum();
+      at::Tensor squares = at::cat(gradients.disjoint_shard()).to(at::kDouble).square().sum();
       ranks.group(at::kCPU).all_reduce(squares).wait();
       EXPECT_NEAR(squares.item<double>() / whole.flat().to(at::kDouble).square().sum().item<double>(), 1,
                   1e-5)
@@ -129,7 +129,7 @@ TEST(WeightExchange, BringsEveryRankWhatTheOthersUpdated) {
       const std::vector<config::Stretch> mine = layout.owned(ranks.rank());
       for (size_t b = 0; b < mine.size(); ++b) {
         weights.flat.narrow(0, mine[b].begin, mine[b].size).fill_(step + static_cast<float>(ranks.rank()));
-        exchange.leave(b);
+        exchange.launch(b);
       }
       exchange.finish();
       for (int rank = 0; rank < 3; ++rank)

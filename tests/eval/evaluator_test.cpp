@@ -2,7 +2,6 @@
 
 #include "data/dataset/protein_set.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/prepare/prepare.h"
 #include "eval/scores.h"
 #include "model/batches.h"
 
@@ -16,9 +15,6 @@
 
 namespace esmscale::eval {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 constexpr int64_t kWindow = 40;
 
@@ -181,56 +177,6 @@ TEST(Evaluate, RunsThePatternsAskedFor) {
   EXPECT_EQ(bert.bert->loss.value, both.bert->loss.value);
   EXPECT_EQ(mask_only.mask_only->loss.value, both.mask_only->loss.value);
   EXPECT_EQ(run({.max_sequences = 7}).bert->sequences, 7);
-}
-
-// Oracle: the keys of `eval --json`, each from its own field.
-TEST(EvaluationResult, HasTheKeys) {
-  Evaluation evaluation;
-  evaluation.bert = summarise(random_scores(9));
-  evaluation.mask_only = summarise(random_scores(9, 1));
-  const Json json = evaluation_result(evaluation, "runs/a/checkpoints/step-00000007", 7, "never checked");
-  EXPECT_EQ(json["loss"], evaluation.bert->loss.value);
-  EXPECT_EQ(json["standard_error"], evaluation.bert->loss.error);
-  EXPECT_EQ(json["perplexity"], std::exp(evaluation.bert->loss.value));
-  EXPECT_EQ(json["accuracy"], evaluation.bert->accuracy);
-  EXPECT_EQ(json["loss_mask_only"], evaluation.mask_only->loss.value);
-  EXPECT_EQ(json["baseline_loss"], evaluation.bert->baseline);
-  EXPECT_EQ(json["baseline_mask_only"], evaluation.mask_only->baseline);
-  EXPECT_EQ(json["below_baseline"], evaluation.bert->below_baseline.value);
-  EXPECT_EQ(json["below_baseline_error"], evaluation.bert->below_baseline.error);
-  EXPECT_EQ(json["below_baseline_mask_only"], evaluation.mask_only->below_baseline.value);
-  EXPECT_EQ(json["below_baseline_mask_only_error"], evaluation.mask_only->below_baseline.error);
-  EXPECT_EQ(json["masked_tokens"], evaluation.bert->masked);
-  EXPECT_EQ(json["tokens"], evaluation.bert->tokens);
-  EXPECT_EQ(json["sequences"], 9);
-  EXPECT_EQ(json["checkpoint"], "runs/a/checkpoints/step-00000007");
-  EXPECT_EQ(json["step"], 7);
-  EXPECT_EQ(json["holdout_label"], "never checked");
-}
-
-TEST(HoldoutLabel, SaysHowFarItWasChecked) {
-  const data::ProteinSet set(data::ProteinSet::random(5, 20));
-  const auto label = [&](const std::string& hash, int64_t max_seq_len = 1024) {
-    return holdout_label(data::Dataset(set.folder()), hash, max_seq_len);
-  };
-  EXPECT_EQ(label("abc"), "identity to the training set never checked");
-  data::attach_holdout_report(
-      set.folder(), {{"training_hash", "abc"}, {"largest_identity", 0.3}, {"split", "random split"}});
-  EXPECT_THAT(label("abc"), AllOf(HasSubstr("checked"), HasSubstr("0.3")));
-  EXPECT_EQ(label("another set"), "identity to the training set never checked (random split)");
-  EXPECT_EQ(label(""), "identity to the training set never checked (random split)")
-      << "an imported model has no training set";
-  const int64_t rows = set.dataset().manifest().max_length + 2;
-  EXPECT_EQ(label("", rows), label("")) << "every window fits";
-  EXPECT_THAT(label("", rows - 1),
-              HasSubstr(text("; windows of up to ", rows, " rows, trained on ", rows - 1)));
-  Json report = {{"training_hash", "abc"}, {"subset_hashes", {"a part"}}, {"largest_identity", 0.3}};
-  data::attach_holdout_report(set.folder(), report);
-  EXPECT_THAT(label("a part"), HasSubstr("checked: largest identity to the training set 0.3"));
-  report["above_limit"] = 4;
-  report["identity_limit"] = 0.5;
-  data::attach_holdout_report(set.folder(), report);
-  EXPECT_EQ(label("abc"), "random split: 4 of 5 sequences have a training neighbour above identity 0.5");
 }
 
 }  // namespace

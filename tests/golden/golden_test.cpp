@@ -166,9 +166,9 @@ class GoldenRun {
     gradients_.zero();
     const at::Tensor loss_sum = engine_->forward_backward(batch, gradients_);
     const optim::GradientScale scale = optim::gradient_scale(
-        optim::squared_norm(gradients_.mine()), loss_sum,
+        optim::squared_norm(gradients_.updated_shard()), loss_sum,
         at::scalar_tensor(static_cast<double>(batch.masked), loss_sum.options()), training_["max_norm"]);
-    adam_.step(training_["learning_rates"][s], gradients_.mine(), scale);
+    adam_.step(training_["learning_rates"][s], gradients_.updated_shard(), scale);
     gradient_norm = scale.norm.item<double>();
     return loss_sum.item<double>() / static_cast<double>(batch.masked);
   }

@@ -44,7 +44,7 @@ goes_on_after_requeue() { # JOB RUN
   wait_for 60 "job $1 to be started again" was_requeued "$1"
   wait_for_state "$1" COMPLETED
   expect "two starts in $2" test "$(starts_of "$2")" -eq 2
-  expect "the first start's words in the log" grep -q 'start me again' "$2.log"
+  expect "the first start's words in the log" grep -q 'run the same command again' "$2.log"
   expect "the second start's words behind them" grep -q 'resuming .* at step' "$2.log"
 }
 
@@ -74,7 +74,7 @@ array() {
   wait_for 90 "the end of all tasks" has_left_the_queue "$job"
   expect "four runs done" test "$(study_status "$study" "done")" -eq 4
   expect "two starts of $run" test "$(starts_of "$study/runs/$run")" -eq 2
-  expect "the first start's words in its log" grep -rq 'start me again' "$study/logs"
+  expect "the first start's words in its log" grep -rq 'run the same command again' "$study/logs"
   same_losses "$study/runs/$run" "$CLUSTER/undisturbed"
 }
 

@@ -33,8 +33,9 @@ class State : public testing::Test {
             {{"name", text("lr", factor, "_", size)}, {"stage", "lr-sweep"}, {"lr", 0.01 * factor}});
     for (const char* size : {"a", "b"}) runs.push_back({{"name", size}, {"lr", 0.01}});
     for (const Json& run : runs) write_config(run["name"], run["lr"]);
-    write_file(folder / "study.json",
-               esmscale::to_text(Json{{"format", "esmscale study"}, {"version", 2}, {"name", "x"}, {"runs", runs}}));
+    write_file(
+        folder / "study.json",
+        esmscale::to_text(Json{{"format", "esmscale study"}, {"version", 2}, {"name", "x"}, {"runs", runs}}));
   }
   void write_config(const std::string& name, double lr) const {
     config::RunConfig config;

@@ -29,7 +29,7 @@ int64_t resident_bytes() {
 // MiB.
 TEST(HostMemory, StepsOfManySizesShareTheirBlocks) {
   if (kIsSanitized) GTEST_SKIP() << "a sanitizer holds memory of its own";
-  count_host_memory();
+  install_counting_allocator();
   const int64_t before = resident_bytes();
   for (int64_t step = 0; step < 128; ++step) {
     const int64_t size = (4 << 20) + (4 << 20) * (step < 64 ? step : (step * 29) % 64) / 63;
@@ -41,7 +41,7 @@ TEST(HostMemory, StepsOfManySizesShareTheirBlocks) {
 
 // Oracle: arithmetic. A block that is larger than what it is taken for counts as what was asked for.
 TEST(HostMemory, CountsWhatIsAskedFor) {
-  count_host_memory();
+  install_counting_allocator();
   { const at::Tensor large = at::ones({1 << 20}); }
   reset_peak_host_tensor_bytes();
   const int64_t before = peak_host_tensor_bytes();

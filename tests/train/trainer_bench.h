@@ -57,7 +57,7 @@ inline std::map<int64_t, double> losses_of(const fs::path& run) {
 inline Json finished_summary(const TrainOptions& options) {
   Trainer trainer(options);
   EXPECT_EQ(trainer.run(), 0);
-  return trainer.summary();
+  return to_json(trainer.summary());
 }
 
 }  // namespace esmscale::train

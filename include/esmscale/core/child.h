@@ -11,7 +11,8 @@
 
 namespace esmscale {
 
-// SIGTERM, SIGINT and SIGUSR1 wait to be fetched for as long as this lives; threads made later inherit it.
+// The stop signals (stop_signal.h) wait to be fetched for as long as this lives; threads made later inherit
+// it.
 class HeldSignals {
  public:
   HeldSignals();

@@ -1,14 +1,21 @@
-// SIGTERM, SIGINT and SIGUSR1 ask a run to finish its step, write a checkpoint and exit with 85. A second
-// SIGINT more than 2 s after the first ends the process at once.
+// Signals that ask a run to finish its step, write a checkpoint and exit with 85: SIGTERM, SIGINT, SIGUSR1,
+// SIGUSR2, SIGHUP and SIGXCPU. A SIGHUP that was ignored when the process started (nohup) stays ignored. A
+// second SIGINT more than 2 s after the first ends the process at once.
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include <signal.h>
 
 namespace esmscale {
 
 inline constexpr int kStoppedBySignal = 85;  // "start me again"
+
+inline constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
+
+// kStopSignals without a SIGHUP that is ignored now.
+std::vector<int> stop_signals_in_use();
 
 class StopSignal {
  public:
@@ -18,10 +25,11 @@ class StopSignal {
   StopSignal& operator=(const StopSignal&) = delete;
 
   bool is_raised() const;
-  const char* name() const;  // "SIGTERM", …
+  const char* name() const;  // "SIGTERM", …; "none" before one is raised
 
  private:
-  std::array<struct sigaction, 3> former_;
+  std::vector<int> signals_;
+  std::vector<struct sigaction> former_;  // by place in signals_
 };
 
 }  // namespace esmscale

@@ -1,16 +1,19 @@
 // `train --ranks N`: the ranks of one node as local processes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace esmscale::dist {
 
-// Starts this program `ranks` times with `arguments`, tells each its place (placement.h) and serves their
-// store; rank 0's stdout is ours. SIGTERM, SIGINT and SIGUSR1 go on to every rank, a repeat within 2 s does
-// not; each rank has a process group of its own, so a terminal's Ctrl-C comes by this way only. When one rank
-// fails, the others are told why, then killed. Returns the program's exit code: 0, 85 when stopped, else that
-// of the first rank that failed (1 when it was killed).
-int launch_ranks(int ranks, const std::vector<std::string>& arguments);
+// Starts this program `ranks` times with `arguments`, states each one's place in its environment
+// (placement.h) and serves their store; rank 0's stdout is ours. Stop signals are forwarded to every rank,
+// except a repeat within 2 s; each rank has a process group of its own, so a terminal's Ctrl-C comes by this
+// way only. Returns 0, or 85 when stopped. When a rank fails, the others learn why and end, at the latest by
+// a kill; then one Error holds the first reason that was reported, with `advice`: a usage error when that
+// rank ended with 2.
+int launch_ranks(int ranks, const std::vector<std::string>& arguments,
+                 const std::function<std::string()>& advice);
 
 }  // namespace esmscale::dist

@@ -1,4 +1,4 @@
-// Which rank of how many this process is: SLURM, torchrun, Open MPI or our own launcher say it in the
+// Which rank of how many this process is, as SLURM, torchrun, Open MPI or our own launcher state it in the
 // environment.
 #pragma once
 
@@ -15,8 +15,11 @@ struct Placement {
   int port = 0;
   bool hosts_store = false;  // this process serves it
   std::string job;           // keeps two jobs that meet at one address apart
-  std::string source;        // who said so: "torchrun", "Open MPI", "SLURM"; "" for one process
+  std::string source;        // who stated it: "torchrun", "Open MPI", "SLURM"; "" for one process
+  int launcher = 0;          // process id of launch_ranks() when it started this rank; 0: somebody else did
 };
+
+inline constexpr const char* kLauncherVariable = "ESMSCALE_LAUNCHER";
 
 using Environment = std::function<const char*(const char*)>;  // as std::getenv
 

@@ -1,4 +1,5 @@
-// Stages 1 and 2: after an update every rank gets the weights that the others have updated, bucket by bucket.
+// Stages 1 and 2: after an update, every rank gathers the weights that the others have updated, bucket by
+// bucket.
 #pragma once
 
 #include "esmscale/config/shard_layout.h"
@@ -16,22 +17,22 @@ class WeightExchange {
   WeightExchange(const at::Tensor& flat, Group& group, const config::ShardLayout& layout)
       : flat_(flat), group_(group), layout_(layout) {}
 
-  void leave(size_t bucket);  // this rank's chunk of it is new
-  void finish();              // all weights are new (on CUDA for what runs on the stream)
+  void launch(size_t bucket);  // this rank's chunk of it is updated: gather it
+  void finish();               // all weights are updated (on CUDA for work on the same stream)
 
  private:
-  struct Leaving {
+  struct InFlight {
     const config::Bucket& bucket;
     at::Tensor whole, chunk;
     Pending pending;
   };
 
-  void arrive();  // of the one that left first
+  void complete_oldest();
 
   at::Tensor flat_;
   Group& group_;
   const config::ShardLayout& layout_;
-  std::deque<Leaving> leaving_;
+  std::deque<InFlight> in_flight_;
 };
 
 }  // namespace esmscale::dist

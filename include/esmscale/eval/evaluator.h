@@ -1,19 +1,16 @@
-// Scores a model on a holdout's fixed windows and masks, beside what letter frequencies alone would give
-// (science.md, section 3). Losses in nats per masked position; errors are per-sequence (cluster) standard
-// errors.
+// Scores a model on a holdout's fixed windows and masks, and the predictor by letter frequencies alone on the
+// same positions (docs/science.md, section 3). Losses in nats per masked position; errors are per-sequence
+// (cluster) standard errors.
 #pragma once
 
-#include "esmscale/core/json.h"
 #include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/engine.h"
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace esmscale::eval {
@@ -54,7 +51,6 @@ std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::Mo
 struct LossEstimate {
   double value = 0, error = 0;
 };
-std::string to_text(const LossEstimate& estimate);  // "2.7193 ± 0.0044"; "2.7193 ± unknown"
 
 // Losses and accuracy are NaN where nothing was masked.
 struct PatternResult {
@@ -82,17 +78,5 @@ struct EvaluateOptions {
 Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,
                     const EvaluateOptions& options, std::span<const int64_t> letter_counts,
                     dist::Ranks& ranks);
-
-// Rows of a holdout's longest window, START and END included.
-int64_t longest_window(const data::Dataset& holdout);
-
-// How far a holdout was checked against a training set (by its manifest's hash), and whether its windows are
-// longer than the sequences that the model was trained on; in words for every result.
-std::string holdout_label(const data::Dataset& holdout, const std::string& training_hash,
-                          int64_t max_seq_len);
-
-// What `eval --json` prints.
-Json evaluation_result(const Evaluation& evaluation, const std::filesystem::path& checkpoint, int64_t step,
-                       const std::string& holdout_label);
 
 }  // namespace esmscale::eval

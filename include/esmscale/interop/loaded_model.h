@@ -16,4 +16,7 @@ struct LoadedModel {
 LoadedModel load_model(const std::filesystem::path& path);
 checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path);  // reads no weights
 
+// Error that names the first tensor of `weights` with a NaN in it, and `where` it came from.
+void require_numbers(const model::Weights& weights, const std::filesystem::path& where);
+
 }  // namespace esmscale::interop

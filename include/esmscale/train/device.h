@@ -21,12 +21,8 @@ int ranks_of_machine(std::string_view device, int gpus = gpu_count());
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(const c10::Device& device);
 
-// train.deterministic: from here on a GPU adds in a fixed order, at some cost. Before its first product. A
-// CPU always does, for one number of threads.
-void make_deterministic();
-
-// The most bytes that tensors have taken on a device since the last reset, which sets it to what they take
-// now. Of a CPU after count_host_memory() only.
+// Peak bytes of all tensors on a device since the last reset, which sets it to their bytes now. For the CPU
+// only after install_counting_allocator().
 int64_t peak_tensor_bytes(const c10::Device& device);
 void reset_peak_tensor_bytes(const c10::Device& device);
 

@@ -1,4 +1,4 @@
-// What `train` is asked to do, beside the configuration.
+// The options of `train`.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -17,7 +17,11 @@ struct TrainOptions {
   std::string resume = "auto";        // auto | never | a checkpoint
   std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder
   std::filesystem::path branch_from;  // a new run from a checkpoint's whole state
-  int64_t profile_steps = 0;          // a trace of so many steps in the run folder; 0: none
+  bool rescore =
+      false;  // accept another holdout: a finished run is scored on it, a stopped one begins a new curve
+  // train.max_tokens is that of a shipped configuration: more than the epochs hold is a note, not an error.
+  bool max_tokens_from_preset = false;
+  int64_t profile_steps = 0;  // steps to trace into the run folder; 0: none
   std::vector<std::string> command_line;
 };
 

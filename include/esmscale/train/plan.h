@@ -12,7 +12,7 @@
 
 namespace esmscale::train {
 
-// Of one device at kPlannedMfu of its dense peak for the run's precision; 0: unknown.
+// Hours on one device at kPlannedMfu of its dense peak for the run's precision; 0: unknown.
 struct DeviceHours {
   std::string device;
   double hours = 0;
@@ -24,11 +24,11 @@ struct RunPlan {
   int64_t sequences = 0;                 // of one epoch; 0: unknown without data
   int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run; 0: unknown
   double steps = 0;                      // about: packs are never quite full
-  double flops = 0, flops_6nd = 0;       // of the whole run (science.md, section 5)
+  double flops = 0, flops_6nd = 0;       // of the whole run (docs/science.md, section 5)
   double flops_per_token = 0;            // of training, on average
   accounting::MemoryPrediction memory;   // of one rank
   std::vector<DeviceHours> hours;        // A100 and H100
-  std::vector<std::string> notes;        // what of the schedule is cut to fit the run
+  std::vector<std::string> notes;        // parts of the configuration that are cut to fit the run
 };
 
 // data.sequences, or all of the set. Throws when it has fewer.

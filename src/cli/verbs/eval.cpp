@@ -5,15 +5,14 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
-#include "esmscale/eval/evaluator.h"
+#include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/device.h"
-#include "esmscale/train/host_memory.h"
+#include "esmscale/train/process_setup.h"
 
 #include <cmath>
 #include <fstream>
 
-#include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 namespace esmscale::cli {
@@ -30,7 +29,7 @@ struct Options {
 struct Scored {
   interop::LoadedModel model;
   eval::Evaluation evaluation;
-  Json result;
+  eval::EvaluationReport report;
 };
 
 std::filesystem::path holdout_folder(const Options& options, const interop::LoadedModel& model) {
@@ -42,7 +41,7 @@ std::filesystem::path holdout_folder(const Options& options, const interop::Load
                      .advice = "give --holdout DIR"});
 }
 
-// Whose frequencies the baseline is made of; a model without a training set is told from the holdout's own.
+// Letter frequencies of the baseline: those of the training set, or of the holdout for a model that has none.
 struct BaselineLetters {
   std::span<const int64_t> counts;
   const char* source;
@@ -70,11 +69,31 @@ void require_reach(const interop::LoadedModel& model, const data::Dataset& holdo
   log_warning("scored on windows of up to ", window, " rows; the model was trained on ", reach);
 }
 
+void warn_about(const Scored& scored, const data::Dataset& holdout) {
+  if (holdout.manifest().hash == scored.model.info.dataset_hash)
+    log_warning(holdout.folder().string(), " is the training set of ", scored.model.path.string(),
+                ": this is its training loss, not that of held-out sequences");
+  if (scored.report.any().masked == 0)
+    log_warning(holdout.folder().string(), " has nothing to score: none of its ",
+                scored.report.any().sequences,
+                " sequences has a masked position; only the 20 standard residues are masked");
+}
+
+// Weights without NaN may still overflow on the way to a loss.
+void require_loss(const Scored& scored) {
+  for (const auto& result : {scored.report.bert, scored.report.mask_only})
+    if (result && result->masked > 0 && std::isnan(result->loss.value))
+      throw Error({.where = scored.model.path.string(),
+                   .expected = "a model whose losses are numbers",
+                   .found = "a loss of NaN",
+                   .advice = "use an earlier checkpoint"});
+}
+
 Scored score(const Program& program, const Options& options, const std::string& path) {
-  train::count_host_memory();
-  at::set_num_threads(program.thread_count());
-  Scored scored{.model = interop::load_model(path), .evaluation = {}, .result = {}};
+  train::set_up_process(program.thread_count());
+  Scored scored{.model = interop::load_model(path), .evaluation = {}, .report = {}};
   interop::LoadedModel& model = scored.model;
+  interop::require_numbers(model.weights, model.path);
   const data::Dataset holdout(holdout_folder(options, model));
   require_reach(model, holdout, options.allow_longer);
 
@@ -88,14 +107,17 @@ Scored score(const Program& program, const Options& options, const std::string& 
   dist::Ranks alone;
   const BaselineLetters letters = baseline_letters(model, holdout);
   scored.evaluation = eval::evaluate(*engine, weights.config, holdout, how, letters.counts, alone);
-  scored.result = eval::evaluation_result(
-      scored.evaluation, model.path, model.info.step,
-      eval::holdout_label(holdout, model.info.dataset_hash, model.info.config.data.max_seq_len));
-  scored.result["baseline_letters"] = letters.source;
-  if (scored.result["masked_tokens"] == 0)
-    log_warning(holdout.folder().string(), " has nothing to score: none of its ",
-                scored.result["sequences"].get<int64_t>(),
-                " sequences has a masked position; only the 20 standard residues are masked");
+  scored.report = {.bert = scored.evaluation.bert,
+                   .mask_only = scored.evaluation.mask_only,
+                   .checkpoint = model.path,
+                   .step = model.info.step,
+                   .mlm_probability = how.mlm_probability,
+                   .holdout_hash = holdout.manifest().hash,
+                   .holdout_label = eval::holdout_label(holdout, model.info.dataset_hash,
+                                                        model.info.config.data.max_seq_len),
+                   .baseline_letters = letters.source};
+  require_loss(scored);
+  warn_about(scored, holdout);
   return scored;
 }
 
@@ -123,27 +145,39 @@ void print_table(std::ostream& out, const Scored& scored) {
     table.add({name, eval::to_text(r->loss), fixed(std::exp(r->loss.value), 3),
                fixed(100 * r->accuracy, 2) + "%", fixed(r->baseline, 4), eval::to_text(r->below_baseline)});
   };
-  add("bert 80/10/10", scored.evaluation.bert);
-  add("mask only", scored.evaluation.mask_only);
-  out << scored.result["checkpoint"].get<std::string>() << "\n"
-      << table.str() << scored.result["sequences"] << " sequences, " << scored.result["tokens"] << " tokens, "
-      << scored.result["masked_tokens"] << " masked; holdout "
-      << scored.result["holdout_label"].get<std::string>() << "; frequencies of the "
-      << scored.result["baseline_letters"].get<std::string>() << "\n";
+  add("bert 80/10/10", scored.report.bert);
+  add("mask only", scored.report.mask_only);
+  const eval::EvaluationReport& report = scored.report;
+  out << report.checkpoint.string() << "\n"
+      << table.str() << report.any().sequences << " sequences, " << report.any().tokens << " tokens, "
+      << report.any().masked << " masked; holdout " << report.holdout_label << "; frequencies of the "
+      << report.baseline_letters << "\n";
 }
 
-Json difference(const Scored& a, const Scored& b) {
-  Json result = Json::object();
-  if (a.evaluation.bert && b.evaluation.bert) {
-    const eval::LossEstimate d = eval::paired_difference(a.evaluation.bert_scores, b.evaluation.bert_scores);
-    result.update({{"loss", d.value}, {"standard_error", d.error}});
-  }
-  if (a.evaluation.mask_only && b.evaluation.mask_only) {
-    const eval::LossEstimate d =
-        eval::paired_difference(a.evaluation.mask_only_scores, b.evaluation.mask_only_scores);
-    result.update({{"loss_mask_only", d.value}, {"standard_error_mask_only", d.error}});
-  }
+// a − b, paired by sequence, for the patterns that both have.
+struct Difference {
+  std::optional<eval::LossEstimate> bert{}, mask_only{};
+};
+
+Difference difference(const eval::Evaluation& a, const eval::Evaluation& b) {
+  Difference result;
+  if (a.bert && b.bert) result.bert = eval::paired_difference(a.bert_scores, b.bert_scores);
+  if (a.mask_only && b.mask_only)
+    result.mask_only = eval::paired_difference(a.mask_only_scores, b.mask_only_scores);
   return result;
+}
+
+Json to_json(const Difference& difference) {
+  Json json = Json::object();
+  if (const auto& d = difference.bert) json.update({{"loss", d->value}, {"standard_error", d->error}});
+  if (const auto& d = difference.mask_only)
+    json.update({{"loss_mask_only", d->value}, {"standard_error_mask_only", d->error}});
+  return json;
+}
+
+void print_difference(std::ostream& out, const Difference& difference) {
+  if (difference.bert) out << "a − b, paired by sequence: " << eval::to_text(*difference.bert) << " nats\n";
+  if (difference.mask_only) out << "a − b, mask only: " << eval::to_text(*difference.mask_only) << " nats\n";
 }
 
 int evaluate_checkpoints(const Program& program, Options options) {
@@ -154,14 +188,14 @@ int evaluate_checkpoints(const Program& program, Options options) {
                        .found = std::to_string(options.checkpoints.size())});
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
-  // Not after an hour of scoring.
+  // Before an hour of scoring, not after it.
   if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
     write_per_sequence(options.per_sequence, a.evaluation, data::Dataset(holdout_folder(options, a.model)));
   if (options.checkpoints.size() == 1) {
     if (program.json)
-      program.print(a.result);
+      program.print(eval::to_json(a.report));
     else
       print_table(program.out, a);
     return 0;
@@ -169,23 +203,15 @@ int evaluate_checkpoints(const Program& program, Options options) {
   if (!options.holdout || options.holdout->empty())
     options.holdout = holdout_folder(options, a.model).string();
   const Scored b = score(program, options, options.checkpoints[1]);
-  const Json d = difference(a, b);
+  const Difference d = difference(a.evaluation, b.evaluation);
   if (program.json) {
-    program.print({{"a", a.result}, {"b", b.result}, {"difference", d}});
+    program.print(
+        {{"a", eval::to_json(a.report)}, {"b", eval::to_json(b.report)}, {"difference", to_json(d)}});
     return 0;
   }
   print_table(program.out, a);
   print_table(program.out, b);
-  if (d.contains("loss"))
-    program.out << "a − b, paired by sequence: "
-                << eval::to_text(
-                       eval::LossEstimate{d["loss"].get<double>(), d["standard_error"].get<double>()})
-                << " nats\n";
-  if (d.contains("loss_mask_only"))
-    program.out << "a − b, mask only: "
-                << eval::to_text(eval::LossEstimate{d["loss_mask_only"].get<double>(),
-                                                    d["standard_error_mask_only"].get<double>()})
-                << " nats\n";
+  print_difference(program.out, d);
   return 0;
 }
 
@@ -204,7 +230,7 @@ void add_eval(CLI::App& app, Program& program) {
       ->check(CLI::IsMember({"bert", "mask-only"}));
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
-  verb->add_option("--max-sequences", options->max_sequences, "Score the first so many; 0 is all")
+  verb->add_option("--max-sequences", options->max_sequences, "Score the first N sequences; 0: all")
       ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_flag("--allow-longer", options->allow_longer,

@@ -1,5 +1,6 @@
 #include "cli/verb.h"
 #include "esmscale/interop/hugging_face.h"
+#include "esmscale/interop/loaded_model.h"
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@ struct Options {
 int import_folder(const Program& program, const Options& options) {
   interop::require_new_folder(options.output);
   const checkpoint::Checkpoint checkpoint = interop::import_hugging_face(options.input);
+  interop::require_numbers(checkpoint.weights, options.input);
   checkpoint::save_checkpoint(options.output, checkpoint.info, checkpoint.weights);
   const config::ModelConfig& model = checkpoint.weights.config;
   const int64_t parameters = config::total_size(checkpoint.weights.table);

@@ -120,7 +120,7 @@ void write_scores(const Options& options, const model::Weights& weights,
 
 int write_logits(const Program& program, const Options& options) {
   require_output_file(options.output);
-  train::count_host_memory();
+  train::install_counting_allocator();
   at::set_num_threads(program.thread_count());
   const std::vector<data::FastaRecord> records = read_records(options.input, options.embeddings);
   const at::Device device = train::choose_device(options.device);

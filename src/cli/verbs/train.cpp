@@ -1,26 +1,20 @@
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
-#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
-#include "esmscale/eval/evaluator.h"
-#include "esmscale/interop/loaded_model.h"
+#include "esmscale/dist/run_as_rank.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/device.h"
-#include "esmscale/train/host_memory.h"
-#include "esmscale/train/plan.h"
+#include "esmscale/train/dry_run.h"
+#include "esmscale/train/process_setup.h"
 #include "esmscale/train/trainer.h"
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
-#include <functional>
-#include <new>
 #include <thread>
 
-#include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 namespace esmscale::cli {
@@ -31,7 +25,7 @@ struct Options {
   std::string device = "auto", resume = "auto", ranks;
   std::vector<std::string> settings;
   int64_t profile_steps = 0;
-  bool dry_run = false;
+  bool dry_run = false, rescore = false;
 };
 
 config::RunConfig resolved_config(const Options& options) {
@@ -46,50 +40,53 @@ config::RunConfig resolved_config(const Options& options) {
 config::DeviceKind planned_device(const config::RunConfig& config, const std::string& wanted) {
   train::require_device_name(wanted);
   if (wanted == "cpu") return config::DeviceKind::cpu;
+  if (wanted == "cuda" && train::gpu_count() == 0)
+    log_warning("--device cuda: this machine has no CUDA device; the run needs one");
   return wanted == "cuda" || train::gpu_count() > 0 ? config::DeviceKind::gpu
                                                     : accounting::usual_device(config);
 }
 
-// What the run would begin with is looked for too.
-void require_beginning(const Options& options) {
-  if (!options.init_from.empty()) interop::load_model_info(options.init_from);
-  if (!options.branch_from.empty()) checkpoint::resolve_checkpoint(options.branch_from);
-  if (options.resume != "auto" && options.resume != "never") checkpoint::resolve_checkpoint(options.resume);
+std::filesystem::path run_folder(const Options& options) {
+  return options.output.empty() ? "runs" / std::filesystem::path(options.config).stem()
+                                : std::filesystem::path(options.output);
 }
 
-int dry_run(const Program& program, const config::RunConfig& config, int ranks, config::DeviceKind device) {
-  const train::RunPlan plan = config.data.train.empty()
-                                  ? train::plan_without_data(config, ranks, device)
-                                  : train::plan_run(config, data::Dataset(config.data.train), ranks, device);
-  Json document{{"config", config::to_json(config)}};
-  document["plan"] = train::to_json(plan);
-  for (const std::string& note : plan.notes) log_info(note);
+// A shipped configuration fits no data set in particular: its own train.max_tokens may be more than there is.
+bool takes_tokens_from_preset(const Options& options) {
+  const auto sets_tokens = [](const std::string& setting) {
+    return setting.starts_with("train.max_tokens=");
+  };
+  if (std::any_of(options.settings.begin(), options.settings.end(), sets_tokens)) return false;
+  const std::vector<std::filesystem::path> shipped = config::shipped_configs();
+  const std::filesystem::path file = std::filesystem::weakly_canonical(config::find_config(options.config));
+  return std::find(shipped.begin(), shipped.end(), file) != shipped.end();
+}
+
+train::TrainOptions train_options(const Program& program, const Options& options, config::RunConfig config) {
+  return {.config = std::move(config),
+          .run = run_folder(options),
+          .device = options.device,
+          .threads = program.thread_count(),
+          .resume = options.resume,
+          .init_from = options.init_from,
+          .branch_from = options.branch_from,
+          .rescore = options.rescore,
+          .max_tokens_from_preset = takes_tokens_from_preset(options),
+          .profile_steps = options.profile_steps,
+          .command_line = program.command_line};
+}
+
+int dry_run(const Program& program, const train::TrainOptions& options, int ranks) {
+  const train::DryRun result = train::dry_run(options, ranks, planned_device(options.config, options.device));
+  Json document{{"config", config::to_json(result.config)}};
+  document["plan"] = train::to_json(result.plan);
+  for (const std::string& warning : result.warnings) log_warning(warning);
+  for (const std::string& note : result.plan.notes) log_info(note);
   if (program.json)
     program.print(document);
   else
-    program.out << to_text(document["config"], 2) << "\n" << train::to_text(plan) << "\n";
+    program.out << to_text(document["config"], 2) << "\n" << train::to_text(result.plan) << "\n";
   return 0;
-}
-
-std::string summary_text(const Json& summary) {
-  std::string shown =
-      text(summary["finished"].get<bool>() ? "finished " : "stopped ", summary["run"].get<std::string>(),
-           ": step ", summary["step"].get<int64_t>(), ", ", human_count(summary["tokens"].get<double>()),
-           " tokens, ", scientific(summary["flops"].get<double>(), 2), " FLOPs");
-  // A run that was finished before has trained nothing now.
-  if (const double rate = summary["tokens_per_second"].get<double>(); rate > 0)
-    shown += text(", ", human_count(rate), " tokens/s\nmemory of tensors: predicted ",
-                  human_bytes(summary["memory_predicted"].get<double>()), ", measured peak ",
-                  human_bytes(summary["memory_tensors_peak"].get<double>()));
-  if (!summary.contains("evaluation")) return shown + "\n";
-  const Json& evaluation = summary["evaluation"];
-  const auto number = [&](const char* key) {  // null where a diverged model has none
-    return evaluation[key].is_number() ? evaluation[key].get<double>() : NAN;
-  };
-  return shown +
-         text("\nholdout loss ", eval::to_text(eval::LossEstimate{number("loss"), number("standard_error")}),
-              " nats, perplexity ", fixed(number("perplexity"), 3), "; letter frequencies alone ",
-              fixed(number("baseline_loss"), 4), "; ", evaluation["holdout_label"].get<std::string>(), "\n");
 }
 
 // --ranks N|auto; 0 when it was not given.
@@ -130,45 +127,7 @@ std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
   return arguments;
 }
 
-// A plan of a batch takes memory too, of the host and apart from tensors, which tell their own end of it.
-int within_memory(const std::function<int()>& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    throw Error({.where = "memory",
-                 .expected = "to allocate what the run takes",
-                 .found = "no memory left",
-                 .advice = "use a smaller train.batch_tokens, train.micro_batch_tokens or model"});
-  }
-}
-
-// A rank that fails tells the others; one that has lost them finds out why.
-int train_as_rank(dist::Ranks& ranks, const run::RunFolder& run, const std::function<int()>& work) {
-  try {
-    const int status = within_memory(work);
-    ranks.finish();
-    return status;
-  } catch (const dist::PeerLost& error) {
-    const std::string reason = ranks.reason_of_failure(/*seconds=*/5);
-    log_error_to_file(text("the run ends: ", reason.empty() ? error.what() : reason));
-    if (reason.empty()) {
-      ranks.fail(error.what());
-      throw;
-    }
-    throw Error({.where = text("rank ", ranks.rank()),
-                 .expected = "all ranks to the end",
-                 .found = reason,
-                 .advice = run.newest_checkpoint() ? "the last checkpoint is good" : ""});
-  } catch (const std::exception& error) {
-    const std::string reason(first_line(error.what()));
-    log_error_to_file(text("the run ends: ", reason));
-    if (ranks.fail(reason)) throw;
-    const auto* known = dynamic_cast<const Error*>(&error);
-    return known ? known->exit_code() : 1;
-  }
-}
-
-// A run is scored and continued from anywhere: it keeps whole names of its data.
+// A run is scored and resumed from any folder: it keeps absolute paths of its data.
 void make_absolute(config::DataConfig& data) {
   for (std::string* folder : {&data.train, &data.holdout})
     if (!folder->empty()) *folder = std::filesystem::absolute(*folder).lexically_normal();
@@ -178,50 +137,42 @@ int train(const Program& program, const Options& options) {
   config::RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
-  if (options.dry_run) {
-    require_beginning(options);
-    return dry_run(program, config, std::max(local, placement.ranks), planned_device(config, options.device));
-  }
+  if (options.rescore && config.data.holdout.empty())
+    throw usage_error({.where = "--rescore",
+                       .expected = "a holdout to score on",
+                       .found = "none",
+                       .advice = "give --holdout DIR"});
+  if (options.dry_run)
+    return dry_run(program, train_options(program, options, config), std::max(local, placement.ranks));
   make_absolute(config.data);
   require_few_processes(local);
-  if (local > 1) return dist::launch_ranks(local, arguments_of_rank(program, local));
-  // Before LibTorch's first product: results must not depend on the load of the machine.
-  ::setenv("MKL_DYNAMIC", "FALSE", /*overwrite=*/0);
-  train::count_host_memory();
-  const std::filesystem::path run = options.output.empty()
-                                        ? "runs" / std::filesystem::path(options.config).stem()
-                                        : std::filesystem::path(options.output);
-  dist::Ranks ranks(placement, {.heartbeat_seconds = config.parallel.heartbeat_seconds,
-                                .collective_timeout_seconds = config.parallel.collective_timeout_seconds});
-  if (ranks.size() > 1) log_as_rank(ranks.rank(), run::RunFolder(run).logs());
-  return train_as_rank(ranks, run::RunFolder(run), [&] {
-    train::Trainer trainer({.config = config,
-                            .run = run,
-                            .device = options.device,
-                            .threads = program.thread_count(),
-                            .resume = options.resume,
-                            .init_from = options.init_from,
-                            .branch_from = options.branch_from,
-                            .profile_steps = options.profile_steps,
-                            .command_line = program.command_line},
-                           ranks);
+  const auto advice = [run = run::RunFolder(run_folder(options))] {
+    return std::string(run.newest_checkpoint() ? "the last checkpoint is good" : "");
+  };
+  if (local > 1) return dist::launch_ranks(local, arguments_of_rank(program, local), advice);
+  train::set_up_process(program.thread_count());
+  const dist::RanksOptions limits{.heartbeat_seconds = config.parallel.heartbeat_seconds,
+                                  .collective_timeout_seconds = config.parallel.collective_timeout_seconds};
+  const auto work = [&](dist::Ranks& ranks) {
+    train::Trainer trainer(train_options(program, options, config), ranks);
     const int status = trainer.run();
     if (!ranks.is_first()) return status;
     if (program.json)
-      program.print(trainer.summary());
+      program.print(train::to_json(trainer.summary()));
     else
-      program.out << summary_text(trainer.summary());
+      program.out << train::to_text(trainer.summary());
     return status;
-  });
+  };
+  return dist::run_as_rank(placement, limits, work, advice);
 }
 
 }  // namespace
 
 void add_train(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      program.add_verb(app, "train", "Train a model; exit code 85 means stopped by a signal, start me again",
-                       "esmscale train --config esm2_8M.json --data data/train --output runs/8M");
+  CLI::App* verb = program.add_verb(
+      app, "train", "Train a model; exit code 85: stopped by a signal, run the same command again to resume",
+      "esmscale train --config esm2_8M.json --data data/train --output runs/8M");
   verb->add_option("--config", options->config, "Configuration, as given or among the shipped ones")
       ->required();
   verb->add_option("--data", options->data, "Training set (data.train)");
@@ -232,8 +183,7 @@ void add_train(CLI::App& app, Program& program) {
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   verb->add_option(
       "--ranks", options->ranks,
-      "Start so many local processes, or auto: one per GPU; default: what SLURM, torchrun or Open MPI "
-      "say, else one");
+      "Number of local processes, or auto: one per GPU; default: from SLURM, torchrun or Open MPI, else one");
   verb->add_option("--resume", options->resume, "auto, never, or a checkpoint")->capture_default_str();
   auto* init = verb->add_option("--init-from", options->init_from,
                                 "Begin with these weights: a checkpoint or Hugging Face folder");
@@ -241,10 +191,13 @@ void add_train(CLI::App& app, Program& program) {
                    "Begin with a checkpoint's whole state (wsd trunks)")
       ->excludes(init);
   verb->add_option("--profile", options->profile_steps,
-                   "Write a trace of so many steps (from the third of this session on) to RUN/trace.json")
+                   "Trace N steps, from the third of this start on, to RUN/trace.json")
       ->check(CLI::Range(1, 1000));
-  verb->add_flag("--dry-run", options->dry_run,
-                 "Resolved configuration, parameters, FLOPs, steps, memory; trains nothing");
+  verb->add_flag("--rescore", options->rescore,
+                 "Accept another holdout: score a finished run on it, or begin a new curve in a stopped one");
+  verb->add_flag(
+      "--dry-run", options->dry_run,
+      "Check all that the run would; print its configuration, parameters, FLOPs, steps and memory");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return train(program, *options); }; });
 }

@@ -1,0 +1,43 @@
+#include "esmscale/train/dry_run.h"
+
+#include "esmscale/interop/hugging_face.h"
+#include "esmscale/model/engine.h"
+#include "train/run.h"
+#include "train/start/decide.h"
+
+namespace esmscale::train {
+namespace {
+
+// What the run would begin with is there; a Hugging Face folder is read whole, as nothing else tells that it
+// is good.
+void require_sources(const TrainOptions& options) {
+  if (!options.branch_from.empty()) checkpoint::resolve_checkpoint(options.branch_from);
+  if (options.resume != "auto" && options.resume != "never") checkpoint::resolve_checkpoint(options.resume);
+  if (!options.init_from.empty() && !checkpoint::is_checkpoint(options.init_from) &&
+      interop::is_hugging_face_folder(options.init_from))
+    interop::import_hugging_face(options.init_from);
+}
+
+}  // namespace
+
+DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) {
+  TrainOptions options = given;
+  DryRun result;
+  require_sources(options);
+  const run::RunFolder folder(options.run);
+  adopt_origin(options, folder, result.warnings);
+  model::require_engine(engine_options(options.config.train), options.config.model, device);
+  if (options.config.data.train.empty()) {
+    if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);
+    result.plan = plan_without_data(options.config, ranks, device);
+  } else {
+    const RunInputs inputs = open_inputs(options.config, result.warnings);
+    result.plan = plan_run(options.config, inputs.train, ranks, device);
+    const Beginning beginning = decide_beginning(options, folder, inputs, result.plan);
+    result.warnings.insert(result.warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
+  }
+  result.config = options.config;
+  return result;
+}
+
+}  // namespace esmscale::train

@@ -1,0 +1,125 @@
+#include "train/run.h"
+
+#include "esmscale/core/log.h"
+#include "esmscale/run/environment.h"
+#include "esmscale/train/device.h"
+#include "esmscale/train/process_setup.h"
+#include "train/start/identity.h"
+#include "train/start/tidy.h"
+
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+namespace esmscale::train {
+namespace {
+
+config::DeviceKind kind_of(const at::Device& device) {
+  return device.is_cuda() ? config::DeviceKind::gpu : config::DeviceKind::cpu;
+}
+
+// Error when the run cannot be computed there, before anything large is made.
+at::Device device_for(const TrainOptions& options, const dist::Ranks& ranks) {
+  const at::Device device = choose_device(options.device, ranks.local_rank());
+  model::require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
+  return device;
+}
+
+// Rank 0 claims the folder for all, the others wait until it has. Ranks then log into it.
+std::unique_ptr<RunClaim> claim_folder(const run::RunFolder& folder, dist::Ranks& ranks) {
+  std::unique_ptr<RunClaim> claim;
+  if (ranks.is_first()) claim = std::make_unique<RunClaim>(folder);
+  ranks.barrier("the run folder's lock");
+  if (ranks.size() == 1) return claim;
+  log_as_rank(ranks.rank(), folder.logs());
+  ranks.barrier("the logs of the ranks");
+  return claim;
+}
+
+void log_all(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) log_warning(warning);
+}
+
+}  // namespace
+
+Machinery::Machinery(const TrainingState& state, const config::RunConfig& config, dist::Group& group)
+    : engine(model::make_engine(state.weights, engine_options(config.train))),
+      gradients(state.weights, group, config::ShardLayout(state.weights.table, group.size()),
+                config.parallel.zero_stage),
+      exchange(state.weights.flat, group, gradients.layout()) {}
+
+model::EngineOptions engine_options(const config::TrainConfig& train) {
+  return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
+}
+
+void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings) {
+  if (options.init_from.empty()) return;
+  const auto newest = folder.newest_checkpoint();
+  adopt_model(options.config,
+              newest && !std::filesystem::exists(options.init_from) ? newest->path : options.init_from,
+              warnings);
+}
+
+std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
+  const at::Device device = device_for(options, ranks);
+  dist::Group& group = ranks.group(device);
+  const run::RunFolder folder(options.run);
+  std::vector<std::string> warnings;
+  adopt_origin(options, folder, warnings);
+  RunInputs inputs = open_inputs(options.config, warnings);
+  const RunPlan plan = plan_run(options.config, inputs.train, ranks.size(), kind_of(device));
+  require_one_run(ranks, options.config, inputs.train);
+  // A new run is refused before there is a folder. A run that is there may be at work, and is looked at under
+  // its lock.
+  if (ranks.is_first() && !folder.is_run()) decide_beginning(options, folder, inputs, plan);
+
+  std::unique_ptr<RunClaim> claim = claim_folder(folder, ranks);
+  Beginning beginning;
+  if (ranks.is_first()) beginning = decide_beginning(options, folder, inputs, plan);
+  const std::string from = ranks.from_first("checkpoint to resume from", beginning.resume_from);
+  warnings.insert(warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
+  if (ranks.is_first()) log_all(warnings);
+  TrainingState state = begin_training(options, from, folder, inputs.train, device, ranks);
+  if (ranks.is_first())
+    tidy_run(folder, state, options,
+             {.is_resumed = !from.empty(),
+              .is_finished = state.info.tokens >= plan.tokens,
+              .on_cpu = device.is_cpu()});
+  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
+
+  const config::Schedule schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens);
+  std::unique_ptr<Run> run(new Run{.options = std::move(options),
+                                   .ranks = ranks,
+                                   .device = device,
+                                   .group = group,
+                                   .inputs = std::move(inputs),
+                                   .folder = folder,
+                                   .claim = std::move(claim),
+                                   .plan = plan,
+                                   .schedule = schedule,
+                                   .state = std::move(state),
+                                   .machinery = nullptr});
+  run->machinery = std::make_unique<Machinery>(run->state, run->options.config, group);
+  return run;
+}
+
+void record_start(const Run& run) {
+  if (run.ranks.is_first()) {
+    const std::optional<data::Dataset>& holdout = run.inputs.holdout;
+    run.folder.write_config(run.options.config);
+    run.folder.add_start(run::environment_record(
+        {.command_line = run.options.command_line,
+         .devices = run.device.is_cuda() ? std::vector{device_name(run.device)} : std::vector<std::string>{},
+         .libtorch = TORCH_VERSION,
+         .ranks = run.ranks.size(),
+         .threads = run.options.threads,
+         .train_hash = run.inputs.train.manifest().hash,
+         .holdout_hash = holdout ? holdout->manifest().hash : "",
+         .epoch_tokens = run.plan.epoch_tokens}));
+    run.claim->keep();
+  }
+  log_info(run.machinery->engine->name(), " engine on ", device_name(run.device), ", ", run.options.threads,
+           " threads; ", to_text(run.plan));
+  for (const std::string& note : run.plan.notes) log_info(note);
+}
+
+}  // namespace esmscale::train

@@ -1,0 +1,63 @@
+// A run that is open: its data, its place among the ranks, its plan, its state and what computes it.
+#pragma once
+
+#include "esmscale/config/schedule.h"
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/dist/gradients.h"
+#include "esmscale/dist/ranks.h"
+#include "esmscale/dist/weight_exchange.h"
+#include "esmscale/model/engine.h"
+#include "esmscale/train/options.h"
+#include "esmscale/train/plan.h"
+#include "train/start/claim.h"
+#include "train/start/decide.h"
+#include "train/start/inputs.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace esmscale::train {
+
+// What computes the steps of one state, which must outlive it.
+struct Machinery {
+  Machinery(const TrainingState& state, const config::RunConfig& config, dist::Group& group);
+
+  std::unique_ptr<model::Engine> engine;
+  dist::Gradients gradients;
+  dist::WeightExchange exchange;
+};
+
+struct Run {
+  checkpoint::CheckpointInfo& info() { return state.info; }
+  const checkpoint::CheckpointInfo& info() const { return state.info; }
+  bool is_finished() const { return info().tokens >= plan.tokens; }
+
+  TrainOptions options;  // its configuration with the alphabet of --init-from
+  dist::Ranks& ranks;
+  at::Device device;
+  dist::Group& group;
+  RunInputs inputs;
+  run::RunFolder folder;
+  std::unique_ptr<RunClaim> claim;  // rank 0's
+  RunPlan plan;
+  config::Schedule schedule;
+  TrainingState state;
+  std::unique_ptr<Machinery> machinery;
+};
+
+// All ranks call it. Errors name what is wrong before anything is computed (trainer.h); what can be refused
+// without the lock of the folder is refused before the folder is made.
+std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks);
+
+// Rank 0 writes the configuration, and adds this start to those before it; from here on the folder holds a
+// run.
+void record_start(const Run& run);
+
+model::EngineOptions engine_options(const config::TrainConfig& train);
+
+// The model of --init-from decides the alphabet. A run that resumes has it in its own folder, whatever has
+// become of its origin.
+void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings);
+
+}  // namespace esmscale::train

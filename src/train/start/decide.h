@@ -1,0 +1,42 @@
+// Where a run begins: fresh, from weights, branched from another run, or where its folder left off.
+#pragma once
+
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/optim/adam.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/train/options.h"
+#include "esmscale/train/plan.h"
+#include "train/start/inputs.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace esmscale::train {
+
+struct Beginning {
+  std::filesystem::path resume_from;  // a checkpoint; empty: a new run
+  std::vector<std::string> warnings;
+};
+
+// Decides by --resume, --init-from and --branch-from, reading metadata only and writing nothing. An Error
+// refuses by name what cannot be: a folder of something else or of a run of another identity
+// (docs/run_folder.md), data set or holdout, a branch that ends before it begins, more train.max_tokens than
+// the epochs hold.
+Beginning decide_beginning(const TrainOptions& options, const run::RunFolder& run, const RunInputs& inputs,
+                           const RunPlan& plan);
+
+struct TrainingState {
+  checkpoint::CheckpointInfo info;
+  model::Weights weights;             // on the training device
+  std::unique_ptr<optim::Adam> adam;  // for what this rank updates
+  bool has_local_checkpoint = false;  // the run folder holds a checkpoint of this very step
+};
+
+// Makes or reads the state that was decided on. All ranks call it with the same `resume_from`.
+TrainingState begin_training(const TrainOptions& options, const std::filesystem::path& resume_from,
+                             const run::RunFolder& run, const data::Dataset& train, const at::Device& device,
+                             dist::Ranks& ranks);
+
+}  // namespace esmscale::train
