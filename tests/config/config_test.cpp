@@ -40,15 +40,18 @@ TEST(Config, JsonRoundTripKeepsEveryField) {
   EXPECT_EQ(document.flatten().size(), fields(config).size() + 1) << "betas are two leaves, all others one";
 }
 
+struct HomeOf {
+  const void* operator()(const void* home) const { return home; }
+  const void* operator()(const EnumRef& choice) const { return choice.home(); }
+};
+
 TEST(Config, FieldsAreDeclaredOnce) {
   RunConfig config;
   std::set<std::string> paths;
   std::set<const void*> homes;
   for (const Field& field : fields(config)) {
     EXPECT_TRUE(paths.insert(field.path).second) << field.path;
-    EXPECT_TRUE(
-        homes.insert(std::visit([](const auto* home) { return static_cast<const void*>(home); }, field.home))
-            .second)
+    EXPECT_TRUE(homes.insert(std::visit(HomeOf(), field.home)).second)
         << field.path << " shares its home with another field";
     EXPECT_FALSE(field.help.empty()) << field.path;
   }

@@ -29,6 +29,7 @@ class EnumRef {
   std::string name() const { return std::string(name_(home_)); }
   void assign(std::string_view name) const { assign_(home_, name); }  // one of names()
   const std::vector<std::string>& names() const { return names_; }
+  const void* home() const { return home_; }
 
  private:
   void* home_;

@@ -1,5 +1,6 @@
 #include "train/start/tidy.h"
 
+#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
@@ -32,7 +33,7 @@ void note_another_machine(const run::RunFolder& run, const TrainOptions& options
 void tidy_checkpoints(const run::RunFolder& run, int64_t step) {
   for (const fs::path& left : run.list_leftovers()) {
     log_info("removing ", left.string(), ", which is not a whole checkpoint");
-    fs::remove_all(left);
+    remove_tree(left);
   }
   for (const run::CheckpointFolder& later : run.list_checkpoints())
     if (later.step > step) remove_folder(later.path);
