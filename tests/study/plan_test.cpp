@@ -297,10 +297,11 @@ TEST(PublishedLaws, PlanOrSayWhyNot) {
     const laws::LawFile laws = published_law(name);
     ASSERT_TRUE(laws.published) << name;
     EXPECT_FALSE(laws.published->source.empty());
-    if (laws.preferred())
+    if (laws.preferred()) {
       EXPECT_GT(plan_budget(laws, {.flops = 1e20}).parameters.value, 0) << name;
-    else
+    } else {
       EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("none: ")) << name;
+    }
   }
   const BudgetPlan plan = plan_budget(published_law(kDefaultLaw), {.flops = 1e20});
   EXPECT_GT(plan.parameters.value, 160e6);
