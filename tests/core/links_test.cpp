@@ -56,10 +56,11 @@ TEST_F(Links, ALockIsAFileOfItsOwn) {
 
 TEST_F(Links, OutputFilesDoNotWriteThroughThem) {
   using Begin = OutputFile::Begin;
-  int number = 0;
-  for (const Begin begin : {Begin::empty, Begin::at_end, Begin::in_place}) {
-    const fs::path link = link_to_file("f" + std::to_string(number++));
-    EXPECT_THAT(error_of([&] { OutputFile(link, begin).write(std::string_view("x")); }), HasSubstr("a link"));
+  for (const auto& [name, begin] :
+       {std::pair{"empty", Begin::empty}, {"at_end", Begin::at_end}, {"in_place", Begin::in_place}}) {
+    const fs::path link = link_to_file(name);
+    EXPECT_THAT(error_of([&, start = begin] { OutputFile(link, start).write(std::string_view("x")); }),
+                HasSubstr("a link"));
   }
 }
 
