@@ -39,12 +39,18 @@ std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<s
   return job;
 }
 
+bool is_left_out(const StudyRecord& record, const std::string& name) {
+  const auto failure = record.failures.find(name);
+  return failure != record.failures.end() && failure->second.error == kLeftOut;
+}
+
 // The tasks of one stage and depth (trunks before their branches) that are not done; "" for none.
 std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
   std::vector<std::string> tasks;
   for (size_t i = 0; i < study.runs.size(); ++i)
     if (study.runs[i].is_sweep() == is_sweep && study.depth(study.runs[i]) == depth &&
-        status_of(study, study.runs[i], record).state != RunState::done)
+        status_of(study, study.runs[i], record).state != RunState::done &&
+        !is_left_out(record, study.runs[i].name))
       tasks.push_back(std::to_string(i));
   return tasks.empty() ? "" : "--array=" + join(tasks, ",");
 }

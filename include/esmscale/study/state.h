@@ -69,6 +69,9 @@ struct LearningRateChoice {
   std::vector<std::string> warnings;
 };
 
+// The error of a trial that the user excluded: it is not trained again.
+inline constexpr const char* kLeftOut = "error: left out of the choice by --leave-out";
+
 struct Failure {
   std::string error;        // the error line
   bool was_killed = false;  // by a signal, as when memory runs out: says nothing about what was trained

@@ -47,7 +47,7 @@ void leave_out(const study::Study& study, const std::vector<std::string>& names,
     if (std::none_of(study.runs.begin(), study.runs.end(),
                      [&](const study::StudyEntry& run) { return run.is_sweep() && run.name == name; }))
       throw usage_error({.where = "--leave-out", .expected = "a trial of the learning rate", .found = name});
-    record.failures[name] = {.error = "error: left out of the choice by --leave-out"};
+    record.failures[name] = {.error = study::kLeftOut};
   }
 }
 
