@@ -114,7 +114,7 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,
               " rank(s), predicted (ZeRO stage ", plan.config.parallel.zero_stage, ", micro-batch ",
               human_count(double(plan.config.train.micro_batch_tokens)), " tokens, recompute ",
-              plan.config.train.recompute, ")\n");
+              enum_name(plan.config.train.recompute), ")\n");
   for (const study::DeviceTime& time : plan.times)
     out +=
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
