@@ -36,7 +36,7 @@ at::Tensor random_gradient(const model::Weights& weights, uint64_t seed) {
 
 config::OptimizerConfig adamw(double weight_decay) {
   config::OptimizerConfig config;
-  config.name = "adamw";
+  config.name = config::OptimizerKind::adamw;
   config.weight_decay = weight_decay;
   return config;
 }
