@@ -194,7 +194,7 @@ class GoldenRun {
   static config::OptimizerConfig optimizer() {
     const Json& t = golden()["training"];
     config::OptimizerConfig config;
-    config.name = "adamw";
+    config.name = config::OptimizerKind::adamw;
     config.betas = {t["betas"][0], t["betas"][1]};
     config.eps = t["eps"];
     config.weight_decay = t["weight_decay"];
