@@ -102,7 +102,7 @@ void table(int64_t rows, int64_t width) {
 }  // namespace
 
 int main() {
-  train::count_host_memory();
+  train::install_counting_allocator();
   const at::NoGradGuard off;
   std::printf("instructions: %s\n", std::string(cpu::name(cpu::active_isa())).c_str());
   table(2048, 320);
