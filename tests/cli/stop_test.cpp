@@ -5,6 +5,7 @@
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "support/paths.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +38,7 @@ class Stop : public ::testing::Test {
     return process;
   }
   std::string shell_command(const Arguments& arguments) const {
-    std::string command = ESMSCALE_PROGRAM;
+    std::string command = test_program().string();
     for (const std::string& argument : arguments) command += " '" + argument + "'";
     return command;
   }
