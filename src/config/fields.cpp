@@ -8,7 +8,7 @@ namespace {
 constexpr double kMany = 1e15;
 
 Field field(std::string path, Field::Home home, std::string help) {
-  Field made{.path = std::move(path), .home = home, .help = std::move(help)};
+  Field made{.path = std::move(path), .home = std::move(home), .help = std::move(help)};
   if (const auto* named = std::get_if<EnumRef>(&made.home)) made.choices = named->names();
   return made;
 }

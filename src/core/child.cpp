@@ -32,8 +32,7 @@ std::string find_program(const std::string& name) {
   const char* path = ::getenv("PATH");
   std::istringstream folders(path ? path : "/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (const std::string found = (folder.empty() ? "." : folder) + "/" + name;
-        ::access(found.c_str(), X_OK) == 0)
+    if (std::string found = (folder.empty() ? "." : folder) + "/" + name; ::access(found.c_str(), X_OK) == 0)
       return found;
   throw Error({.where = name,
                .expected = "a program that can be started",

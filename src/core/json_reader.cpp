@@ -67,7 +67,7 @@ std::string JsonReader::text() const {
 }
 
 std::string JsonReader::file_name() const {
-  const std::string name = value_->is_string() ? value_->get<std::string>() : "";
+  std::string name = value_->is_string() ? value_->get<std::string>() : "";
   const bool is_plain = !name.empty() && name != "." && name != ".." &&
                         name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
   if (!is_plain) fail("the name of a file in the same folder");

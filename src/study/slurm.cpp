@@ -29,7 +29,8 @@ std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<s
   const size_t length_before = fs::exists(log) ? fs::file_size(log) : 0;
   arguments.insert(arguments.begin(), {"--parsable", "--chdir=" + study.folder.string()});
   const ChildEnd end = run_child(signals, "sbatch", std::move(arguments), log);
-  const std::string output = read_file(log).substr(length_before), job = last_word(output);
+  const std::string output = read_file(log).substr(length_before);
+  std::string job = last_word(output);
   if (end.status != 0 || job.empty() || job.find_first_not_of("0123456789") != std::string::npos)
     throw Error(
         {.where = "sbatch",

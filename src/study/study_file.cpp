@@ -87,7 +87,7 @@ void check_order(const JsonReader& json, const Study& study) {
 
 fs::path base_file(const Study& study, const StudyEntry& run) {
   if (run.base.empty()) return study.config(run);
-  if (const fs::path own = study.folder / "configs" / run.base; fs::exists(own)) return own;
+  if (fs::path own = study.folder / "configs" / run.base; fs::exists(own)) return own;
   for (const fs::path& shipped : config::shipped_configs())
     if (shipped.filename() == run.base) return shipped;
   return study.folder / "configs" / run.base;

@@ -1,7 +1,9 @@
 // esmscale study whose processes are killed, as kernels and schedulers do.
 #include "cli/process.h"
 #include "cli/study_verb.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "esmscale/run/run_folder.h"
 
 #include <gmock/gmock.h>
 
@@ -36,8 +38,8 @@ class KilledStudy : public StudyVerb {
   }
 };
 
-// The trial's process is stopped, so that it outlives its runner for as long as the test wants: the next
-// runner must wait for it and then train it to its end.
+// A trial that outlives its runner holds the lock of its run, as the test does here: the next runner must
+// wait for it and then train it to its end.
 TEST_F(KilledStudy, ATrialThatOutlivesItsRunnerIsWaitedFor) {
   plan("1e10");
   const std::string first = planned()[0]["name"];
@@ -46,16 +48,17 @@ TEST_F(KilledStudy, ATrialThatOutlivesItsRunnerIsWaitedFor) {
     Process killed(temporary / "killed", arguments("run"));
     trial = child_of(killed, first);
     ASSERT_GT(trial, 0);
-    ::kill(trial, SIGSTOP);
     killed.kill(SIGKILL);
     ASSERT_EQ(killed.wait(), 128 + SIGKILL);
   }
+  ASSERT_TRUE(comes_true(30, [&] { return state_of(first) == "waiting"; }));
+  auto alive = std::unique_ptr<FileLock>(new FileLock(run::RunFolder(folder + "/runs/" + first).lock()));
   EXPECT_EQ(state_of(first), "running");
   Process next(temporary / "next", arguments("run"));
   EXPECT_TRUE(comes_true(120, [&] { return next.err().find("waiting for " + first) != std::string::npos; }));
   EXPECT_EQ(next.wait(1), Process::kRunning);
   EXPECT_TRUE(status()["learning_rate"].is_null());
-  ::kill(trial, SIGCONT);
+  alive.reset();
   EXPECT_EQ(next.wait(300), 0) << next.err();
   EXPECT_EQ(status()["done"], 12);
   expect_all_trials_counted();
@@ -93,8 +96,8 @@ TEST_F(KilledStudy, ARecordOfAnotherProcessBlocksNothing) {
   const Json none = Json::object();
   write_checked_json(folder + "/state.json",
                      {{"format", "esmscale study state 2"},
-                      {"data", ""},
-                      {"holdout", ""},
+                      {"data", train_set.folder().string()},
+                      {"holdout", holdout.folder().string()},
                       {"device", ""},
                       {"settings", Json::array()},
                       {"learning_rate", nullptr},
@@ -112,10 +115,12 @@ TEST_F(KilledStudy, ARecordOfAnotherProcessBlocksNothing) {
 TEST_F(KilledStudy, ARetryOfATrialReopensTheChoiceUntilAMainRunHasTrained) {
   plan();
   ASSERT_EQ(start("run"), 0) << said();
-  const double best = status()["learning_rate"]["factor"];
+  const Json choice = status()["learning_rate"];
+  const double best = choice["factor"];
   std::string trial;
-  for (const Json& row : status()["learning_rate"]["trials"])
+  for (const Json& row : choice["trials"])
     if (row["factor"].get<double>() == best) trial = row["run"];
+  ASSERT_FALSE(trial.empty());
   const auto choose_without = [&] {
     fs::remove_all(folder + "/runs/" + trial);
     Json state = read_checked_json(folder + "/state.json");
@@ -128,7 +133,7 @@ TEST_F(KilledStudy, ARetryOfATrialReopensTheChoiceUntilAMainRunHasTrained) {
   for (const Json& row : planned())
     if (row["stage"] == "main") fs::remove_all(folder + "/runs/" + row["name"].get<std::string>());
   ASSERT_EQ(start("retry"), 0) << said();
-  EXPECT_EQ(status()["learning_rate"]["factor"].get<double>(), best);
+  EXPECT_EQ(status()["learning_rate"]["factor"].get<double>(), best) << said();
   const Json main = planned()[8];
   EXPECT_DOUBLE_EQ(
       read_json(folder + "/" + main["config"].get<std::string>())["optimizer"]["lr"].get<double>(),

@@ -127,7 +127,14 @@ void add_study(CLI::App& app, Program& program) {
       "study",
       "Plans a study and runs it here or through SLURM; exit code 85: stopped by a signal, start again");
   verb->footer("Example:\n  esmscale study run studies/first --data data/train --holdout data/holdout");
-  verb->require_subcommand(1);
+  verb->require_subcommand(0, 1);  // an unknown action is then named as an unexpected argument
+  verb->callback([verb] {
+    if (verb->get_subcommands().empty())
+      throw usage_error({.where = "esmscale study",
+                         .expected = "an action: plan, run, status, retry or select",
+                         .found = "none",
+                         .advice = "see esmscale study --help"});
+  });
   verb->set_version_flag("--version", version_text);
   add_study_plan(*verb, program);
   add_action(*verb, program, "run", "Runs what is not done, the sweep of the learning rate first",
