@@ -27,7 +27,7 @@ EvaluationReport some_report() {
           .holdout_label = "never checked"};
 }
 
-// Oracle: the keys that cli.md promises, each from its own field.
+// Oracle: the keys that `eval --json` promises, each from its own field.
 TEST(EvaluationReport, HasTheKeys) {
   const EvaluationReport report = some_report();
   const Json json = to_json(report);
