@@ -25,7 +25,7 @@ class Node {
     return typed(key, "a text", &Json::is_string).get<std::string>();
   }
 
-  // Rows of `width` numbers, or where `most` is given of up to so many.
+  // Rows of `width` numbers, or if `most` is given, of up to `most`.
   std::vector<std::vector<double>> rows(const char* key, size_t width, size_t most = 0) const {
     most = std::max(most, width);
     std::vector<std::vector<double>> rows;

@@ -33,7 +33,7 @@ struct RunPosition {
 struct CheckpointInfo : RunPosition {
   config::RunConfig config;  // resolved; model.alphabet is the order of the embedding's rows
   int64_t updates = 0;       // updates applied: Adam's step count
-  data::DataState data;      // where the data goes on
+  data::DataState data;      // where the data resume
   int data_order_version = 0;
   int64_t bad_steps = 0, bad_in_a_row = 0;  // non-finite steps skipped so far; of them the last ones
   std::string dataset_hash;                 // of the training set's manifest; "" when imported
