@@ -79,7 +79,7 @@ CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& fil
   const JsonReader reader(json, file.string());
   reader.require_format(kFormat, kCheckpointVersion);
   CheckpointInfo info;
-  info.config = config::config_from_json(reader.at("config").json(), file.string() + " (config)");
+  info.config = config::recorded_config(reader.at("config").json(), file.string() + " (config)");
   for_each_field(info, Reader{reader});
   if (reader.has("holdout_loss")) info.holdout_loss = reader.number("holdout_loss");
   return info;

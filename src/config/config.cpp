@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -28,11 +29,12 @@ Json::json_pointer pointer_to(const std::string& path) {
 }
 
 const char* type_name(const Field& field) {
-  return std::visit(
-      Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
-                 [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
-                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; }},
-      field.home);
+  return std::visit(Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
+                               [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
+                               [](std::array<double, 2>*) { return "two numbers"; },
+                               [](std::vector<std::string>*) { return "a list of texts"; },
+                               [](const EnumRef&) { return "text"; }},
+                    field.home);
 }
 
 // Every digit of a whole number.
@@ -58,6 +60,11 @@ bool has_type(const Field& field, const Json& value) {
                  [&](std::array<double, 2>*) {
                    return value.is_array() && value.size() == 2 && value[0].is_number() &&
                           value[1].is_number();
+                 },
+                 [&](std::vector<std::string>*) {
+                   return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& entry) {
+                            return entry.is_string();
+                          });
                  },
                  [&](const EnumRef&) { return value.is_string(); }},
       field.home);
@@ -115,10 +122,19 @@ void overlay(const std::vector<Field>& all, const Json& document, const std::str
   }
 }
 
+// "a.csv,b.csv"; "" is an empty list.
+Json list_of(const std::string& value) {
+  Json list = Json::array();
+  std::istringstream entries(value);
+  for (std::string entry; std::getline(entries, entry, ',');) list.push_back(entry);
+  return list;
+}
+
 // The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted.
 Json parse_setting(const Field& field, const std::string& value) {
   if (std::holds_alternative<std::string*>(field.home) || std::holds_alternative<EnumRef>(field.home))
     return value;
+  if (std::holds_alternative<std::vector<std::string>*>(field.home)) return list_of(value);
   if (std::holds_alternative<int64_t*>(field.home) && !value.empty() && value.front() != '-') {
     try {
       return parse_size(value, field.path);
@@ -156,6 +172,11 @@ void check_relations(const RunConfig& c, Violations& violations) {
           text("model.alphabet = ", m.alphabet, " is neither 29 nor 33"));
   require(c.optimizer.name == OptimizerKind::adamw || c.optimizer.weight_decay == 0,
           "optimizer.weight_decay > 0 needs optimizer.name = adamw");
+  require(c.optimizer.name == OptimizerKind::adam || c.optimizer.name == OptimizerKind::adamw,
+          "optimizer.name = muon and normuon are not available yet");
+  require(c.masking.final_mlm_probability == 0, "masking.final_mlm_probability is not available yet");
+  require(c.eval.draws == 1 && c.eval.assays.empty(), "eval.draws and eval.assays are not available yet");
+  require(c.average.ema_decay == 0 && c.average.last_fraction == 0, "average.* is not available yet");
   const ScheduleConfig& s = c.schedule;
   require(s.decay_tokens == 0 || s.decay_tokens > s.warmup_tokens,
           text("schedule.decay_tokens = ", s.decay_tokens,
@@ -208,6 +229,15 @@ RunConfig config_from_json(const Json& document, std::string_view where,
   if (violations.empty()) check_relations(config, violations);
   refuse(violations, where);
   return config;
+}
+
+RunConfig recorded_config(Json document, std::string_view where) {
+  const Json::json_pointer masks("/masking/mlm_probability"), scale("/model/token_dropout_rate"),
+      evaluated("/eval/mlm_probability");
+  if (document.is_object() && document.contains(masks))
+    for (const Json::json_pointer& later : {scale, evaluated})
+      if (!document.contains(later)) document[later] = document[masks];
+  return config_from_json(document, where);
 }
 
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings) {

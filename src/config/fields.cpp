@@ -35,6 +35,12 @@ std::vector<Field> fields(RunConfig& c) {
       field("model.token_dropout", &c.model.token_dropout,
             "Rescale embeddings by the share of <mask> tokens, as ESM-2 does")
           .identity(),
+      field("model.token_dropout_rate", &c.model.token_dropout_rate,
+            "Masking rate that token dropout's scale assumes. ESM-2 and Hugging Face fix it at 0.15, "
+            "whatever the "
+            "masks of training are")
+          .within(0, 0.9)
+          .identity(),
       field("model.init.scheme", &c.model.init.scheme,
             "Initialisation of the weights: xavier, or hf (normal with deviation 0.02, as in transformers)")
           .identity(),
@@ -110,9 +116,31 @@ std::vector<Field> fields(RunConfig& c) {
           .within(0, 10)
           .identity(),
 
+      field("optimizer.matrix_lr", &c.optimizer.matrix_lr,
+            "muon and normuon: peak learning rate of hidden matrices; a step changes a matrix's largest "
+            "singular "
+            "value by the rate times sqrt(rows / columns)")
+          .within(0, 10)
+          .identity(),
+      field("optimizer.momentum", &c.optimizer.momentum, "muon and normuon: decay rate of the momentum")
+          .within(0, 0.9999)
+          .identity(),
+      field("optimizer.matrix_weight_decay", &c.optimizer.matrix_weight_decay,
+            "muon and normuon: decoupled weight decay of hidden matrices")
+          .within(0, 10)
+          .identity(),
+      field("optimizer.row_beta", &c.optimizer.row_beta,
+            "normuon: decay rate of the mean square of each row's update")
+          .within(0, 0.9999)
+          .identity(),
+
       field("masking.mlm_probability", &c.masking.mlm_probability,
             "Probability that a residue is chosen for prediction")
           .within(0.001, 0.9)
+          .identity(),
+      field("masking.final_mlm_probability", &c.masking.final_mlm_probability,
+            "Experimental: the masking rate changes linearly to this value at the end of the run; 0 keeps it")
+          .within(0, 0.9)
           .identity(),
 
       field("schedule.name", &c.schedule.name, "Shape of the learning rate over the tokens of the run")
@@ -153,6 +181,19 @@ std::vector<Field> fields(RunConfig& c) {
             "Evaluate the holdout every N tokens; 0 means only at the end")
           .unit("tokens")
           .within(0, kMany),
+      field("eval.mlm_probability", &c.eval.mlm_probability,
+            "Masking rate of evaluations, whatever masking.mlm_probability is")
+          .within(0.001, 0.9),
+      field("eval.draws", &c.eval.draws, "Evaluate with N sets of masks and average them").within(1, 1000),
+      field(
+          "eval.assays", &c.eval.assays,
+          "CSV files of mutational scans to score at each evaluation; --set takes them with commas between"),
+      field("average.ema_decay", &c.average.ema_decay,
+            "Also keep an exponential moving average of the weights, with this decay a step; 0 keeps none")
+          .within(0, 0.999999),
+      field("average.last_fraction", &c.average.last_fraction,
+            "Also keep the mean of the weights over this last fraction of the run; 0 keeps none")
+          .within(0, 1),
       field("checkpoint.every_tokens", &c.checkpoint.every_tokens,
             "Write a checkpoint every N tokens; 0 means by time only")
           .unit("tokens")

@@ -128,8 +128,7 @@ std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::Mo
   data::PackedBatch batch;
   for (int number = 0; batches.next(batch); ++number) {
     if (number % ranks.size() != ranks.rank()) continue;
-    const model::DeviceBatch on_device =
-        model::to_device(batch, model, options.mlm_probability, tokens, device);
+    const model::DeviceBatch on_device = model::to_device(batch, model, tokens, device);
     const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
     const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
     scorer.add(batch, at::log_softmax(logits_MV, 1), scores);

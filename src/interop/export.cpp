@@ -85,8 +85,8 @@ void check_alphabet(int64_t ours, int64_t alphabet) {
 
 // transformers writes ESM-2's own 0.15 · 0.8 into its code instead of reading it from the configuration.
 void warn_about_token_dropout(const config::RunConfig& config) {
-  if (!config.model.token_dropout || std::abs(0.8 * config.masking.mlm_probability - 0.12) < 1e-12) return;
-  log_warning("token dropout was trained with masking.mlm_probability = ", config.masking.mlm_probability,
+  if (!config.model.token_dropout || config.model.token_dropout_rate == 0.15) return;
+  log_warning("the model was trained with model.token_dropout_rate = ", config.model.token_dropout_rate,
               "; transformers scales embeddings as for 0.15, so its logits will differ");
 }
 

@@ -46,8 +46,8 @@ void score_records(model::Engine& engine, const model::Weights& weights,
   while (!records.empty()) {
     const auto pass = records.first(count_for_pass(records, options.batch_rows));
     records = records.subspan(pass.size());
-    const model::DeviceBatch batch = model::to_device(pack_records(pass, tokens), weights.config,
-                                                      options.mlm_probability, tokens, weights.flat.device());
+    const model::DeviceBatch batch =
+        model::to_device(pack_records(pass, tokens), weights.config, tokens, weights.flat.device());
     const at::Tensor hidden_TD = engine.hidden(batch);
     const at::Tensor logits_TV = engine.logits(hidden_TD).cpu();
     const at::Tensor hidden_on_host = hidden_TD.cpu();

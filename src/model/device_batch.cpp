@@ -38,7 +38,7 @@ at::Tensor block_list(const std::vector<int32_t>& starts, const std::vector<int3
 }  // namespace
 
 DeviceBatch to_device(const data::PackedBatch& batch, const config::ModelConfig& model,
-                      double mlm_probability, const data::TokenList& tokens, const at::Device& device) {
+                      const data::TokenList& tokens, const at::Device& device) {
   std::vector<float> factors(batch.tokens.size());
   std::vector<int64_t> positions(batch.tokens.size());
   DeviceBatch result;
@@ -47,7 +47,7 @@ DeviceBatch to_device(const data::PackedBatch& batch, const config::ModelConfig&
     const int64_t begin = batch.cu_seqlens[i], length = batch.cu_seqlens[i + 1] - begin;
     if (length == 0) continue;
     const double observed = static_cast<double>(batch.mask_counts[i]) / static_cast<double>(length);
-    const auto shown = static_cast<float>((1 - 0.8 * mlm_probability) / (1 - observed));
+    const auto shown = static_cast<float>((1 - 0.8 * model.token_dropout_rate) / (1 - observed));
     for (int64_t t = 0; t < length; ++t) {
       const int32_t token = batch.tokens[begin + t];
       const bool zeroed = token == tokens.pad() || (model.token_dropout && token == tokens.mask());

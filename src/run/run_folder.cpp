@@ -66,7 +66,7 @@ config::RunConfig RunFolder::read_config() const {
     throw Error({.where = path_.string(),
                  .expected = "a run folder",
                  .found = fs::exists(path_) ? "a folder without config.json" : "no such folder"});
-  return config::config_from_json(read_json(config()), config().string());
+  return config::recorded_config(read_json(config()), config().string());
 }
 
 Json RunFolder::starts() const {

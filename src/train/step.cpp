@@ -34,7 +34,7 @@ std::optional<BackwardSums> backward(const StepParts& parts, const data::GlobalB
     parts.gradients.begin_micro_batch(/*is_last=*/i + 1 == batch.micro_batches.size());
     if (micro.real_tokens > 0) {
       const model::DeviceBatch on_device =
-          model::to_device(micro, parts.model, parts.mlm_probability, parts.tokens, parts.engine.device());
+          model::to_device(micro, parts.model, parts.tokens, parts.engine.device());
       sums.loss += parts.engine.forward_backward(on_device, parts.gradients);
       sums.masked += static_cast<double>(on_device.masked);
     }

@@ -46,7 +46,6 @@ struct StepParts {
   optim::Adam& adam;
   dist::WeightExchange& weights;
   const config::ModelConfig& model;
-  double mlm_probability;
   double max_norm;
   const data::TokenList& tokens;
   std::function<StopRequests()> requests;  // called after the last backward

@@ -176,7 +176,6 @@ StepParts Trainer::Impl::step_parts() {
       .adam = *run_.state.adam,
       .weights = machinery.exchange,
       .model = config_.model,
-      .mlm_probability = config_.masking.mlm_probability,
       .max_norm = config_.train.grad_clip,
       .tokens = data::TokenList::of(config_.model.alphabet),
       .requests =
@@ -262,7 +261,7 @@ void Trainer::Impl::count_bad_step(int64_t step, double loss) {
 
 void Trainer::Impl::score_holdout() {
   const data::Dataset& holdout = *run_.inputs.holdout;
-  const eval::EvaluateOptions how{.mlm_probability = config_.masking.mlm_probability};
+  const eval::EvaluateOptions how{.mlm_probability = config_.eval.mlm_probability};
   const eval::Evaluation evaluation =
       eval::evaluate(*run_.machinery->engine, config_.model, holdout, how, info_.letter_counts, ranks_);
   info_.holdout_label =

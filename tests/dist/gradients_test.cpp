@@ -26,7 +26,7 @@ std::vector<model::DeviceBatch> micro_batches(const config::ModelConfig& model, 
   for (int i = 0; i < times; ++i)
     for (const model::ShownSequence& sequence : model::mixed_sequences())
       if (sequence.truth != sequence.shown)
-        all.push_back(model::to_device(model::pack(tokens(), {sequence}), model, 0.15, tokens(), at::kCPU));
+        all.push_back(model::to_device(model::pack(tokens(), {sequence}), model, tokens(), at::kCPU));
   return all;
 }
 

@@ -68,8 +68,8 @@ class Golden : public ::testing::TestWithParam<std::tuple<size_t, Side>> {
 
   model::DeviceBatch batch() const {
     const data::TokenList& tokens = data::TokenList::of(weights_.config.alphabet);
-    return model::to_device(model::pack(tokens, sequences_of(case_["sequences"])), weights_.config, 0.15,
-                            tokens, weights_.flat.device());
+    return model::to_device(model::pack(tokens, sequences_of(case_["sequences"])), weights_.config, tokens,
+                            weights_.flat.device());
   }
   // Of all sequences, one after the other as in the batch.
   at::Tensor golden_logits() const {
@@ -161,8 +161,8 @@ class GoldenRun {
   double step(size_t s) {
     const data::TokenList& tokens = data::TokenList::of(weights_.config.alphabet);
     const model::DeviceBatch batch =
-        model::to_device(model::pack(tokens, sequences_of(training_["batches"][s])), weights_.config, 0.15,
-                         tokens, weights_.flat.device());
+        model::to_device(model::pack(tokens, sequences_of(training_["batches"][s])), weights_.config, tokens,
+                         weights_.flat.device());
     gradients_.zero();
     const at::Tensor loss_sum = engine_->forward_backward(batch, gradients_);
     const optim::GradientScale scale = optim::gradient_scale(

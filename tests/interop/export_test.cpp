@@ -85,8 +85,8 @@ TEST_F(Export, SoftmaxOver33IsThatOver29) {
   const auto log_softmax = [](const model::Weights& weights) {
     const data::TokenList& tokens = data::TokenList::of(weights.config.alphabet);
     const auto engine = model::make_engine(weights, {});
-    const model::DeviceBatch batch = model::to_device(model::pack(tokens, model::mixed_sequences()),
-                                                      weights.config, 0.15, tokens, at::kCPU);
+    const model::DeviceBatch batch =
+        model::to_device(model::pack(tokens, model::mixed_sequences()), weights.config, tokens, at::kCPU);
     return engine->logits(engine->hidden(batch)).log_softmax(-1);
   };
   const at::Tensor narrow_RV = log_softmax(weights_), wide_RV = log_softmax(wide);
@@ -134,7 +134,7 @@ TEST_F(Export, RotaryFrequenciesAreThoseInUse) {
 }
 
 TEST_F(Export, OtherMaskingProbabilityIsSaid) {
-  info_.config.masking.mlm_probability = 0.3;
+  info_.config.model.token_dropout_rate = weights_.config.token_dropout_rate = 0.3;
   ::testing::internal::CaptureStderr();
   export_hugging_face(info_, weights_, temporary_ / "warned", 33);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), AllOf(HasSubstr("0.3"), HasSubstr("0.15")));

@@ -59,7 +59,7 @@ TEST_F(Scoring, EverySequenceInOrderWithItsLogits) {
   const auto records = read(temporary_ / "x.fasta");
   const data::TokenList& tokens = data::TokenList::of(29);
   const model::DeviceBatch batch =
-      model::to_device(pack_records(records, tokens), weights_.config, 0.15, tokens, at::kCPU);
+      model::to_device(pack_records(records, tokens), weights_.config, tokens, at::kCPU);
   const at::Tensor expected = engine_->logits(engine_->hidden(batch));
   const auto together = score(records, 1000);
   ASSERT_EQ(together.size(), 4u);

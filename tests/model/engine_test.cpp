@@ -21,7 +21,7 @@ class EngineTest : public ::testing::TestWithParam<const char*> {
     return on_device(pack(tokens_, sequences));
   }
   DeviceBatch on_device(const data::PackedBatch& batch) const {
-    return to_device(batch, model_, 0.15, tokens_, at::kCPU);
+    return to_device(batch, model_, tokens_, at::kCPU);
   }
 
   struct Result {

@@ -21,7 +21,7 @@ TEST_P(FusedEngines, AgreeWithThePlainOne) {
     const config::ModelConfig model = model_of(layers, width, heads);
     const Weights weights = random_weights(model, 9);
     const data::TokenList& tokens = data::TokenList::of(29);
-    const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
+    const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, tokens, at::kCPU);
     const auto plain = engine_named("plain", weights), fused = engine_named(GetParam(), weights);
     CollectedGradients a(weights), b(weights);
     if (model.head_dim() % 8 != 0 && std::string(GetParam()) == "device") {
@@ -45,7 +45,7 @@ TEST_P(FusedEngines, WhatIsMadeAgainGivesTheSameBits) {
   const config::ModelConfig model = model_of(3, 48, 3);
   const Weights weights = random_weights(model, 9);
   const data::TokenList& tokens = data::TokenList::of(29);
-  const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, tokens, at::kCPU);
   CollectedGradients kept(weights);
   const at::Tensor loss = engine_named(GetParam(), weights, "none")->forward_backward(batch, kept);
   for (const char* recompute : {"outputs", "blocks"}) {
@@ -74,7 +74,7 @@ TEST(FusedEngine, TwoThreadsShareTheWork) {
   std::string shown = letters;
   shown.front() = '_';
   const data::PackedBatch two = pack(tokens, {{letters, shown}, {letters, shown}});
-  const DeviceBatch batch = to_device(two, model, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(two, model, tokens, at::kCPU);
   const auto engine = engine_named("fused", weights);
   CollectedGradients one(weights), both(weights);
   const int threads = at::get_num_threads();
@@ -105,7 +105,7 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
   const Weights weights = random_weights(model, 9);
   const data::TokenList& tokens = data::TokenList::of(29);
   const data::PackedBatch packed = pack(tokens, mixed_sequences());
-  const DeviceBatch batch = to_device(packed, model, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(packed, model, tokens, at::kCPU);
   CollectedGradients exact(weights), rounded(weights);
   const double loss = engine_named("plain", weights)->forward_backward(batch, exact).item<double>();
   const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
@@ -116,7 +116,7 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
 
   // Inert room moves where rounding happens at most.
   CollectedGradients padded(weights);
-  const DeviceBatch with_room = to_device(with_inert_room(packed, tokens), model, 0.15, tokens, at::kCPU);
+  const DeviceBatch with_room = to_device(with_inert_room(packed, tokens), model, tokens, at::kCPU);
   EXPECT_NEAR(engine->forward_backward(with_room, padded).item<double>(), loss, 0.02 * loss);
   EXPECT_LT(distance(padded.sums, rounded.sums), 0.01);
 }
@@ -125,8 +125,7 @@ TEST(DeviceEngine, InSixteenBitsItIsOffByRoundingOnly) {
 TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
   const Weights weights = random_weights(model_of(3, 64, 4), 9);
   const data::TokenList& tokens = data::TokenList::of(29);
-  const DeviceBatch batch =
-      to_device(pack(tokens, {{"ACDEF", "ACDEF"}}), weights.config, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(pack(tokens, {{"ACDEF", "ACDEF"}}), weights.config, tokens, at::kCPU);
   CollectedGradients gradients(weights);
   const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
   EXPECT_EQ(engine->forward_backward(batch, gradients).item<double>(), 0);
@@ -137,8 +136,7 @@ TEST(DeviceEngine, InSixteenBitsNothingMaskedMeansNoLossAndNoGradient) {
 TEST(DeviceEngine, HeldWeightsAreRoundedOnce) {
   const Weights weights = random_weights(model_of(2, 64, 4), 9);
   const data::TokenList& tokens = data::TokenList::of(29);
-  const DeviceBatch batch =
-      to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), weights.config, tokens, at::kCPU);
   const auto engine = make_engine_of_gpu_kernels(weights, {.precision = config::Precision::bf16});
   const auto gradients = [&](Engine& asked) {
     CollectedGradients collected(weights);

@@ -42,7 +42,7 @@ class GpuTest : public ::testing::TestWithParam<Case> {
   static Result run(const Weights& weights, const char* engine, const char* precision) {
     const data::TokenList& tokens = data::TokenList::of(29);
     const DeviceBatch batch =
-        to_device(pack(tokens, mixed_sequences()), weights.config, 0.15, tokens, weights.flat.device());
+        to_device(pack(tokens, mixed_sequences()), weights.config, tokens, weights.flat.device());
     CollectedGradients gradients(weights);
     const auto made =
         make_engine(weights, {.engine = enum_from_name<config::EngineKind>(engine, "engine"),

@@ -94,7 +94,7 @@ MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
     return letters;
   }();
   const data::TokenList& tokens = data::TokenList::of(model.alphabet);
-  const DeviceBatch batch = to_device(pack(tokens, {{doubled, shown}}), model, 0.15, tokens, at::kCPU);
+  const DeviceBatch batch = to_device(pack(tokens, {{doubled, shown}}), model, tokens, at::kCPU);
   double sum = 0, squares = 0;
   for (int seed = 0; seed < models; ++seed) {
     const Weights weights = initialised(model, static_cast<uint64_t>(seed));

@@ -112,7 +112,7 @@ TEST(Training, OverfitsABatch) {
                                       .micro_batch_tokens = 1024,
                                       .tokens = &tokens});
   const data::GlobalBatch batch = *loader.next();
-  const model::DeviceBatch micro = model::to_device(batch.micro_batches.at(0), model, 0.15, tokens, at::kCPU);
+  const model::DeviceBatch micro = model::to_device(batch.micro_batches.at(0), model, tokens, at::kCPU);
   model::Weights weights = model::make_weights(model, at::kCPU);
   model::initialise(weights, 1, {});
   const auto engine = model::make_engine(weights, {});

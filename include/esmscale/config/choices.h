@@ -17,7 +17,7 @@ enum class EngineKind { automatic, plain, fused };
 // What the fused engine computes again in backward: nothing; outputs of LayerNorm and GELU; all of a block
 // except its input.
 enum class Recompute { none, outputs, blocks };
-enum class OptimizerKind { adam, adamw };
+enum class OptimizerKind { adam, adamw, muon, normuon };
 enum class ScheduleKind { exponential, constant, linear, cosine, wsd };
 enum class InitScheme { xavier, hf };
 enum class DecoderBias { zeros, frequencies };
@@ -50,8 +50,8 @@ struct EnumNames<config::Recompute> {
 template <>
 struct EnumNames<config::OptimizerKind> {
   using enum config::OptimizerKind;
-  static constexpr std::pair<config::OptimizerKind, std::string_view> table[] = {{adam, "adam"},
-                                                                                 {adamw, "adamw"}};
+  static constexpr std::pair<config::OptimizerKind, std::string_view> table[] = {
+      {adam, "adam"}, {adamw, "adamw"}, {muon, "muon"}, {normuon, "normuon"}};
 };
 
 template <>

@@ -23,6 +23,7 @@ struct ModelConfig {
   int64_t ffn = 0;        // 0: 4 · width; resolve() writes the number
   int64_t alphabet = 29;  // 29 (the paper's tokens) or 33 (the official order)
   bool token_dropout = true;
+  double token_dropout_rate = 0.15;  // p of its scale; whatever the masks' rate is
   struct Init {
     InitScheme scheme = InitScheme::xavier;
     DecoderBias decoder_bias = DecoderBias::zeros;
@@ -59,6 +60,11 @@ struct OptimizerConfig {
   std::array<double, 2> betas{0.9, 0.98};
   double eps = 1e-8;
   double weight_decay = 0;
+  // muon and normuon: the update of hidden matrices. The others are Adam's, with the keys above.
+  double matrix_lr = 6e-3;
+  double momentum = 0.95;
+  double matrix_weight_decay = 0;
+  double row_beta = 0.95;  // normuon: decay of the mean square of a row's update
 };
 
 struct ScheduleConfig {
@@ -77,6 +83,7 @@ struct RunConfig {
   OptimizerConfig optimizer;
   struct Masking {
     double mlm_probability = 0.15;
+    double final_mlm_probability = 0;  // 0: as mlm_probability; else reached linearly at the run's end
   } masking;
   ScheduleConfig schedule;
   struct Parallel {
@@ -84,8 +91,15 @@ struct RunConfig {
     double heartbeat_seconds = 30, collective_timeout_seconds = 600;
   } parallel;
   struct Eval {
-    int64_t every_tokens = 0;
-  } eval;  // 0: at the end only
+    int64_t every_tokens = 0;       // 0: at the end only
+    double mlm_probability = 0.15;  // of the holdout's masks, whatever training's is
+    int64_t draws = 1;              // sets of masks
+    std::vector<std::string> assays;
+  } eval;
+  struct Average {
+    double ema_decay = 0;      // 0: none
+    double last_fraction = 0;  // of the run's tokens; 0: none
+  } average;
   struct Checkpoint {
     int64_t every_tokens = 0;
     double every_minutes = 15;
@@ -112,6 +126,9 @@ Json to_json(const RunConfig& config);
 // wrong types, values out of bounds and contradictions are one usage error that lists them all.
 RunConfig config_from_json(const Json& document, std::string_view where,
                            std::span<const std::string> settings = {});
+// A configuration that a run or a checkpoint recorded, perhaps before a key existed: absent keys get what
+// that program did.
+RunConfig recorded_config(Json document, std::string_view where);
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
 // FILE as given, then among the shipped configs/ (next to the sources or in the installation).

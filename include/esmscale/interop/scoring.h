@@ -27,7 +27,6 @@ struct ScoringOptions {
   // Rows of a forward pass; a longer sequence has a pass of its own, and 0 gives each sequence a pass of its
   // own, so that not even the last bit depends on its neighbours.
   int64_t batch_rows = 0;
-  double mlm_probability = 0.15;  // the p of token dropout
 };
 
 // Calls `take` for every record, in order.

@@ -32,9 +32,9 @@ struct DeviceBatch {
   int64_t rows() const { return tokens_T.size(0); }
 };
 
-// Copies from pinned memory without waiting on CUDA. mlm_probability is the p of token dropout:
-// factor = (1 − 0.8 p) / (1 − n_mask / n) for every token of a sequence but <mask>, which gets 0.
+// Copies from pinned memory without waiting on CUDA. With token dropout of rate p (model.token_dropout_rate)
+// factor = (1 − 0.8 p) / (1 − n_mask / n) for every token of a sequence except <mask>, which gets 0.
 DeviceBatch to_device(const data::PackedBatch& batch, const config::ModelConfig& model,
-                      double mlm_probability, const data::TokenList& tokens, const at::Device& device);
+                      const data::TokenList& tokens, const at::Device& device);
 
 }  // namespace esmscale::model

@@ -22,6 +22,7 @@ struct Options {
   std::vector<std::string> checkpoints;
   std::optional<std::string> holdout;
   std::string device = "auto", pattern, per_sequence;
+  double mlm_probability = 0.15;
   int64_t max_sequences = 0;
   bool allow_longer = false;
 };
@@ -100,7 +101,7 @@ Scored score(const Program& program, const Options& options, const std::string& 
   const at::Device device = train::choose_device(options.device);
   const model::Weights weights = model::copy_of(model.weights, device);
   const auto engine = model::make_engine(weights, {});
-  eval::EvaluateOptions how{.mlm_probability = model.info.config.masking.mlm_probability,
+  eval::EvaluateOptions how{.mlm_probability = options.mlm_probability,
                             .max_sequences = options.max_sequences};
   if (options.pattern == "bert") how.only = data::MaskPattern::bert;
   if (options.pattern == "mask-only") how.only = data::MaskPattern::mask_only;
@@ -226,6 +227,10 @@ void add_eval(CLI::App& app, Program& program) {
                    "folder's run")
       ->allow_extra_args(false);
   verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
+  verb->add_option("--mlm-probability", options->mlm_probability,
+                   "Masking rate, the same for every model whatever it was trained with")
+      ->check(CLI::Range(0.001, 0.9))
+      ->capture_default_str();
   verb->add_option("--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes")
       ->check(CLI::IsMember({"bert", "mask-only"}));
   verb->add_option("--per-sequence", options->per_sequence,

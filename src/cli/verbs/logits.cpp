@@ -128,8 +128,7 @@ int write_logits(const Program& program, const Options& options) {
   note_long_ones(records, model.info.config.data.max_seq_len);
   const model::Weights weights = model::copy_of(model.weights, device);
   const interop::ScoringOptions scoring{
-      .batch_rows = options.batch_rows >= 0 ? options.batch_rows : (device.is_cuda() ? kGpuRows : 0),
-      .mlm_probability = model.info.config.masking.mlm_probability};
+      .batch_rows = options.batch_rows >= 0 ? options.batch_rows : (device.is_cuda() ? kGpuRows : 0)};
   write_scores(options, weights, records, scoring);
   if (program.json)
     program.print({{"output", options.output},
