@@ -10,7 +10,7 @@ add_custom_target(esmscale_revision
 add_dependencies(esmscale_core esmscale_revision)
 target_include_directories(esmscale_core PRIVATE ${CMAKE_BINARY_DIR}/generated)
 
-add_executable(esmscale src/main.cpp)
+add_executable(esmscale src/main.cpp src/openmp_wait.cpp)
 esmscale_program(esmscale)
 target_include_directories(esmscale PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
 target_link_libraries(esmscale PRIVATE esmscale_cli)

@@ -7,6 +7,8 @@
 #include "esmscale/model/span.h"
 #include "model/fused_ops.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <optional>
 
@@ -21,10 +23,23 @@ float* data(const at::Tensor& x) {
   return x.defined() ? x.data_ptr<float>() : nullptr;
 }
 
-// Calls f with disjoint ranges that cover 0 … count, on the threads of LibTorch.
+constexpr int64_t kRangesOfThread = 4;
+
+// Calls f with disjoint ranges that cover 0 … count, on the threads of LibTorch. There are several ranges a
+// thread, and a thread takes the next when it is done, so that one which has lost its core to another process
+// holds up a small part only. The ranges depend on the number of threads alone: who computes one changes no
+// bit.
 template <class F>
 void over(int64_t count, int64_t grain, F&& f) {
-  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) { f(Range{begin, end}); });
+  const int64_t ranges = std::min(at::get_num_threads() * kRangesOfThread, (count + grain - 1) / grain);
+  if (ranges <= 1 || at::get_num_threads() == 1 || at::in_parallel_region()) {
+    if (count > 0) f(Range{0, count});
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t, int64_t) {
+    for (int64_t i = next++; i < ranges; i = next++) f(Range{i * count / ranges, (i + 1) * count / ranges});
+  });
 }
 template <class F>
 void over_rows(int64_t rows, F&& f) {
@@ -35,11 +50,11 @@ void over_blocks(int64_t rows, F&& f) {
   over(kernels::cpu::row_blocks(rows), 1, std::forward<F>(f));
 }
 
-// Calls f with ranges of heads of sequences, one a thread and of about equal cost: packs begin with their
-// longest sequences, so ranges of equal number would leave one thread nearly all of the work.
+// Calls f with ranges of heads of sequences of about equal cost: packs begin with their longest sequences, so
+// ranges of equal number would leave one thread nearly all of the work.
 template <class F>
 void over_heads(const kernels::cpu::AttentionInputs& in, F&& f) {
-  const std::vector<int64_t> cuts = kernels::cpu::attention_cuts(in, at::get_num_threads());
+  const std::vector<int64_t> cuts = kernels::cpu::attention_cuts(in, kRangesOfThread * at::get_num_threads());
   over(static_cast<int64_t>(cuts.size()) - 1, 1, [&](Range parts) {
     f(Range{cuts[static_cast<size_t>(parts.begin)], cuts[static_cast<size_t>(parts.end)]});
   });

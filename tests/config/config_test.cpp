@@ -79,7 +79,7 @@ TEST(Config, NamesOfChoicesComeFromOneTable) {
       {"train.precision", {"fp32", "tf32", "bf16"}},
       {"train.engine", {"auto", "plain", "fused"}},
       {"train.recompute", {"none", "outputs", "blocks"}},
-      {"optimizer.name", {"adam", "adamw"}},
+      {"optimizer.name", {"adam", "adamw", "muon", "normuon"}},
       {"schedule.name", {"exponential", "constant", "linear", "cosine", "wsd"}},
       {"model.init.scheme", {"xavier", "hf"}},
       {"model.init.decoder_bias", {"zeros", "frequencies"}}};
@@ -177,6 +177,19 @@ TEST(Config, ShippedScriptsAreFoundByName) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("another.sbatch"), HasSubstr("share/esmscale/slurm")));
   }
+}
+
+// Before these keys existed, training's masking rate was also that of evaluations and of token dropout's
+// scale.
+TEST(Config, RecordedConfigurationsKeepWhatTheirProgramDid) {
+  const RunConfig old = recorded_config(Json{{"masking", {{"mlm_probability", 0.25}}}}, "old");
+  EXPECT_EQ(old.model.token_dropout_rate, 0.25);
+  EXPECT_EQ(old.eval.mlm_probability, 0.25);
+  RunConfig today;
+  today.masking.mlm_probability = 0.25;
+  const RunConfig read = recorded_config(to_json(today), "today");
+  EXPECT_EQ(read.model.token_dropout_rate, 0.15);
+  EXPECT_EQ(read.eval.mlm_probability, 0.15);
 }
 
 TEST(Config, SchemaKnowsEveryField) {

@@ -18,9 +18,8 @@ void write_gradients(const std::filesystem::path& model_path, const std::filesys
                      const std::filesystem::path& output) {
   const interop::LoadedModel model = interop::load_model(model_path);
   const data::TokenList& tokens = data::TokenList::of(model.weights.config.alphabet);
-  const model::DeviceBatch batch =
-      model::to_device(model::pack(tokens, sequences_of(read_json(sequences))), model.weights.config,
-                       model.info.config.masking.mlm_probability, tokens, at::kCPU);
+  const model::DeviceBatch batch = model::to_device(model::pack(tokens, sequences_of(read_json(sequences))),
+                                                    model.weights.config, tokens, at::kCPU);
   dist::Gradients gradients(model.weights);
   gradients.zero();
   const double loss =

@@ -83,6 +83,17 @@ struct MeanLoss {
   double mean, standard_error;
 };
 
+// Oracle by hand: 8 letters and START and END, 2 of the 10 are <mask>.
+TEST(DeviceBatchTest, TokenDropoutScalesByItsOwnRate) {
+  config::ModelConfig model;
+  model.token_dropout_rate = 0.25;
+  const data::TokenList& tokens = data::TokenList::of(model.alphabet);
+  const DeviceBatch batch = to_device(pack(tokens, {{"ACDEFGHI", "A_DEF_HI"}}), model, tokens, at::kCPU);
+  const float shown = (1 - 0.8f * 0.25f) / (1 - 2.0f / 10);
+  const float* factors = batch.factor_T.data_ptr<float>();
+  for (int t = 0; t < 10; ++t) EXPECT_FLOAT_EQ(factors[t], t == 2 || t == 6 ? 0 : shown) << t;
+}
+
 // Mean loss over fresh models; a model's own mean is one draw, so seeds give the standard error.
 MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
   constexpr int models = 100;
