@@ -1,6 +1,9 @@
 // The way from arguments to an exit code.
+#include "cli/process.h"
 #include "cli/small_run.h"
 #include "esmscale/core/text.h"
+
+#include <cstdlib>
 
 #include <gmock/gmock.h>
 
@@ -64,6 +67,27 @@ TEST(Program, VersionSaysWhatItStandsOn) {
       EXPECT_THAT(outcome.out, HasSubstr(json[key].get<std::string>()));
     EXPECT_EQ(json["cuda"].is_null(), outcome.out.ends_with("CPU only\n"));
   }
+}
+
+// What libgomp has read is what it prints. A choice of the user's stays.
+TEST(Program, ThreadsSpinBrieflyUnlessTheUserChoseOtherwise) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitized program does not start itself again";
+#endif
+  const TemporaryFolder folder;
+  ::unsetenv("GOMP_SPINCOUNT");
+  ::unsetenv("OMP_WAIT_POLICY");
+  const auto spin_count = [&](std::vector<std::string> environment) {
+    environment.emplace_back("OMP_DISPLAY_ENV=VERBOSE");
+    Process version(folder / "version", {"--version"}, environment);
+    EXPECT_EQ(version.wait(), 0);
+    const std::string shown = version.err();
+    const size_t begin = shown.find("GOMP_SPINCOUNT");
+    return begin == std::string::npos ? "not shown" : shown.substr(begin, shown.find('\n', begin) - begin);
+  };
+  EXPECT_EQ(spin_count({}), "GOMP_SPINCOUNT = '1000'");
+  EXPECT_EQ(spin_count({"GOMP_SPINCOUNT=7"}), "GOMP_SPINCOUNT = '7'");
+  EXPECT_NE(spin_count({"OMP_WAIT_POLICY=active"}), "GOMP_SPINCOUNT = '1000'");
 }
 
 }  // namespace
