@@ -20,12 +20,15 @@ void OutputSet::make(const fs::path& folder) {
        !fs::exists(path, ignored) && path.has_relative_path(); path = path.parent_path())
     missing.push_back(path);
   made_.insert(made_.end(), missing.rbegin(), missing.rend());
-  make_folder(folder);
+  if (folder == folder_)
+    make_folder(folder);  // the user's, which may be a link
+  else
+    make_own_folder(folder);
 }
 
 void OutputSet::add(const fs::path& name, std::string_view content) {
   const fs::path path = folder_ / name;
-  make(path.parent_path());
+  make(name.has_parent_path() ? path.parent_path() : folder_);
   files_.push_back(std::make_unique<AtomicOutput>(path));
   OutputFile file(files_.back()->path());
   file.write(content);

@@ -34,7 +34,7 @@ class Runner {
         lease_(study.folder, lock_.is_held()),
         record_(read_record(study)) {
     make_folder(study.folder / "runs");
-    make_folder(study.folder / "logs");
+    make_own_folder(study.folder / "logs");
     complete_configurations(study);
     merge_options(study, options, record_);
     require_enough_data(study, record_);

@@ -77,7 +77,7 @@ void submit_study(const Study& study, const StudyOptions& options) {
   require_enough_data(study, record);
   const std::string self = fs::read_symlink("/proc/self/exe");
   ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
-  make_folder(study.folder / "logs");
+  make_own_folder(study.folder / "logs");
   record.jobs.clear();
 
   const HeldSignals signals;

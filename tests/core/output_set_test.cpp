@@ -52,6 +52,16 @@ TEST(OutputSet, AFailureLeavesTheEarlierResultWhole) {
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"a", "b"}));
 }
 
+TEST(OutputSet, WritesThroughNoLinkInItsFolder) {
+  const TemporaryFolder folder;
+  make_folder(folder / "outside");
+  make_folder(folder / "result");
+  fs::create_directory_symlink(folder / "outside", folder / "result/configs");
+  OutputSet files(folder / "result");
+  EXPECT_THAT(error_of([&] { files.add("configs/a", "x"); }), HasSubstr("found a link"));
+  EXPECT_TRUE(fs::is_empty(folder / "outside"));
+}
+
 TEST(OutputSet, AFolderThatWasAbsentIsAbsentAgain) {
   const TemporaryFolder folder;
   {
