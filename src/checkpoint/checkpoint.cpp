@@ -10,6 +10,7 @@
 #include "esmscale/run/run_folder.h"
 
 #include <cstring>
+#include <functional>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -152,6 +153,18 @@ void read_part(const SafetensorsFile& file, const std::string& group, const conf
   into.copy_(host);
 }
 
+// Every rank does its part; where the disk is full for one of them, all get a NoRoom.
+void do_together(dist::Ranks& ranks, std::string_view topic, const std::function<void()>& part) {
+  std::string mine;
+  try {
+    part();
+  } catch (const NoRoom& full) {
+    mine = full.what();
+  }
+  for (const std::string& problem : ranks.exchange(topic, mine))
+    if (!problem.empty()) throw NoRoom({.where = problem, .expected = "", .found = ""});
+}
+
 Json read_metadata(const fs::path& folder) {
   const fs::path file = folder / run::kCheckpointMetadata;
   if (!fs::is_regular_file(file))
@@ -180,23 +193,23 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
   const uint64_t bytes = header.size() + entries.back().end;
   std::optional<AtomicOutput> output;  // rank 0's
   const fs::path file = AtomicOutput::path_of(folder) / kTensorFile;
-  if (ranks.is_first()) {
+  do_together(ranks, "checkpoint: the file is there", [&] {
+    if (!ranks.is_first()) return;
     require_free_space(folder, bytes + (1 << 20));
     output.emplace(folder);
     make_own_folder(output->path());
     begin_tensor_file(file, header, bytes);
-  }
-  ranks.barrier("checkpoint: the file is there");
-  write_pieces(file, header.size(), weights, mine, ranks.is_first() ? bytes : 0);
-  ranks.barrier("checkpoint: all have written");
+  });
+  do_together(ranks, "checkpoint: all have written",
+              [&] { write_pieces(file, header.size(), weights, mine, ranks.is_first() ? bytes : 0); });
 
   const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
   const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
-  if (ranks.is_first()) {
+  do_together(ranks, "checkpoint: published", [&] {
+    if (!ranks.is_first()) return;
     write_metadata(output->path(), info, bytes, interleave(by_rank));
     output->publish();
-  }
-  ranks.barrier("checkpoint: published");
+  });
 }
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights) {

@@ -205,6 +205,12 @@ std::vector<Field> fields(RunConfig& c) {
       field("checkpoint.keep", &c.checkpoint.keep,
             "Number of newest checkpoints to keep, in addition to the best by holdout loss")
           .within(1, 1e6),
+      field(
+          "checkpoint.retry_minutes", &c.checkpoint.retry_minutes,
+          "While the disk or a quota is full, train on and try again to write for N minutes; 0 means end at "
+          "once")
+          .unit("min")
+          .within(0, 1e6),
       field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),

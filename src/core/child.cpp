@@ -1,5 +1,6 @@
 #include "esmscale/core/child.h"
 
+#include "core/descriptor.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
@@ -40,24 +41,26 @@ std::string find_program(const std::string& name) {
                .advice = "is it on the PATH?"});
 }
 
-bool append_to(int descriptor, const std::filesystem::path& file) {
-  if (file.empty()) return true;
-  const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-  return opened >= 0 && ::dup2(opened, descriptor) >= 0 && ::close(opened) == 0;
+// −1: the child shares ours.
+int open_log(const std::filesystem::path& file) {
+  return file.empty() ? -1 : open_own(file, O_WRONLY | O_CREAT | O_APPEND);
 }
+
+struct Logs {
+  Descriptor out, err;
+};
 
 // In the child: turns it into the program, or gives up with errno set. Other threads' locks may be held
 // forever here, so only async-signal-safe calls are allowed.
 void become(const ChildCommand& command, const char* program, char* const* arguments,
-            char* const* environment, const sigset_t& mask, pid_t parent) {
+            char* const* environment, const Logs& logs, const sigset_t& mask, pid_t parent) {
   ::setpgid(0, 0);
   if (command.signal_at_our_end != 0) {
     ::prctl(PR_SET_PDEATHSIG, command.signal_at_our_end);
     if (::getppid() != parent) ::_exit(1);  // it ended before the call above
   }
-  if (!append_to(STDOUT_FILENO, command.out)) return;
-  const bool is_one_file = command.err == command.out && !command.out.empty();
-  if (is_one_file ? ::dup2(STDOUT_FILENO, STDERR_FILENO) < 0 : !append_to(STDERR_FILENO, command.err)) return;
+  if (logs.out.get() >= 0 && ::dup2(logs.out.get(), STDOUT_FILENO) < 0) return;
+  if (logs.err.get() >= 0 && ::dup2(logs.err.get(), STDERR_FILENO) < 0) return;
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::execve(program, arguments, environment);
 }
@@ -93,12 +96,14 @@ pid_t start_child(const ChildCommand& command, const HeldSignals& signals) {
                  .expected = "a program that can be started",
                  .found = std::strerror(problem)});
   };
+  // Both append, so they may be one file.
+  const Logs logs{Descriptor(open_log(command.out)), Descriptor(open_log(command.err))};
   // Closed by a successful exec; else it brings errno.
   int problems[2];
   if (::pipe2(problems, O_CLOEXEC) != 0) fail(errno);
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) {
-    become(command, program.c_str(), argv.data(), environment.empty() ? environ : variables.data(),
+    become(command, program.c_str(), argv.data(), environment.empty() ? environ : variables.data(), logs,
            signals.former(), parent);
     const int problem = errno;
     [[maybe_unused]] const ssize_t written = ::write(problems[1], &problem, sizeof problem);

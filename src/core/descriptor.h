@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
 
 #include <cerrno>
 #include <filesystem>
@@ -30,11 +31,17 @@ class Descriptor {
   int number_;
 };
 
-// An io_error with the present errno.
+// An io_error with the present errno: a NoRoom where the disk or a quota is full.
 [[noreturn]] inline void fail_io(const std::filesystem::path& path, std::string_view attempt,
                                  const std::string& advice = {}) {
-  throw io_error(path, attempt, errno, advice);
+  const int number = errno;
+  const Error error = io_error(path, attempt, number, advice);
+  if (number == ENOSPC || number == EDQUOT) throw NoRoom(error.report());
+  throw error;
 }
+
+// Opens a file for writing: a link in its place is an Error, and a pipe does not make it wait.
+int open_own(const std::filesystem::path& path, int flags);
 
 inline struct stat status_of(const std::filesystem::path& path, const Descriptor& descriptor) {
   struct stat status {};

@@ -1,15 +1,13 @@
-// Files as inputs: whole, mapped, or through a pipe.
+// Files as inputs: whole, or through a pipe.
 #include "core/descriptor.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
 #include <chrono>
-#include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 
 namespace esmscale {
 namespace {
@@ -84,30 +82,6 @@ std::string read_file(const fs::path& path) {
                    .advice = "is it the file you meant?"});
   });
   return content;
-}
-
-MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  const Descriptor descriptor(open_regular(path));
-  size_ = static_cast<size_t>(status_of(path, descriptor).st_size);
-  if (size_ == 0) return;
-  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor.get(), 0);
-  if (mapped == MAP_FAILED) fail_io(path, "map");
-  data_ = static_cast<const std::byte*>(mapped);
-}
-
-MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
-}
-
-MappedFile::MappedFile(MappedFile&& other) noexcept {
-  *this = std::move(other);
-}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
 }
 
 }  // namespace esmscale

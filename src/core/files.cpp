@@ -11,7 +11,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,18 +18,6 @@ namespace esmscale {
 namespace {
 
 namespace fs = std::filesystem;
-
-// For writing: a link in the place of the file is an Error, and a pipe does not make it wait.
-int open_own(const fs::path& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
-  if (descriptor >= 0) return descriptor;
-  if (errno == ELOOP)
-    throw Error({.where = path.string(),
-                 .expected = "a file of its own",
-                 .found = "a link",
-                 .advice = "remove the link, or choose another name"});
-  fail_io(path, "open");
-}
 
 fs::path without_slash(fs::path path) {
   if (path.has_filename()) return path;
@@ -65,6 +52,17 @@ void remove_at(int parent, const std::string& name, const fs::path& path) {
 }
 
 }  // namespace
+
+int open_own(const fs::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+  if (descriptor >= 0) return descriptor;
+  if (errno == ELOOP)
+    throw Error({.where = path.string(),
+                 .expected = "a file of its own",
+                 .found = "a link",
+                 .advice = "remove the link, or choose another name"});
+  fail_io(path, "open");
+}
 
 void write_file(const fs::path& path, std::string_view content) {
   AtomicOutput output(path);
@@ -152,10 +150,10 @@ void require_free_space(const fs::path& path, uint64_t bytes) {
   while (!fs::exists(existing) && existing.has_relative_path()) existing = existing.parent_path();
   const fs::space_info space = fs::space(existing);
   if (space.available < bytes)
-    throw Error({.where = path.string(),
-                 .expected = human_bytes(static_cast<double>(bytes)) + " of free disk",
-                 .found = human_bytes(static_cast<double>(space.available)),
-                 .advice = "free some space or choose another folder"});
+    throw NoRoom({.where = path.string(),
+                  .expected = human_bytes(static_cast<double>(bytes)) + " of free disk",
+                  .found = human_bytes(static_cast<double>(space.available)),
+                  .advice = "free some space or choose another folder"});
 }
 
 void require_written(std::ostream& out) {
@@ -188,6 +186,17 @@ void OutputFile::write(std::string_view bytes) {
   write(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
+void OutputFile::append_whole(std::string_view bytes) {
+  struct stat before {};
+  if (::fstat(descriptor_, &before) != 0) fail_io(path_, "look at it");
+  try {
+    write(bytes);
+  } catch (const Error&) {
+    if (::ftruncate(descriptor_, before.st_size) != 0) fail_io(path_, "take back what was half written");
+    throw;
+  }
+}
+
 void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -210,33 +219,6 @@ void OutputFile::close(bool sync) {
     fail_io(path_, "sync it to disk");
   }
   if (::close(descriptor) != 0) fail_io(path_, "close");
-}
-
-FileLock::FileLock(const fs::path& path) {
-  Descriptor descriptor(open_own(path, O_RDWR | O_CREAT));
-  const struct stat status = status_of(path, descriptor);
-  if (!S_ISREG(status.st_mode) || status.st_nlink > 1)  // a hard link would be emptied elsewhere too
-    throw Error(
-        {.where = path.string(),
-         .expected = "a lock file of its own",
-         .found = S_ISREG(status.st_mode) ? "a file with another name elsewhere" : kind_name(status.st_mode),
-         .advice = "remove it"});
-  if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
-    char holder[64] = {};
-    const ssize_t length = ::pread(descriptor.get(), holder, sizeof holder - 1, 0);
-    throw Error({.where = path.parent_path().string(),
-                 .expected = "a folder that no other process uses",
-                 .found = text("process ", length > 0 ? holder : "(unknown)", " at work in it"),
-                 .advice = "wait for it, or choose another folder"});
-  }
-  const std::string me = std::to_string(::getpid());
-  if (::ftruncate(descriptor.get(), 0) != 0 || ::pwrite(descriptor.get(), me.data(), me.size(), 0) < 0)
-    fail_io(path, "write");
-  descriptor_ = descriptor.release();
-}
-
-FileLock::~FileLock() {
-  ::close(descriptor_);
 }
 
 }  // namespace esmscale

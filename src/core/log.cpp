@@ -34,6 +34,7 @@ spdlog::logger& logger() {
         std::make_shared<spdlog::logger>("esmscale", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%H:%M:%S %^%l%$ %v");
     made->flush_on(spdlog::level::trace);
+    made->set_error_handler([](const std::string&) {});  // on a full disk a log loses lines, and no more
     return made;
   }();
   return *instance;
@@ -78,8 +79,12 @@ void log_as_rank(int rank, const std::filesystem::path& folder) {
 void log_error_to_file(std::string_view message) {
   if (logger().sinks().size() < 2) return;
   spdlog::sinks::sink& file = *logger().sinks().back();
-  file.log({logger().name(), spdlog::level::err, {message.data(), message.size()}});
-  file.flush();
+  try {
+    file.log({logger().name(), spdlog::level::err, {message.data(), message.size()}});
+    file.flush();
+  } catch (const spdlog::spdlog_ex&) {
+    return;  // the disk is full: the error itself is what counts
+  }
 }
 
 void log(LogLevel level, std::string_view message) {

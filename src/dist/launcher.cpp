@@ -7,6 +7,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/stop_signal.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -41,6 +42,10 @@ std::vector<std::string> environment_of(int rank, int ranks, int port, const std
   std::vector<std::string> lines;
   for (const auto& [name, value] : values) lines.push_back(name + "=" + value);
   return lines;
+}
+
+bool is_stop_signal(int signal) {
+  return std::find(kStopSignals.begin(), kStopSignals.end(), signal) != kStopSignals.end();
 }
 
 class Launcher {
@@ -100,7 +105,7 @@ class Launcher {
       if (process == running_.end()) continue;
       const int rank = process->second;
       running_.erase(process);
-      if (WIFSIGNALED(status) && forwarded_.contains(WTERMSIG(status)))
+      if (WIFSIGNALED(status) && is_stop_signal(WTERMSIG(status)))
         stop_early();
       else if (WIFEXITED(status) && WEXITSTATUS(status) == kStoppedBySignal)
         status_ = kStoppedBySignal;
@@ -116,9 +121,9 @@ class Launcher {
   }
 
   void fail(int code, const std::string& reason) {
-    if (ends_at_) return;  // a consequence
+    if (code == kUsage) failed_with_ = kUsage;  // never a consequence, even where it is reaped late
+    if (ends_at_) return;                       // a consequence
     ends_at_ = Clock::now() + kLastWords;
-    failed_with_ = code;
     failure_ = reason;
     if (!running_.empty()) log_warning(reason, "; ending the others");
     if (!store_->check({kFailureKey})) store_->set(kFailureKey, as_stored(reason));
@@ -141,7 +146,7 @@ class Launcher {
   std::map<int, Clock::time_point> forwarded_;
   std::optional<Clock::time_point> ends_at_;  // what still runs then is killed
   std::string failure_;                       // of the first rank that failed; "": none has
-  int failed_with_ = 0;                       // its exit code
+  int failed_with_ = 1;                       // kUsage when the configuration is wrong
   int status_ = 0;
 };
 

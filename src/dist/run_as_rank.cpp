@@ -1,6 +1,7 @@
 #include "esmscale/dist/run_as_rank.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
@@ -55,6 +56,8 @@ int exit_code_of(const std::exception& error) {
 
 int run_as_rank(const Placement& placement, const RanksOptions& options,
                 const std::function<int(Ranks&)>& work, const std::function<std::string()>& advice) {
+  // The launcher prints the error of its ranks; nobody else does.
+  if (placement.launcher != 0) begin_mapping_errors_with(text("rank ", placement.rank, ": "));
   std::unique_ptr<Ranks> ranks;
   {
     const EndWithLauncher while_connecting(placement);

@@ -18,13 +18,14 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
 }
 
-// What goes wrong between ranks comes as an exception, which is caught and told in one line. LibTorch would
-// tell it in warnings with stack traces too, and a write to a rank that is gone would end this one by a
-// signal.
+// What goes wrong between ranks comes as an exception, which is caught and reported in one line. LibTorch
+// would also log it, as a warning or an error of several lines with stack frames, and a write to a rank that
+// is gone would end this one by a signal.
 void keep_to_exceptions() {
   static std::once_flag once;
   std::call_once(once, [] {
-    FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2);
+    constexpr int kFatalOnly = 3;
+    FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, kFatalOnly);
     std::signal(SIGPIPE, SIG_IGN);
   });
 }

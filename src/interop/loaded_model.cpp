@@ -6,18 +6,28 @@
 #include <ATen/ops/isnan.h>
 
 namespace esmscale::interop {
+namespace {
+
+bool is_foreign(const std::filesystem::path& path) {
+  return !checkpoint::is_checkpoint(path) && is_hugging_face_folder(path);
+}
+
+}  // namespace
 
 LoadedModel load_model(const std::filesystem::path& path) {
-  const bool is_foreign = !checkpoint::is_checkpoint(path) && is_hugging_face_folder(path);
-  const std::filesystem::path found = is_foreign ? path : checkpoint::resolve_checkpoint(path);
-  checkpoint::Checkpoint checkpoint =
-      is_foreign ? import_hugging_face(found) : checkpoint::load_checkpoint(found);
-  return {.path = found, .info = std::move(checkpoint.info), .weights = std::move(checkpoint.weights)};
+  const auto loaded = [](const std::filesystem::path& found, checkpoint::Checkpoint checkpoint) {
+    return LoadedModel{
+        .path = found, .info = std::move(checkpoint.info), .weights = std::move(checkpoint.weights)};
+  };
+  if (is_foreign(path)) return loaded(path, import_hugging_face(path));
+  return checkpoint::read_resolved(path, [&](const std::filesystem::path& found) {
+    return loaded(found, checkpoint::load_checkpoint(found));
+  });
 }
 
 checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path) {
-  if (!checkpoint::is_checkpoint(path) && is_hugging_face_folder(path)) return read_hugging_face_info(path);
-  return checkpoint::read_checkpoint_info(checkpoint::resolve_checkpoint(path));
+  if (is_foreign(path)) return read_hugging_face_info(path);
+  return checkpoint::read_resolved(path, checkpoint::read_checkpoint_info);
 }
 
 void require_numbers(const model::Weights& weights, const std::filesystem::path& where) {

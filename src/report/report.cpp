@@ -1,12 +1,12 @@
 #include "esmscale/report/report.h"
 
-#include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 #include "report/html.h"
 #include "report/law_plots.h"
 #include "report/report_tables.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace esmscale::report {
@@ -136,14 +136,14 @@ std::string report_page(const laws::Laws& laws) {
   return page_of(laws, law_plots(laws));
 }
 
-void write_report(const std::filesystem::path& folder, const laws::Laws& laws) {
-  make_folder(folder);
+void add_report(OutputSet& files, const laws::Laws& laws) {
   const std::vector<Plot> plots = law_plots(laws);
   // An earlier fit may have left what this one has no ground to draw.
   for (const std::string name : {"residuals", "isoflop", "n_opt", "d_opt"})
-    std::filesystem::remove(folder / (name + ".svg"));
-  for (const Plot& plot : plots) write_file(folder / (plot.name() + ".svg"), plot.svg(true));
-  write_file(folder / "report.html", page_of(laws, plots));
+    if (std::none_of(plots.begin(), plots.end(), [&](const Plot& plot) { return plot.name() == name; }))
+      files.remove(name + ".svg");
+  for (const Plot& plot : plots) files.add(plot.name() + ".svg", plot.svg(true));
+  files.add("report.html", page_of(laws, plots));
 }
 
 }  // namespace esmscale::report

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/run_folder.h"
@@ -80,6 +81,7 @@ struct MetricsWriter::Impl {
 
   OutputFile file;
   std::optional<EventFile> events;
+  std::string waiting;  // whole lines
 };
 
 MetricsWriter::MetricsWriter(const std::filesystem::path& run, bool tensorboard) {
@@ -92,10 +94,22 @@ MetricsWriter::MetricsWriter(const std::filesystem::path& run, bool tensorboard)
 MetricsWriter::~MetricsWriter() = default;
 
 void MetricsWriter::write(const Json& line) {
-  impl_->file.write(to_text(line) + "\n");
-  if (!impl_->events) return;
-  const double time = line.contains("time") ? line["time"].get<double>() : seconds_since_1970();
-  impl_->events->write(line["step"].get<int64_t>(), time, scalars_of(line));
+  const bool was_full = !impl_->waiting.empty();
+  impl_->waiting += to_text(line) + "\n";
+  try {
+    flush();
+    if (!impl_->events) return;
+    const double time = line.contains("time") ? line["time"].get<double>() : seconds_since_1970();
+    impl_->events->write(line["step"].get<int64_t>(), time, scalars_of(line));
+  } catch (const NoRoom& full) {
+    if (!was_full) log_warning(full.what(), "; lines of metrics wait until there is room");
+  }
+}
+
+void MetricsWriter::flush() {
+  if (impl_->waiting.empty()) return;
+  impl_->file.append_whole(impl_->waiting);
+  impl_->waiting.clear();
 }
 
 }  // namespace esmscale::run

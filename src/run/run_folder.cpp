@@ -1,6 +1,7 @@
 #include "esmscale/run/run_folder.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/run/lease.h"
 
 #include <algorithm>
 #include <charconv>
@@ -48,7 +49,8 @@ bool RunFolder::is_empty() const {
   if (!fs::exists(path_)) return true;
   const fs::directory_iterator entries(path_);
   return std::all_of(begin(entries), end(entries), [&](const fs::directory_entry& entry) {
-    return entry.path() == lock_file() || entry.path() == logs();
+    return entry.path() == lock_file() || entry.path() == logs() || entry.path() == lease_file(path_) ||
+           entry.path().extension() == AtomicOutput::kExtension;  // of a start that was killed
   });
 }
 
@@ -107,11 +109,18 @@ std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {
 
 std::vector<fs::path> RunFolder::list_leftovers() const {
   std::vector<fs::path> found;
+  const auto add_partial_files = [&](const fs::path& folder) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+      if (entry.path().extension() == AtomicOutput::kExtension) found.push_back(entry.path());
+  };
+  if (fs::is_directory(path_)) add_partial_files(path_);
   if (!fs::is_directory(checkpoints())) return found;
+  add_partial_files(checkpoints());
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints())) {
-    const bool is_no_checkpoint = entry.is_directory() && step_of(entry.path().filename()) &&
-                                  !fs::exists(entry.path() / kCheckpointMetadata);
-    if (is_no_checkpoint || entry.path().extension() == AtomicOutput::kExtension)
+    if (!entry.is_directory() || !step_of(entry.path().filename())) continue;
+    if (fs::exists(entry.path() / kCheckpointMetadata))
+      add_partial_files(entry.path());
+    else
       found.push_back(entry.path());
   }
   return found;

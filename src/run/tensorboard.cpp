@@ -111,7 +111,7 @@ EventFile::EventFile(const std::filesystem::path& folder, std::optional<int64_t>
 }
 
 void EventFile::write(int64_t step, double time, const Scalars& scalars) {
-  file_.write(tfrecord(scalar_event(time, step, scalars)));
+  file_.append_whole(tfrecord(scalar_event(time, step, scalars)));
 }
 
 }  // namespace esmscale::run

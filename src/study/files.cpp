@@ -38,8 +38,8 @@ std::string with_options(const std::string& script, const SlurmOptions& options)
 
 }  // namespace
 
-void write_array(const fs::path& folder, const std::string& name, const std::vector<std::string>& runs,
-                 int gpus, double hours, const std::vector<std::string>& parents) {
+void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
+               double hours, const std::vector<std::string>& parents) {
   // A longer run requeues itself, so no task asks for more than what most sites grant.
   const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
   const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
@@ -55,11 +55,10 @@ void write_array(const fs::path& folder, const std::string& name, const std::vec
     if (!parents.empty() && !parents[i].empty()) configs += "\t--branch-from\truns/" + parents[i];
     configs += "\n";
   }
-  make_folder(folder / "logs");
-  write_file(folder / "configs.txt", configs);
-  write_file(folder / "train.sbatch", read_file(config::shipped_script("train.sbatch")));
-  write_file(folder / "array.sbatch",
-             with_options(read_file(config::shipped_script("study.sbatch")), options));
+  files.add_folder("logs");
+  files.add("configs.txt", configs);
+  files.add("train.sbatch", read_file(config::shipped_script("train.sbatch")));
+  files.add("array.sbatch", with_options(read_file(config::shipped_script("study.sbatch")), options));
 }
 
 void write_study(const fs::path& folder, const StudyLayout& layout) {
@@ -68,15 +67,16 @@ void write_study(const fs::path& folder, const StudyLayout& layout) {
                  .expected = "an empty or absent folder",
                  .found = "a folder with files",
                  .advice = "give another --output"});
-  make_folder(folder / "configs");
+  OutputSet files(folder);
   std::vector<std::string> names, parents;
   for (const StudyRun& run : layout.runs) {
-    write_file(folder / "configs" / (run.name + ".json"), to_text(config::to_json(run.config), 2) + "\n");
+    files.add("configs/" + run.name + ".json", to_text(config::to_json(run.config), 2) + "\n");
     names.push_back(run.name);
     parents.push_back(run.parent);
   }
-  write_array(folder, layout.name, names, 1, 24, parents);
-  write_file(folder / "study.json", to_text(to_json(layout), 2) + "\n");
+  add_array(files, layout.name, names, 1, 24, parents);
+  files.add("study.json", to_text(to_json(layout), 2) + "\n");
+  files.publish();
 }
 
 }  // namespace esmscale::study

@@ -8,9 +8,9 @@
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/run_folder.h"
 #include "study/child.h"
-#include "study/liveness.h"
 
 #include <algorithm>
 #include <chrono>
@@ -31,10 +31,10 @@ class Runner {
       : study_(study),
         options_(options),
         lock_(study.folder / "lock"),
-        lease_(study.folder),
+        lease_(study.folder, lock_.is_held()),
         record_(read_record(study)) {
     make_folder(study.folder / "runs");
-    make_folder(study.folder / "logs");
+    make_own_folder(study.folder / "logs");
     complete_configurations(study);
     merge_options(study, options, record_);
     require_enough_data(study, record_);
@@ -100,7 +100,6 @@ class Runner {
     } else if (active_ > 0) {
       one_has_ended_.wait(lock);
     } else {
-      lease_.renew();
       lock.unlock();
       size_t heard = 0;
       const bool is_signalled = signals_.next(heard) > 0;
@@ -202,7 +201,6 @@ class Runner {
   // Folders are read every few seconds, the line is drawn when it is due.
   void show(const StudyEntry& run) {
     const std::lock_guard lock(mutex_);
-    lease_.renew();
     const auto now = std::chrono::steady_clock::now();
     if (!line_.is_due() || now - read_at_ < std::chrono::seconds(5)) return;
     read_at_ = now;
@@ -245,7 +243,7 @@ class Runner {
   const FileLock lock_;
   const HeldSignals signals_;
   std::mutex mutex_;  // guards all below
-  HeldLease lease_;
+  run::HeldLease lease_;
   std::condition_variable one_has_ended_;
   std::set<std::string> claimed_, waited_for_;
   int active_ = 0;

@@ -2,9 +2,9 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/study/runner.h"
 #include "study/child.h"
-#include "study/liveness.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -66,7 +66,7 @@ bool needs_choice(const Study& study, const StudyRecord& record) {
 
 void submit_study(const Study& study, const StudyOptions& options) {
   const FileLock lock(study.folder / "lock");
-  const HeldLease lease(study.folder);
+  const run::HeldLease lease(study.folder, lock.is_held());
   StudyRecord record = read_record(study);
   complete_configurations(study);
   merge_options(study, options, record);
@@ -77,7 +77,7 @@ void submit_study(const Study& study, const StudyOptions& options) {
   require_enough_data(study, record);
   const std::string self = fs::read_symlink("/proc/self/exe");
   ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
-  make_folder(study.folder / "logs");
+  make_own_folder(study.folder / "logs");
   record.jobs.clear();
 
   const HeldSignals signals;

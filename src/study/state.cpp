@@ -3,9 +3,9 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
-#include "study/liveness.h"
 #include "study/runs/finished_run.h"
 
 #include <algorithm>
@@ -26,8 +26,8 @@ double newest(const std::vector<Json>& lines, const char* key) {
 
 bool is_being_trained(const Study& study, const StudyEntry& run, const StudyRecord& record) {
   // Asked first: a probe of a lock can refuse the run that takes it at the same moment.
-  if (record.running.contains(run.name) && is_run_by_someone(study.folder)) return true;
-  return probe_lock(run::RunFolder(study.output(run)).lock_file()) == LockState::held;
+  if (record.running.contains(run.name) && run::is_in_use(study.folder)) return true;
+  return run::is_in_use(study.output(run));
 }
 
 void read_progress(const run::RunFolder& folder, const StudyEntry& run, RunStatus& status) {

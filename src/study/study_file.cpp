@@ -125,7 +125,7 @@ void complete(const Study& study, StudyEntry& run) {
 }
 
 void write_configuration(const fs::path& file, const config::RunConfig& config) {
-  make_folder(file.parent_path());
+  make_own_folder(file.parent_path());
   write_file(file, esmscale::to_text(config::to_json(config), 2) + "\n");
 }
 

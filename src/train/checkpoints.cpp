@@ -1,12 +1,15 @@
 #include "train/checkpoints.h"
 
+#include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/core/text.h"
 
 #include <vector>
 
 namespace esmscale::train {
 
-Checkpoints::Checkpoints(Run& run) : run_(run) {
+Checkpoints::Checkpoints(Run& run) : run_(run), disk_(run.options.config.checkpoint.retry_minutes) {
   if (run.state.has_local_checkpoint) newest_ = run.info().step;
   if (run.options.config.schedule.name != config::ScheduleKind::wsd || !run.ranks.is_first()) return;
   for (const run::CheckpointFolder& old : run.folder.list_checkpoints()) {
@@ -18,6 +21,16 @@ Checkpoints::Checkpoints(Run& run) : run_(run) {
 
 void Checkpoints::save() {
   if (is_current()) return;
+  try {
+    write_checkpoint();
+    disk_.relieve();
+  } catch (const NoRoom& full) {
+    disk_.refuse();
+    bear(full, run_.ranks.from_first("a full disk", disk_.is_over() ? "over" : "") == "over");
+  }
+}
+
+void Checkpoints::write_checkpoint() {
   checkpoint::CheckpointInfo& info = run_.info();
   info.updates = run_.state.adam->updates();
   const std::vector<optim::StatePiece> own =
@@ -29,7 +42,38 @@ void Checkpoints::save() {
 }
 
 void Checkpoints::rewrite_info() const {
-  if (run_.ranks.is_first()) checkpoint::rewrite_info(run_.folder.checkpoint(newest_), run_.info());
+  if (!run_.ranks.is_first()) return;
+  try {
+    checkpoint::rewrite_info(run_.folder.checkpoint(newest_), run_.info());
+  } catch (const NoRoom& full) {  // the metrics have it, too
+    log_warning(full.what(), "; the checkpoint is without its holdout loss");
+  }
+}
+
+void Checkpoints::write_at_last(const std::function<void()>& write, const std::function<bool()>& hurries) {
+  for (bool is_written = false; !is_written;) {
+    try {
+      write();
+      is_written = true;
+    } catch (const NoRoom& full) {
+      disk_.refuse();
+      bear(full, disk_.is_over());
+      disk_.pause(hurries);
+    }
+  }
+}
+
+void Checkpoints::bear(const NoRoom& full, bool is_over) const {
+  const std::string good =
+      has_any() ? text("the last checkpoint is good, of step ", newest_) : "there is no checkpoint yet";
+  if (is_over)
+    throw Error({.where = full.what(),
+                 .expected = "",
+                 .found = "",
+                 .advice = text(good, "; free some space, then run the same command again")});
+  if (run_.ranks.is_first())
+    log_warning(full.what(), "; ", good, "; the run tries again for ", human_duration(disk_.seconds_left()),
+                " (checkpoint.retry_minutes)");
 }
 
 bool Checkpoints::begins_decay(int64_t tokens) const {

@@ -1,9 +1,12 @@
-// The checkpoints of a run that is open: written, kept and removed.
+// The checkpoints of a run that is open: written, kept and removed, also while the disk is full.
 #pragma once
 
+#include "esmscale/core/files.h"
+#include "train/full_disk.h"
 #include "train/run.h"
 
 #include <cstdint>
+#include <functional>
 
 namespace esmscale::train {
 
@@ -12,23 +15,35 @@ class Checkpoints {
   explicit Checkpoints(Run& run);  // which must outlive it
 
   bool has_any() const { return newest_ >= 0; }  // this start has written or resumed one
+  int64_t newest() const { return newest_; }     // its step; −1: none
   bool is_current() const { return newest_ == run_.info().step; }
 
   // Writes the run's present state, and removes what checkpoint.keep no longer asks for: the newest ones
   // stay, the one of the best holdout loss, and for wsd the last one before the decay, where branches begin.
-  // Nothing when it is current. All ranks call it.
+  // Nothing when it is current. All ranks call it. A full disk is borne for checkpoint.retry_minutes: none is
+  // written then, a warning says so, and training goes on; an Error when that time is over.
   void save();
   // The current one gets the run's present information; its tensors stay.
   void rewrite_info() const;
+
+  // There was no room for the last one, and it is time to try again.
+  bool is_due_again() const { return disk_.is_due(); }
+  // Until the next try. Once `hurries` holds, only a few seconds are left for tries.
+  void wait_for_room(const std::function<bool()>& hurries) { disk_.pause(hurries); }
+  // One rank's: writes something else of the run, as often as a full disk asks for.
+  void write_at_last(const std::function<void()>& write, const std::function<bool()>& hurries);
 
   // A batch of `tokens` would be the first that wsd learns at less than the peak rate.
   bool begins_decay(int64_t tokens) const;
 
  private:
   bool is_before_decay(int64_t tokens) const;
+  void write_checkpoint();
+  void bear(const NoRoom& full, bool is_over) const;
   void prune() const;
 
   Run& run_;
+  FullDisk disk_;
   int64_t newest_ = -1;        // steps; −1: none
   int64_t before_decay_ = -1;  // rank 0's
 };

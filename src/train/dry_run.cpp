@@ -26,6 +26,7 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
   require_sources(options);
   const run::RunFolder folder(options.run);
   adopt_origin(options, folder, result.warnings);
+  adopt_holdout(options, folder);
   model::require_engine(engine_options(options.config.train), options.config.model, device);
   if (options.config.data.train.empty()) {
     if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);

@@ -115,6 +115,10 @@ void Recorder::evaluation(const checkpoint::RunPosition& at,
            " nats (frequencies alone ", fixed(report->bert->baseline, 4), "), ", report->holdout_label);
 }
 
+void Recorder::flush() {
+  if (metrics_) metrics_->flush();
+}
+
 void Recorder::leave_out(double seconds) {
   meter_.leave_out(seconds);
   last_mark_ = now();

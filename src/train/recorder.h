@@ -43,6 +43,7 @@ class Recorder {
   // published.
   void evaluation(const checkpoint::RunPosition& at, const std::optional<eval::EvaluationReport>& report,
                   bool finished);
+  void flush();                    // lines of metrics that wait for room; NoRoom when there is still none
   void leave_out(double seconds);  // time that was not training
 
   double now() const;                // seconds of one steady clock

@@ -1,5 +1,6 @@
 #include "train/run.h"
 
+#include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
@@ -59,12 +60,23 @@ void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vect
               warnings);
 }
 
+void adopt_holdout(TrainOptions& options, const run::RunFolder& folder) {
+  std::string& holdout = options.config.data.holdout;
+  if (holdout.empty() && options.resume != "never" && folder.is_run()) holdout = recorded_holdout(folder);
+  if (options.rescore && holdout.empty())
+    throw usage_error({.where = "--rescore",
+                       .expected = "a holdout to score on",
+                       .found = "none",
+                       .advice = "give --holdout DIR"});
+}
+
 std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   const at::Device device = device_for(options, ranks);
   dist::Group& group = ranks.group(device);
   const run::RunFolder folder(options.run);
   std::vector<std::string> warnings;
   adopt_origin(options, folder, warnings);
+  adopt_holdout(options, folder);
   RunInputs inputs = open_inputs(options.config, warnings);
   const RunPlan plan = plan_run(options.config, inputs.train, ranks.size(), kind_of(device));
   require_one_run(ranks, options.config, inputs.train);

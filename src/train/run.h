@@ -60,4 +60,7 @@ model::EngineOptions engine_options(const config::TrainConfig& train);
 // become of its origin.
 void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings);
 
+// A run that resumes without a holdout keeps its own. Usage error when --rescore has none to score on.
+void adopt_holdout(TrainOptions& options, const run::RunFolder& folder);
+
 }  // namespace esmscale::train

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <tuple>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -76,7 +77,9 @@ struct Trainer::Impl {
 
   void evaluate_holdout(bool finished);
   void score_holdout();
-  void checkpoint();
+  bool checkpoint();
+  void last_checkpoint();
+  void flush_metrics();
 
   const StopSignal stop_;  // first: a signal while the run is opened is not lost
   StopWatcher watcher_;
@@ -155,7 +158,8 @@ int Trainer::Impl::train() {
 }
 
 int Trainer::Impl::end_by_signal(Profile& profile) {
-  checkpoint();
+  last_checkpoint();
+  flush_metrics();
   profile.finish();
   log_warning("stopped by ", stop_.is_raised() ? stop_.name() : "another rank's signal", " at step ",
               info_.step, "; the checkpoint is written: run the same command again to resume");
@@ -163,6 +167,7 @@ int Trainer::Impl::end_by_signal(Profile& profile) {
 }
 
 bool Trainer::Impl::is_time_for_checkpoint() const {
+  if (checkpoints_.is_due_again()) return ranks_.is_first();
   const double minutes = config_.checkpoint.every_minutes;
   return ranks_.is_first() && minutes > 0 && recorder_.now() - checkpoint_time_ > 60 * minutes;
 }
@@ -289,26 +294,45 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   const bool has_checkpoint = checkpoints_.is_current();
   const std::optional<double> loss = info_.holdout_loss;
   const bool is_best = loss && (info_.best_step < 0 || *loss < info_.best_holdout_loss);
+  const auto best_so_far = std::pair(info_.best_holdout_loss, info_.best_step);
   if (is_best) {
     info_.best_holdout_loss = *loss;
     info_.best_step = info_.step;
   }
-  if (is_best || finished) checkpoint();
+  if (finished)
+    last_checkpoint();
+  else if (is_best && !checkpoint())  // the best one that there is stays the best
+    std::tie(info_.best_holdout_loss, info_.best_step) = best_so_far;
   // A checkpoint that was written before this evaluation of its step gets the result, too.
   if (run_.inputs.holdout && has_checkpoint) checkpoints_.rewrite_info();
+  if (!finished) return;
   // Whoever reads "finished" finds the checkpoint.
-  if (finished) recorder_.evaluation(info_, last_evaluation_, finished);
+  recorder_.evaluation(info_, last_evaluation_, finished);
+  flush_metrics();
 }
 
-void Trainer::Impl::checkpoint() {
+// False when there is no room for it: training goes on from the last one, and it is tried again.
+bool Trainer::Impl::checkpoint() {
   finish_step(in_flight_);
   watcher_.begin("the checkpoint");
   agreed_.checkpoint = false;  // a step that a GPU had under way may have asked for this one, too
-  if (checkpoints_.is_current()) return;
+  if (checkpoints_.is_current()) return true;
   const double begin = recorder_.now();
   checkpoints_.save();
   checkpoint_time_ = recorder_.now();
   recorder_.leave_out(recorder_.now() - begin);
+  return checkpoints_.is_current();
+}
+
+void Trainer::Impl::last_checkpoint() {
+  const auto is_stopped = [this] { return stop_.is_raised(); };
+  while (!checkpoint()) checkpoints_.wait_for_room(is_stopped);
+}
+
+// The lines of metrics that wait for room.
+void Trainer::Impl::flush_metrics() {
+  if (ranks_.is_first())
+    checkpoints_.write_at_last([this] { recorder_.flush(); }, [this] { return stop_.is_raised(); });
 }
 
 TrainSummary Trainer::Impl::summary() const {

@@ -186,5 +186,30 @@ TEST(Checkpoint, RunFolderMeansItsNewest) {
   EXPECT_EQ(resolve_checkpoint(folder.path()), run.checkpoint(20));
 }
 
+// A run at work removes its checkpoints while they are read: the newest that is there by then is read.
+TEST(Checkpoint, OneThatIsRemovedMeanwhileIsFollowedByTheNext) {
+  const TemporaryFolder folder;
+  const Saved saved;
+  const run::RunFolder run(folder.path());
+  fs::create_directories(run.checkpoints());
+  for (const int64_t step : {5, 10}) save_checkpoint(run.checkpoint(step), saved.info, saved.weights);
+  std::vector<fs::path> tried;
+  const auto read = [&](const fs::path& found) {
+    tried.push_back(found);
+    if (tried.size() == 1) {
+      save_checkpoint(run.checkpoint(20), saved.info, saved.weights);
+      fs::remove_all(found);
+    }
+    return load_checkpoint(found).info.step;
+  };
+  EXPECT_EQ(read_resolved(folder.path(), read), saved.info.step);
+  EXPECT_EQ(tried, (std::vector<fs::path>{run.checkpoint(10), run.checkpoint(20)}));
+  // Damage is no removal.
+  fs::resize_file(run.checkpoint(20) / "tensors.safetensors", 100);
+  EXPECT_THAT(error_of([&] { read_resolved(folder.path(), read); }), HasSubstr("100"));
+  for (const int64_t step : {5, 20}) fs::remove_all(run.checkpoint(step));
+  EXPECT_THAT(error_of([&] { read_resolved(folder.path(), read); }), HasSubstr("neither"));
+}
+
 }  // namespace
 }  // namespace esmscale::checkpoint

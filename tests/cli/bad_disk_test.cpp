@@ -4,6 +4,7 @@
 #include "core/file_size_limit.h"
 
 #include <fstream>
+#include <map>
 
 #include <gmock/gmock.h>
 
@@ -30,6 +31,7 @@ std::vector<Arguments> writing_verbs(const SmallRun& small) {
            "--output"},
           {"fasta", small.train_set.folder(), "--output"},
           {"fit", "--points", small.path("points.csv"), "--log-level", "error", "--output"},
+          {"plan", "--flops", "1e18", "--log-level", "error", "--output"},
           {"prepare", "--input", small.path("in.fasta"), "--log-level", "error", "--output"},
           small.eval({"--checkpoint", trained, "--per-sequence"})};
 }
@@ -41,8 +43,26 @@ TEST(FullDisk, NoVerbLeavesAnything) {
     const FileSizeLimit limit(512);
     const std::string output = small.path(verb[0] + ".gz");
     EXPECT_THAT(refusal_of(1, verb + Arguments{output}), HasSubstr("File too large")) << verb[0];
-    if (verb[0] == "fit") continue;  // its folder of several files is not made whole
     EXPECT_EQ(names_in(small.path(".")), before) << verb[0];
+  }
+}
+
+// Results of several files: all are the new ones or all are the old ones.
+TEST(FullDisk, AnEarlierResultStaysWhole) {
+  const SmallRun small;
+  for (const Arguments& verb : writing_verbs(small)) {
+    if (verb[0] != "fit" && verb[0] != "plan") continue;
+    const Arguments command = verb + Arguments{small.path(verb[0])};
+    ASSERT_EQ(run(command).status, 0);
+    std::map<std::string, std::string> before;
+    for (const std::string& name : names_in(small.path(verb[0])))
+      if (fs::is_regular_file(name)) before[name] = read_file(name);
+    fs::remove(small.path(verb[0]) + "/plan.json");  // the last file alone would still fit
+    before.erase(small.path(verb[0]) + "/plan.json");
+    const FileSizeLimit limit(2000);
+    EXPECT_THAT(refusal_of(1, command), HasSubstr("File too large"));
+    EXPECT_EQ(names_in(small.path(verb[0])).size(), before.size() + (verb[0] == "plan" ? 2 : 0));
+    for (const auto& [name, content] : before) EXPECT_EQ(read_file(name), content) << name;
   }
 }
 

@@ -84,7 +84,6 @@ TEST_F(Holdout, AStoppedRunKeepsItsCurve) {
   forget_the_end("run");
   const Arguments with_other = evaluates + Arguments{"--holdout", other.folder()};
   EXPECT_THAT(refusal_of(2, small.train("run", with_other)), HasSubstr("--rescore"));
-  EXPECT_THAT(refusal_of(2, small.train("run", evaluates + Arguments{"--holdout", ""})), HasSubstr(own_hash));
   const size_t before = evaluations("run").size();
   ASSERT_GE(before, 1u);
   const Json summary = json_of(small.train("run", with_other + Arguments{"--rescore"}));
@@ -97,6 +96,38 @@ TEST_F(Holdout, AStoppedRunKeepsItsCurve) {
   EXPECT_EQ(checkpoint::read_checkpoint_info(summary["checkpoint"].get<std::string>()).best_holdout_loss,
             best)
       << "the best of the new curve";
+}
+
+// Oracle: the losses of the undisturbed run.
+TEST_F(Holdout, AStoppedRunWithoutOneKeepsItsOwn) {
+  small.trained("run", evaluates);
+  const std::vector<Json> whole = evaluations("run");
+  const Arguments without{"--holdout", "", "--dry-run"};
+  EXPECT_EQ(json_of(small.train("run", evaluates + without))["config"]["data"]["holdout"],
+            small.holdout.folder());
+  for (const Arguments& more : {Arguments{}, Arguments{"--rescore"}}) {
+    forget_the_end("run");
+    ASSERT_LT(evaluations("run").size(), whole.size());
+    small.trained("run", evaluates + Arguments{"--holdout", ""} + more);
+    const std::vector<Json> again = evaluations("run");
+    ASSERT_EQ(again.size(), whole.size());
+    for (size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_EQ(again[i]["eval/loss"], whole[i]["eval/loss"]);
+      EXPECT_EQ(again[i]["eval/holdout_hash"], own_hash);
+    }
+  }
+}
+
+TEST_F(Holdout, OneThatIsGoneIsAskedFor) {
+  small.trained("run", evaluates);
+  forget_the_end("run");
+  const run::RunFolder folder(small.path("run"));
+  config::RunConfig config = folder.read_config();
+  config.data.holdout = small.path("moved");
+  folder.write_config(config);
+  EXPECT_THAT(refusal_of(2, small.train("run", evaluates + Arguments{"--holdout", ""})), HasSubstr(own_hash));
+  EXPECT_THAT(refusal_of(2, small.train("new", {"--holdout", "", "--rescore"})),
+              HasSubstr("a holdout to score on"));
 }
 
 TEST_F(Holdout, TheTrainingSetItselfIsNamed) {

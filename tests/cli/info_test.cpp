@@ -53,6 +53,17 @@ TEST(Info, OfARunACheckpointAndAHuggingFaceFolder) {
     EXPECT_THAT(run({"info", path}).out, AllOf(HasSubstr("kind: "), HasSubstr("kaplan_non_embedding: 3072")));
 }
 
+// "finished" is a line of metrics: without the last checkpoint the run is not done.
+TEST(Info, AFinishedRunHasItsCheckpoint) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run");
+  EXPECT_FALSE(json_of({"info", run_folder}).contains("unfinished"));
+  std::filesystem::remove_all(checkpoint::resolve_checkpoint(run_folder));
+  const Json info = json_of({"info", run_folder});
+  EXPECT_EQ(info["finished"], false);
+  EXPECT_THAT(info["unfinished"].get<std::string>(), HasSubstr("its last checkpoint, of step"));
+}
+
 TEST(Info, VerifyFindsAFlippedBit) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");

@@ -141,6 +141,33 @@ TEST_F(Failure, SurvivorsEndByThemselves) {
     }
 }
 
+// Whenever a rank ends, also while it connects: one line, and no text of a library.
+TEST_F(Failure, ARankThatEndsEarlyMakesOneError) {
+  for (const int milliseconds : {50, 200, 350, 500, 700}) {
+    const std::string name = "early" + std::to_string(milliseconds);
+    SCOPED_TRACE(name);
+    Process process(small.path(name), train(name, endless() + ranks(2, 0)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    if (process.children().size() < 2) continue;
+    ::kill(process.children().at(1), SIGKILL);
+    EXPECT_EQ(process.wait(), 1);
+    EXPECT_EQ(error_lines(process.err()), 1) << process.err();
+    EXPECT_THAT(process.err(), AllOf(Not(HasSubstr("frame #")), Not(HasSubstr("[E"))));
+  }
+}
+
+// What asks a rank to stop before it can take it asks the run to stop.
+TEST_F(Failure, AStopSignalToARankIsAStop) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGXCPU}) {
+    const std::string name = "stopped" + std::to_string(signal);
+    SCOPED_TRACE(name);
+    Process process(small.path(name), train(name, endless() + ranks(2, 0)));
+    ASSERT_TRUE(comes_true(30, [&] { return process.children().size() == 2; }));
+    ::kill(process.children().at(1), signal);
+    EXPECT_EQ(process.wait(), 85) << process.err();
+  }
+}
+
 TEST_F(Failure, TheErrorIsPrintedWithoutALog) {
   const auto process = started("quiet", {"--log-level", "off"});
   ::kill(process->children().at(1), SIGKILL);
@@ -225,6 +252,9 @@ TEST_F(Failure, APortInUseAndNobodyThere) {
                  place(1, 2, free_port()));
   EXPECT_EQ(lonely.wait(), 1);
   EXPECT_THAT(lonely.err(), AllOf(HasSubstr("rank 1 of 2"), HasSubstr("MASTER_ADDR")));
+  // LibTorch's own words would be lines of stack frames before it.
+  EXPECT_TRUE(lonely.err().starts_with("error: ")) << lonely.err();
+  EXPECT_EQ(std::count(lonely.err().begin(), lonely.err().end(), '\n'), 1) << lonely.err();
 }
 
 TEST_F(Failure, TwoRunsOnOneFolder) {

@@ -38,6 +38,43 @@ TEST(Files, AFullDiskIsAnError) {
   EXPECT_THAT(error_of([&] { file.write(std::string(1 << 20, 'x')); }), HasSubstr("No space left"));
 }
 
+TEST(Files, AFullDiskIsAnErrorOfItsOwnKind) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  OutputFile file("/dev/full");
+  EXPECT_THROW(file.write(std::string_view("x")), NoRoom);
+  EXPECT_THROW(require_free_space("/dev/shm", uint64_t{1} << 60), NoRoom);
+}
+
+TEST(Files, AnAppendedLineIsWholeOrAbsent) {
+  const TemporaryFolder folder;
+  OutputFile file(folder / "log", OutputFile::Begin::at_end);
+  file.append_whole("first\n");
+  {
+    const FileSizeLimit limit(100);
+    EXPECT_THAT(error_of([&] { file.append_whole(std::string(500, 'x')); }), HasSubstr("File too large"));
+  }
+  EXPECT_EQ(read_file(folder / "log"), "first\n");
+  file.append_whole("second\n");
+  EXPECT_EQ(read_file(folder / "log"), "first\nsecond\n");
+}
+
+// The pages after the cut are those of a file that a failing disk cannot give.
+TEST(FilesDeathTest, AMappedFileThatIsCutShortIsNamed) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "shard\n1";
+  write_file(path, std::string(1 << 16, 'x'));
+  const auto touch_after_cut = [&] {
+    const MappedFile file(path);
+    std::filesystem::resize_file(path, 10);
+    const volatile std::byte* last = &file.bytes().back();
+    return static_cast<int>(*last);
+  };
+  EXPECT_EXIT(touch_after_cut(), testing::ExitedWithCode(1), "^error: .*shard.1: cannot read it: .*\n$");
+  write_file(path, std::string(1 << 16, 'x'));
+  EXPECT_EXIT((begin_mapping_errors_with("rank 3: "), touch_after_cut()), testing::ExitedWithCode(1),
+              "^rank 3: .*shard.1: cannot read it");
+}
+
 TEST(Files, AFailedWriteLeavesWhatWasThereAndNothingElse) {
   const TemporaryFolder folder;
   write_file(folder / "a", "old");

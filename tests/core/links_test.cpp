@@ -2,6 +2,7 @@
 // Oracle: a file and a folder outside, which keep their content.
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/core/child.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 
@@ -62,6 +63,16 @@ TEST_F(Links, OutputFilesDoNotWriteThroughThem) {
     EXPECT_THAT(error_of([&, start = begin] { OutputFile(link, start).write(std::string_view("x")); }),
                 HasSubstr("a link"));
   }
+}
+
+TEST_F(Links, AChildsLogIsAFileOfItsOwn) {
+  const HeldSignals signals;
+  ChildCommand command{.program = "true", .arguments = {}, .environment = {}, .out = {}, .err = {}};
+  command.out = link_to_file("out.log");
+  EXPECT_THAT(error_of([&] { start_child(command, signals); }), HasSubstr("found a link"));
+  command.out.clear();
+  command.err = link_to_file("err.log");
+  EXPECT_THAT(error_of([&] { start_child(command, signals); }), HasSubstr("found a link"));
 }
 
 TEST_F(Links, AWholeFileReplacesALink) {

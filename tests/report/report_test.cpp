@@ -26,6 +26,12 @@ laws::Laws small_study() {
   return laws::fit_laws(std::move(set), {.draws = 40, .threads = 1});
 }
 
+void write_report(const std::filesystem::path& folder, const laws::Laws& laws) {
+  OutputSet files(folder);
+  add_report(files, laws);
+  files.publish();
+}
+
 std::vector<std::string> names_of(const std::vector<Plot>& plots) {
   std::vector<std::string> names;
   for (const Plot& plot : plots) names.push_back(plot.name());

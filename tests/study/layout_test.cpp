@@ -105,7 +105,9 @@ TEST(StudyLayout, ItsFilesAreReadyToRun) {
 // Oracle: arithmetic; nodes of eight GPUs. Lines without a named option are the shipped script's own.
 TEST(StudyLayout, ALargeRunGetsWholeNodes) {
   const TemporaryFolder folder;
-  write_array(folder / "plan", "large", {"large"}, 12, 100);
+  OutputSet files(folder / "plan");
+  add_array(files, "large", {"large"}, 12, 100);
+  files.publish();
   const std::string script = read_file(folder / "plan/array.sbatch");
   for (const char* option : {"job-name=large", "array=0-0", "nodes=2", "ntasks-per-node=6", "gpus-per-node=6",
                              "time=24:00:00", "signal=USR1@300"})

@@ -7,9 +7,9 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/runner.h"
-#include "study/liveness.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -134,34 +134,22 @@ TEST_F(State, RunningIsALockOrAFreshLeaseOfAnotherHost) {
   record.running["a"] = 1;
   EXPECT_EQ(state_of("a", record), RunState::waiting);
   const double now = run::seconds_since_1970();
-  write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 5});
+  run::write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 5});
   EXPECT_EQ(state_of("a", record), RunState::running);
   EXPECT_EQ(state_of("b", record), RunState::waiting);
-  EXPECT_THAT(error_of([&] { HeldLease lease(folder.path()); }),
-              AllOf(HasSubstr("another"), HasSubstr("job 7")));
-  write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 1000});
+  run::write_lease(folder.path(), {.host = "another", .job = "7", .renewed = now - 1000});
   EXPECT_EQ(state_of("a", record), RunState::waiting);
-  write_lease(folder.path(), {.host = run::host_name(), .job = "", .renewed = now});
+  run::write_lease(folder.path(), {.host = run::host_name(), .job = "", .renewed = now});
   EXPECT_EQ(state_of("a", record), RunState::waiting);
   const FileLock lock(folder / "lock");
   EXPECT_EQ(state_of("a", record), RunState::running);
-}
-
-TEST_F(State, ALeaseLastsAsLongAsItsHolder) {
-  {
-    HeldLease lease(folder.path());
-    lease.renew();
-    EXPECT_TRUE(read_lease(folder.path()).is_fresh());
-    EXPECT_TRUE(read_lease(folder.path()).is_ours());
-  }
-  EXPECT_FALSE(fs::exists(folder / "lease.json"));
 }
 
 TEST_F(State, ALinkIsNoLock) {
   fs::create_directories(folder / "runs/a");
   fs::create_symlink(folder / "study.json", folder / "runs/a/lock");
   const FileLock lock(folder / "study.json");
-  EXPECT_EQ(probe_lock(folder / "runs/a/lock"), LockState::free);
+  EXPECT_FALSE(run::is_in_use(folder / "runs/a"));
 }
 
 TEST_F(State, TheRecordKeepsWhichFailuresWereKills) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
 #include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/ranks.h"
@@ -48,7 +49,8 @@ struct CheckpointInfo : RunPosition {
 
 // Written under another name and renamed; free disk is checked first. All ranks call it at the same step:
 // each writes its own pieces of the weights and moments into the one file and checks its share of the bytes,
-// and rank 0 publishes. The pieces of all ranks cover the flat buffers once.
+// and rank 0 publishes. The pieces of all ranks cover the flat buffers once. Where the disk is full for one
+// rank, all get a NoRoom, and nothing is left of the attempt.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights, std::span<const optim::StatePiece> mine,
                      dist::Ranks& ranks);
@@ -79,5 +81,19 @@ bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is 
 // What a --checkpoint argument means: a checkpoint, or the newest one of a run folder. Error when it is
 // neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
+
+// What `read` makes of that checkpoint. A run at work may remove its checkpoint meanwhile: then its newest
+// one by now is read.
+template <class Read>
+auto read_resolved(const std::filesystem::path& path, const Read& read) {
+  for (;;) {
+    const std::filesystem::path found = resolve_checkpoint(path);
+    try {
+      return read(found);
+    } catch (const Error&) {
+      if (is_checkpoint(found)) throw;
+    }
+  }
+}
 
 }  // namespace esmscale::checkpoint

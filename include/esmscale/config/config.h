@@ -104,6 +104,7 @@ struct RunConfig {
     int64_t every_tokens = 0;
     double every_minutes = 15;
     int64_t keep = 2;
+    double retry_minutes = 10;
   } checkpoint;
   struct Log {
     int64_t every_steps = 10;

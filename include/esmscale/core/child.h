@@ -37,7 +37,7 @@ struct ChildCommand {
   std::string program;                   // looked up on PATH
   std::vector<std::string> arguments;    // without the program's name
   std::vector<std::string> environment;  // NAME=value, all of it; empty: ours
-  std::filesystem::path out, err;        // appended to; empty: ours
+  std::filesystem::path out, err;        // appended to, never through a link; empty: ours
   // Sent to it when the thread that starts it ends, however that ends; 0: none.
   int signal_at_our_end = 0;
 };

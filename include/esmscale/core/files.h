@@ -6,6 +6,8 @@
 // of a path are followed.
 #pragma once
 
+#include "esmscale/core/error.h"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +19,13 @@
 #include <string_view>
 
 namespace esmscale {
+
+// The disk or a quota is full: the same may succeed later. All that writes here, and require_free_space(),
+// throw it.
+class NoRoom : public Error {
+ public:
+  using Error::Error;
+};
 
 // A regular file, or a pipe to its end. Error for other kinds, for a pipe that no program opens for writing
 // within kPipePatience, and for more than kLongestRead bytes.
@@ -95,6 +104,8 @@ class OutputFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes);
+  // The same, and when it fails the file ends where it ended before.
+  void append_whole(std::string_view bytes);
   void write_at(uint64_t offset, std::span<const std::byte> bytes);  // over what was written; size() stays
   uint64_t size() const { return size_; }                            // written through this object
   void resize(uint64_t bytes);  // the file's length; what was not written yet is zero
@@ -106,7 +117,10 @@ class OutputFile {
   uint64_t size_ = 0;
 };
 
-// A read-only view of a whole file; pages are read when touched.
+// A read-only view of a whole file; pages are read when touched. One that cannot be read then, as its disk
+// fails or the file was cut short meanwhile, ends the process: with exit code 1 and an error that names the
+// file. The words before its name are "error: ", or those that were given last.
+void begin_mapping_errors_with(std::string_view words);
 class MappedFile {
  public:
   MappedFile() = default;
@@ -125,7 +139,7 @@ class MappedFile {
 };
 
 // Held for the life of a run: a second holder of the same path gets an Error that names the first one's
-// process.
+// process. On a file system without locks nothing is held.
 class FileLock {
  public:
   explicit FileLock(const std::filesystem::path& path);
@@ -133,8 +147,15 @@ class FileLock {
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
+  bool is_held() const { return is_held_; }  // false: the file system has no locks
+
  private:
   int descriptor_ = -1;
+  bool is_held_ = false;
 };
+
+enum class LockState { free, held, unsupported };
+// Takes the lock for a moment, shared, and follows no link. A file that is not there is free.
+LockState probe_lock(const std::filesystem::path& path);
 
 }  // namespace esmscale

@@ -30,7 +30,10 @@ class MetricsWriter {
 
   // `line` has a whole number "step". NaN and infinities are written as null. Handed to the system before it
   // returns, so a killed run loses no line. TensorBoard gets every number of it except "step" and "time".
+  // While the disk is full, lines wait for the next call, with one warning; TensorBoard does without them.
   void write(const Json& line);
+  // Writes the lines that wait; NoRoom when the disk is still full.
+  void flush();
 
  private:
   struct Impl;

@@ -39,7 +39,7 @@ class RunFolder {
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200
 
   bool is_run() const;    // holds a config.json
-  bool is_empty() const;  // absent, or holds nothing except a lock and logs
+  bool is_empty() const;  // absent, or holds nothing except a lock, logs and what a killed start left
 
   // Makes the folder. The lock lasts as long as what is returned; a second holder gets an Error.
   FileLock lock() const;
@@ -58,9 +58,10 @@ class RunFolder {
   // over.
   std::vector<CheckpointFolder> list_checkpoints() const;
   std::optional<CheckpointFolder> newest_checkpoint() const;
-  // Folders that a killed process left while it was writing or removing a checkpoint, and folders that have a
-  // checkpoint's name without being one (a copy that was cut short): checkpoints are published and removed
-  // whole, by one rename, so no process is using them. They would block the step's own checkpoint.
+  // What a killed process left while it was writing or removing a file or a checkpoint, and folders that have
+  // a checkpoint's name without being one (a copy that was cut short): files and checkpoints are published
+  // and removed whole, by one rename, so no process is using them. They would block the step's own
+  // checkpoint.
   std::vector<std::filesystem::path> list_leftovers() const;
 
  private:

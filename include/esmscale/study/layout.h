@@ -5,6 +5,7 @@
 #include "esmscale/config/choices.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
+#include "esmscale/core/output_set.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/study/plan/recipe.h"
 
@@ -54,7 +55,7 @@ struct StudyLayout {
 // Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 
-// DIR/study.json, DIR/configs/NAME.json one a run, and write_array's files. The folder must be empty or
+// DIR/study.json, DIR/configs/NAME.json one a run, and add_array's files. The folder must be empty or
 // absent.
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
@@ -62,9 +63,8 @@ void write_study(const std::filesystem::path& folder, const StudyLayout& layout)
 // its options filled in, train.sbatch beside it, DIR/configs.txt for the order of the tasks, an empty
 // DIR/logs. gpus: of one run, at most 8 a node. hours: what a run is expected to need; a task asks for at
 // most 24. parents: the run that each branches from, "" for none; may be empty when none does.
-void write_array(const std::filesystem::path& folder, const std::string& name,
-                 const std::vector<std::string>& runs, int gpus, double hours,
-                 const std::vector<std::string>& parents = {});
+void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
+               double hours, const std::vector<std::string>& parents = {});
 
 Json to_json(const StudyLayout& layout);
 

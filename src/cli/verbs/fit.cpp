@@ -2,8 +2,8 @@
 #include "cli/checks.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/output_set.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/report/report.h"
 #include "esmscale/study/runs/runs.h"
@@ -71,8 +71,10 @@ int fit(const Program& program, Options& options) {
   log_info("fitting ", set.points.size(), " points");
   const laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
   const Json document = laws::to_json(laws);
-  report::write_report(options.output, laws);
-  write_file(std::filesystem::path(options.output) / "laws.json", laws::readable_text(document));
+  OutputSet files(options.output);
+  report::add_report(files, laws);
+  files.add("laws.json", laws::readable_text(document));
+  files.publish();
   if (program.json)
     program.print(document);
   else

@@ -8,6 +8,7 @@
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/study/runs/runs.h"
 
 #include <nlohmann/json.hpp>
 
@@ -57,11 +58,18 @@ Json run_info(const fs::path& path, bool verify) {
   const std::vector<Json> lines = run::read_metrics(run.metrics());
   Json json{
       {"kind", "run"}, {"path", path.string()}, {"model", model_json(config.model)}, {"lines", lines.size()}};
-  json["finished"] = !lines.empty() && lines.back().value("finished", false);
+  const std::string missing = study::missing_at_end(run, lines);
+  json["finished"] = missing.empty();
+  if (!missing.empty()) json["unfinished"] = missing;
   if (!lines.empty()) json["last"] = lines.back();
   json["checkpoints"] = Json::array();
-  for (const run::CheckpointFolder& checkpoint : run.list_checkpoints())
-    json["checkpoints"].push_back(checkpoint_info(checkpoint.path, verify));
+  for (const run::CheckpointFolder& checkpoint : run.list_checkpoints()) {
+    try {
+      json["checkpoints"].push_back(checkpoint_info(checkpoint.path, verify));
+    } catch (const Error&) {
+      if (checkpoint::is_checkpoint(checkpoint.path)) throw;  // else the run has removed it meanwhile
+    }
+  }
   json["verified"] = verify;
   if (verify) json["without_checksum"] = {"config.json", "metrics.jsonl", "environment.json"};
   return json;

@@ -4,7 +4,7 @@
 #include "cli/verb.h"
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/output_set.h"
 #include "esmscale/core/text.h"
 #include "esmscale/report/plan_text.h"
 #include "esmscale/study/layout.h"
@@ -45,12 +45,12 @@ double flops_of(const Options& options) {
 
 void write_plan(const Options& options, const std::string& name, const study::BudgetPlan& plan,
                 const laws::LawFile& laws) {
-  const std::filesystem::path folder = options.output;
-  make_folder(folder / "configs");
-  write_file(folder / "configs" / (name + ".json"), to_text(config::to_json(plan.config), 2) + "\n");
+  OutputSet files(options.output);
+  files.add("configs/" + name + ".json", to_text(config::to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days;
-  study::write_array(folder, name, {name}, options.request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
-  write_file(folder / "plan.json", to_text(study::to_json(plan, laws), 2) + "\n");
+  study::add_array(files, name, {name}, options.request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
+  files.add("plan.json", to_text(study::to_json(plan, laws), 2) + "\n");
+  files.publish();
 }
 
 int plan(const Program& program, const Options& options) {

@@ -137,11 +137,6 @@ int train(const Program& program, const Options& options) {
   config::RunConfig config = resolved_config(options);
   const int local = local_ranks(options);
   const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
-  if (options.rescore && config.data.holdout.empty())
-    throw usage_error({.where = "--rescore",
-                       .expected = "a holdout to score on",
-                       .found = "none",
-                       .advice = "give --holdout DIR"});
   if (options.dry_run)
     return dry_run(program, train_options(program, options, config), std::max(local, placement.ranks));
   make_absolute(config.data);

@@ -7,6 +7,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/study/runs/runs.h"
 #include "esmscale/study/state.h"
 
 #include <algorithm>
@@ -120,6 +121,12 @@ std::string missing_in(const run::RunFolder& folder, const config::RunConfig& co
   return "";
 }
 
+std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>& lines) {
+  if (lines.empty()) return "it has not finished (no step is logged)";
+  if (!ends_run(lines.back())) return text("it has not finished (step ", number(lines.back(), "step"), ")");
+  return missing_in(folder, folder.read_config(), lines.back());
+}
+
 const char* loss_key(const std::string& loss) {
   if (loss == "eval") return "eval/loss";
   if (loss == "eval-mask-only") return "eval/loss_mask_only";
@@ -140,17 +147,12 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
     return std::nullopt;
   }
   run.lines = run::read_metrics(folder.metrics());
-  if (run.lines.empty() || !ends_run(run.lines.back())) {
-    why = run.lines.empty() ? "it has not finished (no step is logged)"
-                            : text("it has not finished (step ", number(run.lines.back(), "step"), ")");
-    return std::nullopt;
-  }
+  if (why = missing_at_end(folder, run.lines); !why.empty()) return std::nullopt;
   run.last = run.lines.back();
   if (!(number(run.last, "tokens") > 0) || !(number(run.last, "flops") > 0)) {
     why = "its last line of metrics has no tokens or no flops";
     return std::nullopt;
   }
-  if (why = missing_in(folder, run.config, run.last); !why.empty()) return std::nullopt;
   run.holdout_label = text_or(run.last, "eval/holdout_label", "");
   return run;
 }

@@ -12,6 +12,7 @@ RunClaim::RunClaim(const run::RunFolder& folder) {
     if (!fs::exists(entry)) new_entries_.push_back(entry);
   try {
     lock_.reset(new FileLock(folder.lock()));
+    if (!lock_->is_held()) lease_ = std::make_unique<run::HeldLease>(folder.path(), /*holds_lock=*/false);
   } catch (...) {
     remove_new();
     throw;
@@ -19,6 +20,7 @@ RunClaim::RunClaim(const run::RunFolder& folder) {
 }
 
 RunClaim::~RunClaim() {
+  lease_.reset();
   if (!is_kept_) remove_new();
 }
 

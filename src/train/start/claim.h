@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/core/files.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/run_folder.h"
 
 #include <filesystem>
@@ -10,9 +11,9 @@
 
 namespace esmscale::train {
 
-// Locks the folder for as long as it lives, making it first. A start that is refused or interrupted leaves
-// the file system as it was: unless keep() was called, folders, lock and logs that were absent before are
-// removed.
+// Locks the folder, or takes its lease where locks do not work, for as long as it lives, making it first. A
+// start that is refused or interrupted leaves the file system as it was: unless keep() was called, folders,
+// lock and logs that were absent before are removed.
 class RunClaim {
  public:
   // Error when another process holds the folder, or when it cannot be made.
@@ -29,6 +30,7 @@ class RunClaim {
   std::vector<std::filesystem::path> new_folders_;  // the run's own first, then its parents
   std::vector<std::filesystem::path> new_entries_;  // of the run's folder
   std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<run::HeldLease> lease_;  // where the file system has no locks
   bool is_kept_ = false;
 };
 

@@ -100,6 +100,17 @@ void require_same_beginning(const run::RunFolder& run, const data::Dataset& trai
   if (start.contains("data")) require_same_hash(start["data"].value("train", ""), train, run.path());
 }
 
+std::string recorded_holdout(const run::RunFolder& run) {
+  const std::string folder = run.read_config().data.holdout;
+  const Json start = run.last_start();
+  if (folder.empty() || !start.contains("data")) return "";
+  try {
+    return data::Dataset(folder).manifest().hash == start["data"].value("holdout", "") ? folder : "";
+  } catch (const Error&) {
+    return "";
+  }
+}
+
 void require_same_holdout(const run::RunFolder& run, const std::optional<data::Dataset>& holdout,
                           bool is_finished) {
   const Json start = run.last_start();

@@ -33,6 +33,9 @@ void require_same_data(const checkpoint::CheckpointInfo& info, const data::Datas
 // The same for a run that has no checkpoint yet: it starts over, on the data set that it began with.
 void require_same_beginning(const run::RunFolder& run, const data::Dataset& train);
 
+// The holdout that the run was scored on so far, where it is still there; "" otherwise.
+std::string recorded_holdout(const run::RunFolder& run);
+
 // A run is scored on one holdout: its curve and its result do not mix two. `holdout` may be absent.
 void require_same_holdout(const run::RunFolder& run, const std::optional<data::Dataset>& holdout,
                           bool is_finished);

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "esmscale/laws/points/points.h"
+#include "esmscale/run/run_folder.h"
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace esmscale::study {
@@ -16,5 +18,9 @@ namespace esmscale::study {
 // folder; the same run twice; several data sets, holdouts, alphabets or masking rates (the runs are named)
 // unless options.allow_mixed; fewer than two finished runs.
 laws::PointSet read_runs(const std::vector<std::filesystem::path>& paths, const laws::PointOptions& options);
+
+// Why a run with these lines of metrics counts as not finished: "it has not finished (step 7)", or what its
+// end lacks, tokens or the last checkpoint; "" when it is finished.
+std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>& lines);
 
 }  // namespace esmscale::study

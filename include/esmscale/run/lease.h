@@ -1,16 +1,14 @@
-// Is a process at work on a run or a study? Its lock says so. On file systems where locks do not work or do
-// not reach other nodes, a lease says so: a file that is renewed for as long as the process works.
+// Does a process work in a folder, of a run or of a study? Its lock says so. On file systems where locks do
+// not work or do not reach other nodes, a lease says so: a file that is renewed for as long as the process
+// works.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
-namespace esmscale::study {
-
-enum class LockState { free, held, unsupported };
-// Takes the lock for a moment, shared, and follows no link. A file that is not there is free.
-LockState probe_lock(const std::filesystem::path& file);
+namespace esmscale::run {
 
 // DIR/lease.json: the host, the SLURM job ("" outside SLURM) and the time of the last renewal.
 struct Lease {
@@ -26,23 +24,26 @@ Lease lease_of_this_process();
 // {} when there is none, or none that can be read: nobody renews it then.
 Lease read_lease(const std::filesystem::path& folder);
 void write_lease(const std::filesystem::path& folder, const Lease& lease);
+std::filesystem::path lease_file(const std::filesystem::path& folder);
 
-// Its lock is held, or another host renews its lease.
-bool is_run_by_someone(const std::filesystem::path& study_folder);
+// DIR/lock is held, or its lease is another's and fresh: another host's, or where locks do not work
+// anybody's.
+bool is_in_use(const std::filesystem::path& folder);
 
-// Renews the lease of a folder, and removes it at the end. Error when another host renews it.
+// Renews the lease of a folder, on a thread of its own, and removes it at the end.
 class HeldLease {
  public:
-  explicit HeldLease(std::filesystem::path folder);
+  // Error when the lease is another's and fresh. `holds_lock`: this process holds DIR/lock.
+  HeldLease(std::filesystem::path folder, bool holds_lock);
   ~HeldLease();
   HeldLease(const HeldLease&) = delete;
   HeldLease& operator=(const HeldLease&) = delete;
 
-  void renew();  // when it is due; cheap to call often
-
  private:
+  void renew(const std::stop_token& stop) const;
+
   std::filesystem::path folder_;
-  std::chrono::steady_clock::time_point renewed_{};
+  std::jthread renewing_;
 };
 
-}  // namespace esmscale::study
+}  // namespace esmscale::run
