@@ -17,23 +17,9 @@ constexpr Names kNames[] = {{Approach::one, "approach1", "approach 1"},
                             {Approach::three, "approach3", "approach 3"},
                             {Approach::kaplan, "kaplan.L_ND", "L(N,D)"}};
 
-Optimum by_surface(const ParametricLaw& law, const FlopRatio& ratio, double flops, double max_tokens) {
-  return max_tokens > 0 ? optimum_with_tokens_at_most(law, ratio, flops, max_tokens)
-                        : optimum(law, ratio, flops);
-}
-
-// At the same C a bound on D makes N larger, along the profile: ΔL = c·(ln N/N_opt)².
-Optimum by_powers(const LawFile& laws, const LawFile::Powers& powers, double flops, double max_tokens) {
-  const double loss = powers.loss.coefficient > 0 ? powers.loss.at(flops) : NAN;
-  Optimum best{flops, powers.parameters.at(flops), powers.tokens.at(flops), loss};
-  if (max_tokens <= 0 || best.tokens <= max_tokens) return best;
-  const double free_parameters = best.parameters;
-  best.tokens = max_tokens;
-  best.parameters = parameters_for(laws.basis.flop_ratio, flops, max_tokens, free_parameters);
-  best.loss = laws.curvature > 0
-                  ? loss + laws.curvature * std::pow(std::log(best.parameters / free_parameters), 2)
-                  : NAN;
-  return best;
+LossSurface surface_of(const LawFile& laws, const LawFile::Powers& powers) {
+  return {FrontierPowers{powers.parameters, powers.tokens, powers.loss, laws.curvature},
+          laws.basis.flop_ratio};
 }
 
 LawFile::Powers of_draw(const std::vector<double>& draw) {
@@ -108,31 +94,35 @@ std::optional<Approach> LawFile::preferred() const {
   return std::nullopt;
 }
 
-Optimum LawFile::optimum(Approach approach, double flops, double max_tokens) const {
-  if (!has(approach)) return {flops, NAN, NAN, NAN};
-  switch (approach) {
-    case Approach::one:
-      return by_powers(*this, *approach1, flops, max_tokens);
-    case Approach::two:
-      return by_powers(*this, *approach2, flops, max_tokens);
-    case Approach::three:
-      return by_surface(*approach3, basis.flop_ratio, flops, max_tokens);
-    case Approach::kaplan:
-      return by_surface(*kaplan, basis.flop_ratio, flops, max_tokens);
+std::optional<LossSurface> LawFile::surface(Approach approach) const {
+  if (!has(approach)) return std::nullopt;
+  if (approach == Approach::one || approach == Approach::two)
+    return surface_of(*this, approach == Approach::one ? *approach1 : *approach2);
+  return LossSurface(approach == Approach::three ? *approach3 : *kaplan, basis.flop_ratio);
+}
+
+std::vector<LossSurface> LawFile::drawn_surfaces(Approach approach) const {
+  std::vector<LossSurface> surfaces;
+  if (!has(approach)) return surfaces;
+  if (approach == Approach::one || approach == Approach::two) {
+    for (const auto& draw : (approach == Approach::one ? *approach1 : *approach2).draws)
+      surfaces.push_back(surface_of(*this, of_draw(draw)));
+  } else {
+    for (const ParametricLaw& draw : approach == Approach::three ? draws : kaplan_draws)
+      surfaces.emplace_back(draw, basis.flop_ratio);
   }
-  return {flops, NAN, NAN, NAN};
+  return surfaces;
+}
+
+Optimum LawFile::optimum(Approach approach, double flops, double max_tokens) const {
+  const std::optional<LossSurface> surface = this->surface(approach);
+  return surface ? surface->optimum(flops, max_tokens) : Optimum{flops, NAN, NAN, NAN};
 }
 
 std::vector<Optimum> LawFile::drawn_optima(Approach approach, double flops, double max_tokens) const {
   std::vector<Optimum> optima;
-  if (!has(approach)) return optima;
-  if (approach == Approach::one || approach == Approach::two) {
-    for (const auto& draw : (approach == Approach::one ? *approach1 : *approach2).draws)
-      optima.push_back(by_powers(*this, of_draw(draw), flops, max_tokens));
-  } else {
-    for (const ParametricLaw& draw : approach == Approach::three ? draws : kaplan_draws)
-      optima.push_back(by_surface(draw, basis.flop_ratio, flops, max_tokens));
-  }
+  for (const LossSurface& surface : drawn_surfaces(approach))
+    optima.push_back(surface.optimum(flops, max_tokens));
   return optima;
 }
 

@@ -24,6 +24,37 @@ std::string percent(double share) {
                               : "cannot reach";
 }
 
+// What the plan answers, by what was given.
+std::string question_of(const study::PlanRequest& request) {
+  std::vector<std::string> given;
+  if (request.flops > 0) given.push_back(text("C = ", scientific(request.flops, 3), " FLOPs"));
+  if (request.loss > 0) given.push_back(text("a loss of ", fixed(request.loss, 4), " nats"));
+  if (request.parameters > 0) given.push_back(text("N = ", human_count(request.parameters)));
+  if (request.tokens > 0) given.push_back(text("D = ", human_count(request.tokens)));
+  return text(given.size() > 1 ? "with " : "the best choice for ", join(given, " and "),
+              request.inference_tokens > 0
+                  ? text(", ", human_count(request.inference_tokens), " tokens of inference counted")
+                  : std::string());
+}
+
+// C where it was not given, and what the answer loses against the best choice for that C.
+std::string cost_lines(const study::BudgetPlan& plan, const study::PlanRequest& request) {
+  const auto flops = [](double v) { return scientific(v, 2); };
+  std::string out;
+  if (request.flops <= 0 || request.inference_tokens > 0)
+    out += text("  training   ", with_interval(plan.budget, flops), " FLOPs\n");
+  if (plan.inference_flops > 0)
+    out += text("  inference  ", flops(plan.inference_flops), " FLOPs for ",
+                human_count(request.inference_tokens), " tokens; in all ",
+                flops(plan.flops + plan.inference_flops), "\n");
+  if (plan.lost > 0 || std::isnan(plan.lost))
+    out +=
+        text("  the best   for the same training: N = ", human_count(plan.best.parameters),
+             ", D = ", human_count(plan.best.tokens),
+             std::isfinite(plan.lost) ? text("; this one loses ", fixed(plan.lost, 4), " nats") : "", "\n");
+  return out;
+}
+
 std::string off_optimum_table(const study::BudgetPlan& plan) {
   if (plan.off_optimum.empty()) return "";
   Table table({"N/N_opt", "N", "D at the same C", "nats lost", "more C for the same loss"}, 0);
@@ -40,11 +71,11 @@ std::string approaches_table(const study::BudgetPlan& plan) {
                                show(planned.wide->high), ")")
                         : text(show(planned.value));
   };
-  Table table({"approach", "N_opt (95%)", "D_opt (95%)", "loss (95%)", "the points"}, 1);
+  Table table({"approach", "C (95%)", "N (95%)", "D (95%)", "loss (95%)", "the points"}, 1);
   for (const study::ApproachRow& row : plan.approaches)
     table.add({text(laws::name_of(row.approach), row.approach == plan.approach ? " *" : ""),
-               cell(row.parameters, human_count), cell(row.tokens, human_count),
-               cell(row.loss, [](double v) { return fixed(v, 4); }),
+               cell(row.flops, [](double v) { return scientific(v, 2); }), cell(row.parameters, human_count),
+               cell(row.tokens, human_count), cell(row.loss, [](double v) { return fixed(v, 4); }),
                row.why.empty() ? "not judged" : (row.is_supported ? "support it" : "do not support it")});
   std::string out = text("\nBy each approach (* is planned from)\n", table.str());
   for (const study::ApproachRow& row : plan.approaches)
@@ -84,20 +115,21 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
                     const study::PlanRequest& request) {
   const auto lr = [](double v) { return significant(v, 3); };
   const auto loss = [](double v) { return fixed(v, 4); };
-  std::string out = text("C = ", scientific(plan.flops, 3), " FLOPs (", laws.basis.flop_count, "), N by the ",
-                         laws.basis.parameter_count, " count, loss ", laws.basis.loss, "; ",
-                         laws::name_of(plan.approach), " of ", laws.path, "\n");
+  std::string out = text("asked: ", question_of(request), "\nC by the ", laws.basis.flop_count,
+                         " count, N by the ", laws.basis.parameter_count, " count, loss ", laws.basis.loss,
+                         "; ", laws::name_of(plan.approach), " of ", laws.path, "\n");
   if (!plan.approach_why.empty()) out += text("taken because: ", plan.approach_why, "\n");
   if (!laws.basis.holdout_label.empty()) out += text("holdout: ", laws.basis.holdout_label, "\n");
   out += "\n";
-  out += text("  N_opt      ", with_interval(plan.parameters, human_count), "\n");
-  out += text("  D_opt      ", with_interval(plan.tokens, human_count), "\n");
+  out += text("  N          ", with_interval(plan.parameters, human_count), "\n");
+  out += text("  D          ", with_interval(plan.tokens, human_count), "\n");
   if (std::isfinite(plan.loss.value))
     out +=
         text("  loss       ", with_interval(plan.loss, loss), " nats",
              laws.published ? ", by the protocol of " + laws.published->name + ": not comparable with yours"
                             : std::string(),
              "\n");
+  out += cost_lines(plan, request);
   out +=
       text("  shape      ", study::shape_name(plan.shape),
            " (layers x width x heads), N = ", human_count(plan.shape_parameters),

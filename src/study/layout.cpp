@@ -22,13 +22,17 @@ double middle_of(const std::vector<double>& budgets) {
   return std::exp(log_sum);
 }
 
+// What predicts N_opt, where it is not given and not Cheng et al. 2024.
+std::optional<laws::Approach> approach_of(const StudyRequest& request) {
+  return request.laws && request.centre <= 0 ? request.laws->preferred() : std::nullopt;
+}
+
 // N_opt expected at a budget.
 double expected_size(const StudyRequest& request, double budget) {
   if (request.centre > 0)
     return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
-  if (request.laws)
-    if (const std::optional<laws::Approach> approach = request.laws->preferred())
-      return request.laws->optimum(*approach, budget).parameters;
+  if (const std::optional<laws::Approach> approach = approach_of(request))
+    return request.laws->optimum(*approach, budget).parameters;
   const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
   return cheng.coefficient_parameters * std::pow(budget, cheng.a);
 }
@@ -38,9 +42,8 @@ std::string centre_source(const StudyRequest& request) {
     return text("N_opt = ", human_count(request.centre),
                 " at C = ", scientific(middle_of(request.budgets), 2), " as given, ∝ C^",
                 fixed(request.exponent, 2));
-  if (request.laws)
-    if (const std::optional<laws::Approach> approach = request.laws->preferred())
-      return text(laws::name_of(*approach), " of ", request.laws->path);
+  if (const std::optional<laws::Approach> approach = approach_of(request))
+    return text(laws::name_of(*approach), " of ", request.laws->path);
   return "Cheng et al. 2024 (protein MLM): N_opt = 1.365e-7·C^0.7598";
 }
 
@@ -189,7 +192,12 @@ void add_doubts(StudyLayout& layout, const StudyRequest& request) {
     layout.warnings.push_back(text(request.budgets.size(), " budgets over ",
                                    fixed(std::log10(*high / *low), 2),
                                    " decades; 5 or more over 2.5 are advised"));
-  const bool is_cheng = request.centre <= 0 && !request.laws;
+  const bool is_cheng = request.centre <= 0 && !approach_of(request);
+  if (is_cheng && request.laws)
+    layout.warnings.push_back(text(request.laws->path, " has no approach that its points support (",
+                                   request.laws->planning.reasons(),
+                                   "): the sizes are about Cheng et al. 2024 in its place; give --centre, or "
+                                   "another law"));
   if (is_cheng && (laws::is_beyond(*low, laws::kChengLow, laws::kChengHigh) ||
                    laws::is_beyond(*high, laws::kChengLow, laws::kChengHigh)))
     layout.warnings.push_back(

@@ -2,6 +2,7 @@
 #include "cli/outcome.h"
 #include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
 
 #include <cmath>
 
@@ -67,6 +68,43 @@ TEST_F(Plan, ABudgetInGpuHours) {
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_NEAR(parse_json(outcome.out, "stdout")["flops"].get<double>() / (100 * 3600 * 989e12 * 0.5), 1,
               1e-9);
+}
+
+// Oracle: the plan for the budget, whose loss, N and D are asked for in turn.
+TEST_F(Plan, ALossAModelOrAnAmountOfData) {
+  const auto answer = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--laws", laws, "--json"});
+    const Outcome outcome = plan(flags);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return parse_json(outcome.out, "stdout");
+  };
+  const Json best = answer({"--flops", "1e20"});
+  const auto value = [](const Json& json, const char* what) {
+    return json["optimum"][what]["value"].get<double>();
+  };
+  const Json by_loss = answer({"--target-loss", text(fixed(value(best, "loss"), 9))});
+  EXPECT_NEAR(by_loss["flops"].get<double>() / 1e20, 1, 1e-5);
+  EXPECT_NEAR(value(by_loss, "parameters") / value(best, "parameters"), 1, 1e-4);
+  const Json larger = answer({"--flops", "1e20", "--parameters", "2G"});
+  EXPECT_NEAR(value(larger, "tokens"), 1e20 / (6 * 2e9), 1e3);
+  EXPECT_GT(larger["nats_lost"].get<double>(), 0.01);
+  EXPECT_EQ(larger["asked"]["parameters"], 2e9);
+  EXPECT_NEAR(value(answer({"--flops", "1e20", "--tokens", "10G"}), "parameters"), 1e20 / (6e10), 1e3);
+  const Json read = answer({"--flops", "1e20", "--inference-tokens", "100G"});
+  EXPECT_LT(value(read, "parameters"), value(best, "parameters"));
+  EXPECT_NEAR((read["flops"].get<double>() + read["inference_flops"].get<double>()) / 1e20, 1, 1e-6);
+}
+
+TEST_F(Plan, OneOrTwoThingsAreAsked) {
+  const Outcome three = plan({"--laws", laws, "--flops", "1e20", "--parameters", "1G", "--tokens", "1G"});
+  EXPECT_EQ(three.status, 2);
+  EXPECT_THAT(three.err, HasSubstr("--flops, --parameters, --tokens"));
+  EXPECT_EQ(plan({"--laws", laws, "--flops", "1e20", "--gpu-hours", "3"}).status, 2);
+  EXPECT_EQ(plan({"--laws", laws}).status, 2);
+  const Outcome below = plan({"--laws", laws, "--target-loss", "1.7"});
+  EXPECT_EQ(below.status, 2);
+  EXPECT_THAT(below.err, HasSubstr("never falls below 1.8000"));
+  EXPECT_EQ(plan({"--laws", laws, "--target-loss", "1.82"}).status, 1);
 }
 
 TEST_F(Plan, AStudyBeforeAnyLaw) {

@@ -203,5 +203,21 @@ TEST(StudyLayout, WrongRequests) {
   EXPECT_THAT(error_of([&] { lay_out_study(flat); }), HasSubstr("a spread of 1"));
 }
 
+// A law that was named and that predicts nothing is not replaced without a word.
+TEST(StudyLayout, ALawThatSupportsNothingIsNamed) {
+  laws::LawFile laws = laws::known_laws();
+  laws.planning.verdicts = {{laws::Approach::three, false, "refuted: by a test"}};
+  StudyRequest request{.budgets = {1e18, 1e19}};
+  const StudyLayout without = lay_out_study(request);
+  request.laws = &laws;
+  const StudyLayout layout = lay_out_study(request);
+  EXPECT_THAT(layout.warnings,
+              Contains(AllOf(HasSubstr("laws.json has no approach"), HasSubstr("refuted: by a test"),
+                             HasSubstr("Cheng et al. 2024"))));
+  EXPECT_EQ(layout.runs.front().parameters, without.runs.front().parameters);
+  request.centre = 2e7;
+  EXPECT_THAT(lay_out_study(request).warnings, Not(Contains(HasSubstr("has no approach"))));
+}
+
 }  // namespace
 }  // namespace esmscale::study

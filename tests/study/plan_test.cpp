@@ -137,6 +137,71 @@ TEST(BudgetPlan, OffTheOptimumDataStaysBound) {
   }
 }
 
+// Oracle: the law, asked forwards.
+TEST(BudgetPlan, ALossToReachHasACostWithAnInterval) {
+  const laws::LawFile laws = laws::known_laws();
+  const laws::Optimum best = laws::optimum(laws::known_law, {}, 1e20);
+  const BudgetPlan plan = plan_budget(laws, {.loss = best.loss});
+  EXPECT_NEAR(plan.flops / 1e20, 1, 1e-6);
+  EXPECT_NEAR(plan.parameters.value / best.parameters, 1, 1e-4);
+  ASSERT_TRUE(plan.budget.wide && plan.parameters.wide);
+  EXPECT_LT(plan.budget.wide->low, 1e20);
+  EXPECT_GT(plan.budget.wide->high, 1e20);
+  EXPECT_FALSE(plan.loss.wide);  // it was given
+  EXPECT_NEAR(plan.lost, 0, 1e-9);
+}
+
+TEST(BudgetPlan, AModelThatWasAskedForLosesToTheBest) {
+  const laws::LawFile laws = laws::known_laws();
+  const laws::Optimum best = laws::optimum(laws::known_law, {}, 1e20);
+  const double n = 4 * best.parameters;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20, .parameters = n});
+  EXPECT_EQ(plan.parameters.value, n);
+  EXPECT_NEAR(plan.tokens.value / (1e20 / (6 * n)), 1, 1e-9);
+  EXPECT_NEAR(plan.lost, laws::known_law.loss(n, 1e20 / (6 * n)) - best.loss, 1e-9);
+  EXPECT_FALSE(plan.tokens.wide);  // C and N fix it
+  EXPECT_TRUE(plan.loss.wide);
+  EXPECT_NEAR(plan.shape_parameters / n, 1, 0.05);
+  const BudgetPlan with_tokens = plan_budget(laws, {.flops = 1e20, .tokens = 1e10});
+  EXPECT_EQ(with_tokens.config.train.max_tokens, 10'000'000'000);
+  const BudgetPlan read = plan_budget(laws, {.flops = 1e20, .inference_tokens = 1e11});
+  EXPECT_LT(read.parameters.value, best.parameters);
+  EXPECT_NEAR((read.flops + read.inference_flops) / 1e20, 1, 1e-6);
+}
+
+TEST(BudgetPlan, ALossThatTheLawDoesNotSupportIsWithheld) {
+  laws::LawFile laws = laws::known_laws();
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 1.79}); }), HasSubstr("never falls below 1.8000"));
+  const double far = laws::optimum(laws::known_law, {}, 1e20).loss;
+  EXPECT_EQ(plan_budget(laws, {.loss = far}).decades_beyond, 0);
+  laws.lowest_flops = 1e16, laws.highest_flops = 9e17;
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = far}); }),
+              AllOf(HasSubstr("two decades beyond"), HasSubstr("--approach 3")));
+  EXPECT_NEAR(plan_budget(laws, {.loss = far, .approach = laws::Approach::three}).flops / 1e20, 1, 1e-6);
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0, .parameters = 1e7}); }),
+              HasSubstr("no D brings N = 10.0M"));
+  laws.approach3.reset();
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0}); }), HasSubstr("knows no loss"));
+}
+
+// Oracle: the law of repeats at the planned N and D.
+TEST(BudgetPlan, RepeatsCountByTheLawsOwnConstant) {
+  laws::LawFile laws = laws::known_laws();
+  const PlanRequest request{.flops = 1e20, .unique_tokens = 1e9, .allow_repeats = true};
+  const BudgetPlan once = plan_budget(laws, request);
+  EXPECT_THAT(once.warnings, Contains(HasSubstr("no R* of its own")));
+  laws.repeats = laws::RepeatLaw{4, 5};
+  const BudgetPlan plan = plan_budget(laws, request);
+  EXPECT_GT(plan.loss.value, once.loss.value);
+  EXPECT_LT(plan.tokens.value, once.tokens.value);
+  EXPECT_NEAR(plan.loss.value,
+              laws.repeats->loss(laws::known_law, plan.parameters.value, plan.tokens.value, 1e9), 1e-12);
+  EXPECT_THAT(plan.warnings, Contains(AllOf(HasSubstr("own R* = 4.0"), HasSubstr("moves the answer"))));
+  EXPECT_NEAR(plan.off_optimum[4].lost, 0, 1e-9);
+  for (const OffOptimum& row : plan.off_optimum) EXPECT_GE(row.lost, -1e-9);
+}
+
 TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
   for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
     laws::LawFile laws = laws::known_laws();

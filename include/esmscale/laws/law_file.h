@@ -4,6 +4,7 @@
 
 #include "esmscale/laws/fits/frontier.h"
 #include "esmscale/laws/fits/repeats.h"
+#include "esmscale/laws/loss_surface.h"
 #include "esmscale/laws/points/points.h"
 
 #include <array>
@@ -71,6 +72,9 @@ struct LawFile {
   bool has(Approach approach) const;
   // What planning takes: the approach that is supported; where nothing was judged, the first that is there.
   std::optional<Approach> preferred() const;
+  // nullopt where the approach has no optimum; one surface for each draw of its constants.
+  std::optional<LossSurface> surface(Approach approach) const;
+  std::vector<LossSurface> drawn_surfaces(Approach approach) const;
   // NaN where the approach has none; its loss NaN where it does not know it. D at most max_tokens, when that
   // is above 0: what the data does not take goes into N at the same C.
   Optimum optimum(Approach approach, double flops, double max_tokens = 0) const;

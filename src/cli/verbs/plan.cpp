@@ -17,7 +17,8 @@ namespace esmscale::cli {
 namespace {
 
 struct Options : PlanningOptions {
-  std::string flops, max_tokens, approach, device = "h100";
+  std::string flops, target_loss, parameters, tokens, inference_tokens, max_tokens, approach;
+  std::string device = "h100";
   study::PlanRequest request;
   double gpu_hours = 0;
 };
@@ -44,35 +45,58 @@ double flops_of(const Options& options) {
 }
 
 void write_plan(const Options& options, const std::string& name, const study::BudgetPlan& plan,
-                const laws::LawFile& laws) {
+                const laws::LawFile& laws, const study::PlanRequest& request) {
   OutputSet files(options.output);
   files.add("configs/" + name + ".json", to_text(config::to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days;
   study::add_array(files, name, {name}, options.request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
-  files.add("plan.json", to_text(study::to_json(plan, laws), 2) + "\n");
+  files.add("plan.json", to_text(study::to_json(plan, laws, request), 2) + "\n");
   files.publish();
 }
 
-int plan(const Program& program, const Options& options) {
-  if (!options.output.empty()) require_no_dataset(options.output);
-  if (options.flops.empty() == !(options.gpu_hours > 0))
-    throw usage_error({.where = "esmscale plan",
-                       .expected = "one of --flops and --gpu-hours",
-                       .found = options.flops.empty() ? "neither" : "both"});
-  const laws::LawFile laws = law_or_default(options);
+// A budget, a loss, N or D: one of them, or two.
+void require_a_question(const Options& options) {
+  std::vector<std::string> given;
+  for (const auto& [flag, is_given] :
+       {std::pair{"--flops", !options.flops.empty()}, std::pair{"--gpu-hours", options.gpu_hours > 0},
+        std::pair{"--target-loss", !options.target_loss.empty()},
+        std::pair{"--parameters", !options.parameters.empty()},
+        std::pair{"--tokens", !options.tokens.empty()}})
+    if (is_given) given.push_back(flag);
+  const bool both_budgets = !options.flops.empty() && options.gpu_hours > 0;
+  if (given.size() == 1 || (given.size() == 2 && !both_budgets)) return;
+  throw usage_error({.where = "esmscale plan",
+                     .expected = "one or two of a budget (--flops or --gpu-hours), --target-loss, "
+                                 "--parameters and --tokens",
+                     .found = given.empty() ? "none" : join(given, ", ")});
+}
+
+study::PlanRequest request_of(const Options& options) {
   study::PlanRequest request = options.request;
-  request.flops = flops_of(options);
+  if (!options.flops.empty() || options.gpu_hours > 0) request.flops = flops_of(options);
+  request.loss = optional_number(options.target_loss, "--target-loss");
+  request.parameters = optional_number(options.parameters, "--parameters");
+  request.tokens = optional_number(options.tokens, "--tokens");
+  request.inference_tokens = optional_number(options.inference_tokens, "--inference-tokens");
   request.device = options.device;
   request.approach = approach_of(options.approach);
   request.max_tokens = optional_number(options.max_tokens, "--max-tokens");
   request.config = config_of(options);
   request.unique_tokens = request.config.unique_tokens;
+  return request;
+}
+
+int plan(const Program& program, const Options& options) {
+  if (!options.output.empty()) require_no_dataset(options.output);
+  require_a_question(options);
+  const laws::LawFile laws = law_or_default(options);
+  const study::PlanRequest request = request_of(options);
   study::BudgetPlan plan = study::plan_budget(laws, request);
   plan.config.model.name = options.name.empty() ? plan.shape.name : options.name;
   const std::string name = options.name.empty() ? "plan" : options.name;
-  if (!options.output.empty()) write_plan(options, name, plan, laws);
+  if (!options.output.empty()) write_plan(options, name, plan, laws, request);
   if (program.json) {
-    program.print(study::to_json(plan, laws));
+    program.print(study::to_json(plan, laws, request));
     return 0;
   }
   program.out << report::to_text(plan, laws, request);
@@ -81,8 +105,17 @@ int plan(const Program& program, const Options& options) {
   return 0;
 }
 
-void add_budget_flags(CLI::App& verb, Options& o) {
+void add_question_flags(CLI::App& verb, Options& o) {
   verb.add_option("--flops", o.flops, "The budget C, by the law's count");
+  verb.add_option("--target-loss", o.target_loss, "A loss to reach, in nats: the cheapest N and D for it");
+  verb.add_option("--parameters", o.parameters,
+                  "N, by the law's count; with a budget: the D that the rest of it buys");
+  verb.add_option("--tokens", o.tokens, "D; with a budget: the N that the rest of it buys");
+  verb.add_option("--inference-tokens", o.inference_tokens,
+                  "Tokens that the trained model will read: their cost is part of the budget");
+}
+
+void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--gpu-hours", o.gpu_hours, "The budget as hours of one device")
       ->check(CLI::PositiveNumber)
       ->check(finite_number());
@@ -121,9 +154,11 @@ void add_former_form(CLI::App& verb, const std::string& flag, const std::string&
 
 void add_plan(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = program.add_verb(app, "plan", "The model, its tokens and its configuration for a budget",
-                                    "esmscale plan --laws laws/laws.json --flops 1e20 --output next");
+  CLI::App* verb =
+      program.add_verb(app, "plan", "The model, its tokens and its configuration for a budget or a loss",
+                       "esmscale plan --laws laws/laws.json --flops 1e20 --output next");
   add_law_flags(*verb, *options);
+  add_question_flags(*verb, *options);
   add_budget_flags(*verb, *options);
   add_basis_flags(*verb, *options);
   add_data_flags(*verb, *options);

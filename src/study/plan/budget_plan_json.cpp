@@ -23,12 +23,34 @@ Json of_list(const std::vector<Advice>& list) {
   return json;
 }
 
+Json known(double value) {
+  return value > 0 ? Json(value) : Json();
+}
+
+Json of_question(const PlanRequest& request) {
+  return {{"flops", known(request.flops)},
+          {"loss", known(request.loss)},
+          {"parameters", known(request.parameters)},
+          {"tokens", known(request.tokens)},
+          {"max_tokens", known(request.max_tokens)},
+          {"inference_tokens", known(request.inference_tokens)},
+          {"unique_tokens", known(request.unique_tokens)}};
+}
+
+Json of_optimum(const laws::Optimum& best) {
+  return {{"flops", laws::finite(best.flops)},
+          {"parameters", laws::finite(best.parameters)},
+          {"tokens", laws::finite(best.tokens)},
+          {"loss", laws::finite(best.loss)}};
+}
+
 Json of_approaches(const BudgetPlan& plan) {
   Json rows = Json::array();
   for (const ApproachRow& row : plan.approaches)
     rows.push_back({{"approach", laws::key_of(row.approach)},
                     {"supported", row.is_supported},
                     {"why", row.why},
+                    {"flops", of_planned(row.flops)},
                     {"parameters", of_planned(row.parameters)},
                     {"tokens", of_planned(row.tokens)},
                     {"loss", of_planned(row.loss)}});
@@ -47,7 +69,7 @@ Json of_published(const laws::LawFile& laws) {
 
 }  // namespace
 
-Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   Json off = Json::array(), times = Json::array();
   for (const OffOptimum& row : plan.off_optimum)
     off.push_back({{"factor", row.factor},
@@ -57,7 +79,10 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
                    {"extra_compute", laws::finite(row.extra_compute)}});
   for (const DeviceTime& time : plan.times)
     times.push_back({{"device", time.device}, {"peak_flops", time.peak}, {"days", laws::finite(time.days)}});
-  return {{"flops", plan.flops},
+  return {{"asked", of_question(request)},
+          {"flops", plan.flops},
+          {"inference_flops", plan.inference_flops},
+          {"budget", of_planned(plan.budget)},
           {"law",
            {{"file", laws.path},
             {"approach", laws::key_of(plan.approach)},
@@ -71,6 +96,8 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws) {
            {{"parameters", of_planned(plan.parameters)},
             {"tokens", of_planned(plan.tokens)},
             {"loss", of_planned(plan.loss)}}},
+          {"best", of_optimum(plan.best)},
+          {"nats_lost", laws::finite(plan.lost)},
           {"extrapolated_decades", plan.decades_beyond},
           {"approaches", of_approaches(plan)},
           {"epochs", plan.epochs > 0 ? Json(plan.epochs) : Json()},

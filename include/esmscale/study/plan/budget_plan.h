@@ -1,4 +1,5 @@
-// A budget of FLOPs turned into a model, a number of tokens and their cost, by a fitted law.
+// A budget of FLOPs (or a loss to reach, a model, an amount of data) turned into a model, a number of tokens
+// and their cost, by a fitted law.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -11,10 +12,15 @@
 
 namespace esmscale::study {
 
+// What is asked: a budget, or two of C, N, D and L, or one of them and the best choice of the rest.
 struct PlanRequest {
-  double flops = 0;                          // C, by the law's count
-  double max_tokens = 0;                     // D is at most this: the data runs out; 0: no limit
-  double unique_tokens = 0;                  // of one epoch, for the repeats' warning; 0: unknown
+  double flops = 0;             // C, by the law's count; with inference_tokens that of training and inference
+  double max_tokens = 0;        // D is at most this: the data runs out; 0: no limit
+  double unique_tokens = 0;     // of one epoch; 0: unknown
+  double loss = 0;              // L to reach; 0: not asked
+  double parameters = 0;        // N, by the law's count; 0: to be chosen
+  double tokens = 0;            // D; 0: to be chosen
+  double inference_tokens = 0;  // that the trained model will read, a forward pass each
   std::optional<laws::Approach> approach{};  // nullopt: the one that the points support
   bool allow_repeats = false;
   double mfu = 0.4;
@@ -34,7 +40,8 @@ struct ApproachRow {
   laws::Approach approach;
   bool is_supported = false;
   std::string why{};  // for or against it; "" where the law file judges nothing
-  Planned parameters{}, tokens{}, loss{};
+  Planned flops{}, parameters{}, tokens{}, loss{};
+  size_t draws_without = 0;  // of the law's draws, that have no answer
 };
 
 // A model off the optimum, at the same C: N = factor · N_opt.
@@ -56,12 +63,17 @@ struct BudgetPlan {
   std::string approach_why;             // for it, or "as asked"
   double decades_beyond = 0;            // from the budgets and sizes that the approach rests on
   std::vector<ApproachRow> approaches;  // those that have an optimum at this C
-  double flops = 0;
-  Planned parameters, tokens, loss;               // loss NaN when the approach does not know it
+  double flops = 0;                     // of training
+  double inference_flops = 0;           // of the tokens that the model will read
+  // NaN: the approach does not know it. What was asked for has no interval.
+  Planned budget, parameters, tokens, loss;       // budget: `flops` with its interval
+  laws::Optimum best;                             // for these FLOPs of training
+  double lost = 0;                                // nats above it: what was asked for beside it costs so much
+  size_t draws_without = 0;                       // of the law's, that have no answer
   double epochs = 0;                              // D over unique_tokens; 0: unknown
   config::ModelConfig shape;                      // the nearest buildable one
   double shape_parameters = 0, shape_tokens = 0;  // at the same C
-  double shape_cost = 0;                          // nats lost to the shape's distance from N_opt
+  double shape_cost = 0;                          // nats lost to the shape's distance from the best N
   Recipe recipe;
   config::RunConfig config;
   double memory_bytes = 0;  // on one rank
@@ -76,10 +88,11 @@ double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basi
 
 // By the approach that is asked for, else by the one that the points support; beyond their budgets or sizes
 // the intervals are wider by as many times as it is decades. Error when none is supported; usage error when
-// the law has no such approach, or when the plan would repeat its data more than eight times for a model of
+// the law has no such approach or no answer, when a loss to reach lies more than two decades beyond the
+// budgets (without --approach), or when the plan would repeat its data more than eight times for a model of
 // 1B and up and this was not asked for.
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
 
-Json to_json(const BudgetPlan& plan, const laws::LawFile& laws);
+Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request);
 
 }  // namespace esmscale::study
