@@ -106,7 +106,8 @@ TEST_F(Interop, AnImportedModelIsToldFromTheLettersOfTheHoldout) {
 
 TEST_F(Interop, NothingIsWrittenWhenTheInputIsWrong) {
   write_file(path("x.fasta"), ">a\nMK\n>b\nMK\n>a\nMA\n");
-  EXPECT_THAT(refusal_of(1, logits("hf", "out")), AllOf(HasSubstr("x.fasta"), HasSubstr("a twice")));
+  EXPECT_THAT(refusal_of(1, logits("hf", "out")),
+              AllOf(HasSubstr("x.fasta"), HasSubstr("'a' in the records 1 and 3")));
   write_file(path("x.fasta"), ">a\nM5\n");
   EXPECT_THAT(refusal_of(1, logits("hf", "out")), HasSubstr("'5'"));
   write_file(path("x.fasta"), ">a\nMK\n");
@@ -116,9 +117,6 @@ TEST_F(Interop, NothingIsWrittenWhenTheInputIsWrong) {
 
 // Before the checkpoint is looked for.
 TEST_F(Interop, IdentifiersThatCannotNameATensor) {
-  write_file(path("x.fasta"), ">a\nMK\n>\xff x\nMK\n");
-  EXPECT_THAT(refusal_of(1, logits("absent", "out")),
-              AllOf(HasSubstr("x.fasta, record 2"), HasSubstr("UTF-8"), HasSubstr("\"\uFFFD\"")));
   write_file(path("x.fasta"), ">__metadata__\nMK\n");
   EXPECT_THAT(refusal_of(1, logits("absent", "out")),
               AllOf(HasSubstr("record 1"), HasSubstr("__metadata__, which safetensors keeps")));
@@ -127,6 +125,24 @@ TEST_F(Interop, IdentifiersThatCannotNameATensor) {
               AllOf(HasSubstr("no identifier a/hidden"), HasSubstr("the embeddings of a")));
   json_of(logits("hf", "out"));
   EXPECT_EQ(SafetensorsFile(path("out")).entries().size(), 2u);
+}
+
+// Rows are the letters of the file: what differs is refused, or counted.
+TEST_F(Interop, LogitsRefuseGapsAndCountOtherLetters) {
+  write_file(path("x.fasta"), ">b\nMK--V.L*\n");
+  EXPECT_THAT(refusal_of(1, logits("hf", "out")), AllOf(HasSubstr("x.fasta:2"), HasSubstr("--drop-gaps")));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  EXPECT_EQ(json_of(logits("hf", "out", {"--drop-gaps"})).at("counts").at("gaps_dropped"), 3);
+  write_file(path("x.fasta"), ">a\nMJ*V*\n>\xd7\nMK\n>a\nM\n");
+  const Json counts = json_of(logits("hf", "out", {"--rename-repeats"}));
+  EXPECT_EQ(counts.at("renamed"), 1);
+  EXPECT_EQ(counts.at("counts").at("stops_to_x"), 1);
+  EXPECT_EQ(counts.at("counts").at("stops_dropped"), 1);
+  EXPECT_EQ(counts.at("counts").at("j_to_x"), 1);
+  const SafetensorsFile file(path("out"));
+  EXPECT_EQ(file.find("a")->shape[0], 4 + 2);  // M, X, X, V
+  EXPECT_EQ(file.find("a_2")->shape[0], 1 + 2);
+  EXPECT_EQ(file.find("\xC3\x97")->shape[0], 2 + 2);
 }
 
 TEST_F(Interop, WrongRequests) {

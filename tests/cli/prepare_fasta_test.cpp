@@ -211,6 +211,25 @@ TEST_F(DataVerbs, NumbersThatDoNotFitAreRefused) {
   EXPECT_EQ(json({"info", set_}).at("seed"), UINT64_MAX);
 }
 
+TEST_F(DataVerbs, TablesAreReadByColumnNames) {
+  const std::string table = root_ / "table.csv";
+  std::ofstream(table) << "accession,sequence\nA1,MKV\nA2,MKLL\n";
+  EXPECT_THAT(failed(1, {"prepare", "--input", table, "--output", set_}), HasSubstr("--sequence-column"));
+  done({"prepare", "--input", table, "--output", set_, "--sequence-column", "sequence", "--id-column",
+        "accession"});
+  EXPECT_EQ(records(done({"fasta", set_})), (std::vector<std::string>{">A1\nMKV", ">A2\nMKLL"}));
+  EXPECT_THAT(failed(2, {"prepare", "--input", table, "--output", set_, "--force", "--id-column", "x"}),
+              HasSubstr("--sequence-column"));
+}
+
+// No dump of JSON in a sentence.
+TEST_F(DataVerbs, NothingToKeepIsSaidInWords) {
+  const std::string fasta = root_ / "short.fasta";
+  std::ofstream(fasta) << ">a\nMKV\n>b\n";
+  EXPECT_THAT(failed(1, {"prepare", "--input", fasta, "--output", set_, "--min-length", "9"}),
+              HasSubstr("found none: records 2, of them empty 1, too_short 1;"));
+}
+
 TEST_F(DataVerbs, WrongUseAndBadInputHaveTheirCodes) {
   EXPECT_THAT(failed(2, {"prepare", "--input", input_}), HasSubstr("--output"));
   EXPECT_THAT(failed(2, {"prepare", "--input", input_, "--output", set_, "--holdout", "3"}),

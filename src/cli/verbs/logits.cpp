@@ -5,12 +5,11 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
+#include "esmscale/data/fasta/unique_names.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/interop/scoring.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/host_memory.h"
-
-#include <unordered_set>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
@@ -23,50 +22,53 @@ constexpr const char* kHidden = "/hidden";
 
 struct Options {
   std::string checkpoint, input, output, device = "auto", engine = "auto";
-  bool embeddings = false;
+  bool embeddings = false, drops_gaps = false, renames = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
 
-// The file's header is JSON with tensors' names as keys: they are UTF-8, and one key is its own.
-void require_tensor_name(const std::string& name, const std::string& where) {
-  constexpr const char* kAdvice = "give the record another identifier";
-  try {
-    static_cast<void>(Json(name).dump());
-  } catch (const Json::type_error&) {
-    throw Error({.where = where,
-                 .expected = "an identifier in UTF-8: it names a tensor",
-                 .found = to_text(name),
-                 .advice = kAdvice});
-  }
-  if (name == "__metadata__")
-    throw Error({.where = where,
-                 .expected = "an identifier that can name a tensor",
-                 .found = name + ", which safetensors keeps for itself",
-                 .advice = kAdvice});
-}
+struct Records {
+  std::vector<data::FastaRecord> all;
+  data::FastaCounts counts;
+  int64_t renamed = 0;
+};
 
 // All of them: names must be right before anything is computed, and the file's header holds every shape.
-std::vector<data::FastaRecord> read_records(const std::string& path, bool embeddings) {
-  data::FastaCounts counts;
-  data::FastaReader reader(path, counts, /*has_masks=*/true);
-  std::vector<data::FastaRecord> records;
-  std::unordered_set<std::string> names;
-  for (data::FastaRecord record; reader.next(record); records.push_back(record)) {
-    require_tensor_name(record.identifier, text(path, ", record ", records.size() + 1));
-    if (!names.insert(record.identifier).second)
-      throw Error({.where = path,
-                   .expected = "each identifier once: it names a tensor",
-                   .found = record.identifier + " twice",
-                   .advice = "rename one of them"});
+Records read_records(const Options& options) {
+  Records records;
+  const data::Gaps gaps = options.drops_gaps ? data::Gaps::drop : data::Gaps::refuse;
+  data::FastaReader reader(options.input, records.counts, /*has_masks=*/true, gaps);
+  data::UniqueNames names(options.input, options.renames);
+  for (data::FastaRecord record; reader.next(record); records.all.push_back(record)) {
+    record.identifier = names.take(record.identifier);
+    if (record.identifier == "__metadata__")
+      throw Error({.where = text(options.input, ", record ", records.counts.records),
+                   .expected = "an identifier that can name a tensor",
+                   .found = record.identifier + ", which safetensors keeps for itself",
+                   .advice = "give the record another identifier"});
   }
-  for (const data::FastaRecord& record : records)
-    if (const std::string hidden = record.identifier + kHidden; embeddings && names.contains(hidden))
+  for (const data::FastaRecord& record : records.all)
+    if (const std::string hidden = record.identifier + kHidden; options.embeddings && names.contains(hidden))
       throw Error(
-          {.where = path,
+          {.where = options.input,
            .expected = text("no identifier ", hidden, ": it names the embeddings of ", record.identifier),
            .found = "both",
            .advice = "rename one of them, or leave --embeddings out"});
+  records.renamed = names.renamed();
   return records;
+}
+
+// What makes rows differ from the letters of the file.
+void note_changes(const Records& records) {
+  const data::FastaCounts& counts = records.counts;
+  if (counts.gaps_dropped + counts.stops_dropped > 0)
+    log_warning("letters that have no row: gaps_dropped ", counts.gaps_dropped, ", stops_dropped ",
+                counts.stops_dropped, "; the rows of a sequence with gaps are not its columns");
+  if (counts.j_to_x + counts.stops_to_x > 0)
+    log_warning("letters that were read as X: j_to_x ", counts.j_to_x, ", stops_to_x ", counts.stops_to_x);
+  if (counts.empty > 0)
+    log_warning("records without residues, START and END only: ", counts.empty, ", the first ",
+                counts.first_empty);
+  if (records.renamed > 0) log_warning("records with a repeated identifier were renamed: ", records.renamed);
 }
 
 // Rotary positions go on beyond the crop, so longer sequences are computed whole; how well is another matter.
@@ -122,7 +124,9 @@ int write_logits(const Program& program, const Options& options) {
   require_output_file(options.output);
   train::install_counting_allocator();
   at::set_num_threads(program.thread_count());
-  const std::vector<data::FastaRecord> records = read_records(options.input, options.embeddings);
+  const Records read = read_records(options);
+  const std::vector<data::FastaRecord>& records = read.all;
+  note_changes(read);
   const at::Device device = train::choose_device(options.device);
   const interop::LoadedModel model = interop::load_model(options.checkpoint);
   note_long_ones(records, model.info.config.data.max_seq_len);
@@ -134,6 +138,8 @@ int write_logits(const Program& program, const Options& options) {
     program.print({{"output", options.output},
                    {"checkpoint", model.path.string()},
                    {"sequences", records.size()},
+                   {"counts", read.counts.json()},
+                   {"renamed", read.renamed},
                    {"tokens", data::TokenList::of(weights.config.alphabet).names()}});
   else
     program.out << options.output << ": logits of " << records.size() << " sequences over "
@@ -149,10 +155,15 @@ void add_logits(CLI::App& app, Program& program) {
       app, "logits", "Logits of every residue of a FASTA file, in which _ is MASK",
       "esmscale logits --checkpoint runs/8M --input variants.fasta --output logits.safetensors");
   verb->add_option("--checkpoint", options->checkpoint, "Run, checkpoint or Hugging Face folder")->required();
-  verb->add_option("--input", options->input, "FASTA (.gz, .zst, - for stdin); _ is MASK, J becomes X")
+  verb->add_option("--input", options->input,
+                   "FASTA (.gz, .zst, - for stdin); _ is MASK, J and inner stops become X")
       ->required();
   verb->add_option("--output", options->output, "safetensors: NAME is [residues + 2, tokens], float32")
       ->required();
+  verb->add_flag("--drop-gaps", options->drops_gaps,
+                 "Read aligned sequences without their gaps - and ., which are an error otherwise");
+  verb->add_flag("--rename-repeats", options->renames,
+                 "Number repeated identifiers: the second a is a_2; without it they are an error");
   verb->add_flag("--embeddings", options->embeddings,
                  "NAME/hidden too: final hidden states [residues + 2, width]");
   verb->add_option(

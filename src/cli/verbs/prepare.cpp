@@ -53,11 +53,9 @@ void print_summary(std::ostream& out, const data::PrepareOptions& options,
                    const data::PrepareSummary& summary) {
   print_set(out, options.output, summary.train);
   if (summary.holdout) print_set(out, options.holdout_output, *summary.holdout);
-  std::string cases;
-  for (const auto& [name, count] : summary.counts.items())
-    if (name != "records" && count.get<int64_t>() > 0) cases += text(", ", name, " ", count.get<int64_t>());
-  out << "from " << summary.counts.at("records").get<int64_t>() << " records" << cases << "; "
-      << human_duration(summary.seconds) << ", "
+  const std::string cases = data::listed_counts(summary.counts);
+  out << "from " << summary.counts.at("records").get<int64_t>() << " records" << (cases.empty() ? "" : ", ")
+      << cases << "; " << human_duration(summary.seconds) << ", "
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
 }
 
@@ -88,6 +86,10 @@ void add_prepare(CLI::App& app, Program& program) {
                                     "esmscale prepare --input uniref50.fasta.gz --output data/train "
                                     "--holdout 8000 --holdout-output data/holdout");
   verb->add_option("--input", o.inputs, "FASTA files: plain, .gz or .zst; - is the standard input");
+  verb->add_option("--sequence-column", o.columns.sequence,
+                   "The inputs are tables (CSV or TSV with a header line); this column has the sequences");
+  verb->add_option("--id-column", o.columns.identifier,
+                   "Column of the identifiers (default: row_1, row_2, …)");
   verb->add_option("--output", o.output, "Folder of the data set")->required();
   verb->add_option("--seed", o.seed, "Seed of the shuffle")
       ->check(whole_number(UINT64_MAX))
@@ -95,6 +97,8 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_flag("--keep-order", o.keep_order,
                  "No shuffle: the input is what esmscale fasta wrote, in random order already");
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");
+  verb->add_flag("--allow-missing", o.allow_missing,
+                 "No error when no sequence has an identifier of --exclude");
   verb->add_option("--holdout", o.holdout,
                    "The last so many sequences in shuffled order go to --holdout-output")
       ->check(whole_number());

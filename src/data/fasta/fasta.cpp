@@ -1,67 +1,54 @@
 #include "esmscale/data/fasta/fasta.h"
 
+#include "data/fasta/shown.h"
+#include "esmscale/core/delimited.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
 #include "esmscale/core/text.h"
-#include "esmscale/data/alphabet.h"
+#include "esmscale/core/utf8.h"
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstring>
-
-#include <nlohmann/json.hpp>
 
 namespace esmscale::data {
 namespace {
 
-constexpr uint8_t kSpecial = 0x80;  // not a capital among the 25 letters: looked at one by one
 constexpr size_t kLongestIdentifier = 4096;
-
-constexpr std::array<uint8_t, 256> make_capital_codes() {
-  std::array<uint8_t, 256> codes{};
-  codes.fill(kSpecial);
-  for (size_t code = 0; code < kLetters.size(); ++code)
-    codes[static_cast<unsigned char>(kLetters[code])] = static_cast<uint8_t>(code);
-  return codes;
-}
-
-constexpr std::array<uint8_t, 256> kCapitalCodes = make_capital_codes();
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
+constexpr char kHeaderSeparator = '\x01';  // ^A, between the headers of NCBI's nr
 
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-std::string shown(char c) {
-  char hex[8];
-  std::snprintf(hex, sizeof hex, "0x%02x", static_cast<unsigned char>(c));
-  const bool printable = c > 0x20 && c < 0x7f;
-  return printable ? text("'", c, "'") : text("the byte ", hex, c == 0 ? " (a binary file?)" : "");
+// "P1;" before the name: the kind of a PIR entry, whose second line is a title.
+bool is_pir(std::string_view identifier) {
+  static constexpr std::array<std::string_view, 9> kKinds{"P1;", "F1;", "DL;", "DC;", "RL;",
+                                                          "RC;", "N1;", "N3;", "XX;"};
+  return std::any_of(kKinds.begin(), kKinds.end(),
+                     [&](std::string_view kind) { return identifier.starts_with(kind); });
 }
 
 }  // namespace
 
-Json FastaCounts::json() const {
-  return {{"records", records},
-          {"unnamed", unnamed},
-          {"lower_case", lower_case},
-          {"j_to_x", j_to_x},
-          {"stops_dropped", stops_dropped},
-          {"stops_to_x", stops_to_x},
-          {"gaps_dropped", gaps_dropped}};
+std::string RecordReader::where() const {
+  return text(file_.name(), ":", line_);
 }
 
-FastaReader::FastaReader(const std::string& path, FastaCounts& counts, bool has_masks)
-    : file_(path), counts_(counts), has_masks_(has_masks) {}
-
-void FastaReader::fail(const std::string& expected, const std::string& found,
-                       const std::string& advice) const {
-  throw Error(
-      {.where = text(file_.name(), ":", line_), .expected = expected, .found = found, .advice = advice});
+void RecordReader::fail(const std::string& expected, const std::string& found,
+                        const std::string& advice) const {
+  throw Error({.where = where(), .expected = expected, .found = found, .advice = advice});
 }
+
+bool RecordReader::refill() {
+  const std::span<const std::byte> block = file_.next();
+  rest_ = {reinterpret_cast<const char*>(block.data()), block.size()};
+  text_bytes_ += block.size();
+  return !rest_.empty();
+}
+
+FastaReader::FastaReader(const std::string& path, FastaCounts& counts, bool has_masks, Gaps gaps)
+    : RecordReader(path), counts_(counts), residues_(counts, has_masks, gaps, [this] { return where(); }) {}
 
 // A carriage return belongs to the end of a line. Alone it ends a line of an old system's file: lines would
 // run together, and a header would swallow its protein. `piece` is of one line, without its line feed.
@@ -74,23 +61,27 @@ std::string_view FastaReader::without_returns(std::string_view piece) {
   return kept;
 }
 
-bool FastaReader::refill() {
-  const std::span<const std::byte> block = file_.next();
-  rest_ = {reinterpret_cast<const char*>(block.data()), block.size()};
-  text_bytes_ += block.size();
-  return !rest_.empty();
-}
-
 bool FastaReader::find_first_header() {
   if (refill() && rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
   for (; !rest_.empty() || refill(); rest_.remove_prefix(1)) {
     if (rest_.front() == '\n') ++line_;
     if (rest_.front() == '\n' || is_blank(rest_.front())) continue;
     if (rest_.front() == '>') return true;
-    fail("FASTA, whose records begin with '>'",
-         shown(rest_.front()) + (rest_.front() == '@' ? " (FASTQ?)" : ""), "give FASTA");
+    refuse_first(rest_.front());
   }
   fail("FASTA", "no record", "look at where the file came from");
+}
+
+// What follows in the block shows what the file is.
+void FastaReader::refuse_first(char c) const {
+  constexpr const char* kExpected = "FASTA, whose records begin with '>'";
+  if (const auto kind = recognise_file(rest_.substr(0, kBytesToRecognise)))
+    fail(kExpected, kind->name, kind->advice);
+  const std::string_view line = first_line(rest_);
+  if (const char separator = separator_of(line); separator != 0 && line.find('\0') == line.npos)
+    fail(kExpected, text("a table with the columns ", join(cells_of(line, separator), ", ").substr(0, 200)),
+         "name two of them: --sequence-column NAME --id-column NAME");
+  fail(kExpected, shown(c) + (c == '@' ? " (FASTQ?)" : ""), "give FASTA");
 }
 
 void FastaReader::read_header(FastaRecord& record) {
@@ -104,7 +95,7 @@ void FastaReader::read_header(FastaRecord& record) {
     const std::string_view piece = without_returns(rest_.substr(0, end));
     for (size_t i = 0; i < piece.size() && in_word; ++i) {
       const char c = piece[i];
-      if (is_blank(c)) {
+      if (is_blank(c) || c == kHeaderSeparator) {
         in_word = record.identifier.empty();
         continue;
       }
@@ -117,14 +108,34 @@ void FastaReader::read_header(FastaRecord& record) {
     rest_.remove_prefix(end + ended);
     if (ended) break;
   }
+  check_header(record.identifier);
+  name(record);
   end_line();
+}
+
+void FastaReader::check_header(const std::string& identifier) const {
+  if (is_pir(identifier))
+    fail("FASTA", text("a PIR entry, '>", identifier, "', whose second line is a title"),
+         "convert it: awk '/^>..;/{print \">\" substr($0,5); getline; next} 1' FILE");
+  if (!identifier.empty() && identifier == empty_identifier_)
+    fail("residues after a header",
+         text("the header '", identifier, "' twice in a row, as in MMseqs2's *_all_seqs.fasta"),
+         "take the representatives, *_rep_seq.fasta, or the file that was clustered");
+}
+
+void FastaReader::name(FastaRecord& record) {
   ++counts_.records;
-  if (!record.identifier.empty()) return;
-  ++counts_.unnamed;
-  record.identifier = text("unnamed_", counts_.records);
+  if (record.identifier.empty()) {
+    ++counts_.unnamed;
+    record.identifier = text("unnamed_", counts_.records);
+  } else if (!is_utf8(record.identifier)) {
+    ++counts_.latin1_names;
+    record.identifier = utf8_from_latin1(record.identifier);
+  }
 }
 
 void FastaReader::end_line() {
+  residues_.end_line();
   ++line_;
   after_return_ = false;
 }
@@ -132,10 +143,15 @@ void FastaReader::end_line() {
 bool FastaReader::next(FastaRecord& record) {
   if (!started_) started_ = find_first_header();
   if (rest_.empty() && !refill()) return false;
+  const std::string begin = where();
   read_header(record);
   while (read_line(record)) continue;
-  counts_.stops_dropped += pending_stops_;
-  pending_stops_ = 0;
+  residues_.end_sequence();
+  empty_identifier_.clear();
+  if (record.residues.empty()) {
+    empty_identifier_ = record.identifier;
+    if (counts_.empty++ == 0) counts_.first_empty = text(record.identifier, " (", begin, ")");
+  }
   return true;
 }
 
@@ -146,59 +162,12 @@ bool FastaReader::read_line(FastaRecord& record) {
     const void* found = std::memchr(rest_.data(), '\n', rest_.size());
     const size_t end =
         found ? static_cast<size_t>(static_cast<const char*>(found) - rest_.data()) : rest_.size();
-    add_piece(rest_.substr(0, end), record);
+    residues_.add(without_returns(rest_.substr(0, end)), record.identifier, record.residues);
     rest_.remove_prefix(end + (found != nullptr));
-    if (found) break;
-    if (!refill()) return false;
+    if (found || !refill()) break;
   }
   end_line();
   return true;
-}
-
-void FastaReader::add_piece(std::string_view piece, FastaRecord& record) {
-  piece = without_returns(piece);
-  if (record.residues.size() + piece.size() > kLongestSequence)
-    fail(text("a protein, of at most ", kLongestSequence, " letters"),
-         text("a longer sequence, ", record.identifier), "are these genomes? Translate them first");
-  const size_t before = record.residues.size();
-  record.residues.resize(before + piece.size());
-  uint8_t* out = record.residues.data() + before;
-  uint8_t any = 0;
-  for (size_t i = 0; i < piece.size(); ++i) {
-    const uint8_t code = kCapitalCodes[static_cast<unsigned char>(piece[i])];
-    out[i] = code;
-    any |= code;
-  }
-  if (!(any & kSpecial) && pending_stops_ == 0) return;
-  record.residues.resize(before);
-  add_letter_by_letter(piece, record);
-}
-
-void FastaReader::add_letter_by_letter(std::string_view piece, FastaRecord& record) {
-  for (const char c : piece) {
-    if (c == '*') {
-      ++pending_stops_;  // at the end, or inside? The next letter decides
-    } else if (c == '-' || c == '.') {
-      ++counts_.gaps_dropped;
-    } else if (c == '_' && has_masks_) {
-      add_inner_stops(record);
-      record.residues.push_back(kMaskLetter);
-    } else if (!is_blank(c)) {
-      const uint8_t code = letter_code(c);
-      if (code == 255)
-        fail("letters of amino acids", shown(c),
-             c == '>' ? "a record must begin on a line of its own" : "give FASTA of proteins");
-      add_inner_stops(record);
-      counts_.lower_case += c >= 'a';
-      counts_.j_to_x += c == 'J' || c == 'j';
-      record.residues.push_back(code);
-    }
-  }
-}
-
-void FastaReader::add_inner_stops(FastaRecord& record) {
-  record.residues.insert(record.residues.end(), static_cast<size_t>(pending_stops_), kUnknownLetter);
-  counts_.stops_to_x += std::exchange(pending_stops_, 0);
 }
 
 }  // namespace esmscale::data

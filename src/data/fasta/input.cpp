@@ -1,6 +1,7 @@
 #include "esmscale/data/fasta/input.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -200,16 +201,13 @@ std::unique_ptr<ByteSource> source_of(RawBytes& raw) {
   if (begins_with(first, "\x28\xb5\x2f\xfd"sv) ||
       begins_with(first.subspan(std::min<size_t>(1, first.size())), "\x2a\x4d\x18"sv))
     return std::make_unique<ZstdSource>(raw);
-  for (const auto& [magic, kind] : {std::pair{"BZh"sv, "bzip2"},
-                                    {"\xfd"
-                                     "7zXZ\0"sv,
-                                     "xz"},
-                                    {"PK\x03\x04"sv, "zip"}})
-    if (begins_with(first, magic))
-      throw Error({.where = raw.name(),
-                   .expected = "plain, gzip or zstd",
-                   .found = text("a ", kind, " file"),
-                   .advice = text("decompress it, for instance to a pipe: … | esmscale prepare --input -")});
+  const std::span<const std::byte> begin = raw.peek_at_least(kBytesToRecognise);
+  const std::string_view text(reinterpret_cast<const char*>(begin.data()), begin.size());
+  if (const auto kind = recognise_file(text))
+    throw Error({.where = raw.name(),
+                 .expected = "FASTA or a table, plain, gzip or zstd",
+                 .found = kind->name,
+                 .advice = kind->advice});
   return std::make_unique<PlainSource>(raw);
 }
 

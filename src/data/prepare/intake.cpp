@@ -4,6 +4,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/utf8.h"
 #include "esmscale/data/alphabet.h"
 
 #include <algorithm>
@@ -17,6 +18,11 @@ namespace {
 constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12;
 constexpr int64_t kSampledResidues = 1'000'000;
 constexpr double kDnaShare = 0.95;  // of A C G T U N; in proteins these are a quarter
+// Of D, P and V. By the background frequencies of Foldseek's matrix of 3Di states they are 0.40, in proteins
+// 0.17.
+constexpr double k3DiShare = 0.3;
+constexpr int64_t kResiduesFor3Di = 500;
+constexpr double kLowerCaseShare = 0.4;  // masked regions are less; SaProt writes 3Di states so, half of all
 constexpr int64_t kRecordsPerUpdate = 1024;
 
 uint64_t share(uint64_t memory, double part) {
@@ -70,8 +76,10 @@ class FirstWords {
 
 ExcludedIdentifiers::ExcludedIdentifiers(const std::filesystem::path& file, int64_t memory) {
   if (file.empty()) return;
-  FirstWords words(file, [&](std::string_view word) {
-    sorted_.push_back(checksum128(bytes_of(word)));
+  FirstWords words(file, [&](std::string_view given) {
+    const std::string word = is_utf8(given) ? std::string(given) : utf8_from_latin1(given);
+    if (sorted_.empty()) first_ = word;
+    sorted_.push_back(checksum128(bytes_of(std::string_view(word))));
     if (static_cast<int64_t>(sorted_.size() * sizeof sorted_[0]) > memory)
       throw Error({.where = file.string(),
                    .expected = text("identifiers that take at most ", human_bytes(double(memory)),
@@ -114,26 +122,39 @@ void Intake::read() {
     before += here;
   }
   raw_bytes_ = static_cast<int64_t>(before);
+  require_exclusions();
   progress.finish(
       text(fasta_.records, " records, ", human_bytes(static_cast<double>(text_bytes_)), " of FASTA"));
 }
 
 void Intake::read_file(const std::string& path, const std::function<void(uint64_t)>& show) {
-  FastaReader reader(path, fasta_);
+  const auto reader = open_sequences(path, fasta_, options_.columns);
   FastaRecord record;
-  while (reader.next(record)) {
+  while (reader->next(record)) {
     add(record);
-    if (fasta_.records % kRecordsPerUpdate == 0) show(reader.raw_bytes());
+    if (fasta_.records % kRecordsPerUpdate == 0) show(reader->raw_bytes());
   }
-  show(reader.raw_bytes());
-  text_bytes_ += static_cast<int64_t>(reader.text_bytes());
+  show(reader->raw_bytes());
+  text_bytes_ += static_cast<int64_t>(reader->text_bytes());
+}
+
+void Intake::require_exclusions() const {
+  if (excluded_identifiers_.size() == 0 || excluded_ > 0 || options_.allow_missing) return;
+  throw Error(
+      {.where = options_.exclude.string(),
+       .expected = "identifiers of the input, the first words of its headers",
+       .found = text("none among ", excluded_identifiers_.size(), " ('", excluded_identifiers_.first(),
+                     "', …), where the input has '", first_identifier_, "', …"),
+       .advice = "write them as the headers do, or give --allow-missing"});
 }
 
 void Intake::add(const FastaRecord& record) {
+  if (first_identifier_.empty()) first_identifier_ = record.identifier;
   if (excluded_identifiers_.size() > 0 && excluded_identifiers_.contains(record.identifier)) {
     ++excluded_;
     return;
   }
+  if (record.residues.empty()) return;  // counted by the reader
   if (static_cast<int64_t>(record.residues.size()) < options_.min_length) {
     ++too_short_;
     return;
@@ -212,16 +233,35 @@ Json Intake::counts() const {
   return counts;
 }
 
+double Intake::share_of(std::string_view letters) const {
+  int64_t count = 0;
+  for (const char letter : letters) count += sampled_[letter_code(letter)];
+  return sampled_residues_ > 0 ? static_cast<double>(count) / static_cast<double>(sampled_residues_) : 0;
+}
+
+std::string Intake::warning_of_other_letters() const {
+  const double nucleotides = share_of("ACGTUN"), states = share_of("DPV");
+  if (nucleotides >= kDnaShare)
+    return text("the sequences look like DNA or RNA (", fixed(100 * nucleotides, 1),
+                "% A, C, G, T, U or N): this program expects proteins");
+  if (sampled_residues_ >= kResiduesFor3Di && states >= k3DiShare)
+    return text("the sequences look like 3Di states of Foldseek (", fixed(100 * states, 1),
+                "% D, P or V, in proteins 17%): this program expects amino acids");
+  if (static_cast<double>(fasta_.lower_case) > kLowerCaseShare * static_cast<double>(residues_))
+    return text(
+        fasta_.lower_case,
+        " residues are in lower case and are read as amino acids; Foldseek and SaProt write 3Di states "
+        "so: remove those");
+  return {};
+}
+
 std::vector<std::string> Intake::warnings() const {
   std::vector<std::string> warnings;
-  int64_t nucleotides = 0;
-  for (const char letter : std::string_view("ACGTUN")) nucleotides += sampled_[letter_code(letter)];
-  if (sampled_residues_ > 0 &&
-      static_cast<double>(nucleotides) >= kDnaShare * static_cast<double>(sampled_residues_))
+  if (std::string warning = warning_of_other_letters(); !warning.empty())
+    warnings.push_back(std::move(warning));
+  if (fasta_.empty > 0)
     warnings.push_back(
-        text("the sequences look like DNA or RNA (",
-             fixed(100.0 * static_cast<double>(nucleotides) / static_cast<double>(sampled_residues_), 1),
-             "% A, C, G, T, U or N): this program expects proteins"));
+        text("records without residues were left out: ", fasta_.empty, ", the first ", fasta_.first_empty));
   if (repeated_identifiers_ > 0)
     warnings.push_back(text(repeated_identifiers_,
                             " sequences have an identifier that another one has already, the first '",

@@ -28,10 +28,12 @@ class ExcludedIdentifiers {
   // An empty path: none. Error when they take more than `memory` bytes.
   ExcludedIdentifiers(const std::filesystem::path& file, int64_t memory);
   bool contains(std::string_view identifier) const;
+  const std::string& first() const { return first_; }  // of the file
   size_t size() const { return sorted_.size(); }
 
  private:
   std::deque<std::array<uint64_t, 2>> sorted_;  // grows without a copy
+  std::string first_;
 };
 
 class Intake {
@@ -40,7 +42,9 @@ class Intake {
   Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
          const std::filesystem::path& temporary, uint64_t memory, ThreadPool& workers);
 
-  void read();  // all inputs
+  // All inputs. Error when there is a list of identifiers to leave out and no record has one of them, unless
+  // options.allow_missing.
+  void read();
 
   // After read(): finds sequences (with --deduplicate) and identifiers that occur more than once.
   void find_duplicates();
@@ -63,6 +67,9 @@ class Intake {
   void read_file(const std::string& path, const std::function<void(uint64_t raw_bytes)>& show);
   void add(const FastaRecord& record);
   void sample(const FastaRecord& record);
+  void require_exclusions() const;
+  double share_of(std::string_view letters) const;  // among the sampled residues; 0 without any
+  std::string warning_of_other_letters() const;     // DNA, or Foldseek's states; "" if neither
   bool is_dropped(uint64_t ordinal) const;
 
   const PrepareOptions& options_;
@@ -71,6 +78,7 @@ class Intake {
   FingerprintSorter identifier_hashes_;
   std::optional<FingerprintSorter> residue_hashes_;  // with --deduplicate
   FastaCounts fasta_;
+  std::string first_identifier_;  // of the first record
   int64_t excluded_ = 0, too_short_ = 0, stored_ = 0, residues_ = 0, duplicates_ = 0,
           repeated_identifiers_ = 0;
   std::optional<uint64_t> repeated_ordinal_;  // of the first record that repeats an identifier

@@ -70,6 +70,9 @@ void check(const PrepareOptions& options) {
           "--holdout and --holdout-output need each other");
   require(options.min_length >= 1, "--min-length is below 1");
   require(options.eval_length >= 1, "--eval-length is below 1");
+  require(options.columns.identifier.empty() || !options.columns.sequence.empty(),
+          "--id-column needs --sequence-column");
+  require(!options.allow_missing || !options.exclude.empty(), "--allow-missing needs --exclude");
   require(options.memory > 0, "--memory is not positive");
   require(options.threads >= 1, "--threads is below 1");
   const auto place = [](const std::filesystem::path& path) {
@@ -133,7 +136,8 @@ void Preparation::plan(const Intake& intake) {
   if (kept == 0)
     throw Error({.where = join(options_.inputs, ", "),
                  .expected = "at least one sequence to keep",
-                 .found = to_text(intake.counts()),
+                 .found = text("none: records ", intake.counts().at("records").get<int64_t>(), ", of them ",
+                               listed_counts(intake.counts())),
                  .advice = "look at --exclude and --min-length"});
   if (options_.holdout >= kept)
     throw Error({.where = "--holdout",
@@ -208,6 +212,8 @@ void Preparation::warn_of_overlap() {
 Json Preparation::provenance(const Intake& intake) const {
   return {{"program", text("esmscale ", version())},
           {"inputs", options_.inputs},
+          {"sequence_column", options_.columns.sequence},
+          {"id_column", options_.columns.identifier},
           {"exclude", options_.exclude.string()},
           {"holdout", options_.holdout},
           {"limit", options_.limit},

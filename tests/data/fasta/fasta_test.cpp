@@ -80,6 +80,78 @@ TEST_F(Fasta, RecordsWithoutResiduesAreGivenBackEmpty) {
 }
 
 // Blocks of 256 KiB: a header, a carriage return, a stop and a line end each stand on their border once.
+TEST_F(Fasta, RecordsWithoutResiduesAreCountedAndTheFirstIsNamed) {
+  read(">a\nM\n>b\n\n>c\n--\n>d");
+  EXPECT_EQ(counts_.empty, 3);
+  EXPECT_THAT(counts_.first_empty, AllOf(HasSubstr("b ("), HasSubstr("in.fasta:3)")));
+}
+
+TEST_F(Fasta, GapsCanBeRefused) {
+  for (const char* content : {">a\nMK-V\n", ">a\nMKV\nMK.V\n"}) {
+    const std::string path = write_fasta(folder_ / "in.fasta", content);
+    EXPECT_THAT(error_of([&] {
+                  FastaReader reader(path, counts_, /*has_masks=*/true, Gaps::refuse);
+                  for (FastaRecord record; reader.next(record);) continue;
+                }),
+                AllOf(HasSubstr("in.fasta:"), HasSubstr("gap"), HasSubstr("--drop-gaps")));
+  }
+}
+
+// NCBI's nr joins the headers of identical proteins with ^A.
+TEST_F(Fasta, AControlAEndsTheIdentifier) {
+  EXPECT_EQ(read(">WP_1.1\x01XP_2.1 x\nMKV\n>WP_3.1 a [E. c]\x01XP_4.1 b\nMKL\n"),
+            (NamedProteins{{"WP_1.1", "MKV"}, {"WP_3.1", "MKL"}}));
+}
+
+TEST_F(Fasta, NamesThatAreNotUtf8AreLatin1) {
+  EXPECT_EQ(read(">N\xd7s|X\nMKL\n>\xC3\x97\nMKV\n"),
+            (NamedProteins{{"N\xC3\x97s|X", "MKL"}, {"\xC3\x97", "MKV"}}));
+  EXPECT_EQ(counts_.latin1_names, 1);
+}
+
+// MMseqs2 writes the representative's header alone before each cluster.
+TEST_F(Fasta, AllSeqsOfMMseqs2IsRefused) {
+  EXPECT_THAT(error_in(">r1\n>r1 rep\nMKVLA\n>m2\nMKVLS\n>r3\n>r3 rep\nMDEAA\n"),
+              AllOf(HasSubstr("in.fasta:2"), HasSubstr("'r1' twice"), HasSubstr("*_rep_seq.fasta")));
+  read(">r1\n>r2\nMKV\n>r1\nMKV\n>\n>\nM\n");  // an empty record is none
+}
+
+TEST_F(Fasta, PirIsRefused) {
+  EXPECT_THAT(error_in(">P1;CRAB\nalpha crystallin\nMDITIHNPLI*\n"),
+              AllOf(HasSubstr("in.fasta:1"), HasSubstr("PIR"), HasSubstr("awk")));
+  EXPECT_EQ(read(">P1|CRAB;x\nMDI\n").size(), 1u);
+}
+
+// Blocks of ten or single letters are how flat files print residues; words of other lengths are text.
+TEST_F(Fasta, WrappedHeadersAreRefused) {
+  EXPECT_THAT(error_in(">a long\ndescription of a hypothetical protein\nMKV\n"),
+              AllOf(HasSubstr("in.fasta:2"), HasSubstr("5 words"), HasSubstr("wrapped")));
+  EXPECT_THAT(error_in(">a\nMKV\nhypothetical protein"), HasSubstr("in.fasta:3"));
+  EXPECT_EQ(read(">a\nmkvlaagivg llaqmkvlaa gi\n>b\nm k v\n>c\nMK VLA\n>d\nmkv \n"),
+            (NamedProteins{{"a", "MKVLAAGIVGLLAQMKVLAAGI"}, {"b", "MKV"}, {"c", "MKVLA"}, {"d", "MKV"}}));
+}
+
+TEST_F(Fasta, TheMaskIsNamedWhereItIsRead) {
+  const std::string path = write_fasta(folder_ / "in.fasta", ">a\nMK<mask>V\n");
+  EXPECT_THAT(error_of([&] {
+                FastaReader reader(path, counts_, /*has_masks=*/true);
+                for (FastaRecord record; reader.next(record);) continue;
+              }),
+              AllOf(HasSubstr("'<'"), HasSubstr("letter _")));
+}
+
+TEST_F(Fasta, OtherFormatsAreNamed) {
+  EXPECT_THAT(error_in("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("git lfs pull"));
+  std::string tar(1024, '\0');
+  tar.replace(0, 9, "odd.fasta").replace(257, 5, "ustar");
+  EXPECT_THAT(error_in(tar), HasSubstr("tar archive"));
+  EXPECT_THAT(error_in(gzipped(tar, folder_ / "u.tar")), HasSubstr("tar archive"));
+  EXPECT_THAT(error_in("PAR1....PAR1"), HasSubstr("Parquet"));
+  EXPECT_THAT(error_in("<!DOCTYPE html><html>"), HasSubstr("web page"));
+  EXPECT_THAT(error_in("id,sequence\na,MKV\n"),
+              AllOf(HasSubstr("a table with the columns id, sequence"), HasSubstr("--sequence-column")));
+}
+
 TEST_F(Fasta, NothingDependsOnWhereABlockEnds) {
   constexpr size_t kBlock = 256 << 10;
   const std::string tail = "MK\r\n>second name\r\nV*\r\n*A*\r\n>third\r\nW\r\n";

@@ -111,6 +111,56 @@ TEST_F(Prepare, ExcludedAndShortSequencesLeaveTheOthersInPlace) {
   EXPECT_THAT(summary.warnings, ElementsAre(HasSubstr("--exclude names 4 identifiers, and only 3")));
 }
 
+// A list of accessions where headers hold more would leak the test set into the training set.
+TEST_F(Prepare, AListThatNamesNoRecordIsRefused) {
+  PrepareOptions given = options({});
+  given.inputs = {write_fasta(root_ / "in", ">tr|A1|x\nMKV\n>tr|A2|y\nMKL\n")};
+  given.exclude = write_fasta(root_ / "exclude", "A1\nA2\n");
+  EXPECT_THAT(error_of([&] { prepare(given); }),
+              AllOf(HasSubstr("none among 2 ('A1'"), HasSubstr("'tr|A1|x'"), HasSubstr("--allow-missing")));
+  EXPECT_FALSE(std::filesystem::exists(root_ / "out"));
+  given.allow_missing = true;
+  EXPECT_THAT(prepare(given).warnings, ElementsAre(HasSubstr("only 0 sequences")));
+}
+
+TEST_F(Prepare, EmptyRecordsAreApartFromShortOnes) {
+  PrepareOptions given = options({});
+  given.inputs = {write_fasta(root_ / "in", ">A_1 # 230 # ID=3;start_typeMKEEWTNPSL\n>B\n\n>S\nMK\n>C\nMKV")};
+  given.min_length = 3;
+  const PrepareSummary summary = prepare(given);
+  EXPECT_EQ(summary.counts.at("empty"), 2);
+  EXPECT_EQ(summary.counts.at("too_short"), 1);
+  EXPECT_THAT(summary.warnings,
+              ElementsAre(AllOf(HasSubstr("without residues"), HasSubstr("2, the first A_1 ("))));
+}
+
+// The composition is that of Foldseek's matrix of 3Di states, rounded to hundredths.
+TEST_F(Prepare, StatesOf3DiAreNamed) {
+  const std::string states = text(std::string(10, 'd'), std::string(8, 'p'), std::string(22, 'v'),
+                                  "aaaaacccffffggggghhhiiikkkllllllmmnnqqqqqrrrsssssstttwwwyyyee");
+  const auto warnings_of = [&](const std::string& fasta) {
+    PrepareOptions given = options({});
+    given.force = true;
+    given.inputs = {write_fasta(root_ / "in", fasta)};
+    return prepare(given).warnings;
+  };
+  std::string many;
+  for (int i = 0; i < 10; ++i) many += states;
+  EXPECT_THAT(warnings_of(">a\n" + many + "\n"), ElementsAre(HasSubstr("3Di states of Foldseek (39.6%")));
+  EXPECT_THAT(warnings_of(">a\n" + states + "\n"), ElementsAre(HasSubstr("101 residues are in lower case")));
+  EXPECT_THAT(warnings_of(">a\nMdEvVpQpLv\n"), ElementsAre(HasSubstr("5 residues are in lower case")));
+  EXPECT_THAT(warnings_of(">a\nMKVLAAGIvglLLAQ\n"), ElementsAre());  // a masked region
+}
+
+TEST_F(Prepare, ATableGivesTheSameSetAsFasta) {
+  PrepareOptions given = options({{"a", "MKV"}, {"b", "MKL"}});
+  const std::string hash = prepare(given).train.hash;
+  given.force = true;
+  given.inputs = {write_fasta(root_ / "in", "seq\tid\nMKV\ta\nMKL\tb\n")};
+  given.columns = {.sequence = "seq", .identifier = "id"};
+  EXPECT_EQ(prepare(given).train.hash, hash);
+}
+
 TEST_F(Prepare, DuplicatesAreDroppedButForTheFirst) {
   NamedProteins proteins = random_proteins(3000, 2);  // of at most four letters: many are equal
   for (const int64_t memory : {int64_t{2} << 10, int64_t{0}}) {
@@ -168,7 +218,9 @@ TEST_F(Prepare, CountsOfEachCaseAreInTheManifest) {
                                                    {"stops_to_x", 1},
                                                    {"gaps_dropped", 2},
                                                    {"excluded", 0},
-                                                   {"too_short", 1},
+                                                   {"too_short", 0},
+                                                   {"empty", 1},
+                                                   {"latin1_names", 0},
                                                    {"duplicates_removed", 0},
                                                    {"repeated_identifiers", 0}};
   EXPECT_EQ((counts.get<std::map<std::string, int64_t>>()), expected);

@@ -1,10 +1,9 @@
-// FASTA in and out. The rules for what is not one of the 25 letters are written here once, and each case is
-// counted.
+// FASTA and tables of sequences in, FASTA out.
 #pragma once
 
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/json.h"
 #include "esmscale/data/fasta/input.h"
+#include "esmscale/data/fasta/residues.h"
 
 #include <cstdint>
 #include <memory>
@@ -15,67 +14,68 @@
 
 namespace esmscale::data {
 
-// In place of a letter code: a residue that is shown as <mask>.
-inline constexpr uint8_t kMaskLetter = 254;
-
 struct FastaRecord {
   std::string identifier;  // the header's first word; "unnamed_<n>" for the n-th record when it has none
   std::vector<uint8_t> residues;  // letter codes
 };
 
-// Upper and lower case are the same. B, U, Z, O and X are kept; J becomes X. A `*` at the end of a sequence
-// (the stop codon) is dropped, one inside becomes X. `-` and `.` are an alignment's gaps and are dropped.
-// Spaces, tabs, empty lines and carriage returns before a line's end mean nothing. Any other byte is an
-// Error.
-struct FastaCounts {
-  int64_t records = 0;
-  int64_t unnamed = 0;        // headers without a word
-  int64_t lower_case = 0;     // residues
-  int64_t j_to_x = 0;         // residues
-  int64_t stops_dropped = 0;  // `*` at an end
-  int64_t stops_to_x = 0;     // `*` inside
-  int64_t gaps_dropped = 0;   // `-` and `.`
-
-  Json json() const;
-};
-
-// Longer than twenty times the longest protein known: what is longer is not a protein.
-inline constexpr size_t kLongestSequence = 1 << 20;
-
-class FastaReader {
+// Sequences from a file, one after the other.
+class RecordReader {
  public:
-  // `counts` adds up over files and outlives the reader. With `has_masks` a `_` is
-  // kMaskLetter; otherwise it is an Error like any other byte that is no residue.
-  FastaReader(const std::string& path, FastaCounts& counts, bool has_masks = false);
+  explicit RecordReader(const std::string& path) : file_(path) {}
+  virtual ~RecordReader() = default;
 
-  // False at the end. An Error names file and line: not FASTA, binary, cut short, a byte that is no residue.
-  bool next(FastaRecord& record);
+  // False at the end. An Error names file and line: another format, binary, cut short, a byte that is no
+  // residue.
+  virtual bool next(FastaRecord& record) = 0;
 
   uint64_t raw_bytes() const { return file_.raw_bytes(); }  // of the file, as compressed
-  uint64_t text_bytes() const { return text_bytes_; }       // of FASTA, decompressed
+  uint64_t text_bytes() const { return text_bytes_; }       // decompressed
 
- private:
-  bool refill();
-  bool find_first_header();
-  std::string_view without_returns(std::string_view piece);
-  void read_header(FastaRecord& record);
-  bool read_line(FastaRecord& record);
-  void add_piece(std::string_view piece, FastaRecord& record);
-  void add_letter_by_letter(std::string_view piece, FastaRecord& record);
-  void add_inner_stops(FastaRecord& record);
-  void end_line();
+ protected:
+  bool refill();  // the next block into rest_; false at the end
+  std::string where() const;
   [[noreturn]] void fail(const std::string& expected, const std::string& found,
                          const std::string& advice) const;
 
   InputFile file_;
-  FastaCounts& counts_;
-  bool has_masks_;
   std::string_view rest_;  // of the current block
   int64_t line_ = 1;
   uint64_t text_bytes_ = 0;
-  int64_t pending_stops_ = 0;
+};
+
+// Besides the rule of ResidueReader: an identifier ends at a blank or at ^A, which separates the headers of
+// NCBI's nr. One that is not UTF-8 is read as Latin-1. PIR, MMseqs2's *_all_seqs.fasta and headers over
+// several lines are an Error that names them.
+class FastaReader : public RecordReader {
+ public:
+  // `counts` adds up over files and outlives the reader.
+  FastaReader(const std::string& path, FastaCounts& counts, bool has_masks = false, Gaps gaps = Gaps::drop);
+  bool next(FastaRecord& record) override;
+
+ private:
+  bool find_first_header();
+  [[noreturn]] void refuse_first(char c) const;
+  std::string_view without_returns(std::string_view piece);
+  void read_header(FastaRecord& record);
+  void check_header(const std::string& identifier) const;
+  void name(FastaRecord& record);
+  bool read_line(FastaRecord& record);
+  void end_line();
+
+  FastaCounts& counts_;
+  ResidueReader residues_;
+  std::string empty_identifier_;                 // of the record before, when it had no residues
   bool started_ = false, after_return_ = false;  // a carriage return of the current line
 };
+
+// A table with a header line: cells separated by tabs, `;` or commas, the first of these in the header.
+struct SequenceColumns {
+  std::string sequence{};    // its name; empty: the file is FASTA
+  std::string identifier{};  // empty: sequences are named row_1, row_2, …
+};
+std::unique_ptr<RecordReader> open_sequences(const std::string& path, FastaCounts& counts,
+                                             const SequenceColumns& columns);
 
 // Writes FASTA, 60 letters a line; a path that ends in .gz or .zst is compressed.
 class FastaWriter {

@@ -4,6 +4,7 @@
 #include "esmscale/core/json.h"
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/data/dataset/format.h"
+#include "esmscale/data/fasta/fasta.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -17,11 +18,13 @@
 namespace esmscale::data {
 
 struct PrepareOptions {
-  std::vector<std::string> inputs;  // FASTA files, plain, gzip or zstd; "-" is the standard input
+  std::vector<std::string> inputs;  // plain, gzip or zstd; "-" is the standard input
+  SequenceColumns columns{};        // of inputs that are tables
   std::filesystem::path output;
   uint64_t seed = 1;                // shuffle seed
   bool keep_order = false;          // no shuffle: the input is already in the random order of `seed`
   std::filesystem::path exclude{};  // identifiers to leave out, one a line; empty: none
+  bool allow_missing = false;       // go on when no record has an identifier of `exclude`
   int64_t holdout = 0;              // the last N sequences in shuffled order go to holdout_output
   std::filesystem::path holdout_output{};
   int64_t limit = 0;           // then the first N are kept; 0: all
