@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from esmtools.results import fail
-from reference import esm
+from reference import downstream, esm
 
 PRESETS = {
     "tiny": (2, 64, 4, 33),
@@ -26,6 +26,7 @@ PRESETS = {
     "35M": (12, 480, 20, 33),
     "150M": (30, 640, 20, 33),
 }  # layers, width, heads, tokens
+SCORES = 1e-4  # of a log-probability, nats
 LOGITS, LOSS, GRADIENTS = 1e-5, 1e-5, 1e-4  # relative to the largest; the gradient's to the largest of its kind
 NEGLIGIBLE = 1e-3  # a kind of parameter whose gradient is this small next to the largest is compared at its scale
 
@@ -107,6 +108,26 @@ class Comparison:
                 _, loss, chosen = esm.forward(model, masks)
             theirs = loss.item() / chosen
             self.add(f"eval, {pattern}", abs(ours[key] - theirs) / theirs, LOSS)
+
+    def compare_scores(self, model: Any, checkpoint: Path) -> None:
+        """The verb score against the three formulas, each residue of each protein in a pass of its own."""
+        rng = random.Random(9)
+        protein = "".join(rng.choices(esm.LETTERS[:20], k=43))
+        singles = {f"{protein[i]}{i + 1}{rng.choice(esm.LETTERS[:20])}" for i in range(0, 43, 6)}
+        mutants = [*sorted(m for m in singles if m[0] != m[-1]), f"{protein[1]}2W:{protein[40]}41C"]
+        mutants = [m for m in mutants if all(one[0] != one[-1] for one in m.split(":"))]
+        assay, out = self.folder / "assay.csv", self.folder / "scored.csv"
+        assay.write_text("mutant\n" + "\n".join(mutants) + "\n")
+        for method in ("masked-marginals", "wildtype-marginals", "pseudo-likelihood"):
+            self.run(
+                *("esmscale", "score", "--checkpoint", checkpoint, "--assay", assay, "--sequence", protein),
+                *("--method", method, "--output", out, "--force"),
+            )
+            ours = [float(line.split(",")[1]) for line in out.read_text().splitlines()[1:]]
+            theirs = downstream.variant_scores(model, protein, mutants, method)
+            terms = 2 * len(protein) if method == "pseudo-likelihood" else 1  # log-probabilities in a score
+            worst = max(abs(a - b) for a, b in zip(theirs, ours, strict=True))
+            self.add(f"score, {method}, by log-probability", worst / terms, SCORES)
 
     def table(self) -> str:
         width = max(len(what) for what, _, _ in self.rows)
@@ -198,6 +219,7 @@ def main() -> None:
             comparison.compare_wider(checkpoint, logits, sequences)
         comparison.compare_gradients(model, checkpoint, sequences)
         comparison.compare_eval(model, checkpoint, alphabet)
+        comparison.compare_scores(model, checkpoint)
 
     print(
         f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "

@@ -1,0 +1,48 @@
+// Tables of comma-separated values (RFC 4180): a cell in double quotes may hold commas, line ends and doubled
+// quotes.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace esmscale {
+
+struct CsvRow {
+  size_t line = 0;  // of the file, from 1, where the row begins
+  std::vector<std::string> cells;
+};
+
+// Cells without the blanks around them. Empty lines and a byte order mark at the beginning are skipped. Error,
+// with `where`, for a quote that never closes.
+std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where);
+
+// One line with its end; cells are quoted where they must be.
+std::string csv_line(std::span<const std::string> cells);
+
+// A table with a header, each of whose rows has the header's number of cells.
+class CsvTable {
+ public:
+  // Errors: no header, a column that occurs twice, and a row of another length.
+  CsvTable(std::string_view source, std::string where);
+  static CsvTable of_file(const std::filesystem::path& path);
+
+  const std::string& where() const { return where_; }
+  const std::vector<std::string>& header() const { return header_; }
+  const std::vector<CsvRow>& rows() const { return rows_; }
+  std::optional<size_t> find(std::string_view column) const;
+  size_t at(std::string_view column) const;  // Error, which names the nearest column, when absent
+  // "assay.csv, line 7, column DMS_score": for errors.
+  std::string place(const CsvRow& row, size_t column) const;
+
+ private:
+  std::string where_;
+  std::vector<std::string> header_;
+  std::vector<CsvRow> rows_;
+};
+
+}  // namespace esmscale

@@ -1,0 +1,40 @@
+#include "cli/model_flags.h"
+
+#include "cli/checks.h"
+#include "esmscale/core/enum_names.h"
+#include "esmscale/core/text.h"
+#include "esmscale/train/device.h"
+#include "esmscale/train/process_setup.h"
+
+namespace esmscale::cli {
+namespace {
+
+constexpr int64_t kGpuRows = 16384, kCpuRows = 2048;
+
+}  // namespace
+
+void add_model_flags(CLI::App& verb, ModelFlags& flags) {
+  verb.add_option("--device", flags.device, "auto, cpu or cuda")->capture_default_str();
+  verb.add_option("--precision", flags.precision, "Precision of matrix products: fp32, tf32 or bf16 (GPU)")
+      ->capture_default_str();
+  verb.add_option("--batch-rows", flags.batch_rows,
+                  text("Rows of one forward pass; default: ", kCpuRows, " on a CPU, ", kGpuRows, " on a GPU"))
+      ->check(whole_number());
+}
+
+ModelOnDevice open_model(const Program& program, const std::string& path, const ModelFlags& flags) {
+  train::set_up_process(program.thread_count());
+  const auto precision = enum_from_name<config::Precision>(flags.precision, "--precision");
+  const at::Device device = train::choose_device(flags.device);
+  interop::LoadedModel loaded = interop::load_model(path);
+  interop::require_numbers(loaded.weights, loaded.path);
+  ModelOnDevice model{.path = loaded.path,
+                      .info = std::move(loaded.info),
+                      .weights = std::make_unique<model::Weights>(model::copy_of(loaded.weights, device)),
+                      .engine = nullptr};
+  model.engine = model::make_engine(*model.weights, {.precision = precision});
+  model.batch_rows = flags.batch_rows >= 0 ? flags.batch_rows : device.is_cuda() ? kGpuRows : kCpuRows;
+  return model;
+}
+
+}  // namespace esmscale::cli

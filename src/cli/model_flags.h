@@ -1,0 +1,35 @@
+// Flags of verbs that send sequences through a model, and the model that they choose.
+#pragma once
+
+#include "cli/verb.h"
+#include "esmscale/interop/loaded_model.h"
+#include "esmscale/model/engine.h"
+
+#include <memory>
+#include <string>
+
+namespace esmscale::cli {
+
+struct ModelFlags {
+  std::string device = "auto", precision = "fp32";
+  int64_t batch_rows = -1;  // −1: chosen for the device
+};
+
+// --device, --precision and --batch-rows.
+void add_model_flags(CLI::App& verb, ModelFlags& flags);
+
+// A model ready to compute; `engine` reads `weights`.
+struct ModelOnDevice {
+  std::filesystem::path path;
+  checkpoint::CheckpointInfo info;
+  std::unique_ptr<model::Weights> weights;
+  std::unique_ptr<model::Engine> engine;
+  int64_t batch_rows = 0;
+
+  const config::ModelConfig& config() const { return weights->config; }
+};
+
+// Error for weights with NaN, a device or a precision that is not there.
+ModelOnDevice open_model(const Program& program, const std::string& path, const ModelFlags& flags);
+
+}  // namespace esmscale::cli
