@@ -122,7 +122,7 @@ TEST_F(State, DoneNeedsTheTokensAndTheCheckpoint) {
   EXPECT_EQ(state_of("a"), RunState::waiting);
   finish("b", 2);
   config::RunConfig more = run::RunFolder(folder / "runs/b").read_config();
-  more.study.name = "x";
+  more.study.name = std::string("x");
   more.train.max_tokens = 2000;
   run::RunFolder(folder / "runs/b").write_config(more);
   EXPECT_EQ(state_of("b"), RunState::waiting);

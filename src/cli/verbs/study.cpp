@@ -1,5 +1,6 @@
 // esmscale study: plans a study, runs it, shows its state, retries what failed.
 #include "cli/verb.h"
+#include "cli/verbs/study_arms.h"
 #include "cli/verbs/study_plan.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -125,18 +126,19 @@ std::shared_ptr<Options> add_action(CLI::App& study, Program& program, const cha
 void add_study(CLI::App& app, Program& program) {
   CLI::App* verb = app.add_subcommand(
       "study",
-      "Plans a study and runs it here or through SLURM; exit code 85: stopped by a signal, start again");
+      "Plans a study and runs it here or through SLURM; exit code 85: stopped by a signal; start it again to resume");
   verb->footer("Example:\n  esmscale study run studies/first --data data/train --holdout data/holdout");
   verb->require_subcommand(0, 1);  // an unknown action is then named as an unexpected argument
   verb->callback([verb] {
     if (verb->get_subcommands().empty())
       throw usage_error({.where = "esmscale study",
-                         .expected = "an action: plan, run, status, retry or select",
+                         .expected = "an action: plan, arms, run, status, retry, select or effects",
                          .found = "none",
                          .advice = "see esmscale study --help"});
   });
   verb->set_version_flag("--version", version_text);
   add_study_plan(*verb, program);
+  add_study_arms(*verb, program);
   add_action(*verb, program, "run", "Runs what is not done, the sweep of the learning rate first",
              add_run_flags, run_or_retry);
   add_action(*verb, program, "status", "Shows what is done, running, failed or waiting, and the time left",

@@ -1,0 +1,131 @@
+#include "esmscale/core/error.h"
+#include "esmscale/core/table.h"
+#include "esmscale/core/text.h"
+#include "esmscale/run/run_folder.h"
+#include "esmscale/study/arms.h"
+#include "study/runs/finished_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::study {
+namespace {
+
+using Settings = std::map<std::string, std::string>;
+
+Settings settings_of(const StudyEntry& run) {
+  Settings settings;
+  for (const std::string& setting : run.settings) {
+    const size_t equals = std::min(setting.find('='), setting.size() - 1);
+    settings[setting.substr(0, equals)] = setting.substr(equals + 1);
+  }
+  settings.erase("study.replicate");  // follows the seed
+  return settings;
+}
+
+// The values of a key in the order of the rows.
+std::vector<std::string> values_of(const std::vector<Settings>& rows, const std::string& key) {
+  std::vector<std::string> values;
+  for (const Settings& row : rows)
+    if (const auto found = row.find(key);
+        found != row.end() && std::find(values.begin(), values.end(), found->second) == values.end())
+      values.push_back(found->second);
+  return values;
+}
+
+// The final loss of each run; NaN where it is not finished.
+std::vector<double> losses_of(const Study& study, const std::string& loss) {
+  std::vector<double> losses;
+  for (const StudyEntry& run : study.runs) {
+    std::string why;
+    std::optional<FinishedRun> finished;
+    if (std::filesystem::exists(study.output(run))) finished = read_finished_run(study.output(run), why);
+    losses.push_back(finished ? final_loss(*finished, loss) : NAN);
+  }
+  return losses;
+}
+
+Effect effect_of(const std::vector<Settings>& rows, const std::vector<double>& losses, const std::string& key,
+                 const std::string& value, const std::string& reference) {
+  std::map<Settings, double> references;  // by all other settings
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (const auto found = rows[i].find(key); found != rows[i].end() && found->second == reference)
+      references[rows[i]] = losses[i];
+  std::vector<double> differences;
+  double sum = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Settings other = rows[i];
+    if (const auto found = other.find(key); found == other.end() || found->second != value) continue;
+    other[key] = reference;
+    const auto partner = references.find(other);
+    if (partner == references.end() || std::isnan(losses[i] - partner->second)) continue;
+    differences.push_back(losses[i] - partner->second);
+    sum += losses[i];
+  }
+  Effect effect{.key = key, .value = value, .reference = reference, .pairs = int(differences.size())};
+  if (differences.empty()) return effect;
+  const double n = double(differences.size());
+  effect.loss = sum / n;
+  effect.difference = 0;
+  for (const double d : differences) effect.difference += d / n;
+  if (differences.size() < 2) return effect;
+  double squares = 0;
+  for (const double d : differences) squares += std::pow(d - effect.difference, 2);
+  effect.error = std::sqrt(squares / (n - 1) / n);
+  return effect;
+}
+
+Json number_or_null(double value) {
+  return std::isnan(value) ? Json() : Json(value);
+}
+
+}  // namespace
+
+std::vector<Effect> effects_of(const Study& study, const std::string& loss) {
+  std::vector<Settings> rows;
+  std::map<std::string, bool> keys;
+  for (const StudyEntry& run : study.runs) {
+    rows.push_back(settings_of(run));
+    for (const auto& [key, value] : rows.back()) keys[key] = key != "train.seed";
+  }
+  const std::vector<double> losses = losses_of(study, loss);
+  std::vector<Effect> effects;
+  for (const auto& [key, is_factor] : keys) {
+    const std::vector<std::string> values = values_of(rows, key);
+    for (size_t i = 1; is_factor && i < values.size(); ++i)
+      effects.push_back(effect_of(rows, losses, key, values[i], values[0]));
+  }
+  if (effects.empty())
+    throw usage_error({.where = study.folder.string(),
+                       .expected = "a study whose rows set a key to several values",
+                       .found = text(study.runs.size(), " rows without one"),
+                       .advice = "lay one out: esmscale study arms DIR --vary KEY=VALUE,VALUE"});
+  return effects;
+}
+
+Json to_json(const std::vector<Effect>& effects) {
+  Json rows = Json::array();
+  for (const Effect& effect : effects)
+    rows.push_back({{"key", effect.key},
+                    {"value", effect.value},
+                    {"reference", effect.reference},
+                    {"loss", number_or_null(effect.loss)},
+                    {"difference", number_or_null(effect.difference)},
+                    {"standard_error", number_or_null(effect.error)},
+                    {"pairs", effect.pairs}});
+  return rows;
+}
+
+std::string to_text(const std::vector<Effect>& effects) {
+  const auto nats = [](double value) { return std::isnan(value) ? std::string("unknown") : fixed(value, 4); };
+  Table table({"key", "value", "against", "loss (nats)", "difference", "standard error", "pairs"});
+  for (const Effect& effect : effects)
+    table.add({effect.key, effect.value, effect.reference, nats(effect.loss), nats(effect.difference),
+               nats(effect.error), text(effect.pairs)});
+  return table.str();
+}
+
+}  // namespace esmscale::study
