@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <mutex>
 
 #include <c10/util/Logging.h>
@@ -18,16 +19,36 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
 }
 
-// What goes wrong between ranks comes as an exception, which is caught and told in one line. LibTorch would
-// tell it in warnings with stack traces too, and a write to a rank that is gone would end this one by a
+constexpr int kErrors = 2, kNothing = 3;  // LibTorch's levels of its log
+
+bool is_level_of_user() {
+  return std::getenv("TORCH_CPP_LOG_LEVEL") != nullptr;
+}
+
+// What goes wrong between ranks comes as an exception, which is caught and reported in one line. LibTorch
+// would also log warnings with stack traces, and a write to a rank that is gone would end this one by a
 // signal.
 void keep_to_exceptions() {
   static std::once_flag once;
   std::call_once(once, [] {
-    FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, 2);
+    if (!is_level_of_user()) FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, kErrors);
     std::signal(SIGPIPE, SIG_IGN);
   });
 }
+
+// A meeting point that does not answer is an exception, too; LibTorch would log its stack first.
+class QuietConnection {
+ public:
+  QuietConnection() {
+    if (!is_level_of_user()) FLAGS_caffe2_log_level = kNothing;
+  }
+  ~QuietConnection() { FLAGS_caffe2_log_level = before_; }
+  QuietConnection(const QuietConnection&) = delete;
+  QuietConnection& operator=(const QuietConnection&) = delete;
+
+ private:
+  const int before_ = FLAGS_caffe2_log_level;
+};
 
 c10d::TCPStoreOptions options(int port, bool serves, double timeout_seconds) {
   keep_to_exceptions();
@@ -82,8 +103,9 @@ c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds)
 
 c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds) {
   try {
-    auto store =
-        c10::make_intrusive<c10d::TCPStore>(placement.host, options(placement.port, false, timeout_seconds));
+    const auto how = options(placement.port, false, timeout_seconds);
+    const QuietConnection quiet;
+    auto store = c10::make_intrusive<c10d::TCPStore>(placement.host, how);
     return c10::make_intrusive<c10d::PrefixStore>("esmscale " + placement.job, store);
   } catch (const std::exception& error) {
     throw Error({.where = text("rank ", placement.rank, " of ", placement.ranks),
