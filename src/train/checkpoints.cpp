@@ -1,6 +1,8 @@
 #include "train/checkpoints.h"
 
 #include "esmscale/core/files.h"
+#include "esmscale/core/text.h"
+#include "esmscale/dist/replicas.h"
 
 #include <vector>
 
@@ -19,6 +21,7 @@ Checkpoints::Checkpoints(Run& run) : run_(run) {
 void Checkpoints::save() {
   if (is_current()) return;
   checkpoint::CheckpointInfo& info = run_.info();
+  dist::require_equal_replicas(run_.state.weights.flat, run_.ranks, text("at step ", info.step));
   info.updates = run_.state.adam->updates();
   const std::vector<optim::StatePiece> own =
       run_.state.adam->state(run_.machinery->gradients.layout().owned(run_.ranks.rank()));

@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "esmscale/core/log.h"
+#include "esmscale/dist/replicas.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/process_setup.h"
@@ -81,6 +82,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   TrainingState state = begin_training(options, from, folder, inputs.train, device, ranks);
   if (ranks.is_first())
     tidy_run(folder, state, options,
+  if (ranks.size() > 1) dist::broadcast_weights(state.weights.flat, group);
              {.is_resumed = !from.empty(),
               .is_finished = state.info.tokens >= plan.tokens,
               .on_cpu = device.is_cpu()});
