@@ -57,5 +57,6 @@ void add_fit(CLI::App& app, Program& program);
 void add_plan(CLI::App& app, Program& program);
 void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
+void add_doctor(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli

@@ -61,7 +61,7 @@ const std::vector<Verb>& verbs() {
       {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
       {"import", add_import},   {"export", add_export}, {"logits", add_logits},
       {"fit", add_fit},         {"plan", add_plan},     {"assess", add_assess},
-      {"study", add_study},     {"config", add_config},
+      {"study", add_study},     {"config", add_config}, {"doctor", add_doctor},
   };
   return all;
 }
