@@ -2,10 +2,12 @@
 
 #include "core/descriptor.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
 #include <memory>
 #include <ostream>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -222,6 +224,12 @@ FileLock::FileLock(const fs::path& path) {
          .found = S_ISREG(status.st_mode) ? "a file with another name elsewhere" : kind_name(status.st_mode),
          .advice = "remove it"});
   if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {  // Lustre mounted without flock, NFS without its lock daemon
+      log_warning(path.parent_path().string(), ": this file system has no locks (",
+                  std::generic_category().message(errno), "); start no second process in this folder");
+      descriptor_ = descriptor.release();
+      return;
+    }
     char holder[64] = {};
     const ssize_t length = ::pread(descriptor.get(), holder, sizeof holder - 1, 0);
     throw Error({.where = path.parent_path().string(),
