@@ -1,5 +1,6 @@
 #include "esmscale/accounting/device_peak.h"
 
+#include "esmscale/config/engine_choice.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -68,25 +69,28 @@ double rate_of(const Device& device, config::Precision precision) {
       return device.bf16;
     case config::Precision::tf32:
       return device.tf32;
-    case config::Precision::fp32:
+    default:
       return device.fp32;
   }
-  return 0;
 }
 
 }  // namespace
 
-DevicePeak device_peak(std::string_view device, config::Precision precision) {
+DevicePeak device_peak(std::string_view device, config::Precision asked) {
   constexpr double kTera = 1e12, kGibi = 0x1p30;
   const Words words = words_of(device);
   const auto known = std::find_if(kDevices.begin(), kDevices.end(), [&](const Device& d) {
     return contains(words, d.words[0]) && contains(words, d.words[1]);
   });
+  const config::DeviceKind kind = device == "cpu" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
+  const config::Precision precision =
+      config::precision_on(asked, kind, known == kDevices.end() || known->bf16 > 0);
   if (known == kDevices.end() || contains(words, "mig"))
-    return {.name = text(device, " ", enum_name(precision), " (peak unknown)")};
+    return {.name = text(device, " ", enum_name(precision), " (peak unknown)"), .precision = precision};
   const double stated = stated_gibibytes(words);
   const double rate = rate_of(*known, precision);
   return {.name = text(known->name, " ", enum_name(precision), rate > 0 ? " dense" : " (peak unknown)"),
+          .precision = precision,
           .flops = rate * kTera,
           .memory = (stated > 0 ? stated : known->gibibytes) * kGibi};
 }

@@ -235,8 +235,10 @@ int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
 }  // namespace
 
 config::DeviceKind usual_device(const config::RunConfig& config) {
-  return config.train.precision == config::Precision::fp32 ? config::DeviceKind::cpu
-                                                           : config::DeviceKind::gpu;
+  const config::Precision precision = config.train.precision;
+  return precision == config::Precision::tf32 || precision == config::Precision::bf16
+             ? config::DeviceKind::gpu
+             : config::DeviceKind::cpu;
 }
 
 bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device) {

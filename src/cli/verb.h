@@ -17,7 +17,7 @@ namespace esmscale::cli {
 struct Program {
   std::ostream& out;  // results, and nothing else
   bool json = false;  // --json: out gets exactly one JSON document
-  int threads = 0;    // --threads; 0: all cores
+  int threads = 0;    // --threads; 0: the cores that this process may use
   std::string log_level = "info";
   std::vector<std::string> command_line{};
   std::function<int()> action;
@@ -58,5 +58,6 @@ void add_plan(CLI::App& app, Program& program);
 void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 void add_score(CLI::App& app, Program& program);
+void add_doctor(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli

@@ -1,5 +1,6 @@
 // The one list of verbs, and the way from arguments to an exit code.
 #include "cli/verb.h"
+#include "esmscale/core/cores.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <csignal>
 #include <iostream>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -61,7 +61,8 @@ const std::vector<Verb>& verbs() {
       {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
       {"import", add_import},   {"export", add_export}, {"logits", add_logits},
       {"fit", add_fit},         {"plan", add_plan},     {"assess", add_assess},
-      {"study", add_study},     {"score", add_score},   {"config", add_config},
+      {"study", add_study},     {"score", add_score},   {"doctor", add_doctor},
+      {"config", add_config},
   };
   return all;
 }
@@ -74,7 +75,8 @@ CLI::App* Program::add_verb(CLI::App& app, const std::string& name, const std::s
       CLI::MultiOptionPolicy::TakeLast);  // as scripts append overrides
   verb->set_version_flag("--version", version_text);
   add_common(*verb);
-  verb->add_option("--threads", threads, "Threads where work is threaded; 0 is all cores")
+  verb->add_option("--threads", threads,
+                   "Threads where work is threaded; 0: the cores that this process may use")
       ->check(CLI::Range(0, 4096));
   return verb;
 }
@@ -85,7 +87,7 @@ void Program::add_common(CLI::App& app) {
 }
 
 int Program::thread_count() const {
-  return threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return threads > 0 ? threads : usable_cores().count;
 }
 
 void Program::print(const Json& document) const {

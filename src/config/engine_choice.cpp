@@ -2,6 +2,11 @@
 
 namespace esmscale::config {
 
+Precision precision_on(Precision asked, DeviceKind device, bool has_bf16) {
+  if (asked != Precision::automatic) return asked;
+  return device == DeviceKind::gpu && has_bf16 ? Precision::bf16 : Precision::fp32;
+}
+
 bool fits_gpu_kernels(const ModelConfig& model, Precision precision) {
   const int64_t element_bytes = precision == Precision::bf16 ? 2 : 4;
   return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&

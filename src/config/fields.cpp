@@ -83,7 +83,9 @@ std::vector<Field> fields(RunConfig& c) {
           .within(0, 4294967295.0)
           .identity(),
       field("train.precision", &c.train.precision,
-            "Arithmetic of matrix products; the master weights are always fp32")
+            "Arithmetic of matrix products; the master weights are always fp32. auto is bf16 on a GPU that "
+            "has it, "
+            "else fp32, and a run keeps what it began with")
           .identity(),
       field(
           "train.engine", &c.train.engine,

@@ -2,10 +2,12 @@
 
 #include "core/descriptor.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
 #include <memory>
 #include <ostream>
+#include <system_error>
 #include <utility>
 #include <vector>
 

@@ -1,11 +1,13 @@
 #include "esmscale/dist/group.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
 #include <chrono>
 #include <vector>
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 namespace esmscale::dist {
@@ -40,10 +42,43 @@ Group::Group(c10::intrusive_ptr<c10d::Backend> backend, bool scatters_by_all_red
       rank_(backend_->getRank()),
       size_(backend_->getSize()) {}
 Group::Group(Group&&) noexcept = default;
-Group& Group::operator=(Group&&) noexcept = default;
+
+Group& Group::operator=(Group&& other) noexcept {
+  if (this == &other) return *this;
+  shut_down();  // without it the last reference of NCCL's would abort
+  backend_ = std::move(other.backend_);
+  scatters_by_all_reduce_ = other.scatters_by_all_reduce_;
+  waits_at_once_ = other.waits_at_once_;
+  rank_ = other.rank_;
+  size_ = other.size_;
+  traffic_ = other.traffic_;
+  return *this;
+}
 
 Group::~Group() {
-  if (backend_) backend_->shutdown();
+  shut_down();
+}
+
+void Group::shut_down() noexcept {
+  try {
+    if (backend_) backend_->shutdown();
+  } catch (const std::exception& error) {
+    log_debug("the end of a group of ranks: ", first_line(error.what()));
+  }
+  backend_.reset();
+}
+
+// Gloo's threads end by themselves; NCCL's shutdown would wait for a collective that never completes.
+void Group::abandon() noexcept {
+  if (backend_ && backend_->getBackendName() == "nccl") static_cast<void>(backend_.release());
+}
+
+Pending Group::begun(const char* what, c10::intrusive_ptr<c10d::Work> work, const at::Tensor& tensor) {
+  Pending pending(*this, what, std::move(work));
+  if (!waits_at_once_) return pending;
+  pending.wait();
+  if (tensor.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(tensor.device().index());
+  return {};
 }
 
 int64_t Group::ring_bytes(const at::Tensor& whole) const {
@@ -54,7 +89,7 @@ Pending Group::all_reduce(const at::Tensor& sum) {
   if (!backend_) return {};
   traffic_.bytes += 2 * ring_bytes(sum);
   std::vector<at::Tensor> tensors{sum};
-  return {*this, "all-reduce", backend_->allreduce(tensors)};
+  return begun("all-reduce", backend_->allreduce(tensors), sum);
 }
 
 Pending Group::reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole) {
@@ -64,7 +99,7 @@ Pending Group::reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole) 
   }
   traffic_.bytes += (scatters_by_all_reduce_ ? 2 : 1) * ring_bytes(whole);
   at::Tensor out = chunk, in = whole;
-  return {*this, "reduce-scatter", backend_->_reduce_scatter_base(out, in)};
+  return begun("reduce-scatter", backend_->_reduce_scatter_base(out, in), whole);
 }
 
 Pending Group::all_gather(const at::Tensor& whole, const at::Tensor& chunk) {
@@ -74,7 +109,7 @@ Pending Group::all_gather(const at::Tensor& whole, const at::Tensor& chunk) {
   }
   traffic_.bytes += ring_bytes(whole);
   at::Tensor out = whole, in = chunk;
-  return {*this, "all-gather", backend_->_allgather_base(out, in)};
+  return begun("all-gather", backend_->_allgather_base(out, in), whole);
 }
 
 Pending Group::broadcast(const at::Tensor& tensor, int root) {
@@ -83,7 +118,7 @@ Pending Group::broadcast(const at::Tensor& tensor, int root) {
   std::vector<at::Tensor> tensors{tensor};
   c10d::BroadcastOptions options;
   options.rootRank = root;
-  return {*this, "broadcast", backend_->broadcast(tensors, options)};
+  return begun("broadcast", backend_->broadcast(tensors, options), tensor);
 }
 
 }  // namespace esmscale::dist

@@ -67,7 +67,7 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  // 0 or 85; an Error when a rank has failed.
+  // 0, kBadNews or 85; an Error when a rank has failed.
   int run(const std::function<std::string()>& advice) {
     while (!running_.empty()) {
       if (const int signal = signals_.next(); signal > 0) forward(signal);
@@ -109,6 +109,8 @@ class Launcher {
         stop_early();
       else if (WIFEXITED(status) && WEXITSTATUS(status) == kStoppedBySignal)
         status_ = kStoppedBySignal;
+      else if (WIFEXITED(status) && WEXITSTATUS(status) == kBadNews)
+        status_ = kBadNews;
       else if (status != 0)
         fail(WIFSIGNALED(status) ? 1 : WEXITSTATUS(status), text("rank ", rank, " ", ending_words(status)));
     }

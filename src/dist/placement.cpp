@@ -9,7 +9,7 @@
 namespace esmscale::dist {
 namespace {
 
-constexpr int kFirstPort = 20000, kPorts = 20000;  // below the range that systems hand out by themselves
+constexpr int kFirstPort = 20000, kPorts = 12000;  // Linux hands out ports from 32768 on by itself
 
 // The variables of one starter of processes; "" where it has none.
 struct Names {
@@ -49,7 +49,13 @@ class Reader {
 };
 
 int meeting_port(const Reader& env, const std::string& job) {
-  if (const auto port = env.number("MASTER_PORT")) return *port;
+  constexpr int kLargest = 65535;
+  if (const auto port = env.number("MASTER_PORT")) {
+    if (*port > 0 && *port <= kLargest) return *port;
+    throw usage_error({.where = "MASTER_PORT",
+                       .expected = text("a port from 1 to ", kLargest),
+                       .found = std::to_string(*port)});
+  }
   unsigned hash = 0;
   for (const char c : job) hash = hash * 31 + static_cast<unsigned char>(c);
   return kFirstPort + static_cast<int>(hash % kPorts);
@@ -61,6 +67,23 @@ bool is_one_node(const Reader& env, const Names& names, int ranks) {
   return env.number(names.local_ranks) == ranks;
 }
 
+// The number of this rank on its node; −1: nobody states it, and it does not follow from the rank.
+int local_rank_of(const Reader& env, const Names& names, int rank, int ranks) {
+  for (const char* name : {names.local_rank, kOpenMpi.local_rank, kSlurm.local_rank})
+    if (const auto local_rank = env.number(name)) return *local_rank;
+  return ranks == 1 || is_one_node(env, names, ranks) ? rank : -1;
+}
+
+// One of the two numbers alone says that something was forgotten, unless another starter has both.
+void require_both(const Reader& env, const Names& names) {
+  const bool has_rank = env.number(names.rank).has_value(), has_ranks = env.number(names.ranks).has_value();
+  if (has_rank == has_ranks) return;
+  throw usage_error({.where = has_rank ? names.ranks : names.rank,
+                     .expected = text("a number, as ", has_rank ? names.rank : names.ranks, " is set"),
+                     .found = "nothing",
+                     .advice = "start the ranks with srun, torchrun, mpirun or --ranks N, or unset both"});
+}
+
 std::optional<Placement> placement_by(const Reader& env, const Names& names) {
   const auto rank = env.number(names.rank), ranks = env.number(names.ranks);
   if (!rank || !ranks) return std::nullopt;
@@ -70,11 +93,14 @@ std::optional<Placement> placement_by(const Reader& env, const Names& names) {
                        .found = text(*rank, " of ", *ranks)});
   Placement placement{.rank = *rank,
                       .ranks = *ranks,
-                      .local_rank = env.number(names.local_rank).value_or(*rank),
+                      .local_rank = local_rank_of(env, names, *rank, *ranks),
                       .host = env.text_of("MASTER_ADDR"),
                       .job = env.text_of(names.job),
                       .source = names.source};
   if (names.source == kSlurm.source) placement.job = text(placement.job, ".", env.text_of("SLURM_STEP_ID"));
+  // torchrun starts the ranks anew after a failure, and its store still holds the attempt before.
+  if (const int restarts = env.number("TORCHELASTIC_RESTART_COUNT").value_or(0); restarts > 0)
+    placement.job = text(placement.job, ", attempt ", restarts + 1);
   placement.port = meeting_port(env, placement.job);
   if (placement.host.empty() && *ranks > 1 && !is_one_node(env, names, *ranks))
     throw usage_error(
@@ -95,7 +121,17 @@ Placement find_placement(const Environment& environment) {
   const Reader env(environment);
   for (const Names& names : {kTorchrun, kOpenMpi, kSlurm})
     if (auto placement = placement_by(env, names)) return *placement;
+  for (const Names& names : {kTorchrun, kOpenMpi}) require_both(env, names);
   return {};
+}
+
+void require_all_tasks(const Placement& placement, const Environment& environment) {
+  const int tasks = Reader(environment).number("SLURM_NTASKS").value_or(1);
+  if (!placement.source.empty() || tasks < 2) return;
+  throw usage_error({.where = "SLURM_NTASKS",
+                     .expected = "one process for each task of the job",
+                     .found = text(tasks, " tasks, and this is one process"),
+                     .advice = "start it with srun, or give --ranks 1 for one process"});
 }
 
 }  // namespace esmscale::dist

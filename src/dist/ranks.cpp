@@ -4,9 +4,12 @@
 #include "dist/store.h"
 #include "dist/watch.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include <torch/csrc/distributed/c10d/Backend.hpp>
@@ -36,6 +39,27 @@ std::string silent_ranks(c10d::Store& store, int ranks, double limit_seconds) {
   return silent.empty() ? "" : join(silent, ", ") + (silent.size() == 1 ? " is gone" : " are gone");
 }
 
+// Says what this rank waits for while it waits long.
+class Patience {
+ public:
+  explicit Patience(std::string what)
+      : saying_([what = std::move(what)](const std::stop_token& stop) {
+          constexpr double kFirst = 5, kAgain = 60;
+          std::mutex mutex;
+          std::condition_variable_any never;
+          std::unique_lock lock(mutex);
+          double waited = 0;
+          for (double next = kFirst; !stop.stop_requested(); next = kAgain) {
+            never.wait_for(lock, stop, std::chrono::duration<double>(next), [] { return false; });
+            waited += next;
+            if (!stop.stop_requested()) log_warning("waiting for ", what, ", ", waited, " s so far");
+          }
+        }) {}
+
+ private:
+  std::jthread saying_;
+};
+
 }  // namespace
 
 struct Ranks::Meeting {
@@ -54,8 +78,15 @@ Ranks::Ranks(const Placement& placement, const RanksOptions& options)
   meeting_ = std::make_unique<Meeting>();
   const double timeout = options.collective_timeout_seconds;
   if (placement.hosts_store) meeting_->served = serve_store(placement.port, timeout);
-  meeting_->store = connect_to_store(placement, timeout);
-  barrier("arrival");
+  const std::string point = text(placement.host, ":", placement.port);
+  {
+    const Patience saying(text("rank 0 at ", point, " (MASTER_ADDR and MASTER_PORT), as rank ", rank()));
+    meeting_->store = connect_to_store(placement, timeout);
+  }
+  {
+    const Patience saying(text("all ", size(), " ranks to come to ", point, ", as rank ", rank()));
+    barrier("arrival");
+  }
   meeting_->watch =
       std::make_unique<Watch>(connect_to_store(placement, timeout), placement, options.heartbeat_seconds);
 }
@@ -115,6 +146,7 @@ Group& Ranks::group(const c10::Device& device) {
 
 bool Ranks::fail(const std::string& reason) noexcept {
   if (!meeting_) return true;
+  group_.abandon();
   try {
     if (meeting_->watch) meeting_->watch->rest();
     const auto mine = as_stored(text("rank ", rank(), ": ", reason));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <mutex>
 
 #include <c10/util/Logging.h>
@@ -19,13 +20,14 @@ std::chrono::milliseconds milliseconds(double seconds) {
 }
 
 // What goes wrong between ranks comes as an exception, which is caught and reported in one line. LibTorch
-// would also log it, as a warning or an error of several lines with stack frames, and a write to a rank that
-// is gone would end this one by a signal.
+// would also log it, as a warning or an error of several lines with stack frames, unless the user chose its
+// level; and a write to a rank that is gone would end this one by a signal.
 void keep_to_exceptions() {
   static std::once_flag once;
   std::call_once(once, [] {
     constexpr int kFatalOnly = 3;
-    FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, kFatalOnly);
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL"))
+      FLAGS_caffe2_log_level = std::max(FLAGS_caffe2_log_level, kFatalOnly);
     std::signal(SIGPIPE, SIG_IGN);
   });
 }
@@ -83,8 +85,8 @@ c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds)
 
 c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds) {
   try {
-    auto store =
-        c10::make_intrusive<c10d::TCPStore>(placement.host, options(placement.port, false, timeout_seconds));
+    const auto how = options(placement.port, false, timeout_seconds);
+    auto store = c10::make_intrusive<c10d::TCPStore>(placement.host, how);
     return c10::make_intrusive<c10d::PrefixStore>("esmscale " + placement.job, store);
   } catch (const std::exception& error) {
     throw Error({.where = text("rank ", placement.rank, " of ", placement.ranks),

@@ -25,7 +25,7 @@ void require_engine(const EngineOptions& options, const config::ModelConfig& mod
     throw usage_error({.where = "train.precision",
                        .expected = "fp32 on a CPU",
                        .found = std::string(enum_name(options.precision)),
-                       .advice = "use --set train.precision=fp32 or a GPU"});
+                       .advice = "use a GPU, or begin a run with --set train.precision=fp32"});
   if (options.recompute == config::Recompute::blocks &&
       !config::is_fused(options.engine, model, options.precision, device))
     throw usage_error({.where = "train.recompute",

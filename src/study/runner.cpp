@@ -155,7 +155,8 @@ class Runner {
 
   std::vector<std::string> arguments_of(const StudyEntry& run) const {
     std::vector<std::string> arguments{
-        "train", "--config", study_.config(run), "--output", study_.output(run), "--resume", "auto"};
+        "train",    "--config", study_.config(run), "--output", study_.output(run),
+        "--resume", "auto",     "--ranks",          "1"};  // also in a job of several tasks
     const bool has_own_data = std::any_of(run.settings.begin(), run.settings.end(), [](const auto& setting) {
       return setting.starts_with("data.train=");
     });

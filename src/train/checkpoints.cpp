@@ -4,6 +4,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
+#include "esmscale/dist/replicas.h"
 
 #include <vector>
 
@@ -32,6 +33,7 @@ void Checkpoints::save() {
 
 void Checkpoints::write_checkpoint() {
   checkpoint::CheckpointInfo& info = run_.info();
+  dist::require_equal_replicas(run_.state.weights.flat, run_.ranks, text("at step ", info.step));
   info.updates = run_.state.adam->updates();
   const std::vector<optim::StatePiece> own =
       run_.state.adam->state(run_.machinery->gradients.layout().owned(run_.ranks.rank()));

@@ -23,6 +23,15 @@ int gpu_count() {
 #endif
 }
 
+bool has_bf16(config::DeviceKind device) {
+#ifdef ESMSCALE_HAS_CUDA
+  constexpr int kAmpere = 8;
+  if (device == config::DeviceKind::gpu && gpu_count() > 0)
+    return at::cuda::getCurrentDeviceProperties()->major >= kAmpere;
+#endif
+  return device == config::DeviceKind::gpu;
+}
+
 int ranks_of_machine(std::string_view device, int gpus) {
   return device == "cpu" ? 1 : std::max(1, gpus);
 }
@@ -30,6 +39,20 @@ int ranks_of_machine(std::string_view device, int gpus) {
 void require_device_name(std::string_view name) {
   if (name != "cpu" && name != "cuda" && name != "auto")
     throw usage_error({.where = "--device", .expected = "auto, cpu or cuda", .found = text("'", name, "'")});
+}
+
+int gpu_of(int local_rank, int gpus) {
+  if (gpus == 1) return 0;
+  if (local_rank < 0)
+    throw usage_error({.where = "LOCAL_RANK",
+                       .expected = text("this rank's number on its node, where it sees ", gpus, " GPUs"),
+                       .found = "nothing",
+                       .advice = "start the ranks with srun, torchrun or mpirun, or set LOCAL_RANK"});
+  if (local_rank < gpus) return local_rank;
+  throw usage_error({.where = text("local rank ", local_rank),
+                     .expected = "a GPU for each rank of this node",
+                     .found = text(gpus, " GPUs"),
+                     .advice = "start fewer ranks"});
 }
 
 c10::Device choose_device(std::string_view name, int local_rank) {
@@ -44,13 +67,8 @@ c10::Device choose_device(std::string_view name, int local_rank) {
                        .found = "a build without CUDA (no toolkit was there when it was built)",
 #endif
                        .advice = "use --device cpu"});
-  if (gpu_count() > 1 && local_rank >= gpu_count())
-    throw usage_error({.where = text("local rank ", local_rank),
-                       .expected = "a GPU for each rank of this node",
-                       .found = text(gpu_count(), " GPUs"),
-                       .advice = "start fewer ranks"});
   const c10::Device device(c10::DeviceType::CUDA,
-                           static_cast<c10::DeviceIndex>(gpu_count() > 1 ? local_rank : 0));
+                           static_cast<c10::DeviceIndex>(gpu_of(local_rank, gpu_count())));
 #ifdef ESMSCALE_HAS_CUDA
   c10::cuda::set_device(device.index());
 #endif

@@ -4,6 +4,7 @@
 #include "esmscale/model/engine.h"
 #include "train/run.h"
 #include "train/start/decide.h"
+#include "train/start/precision.h"
 
 namespace esmscale::train {
 namespace {
@@ -27,13 +28,15 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
   const run::RunFolder folder(options.run);
   adopt_origin(options, folder, result.warnings);
   adopt_holdout(options, folder);
+  const config::RunConfig planned = with_recorded_precision(options, folder);
+  settle_precision(options, folder, device, result.warnings);
   model::require_engine(engine_options(options.config.train), options.config.model, device);
   if (options.config.data.train.empty()) {
     if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);
-    result.plan = plan_without_data(options.config, ranks, device);
+    result.plan = plan_without_data(planned, ranks, device);
   } else {
     const RunInputs inputs = open_inputs(options.config, result.warnings);
-    result.plan = plan_run(options.config, inputs.train, ranks, device);
+    result.plan = plan_run(planned, inputs.train, ranks, device);
     const Beginning beginning = decide_beginning(options, folder, inputs, result.plan);
     result.warnings.insert(result.warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
   }

@@ -4,6 +4,7 @@
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/train/device.h"
 
 #include <algorithm>
 #include <cmath>
@@ -32,6 +33,11 @@ std::vector<std::string> notes_on(const config::RunConfig& config, int64_t token
     notes.push_back(text("the decay ends with the run, at ", schedule.decay_tokens(),
                          " tokens in place of schedule.decay_tokens = ", config.schedule.decay_tokens));
   return notes;
+}
+
+accounting::MemoryPrediction memory_of(config::RunConfig config, int ranks, config::DeviceKind device) {
+  config.train.precision = config::precision_on(config.train.precision, device, has_bf16(device));
+  return accounting::predict_memory(config, ranks, device);
 }
 
 // What follows from the tokens of the run and from Σ n and Σ n² of sequences like its own.
@@ -115,7 +121,7 @@ RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, in
   data::check_loader_options(train, loader_options(config, /*rank=*/0, ranks, /*threads=*/1, false));
   plan.epoch_tokens = epoch_tokens(config, train);
   plan.tokens = tokens_of_epochs(config, plan.epoch_tokens);
-  plan.memory = accounting::predict_memory(config, ranks, device);
+  plan.memory = memory_of(config, ranks, device);
   count(plan, config, static_cast<double>(plan.epoch_tokens),
         squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
   if (config.train.max_tokens > plan.tokens)
@@ -129,7 +135,7 @@ RunPlan plan_without_data(const config::RunConfig& config, int ranks, config::De
   RunPlan plan;
   plan.tokens = config.train.max_tokens;
   const auto rows = static_cast<double>(config.data.max_seq_len);
-  plan.memory = accounting::predict_memory(config, ranks, device);
+  plan.memory = memory_of(config, ranks, device);
   count(plan, config, rows, rows * rows);
   return plan;
 }

@@ -2,10 +2,12 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
+#include "esmscale/dist/replicas.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/process_setup.h"
 #include "train/start/identity.h"
+#include "train/start/precision.h"
 #include "train/start/tidy.h"
 
 #include <nlohmann/json.hpp>
@@ -16,13 +18,6 @@ namespace {
 
 config::DeviceKind kind_of(const at::Device& device) {
   return device.is_cuda() ? config::DeviceKind::gpu : config::DeviceKind::cpu;
-}
-
-// Error when the run cannot be computed there, before anything large is made.
-at::Device device_for(const TrainOptions& options, const dist::Ranks& ranks) {
-  const at::Device device = choose_device(options.device, ranks.local_rank());
-  model::require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
-  return device;
 }
 
 // Rank 0 claims the folder for all, the others wait until it has. Ranks then log into it.
@@ -71,10 +66,18 @@ void adopt_holdout(TrainOptions& options, const run::RunFolder& folder) {
 }
 
 std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
-  const at::Device device = device_for(options, ranks);
-  dist::Group& group = ranks.group(device);
+  const at::Device device = choose_device(options.device, ranks.local_rank());
   const run::RunFolder folder(options.run);
   std::vector<std::string> warnings;
+  settle_precision(options, folder, kind_of(device), warnings);
+  if (device.is_cuda() && ranks.size() == 1 && gpu_count() > 1)
+    warnings.push_back(
+        text("this process sees ", gpu_count(), " GPUs and trains on one of them; --ranks auto takes all"));
+  // NCCL is reproducible only if it is asked for before the group is made.
+  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
+  // What cannot be computed there is refused before anything large is made.
+  model::require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
+  dist::Group& group = ranks.group(device);
   adopt_origin(options, folder, warnings);
   adopt_holdout(options, folder);
   RunInputs inputs = open_inputs(options.config, warnings);
@@ -91,12 +94,12 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   warnings.insert(warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
   if (ranks.is_first()) log_all(warnings);
   TrainingState state = begin_training(options, from, folder, inputs.train, device, ranks);
+  if (ranks.size() > 1) dist::broadcast_weights(state.weights.flat, group);
   if (ranks.is_first())
     tidy_run(folder, state, options,
              {.is_resumed = !from.empty(),
               .is_finished = state.info.tokens >= plan.tokens,
               .on_cpu = device.is_cpu()});
-  if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
 
   const config::Schedule schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens);
   std::unique_ptr<Run> run(new Run{.options = std::move(options),
@@ -129,8 +132,8 @@ void record_start(const Run& run) {
          .epoch_tokens = run.plan.epoch_tokens}));
     run.claim->keep();
   }
-  log_info(run.machinery->engine->name(), " engine on ", device_name(run.device), ", ", run.options.threads,
-           " threads; ", to_text(run.plan));
+  log_info(run.machinery->engine->name(), " engine in ", enum_name(run.options.config.train.precision),
+           " on ", device_name(run.device), ", ", run.options.threads, " threads; ", to_text(run.plan));
   for (const std::string& note : run.plan.notes) log_info(note);
 }
 

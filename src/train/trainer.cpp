@@ -4,6 +4,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/data/loader/loader.h"
+#include "esmscale/dist/replicas.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
@@ -72,6 +73,7 @@ struct Trainer::Impl {
   void step(data::GlobalBatch batch);
   StepParts step_parts();
   void finish_step(std::optional<StepInFlight>& step);
+  void compare_replicas();
   void count_bad_step(int64_t step, double loss);
   bool is_time_for_checkpoint() const;
 
@@ -92,6 +94,7 @@ struct Trainer::Impl {
   Recorder recorder_;
   std::optional<StepInFlight> in_flight_;
   std::optional<eval::EvaluationReport> last_evaluation_;
+  int64_t steps_here_ = 0;     // since this start
   int64_t training_peak_ = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time_ = 0;
   StopRequests agreed_;  // of any rank, at the step that was finished last
@@ -224,6 +227,16 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   // A GPU is busy with this step while the host reads the one before it.
   if (run_.device.is_cuda()) std::swap(done, in_flight_);
   finish_step(done);
+  compare_replicas();
+}
+
+// A fault of hardware, library or order of streams shows in the first steps of a start; a later one is found
+// before a checkpoint is written (Checkpoints::save).
+void Trainer::Impl::compare_replicas() {
+  if (run_.options.after_step) run_.options.after_step(run_.state.weights, info_.step);
+  ++steps_here_;
+  if (steps_here_ == 1 || steps_here_ == 2 || steps_here_ == 10)
+    dist::require_equal_replicas(run_.state.weights.flat, ranks_, text("at step ", info_.step));
 }
 
 void Trainer::Impl::finish_step(std::optional<StepInFlight>& step) {

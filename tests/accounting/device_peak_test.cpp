@@ -31,6 +31,15 @@ TEST(DevicePeak, MemoryOfTheNameWins) {
   EXPECT_EQ(device_peak("NVIDIA H200", Precision::fp32).memory, 141 * 0x1p30);
 }
 
+TEST(DevicePeak, AutomaticIsWhatTheDeviceHas) {
+  EXPECT_EQ(device_peak("h100", Precision::automatic).flops, 989e12);
+  EXPECT_EQ(device_peak("h100", Precision::automatic).precision, Precision::bf16);
+  EXPECT_EQ(device_peak("v100", Precision::automatic).flops, 15.7e12);
+  EXPECT_EQ(device_peak("v100", Precision::automatic).precision, Precision::fp32);
+  EXPECT_EQ(device_peak("cpu", Precision::automatic).precision, Precision::fp32);
+  EXPECT_EQ(device_peak("a100", Precision::tf32).precision, Precision::tf32);
+}
+
 // A name that only begins like a known one, a slice of a device and a precision it lacks have no peak here.
 TEST(DevicePeak, UnknownIsZero) {
   for (const char* name : {"AMD EPYC 7763", "NVIDIA A100X", "NVIDIA A10G", "", "A100 MIG 1g.10gb"}) {

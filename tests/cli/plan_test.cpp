@@ -107,6 +107,17 @@ TEST_F(Plan, OneOrTwoThingsAreAsked) {
   EXPECT_EQ(plan({"--laws", laws, "--target-loss", "1.82"}).status, 1);
 }
 
+TEST_F(Plan, AutomaticPrecisionIsTheDevices) {
+  const auto precision = [&](const char* device) {
+    const Outcome outcome =
+        plan({"--laws", laws, "--flops", "1e20", "--precision", "auto", "--device", device, "--json"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return parse_json(outcome.out, "plan")["config"]["train"]["precision"].get<std::string>();
+  };
+  EXPECT_EQ(precision("h100"), "bf16");
+  EXPECT_EQ(precision("v100"), "fp32");
+}
+
 TEST_F(Plan, AStudyBeforeAnyLaw) {
   const Outcome outcome =
       run({"study", "plan", folder / "study", "--isoflop", "1e18,3e18", "--models", "6", "--json"});

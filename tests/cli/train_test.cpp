@@ -2,6 +2,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/train/device.h"
 
 #include <chrono>
 #include <cmath>
@@ -123,9 +124,9 @@ TEST(Train, DryRunWithoutData) {
   EXPECT_NEAR(plan["flops"].get<double>(), 2e9 * plan["flops_per_token"].get<double>(), 1e6);
   EXPECT_TRUE(plan["sequences"].is_null());
   EXPECT_EQ(plan["steps"], std::ceil(2e9 / 524288));
-  // The vendor's 19.5 TFLOP/s of fp32 on an A100, of which the plan counts on 40%.
+  // The vendor's 312 TFLOP/s of bf16 on an A100, which `auto` takes there, and 40% of it in the plan.
   EXPECT_NEAR(plan["gpu_hours"][0]["hours"].get<double>(),
-              plan["flops"].get<double>() / (19.5e12 * 0.4) / 3600, 1e-9);
+              plan["flops"].get<double>() / (312e12 * 0.4) / 3600, 1e-9);
 
   const Json unknown = json_of({"train", "--config", "esm2_8M.json", "--dry-run"})["plan"];
   EXPECT_TRUE(unknown["tokens"].is_null() && unknown["flops"].is_null());
@@ -133,6 +134,27 @@ TEST(Train, DryRunWithoutData) {
   EXPECT_EQ(unknown["flops_per_token"], plan["flops_per_token"]);
   EXPECT_EQ(unknown["memory_per_rank"], plan["memory_per_rank"]);
   EXPECT_THAT(run({"train", "--config", "esm2_8M.json", "--dry-run"}).out, HasSubstr("FLOPs a token"));
+}
+
+// A preset says auto: each device has its own arithmetic, and 19.5 TFLOP/s of fp32 on an A100.
+TEST(Train, DryRunSettlesThePrecision) {
+  const auto planned = [](const Arguments& more) {
+    Arguments all{"train", "--config", "esm2_8M.json", "--dry-run", "--set", "train.max_tokens=2G"};
+    all.insert(all.end(), more.begin(), more.end());
+    return json_of(all);
+  };
+  const auto precision = [](const Json& document) { return document["config"]["train"]["precision"]; };
+  const Json cpu = planned({"--device", "cpu"}), gpu = planned({"--device", "cuda"});
+  EXPECT_EQ(precision(cpu), "fp32");
+  if (train::has_bf16(config::DeviceKind::gpu)) EXPECT_EQ(precision(gpu), "bf16");
+  const Json fp32 = planned({"--device", "cuda", "--set", "train.precision=fp32"});
+  EXPECT_EQ(precision(fp32), "fp32");
+  EXPECT_NEAR(fp32["plan"]["gpu_hours"][0]["hours"].get<double>(),
+              fp32["plan"]["flops"].get<double>() / (19.5e12 * 0.4) / 3600, 1e-9);
+  EXPECT_THAT(run({"train", "--config", "esm2_8M.json", "--dry-run", "--device", "cuda", "--set",
+                   "train.precision=fp32"})
+                  .err,
+              HasSubstr("bf16 was 14 times as fast"));
 }
 
 TEST(Train, ImpossibleShapesAreRefused) {

@@ -2,6 +2,7 @@
 
 #include "core/error_of.h"
 #include "core/temporary.h"
+#include "esmscale/config/engine_choice.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 
@@ -76,7 +77,7 @@ TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
 // Oracle: the names of docs/configs.md, written out again.
 TEST(Config, NamesOfChoicesComeFromOneTable) {
   const std::map<std::string, std::vector<std::string>> names = {
-      {"train.precision", {"fp32", "tf32", "bf16"}},
+      {"train.precision", {"auto", "fp32", "tf32", "bf16"}},
       {"train.engine", {"auto", "plain", "fused"}},
       {"train.recompute", {"none", "outputs", "blocks"}},
       {"optimizer.name", {"adam", "adamw", "muon", "normuon"}},
@@ -97,6 +98,15 @@ TEST(Config, NamesOfChoicesComeFromOneTable) {
     EXPECT_THAT(violations_of(Json::object(), {field.path + "=other"}),
                 HasSubstr("is one of " + expected->second[0]));
   }
+}
+
+TEST(Config, AutomaticPrecisionFollowsTheDevice) {
+  using enum Precision;
+  EXPECT_EQ(precision_on(automatic, DeviceKind::gpu, true), bf16);
+  EXPECT_EQ(precision_on(automatic, DeviceKind::gpu, false), fp32);
+  EXPECT_EQ(precision_on(automatic, DeviceKind::cpu, true), fp32);
+  for (const Precision named : {fp32, tf32, bf16})
+    EXPECT_EQ(precision_on(named, DeviceKind::cpu, false), named) << "a name is what it says";
 }
 
 // Of two groups of one name the last alone would count.

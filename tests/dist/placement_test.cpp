@@ -79,7 +79,7 @@ TEST(Placement, Slurm) {
   EXPECT_FALSE(last.hosts_store);
   EXPECT_EQ(first.port, last.port) << "without MASTER_PORT the job's number decides";
   EXPECT_GE(first.port, 20000);
-  EXPECT_LT(first.port, 40000);
+  EXPECT_LT(first.port, 32768) << "Linux hands out the ports from there on";
   Variables other = slurm("0", "1");
   other["SLURM_JOB_ID"] = "832";
   EXPECT_NE(placed(other).port, first.port);
@@ -104,6 +104,62 @@ TEST(Placement, SeveralNodesNeedAnAddress) {
   EXPECT_THAT(refusal(variables), HasSubstr("MASTER_ADDR"));
 }
 
+TEST(Placement, ANumberWithoutTheOtherIsRefused) {
+  EXPECT_THAT(refusal({{"WORLD_SIZE", "2"}}), AllOf(HasSubstr("RANK:"), HasSubstr("as WORLD_SIZE is set")));
+  EXPECT_THAT(refusal({{"RANK", "0"}}), AllOf(HasSubstr("WORLD_SIZE:"), HasSubstr("srun, torchrun")));
+  EXPECT_THAT(refusal({{"OMPI_COMM_WORLD_SIZE", "2"}}), HasSubstr("OMPI_COMM_WORLD_RANK"));
+  Variables both = slurm("2", "1");
+  both["WORLD_SIZE"] = "4";  // scripts for other programs export it
+  EXPECT_EQ(placed(both).rank, 2) << "srun states both";
+}
+
+TEST(Placement, ALocalRankThatNobodyStates) {
+  Variables variables = torchrun();
+  variables.erase("LOCAL_RANK");
+  EXPECT_EQ(placed(variables).local_rank, -1) << "four of eight ranks are here, and this is the sixth";
+  variables["SLURM_LOCALID"] = "3";
+  EXPECT_EQ(placed(variables).local_rank, 3);
+  variables.erase("SLURM_LOCALID");
+  variables["LOCAL_WORLD_SIZE"] = "8";
+  EXPECT_EQ(placed(variables).local_rank, 5) << "on one node it is the rank";
+}
+
+TEST(Placement, PortsThatAreNone) {
+  Variables variables = torchrun();
+  for (const char* port : {"0", "65536", "99999"}) {
+    variables["MASTER_PORT"] = port;
+    EXPECT_THAT(refusal(variables), AllOf(HasSubstr("MASTER_PORT"), HasSubstr("1 to 65535"))) << port;
+  }
+}
+
+// Its store outlives an attempt, and the reason that ended that attempt is still in it.
+TEST(Placement, AnAttemptOfTorchrunHasKeysOfItsOwn) {
+  Variables variables = torchrun();
+  variables["TORCHELASTIC_RESTART_COUNT"] = "0";
+  const std::string first = placed(variables).job;
+  EXPECT_EQ(first, "job");
+  variables["TORCHELASTIC_RESTART_COUNT"] = "1";
+  EXPECT_NE(placed(variables).job, first);
+}
+
+TEST(Placement, AForgottenSrunIsNamed) {
+  const auto refused = [](const Variables& variables) {
+    return error_of([&] {
+      require_all_tasks(placed(variables), [&](const char* name) -> const char* {
+        const auto found = variables.find(name);
+        return found == variables.end() ? nullptr : found->second.c_str();
+      });
+    });
+  };
+  Variables batch{{"SLURM_JOB_ID", "1"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}};
+  EXPECT_THAT(refused(batch), AllOf(HasSubstr("8 tasks"), HasSubstr("srun"), HasSubstr("--ranks 1")));
+  batch["SLURM_NTASKS"] = "1";
+  EXPECT_EQ(refused(batch), "no error");
+  Variables step = slurm("2", "1");
+  step["SLURM_NTASKS"] = "4";
+  EXPECT_EQ(refused(step), "no error");
+}
+
 TEST(Placement, VariablesThatMakeNoSense) {
   Variables variables = torchrun();
   variables["RANK"] = "8";
@@ -111,7 +167,7 @@ TEST(Placement, VariablesThatMakeNoSense) {
   for (const char* value : {"x", "-1", "3.5", "1e3", ""}) {
     variables["RANK"] = value;
     if (*value == 0)
-      EXPECT_EQ(placed(variables).ranks, 1) << "an empty variable says nothing";
+      EXPECT_THAT(refusal(variables), HasSubstr("as WORLD_SIZE is set")) << "an empty variable says nothing";
     else
       EXPECT_THAT(refusal(variables), AllOf(HasSubstr("RANK"), HasSubstr("whole number"))) << value;
   }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -83,6 +84,22 @@ TEST(Ranks, AMissingRankIsAnError) {
                 Ranks(meeting.place(0, 2), {.heartbeat_seconds = 5, .collective_timeout_seconds = 1});
               }),
               AllOf(HasSubstr("arrival"), HasSubstr("all 2 ranks; heard from 1")));
+}
+
+// The store outlives the attempt: under the same keys the second one would read the first one's end.
+TEST(Ranks, ANewAttemptDoesNotReadTheLastOne) {
+  const MeetingPoint meeting;
+  for (const char* job : {"test", "test, attempt 2"}) {
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < 2; ++rank)
+      threads.emplace_back([&, rank] {
+        Placement place = meeting.place(rank, 2);
+        place.job = job;
+        Ranks ranks(place, {.heartbeat_seconds = 60, .collective_timeout_seconds = 30});
+        EXPECT_THAT(ranks.exchange("attempt", job), ElementsAre(job, job));
+        ranks.fail("out of memory");
+      });
+  }
 }
 
 TEST(Ranks, APortInUse) {

@@ -48,12 +48,13 @@ goes_on_after_requeue() { # JOB RUN
   expect "the second start's words behind them" grep -q 'resuming .* at step' "$2.log"
 }
 
+# Gradients and moments shared out between the nodes (stage 2).
 requeue_two_nodes() {
   local job run=$CLUSTER/run
-  job=$(submit 2 "$run")
+  job=$(submit 2 "$run" --set parallel.zero_stage=2)
   wait_for 60 "20 steps" has_steps "$run" 20
   scancel --signal=USR1 "$job"
-  train_here 2 "$CLUSTER/undisturbed"
+  train_here 2 "$CLUSTER/undisturbed" --set parallel.zero_stage=2
   goes_on_after_requeue "$job" "$run"
   expect "two nodes" test "$(field_of_job "$job" NodeList)" = "n[1-2]"
   same_losses "$run" "$CLUSTER/undisturbed"
@@ -116,6 +117,16 @@ cancelled() {
   same_losses "$run" "$CLUSTER/undisturbed"
 }
 
+# Two nodes look at each other, over Gloo.
+doctor() {
+  local report=$CLUSTER/doctor.json
+  MASTER_ADDR=127.0.0.1 srun --nodes=2 --ntasks-per-node=1 "$ESMSCALE" doctor --device cpu --largest 100K \
+    --output "$CLUSTER" --json >"$report" 2>"$CLUSTER/doctor.run.log" || fail "doctor ended with $?" "$(cat "$report")"
+  expect "two ranks" grep -q '"2 ranks on' "$report"
+  expect "four collectives of two sizes" test "$(json_value "$report" collectives.#)" -eq 8
+  expect "training at stage 2 in order" grep -q 'bit-equal on all ranks' "$report"
+  expect "no error" sh -c "! grep -q '\"result\": \"error\"' $report"
+}
 
 start_cluster 2
 prepare_training

@@ -76,6 +76,25 @@ TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
               AllOf(HasSubstr("train.precision"), HasSubstr("fp32 on a CPU")));
 }
 
+TEST(Trainer, AutomaticPrecisionIsWhatTheBeginningRecorded) {
+  const Bench bench;
+  config::RunConfig automatic = bench.config();
+  automatic.train.precision = config::Precision::automatic;
+  const TrainOptions options = bench.options("run", automatic);
+  ASSERT_EQ(Trainer(options).run(), 0);
+  const run::RunFolder folder(bench.folder / "run");
+  EXPECT_EQ(folder.read_config().train.precision, config::Precision::fp32) << "on a CPU";
+  EXPECT_EQ(Trainer(bench.options("run")).run(), 0) << "fp32 by its name is the same run";
+  EXPECT_EQ(Trainer(options).run(), 0);
+
+  // As if it had begun on a GPU: on this CPU it does not quietly become another run.
+  config::RunConfig recorded = folder.read_config();
+  recorded.train.precision = config::Precision::bf16;
+  folder.write_config(recorded);
+  EXPECT_THAT(error_of([&] { Trainer{options}; }),
+              AllOf(HasSubstr("train.precision"), HasSubstr("found bf16")));
+}
+
 TEST(Trainer, NoGpuIsAnError) {
   const Bench bench;
   TrainOptions options = bench.options("run");

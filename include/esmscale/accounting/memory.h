@@ -19,7 +19,8 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 
-// Where a run of this precision computes unless someone says otherwise: fp32 on a CPU, all else on a GPU.
+// Where a run of this precision computes unless someone says otherwise: tf32 and bf16 on a GPU, the others on
+// a CPU.
 config::DeviceKind usual_device(const config::RunConfig& config);
 
 // Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU,

@@ -12,7 +12,9 @@ enum class RunStage {
   lr_sweep,  // a trial of a learning rate, which may not be the chosen one
 };
 
-enum class Precision { fp32, tf32, bf16 };  // of matrix products; master weights are fp32 always
+// Of matrix products; master weights are fp32 always. automatic: bf16 on a GPU that has it, else fp32
+// (precision_on in engine_choice.h); a run records what that was at its beginning.
+enum class Precision { automatic, fp32, tf32, bf16 };
 enum class EngineKind { automatic, plain, fused };
 // What the fused engine computes again in backward: nothing; outputs of LayerNorm and GELU; all of a block
 // except its input.
@@ -30,7 +32,7 @@ template <>
 struct EnumNames<config::Precision> {
   using enum config::Precision;
   static constexpr std::pair<config::Precision, std::string_view> table[] = {
-      {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"}};
+      {automatic, "auto"}, {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"}};
 };
 
 template <>

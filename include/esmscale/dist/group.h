@@ -74,12 +74,21 @@ class Group {
 
   const Traffic& traffic() const { return traffic_; }
 
+  // For diagnosis: every collective is complete, on the whole device, before its call returns.
+  void wait_for_device_each_time(bool waits) { waits_at_once_ = waits; }
+  // For the end of a run that failed: collectives that can never complete are left behind, and the backend
+  // with them. The process ends soon.
+  void abandon() noexcept;
+
  private:
   friend class Pending;
   int64_t ring_bytes(const at::Tensor& whole) const;
+  Pending begun(const char* what, c10::intrusive_ptr<c10d::Work> work, const at::Tensor& tensor);
+  void shut_down() noexcept;
 
   c10::intrusive_ptr<c10d::Backend> backend_;
   bool scatters_by_all_reduce_ = false;  // Gloo: its reduce-scatter is an all-reduce and a copy
+  bool waits_at_once_ = false;
   int rank_ = 0, size_ = 1;
   Traffic traffic_;
 };

@@ -10,7 +10,7 @@ namespace esmscale::dist {
 struct Placement {
   int rank = 0;
   int ranks = 1;
-  int local_rank = 0;              // among the ranks of this node
+  int local_rank = 0;              // among the ranks of this node; −1: not stated
   std::string host = "127.0.0.1";  // where the ranks meet: a TCPStore
   int port = 0;
   bool hosts_store = false;  // this process serves it
@@ -25,7 +25,11 @@ using Environment = std::function<const char*(const char*)>;  // as std::getenv
 
 // RANK and WORLD_SIZE (torchrun, our launcher) win, then OMPI_COMM_WORLD_*, then a SLURM step of several
 // tasks; else one process. MASTER_ADDR and MASTER_PORT name the meeting point; within one node they may be
-// absent. Usage error when the variables contradict each other, or when several nodes have no MASTER_ADDR.
+// absent. Usage error when the variables contradict each other or state a rank without the number of ranks,
+// or when several nodes have no MASTER_ADDR.
 Placement find_placement(const Environment& environment);
+
+// Usage error for one process in a SLURM job of several tasks: srun was forgotten.
+void require_all_tasks(const Placement& placement, const Environment& environment);
 
 }  // namespace esmscale::dist

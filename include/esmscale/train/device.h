@@ -1,6 +1,8 @@
 // Which device to compute on.
 #pragma once
 
+#include "esmscale/config/engine_choice.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,6 +18,12 @@ void require_device_name(std::string_view name);
 // that sees only one takes that. It becomes the thread's current one, on which our kernels are launched.
 c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
+// The GPU of that rank of the node among `gpus` visible ones, at least one. Usage error when there are too
+// few, or several and the rank's number is not known (−1).
+int gpu_of(int local_rank, int gpus);
+// True for GPUs since Ampere, whose matrix units compute bf16. A GPU that is not in this machine is taken for
+// one of them.
+bool has_bf16(config::DeviceKind device);
 // `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.
 int ranks_of_machine(std::string_view device, int gpus = gpu_count());
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.

@@ -4,8 +4,13 @@
 #include "esmscale/config/config.h"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
+
+namespace esmscale::model {
+struct Weights;
+}
 
 namespace esmscale::train {
 
@@ -23,6 +28,8 @@ struct TrainOptions {
   bool max_tokens_from_preset = false;
   int64_t profile_steps = 0;  // steps to trace into the run folder; 0: none
   std::vector<std::string> command_line;
+  // For tests of faults: called on this rank after each step's update, with the step's number.
+  std::function<void(const model::Weights& weights, int64_t step)> after_step{};
 };
 
 }  // namespace esmscale::train

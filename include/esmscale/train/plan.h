@@ -37,7 +37,8 @@ int64_t sequences_used(const config::RunConfig& config, const data::Dataset& tra
 // Real tokens of the whole run: its epochs, or train.max_tokens if that is less.
 int64_t tokens_of_run(const config::RunConfig& config, const data::Dataset& train);
 
-// config: resolved. Reads the mapped lengths once. An Error when the ranks cannot share its batches.
+// config: resolved; `auto` is each device's own precision, in the hours too. Reads the mapped lengths once.
+// An Error when the ranks cannot share its batches.
 RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, int ranks,
                  config::DeviceKind device);
 // Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.

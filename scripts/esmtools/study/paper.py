@@ -42,8 +42,9 @@ def read_plan(path: Path, samples: str) -> Json:
     return plan
 
 
-def dry_run(request: Request, model: Json, sample: Json, schedule: Json) -> Run:
+def dry_run(request: Request, plan: Json, model: Json, sample: Json, schedule: Json) -> Run:
     settings = [
+        *(f"{key}={value}" for key, value in plan.get("set", {}).items()),
         f"model.name={model['name']}",
         f"data.sequences={sample['sequences']}",
         f"schedule.name={schedule['schedule']}",
@@ -58,7 +59,7 @@ def dry_run(request: Request, model: Json, sample: Json, schedule: Json) -> Run:
 
 def make_runs(request: Request, plan: Json) -> list[Run]:
     return [
-        dry_run(request, model, sample, schedule)
+        dry_run(request, plan, model, sample, schedule)
         for model in plan["models"]
         for sample in plan["samples"]
         for schedule in plan["schedules"]

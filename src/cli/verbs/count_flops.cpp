@@ -100,11 +100,12 @@ int count_flops(const Program& program, const Options& options) {
   RowsOf rows_of(options);
 
   std::vector<accounting::Account> accounts;
-  for (const config::RunConfig& config : configs) {
+  for (config::RunConfig& config : configs) {
+    const config::DeviceKind device = device_for(config, options.device);
+    config.train.precision = config::precision_on(config.train.precision, device, /*has_bf16=*/true);
     const accounting::Lengths lengths = rows_of(config);
     const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
-    accounts.push_back(
-        accounting::account_for(config, lengths, D, options.ranks, device_for(config, options.device)));
+    accounts.push_back(accounting::account_for(config, lengths, D, options.ranks, device));
   }
   if (program.json) {
     Json models = Json::array();
@@ -140,8 +141,9 @@ void add_count_flops(CLI::App& app, Program& program) {
   verb->add_option("--ranks", options->ranks, "Ranks that memory is predicted for")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_option("--device", options->device,
-                   "Device that memory is predicted for: cpu or cuda; auto takes fp32 for a CPU's")
+  verb->add_option(
+          "--device", options->device,
+          "Device that memory is predicted for: cpu or cuda; auto: a GPU for tf32 and bf16, else a CPU")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   verb->callback([&program, options] {

@@ -2,13 +2,13 @@
 #include "cli/verb.h"
 #include "cli/verbs/study_arms.h"
 #include "cli/verbs/study_plan.h"
+#include "esmscale/core/cores.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/study/runner.h"
 
 #include <algorithm>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -25,7 +25,7 @@ struct Options {
 // Runs at a time share the cores: two that each want all of them wait for each other.
 int threads_of_run(const Program& program, int at_once) {
   if (program.threads > 0 || at_once == 1) return program.threads;
-  return std::max(1, int(std::thread::hardware_concurrency()) / at_once);
+  return std::max(1, usable_cores().count / at_once);
 }
 
 void print_status(const Program& program, const study::Study& study) {

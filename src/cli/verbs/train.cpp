@@ -1,3 +1,4 @@
+#include "cli/local_ranks.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
@@ -11,9 +12,7 @@
 #include "esmscale/train/trainer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -89,44 +88,6 @@ int dry_run(const Program& program, const train::TrainOptions& options, int rank
   return 0;
 }
 
-// --ranks N|auto; 0 when it was not given.
-int local_ranks(const Options& options) {
-  if (options.ranks.empty()) return 0;
-  if (options.ranks == "auto") return train::ranks_of_machine(options.device);
-  int ranks = 0;
-  const char* end = options.ranks.data() + options.ranks.size();
-  const auto [stop, problem] = std::from_chars(options.ranks.data(), end, ranks);
-  if (problem != std::errc() || stop != end || ranks < 1 || ranks > 1024)
-    throw usage_error({.where = "--ranks", .expected = "auto, or 1 to 1024", .found = options.ranks});
-  return ranks;
-}
-
-// Processes beyond a machine's processors and GPUs wait for each other, and each takes hundreds of megabytes.
-void require_few_processes(int ranks) {
-  constexpr int kMostGpus = 16;
-  const int most = std::max(kMostGpus, static_cast<int>(std::thread::hardware_concurrency()));
-  if (ranks > most)
-    throw usage_error({.where = "--ranks",
-                       .expected = text("at most ", most, " processes on this machine"),
-                       .found = std::to_string(ranks),
-                       .advice = "--dry-run counts for more; scripts/slurm starts them on several machines"});
-}
-
-// The command line of one rank: without --ranks, with its share of the threads.
-std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {
-  std::vector<std::string> arguments;
-  for (size_t i = 0; i < program.command_line.size(); ++i) {
-    const std::string& argument = program.command_line[i];
-    if (argument == "--ranks")
-      ++i;
-    else if (!argument.starts_with("--ranks="))
-      arguments.push_back(argument);
-  }
-  const int threads = program.threads > 0 ? program.threads : std::max(1, program.thread_count() / ranks);
-  arguments.push_back("--threads=" + std::to_string(threads));
-  return arguments;
-}
-
 // A run is scored and resumed from any folder: it keeps absolute paths of its data.
 void make_absolute(config::DataConfig& data) {
   for (std::string* folder : {&data.train, &data.holdout})
@@ -135,10 +96,11 @@ void make_absolute(config::DataConfig& data) {
 
 int train(const Program& program, const Options& options) {
   config::RunConfig config = resolved_config(options);
-  const int local = local_ranks(options);
+  const int local = local_ranks(options.ranks, options.device);
   const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
   if (options.dry_run)
     return dry_run(program, train_options(program, options, config), std::max(local, placement.ranks));
+  if (local == 0) dist::require_all_tasks(placement, ::getenv);
   make_absolute(config.data);
   require_few_processes(local);
   const auto advice = [run = run::RunFolder(run_folder(options))] {

@@ -91,6 +91,7 @@ void count_epochs(BudgetPlan& plan, const PlanRequest& request) {
 
 void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
   const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
+  plan.config.train.precision = device.precision;
   const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
   plan.memory_bytes = fit.memory_bytes;
   if (!fit.fits)

@@ -1,0 +1,59 @@
+// The parts of `esmscale doctor`.
+#pragma once
+
+#include "esmscale/train/doctor.h"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+namespace esmscale::train::doctor {
+
+// A check of what may throw: an Error becomes its result, with the error's own advice.
+Check guarded(const std::string& name, const std::function<Check()>& check);
+
+// Of this process's machine: processor, cores, memory.
+std::vector<Check> machine_checks();
+// GPUs, the driver, and what else uses them. `wanted` as --device.
+Check device_check(const std::string& wanted);
+// The file system of `folder`: renaming, locks, speed, room.
+std::vector<Check> file_checks(const std::filesystem::path& folder);
+
+// All ranks call the rest, in this order.
+
+// How many ranks on which nodes; ranks that share a GPU, GPUs that no rank uses.
+Check placement_check(const c10::Device& device, dist::Ranks& ranks);
+// Whether a file that rank 0 writes is there for the others.
+Check shared_folder_check(const std::filesystem::path& folder, dist::Ranks& ranks);
+
+// Known whole numbers through every collective, and how fast they go, from 40 B to `largest_bytes`.
+Check collectives_check(const c10::Device& device, int64_t largest_bytes, dist::Ranks& ranks,
+                        std::vector<CollectiveRate>& rates);
+
+// NCCL's own words about the connections that it makes, from its construction on. NCCL_DEBUG and
+// NCCL_DEBUG_FILE of the user's win; then nothing is read.
+class NcclLog {
+ public:
+  NcclLog(const c10::Device& device, const dist::Ranks& ranks);
+  ~NcclLog();
+  NcclLog(const NcclLog&) = delete;
+  NcclLog& operator=(const NcclLog&) = delete;
+  std::string text() const;
+
+ private:
+  std::filesystem::path path_;
+};
+// "P2P, NET/IB": the transports in NCCL's log.
+std::string transports_in(const std::string& nccl_log);
+Check transport_check(const c10::Device& device, const std::string& nccl_log, bool has_several_nodes,
+                      dist::Ranks& ranks);
+
+// Twenty steps of a small model at one ZeRO stage against one rank, with and without a device-wide wait after
+// every collective; the weights bit for bit between ranks.
+Check training_check(const c10::Device& device, int zero_stage, dist::Ranks& ranks);
+
+}  // namespace esmscale::train::doctor
