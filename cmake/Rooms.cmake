@@ -17,7 +17,7 @@ esmscale_room(dist TORCH USES model config core)
 # Gloo's headers are the system's, the code is LibTorch's: one file sees them, and nothing of theirs leaves it.
 set_source_files_properties(src/dist/gloo_backend.cpp PROPERTIES
   SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-fvisibility=hidden;-fvisibility-inlines-hidden")
-esmscale_room(optim TORCH USES model config core)
+esmscale_room(optim TORCH USES dist model config core)
 esmscale_room(checkpoint TORCH USES optim dist model run data config core)
 esmscale_room(interop TORCH USES checkpoint model data config core)
 esmscale_room(eval TORCH USES model dist data core)

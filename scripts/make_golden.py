@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the fixtures of tests/golden with transformers: logits, loss and gradients of small ESM-2s, and the losses of
-ten AdamW steps. scripts/make_golden.sh runs it with the right versions."""
+"""Makes the fixtures of tests/golden: with transformers logits, loss and gradients of small ESM-2s, and the losses of
+ten AdamW steps; with a plain reference in double precision the matrices that ten steps of Muon and NorMuon leave.
+scripts/make_golden.sh runs it with the right versions."""
 
 import argparse
 import json
@@ -12,7 +13,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from reference import esm
+from reference import esm, muon
 
 Shape = dict[str, Any]
 SHAPES: list[Shape] = [
@@ -38,6 +39,22 @@ TRAINING: dict[str, Any] = dict(
     weight_decay=0.01,
     max_norm=1.0,
     learning_rates=[0.001, 0.002, 0.003, 0.004, 0.004, 0.004, 0.003, 0.002, 0.001, 0.0005],
+)
+
+# Every kind of matrix of a block of width 8 and FFN width 24.
+MATRICES = {
+    "blocks.0.qkv.weight": (24, 8),
+    "blocks.0.out.weight": (8, 8),
+    "blocks.0.ffn_in.weight": (24, 8),
+    "blocks.0.ffn_out.weight": (8, 24),
+    "head.dense.weight": (8, 8),
+}
+MATRIX_TRAINING: dict[str, Any] = dict(
+    momentum=0.95,
+    row_beta=0.9,
+    weight_decay=0.1,
+    divisor=3.0,
+    learning_rates=[0.01, 0.02, 0.03, 0.04, 0.04, 0.04, 0.03, 0.02, 0.01, 0.005],
 )
 
 
@@ -108,6 +125,14 @@ def train(shape: Shape) -> dict[str, Any]:
     return dict(shape=shape["name"], **TRAINING, batches=batches, losses=losses, gradient_norms=norms)
 
 
+def train_matrices(folder: Path) -> None:
+    for name in ("muon", "normuon"):
+        settings = dict(name=name, **MATRIX_TRAINING)
+        tensors = {key: muon.trained(key, shape, settings).float() for key, shape in MATRICES.items()}
+        safetensors.torch.save_file(tensors, folder / f"{name}.safetensors")
+        (folder / f"{name}.json").write_text(json.dumps(settings, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     default = Path(__file__).parent.parent / "tests/golden/data"
@@ -116,6 +141,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    train_matrices(folder)
     golden = dict(
         made_with=dict(transformers=transformers.__version__, torch=torch.__version__),
         cases=[make_case(shape, folder) for shape in SHAPES],

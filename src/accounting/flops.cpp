@@ -1,5 +1,6 @@
 #include "esmscale/accounting/flops.h"
 
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/config/parameters.h"
 
 namespace esmscale::accounting {
@@ -78,6 +79,14 @@ double FlopCounter::executed(double tokens, double squared_tokens, double masked
 
 double FlopCounter::six_n_d(double tokens) const {
   return 6 * n_ * tokens;
+}
+
+double update_flops(const config::RunConfig& config) {
+  double flops = 0;
+  if (config::has_matrix_updates(config.optimizer.name))
+    for (const config::HiddenMatrix& matrix : config::hidden_matrices(config::parameter_table(config.model)))
+      flops += config::orthogonalisation_flops(matrix);
+  return flops;
 }
 
 }  // namespace esmscale::accounting

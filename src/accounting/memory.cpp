@@ -1,6 +1,6 @@
 #include "esmscale/accounting/memory.h"
 
-#include "esmscale/config/shard_layout.h"
+#include "esmscale/config/hidden_matrices.h"
 
 #include <algorithm>
 #include <cmath>
@@ -232,6 +232,49 @@ int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
   return std::min(whole, layout.buckets().front().chunk * layout.ranks() + 2 * largest) + owned;
 }
 
+// Floats of the hidden matrices that a rank updates parts of, and what its updates compute with.
+struct MatrixUpdate {
+  int64_t held = 0;     // in its stretches
+  int64_t stack = 0;    // the most that is computed together
+  int64_t squares = 0;  // of X·Xᵀ, in that stack
+  int64_t rows = 0;     // of the matrices that it computes
+};
+
+MatrixUpdate matrix_update(const config::RunConfig& config, const std::vector<config::Parameter>& table,
+                           const std::vector<config::Stretch>& stretches, int owners) {
+  MatrixUpdate update;
+  if (!config::has_matrix_updates(config.optimizer.name)) return update;
+  const std::vector<config::HiddenMatrix> matrices = config::hidden_matrices(table);
+  const std::vector<int> owner = config::matrix_owners(matrices, owners);
+  int64_t stacked = 0;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    for (const config::Stretch& stretch : stretches)
+      update.held += config::intersection(matrices[i].stretch(), stretch).size;
+    if (owner[i] != 0) continue;
+    update.rows += matrices[i].rows;
+    const bool joins = i > 0 && matrices[i].has_shape_of(matrices[i - 1]) &&
+                       stacked + matrices[i].size() <= config::kStackFloats;
+    stacked = (joins ? stacked : 0) + matrices[i].size();
+    if (stacked < update.stack) continue;
+    update.stack = stacked;
+    const int64_t shorter = std::min(matrices[i].rows, matrices[i].columns);
+    update.squares = stacked / matrices[i].size() * shorter * shorter;
+  }
+  return update;
+}
+
+double moments(const config::RunConfig& config, int64_t updated, const MatrixUpdate& matrices) {
+  const int64_t rows = config.optimizer.name == config::OptimizerKind::normuon ? matrices.rows : 0;
+  return static_cast<double>(kFloat * (2 * updated - matrices.held + rows));
+}
+
+// The directions of all matrices and, of one stack, the iterate before and after and two products of its
+// short sides; where matrices travel, both buffers on their way.
+double update_workspace(const MatrixUpdate& matrices, bool travels) {
+  return static_cast<double>(kFloat *
+                             ((travels ? 3 : 1) * matrices.held + 3 * matrices.stack + 2 * matrices.squares));
+}
+
 }  // namespace
 
 config::DeviceKind usual_device(const config::RunConfig& config) {
@@ -253,18 +296,21 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
   const auto parameters = static_cast<double>(config::total_size(table));
   const config::ShardLayout layout(table, ranks);
   const int64_t stage = ranks > 1 ? config.parallel.zero_stage : 0;
+  const std::vector<config::Stretch> stretches = layout.updated(/*rank=*/0, static_cast<int>(stage));
   int64_t updated = 0;
-  for (const config::Stretch& stretch : layout.updated(/*rank=*/0, static_cast<int>(stage)))
-    updated += stretch.size;
+  for (const config::Stretch& stretch : stretches) updated += stretch.size;
+  const MatrixUpdate matrices = matrix_update(config, table, stretches, stage > 0 ? ranks : 1);
 
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
       .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
-      .moments = static_cast<double>(2 * kFloat * updated),
+      .moments = moments(config, updated, matrices),
       .workspace = workspace(config, device, shapes),
   };
   memory.activations = bytes_of(activations(config, device, shapes));
+  // Nothing of backward is left when the update begins.
+  memory.workspace = std::max(memory.workspace, update_workspace(matrices, stage > 0) - memory.activations);
   return memory;
 }
 

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <functional>
 #include <sstream>
+#include <string_view>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
@@ -21,20 +23,20 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTensorFile = "tensors.safetensors";
-constexpr const char* kFirst = "first_moment/";
-constexpr const char* kSecond = "second_moment/";
 constexpr size_t kBlock = 8 << 20;  // bytes under one checksum
 
 std::span<const std::byte> bytes_of_tensor(const at::Tensor& flat) {
   return {static_cast<const std::byte*>(flat.const_data_ptr()), flat.nbytes()};
 }
 
-std::vector<TensorEntry> entries_of(const model::Weights& weights, bool with_moments) {
+// Weights, what the optimiser remembers, inv_freq.
+std::vector<TensorEntry> entries_of(const model::Weights& weights,
+                                    const std::vector<optim::StateTensor>& state) {
   std::vector<TensorEntry> entries;
-  for (const char* group : {"", kFirst, kSecond})
-    if (*group == 0 || with_moments)
-      for (const config::Parameter& parameter : weights.table)
-        entries.push_back({.name = group + parameter.name, .dtype = "F32", .shape = parameter.shape});
+  for (const config::Parameter& parameter : weights.table)
+    entries.push_back({.name = parameter.name, .dtype = "F32", .shape = parameter.shape});
+  for (const optim::StateTensor& tensor : state)
+    entries.push_back({.name = tensor.name, .dtype = "F32", .shape = tensor.shape});
   entries.push_back({.name = "inv_freq", .dtype = "F32", .shape = {weights.inv_freq.numel()}});
   return entries;
 }
@@ -59,10 +61,6 @@ std::vector<std::string> interleave(const std::vector<std::string>& by_rank) {
   return sums;
 }
 
-bool has_moments(std::span<const optim::StatePiece> pieces) {
-  return !pieces.empty() && pieces.front().first_moment.defined();
-}
-
 void begin_tensor_file(const fs::path& path, std::string_view header, uint64_t bytes) {
   OutputFile file(path);
   file.write(header);
@@ -70,20 +68,27 @@ void begin_tensor_file(const fs::path& path, std::string_view header, uint64_t b
   file.close();
 }
 
-// The data section: weights, first and second moments, each in the table's order, then inv_freq, which ends
-// at `end` (0: it is another rank's to write).
-void write_pieces(const fs::path& path, uint64_t data_offset, const model::Weights& weights,
-                  std::span<const optim::StatePiece> pieces, uint64_t end) {
-  const uint64_t group = weights.flat.nbytes();
+// This rank's share of the weights, in the table's order at the beginning of the data section.
+void write_weights(OutputFile& file, uint64_t data_offset, const model::Weights& weights,
+                   const dist::Ranks& ranks) {
+  const int64_t size = weights.flat.numel(), n = ranks.size();
+  const int64_t begin = size * ranks.rank() / n, end = size * (ranks.rank() + 1) / n;
+  file.write_at(data_offset + sizeof(float) * static_cast<uint64_t>(begin),
+                bytes_of_tensor(weights.flat.narrow(0, begin, end - begin).cpu()));
+}
+
+// Into a file that has its header. Rank 0 has inv_freq besides.
+void write_tensors(const fs::path& path, uint64_t data_offset, const std::vector<TensorEntry>& entries,
+                   const model::Weights& weights, std::span<const optim::StatePart> state,
+                   const dist::Ranks& ranks) {
+  std::unordered_map<std::string_view, uint64_t> begins;
+  for (const TensorEntry& entry : entries) begins[entry.name] = data_offset + entry.begin;
   OutputFile file(path, OutputFile::Begin::in_place);
-  for (const optim::StatePiece& piece : pieces) {
-    const uint64_t at = data_offset + sizeof(float) * static_cast<uint64_t>(piece.begin);
-    file.write_at(at, bytes_of_tensor(piece.weights.cpu()));
-    if (!piece.first_moment.defined()) continue;
-    file.write_at(at + group, bytes_of_tensor(piece.first_moment.cpu()));
-    file.write_at(at + 2 * group, bytes_of_tensor(piece.second_moment.cpu()));
-  }
-  if (end > 0) file.write_at(end - weights.inv_freq.nbytes(), bytes_of_tensor(weights.inv_freq.cpu()));
+  write_weights(file, data_offset, weights, ranks);
+  for (const optim::StatePart& part : state)
+    file.write_at(begins.at(part.name) + sizeof(float) * static_cast<uint64_t>(part.begin),
+                  bytes_of_tensor(part.values.cpu()));
+  if (ranks.is_first()) file.write_at(begins.at("inv_freq"), bytes_of_tensor(weights.inv_freq.cpu()));
   file.close();
 }
 
@@ -143,14 +148,13 @@ void read_tensor(const SafetensorsFile& file, const std::string& name, const at:
   std::memcpy(into.mutable_data_ptr(), bytes.data(), bytes.size());
 }
 
-// Floats [begin, begin + size) of a parameter's moment, to any device.
-void read_part(const SafetensorsFile& file, const std::string& group, const config::Parameter& parameter,
-               int64_t begin, const at::Tensor& into) {
-  const auto bytes = bytes_of_entry(file, group + parameter.name, parameter.shape);
-  const at::Tensor host = at::empty({into.numel()}, at::kFloat);
-  std::memcpy(host.mutable_data_ptr(), bytes.data() + sizeof(float) * static_cast<size_t>(begin),
+// To any device.
+void read_part(const SafetensorsFile& file, const optim::StatePart& part, at::IntArrayRef shape) {
+  const auto bytes = bytes_of_entry(file, part.name, shape);
+  const at::Tensor host = at::empty({part.values.numel()}, at::kFloat);
+  std::memcpy(host.mutable_data_ptr(), bytes.data() + sizeof(float) * static_cast<size_t>(part.begin),
               host.nbytes());
-  into.copy_(host);
+  part.values.copy_(host);
 }
 
 // Every rank does its part; where the disk is full for one of them, all get a NoRoom.
@@ -185,10 +189,11 @@ void write_metadata(const fs::path& folder, const CheckpointInfo& info, const Js
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights,
-                     std::span<const optim::StatePiece> mine, dist::Ranks& ranks) {
-  const bool with_moments =
-      ranks.from_first("checkpoint", has_moments(mine) ? "training" : "weights") == "training";
-  std::vector<TensorEntry> entries = entries_of(weights, with_moments);
+                     std::span<const optim::StatePart> mine, dist::Ranks& ranks) {
+  std::vector<optim::StateTensor> state;
+  if (ranks.from_first("checkpoint", mine.empty() ? "weights" : "training") == "training")
+    state = optim::state_tensors(info.config.optimizer, weights.table);
+  std::vector<TensorEntry> entries = entries_of(weights, state);
   const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
   const uint64_t bytes = header.size() + entries.back().end;
   std::optional<AtomicOutput> output;  // rank 0's
@@ -201,7 +206,7 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
     begin_tensor_file(file, header, bytes);
   });
   do_together(ranks, "checkpoint: all have written",
-              [&] { write_pieces(file, header.size(), weights, mine, ranks.is_first() ? bytes : 0); });
+              [&] { write_tensors(file, header.size(), entries, weights, mine, ranks); });
 
   const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
   const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
@@ -213,9 +218,8 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
 }
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights) {
-  const optim::StatePiece all{.weights = weights.flat};
   dist::Ranks alone;
-  save_checkpoint(folder, info, weights, std::span(&all, 1), alone);
+  save_checkpoint(folder, info, weights, {}, alone);
 }
 
 void rewrite_info(const fs::path& folder, const CheckpointInfo& info) {
@@ -223,22 +227,14 @@ void rewrite_info(const fs::path& folder, const CheckpointInfo& info) {
   write_metadata(folder, info, there.at("bytes"), there.at("blocks"));
 }
 
-void restore(optim::Adam& adam, const fs::path& folder, const CheckpointInfo& info,
+void restore(optim::Optimizer& optimizer, const fs::path& folder, const CheckpointInfo& info,
              const std::vector<config::Parameter>& table) {
   const SafetensorsFile file(folder / kTensorFile);
-  for (const optim::StatePiece& piece : adam.state())
-    for (const config::Parameter& parameter : table) {
-      const int64_t begin = std::max(piece.begin, parameter.offset);
-      const int64_t end = std::min(piece.begin + piece.weights.numel(), parameter.offset + parameter.size());
-      if (begin >= end) continue;
-      const auto read = [&](const char* group, const at::Tensor& moment) {
-        read_part(file, group, parameter, begin - parameter.offset,
-                  moment.narrow(0, begin - piece.begin, end - begin));
-      };
-      read(kFirst, piece.first_moment);
-      read(kSecond, piece.second_moment);
-    }
-  adam.set_updates(info.updates);
+  std::unordered_map<std::string, std::vector<int64_t>> shapes;
+  for (const optim::StateTensor& tensor : optim::state_tensors(info.config.optimizer, table))
+    shapes[tensor.name] = tensor.shape;
+  for (const optim::StatePart& part : optimizer.state()) read_part(file, part, shapes.at(part.name));
+  optimizer.set_updates(info.updates);
 }
 
 Checkpoint load_checkpoint(const fs::path& folder) {
@@ -257,7 +253,7 @@ Checkpoint load_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
   const model::Weights& weights = checkpoint.weights;
   for (size_t p = 0; p < weights.table.size(); ++p) read_tensor(file, weights.table[p].name, weights.all[p]);
   read_tensor(file, "inv_freq", weights.inv_freq);
-  checkpoint.has_moments = file.find(kFirst + weights.table.front().name) != nullptr;
+  checkpoint.has_moments = file.find(optim::kFirstMoment + weights.table.front().name) != nullptr;
   return checkpoint;
 }
 

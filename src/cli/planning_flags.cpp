@@ -63,6 +63,9 @@ void add_config_flags(CLI::App& verb, PlanningOptions& o) {
   verb.add_option("--schedule", o.config.schedule, "exponential, constant, linear, cosine or wsd")
       ->check(CLI::IsMember({"exponential", "constant", "linear", "cosine", "wsd"}))
       ->capture_default_str();
+  verb.add_option("--optimizer", o.config.optimizer, "adamw, muon or normuon")
+      ->check(CLI::IsMember({"adamw", "muon", "normuon"}))
+      ->capture_default_str();
   verb.add_option("--decoder-bias", o.config.decoder_bias, "zeros or frequencies")
       ->check(CLI::IsMember({"zeros", "frequencies"}))
       ->capture_default_str();

@@ -171,13 +171,15 @@ void check_relations(const RunConfig& c, Violations& violations) {
   require(m.alphabet == 29 || m.alphabet == 33,
           text("model.alphabet = ", m.alphabet, " is neither 29 nor 33"));
   require(c.optimizer.name == OptimizerKind::adamw || c.optimizer.weight_decay == 0,
-          "optimizer.weight_decay > 0 needs optimizer.name = adamw");
-  require(c.optimizer.name == OptimizerKind::adam || c.optimizer.name == OptimizerKind::adamw,
-          "optimizer.name = muon and normuon are not available yet");
+          "optimizer.weight_decay > 0 needs optimizer.name = adamw; muon and normuon have "
+          "optimizer.matrix_weight_decay");
   require(c.masking.final_mlm_probability == 0, "masking.final_mlm_probability is not available yet");
   require(c.eval.draws == 1 && c.eval.assays.empty(), "eval.draws and eval.assays are not available yet");
   require(c.average.ema_decay == 0 && c.average.last_fraction == 0, "average.* is not available yet");
   const ScheduleConfig& s = c.schedule;
+  require(
+      s.name != ScheduleKind::exponential || s.decay_factor > 0,
+      "schedule.decay_factor = 0 is never reached by an exponential decay; linear, cosine and wsd reach it");
   require(s.decay_tokens == 0 || s.decay_tokens > s.warmup_tokens,
           text("schedule.decay_tokens = ", s.decay_tokens,
                " ends before the warm-up does, schedule.warmup_tokens = ", s.warmup_tokens));

@@ -44,4 +44,11 @@ double Schedule::at(int64_t tokens) const {
   return std::max(peak_ * factor, config_.min_lr);
 }
 
+Schedule matrix_schedule(const RunConfig& config, int64_t planned_tokens) {
+  ScheduleConfig shape = config.schedule;
+  const OptimizerConfig& optimizer = config.optimizer;
+  if (shape.min_lr > 0) shape.min_lr *= optimizer.matrix_lr / optimizer.lr;  // min_lr ≤ lr
+  return {shape, optimizer.matrix_lr, planned_tokens};
+}
+
 }  // namespace esmscale::config

@@ -19,6 +19,19 @@ int64_t chunk_of(int64_t size, int ranks) {
 
 }  // namespace
 
+Stretch intersection(const Stretch& a, const Stretch& b) {
+  const int64_t begin = std::max(a.begin, b.begin);
+  return {begin, std::max<int64_t>(0, std::min(a.end(), b.end()) - begin)};
+}
+
+std::vector<RowPart> rows_in(const std::vector<Parameter>& table, const Stretch& stretch) {
+  std::vector<RowPart> parts;
+  for (size_t row = 0; row < table.size(); ++row)
+    if (const Stretch shared = intersection(stretch, {table[row].offset, table[row].size()}); shared.size > 0)
+      parts.push_back({row, shared});
+  return parts;
+}
+
 ShardLayout::ShardLayout(const std::vector<Parameter>& table, int ranks, int64_t bucket_floats)
     : ranks_(ranks), bucket_of_row_(table.size()) {
   if (ranks == 1) {

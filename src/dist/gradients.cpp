@@ -134,15 +134,13 @@ std::vector<at::Tensor> Gradients::disjoint_shard() const {
 std::string Gradients::first_non_finite() const {
   const std::vector<at::Tensor> parts = updated_shard();
   const std::vector<config::Stretch> where = stretches();
-  for (const config::Parameter& parameter : weights_.table)
-    for (size_t b = 0; b < parts.size(); ++b) {
-      const int64_t begin = std::max(parameter.offset, where[b].begin) - where[b].begin;
-      const int64_t end =
-          std::min(parameter.offset + parameter.size(), where[b].begin + where[b].size) - where[b].begin;
-      if (begin < end && !at::isfinite(parts[b].narrow(0, begin, end - begin)).all().item<bool>())
-        return parameter.name;
+  size_t first = weights_.table.size();
+  for (size_t b = 0; b < parts.size(); ++b)
+    for (const auto& [row, stretch] : config::rows_in(weights_.table, where[b])) {
+      const at::Tensor part = parts[b].narrow(0, stretch.begin - where[b].begin, stretch.size);
+      if (row < first && !at::isfinite(part).all().item<bool>()) first = row;
     }
-  return "";
+  return first < weights_.table.size() ? weights_.table[first].name : "";
 }
 
 }  // namespace esmscale::dist

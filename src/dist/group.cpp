@@ -5,7 +5,6 @@
 #include "esmscale/core/text.h"
 
 #include <chrono>
-#include <vector>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
@@ -119,6 +118,18 @@ Pending Group::broadcast(const at::Tensor& tensor, int root) {
   c10d::BroadcastOptions options;
   options.rootRank = root;
   return begun("broadcast", backend_->broadcast(tensors, options), tensor);
+}
+
+Pending Group::all_to_all(const at::Tensor& out, const at::Tensor& in, std::vector<int64_t> out_splits,
+                          std::vector<int64_t> in_splits) {
+  if (!backend_) {
+    out.copy_(in);
+    return {};
+  }
+  const int64_t kept = in_splits[static_cast<size_t>(rank_)];
+  traffic_.bytes += static_cast<int64_t>(in.element_size()) * (in.numel() - kept);
+  at::Tensor to = out, from = in;
+  return {*this, "all-to-all", backend_->alltoall_base(to, from, out_splits, in_splits)};
 }
 
 }  // namespace esmscale::dist

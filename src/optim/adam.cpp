@@ -1,116 +1,86 @@
-#include "esmscale/optim/adam.h"
-
-#include <algorithm>
+#include "optim/adam.h"
 
 #include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/clamp_min.h>
-#include <ATen/ops/isfinite.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 namespace esmscale::optim {
-
 namespace {
 
-// Norms of rows of so many floats in fp32, their squares added in fp64: no fp64 copy of the gradient is made,
-// and no sum depends on the number of threads.
-constexpr int64_t kNormRow = 4096;
-
-at::Tensor squared_norm(const at::Tensor& part) {
-  const int64_t rows = part.numel() / kNormRow, head = rows * kNormRow;
-  const at::Tensor norms = at::linalg_vector_norm(part.narrow(0, 0, head).view({rows, kNormRow}), 2, {1});
-  const at::Tensor rest = at::linalg_vector_norm(part.narrow(0, head, part.numel() - head));
-  return norms.to(at::kDouble).square().sum() + rest.to(at::kDouble).square();
+// Joined with the part before it where they touch, in the weights and in the moments.
+void add_joined(std::vector<PackedPart>& parts, const PackedPart& part) {
+  if (!parts.empty() && parts.back().stretch.end() == part.stretch.begin &&
+      parts.back().at + parts.back().stretch.size == part.at)
+    parts.back().stretch.size += part.stretch.size;
+  else
+    parts.push_back(part);
 }
 
 }  // namespace
-
-at::Tensor squared_norm(std::span<const at::Tensor> gradient) {
-  at::Tensor sum = squared_norm(gradient.front());
-  for (const at::Tensor& part : gradient.subspan(1)) sum += squared_norm(part);
-  return sum;
-}
-
-GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_sum, const at::Tensor& masked,
-                             double max_norm) {
-  const at::Tensor count = at::clamp_min(masked, 1);
-  const at::Tensor norm = squared.sqrt() / count;
-  const at::Tensor excess = max_norm > 0 ? at::clamp_min(norm / max_norm, 1.0) : at::ones_like(norm);
-  const at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(loss_sum)).logical_and(masked.gt(0));
-  return {.norm = norm.to(at::kFloat),
-          .divisor = (excess * count).to(at::kFloat),
-          .found_inf = good.logical_not().to(at::kFloat)};
-}
 
 Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights)
     : Adam(config, weights, {{0, weights.flat.numel()}}) {}
 
 Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights,
-           std::vector<config::Stretch> stretches)
+           std::vector<config::Stretch> stretches, Updates what)
     : config_(config),
       weights_(weights.flat),
+      table_(weights.table),
       stretches_(std::move(stretches)),
       updates_(at::zeros({}, weights_.options())) {
-  for (const config::Stretch& stretch : stretches_) {
-    first_.push_back(at::zeros({stretch.size}, weights_.options()));
-    second_.push_back(at::zeros({stretch.size}, weights_.options()));
-    groups_.push_back(groups_of(stretch, weights.table));
-  }
+  for (const config::Stretch& stretch : stretches_) shards_.push_back(shard_of(stretch, what));
 }
 
-std::vector<Adam::DecayGroup> Adam::groups_of(const config::Stretch& stretch,
-                                              const std::vector<config::Parameter>& table) const {
-  std::vector<DecayGroup> groups{{.weight_decay = config_.weight_decay}, {.weight_decay = 0}};
-  for (const config::Parameter& parameter : table) {
-    const int64_t begin = std::max(stretch.begin, parameter.offset) - stretch.begin;
-    const int64_t end =
-        std::min(stretch.begin + stretch.size, parameter.offset + parameter.size()) - stretch.begin;
-    if (begin >= end) continue;
-    std::vector<config::Stretch>& parts = groups[parameter.decays() ? 0 : 1].parts;
-    if (!parts.empty() && parts.back().begin + parts.back().size == begin)
-      parts.back().size += end - begin;
-    else
-      parts.push_back({begin, end - begin});
+Adam::Shard Adam::shard_of(const config::Stretch& stretch, Updates what) const {
+  Shard shard{.stretch = stretch, .groups = {{.weight_decay = config_.weight_decay}, {.weight_decay = 0}}};
+  int64_t size = 0;
+  for (const config::RowPart& row : config::rows_in(table_, stretch)) {
+    const config::Parameter& parameter = table_[row.row];
+    if (what == Updates::all_but_matrices && parameter.kind == config::ParameterKind::matrix) continue;
+    shard.parts.push_back({row.row, row.stretch, size});
+    add_joined(shard.groups[parameter.decays() ? 0 : 1].parts, shard.parts.back());
+    size += row.stretch.size;
   }
-  return groups;
+  shard.first = at::zeros({size}, weights_.options());
+  shard.second = at::zeros({size}, weights_.options());
+  return shard;
 }
 
-void Adam::step(double lr, std::span<const at::Tensor> gradient, const GradientScale& scale,
+void Adam::step(const Rates& rates, std::span<const at::Tensor> gradient, const GradientScale& scale,
                 const std::function<void(size_t)>& updated) {
   updates_ += 1;
-  for (size_t i = 0; i < stretches_.size(); ++i) {
-    const at::Tensor weights = weights_.narrow(0, stretches_[i].begin, stretches_[i].size);
-    for (const DecayGroup& group : groups_[i]) {
-      if (group.parts.empty()) continue;
-      const auto parts = [&](const at::Tensor& whole) {
-        std::vector<at::Tensor> views;
-        for (const config::Stretch& part : group.parts)
-          views.push_back(whole.narrow(0, part.begin, part.size));
-        return views;
-      };
-      at::_fused_adamw_(parts(weights), parts(gradient[i]), parts(first_[i]), parts(second_[i]), {},
-                        std::vector<at::Tensor>(group.parts.size(), updates_), lr, config_.betas[0],
-                        config_.betas[1], group.weight_decay, config_.eps, /*amsgrad=*/false,
-                        /*maximize=*/false, scale.divisor, scale.found_inf);
-    }
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    step(shards_[i], rates.adam, gradient[i], scale);
     if (updated) updated(i);
   }
   updates_ -= scale.found_inf;
 }
 
-std::vector<StatePiece> Adam::state(std::span<const config::Stretch> within) const {
-  std::vector<StatePiece> pieces;
-  for (size_t i = 0; i < within.size(); ++i) {
-    const auto [begin, size] = within[i];
-    const int64_t offset = begin - stretches_[i].begin;
-    if (size > 0)
-      pieces.push_back({.begin = begin,
-                        .weights = weights_.narrow(0, begin, size),
-                        .first_moment = first_[i].narrow(0, offset, size),
-                        .second_moment = second_[i].narrow(0, offset, size)});
+void Adam::step(const Shard& shard, double lr, const at::Tensor& gradient, const GradientScale& scale) {
+  for (const Group& group : shard.groups) {
+    if (group.parts.empty()) continue;
+    std::vector<at::Tensor> weights, gradients, first, second;
+    for (const PackedPart& part : group.parts) {
+      const auto [begin, size] = part.stretch;
+      weights.push_back(weights_.narrow(0, begin, size));
+      gradients.push_back(gradient.narrow(0, begin - shard.stretch.begin, size));
+      first.push_back(shard.first.narrow(0, part.at, size));
+      second.push_back(shard.second.narrow(0, part.at, size));
+    }
+    at::_fused_adamw_(weights, gradients, first, second, {},
+                      std::vector<at::Tensor>(group.parts.size(), updates_), lr, config_.betas[0],
+                      config_.betas[1], group.weight_decay, config_.eps, /*amsgrad=*/false,
+                      /*maximize=*/false, scale.divisor, scale.found_inf);
   }
-  return pieces;
+}
+
+std::vector<StatePart> Adam::state(std::span<const config::Stretch> within) const {
+  std::vector<StatePart> state;
+  for (size_t i = 0; i < within.size(); ++i) {
+    const Shard& shard = shards_[i];
+    append_state(state, kFirstMoment, table_, shard.parts, within[i], shard.first);
+    append_state(state, kSecondMoment, table_, shard.parts, within[i], shard.second);
+  }
+  return state;
 }
 
 int64_t Adam::updates() const {

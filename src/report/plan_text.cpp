@@ -141,6 +141,8 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   out += rules_beside("          ", plan.recipe.published_batch, human_count);
   out += text("  peak LR    ", lr(plan.recipe.lr.value), "  ", plan.recipe.lr.rule, "\n");
   out += rules_beside("          ", plan.recipe.published_lr, lr);
+  if (const study::Advice& matrices = plan.recipe.matrix_lr; matrices.value > 0)
+    out += text("  matrix LR  ", lr(matrices.value), "  ", matrices.rule, "\n");
   out += text("  warm-up    ", human_count(plan.recipe.warmup_tokens.value), " tokens  ",
               plan.recipe.warmup_tokens.rule, "\n");
   out += text("  memory     ", human_bytes(plan.memory_bytes), " on each of ", request.ranks,

@@ -117,6 +117,7 @@ std::vector<StudyRun> sweep_of(const std::vector<StudyRun>& runs) {
       trial.stage = config::RunStage::lr_sweep;
       trial.config.study.stage = trial.stage;
       trial.config.optimizer.lr *= factor;
+      trial.config.optimizer.matrix_lr *= factor;
       trial.name = text("lr", factor, "_", run.name);
       sweep.push_back(std::move(trial));
     }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -109,7 +110,8 @@ void apply_learning_rate(const Study& study, double factor) {
     });
     if (run.is_sweep() || sets_its_own) continue;
     config::RunConfig config = config::load_config(study.config(run));
-    config.optimizer.lr = factor * run.lr;
+    const double before = std::exchange(config.optimizer.lr, factor * run.lr);
+    config.optimizer.matrix_lr *= config.optimizer.lr / before;
     write_file(study.config(run), esmscale::to_text(config::to_json(config), 2) + "\n");
   }
 }

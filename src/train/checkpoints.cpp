@@ -34,9 +34,9 @@ void Checkpoints::save() {
 void Checkpoints::write_checkpoint() {
   checkpoint::CheckpointInfo& info = run_.info();
   dist::require_equal_replicas(run_.state.weights.flat, run_.ranks, text("at step ", info.step));
-  info.updates = run_.state.adam->updates();
-  const std::vector<optim::StatePiece> own =
-      run_.state.adam->state(run_.machinery->gradients.layout().owned(run_.ranks.rank()));
+  info.updates = run_.state.optimizer->updates();
+  const std::vector<optim::StatePart> own =
+      run_.state.optimizer->state(run_.machinery->gradients.layout().owned(run_.ranks.rank()));
   checkpoint::save_checkpoint(run_.folder.checkpoint(info.step), info, run_.state.weights, own, run_.ranks);
   newest_ = info.step;
   if (is_before_decay(info.tokens)) before_decay_ = info.step;

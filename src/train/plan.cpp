@@ -50,6 +50,7 @@ void count(RunPlan& plan, const config::RunConfig& config, double tokens, double
   plan.flops_per_token = flops.training(1, squared_tokens / std::max(1.0, tokens));
   plan.flops = D * plan.flops_per_token;
   plan.flops_6nd = flops.six_n_d(D);
+  plan.update_flops = accounting::update_flops(config);
   for (const char* device : {"a100", "h100"}) {
     const accounting::DevicePeak peak = accounting::device_peak(device, config.train.precision);
     plan.hours.push_back(
@@ -64,9 +65,12 @@ Json known(int64_t count) {
 std::string tokens_text(const RunPlan& plan) {
   if (plan.tokens == 0) return text(scientific(plan.flops_per_token, 2), " FLOPs a token");
   const std::string sequences = plan.sequences > 0 ? text(" of ", plan.sequences, " sequences") : "";
+  const std::string updates =
+      plan.update_flops > 0 ? text(", and ", scientific(plan.steps * plan.update_flops, 2), " of updates")
+                            : "";
   return text("D ", human_count(static_cast<double>(plan.tokens)), " tokens", sequences, ", about ",
               static_cast<int64_t>(plan.steps), " steps; ", scientific(plan.flops, 2), " FLOPs (6ND ",
-              scientific(plan.flops_6nd, 2), ", ", scientific(plan.flops_per_token, 2), " a token)");
+              scientific(plan.flops_6nd, 2), ", ", scientific(plan.flops_per_token, 2), " a token)", updates);
 }
 
 }  // namespace
@@ -154,6 +158,7 @@ Json to_json(const RunPlan& plan) {
           {"flops", plan.tokens > 0 ? Json(plan.flops) : Json()},
           {"flops_6nd", plan.tokens > 0 ? Json(plan.flops_6nd) : Json()},
           {"flops_per_token", plan.flops_per_token},
+          {"update_flops_per_step", plan.update_flops},
           {"gpu_hours", hours},
           {"planned_mfu", kPlannedMfu},
           {"notes", plan.notes},

@@ -1,5 +1,6 @@
 #include "train/recorder.h"
 
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/host_memory.h"
@@ -23,9 +24,10 @@ double left_out_at_the_end(config::ModelConfig model, const data::GlobalBatch& b
 
 }  // namespace
 
-double least_bytes(double parameters, int stage, size_t micro_batches, int ranks) {
+double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks) {
   const double times = stage == 2 ? static_cast<double>(micro_batches) + 1 : 2;
-  return sizeof(float) * times * parameters * (ranks - 1) / ranks;
+  const double words = times * parameters + (stage > 0 ? 2 * matrices / ranks : 0);
+  return sizeof(float) * words * (ranks - 1) / ranks;
 }
 
 Recorder::Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,
@@ -57,8 +59,8 @@ Json Recorder::head(const checkpoint::RunPosition& at) const {
           {"flops_6nd", at.flops_6nd}, {"parameters", plan_.parameters.kaplan_non_embedding}};
 }
 
-void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values& values, double lr,
-                    const data::GlobalBatch& batch, const StepTraffic& traffic) {
+void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values& values,
+                    const optim::Rates& rates, const data::GlobalBatch& batch, const StepTraffic& traffic) {
   const double time = now();
   const double tokens = static_cast<double>(batch.tokens);
   const auto masked = static_cast<double>(values.masked);
@@ -76,7 +78,8 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   Json line = head(at);
   line["train/loss"] = values.loss;
   line["train/perplexity"] = std::exp(values.loss);
-  line["train/learning_rate"] = lr;
+  line["train/learning_rate"] = rates.adam;
+  if (config::has_matrix_updates(config_.optimizer.name)) line["train/matrix_learning_rate"] = rates.matrices;
   line["train/grad_norm"] = values.grad_norm;
   line["train/tokens_per_second"] = pace.tokens_per_second;
   line["train/gflops_per_second"] = pace.flops_per_second / 1e9;

@@ -24,8 +24,9 @@ struct StepTraffic {
 };
 
 // The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
-// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n.
-double least_bytes(double parameters, int stage, size_t micro_batches, int ranks);
+// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. At stages 1 and 2 the `matrices` numbers that muon
+// updates travel to their owners and back besides, 2·matrices/n·(n−1)/n words of the mean rank.
+double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks);
 
 class Recorder {
  public:
@@ -37,7 +38,7 @@ class Recorder {
   // From here on it writes metrics and shows progress: rank 0's. The others only measure.
   void open();
   // A step that has ended. `at` is the position after it.
-  void step(const checkpoint::RunPosition& at, const StepResult::Values& values, double lr,
+  void step(const checkpoint::RunPosition& at, const StepResult::Values& values, const optim::Rates& rates,
             const data::GlobalBatch& batch, const StepTraffic& traffic);
   // `report`: absent without a holdout. `finished`: the last line of the run, written when its checkpoint is
   // published.

@@ -102,6 +102,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
               .on_cpu = device.is_cpu()});
 
   const config::Schedule schedule(options.config.schedule, options.config.optimizer.lr, plan.tokens);
+  const config::Schedule matrix_schedule = config::matrix_schedule(options.config, plan.tokens);
   std::unique_ptr<Run> run(new Run{.options = std::move(options),
                                    .ranks = ranks,
                                    .device = device,
@@ -111,6 +112,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
                                    .claim = std::move(claim),
                                    .plan = plan,
                                    .schedule = schedule,
+                                   .matrix_schedule = matrix_schedule,
                                    .state = std::move(state),
                                    .machinery = nullptr});
   run->machinery = std::make_unique<Machinery>(run->state, run->options.config, group);

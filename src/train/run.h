@@ -32,6 +32,8 @@ struct Run {
   checkpoint::CheckpointInfo& info() { return state.info; }
   const checkpoint::CheckpointInfo& info() const { return state.info; }
   bool is_finished() const { return info().tokens >= plan.tokens; }
+  // Of the step that brings the run to so many tokens.
+  optim::Rates rates_at(int64_t tokens) const { return {schedule.at(tokens), matrix_schedule.at(tokens)}; }
 
   TrainOptions options;  // its configuration with the alphabet of --init-from
   dist::Ranks& ranks;
@@ -41,7 +43,7 @@ struct Run {
   run::RunFolder folder;
   std::unique_ptr<RunClaim> claim;  // rank 0's
   RunPlan plan;
-  config::Schedule schedule;
+  config::Schedule schedule, matrix_schedule;
   TrainingState state;
   std::unique_ptr<Machinery> machinery;
 };

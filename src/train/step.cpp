@@ -77,7 +77,8 @@ StepResult::Values StepResult::wait() {
           .requests = {.stop = values[kStops] > 0, .checkpoint = values[kCheckpoints] > 0}};
 }
 
-std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr) {
+std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch,
+                                     const optim::Rates& rates) {
   dist::Gradients& gradients = parts.gradients;
   const auto scalar = at::TensorOptions().dtype(at::kDouble).device(parts.engine.device());
   gradients.zero();
@@ -91,7 +92,7 @@ std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalB
   const model::Span span("optimizer");
   const optim::GradientScale scale =
       optim::gradient_scale(sums[kSquaredNorm], sums[kLoss], sums[kMasked], parts.max_norm);
-  parts.adam.step(lr, gradients.updated_shard(), scale, [&](size_t bucket) {
+  parts.optimizer.step(rates, gradients.updated_shard(), scale, [&](size_t bucket) {
     if (gradients.stage() > 0) parts.weights.launch(bucket);
   });
   parts.weights.finish();

@@ -5,7 +5,7 @@
 #include "esmscale/dist/gradients.h"
 #include "esmscale/dist/weight_exchange.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/optim/adam.h"
+#include "esmscale/optim/optimizer.h"
 
 #include <functional>
 #include <optional>
@@ -43,7 +43,7 @@ struct StepParts {
   model::Engine& engine;
   dist::Group& group;
   dist::Gradients& gradients;
-  optim::Adam& adam;
+  optim::Optimizer& optimizer;
   dist::WeightExchange& weights;
   const config::ModelConfig& model;
   double max_norm;
@@ -53,9 +53,10 @@ struct StepParts {
       abandons;  // called before each one; true ends the step without a result
 };
 
-// Forward and backward of this rank's micro-batches, then one update of its part of the weights at learning
-// rate `lr`. nullopt when it was abandoned: weights and moments are unchanged. Only a single process may
+// Forward and backward of this rank's micro-batches, then one update of its part of the weights at these
+// learning rates. nullopt when it was abandoned: weights and moments are unchanged. Only a single process may
 // abandon a step.
-std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch, double lr);
+std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch,
+                                     const optim::Rates& rates);
 
 }  // namespace esmscale::train

@@ -1,5 +1,6 @@
 #include "esmscale/train/trainer.h"
 
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/stop_signal.h"
@@ -30,7 +31,7 @@ struct StepInFlight {
   checkpoint::RunPosition position;  // after it
   StepResult result;
   data::GlobalBatch batch;  // without its rows
-  double lr = 0;
+  optim::Rates rates;
   StepTraffic traffic;
 };
 
@@ -50,6 +51,12 @@ accounting::DevicePeak peak_of_all(const Run& run) {
 std::optional<data::GlobalBatch> next_batch(data::Loader& loader) {
   const model::Span span("wait for data");
   return loader.next();
+}
+
+// Those that muon and normuon update; of other optimisers none.
+double matrix_numbers(const config::RunConfig& config) {
+  if (!config::has_matrix_updates(config.optimizer.name)) return 0;
+  return static_cast<double>(accounting::count_parameters(config.model).kaplan_with_head());
 }
 
 bool crosses(int64_t before, int64_t after, int64_t every) {
@@ -181,7 +188,7 @@ StepParts Trainer::Impl::step_parts() {
       .engine = *machinery.engine,
       .group = run_.group,
       .gradients = machinery.gradients,
-      .adam = *run_.state.adam,
+      .optimizer = *run_.state.optimizer,
       .weights = machinery.exchange,
       .model = config_.model,
       .max_norm = config_.train.grad_clip,
@@ -196,10 +203,10 @@ StepParts Trainer::Impl::step_parts() {
 }
 
 void Trainer::Impl::step(data::GlobalBatch batch) {
-  const double lr = run_.schedule.at(info_.tokens + batch.tokens);
+  const optim::Rates rates = run_.rates_at(info_.tokens + batch.tokens);
   const dist::Traffic before = run_.group.traffic();
   watcher_.begin_step(info_.step + 1, batch.micro_batches.size());
-  std::optional<StepResult> result = train_step(step_parts(), batch, lr);
+  std::optional<StepResult> result = train_step(step_parts(), batch, rates);
   if (!result) {
     log_warning("step ", info_.step + 1, " would take another ", human_duration(watcher_.seconds_left()),
                 ": it is discarded");
@@ -207,10 +214,11 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
     agreed_.stop = true;
     return;
   }
-  const StepTraffic traffic{.sent = run_.group.traffic() - before,
-                            .least_bytes = least_bytes(static_cast<double>(run_.state.weights.flat.numel()),
-                                                       run_.machinery->gradients.stage(),
-                                                       batch.micro_batches.size(), ranks_.size())};
+  const StepTraffic traffic{
+      .sent = run_.group.traffic() - before,
+      .least_bytes =
+          least_bytes(static_cast<double>(run_.state.weights.flat.numel()), matrix_numbers(config_),
+                      run_.machinery->gradients.stage(), batch.micro_batches.size(), ranks_.size())};
 
   const accounting::FlopCounter flops(config_.model);
   const auto tokens = static_cast<double>(batch.tokens);
@@ -223,7 +231,8 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   info_.holdout_loss.reset();
 
   batch.micro_batches.clear();
-  std::optional<StepInFlight> done = StepInFlight{info_, std::move(*result), std::move(batch), lr, traffic};
+  std::optional<StepInFlight> done =
+      StepInFlight{info_, std::move(*result), std::move(batch), rates, traffic};
   // A GPU is busy with this step while the host reads the one before it.
   if (run_.device.is_cuda()) std::swap(done, in_flight_);
   finish_step(done);
@@ -244,7 +253,7 @@ void Trainer::Impl::finish_step(std::optional<StepInFlight>& step) {
   StepInFlight done = std::move(*step);
   step.reset();
   const StepResult::Values values = done.result.wait();
-  recorder_.step(done.position, values, done.lr, done.batch, done.traffic);
+  recorder_.step(done.position, values, done.rates, done.batch, done.traffic);
   agreed_ = values.requests;
   if (values.masked == 0)
     log_warning("step ", done.position.step, ": no position was chosen; nothing is updated");
@@ -273,7 +282,7 @@ void Trainer::Impl::count_bad_step(int64_t step, double loss) {
                  .expected = text("fewer than train.max_bad_steps = ", config_.train.max_bad_steps,
                                   " non-finite steps in a row"),
                  .found = what,
-                 .advice = text("lower optimizer.lr, or lengthen schedule.warmup_tokens",
+                 .advice = text("lower the learning rate, or lengthen schedule.warmup_tokens",
                                 checkpoints_.has_any() ? "; the last checkpoint is good" : "")});
 }
 

@@ -4,6 +4,8 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/shard_layout.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 namespace esmscale::accounting {
@@ -171,6 +173,31 @@ TEST(PredictMemory, HalfPrecision) {
   const MemoryPrediction memory = predict(config);
   EXPECT_EQ(memory.parameters, 6.0 * static_cast<double>(count_parameters(config.model).trainable));
   EXPECT_EQ(memory.activations - predict(smaller).activations, 2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));
+}
+
+// By hand: a matrix of muon has one moment, 4 bytes a number; normuon has a number a row beside. On 8 ranks
+// everything but the rows is shared out.
+TEST(PredictMemory, MatricesHaveOneMoment) {
+  config::RunConfig config = run_of(esm2_150M(), 2048, "fused");
+  const ParameterCounts counts = count_parameters(config.model);
+  const auto P = static_cast<double>(counts.trainable);
+  const auto matrices = static_cast<double>(counts.kaplan_with_head());
+  const double adam = predict(config).moments;
+  config.optimizer.name = config::OptimizerKind::muon;
+  EXPECT_EQ(predict(config).moments, adam - 4 * matrices);
+  config.parallel.zero_stage = 1;
+  EXPECT_NEAR(predict(config, 8).moments, (8 * P - 4 * matrices) / 8, 0.2 * P);
+  config.parallel.zero_stage = 0;
+  config.optimizer.name = config::OptimizerKind::normuon;
+  EXPECT_EQ(predict(config).moments, adam - 4 * matrices + 4.0 * (30 * 9 * 640 + 640));
+}
+
+// By hand, docs/learning.md: 300·d³ a block and 30·d³ for the head's dense, whatever the batch.
+TEST(UpdateFlops, ByHand) {
+  config::RunConfig config = run_of(esm2_150M(), 2048, "fused");
+  EXPECT_EQ(update_flops(config), 0);
+  config.optimizer.name = config::OptimizerKind::normuon;
+  EXPECT_DOUBLE_EQ(update_flops(config), (30 * 300 + 30) * std::pow(640.0, 3));
 }
 
 TEST(PredictMemory, TotalIsTheSumOfTheParts) {

@@ -5,10 +5,12 @@
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/files.h"
 #include "model/batches.h"
+#include "optim/same_state.h"
 
 #include <fstream>
+#include <functional>
 
-#include <ATen/ops/rand_like.h>
+#include <ATen/ops/arange.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,38 +20,48 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-// Moments that one process has and several share: random, the same in every thread.
+constexpr int64_t kBucketFloats = 700;
+
+// What an optimiser remembers, filled by the place in its tensors: the same whoever holds it.
 struct State {
   model::Weights weights = model::random_weights(model::model_of(3, 16, 2), 5);
-  at::Tensor first = at::rand_like(weights.flat), second = at::rand_like(weights.flat);
   CheckpointInfo info;
 
-  State() {
+  explicit State(config::OptimizerKind optimizer) {
     info.config.model = weights.config;
+    info.config.optimizer.name = optimizer;
     info.updates = 9;
   }
-  optim::Adam adam_of(const dist::Ranks& ranks, int stage) const {
-    const config::ShardLayout layout(weights.table, ranks.size(), 700);
-    optim::Adam adam({}, weights, layout.updated(ranks.rank(), stage));
-    for (const optim::StatePiece& piece : adam.state()) {
-      piece.first_moment.copy_(first.narrow(0, piece.begin, piece.weights.numel()));
-      piece.second_moment.copy_(second.narrow(0, piece.begin, piece.weights.numel()));
-    }
-    return adam;
+  std::unique_ptr<optim::Optimizer> empty_optimizer(dist::Ranks& ranks, int stage) const {
+    const config::ShardLayout layout(weights.table, ranks.size(), kBucketFloats);
+    return optim::make_optimizer(info.config.optimizer, weights, layout, stage, ranks.group(at::kCPU));
+  }
+  std::unique_ptr<optim::Optimizer> optimizer(dist::Ranks& ranks, int stage) const {
+    auto made = empty_optimizer(ranks, stage);
+    for (const optim::StatePart& part : made->state())
+      part.values.copy_(at::arange(part.begin, part.begin + part.values.numel(), at::kFloat) +
+                        static_cast<double>(std::hash<std::string>{}(part.name) % 1000) / 1000);
+    return made;
   }
 };
 
+class CheckpointOfRanks : public testing::TestWithParam<config::OptimizerKind> {};
+INSTANTIATE_TEST_SUITE_P(Optimizers, CheckpointOfRanks,
+                         testing::Values(config::OptimizerKind::adam, config::OptimizerKind::muon,
+                                         config::OptimizerKind::normuon),
+                         [](const auto& test) { return std::string(enum_name(test.param)); });
+
 void save_by(int count, int stage, const State& state, const fs::path& folder) {
   dist::with_ranks(count, [&](dist::Ranks& ranks) {
-    const config::ShardLayout layout(state.weights.table, ranks.size(), 700);
-    const optim::Adam adam = state.adam_of(ranks, stage);
-    save_checkpoint(folder, state.info, state.weights, adam.state(layout.owned(ranks.rank())), ranks);
+    const config::ShardLayout layout(state.weights.table, ranks.size(), kBucketFloats);
+    const auto optimizer = state.optimizer(ranks, stage);
+    save_checkpoint(folder, state.info, state.weights, optimizer->state(layout.owned(ranks.rank())), ranks);
   });
 }
 
 // Oracle: the bytes that one process writes.
-TEST(CheckpointOfRanks, DoesNotTellHowManyWroteIt) {
-  const State state;
+TEST_P(CheckpointOfRanks, DoesNotTellHowManyWroteIt) {
+  const State state(GetParam());
   const TemporaryFolder folder;
   save_by(1, 0, state, folder / "one");
   for (const int count : {2, 3, 4})
@@ -61,29 +73,24 @@ TEST(CheckpointOfRanks, DoesNotTellHowManyWroteIt) {
     }
 }
 
-TEST(CheckpointOfRanks, EachReadsBackWhatItUpdates) {
-  const State state;
+TEST_P(CheckpointOfRanks, EachReadsBackWhatItUpdates) {
+  const State state(GetParam());
   const TemporaryFolder folder;
   save_by(4, 2, state, folder / "four");
   for (const int count : {1, 3})
     dist::with_ranks(count, [&](dist::Ranks& ranks) {
       const Checkpoint loaded = load_checkpoint(folder / "four", ranks);
       EXPECT_TRUE(loaded.weights.flat.equal(state.weights.flat));
-      const config::ShardLayout layout(loaded.weights.table, ranks.size());
-      optim::Adam adam({}, loaded.weights, layout.updated(ranks.rank(), 1));
-      restore(adam, folder / "four", loaded.info, loaded.weights.table);
-      EXPECT_EQ(adam.updates(), 9);
-      for (const optim::StatePiece& piece : adam.state()) {
-        const int64_t size = piece.weights.numel();
-        EXPECT_TRUE(piece.first_moment.equal(state.first.narrow(0, piece.begin, size)));
-        EXPECT_TRUE(piece.second_moment.equal(state.second.narrow(0, piece.begin, size)));
-      }
+      const auto optimizer = state.empty_optimizer(ranks, 1);
+      restore(*optimizer, folder / "four", loaded.info, loaded.weights.table);
+      EXPECT_EQ(optimizer->updates(), 9);
+      optim::expect_same_state(optimizer->state(), state.optimizer(ranks, 1)->state());
     });
 }
 
 // Only one rank looks at the damaged block; all must hear of it.
-TEST(CheckpointOfRanks, DamageIsToldToAll) {
-  const State state;
+TEST_P(CheckpointOfRanks, DamageIsToldToAll) {
+  const State state(GetParam());
   const TemporaryFolder folder;
   save_by(1, 0, state, folder / "one");
   std::fstream(folder / "one" / "tensors.safetensors", std::ios::in | std::ios::out | std::ios::binary)

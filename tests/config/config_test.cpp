@@ -132,6 +132,10 @@ TEST(Config, Contradictions) {
               HasSubstr("schedule.decay_tokens = 100 ends before the warm-up"));
   EXPECT_THAT(violations_of({{"optimizer", {{"lr", 1e-3}}}, {"schedule", {{"min_lr", 2e-3}}}}),
               HasSubstr("schedule.min_lr = 0.002 is above the peak"));
+  EXPECT_THAT(violations_of({{"optimizer", {{"name", "normuon"}, {"weight_decay", 0.1}}}}),
+              HasSubstr("optimizer.matrix_weight_decay"));
+  EXPECT_THAT(violations_of({{"schedule", {{"name", "exponential"}, {"decay_factor", 0}}}}),
+              HasSubstr("never reached by an exponential decay"));
 }
 
 TEST(Config, SettingsTakeSizes) {

@@ -38,6 +38,30 @@ TEST(Schedule, ClosedForms) {
   EXPECT_NEAR(wsd.at(1100), 0.2, 1e-12);
 }
 
+TEST(Schedule, DecaysToZero) {
+  for (const char* name : {"linear", "cosine", "wsd"}) {
+    ScheduleConfig config = named(name);
+    config.decay_factor = 0;
+    const Schedule schedule(config, 2.0, 1100);
+    EXPECT_GT(schedule.at(1050), 0) << name;
+    EXPECT_NEAR(schedule.at(1100), 0, 1e-15) << name;
+    EXPECT_NEAR(schedule.at(9999), 0, 1e-15) << name;
+  }
+}
+
+// The rate of matrices is 0.01 / 2 of the other's all along: in the warm-up, in the decay, at the floor.
+TEST(Schedule, OfMatricesKeepsItsRatio) {
+  RunConfig run;
+  run.schedule = named("exponential");
+  run.schedule.min_lr = 0.5;
+  run.optimizer.lr = 2;
+  run.optimizer.matrix_lr = 0.01;
+  const Schedule adam(run.schedule, run.optimizer.lr, 1100), matrices = matrix_schedule(run, 1100);
+  for (const int64_t tokens : {10, 100, 600, 1100})
+    EXPECT_NEAR(matrices.at(tokens), adam.at(tokens) * 0.005, 1e-15) << tokens;
+  EXPECT_NEAR(matrices.at(1100), 0.0025, 1e-15);
+}
+
 TEST(Schedule, FloorHoldsAfterWarmUp) {
   ScheduleConfig config = named("exponential");
   config.min_lr = 0.5;

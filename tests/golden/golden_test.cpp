@@ -5,7 +5,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/optim/adam.h"
+#include "esmscale/optim/optimizer.h"
 #include "golden/fixtures.h"
 #include "model/forward.h"
 
@@ -168,7 +168,7 @@ class GoldenRun {
     const optim::GradientScale scale = optim::gradient_scale(
         optim::squared_norm(gradients_.updated_shard()), loss_sum,
         at::scalar_tensor(static_cast<double>(batch.masked), loss_sum.options()), training_["max_norm"]);
-    adam_.step(training_["learning_rates"][s], gradients_.updated_shard(), scale);
+    adam_->step({.adam = training_["learning_rates"][s].get<double>()}, gradients_.updated_shard(), scale);
     gradient_norm = scale.norm.item<double>();
     return loss_sum.item<double>() / static_cast<double>(batch.masked);
   }
@@ -176,22 +176,22 @@ class GoldenRun {
   void save(const std::filesystem::path& folder) {
     checkpoint::CheckpointInfo info;
     info.config.model = weights_.config;
-    info.updates = adam_.updates();
+    info.updates = adam_->updates();
     dist::Ranks alone;
-    checkpoint::save_checkpoint(folder, info, weights_, adam_.state(), alone);
+    checkpoint::save_checkpoint(folder, info, weights_, adam_->state(), alone);
   }
 
   static std::unique_ptr<GoldenRun> load(const std::filesystem::path& folder, const Side& side) {
     checkpoint::Checkpoint checkpoint = checkpoint::load_checkpoint(folder);
     auto run = std::make_unique<GoldenRun>(checkpoint.weights, side);
-    checkpoint::restore(run->adam_, folder, checkpoint.info, checkpoint.weights.table);
+    checkpoint::restore(*run->adam_, folder, checkpoint.info, checkpoint.weights.table);
     return run;
   }
 
   double gradient_norm = 0;
 
  private:
-  static config::OptimizerConfig optimizer() {
+  static config::OptimizerConfig configuration() {
     const Json& t = golden()["training"];
     config::OptimizerConfig config;
     config.name = config::OptimizerKind::adamw;
@@ -205,7 +205,9 @@ class GoldenRun {
   model::Weights weights_;
   std::unique_ptr<model::Engine> engine_;
   dist::Gradients gradients_{weights_};
-  optim::Adam adam_{optimizer(), weights_};
+  dist::Group alone_;
+  std::unique_ptr<optim::Optimizer> adam_ =
+      optim::make_optimizer(configuration(), weights_, config::ShardLayout(weights_.table, 1), 0, alone_);
 };
 
 std::unique_ptr<GoldenRun> new_run(const Side& side) {

@@ -264,10 +264,15 @@ TEST_F(Runs, MixedDataHoldoutsAlphabetsAreRefusedUnlessAsked) {
   other_data.data.train = "data/other";
   other_holdout.data.holdout = "data/other";
   other_alphabet.model.alphabet = 33;
+  config::RunConfig other_masks = config(64), other_optimizer = config(64);
+  other_masks.masking.mlm_probability = 0.2;
+  other_optimizer.optimizer.name = config::OptimizerKind::normuon;
   const fs::path first = write("first", config(32));
   const std::vector<std::pair<fs::path, std::string>> mixed{{write("x", other_data), "training set"},
                                                             {write("y", other_holdout), "holdout"},
-                                                            {write("z", other_alphabet), "alphabet"}};
+                                                            {write("z", other_alphabet), "alphabet"},
+                                                            {write("m", other_masks), "masking rate"},
+                                                            {write("o", other_optimizer), "optimiser"}};
   for (const auto& [second, what] : mixed) {
     EXPECT_THAT(error_of([&] {
                   read_runs({first, second}, {});

@@ -79,6 +79,7 @@ TEST_F(State, ChoosesTheLowestMeanLoss) {
   StudyRecord record;
   choose_learning_rate(study, record);
   EXPECT_DOUBLE_EQ(config::load_config(folder / "configs/a.json").optimizer.lr, 0.02);
+  EXPECT_DOUBLE_EQ(config::load_config(folder / "configs/a.json").optimizer.matrix_lr, 2 * 6e-3);
   EXPECT_EQ(read_record(study).choice->factor, 2);
   EXPECT_EQ(read_study(folder.path()).runs.back().lr, 0.01);  // the plan's, as before
 }

@@ -5,7 +5,7 @@
 #include "esmscale/data/loader/loader.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/optim/adam.h"
+#include "esmscale/optim/optimizer.h"
 #include "train/trainer_bench.h"
 
 #include <set>
@@ -42,9 +42,16 @@ TEST(Trainer, FinishesAndSaysSo) {
 }
 
 // Oracle: the run that was never stopped. Bit for bit, because a checkpoint is the whole state.
-TEST(Trainer, ResumeIsExactFromAnyStep) {
+class Resume : public testing::TestWithParam<config::OptimizerKind> {};
+INSTANTIATE_TEST_SUITE_P(Optimizers, Resume,
+                         testing::Values(config::OptimizerKind::adam, config::OptimizerKind::muon,
+                                         config::OptimizerKind::normuon),
+                         [](const auto& test) { return std::string(enum_name(test.param)); });
+
+TEST_P(Resume, IsExactFromAnyStep) {
   const Bench bench;
   config::RunConfig config = bench.config();
+  config.optimizer.name = GetParam();
   config.checkpoint.every_tokens = 1;  // after every step
   config.checkpoint.keep = 1000;
   ASSERT_EQ(Trainer(bench.options("whole", config)).run(), 0);
@@ -117,15 +124,16 @@ TEST(Training, OverfitsABatch) {
   model::initialise(weights, 1, {});
   const auto engine = model::make_engine(weights, {});
   dist::Gradients gradients(weights);
-  optim::Adam adam({.lr = 3e-3}, weights);
+  dist::Group alone;
+  const auto adam = optim::make_optimizer({}, weights, config::ShardLayout(weights.table, 1), 0, alone);
   const at::Tensor masked = at::scalar_tensor(static_cast<double>(micro.masked), at::kDouble);
   double loss = 0;
   for (int step = 0; step < 300; ++step) {
     gradients.zero();
     const at::Tensor sum = engine->forward_backward(micro, gradients);
     loss = sum.item<double>() / static_cast<double>(micro.masked);
-    adam.step(3e-3, gradients.updated_shard(),
-              optim::gradient_scale(optim::squared_norm(gradients.updated_shard()), sum, masked, 1.0));
+    adam->step({.adam = 3e-3}, gradients.updated_shard(),
+               optim::gradient_scale(optim::squared_norm(gradients.updated_shard()), sum, masked, 1.0));
   }
   EXPECT_LT(loss, 0.01);
 }

@@ -63,4 +63,8 @@ class FlopCounter {
   double linear_, quadratic_, executed_linear_, head_per_position_, n_;
 };
 
+// Of the optimiser in one step: muon and normuon orthogonalise the hidden matrices, once in the whole group
+// of ranks; an update number by number counts as nothing, like everywhere here. No part of the counts above.
+double update_flops(const config::RunConfig& config);
+
 }  // namespace esmscale::accounting

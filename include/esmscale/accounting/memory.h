@@ -13,9 +13,9 @@ struct MemoryPrediction {
   double parameters = 0;  // flat fp32 masters; bf16 adds the copies the blocks compute with
   double gradients =
       0;               // flat fp32; ZeRO-1 adds this rank's shard, ZeRO-2 keeps that and buckets on their way
-  double moments = 0;  // Adam's two, flat fp32; ZeRO-1 and ZeRO-2 keep this rank's shard
+  double moments = 0;  // fp32: Adam's two, muon's one; ZeRO-1 and ZeRO-2 keep this rank's shard
   double activations = 0;  // what forward leaves for backward, one micro-batch
-  double workspace = 0;    // the largest temporaries of backward
+  double workspace = 0;    // the largest temporaries of backward, or what the update needs beyond that
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 

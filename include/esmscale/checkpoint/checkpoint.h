@@ -1,6 +1,5 @@
-// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, Adam's moments, each
-// group in the table's order) and checkpoint.json, written last. Independent of the number of ranks
-// (docs/formats.md).
+// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, the state of the
+// optimiser) and checkpoint.json, written last. Independent of the number of ranks (docs/formats.md).
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -9,7 +8,7 @@
 #include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/weights.h"
-#include "esmscale/optim/adam.h"
+#include "esmscale/optim/optimizer.h"
 
 #include <array>
 #include <filesystem>
@@ -47,12 +46,13 @@ struct CheckpointInfo : RunPosition {
   std::string origin;  // imported models: their config.json and what else export must give back
 };
 
-// Written under another name and renamed; free disk is checked first. All ranks call it at the same step:
-// each writes its own pieces of the weights and moments into the one file and checks its share of the bytes,
-// and rank 0 publishes. The pieces of all ranks cover the flat buffers once. Where the disk is full for one
-// rank, all get a NoRoom, and nothing is left of the attempt.
+// Written under another name and renamed; free disk is checked first. All ranks call it at the same step with
+// all weights: each writes its share of them and `mine` into the one file and checks its share of the bytes,
+// and rank 0 publishes. The states of all ranks cover what info.config.optimizer remembers once; or rank 0's
+// is empty, and the checkpoint holds weights only. Where the disk is full for one rank, all get a NoRoom, and
+// nothing is left of the attempt.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
-                     const model::Weights& weights, std::span<const optim::StatePiece> mine,
+                     const model::Weights& weights, std::span<const optim::StatePart> mine,
                      dist::Ranks& ranks);
 // One process, weights only.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
@@ -70,9 +70,9 @@ struct Checkpoint {
 // missing, newer or of another kind; all ranks get the same one.
 Checkpoint load_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
 Checkpoint load_checkpoint(const std::filesystem::path& folder);  // one process
-// Adam's state of what this rank updates, read piece by piece: no rank holds the moments of another.
+// The optimiser's state of what this rank updates, read part by part: no rank holds the moments of another.
 // load_checkpoint has checked the file.
-void restore(optim::Adam& adam, const std::filesystem::path& folder, const CheckpointInfo& info,
+void restore(optim::Optimizer& optimizer, const std::filesystem::path& folder, const CheckpointInfo& info,
              const std::vector<config::Parameter>& table);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 

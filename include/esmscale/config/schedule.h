@@ -28,4 +28,7 @@ class Schedule {
   int64_t warmup_, decay_;
 };
 
+// The rate of muon's and normuon's matrices: it keeps its ratio to optimizer.lr, floor included.
+Schedule matrix_schedule(const RunConfig& config, int64_t planned_tokens);
+
 }  // namespace esmscale::config

@@ -14,8 +14,20 @@ namespace esmscale::config {
 // [begin, begin + size) of a flat buffer.
 struct Stretch {
   int64_t begin = 0, size = 0;
+  int64_t end() const { return begin + size; }
   bool operator==(const Stretch&) const = default;
 };
+
+// What two stretches share; of size 0 when they do not meet.
+Stretch intersection(const Stretch& a, const Stretch& b);
+
+// A row of the parameter table, or the part of it that lies in some stretch.
+struct RowPart {
+  size_t row = 0;
+  Stretch stretch;  // of the flat buffers
+};
+// In the table's order; parts of no size are left out.
+std::vector<RowPart> rows_in(const std::vector<Parameter>& table, const Stretch& stretch);
 
 struct Bucket {
   size_t first_row = 0, end_row = 0;  // of the parameter table

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/util/intrusive_ptr.h>
@@ -71,6 +72,10 @@ class Group {
   Pending reduce_scatter(const at::Tensor& chunk, const at::Tensor& whole);  // [n·size] → [n], summed
   Pending all_gather(const at::Tensor& whole, const at::Tensor& chunk);      // [n] → [n·size]
   Pending broadcast(const at::Tensor& tensor, int root);
+  // Every rank has some floats for every rank: `in` holds in_splits[r] of them for rank r, `out` gets
+  // out_splits[r] from rank r, both in the order of the ranks.
+  Pending all_to_all(const at::Tensor& out, const at::Tensor& in, std::vector<int64_t> out_splits,
+                     std::vector<int64_t> in_splits);
 
   const Traffic& traffic() const { return traffic_; }
 

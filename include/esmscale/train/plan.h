@@ -26,6 +26,7 @@ struct RunPlan {
   double steps = 0;                      // about: packs are never quite full
   double flops = 0, flops_6nd = 0;       // of the whole run (docs/science.md, section 5)
   double flops_per_token = 0;            // of training, on average
+  double update_flops = 0;               // of one step's update, beside those
   accounting::MemoryPrediction memory;   // of one rank
   std::vector<DeviceHours> hours;        // A100 and H100
   std::vector<std::string> notes;        // parts of the configuration that are cut to fit the run

@@ -111,6 +111,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
             {"tokens", plan.shape_tokens},
             {"nats_lost", laws::finite(plan.shape_cost)}}},
           {"lr", of_advice(plan.recipe.lr)},
+          {"matrix_lr", plan.recipe.matrix_lr.value > 0 ? of_advice(plan.recipe.matrix_lr) : Json()},
           {"batch_tokens", of_advice(plan.recipe.batch_tokens)},
           {"warmup_tokens", of_advice(plan.recipe.warmup_tokens)},
           {"published_lr", of_list(plan.recipe.published_lr)},

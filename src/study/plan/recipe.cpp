@@ -1,5 +1,6 @@
 #include "esmscale/study/plan/recipe.h"
 
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -39,6 +40,29 @@ Advice lr_for(double parameters, double batch, std::vector<std::string>& warning
           "ours: 5.3e-4·(N/1e8)^−0.33·√(batch/2^19), at most 1e-3 (1.6e-4 from 7B)"};
 }
 
+Advice matrix_lr_for(double batch, std::vector<std::string>& warnings) {
+  constexpr double peak = 6e-3;
+  if (batch < kLeastMeasuredBatch) {
+    warnings.push_back(
+        "the learning rate of matrices is a guess below a batch of 131,072 tokens: sweep ½, 1 and 2 times "
+        "it");
+    return {peak, "ours: 6e-3; from one model of 3 layers of width 64 at 2,048 tokens a batch"};
+  }
+  return {
+      peak * std::pow(batch / (2 * kHalfMega), 0.2),
+      "ours: 6e-3·(B/2^20)^0.2, whatever the width; from nanoPLM's sweeps at 400M and batches of 1M and 4M"};
+}
+
+config::OptimizerConfig optimizer_of(const ConfigOptions& options, const Recipe& recipe) {
+  config::OptimizerConfig optimizer;
+  optimizer.name = enum_from_name<config::OptimizerKind>(options.optimizer, "--optimizer");
+  optimizer.lr = recipe.lr.value;
+  optimizer.betas = {0.9, 0.98};
+  if (optimizer.name == config::OptimizerKind::adamw) optimizer.weight_decay = 0.01;
+  if (recipe.matrix_lr.value > 0) optimizer.matrix_lr = recipe.matrix_lr.value;
+  return optimizer;
+}
+
 // Cheng et al.'s own runs, by size.
 double cheng_lr(double n) {
   const struct {
@@ -56,6 +80,8 @@ Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOp
                                                  : batch_for(parameters, tokens, pack_tokens_of(options));
   recipe.lr = options.lr > 0 ? Advice{options.lr, "as given"}
                              : lr_for(parameters, recipe.batch_tokens.value, recipe.warnings);
+  if (config::has_matrix_updates(enum_from_name<config::OptimizerKind>(options.optimizer, "--optimizer")))
+    recipe.matrix_lr = matrix_lr_for(recipe.batch_tokens.value, recipe.warnings);
   recipe.warmup_tokens = {std::min(0.1 * tokens, std::max(parameters, 0.025 * tokens)),
                           "ours: max(N, 0.025·D), at most 0.1·D"};
   recipe.published_lr = {
@@ -94,10 +120,7 @@ config::RunConfig planned_config(const config::ModelConfig& shape, double parame
   config.train.batch_tokens = int64_t(recipe.batch_tokens.value);
   config.train.max_tokens = int64_t(std::llround(tokens));
   if (options.unique_tokens > 0) config.train.epochs = int64_t(std::ceil(tokens / options.unique_tokens));
-  config.optimizer.name = config::OptimizerKind::adamw;
-  config.optimizer.lr = recipe.lr.value;
-  config.optimizer.betas = {0.9, 0.98};
-  config.optimizer.weight_decay = 0.01;
+  config.optimizer = optimizer_of(options, recipe);
   config.schedule.name = enum_from_name<config::ScheduleKind>(options.schedule, "--schedule");
   config.schedule.warmup_tokens = int64_t(recipe.warmup_tokens.value);
   config.study.budget = flops;

@@ -1,6 +1,7 @@
 #include "esmscale/study/runs/runs.h"
 
 #include "esmscale/accounting/flops.h"
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
@@ -107,6 +108,17 @@ laws::FlopRatio ratio_of(const laws::PointSet& set, int64_t alphabet) {
   return laws::FlopRatio(std::move(knots));
 }
 
+std::string masking_of(const config::RunConfig& config) {
+  const auto& [first, last] = config.masking;
+  return last > 0 ? text(first, " to ", last) : text(first);
+}
+
+// Adam with weight decay and without it are one family; a law of one family says nothing of another.
+std::string optimizer_of(const config::RunConfig& config) {
+  const config::OptimizerKind name = config.optimizer.name;
+  return std::string(config::has_matrix_updates(name) ? enum_name(name) : "adam");
+}
+
 void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
                   const laws::PointOptions& options) {
   laws::Basis& basis = set.basis;
@@ -117,7 +129,8 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   basis.holdout = settle("holdout", [](const FinishedRun& r) { return r.holdout; });
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
-  settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
+  settle("masking rate", [](const FinishedRun& r) { return masking_of(r.config); });
+  settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
   basis.holdout_label = runs.front().holdout_label;
 
   std::set<std::string> schedules;

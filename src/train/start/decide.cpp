@@ -1,5 +1,6 @@
 #include "train/start/decide.h"
 
+#include "esmscale/config/hidden_matrices.h"
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -87,13 +88,26 @@ std::optional<std::string> warning_of_decay(const checkpoint::CheckpointInfo& pa
               " in this branch", better);
 }
 
-// A branch keeps model, data and their order; schedule, optimizer and length may differ from here on.
+bool remember_alike(const config::OptimizerConfig& a, const config::OptimizerConfig& b) {
+  const auto is_adam = [](const config::OptimizerConfig& optimizer) {
+    return !config::has_matrix_updates(optimizer.name);
+  };
+  return a.name == b.name || (is_adam(a) && is_adam(b));
+}
+
+// A branch keeps model, data and their order; schedule, rates and length may differ from here on.
 void require_branch(const TrainOptions& options, const RunInputs& inputs, const RunPlan& plan,
                     std::vector<std::string>& warnings) {
   const fs::path parent = checkpoint::resolve_checkpoint(options.branch_from);
   const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(parent);
   config::RunConfig comparable = options.config;
   comparable.schedule = info.config.schedule;
+  if (!remember_alike(info.config.optimizer, options.config.optimizer))
+    throw usage_error({.where = "--branch-from",
+                       .expected = text("optimizer.name = ", enum_name(info.config.optimizer.name), ", as ",
+                                        parent.string(), " has moments of it"),
+                       .found = std::string(enum_name(options.config.optimizer.name)),
+                       .advice = "take its weights alone with --init-from"});
   comparable.optimizer = info.config.optimizer;
   comparable.train.max_tokens = info.config.train.max_tokens;
   comparable.train.epochs = info.config.train.epochs;

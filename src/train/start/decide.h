@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/optim/adam.h"
+#include "esmscale/optim/optimizer.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/options.h"
 #include "esmscale/train/plan.h"
@@ -29,8 +29,8 @@ Beginning decide_beginning(const TrainOptions& options, const run::RunFolder& ru
 
 struct TrainingState {
   checkpoint::CheckpointInfo info;
-  model::Weights weights;             // on the training device
-  std::unique_ptr<optim::Adam> adam;  // for what this rank updates
+  model::Weights weights;  // on the training device
+  std::unique_ptr<optim::Optimizer> optimizer;
   bool has_local_checkpoint = false;  // the run folder holds a checkpoint of this very step
 };
 

@@ -9,16 +9,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TrainingState new_state(checkpoint::CheckpointInfo info, model::Weights weights, const dist::Ranks& ranks) {
-  const config::ShardLayout layout(weights.table, ranks.size());
-  auto adam = std::make_unique<optim::Adam>(info.config.optimizer, weights,
-                                            layout.updated(ranks.rank(), info.config.parallel.zero_stage));
-  return {.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
+TrainingState new_state(checkpoint::CheckpointInfo info, model::Weights weights, dist::Ranks& ranks) {
+  auto optimizer = optim::make_optimizer(
+      info.config.optimizer, weights, config::ShardLayout(weights.table, ranks.size()),
+      static_cast<int>(info.config.parallel.zero_stage), ranks.group(weights.flat.device()));
+  return {.info = std::move(info), .weights = std::move(weights), .optimizer = std::move(optimizer)};
 }
 
 // Weights and moments of a checkpoint, which must be one of training.
 TrainingState on_device(const fs::path& folder, checkpoint::Checkpoint checkpoint,
-                        const config::RunConfig& config, const at::Device& device, const dist::Ranks& ranks) {
+                        const config::RunConfig& config, const at::Device& device, dist::Ranks& ranks) {
   if (!checkpoint.has_moments)
     throw usage_error({.where = folder.string(),
                        .expected = "a training checkpoint",
@@ -28,12 +28,12 @@ TrainingState on_device(const fs::path& folder, checkpoint::Checkpoint checkpoin
   model::Weights weights =
       device.is_cpu() ? std::move(checkpoint.weights) : model::copy_of(checkpoint.weights, device);
   TrainingState state = new_state(std::move(checkpoint.info), std::move(weights), ranks);
-  checkpoint::restore(*state.adam, folder, state.info, state.weights.table);
+  checkpoint::restore(*state.optimizer, folder, state.info, state.weights.table);
   return state;
 }
 
 TrainingState fresh(const TrainOptions& options, const data::Dataset& train, const at::Device& device,
-                    const dist::Ranks& ranks) {
+                    dist::Ranks& ranks) {
   checkpoint::CheckpointInfo info;
   info.config = options.config;
   info.letter_counts = train.manifest().residue_counts;

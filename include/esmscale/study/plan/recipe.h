@@ -17,6 +17,7 @@ struct Advice {
 
 struct Recipe {
   Advice lr, batch_tokens, warmup_tokens;
+  Advice matrix_lr;                                   // muon and normuon; else 0
   std::vector<Advice> published_lr, published_batch;  // rule names its source
   std::vector<std::string> warnings;                  // what lies outside a rule's range
 };
@@ -26,6 +27,7 @@ struct ConfigOptions {
   int64_t max_seq_len = 1024;
   std::string precision = "bf16";  // names of config/choices.h, as on the command line
   std::string schedule = "exponential";
+  std::string optimizer = "adamw";
   std::string decoder_bias = "zeros";
   double unique_tokens = 0;  // of one epoch; 0: D is taken to fit in one
   double lr = 0;             // 0: the recipe's
@@ -37,6 +39,7 @@ struct ConfigOptions {
 //           least a pack
 //   lr      5.3e-4·(N/1e8)^−0.33·√(batch/2^19), at most 1e-3 (1.6e-4 from 7B); below N = 5M or
 //           batch = 2^17, where it was not measured, 4e-3·(N/1.5e5)^−0.33 at most 4e-3, to be swept
+//   matrix_lr  6e-3·(batch/2^20)^0.2; below batch = 2^17 6e-3, to be swept
 //   warm-up max(N, 0.025·D), at most 0.1·D
 // What the options give takes its rule's place.
 Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOptions& options);

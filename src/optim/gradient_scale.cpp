@@ -1,0 +1,41 @@
+#include "esmscale/optim/gradient_scale.h"
+
+#include <ATen/ops/clamp_min.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones_like.h>
+
+namespace esmscale::optim {
+namespace {
+
+// Norms of rows of so many floats in fp32, their squares added in fp64: no fp64 copy of the gradient is made,
+// and no sum depends on the number of threads.
+constexpr int64_t kNormRow = 4096;
+
+at::Tensor squared_norm(const at::Tensor& part) {
+  const int64_t rows = part.numel() / kNormRow, head = rows * kNormRow;
+  const at::Tensor norms = at::linalg_vector_norm(part.narrow(0, 0, head).view({rows, kNormRow}), 2, {1});
+  const at::Tensor rest = at::linalg_vector_norm(part.narrow(0, head, part.numel() - head));
+  return norms.to(at::kDouble).square().sum() + rest.to(at::kDouble).square();
+}
+
+}  // namespace
+
+at::Tensor squared_norm(std::span<const at::Tensor> gradient) {
+  at::Tensor sum = squared_norm(gradient.front());
+  for (const at::Tensor& part : gradient.subspan(1)) sum += squared_norm(part);
+  return sum;
+}
+
+GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_sum, const at::Tensor& masked,
+                             double max_norm) {
+  const at::Tensor count = at::clamp_min(masked, 1);
+  const at::Tensor norm = squared.sqrt() / count;
+  const at::Tensor excess = max_norm > 0 ? at::clamp_min(norm / max_norm, 1.0) : at::ones_like(norm);
+  const at::Tensor good = at::isfinite(norm).logical_and(at::isfinite(loss_sum)).logical_and(masked.gt(0));
+  return {.norm = norm.to(at::kFloat),
+          .divisor = (excess * count).to(at::kFloat),
+          .found_inf = good.logical_not().to(at::kFloat)};
+}
+
+}  // namespace esmscale::optim
