@@ -19,6 +19,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 TORCH = re.compile(r"^(ATen|c10|torch|caffe2)/")
 KEYWORDS = {"TORCH", "USES", "LIBRARIES"}
 SOURCES = {".h", ".cpp", ".cu", ".cuh"}
+OF_SEVERAL_ROOMS = {"support", "fuzz"}  # folders of tests
 
 
 class Room(NamedTuple):
@@ -134,7 +135,7 @@ def main() -> int:
         room = room_of(path, root)
         if room in plan:
             faults.extend(faults_in(path, room, plan, root))
-        elif room is not None and path.relative_to(root).parts[0] not in ("benchmarks",) and room != "support":
+        elif room is not None and path.relative_to(root).parts[0] != "benchmarks" and room not in OF_SEVERAL_ROOMS:
             faults.append(f"{path}: cmake/Rooms.cmake knows no room '{room}'")
     faults.extend(unused(files, plan, root))
     print(*faults, sep="\n", end="\n" if faults else "")
