@@ -19,6 +19,7 @@ namespace esmscale::dist {
 namespace {
 
 constexpr double kGoodbyeSeconds = 10;
+constexpr char kAfterTopic = '\n';
 
 bool is_this_host(const std::string& host) {
   return host == "127.0.0.1" || host == "localhost" || host == "::1";
@@ -26,6 +27,18 @@ bool is_this_host(const std::string& host) {
 
 void sleep_for(double seconds) {
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+// Ranks whose settings differ may come to different questions, and would take each other's answers.
+std::string without_topic(const std::string& said, std::string_view topic, int by) {
+  const size_t end = said.find(kAfterTopic);
+  const std::string other = said.substr(0, end);
+  if (other != topic)
+    throw usage_error({.where = text("rank ", by),
+                       .expected = text("to agree on ", topic),
+                       .found = other,
+                       .advice = "start every rank with the same command and settings"});
+  return said.substr(end + 1);
 }
 
 // The ranks that no longer beat, found by comparing their counts of beats before and after a while.
@@ -97,19 +110,21 @@ std::vector<std::string> Ranks::exchange(std::string_view topic, const std::stri
   if (!meeting_) return {mine};
   const auto key = [&](int64_t number, int rank) { return text("agreement/", number, "/", rank); };
   const int64_t number = ++meeting_->agreements;
+  const std::string whole = text(topic, kAfterTopic, mine);
   std::vector<std::string> said;
   try {
-    set_long_text(*meeting_->store, key(number, rank()), mine);
+    set_long_text(*meeting_->store, key(number, rank()), whole);
     for (int r = 0; r < size(); ++r) said.push_back(get_long_text(*meeting_->store, key(number, r)));
     // Everybody has spoken, so everybody has read what was said the last time.
     if (number > 1) delete_long_text(*meeting_->store, key(number - 1, rank()), meeting_->last_size);
-    meeting_->last_size = mine.size();
+    meeting_->last_size = whole.size();
   } catch (const std::exception& error) {
     throw PeerLost({.where = text("rank ", rank(), ", ", topic),
                     .expected = text("all ", size(), " ranks; heard from ", said.size()),
                     .found = std::string(first_line(error.what())),
                     .advice = "see the other ranks' logs"});
   }
+  for (size_t r = 0; r < said.size(); ++r) said[r] = without_topic(said[r], topic, static_cast<int>(r));
   return said;
 }
 

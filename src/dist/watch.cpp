@@ -76,9 +76,13 @@ void Watch::beat(const std::stop_token& stop) {
 }
 
 void Watch::guard(const std::stop_token& stop) {
+  const double every = std::min(kGuardSeconds, beat_seconds(limit_));
   while (!stop.stop_requested()) {
-    pause(std::min(kGuardSeconds, beat_seconds(limit_)), stop);
+    const double begin = now();
+    pause(every, stop);
     if (is_resting_) return;
+    // The whole process was suspended (scontrol suspend, a frozen machine), and perhaps all ranks with it.
+    if (now() - begin > limit_ / 2) last_answer_ = now();
     if (now() - last_answer_ > limit_)
       find(text("the meeting point of the ranks, ", placement_.host, ":", placement_.port,
                 ", has been silent for ", limit_, " s (rank 0 or the launcher hangs)"));

@@ -47,6 +47,16 @@ TEST(Ranks, DisagreementNamesTheRankAndTheThing) {
   });
 }
 
+// One rank has a holdout, say, and the others have not.
+TEST(Ranks, AnotherTopicIsNoAnswer) {
+  with_ranks(2, [](Ranks& ranks) {
+    const std::string topic = ranks.is_first() ? "scores of the holdout" : "checkpoint to resume from";
+    EXPECT_THAT(error_of([&] { ranks.exchange(topic, "1"); }),
+                AllOf(HasSubstr("to agree on " + topic), HasSubstr("same command")));
+    EXPECT_THAT(ranks.exchange("a text of lines", "a\nb"), ElementsAre("a\nb", "a\nb"));
+  });
+}
+
 // To a rank that is gone: the signal would end this one before it could say so.
 TEST(Ranks, AWriteThatNobodyReadsIsAnErrorAndNoSignal) {
   with_ranks(2, [](Ranks& ranks) { ranks.barrier("together"); });

@@ -34,7 +34,8 @@ class Ranks {
   int local_rank() const { return placement_.local_rank; }
   bool is_first() const { return rank() == 0; }
 
-  // All ranks call these in the same order; each waits for the others.
+  // All ranks call these in the same order; each waits for the others. Usage error when another rank is at
+  // another topic.
   std::vector<std::string> exchange(std::string_view topic,
                                     const std::string& mine);               // what each said, by rank
   std::string from_first(std::string_view topic, const std::string& mine);  // what rank 0 said

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include <nlohmann/json.hpp>
+
 namespace esmscale::cli {
 namespace {
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include <sys/statvfs.h>
@@ -23,11 +24,13 @@ double seconds_of(const std::function<void()>& action) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// A folder that is removed with all that was tried in it.
+// A folder that is removed with all that was tried in it. Ranks of several nodes may have one process id.
 class TrialFolder {
  public:
-  explicit TrialFolder(const fs::path& parent) : path_(parent / text(".esmscale-doctor-", ::getpid())) {
-    make_own_folder(path_);
+  explicit TrialFolder(const fs::path& parent) {
+    std::string name = (parent / ".esmscale-doctor-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw io_error(parent, "make a folder in it", errno);
+    path_ = name;
   }
   ~TrialFolder() { discard(path_); }
   TrialFolder(const TrialFolder&) = delete;
