@@ -43,14 +43,15 @@ int64_t peak_of_two_steps(const config::RunConfig& config, const data::Dataset& 
   model::Weights weights = model::make_weights(config.model, at::kCPU);
   model::initialise(weights, 1, train.manifest().residue_counts);
   const config::ShardLayout layout(weights.table, kRanks);
-  auto adam = std::make_unique<optim::Adam>(config.optimizer, weights,
-                                            layout.updated(0, static_cast<int>(config.parallel.zero_stage)));
-  const TrainingState state{.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
+  auto optimizer = optim::make_optimizer(config.optimizer, weights, layout,
+                                         static_cast<int>(config.parallel.zero_stage), group);
+  const TrainingState state{
+      .info = std::move(info), .weights = std::move(weights), .optimizer = std::move(optimizer)};
   Machinery machinery(state, config, group);
   const StepParts parts{.engine = *machinery.engine,
                         .group = group,
                         .gradients = machinery.gradients,
-                        .adam = *state.adam,
+                        .optimizer = *state.optimizer,
                         .weights = machinery.exchange,
                         .model = config.model,
                         .max_norm = config.train.grad_clip,
@@ -60,7 +61,7 @@ int64_t peak_of_two_steps(const config::RunConfig& config, const data::Dataset& 
   for (int step = 0; step < 2; ++step) {
     const std::optional<data::GlobalBatch> batch = loader.next();
     if (!batch) throw std::runtime_error("the data set is too small");
-    train_step(parts, *batch, 1e-3)->wait();
+    train_step(parts, *batch, {.adam = 1e-3})->wait();
   }
   return peak_host_tensor_bytes() - before;
 }

@@ -68,16 +68,15 @@ data::GlobalBatch batch_of(int step, int rank, int ranks, int all_ranks, const d
   return batch;
 }
 
-TrainingState beginning(const config::RunConfig& config, const c10::Device& device,
-                        const dist::Group& group) {
+TrainingState beginning(const config::RunConfig& config, const c10::Device& device, dist::Group& group) {
   checkpoint::CheckpointInfo info;
   info.config = config;
   model::Weights weights = model::make_weights(config.model, device);
   model::initialise(weights, kSeed, {});
   const config::ShardLayout layout(weights.table, group.size());
-  auto adam = std::make_unique<optim::Adam>(config.optimizer, weights,
-                                            layout.updated(group.rank(), config.parallel.zero_stage));
-  return {.info = std::move(info), .weights = std::move(weights), .adam = std::move(adam)};
+  auto optimizer = optim::make_optimizer(config.optimizer, weights, layout,
+                                         static_cast<int>(config.parallel.zero_stage), group);
+  return {.info = std::move(info), .weights = std::move(weights), .optimizer = std::move(optimizer)};
 }
 
 struct Curve {
@@ -96,7 +95,7 @@ Curve train_small(int zero_stage, const c10::Device& device, dist::Group& group,
   const StepParts parts{.engine = *machinery.engine,
                         .group = group,
                         .gradients = machinery.gradients,
-                        .adam = *state.adam,
+                        .optimizer = *state.optimizer,
                         .weights = machinery.exchange,
                         .model = config.model,
                         .max_norm = config.train.grad_clip,
@@ -108,7 +107,7 @@ Curve train_small(int zero_stage, const c10::Device& device, dist::Group& group,
   for (int step = 0; step < kSteps; ++step) {
     if (step == 1) begin = std::chrono::steady_clock::now();
     const data::GlobalBatch batch = batch_of(step, group.rank(), group.size(), all_ranks, tokens);
-    curve.losses.push_back(train_step(parts, batch, kRate)->wait().loss);
+    curve.losses.push_back(train_step(parts, batch, {.adam = kRate})->wait().loss);
   }
   curve.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / (kSteps - 1);
