@@ -7,7 +7,7 @@ esmscale_room(accounting USES config core)
 esmscale_room(run USES config core)
 esmscale_room(laws USES core LIBRARIES esmscale::lbfgs)
 esmscale_room(study USES laws run accounting data config core)
-esmscale_room(report USES study laws core)
+esmscale_room(report USES study laws run accounting core)
 
 esmscale_room(kernels USES core)
 esmscale_room(model TORCH USES kernels data config core)
@@ -18,7 +18,7 @@ set_source_files_properties(src/dist/gloo_backend.cpp PROPERTIES
   SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS "-fvisibility=hidden;-fvisibility-inlines-hidden")
 esmscale_room(optim TORCH USES model config core)
 esmscale_room(checkpoint TORCH USES optim dist model run data config core)
-esmscale_room(interop TORCH USES checkpoint model data config core)
+esmscale_room(interop TORCH USES checkpoint model run data config core)
 esmscale_room(eval TORCH USES model dist data core)
 esmscale_room(train TORCH USES eval interop checkpoint optim dist model run accounting data config core)
 esmscale_room(cli TORCH USES train interop eval checkpoint dist report study laws run accounting data config core
