@@ -53,6 +53,14 @@ void require_output_file(const fs::path& path) {
   require_no_dataset(fs::absolute(path).parent_path());
 }
 
+void require_replaceable(const fs::path& path, bool force) {
+  if (force || !fs::exists(fs::symlink_status(path))) return;
+  throw Error({.where = path.string(),
+               .expected = "no file of that name",
+               .found = "one",
+               .advice = "give another name, or --force to replace it"});
+}
+
 void require_no_dataset(const fs::path& folder) {
   if (!is_dataset(folder)) return;
   throw usage_error({.where = folder.string(),

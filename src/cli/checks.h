@@ -23,6 +23,9 @@ double positive_number(const std::string& value, const char* where);
 // folder there and open to writing, and not a data set's.
 void require_output_file(const std::filesystem::path& path);
 
+// Error when something is at `path`, unless `force`.
+void require_replaceable(const std::filesystem::path& path, bool force);
+
 // Usage error where `folder` is a data set's: a result could take the name of one of its files.
 void require_no_dataset(const std::filesystem::path& folder);
 

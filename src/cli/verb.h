@@ -57,5 +57,10 @@ void add_fit(CLI::App& app, Program& program);
 void add_plan(CLI::App& app, Program& program);
 void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
+void add_runs(CLI::App& app, Program& program);
+void add_report(CLI::App& app, Program& program);
+void add_compare(CLI::App& app, Program& program);
+void add_completion(CLI::App& app, Program& program);
+void add_manual(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli
