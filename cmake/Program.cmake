@@ -34,6 +34,24 @@ install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs
 install(DIRECTORY scripts/slurm/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/slurm)
 install(FILES LICENSE NOTICE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+# The shells' completion and the manual come from the program itself.
+set(completions ${CMAKE_BINARY_DIR}/generated/completions)
+set(manual ${CMAKE_BINARY_DIR}/generated/man1)
+file(MAKE_DIRECTORY ${completions})
+set(program $<TARGET_FILE:esmscale>)
+add_custom_command(OUTPUT ${completions}/esmscale
+  COMMAND ${program} completion bash > ${completions}/esmscale
+  COMMAND ${program} completion zsh > ${completions}/_esmscale
+  COMMAND ${program} completion fish > ${completions}/esmscale.fish
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${manual}
+  COMMAND ${program} manual --output ${manual}
+  DEPENDS esmscale COMMENT "Writing completions and manual pages" VERBATIM)
+add_custom_target(esmscale_manual ALL DEPENDS ${completions}/esmscale)
+install(FILES ${completions}/esmscale DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${completions}/_esmscale DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${completions}/esmscale.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(DIRECTORY ${manual}/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
 if(ESMSCALE_BENCHMARKS)
   esmscale_parallel(benchmarks/attention.cpp benchmarks/rows.cpp)
   file(GLOB benchmarks CONFIGURE_DEPENDS benchmarks/*.cpp)

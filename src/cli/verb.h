@@ -59,5 +59,10 @@ void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 void add_score(CLI::App& app, Program& program);
 void add_doctor(CLI::App& app, Program& program);
+void add_runs(CLI::App& app, Program& program);
+void add_report(CLI::App& app, Program& program);
+void add_compare(CLI::App& app, Program& program);
+void add_completion(CLI::App& app, Program& program);
+void add_manual(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli

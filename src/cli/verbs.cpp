@@ -1,4 +1,5 @@
 // The one list of verbs, and the way from arguments to an exit code.
+#include "cli/usage.h"
 #include "cli/verb.h"
 #include "esmscale/core/cores.h"
 #include "esmscale/core/error.h"
@@ -15,23 +16,22 @@
 namespace esmscale::cli {
 namespace {
 
-// CLI11 says "The following argument was not expected: --x"; users want the nearest flag too.
-std::string advice_for(const CLI::App& app, const std::vector<std::string>& arguments) {
-  const CLI::App* verb = &app;
-  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
-  std::vector<std::string> known;
-  for (const CLI::Option* option : verb->get_options())
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  const std::vector<const CLI::App*> subs = verb->get_subcommands({});
-  for (const CLI::App* sub : subs) known.push_back(sub->get_name());
-  for (const std::string& argument : arguments) {
-    const std::string name = argument.substr(0, argument.find('='));
-    const bool is_known =
-        std::find(known.begin(), known.end(), name) != known.end() || name == verb->get_name();
-    if (is_known || (subs.empty() && !name.starts_with("--"))) continue;
-    if (const std::string hint = did_you_mean(name, known); !hint.empty()) return hint;
-  }
-  return "see `esmscale " + (verb == &app ? "" : verb->get_name() + " ") + "--help`";
+bool asks_for_json(const std::vector<std::string>& arguments) {
+  return std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+}
+
+// With --json stdout is one document also when the verb failed.
+void report(const Error& error, bool as_json, std::ostream& out, std::ostream& err) {
+  err << "error: " << error.what() << std::endl;
+  if (!as_json) return;
+  const Error::Report& report = error.report();
+  const Json document{{"error",
+                       {{"where", report.where},
+                        {"expected", report.expected},
+                        {"found", report.found},
+                        {"advice", report.advice},
+                        {"exit_code", error.exit_code()}}}};
+  out << to_text(document, 2) << std::endl;
 }
 
 int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream& out) {
@@ -39,17 +39,13 @@ int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     return -1;
   } catch (const CLI::CallForVersion& version) {
-    const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
-    out << (json ? to_text(version_json(), 2) : version.what()) << std::endl;
+    out << (asks_for_json(arguments) ? to_text(version_json(), 2) : version.what()) << std::endl;
     return 0;
   } catch (const CLI::Success& done) {  // --help
     app.exit(done, out, out);
     return 0;
   } catch (const CLI::ParseError& error) {
-    throw usage_error({.where = arguments.empty() ? "esmscale" : "esmscale " + arguments.front(),
-                       .expected = "",
-                       .found = error.what(),
-                       .advice = advice_for(app, arguments)});
+    throw wrong_arguments(app, arguments, error);
   }
 }
 
@@ -57,12 +53,17 @@ int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all{
-      {"prepare", add_prepare}, {"info", add_info},     {"fasta", add_fasta},
-      {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
-      {"import", add_import},   {"export", add_export}, {"logits", add_logits},
-      {"fit", add_fit},         {"plan", add_plan},     {"assess", add_assess},
-      {"study", add_study},     {"score", add_score},   {"doctor", add_doctor},
-      {"config", add_config},
+      {"prepare", add_prepare}, {"info", add_info},
+      {"fasta", add_fasta},     {"train", add_train},
+      {"eval", add_eval},       {"count-flops", add_count_flops},
+      {"import", add_import},   {"export", add_export},
+      {"logits", add_logits},   {"fit", add_fit},
+      {"plan", add_plan},       {"assess", add_assess},
+      {"study", add_study},     {"score", add_score},
+      {"runs", add_runs},       {"report", add_report},
+      {"compare", add_compare}, {"doctor", add_doctor},
+      {"config", add_config},   {"completion", add_completion},
+      {"manual", add_manual},
   };
   return all;
 }
@@ -98,7 +99,8 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
   // A file that outgrows its limit is then an error of write(), as on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    CLI::App app("esmscale: which ESM-2 to train with this compute and these sequences, and its training");
+    CLI::App app("esmscale: which ESM-2 to train with this compute and these sequences, and its training",
+                 "esmscale");
     Program program{.out = out, .command_line = arguments};
     app.require_subcommand(1);
     app.set_version_flag("--version", version_text);
@@ -111,7 +113,7 @@ int run_program(const std::vector<std::string>& arguments, std::ostream& out, st
     return status;
   } catch (const std::exception& problem) {
     const Error error = error_from(problem);
-    err << "error: " << error.what() << std::endl;
+    report(error, asks_for_json(arguments), out, err);
     return error.exit_code();
   }
 }

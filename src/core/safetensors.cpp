@@ -1,6 +1,7 @@
 #include "esmscale/core/safetensors.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -185,6 +186,13 @@ std::string safetensors_header(std::vector<TensorEntry>& entries,
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
   const std::span<const std::byte> file = file_.bytes();
+  const std::string_view begin(reinterpret_cast<const char*>(file.data()),
+                               std::min(file.size(), kBytesToRecognise));
+  if (const auto kind = recognise_file(begin))
+    throw Error({.where = path.string(),
+                 .expected = "a safetensors file",
+                 .found = kind->name,
+                 .advice = kind->advice});
   if (file.size() < kLengthBytes)
     fail(path.string(), text("at least ", kLengthBytes, " bytes"), text(file.size(), " bytes"));
   uint64_t length = 0;

@@ -1,11 +1,13 @@
 #include "interop/hugging_face_config.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"
 #include "esmscale/data/alphabet.h"
+#include "interop/other_models.h"
 
 #include <nlohmann/json.hpp>
 
@@ -45,9 +47,16 @@ void require(const JsonReader& settings, const Demand& demand) {
 HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "config.json";
   HuggingFaceConfig config;
+  require_model_folder(folder);
   config.document = read_file(file);
+  if (const auto kind = recognise_file(config.document))
+    throw Error({.where = file.string(),
+                 .expected = "the configuration of an ESM-2",
+                 .found = kind->name,
+                 .advice = kind->advice});
   const Json document = parse_json(config.document, file.string());
   if (!document.is_object()) JsonReader(document, file.string()).fail("a JSON object");
+  require_esm_config(document, file);
   const JsonReader settings(document, "");  // faults are listed after the file's name
 
   Violations faults;

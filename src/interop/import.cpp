@@ -1,8 +1,11 @@
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/interop/hugging_face.h"
 #include "interop/hugging_face_config.h"
 #include "interop/origin.h"
+#include "interop/other_models.h"
 #include "interop/tensor_set.h"
 #include "interop/vocabulary.h"
 
@@ -38,13 +41,14 @@ std::string old_name(const std::string& key) {
   return key;
 }
 
-// Looks the tensors over before anything is read into place, and gathers all that is wrong.
+// Looks the tensors over before anything is read into place, and gathers what is wrong.
 class FolderReader {
  public:
   FolderReader(const TensorSet& tensors, const config::ModelConfig& model)
       : tensors_(tensors), model_(model), table_(config::parameter_table(model)) {}
 
   void check() {
+    require_masked_lm(tensors_);
     for (const config::Parameter& parameter : table_)
       for (const HuggingFaceTensor& tensor : hugging_face_tensors(parameter)) {
         std::vector<int64_t> shape = parameter.shape;
@@ -59,7 +63,7 @@ class FolderReader {
     if (!faults_.empty())
       throw Error({.where = tensors_.path().string(),
                    .expected = "the tensors of an EsmForMaskedLM of config.json's shape",
-                   .found = join(faults_, "; "),
+                   .found = first_of(faults_),
                    .advice = "is config.json the one of these weights?"});
   }
 
@@ -149,7 +153,7 @@ class FolderReader {
       else
         others.push_back(key);
     }
-    if (!others.empty()) log_warning(tensors_.path().string(), ": not read: ", join(others, ", "));
+    if (!others.empty()) log_warning(tensors_.path().string(), ": not read: ", first_of(others));
   }
 
   const TensorSet& tensors_;
@@ -184,7 +188,9 @@ checkpoint::CheckpointInfo info_of(const fs::path& folder, const HuggingFaceConf
 bool is_hugging_face_folder(const fs::path& folder) {
   const fs::path file = folder / "config.json";
   if (!fs::is_regular_file(file)) return false;
-  const Json document = read_json(file);
+  const std::string content = read_file(file);
+  if (recognise_file(content)) return true;  // import names what it is
+  const Json document = parse_json(content, file.string());
   return document.is_object() && document.contains("model_type");
 }
 

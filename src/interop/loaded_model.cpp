@@ -2,31 +2,45 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/interop/hugging_face.h"
+#include "esmscale/run/run_folder.h"
+#include "interop/other_models.h"
 
 #include <ATen/ops/isnan.h>
 
 namespace esmscale::interop {
 namespace {
 
-bool is_foreign(const std::filesystem::path& path) {
+namespace fs = std::filesystem;
+
+bool is_foreign(const fs::path& path) {
   return !checkpoint::is_checkpoint(path) && is_hugging_face_folder(path);
+}
+
+// An error that says what else the path is.
+void require_own(const fs::path& path) {
+  if (run::RunFolder(path).newest_checkpoint() || checkpoint::is_checkpoint(path)) return;
+  require_model_folder(path);
+  throw Error({.where = path.string(),
+               .expected = "a checkpoint, a run folder that holds one, or a Hugging Face folder",
+               .found = run::RunFolder(path).is_run() ? "a run without a checkpoint" : "none of them"});
 }
 
 }  // namespace
 
-LoadedModel load_model(const std::filesystem::path& path) {
-  const auto loaded = [](const std::filesystem::path& found, checkpoint::Checkpoint checkpoint) {
+LoadedModel load_model(const fs::path& path) {
+  const auto loaded = [](const fs::path& found, checkpoint::Checkpoint checkpoint) {
     return LoadedModel{
         .path = found, .info = std::move(checkpoint.info), .weights = std::move(checkpoint.weights)};
   };
   if (is_foreign(path)) return loaded(path, import_hugging_face(path));
-  return checkpoint::read_resolved(path, [&](const std::filesystem::path& found) {
-    return loaded(found, checkpoint::load_checkpoint(found));
-  });
+  require_own(path);
+  return checkpoint::read_resolved(
+      path, [&](const fs::path& found) { return loaded(found, checkpoint::load_checkpoint(found)); });
 }
 
-checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path) {
+checkpoint::CheckpointInfo load_model_info(const fs::path& path) {
   if (is_foreign(path)) return read_hugging_face_info(path);
+  require_own(path);
   return checkpoint::read_resolved(path, checkpoint::read_checkpoint_info);
 }
 

@@ -32,6 +32,15 @@ std::optional<at::ScalarType> type_of(const std::string& dtype) {
                .advice = is_pickled ? "load it with transformers and call save_pretrained()" : ""});
 }
 
+// Without what torch.compile puts anywhere into a name, and DataParallel before it.
+std::string plain_name(std::string name) {
+  constexpr std::string_view kCompiled = "_orig_mod.", kParallel = "module.";
+  for (size_t at = name.find(kCompiled); at != name.npos; at = name.find(kCompiled))
+    name.erase(at, kCompiled.size());
+  if (name.starts_with(kParallel)) name.erase(0, kParallel.size());
+  return name;
+}
+
 }  // namespace
 
 TensorSet::TensorSet(const fs::path& folder) : path_(folder / "model.safetensors") {
@@ -48,8 +57,14 @@ TensorSet::TensorSet(const fs::path& folder) : path_(folder / "model.safetensors
 
 void TensorSet::add_all(const fs::path& file) {
   files_.push_back(std::make_unique<SafetensorsFile>(file));
-  for (const TensorEntry& entry : files_.back()->entries())
-    places_[entry.name] = {files_.back().get(), &entry};
+  for (const TensorEntry& entry : files_.back()->entries()) {
+    const bool is_new = places_.try_emplace(plain_name(entry.name), files_.back().get(), &entry).second;
+    if (!is_new)
+      throw Error({.where = file.string(),
+                   .expected = "each tensor once",
+                   .found = text("a second ", plain_name(entry.name)),
+                   .advice = "save the model again from one copy of its weights"});
+  }
 }
 
 void TensorSet::add_shards() {
@@ -61,7 +76,7 @@ void TensorSet::add_shards() {
   }
   for (const std::string& name : names) add_all(path_.parent_path() / name);
   for (const auto& [key, name] : weight_map) {
-    const auto place = places_.find(key);
+    const auto place = places_.find(plain_name(key));
     if (place == places_.end() || place->second.file->path().filename() != name)
       throw Error({.where = (path_.parent_path() / name).string(),
                    .expected = text("tensor ", key, ", as the index says"),

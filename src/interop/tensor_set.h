@@ -1,5 +1,5 @@
 // The tensors of a Hugging Face folder: model.safetensors, or the shards that model.safetensors.index.json
-// names.
+// names. Names are without the prefixes of torch.compile (_orig_mod.) and DataParallel (module.).
 #pragma once
 
 #include "esmscale/core/safetensors.h"
@@ -29,6 +29,7 @@ class TensorSet {
 
  private:
   struct Place {
+    Place(const SafetensorsFile* in, const TensorEntry* of) : file(in), entry(of) {}
     const SafetensorsFile* file;
     const TensorEntry* entry;
   };

@@ -28,6 +28,8 @@ th,td{padding:6px 11px;text-align:right;white-space:nowrap;border-bottom:1px sol
 th{color:var(--soft);font-weight:600;position:sticky;top:0;background:var(--card)}
 .l{text-align:left}td.l{white-space:normal;min-width:112px}tr:last-child td{border-bottom:0}
 .warnings{background:var(--warnbg);padding:10px 16px;border-color:transparent}.warnings h3{color:var(--warn)}
+details{margin:8px 0}summary{cursor:pointer;color:var(--soft);overflow-wrap:anywhere}
+pre{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 12px;overflow-x:auto;font-size:12.5px}
 ul{margin:4px 0;padding-left:20px}footer{margin-top:40px;color:var(--soft);font-size:13px}
 @media (max-width:500px){main{padding:14px 10px 40px}figure{padding:10px 5px 8px}figure h3{padding-left:6px}}
 #tip{position:fixed;pointer-events:none;background:var(--ink);color:var(--page);padding:5px 9px;border-radius:6px;font-size:12.5px;max-width:min(320px,90vw);opacity:0;transition:opacity .1s;z-index:9}
@@ -84,9 +86,11 @@ std::string bullets(const std::vector<std::string>& entries) {
   return out + "</ul>\n";
 }
 
-std::string page(const std::string& title, const std::string& body) {
+std::string page(const std::string& title, const std::string& body, int refresh_seconds) {
+  const std::string refresh =
+      refresh_seconds > 0 ? text("<meta http-equiv=\"refresh\" content=\"", refresh_seconds, "\">\n") : "";
   return text("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n",
-              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>",
+              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n", refresh, "<title>",
               escaped(title), "</title>\n<style>", kStyle, plot_style(), "</style></head>\n<body><main>\n",
               body, "</main><div id=\"tip\" role=\"status\"></div>\n<script>", kScript,
               "</script></body></html>\n");

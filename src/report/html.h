@@ -29,8 +29,9 @@ std::string paragraph(const std::string& text);                // escaped
 std::string bullets(const std::vector<std::string>& entries);  // escaped
 
 // The whole document around `body` (HTML), with its style, light and dark by the reader's choice, and the
-// script that shows the titles of points when they are hovered or tapped.
-std::string page(const std::string& title, const std::string& body);
+// script that shows the titles of points when they are hovered or tapped. With `refresh_seconds` a browser
+// loads it again so often.
+std::string page(const std::string& title, const std::string& body, int refresh_seconds = 0);
 
 // A number with so many significant digits, in the shorter of both notations: "0.34931", "1.28e+04".
 std::string significant(double value, int digits = 5);

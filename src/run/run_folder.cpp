@@ -1,6 +1,7 @@
 #include "esmscale/run/run_folder.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/run/environment.h"
 #include "esmscale/run/lease.h"
 
 #include <algorithm>
@@ -88,6 +89,29 @@ Json RunFolder::starts() const {
 Json RunFolder::last_start() const {
   Json all = starts();
   return all.empty() ? Json::object() : std::move(all.back());
+}
+
+void RunFolder::note_end(const std::string& why) const {
+  Json all = starts();
+  if (all.empty()) return;
+  all.back()["ended"] = {{"by", why}, {"time", utc_text(seconds_since_1970())}};
+  write_file(environment(), to_text(all, 2) + "\n");
+}
+
+std::string RunFolder::initial_weights() const {
+  constexpr std::string_view kFlag = "--init-from";
+  for (const Json& start : starts()) {
+    const auto words = start.find("command_line");
+    if (words == start.end() || !words->is_array()) continue;
+    for (size_t i = 0; i < words->size(); ++i) {
+      const std::string word = (*words)[i].is_string() ? (*words)[i].get<std::string>() : "";
+      if (word == kFlag && i + 1 < words->size() && (*words)[i + 1].is_string())
+        return (*words)[i + 1].get<std::string>();
+      if (word.starts_with(kFlag) && word.size() > kFlag.size() && word[kFlag.size()] == '=')
+        return word.substr(kFlag.size() + 1);
+    }
+  }
+  return {};
 }
 
 void RunFolder::add_start(const Json& record) const {

@@ -16,6 +16,7 @@
 #include "train/stop_watcher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <tuple>
@@ -69,13 +70,17 @@ struct Trainer::Impl {
   Impl(TrainOptions given, dist::Ranks& all);
 
   int train();
+  // Records why this start ended, once it has been recorded.
+  void note_end(const std::string& why) const;
   TrainSummary summary() const;
 
  private:
   // Ends of a start without a step.
   bool was_finished();
   bool is_stopped_before_start();
-  int end_by_signal(Profile& profile);
+  int end_early(Profile& profile);
+  bool is_out_of_time() const;
+  std::string reason_to_stop() const;
 
   void step(data::GlobalBatch batch);
   StepParts step_parts();
@@ -90,7 +95,8 @@ struct Trainer::Impl {
   void last_checkpoint();
   void flush_metrics();
 
-  const StopSignal stop_;  // first: a signal while the run is opened is not lost
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  const StopSignal stop_;  // before the run: a signal while the run is opened is not lost
   StopWatcher watcher_;
   const std::unique_ptr<Run> opened_;
   Run& run_;
@@ -104,6 +110,7 @@ struct Trainer::Impl {
   int64_t steps_here_ = 0;     // since this start
   int64_t training_peak_ = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time_ = 0;
+  bool is_recorded_ = false;
   StopRequests agreed_;  // of any rank, at the step that was finished last
 };
 
@@ -133,8 +140,7 @@ bool Trainer::Impl::is_stopped_before_start() {
       ranks_.exchange("stop before the first step", stop_.is_raised() ? "stop" : "");
   if (std::all_of(said.begin(), said.end(), [](const std::string& word) { return word.empty(); }))
     return false;
-  log_warning("stopped by ", stop_.is_raised() ? stop_.name() : "another rank's signal",
-              " before the first step; run the same command again");
+  log_warning("stopped by ", reason_to_stop(), " before the first step; run the same command again");
   return true;
 }
 
@@ -144,6 +150,7 @@ int Trainer::Impl::train() {
     return 0;
   if (is_stopped_before_start()) return kStoppedBySignal;
   record_start(run_);
+  is_recorded_ = true;
   if (ranks_.is_first()) recorder_.open();
   data::Loader loader(run_.inputs.train,
                       loader_options(config_, ranks_.rank(), ranks_.size(), 1, run_.device.is_cuda()),
@@ -160,20 +167,37 @@ int Trainer::Impl::train() {
       evaluate_holdout(/*finished=*/false);
     if (agreed_.checkpoint || crosses(tokens_before, info_.tokens, config_.checkpoint.every_tokens))
       checkpoint();
-    if (agreed_.stop) return end_by_signal(profile);
+    if (agreed_.stop) return end_early(profile);
   }
   profile.finish();
   evaluate_holdout(/*finished=*/true);
+  note_end("finished");
   return 0;
 }
 
-int Trainer::Impl::end_by_signal(Profile& profile) {
+void Trainer::Impl::note_end(const std::string& why) const {
+  if (is_recorded_ && ranks_.is_first()) run_.folder.note_end(why);
+}
+
+int Trainer::Impl::end_early(Profile& profile) {
   last_checkpoint();
   flush_metrics();
   profile.finish();
-  log_warning("stopped by ", stop_.is_raised() ? stop_.name() : "another rank's signal", " at step ",
-              info_.step, "; the checkpoint is written: run the same command again to resume");
+  note_end(reason_to_stop());
+  log_warning("stopped by ", reason_to_stop(), " at step ", info_.step,
+              "; the checkpoint is written: run the same command again to resume");
   return kStoppedBySignal;
+}
+
+// The first rank's clock decides for all.
+bool Trainer::Impl::is_out_of_time() const {
+  const std::chrono::duration<double, std::ratio<60>> minutes = std::chrono::steady_clock::now() - begin_;
+  return ranks_.is_first() && run_.options.max_minutes > 0 && minutes.count() >= run_.options.max_minutes;
+}
+
+std::string Trainer::Impl::reason_to_stop() const {
+  if (stop_.is_raised()) return stop_.name();
+  return is_out_of_time() ? "--max-minutes" : "another rank's signal";
 }
 
 bool Trainer::Impl::is_time_for_checkpoint() const {
@@ -184,22 +208,24 @@ bool Trainer::Impl::is_time_for_checkpoint() const {
 
 StepParts Trainer::Impl::step_parts() {
   Machinery& machinery = *run_.machinery;
-  return {
-      .engine = *machinery.engine,
-      .group = run_.group,
-      .gradients = machinery.gradients,
-      .optimizer = *run_.state.optimizer,
-      .weights = machinery.exchange,
-      .model = config_.model,
-      .max_norm = config_.train.grad_clip,
-      .tokens = data::TokenList::of(config_.model.alphabet),
-      .requests =
-          [this] { return StopRequests{.stop = stop_.is_raised(), .checkpoint = is_time_for_checkpoint()}; },
-      .abandons =
-          [this](size_t micro_batch) {
-            watcher_.begin_micro_batch(micro_batch);
-            return ranks_.size() == 1 && watcher_.is_too_long();
-          }};
+  return {.engine = *machinery.engine,
+          .group = run_.group,
+          .gradients = machinery.gradients,
+          .optimizer = *run_.state.optimizer,
+          .weights = machinery.exchange,
+          .model = config_.model,
+          .max_norm = config_.train.grad_clip,
+          .tokens = data::TokenList::of(config_.model.alphabet),
+          .requests =
+              [this] {
+                return StopRequests{.stop = stop_.is_raised() || is_out_of_time(),
+                                    .checkpoint = is_time_for_checkpoint()};
+              },
+          .abandons =
+              [this](size_t micro_batch) {
+                watcher_.begin_micro_batch(micro_batch);
+                return ranks_.size() == 1 && watcher_.is_too_long();
+              }};
 }
 
 void Trainer::Impl::step(data::GlobalBatch batch) {
@@ -385,7 +411,16 @@ Trainer::Trainer(TrainOptions options) : Trainer(std::move(options), one_process
 Trainer::~Trainer() = default;
 
 int Trainer::run() {
-  return impl_->train();
+  try {
+    return impl_->train();
+  } catch (const std::exception& problem) {
+    try {
+      impl_->note_end(text("an error: ", first_line(problem.what())));
+    } catch (const std::exception& note) {
+      log_warning("the end is not recorded: ", note.what());
+    }
+    throw;
+  }
 }
 
 TrainSummary Trainer::summary() const {

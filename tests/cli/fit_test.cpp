@@ -57,6 +57,19 @@ TEST(Fit, SaysItInWords) {
                     HasSubstr("approach1: null, because"), HasSubstr("report.html")));
 }
 
+// Two points support no law: what an earlier fit wrote stays.
+TEST(FitErrors, PointsWithoutALawLeaveAnEarlierOne) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "laws");
+  write_file(folder / "laws/laws.json", "earlier");
+  write_file(folder / "points.csv", "parameters,tokens,loss\n1e7,1e9,2.6\n2e7,1e9,2.5\n");
+  const Outcome outcome =
+      run({"fit", "--points", folder / "points.csv", "--output", folder / "laws", "--log-level", "error"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("2 points that support none"));
+  EXPECT_EQ(read_file(folder / "laws/laws.json"), "earlier");
+}
+
 TEST(FitErrors, WrongUsageIsTwo) {
   const TemporaryFolder folder;
   write_file(folder / "points.csv", exact_points());

@@ -31,6 +31,39 @@ TEST(Program, WrongUsageIsTwo) {
               AllOf(HasSubstr("loud"), HasSubstr("warning")));
 }
 
+TEST(Program, AllThatIsWrongIsListedAtOnce) {
+  EXPECT_THAT(refusal_of(2, {"trian", "--config", "x.json"}),
+              HasSubstr("error: esmscale: unknown verb 'trian' (did you mean 'train'?)"));
+  EXPECT_THAT(refusal_of(2, {"prepare", "--inptu", "x", "--hodlout", "3", "--min-length", "many"}),
+              AllOf(HasSubstr("unknown flag --inptu (did you mean '--input'?)"),
+                    HasSubstr("unknown flag --hodlout (did you mean '--holdout'?)"),
+                    HasSubstr("--output is required"), HasSubstr("many")));
+  EXPECT_THAT(refusal_of(2, {"train", "quickstart"}),
+              AllOf(HasSubstr("unexpected 'quickstart'"), HasSubstr("--config is required")));
+  EXPECT_THAT(refusal_of(2, {"study", "rnu", "x"}),
+              AllOf(HasSubstr("unknown action 'rnu'"), HasSubstr("did you mean 'run'?")));
+  EXPECT_THAT(run({"prepare", "--help"}).out, HasSubstr("esmscale prepare [OPTIONS]"));
+}
+
+// stdout is one document whatever happens.
+TEST(Program, FailuresAreDocumentsUnderJson) {
+  for (const auto& [arguments, code] : {std::pair{Arguments{"info", "/no/such/folder", "--json"}, 1},
+                                        {Arguments{"--json", "info", "/no/such/folder"}, 1},
+                                        {Arguments{"train", "--json"}, 2},
+                                        {Arguments{"trian", "--json"}, 2}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, code);
+    const Json error = parse_json(outcome.out, "stdout").at("error");
+    for (const char* key : {"where", "expected", "found", "advice"})
+      EXPECT_TRUE(error.at(key).is_string()) << key;
+    EXPECT_EQ(error.at("exit_code"), code);
+    EXPECT_TRUE(outcome.err.starts_with("error: "));
+  }
+  const Json error = parse_json(run({"info", "/no/such/folder", "--json"}).out, "stdout").at("error");
+  EXPECT_EQ(error.at("where"), "/no/such/folder");
+  EXPECT_EQ(error.at("found"), "nothing there");
+}
+
 TEST(Program, FailureIsOne) {
   EXPECT_THAT(refusal_of(1, {"info", "/no/such/folder"}), HasSubstr("/no/such/folder"));
 }

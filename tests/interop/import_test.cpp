@@ -170,19 +170,104 @@ TEST_F(Import, ConfigurationThatIsNotOne) {
   EXPECT_FALSE(is_hugging_face_folder(folder_));
 }
 
-TEST_F(Import, EveryTensorThatIsWrongIsListedAtOnce) {
+TEST_F(Import, TheFirstTensorsThatAreWrongAreListedAndTheOthersCounted) {
   const std::string said = error_after_tensors([](Tensors& tensors) {
     tensors.erase(kLayer + "attention.self.key.bias");
-    tensors.erase("lm_head.layer_norm.weight");
     tensors[kLayer + "output.dense.weight"] = at::zeros({32, 47});
     tensors["lm_head.dense.bias"] = at::zeros({32}, at::kDouble);
+    tensors.erase("lm_head.layer_norm.weight");
     tensors[kLayer + "crossattention.self.key.bias"] = at::zeros({32});
   });
   EXPECT_THAT(said, AllOf(HasSubstr("attention.self.key.bias is missing"),
-                          HasSubstr("lm_head.layer_norm.weight is missing"),
                           HasSubstr("output.dense.weight is [32, 47], not [32, 48]"),
-                          HasSubstr("lm_head.dense.bias is F64"),
-                          HasSubstr("crossattention.self.key.bias is not a part")));
+                          HasSubstr("lm_head.dense.bias is F64"), HasSubstr("; and 2 more;")));
+  EXPECT_LT(said.size(), 500u);
+  EXPECT_THAT(error_after_tensors([](Tensors& tensors) {
+                tensors.erase(kLayer + "attention.self.key.bias");
+                tensors[kLayer + "attention.self.key.bias"] = at::zeros({32});
+                tensors[kLayer + "output.dense.weight"] = at::zeros({32, 48});
+                tensors["lm_head.dense.bias"] = at::zeros({32});
+                tensors.erase(kLayer + "crossattention.self.key.bias");
+              }),
+              HasSubstr("found lm_head.layer_norm.weight is missing;"));
+}
+
+TEST_F(Import, PrefixesOfCompiledAndParallelModelsAreReadPast) {
+  for (const std::string prefix : {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module."}) {
+    write_folder(temporary_ / prefix, 33);
+    change_tensors(temporary_ / prefix, [&](Tensors& tensors) {
+      Tensors renamed;
+      for (const auto& [name, tensor] : tensors) renamed[prefix + name] = tensor;
+      tensors = std::move(renamed);
+    });
+    EXPECT_TRUE(import_hugging_face(temporary_ / prefix).weights.flat.equal(weights_.flat)) << prefix;
+  }
+  EXPECT_THAT(
+      error_after_tensors([](Tensors& tensors) { tensors["module.lm_head.bias"] = tensors["lm_head.bias"]; }),
+      HasSubstr("a second lm_head.bias"));
+}
+
+// Each is one line that says what it is and the way out.
+TEST_F(Import, OtherKindsOfModelsAreNamed) {
+  const auto without_head = [&](const std::string& name, const std::function<void(Tensors&)>& change) {
+    write_folder(temporary_ / name, 33);
+    change_tensors(temporary_ / name, [&](Tensors& tensors) {
+      std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("lm_head."); });
+      change(tensors);
+    });
+    const std::string said = error_of([&] { import_hugging_face(temporary_ / name); });
+    EXPECT_LT(said.size(), 500u) << said;
+    return said;
+  };
+  EXPECT_THAT(without_head("headless", [](Tensors&) {}), HasSubstr("saved by EsmModel"));
+  EXPECT_THAT(without_head("bare",
+                           [](Tensors& tensors) {
+                             Tensors stripped;
+                             for (const auto& [name, tensor] : tensors) stripped[name.substr(4)] = tensor;
+                             tensors = std::move(stripped);
+                           }),
+              HasSubstr("saved by EsmModel"));
+  EXPECT_THAT(without_head("classifier",
+                           [](Tensors& tensors) {
+                             tensors["classifier.dense.weight"] = at::zeros({2, 32});
+                           }),
+              HasSubstr("a classifier"));
+  EXPECT_THAT(
+      without_head(
+          "lora",
+          [](Tensors& tensors) {
+            tensors["esm.encoder.layer.0.attention.self.query.lora_A.default.weight"] = at::zeros({2, 32});
+          }),
+      HasSubstr("merge_and_unload()"));
+  EXPECT_THAT(error_after_config([](Json& config) { config["model_type"] = "nv_esm"; }),
+              AllOf(HasSubstr("NVIDIA"), HasSubstr("convert_esm_te_to_hf")));
+  EXPECT_THAT(error_after_config([](Json& config) {
+                config["model_type"] = "esm";
+                config["vocab_size"] = 64;
+              }),
+              HasSubstr("31 rows of padding"));
+  EXPECT_THAT(error_after_config([](Json& config) { config["vocab_size"] = 446; }), HasSubstr("SaProt"));
+}
+
+TEST_F(Import, WhatIsNoFolderIsNamed) {
+  const auto said = [](const std::filesystem::path& path) {
+    return error_of([&] { import_hugging_face(path); });
+  };
+  std::filesystem::create_directories(temporary_ / "adapter");
+  write_file(temporary_ / "adapter/adapter_config.json", "{}");
+  EXPECT_THAT(said(temporary_ / "adapter"), HasSubstr("a LoRA adapter"));
+  write_file(temporary_ / "esm2.pt", "PK\x03\x04");
+  EXPECT_THAT(said(temporary_ / "esm2.pt"), AllOf(HasSubstr("a PyTorch file"), HasSubstr("safetensors")));
+  EXPECT_THAT(said(folder_ / "model.safetensors"), HasSubstr("give the folder"));
+  EXPECT_THAT(said("facebook/esm2_t6_8M_UR50D"),
+              AllOf(HasSubstr("Hub"), HasSubstr("hf download facebook/esm2_t6_8M_UR50D --local-dir")));
+  EXPECT_THAT(said(temporary_ / "absent"), HasSubstr("no such folder"));
+  constexpr const char* kPointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+  write_file(folder_ / "model.safetensors", kPointer);
+  EXPECT_THAT(error(), AllOf(HasSubstr("Git LFS pointer"), HasSubstr("git lfs pull")));
+  write_file(folder_ / "config.json", kPointer);
+  EXPECT_THAT(error(),
+              HasSubstr("config.json: expected the configuration of an ESM-2, found a Git LFS pointer"));
 }
 
 TEST_F(Import, MoreLayersThanTheConfigurationSaysAreRefused) {

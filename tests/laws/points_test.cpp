@@ -2,6 +2,9 @@
 #include "esmscale/laws/points/points.h"
 
 #include "core/error_of.h"
+#include "esmscale/core/text.h"
+
+#include <algorithm>
 
 #include <gmock/gmock.h>
 
@@ -89,6 +92,54 @@ TEST(Points, ReplicatesGiveTheSeedNoise) {
   EXPECT_EQ(seed_noise(points).degrees, 1);
 }
 
+TEST(Points, TablesOfPandas) {
+  const PointSet set = parse(
+      ",parameters,tokens,loss,seed,budget\n0,1e7,1e9,2.6,0.0,nan\n1,2e7,1e9,NaN,1.0,1e17\n2,3e7,1e9,2.4,2.0,"
+      "\n");
+  ASSERT_EQ(set.points.size(), 2u);
+  EXPECT_EQ(set.points[1].seed, 2);
+  EXPECT_EQ(set.points[0].budget, 0);
+  ASSERT_EQ(set.excluded.size(), 1u);
+  EXPECT_EQ(set.excluded[0].run, "line 3");
+  EXPECT_EQ(set.excluded[0].why, "it has no loss");
+  EXPECT_EQ(parse("Unnamed: 0,parameters,tokens,loss\n0,1e7,1e9,2.6\n1,2e7,1e9,2.5\n").warnings.size(), 0u);
+  for (const char* none : {"", "NA", "null", "None", "n/a"}) {
+    const PointSet short_one =
+        parse(text("run,parameters,tokens,loss\na,1e7,1e9,2.6\nb,2e7,1e9,2.5\nc,", none, ",1e9,2\n"));
+    ASSERT_EQ(short_one.excluded.size(), 1u) << none;
+    EXPECT_EQ(short_one.excluded[0].run, "c");
+  }
+}
+
+TEST(Points, ShortNamesAndOtherColumns) {
+  const PointSet set = parse("arch,scale,N,D,C,Loss\nesm2,S,1e7,1e9,7e16,2.6\nesm2,M,2e7,1e9,1.3e17,2.5\n");
+  EXPECT_EQ(set.points[1].parameters, 2e7);
+  EXPECT_EQ(set.points[1].flops, 1.3e17);
+  EXPECT_EQ(set.points[1].loss, 2.5);
+  EXPECT_THAT(set.warnings, testing::ElementsAre(HasSubstr("arch, scale")));
+}
+
+TEST(Points, SemicolonsTabsAndDecimalCommas) {
+  for (const char separator : {';', '\t'}) {
+    std::string csv = "parameters|tokens|loss|run\n1e7|1e9|2,45|a, b\n2e7|1e9|2.4|c\n";
+    std::replace(csv.begin(), csv.end(), '|', separator);
+    const PointSet set = parse(csv);
+    EXPECT_EQ(set.points[0].loss, 2.45);
+    EXPECT_EQ(set.points[0].run, "a, b");
+    EXPECT_EQ(set.points[1].loss, 2.4);
+  }
+}
+
+TEST(PointsErrors, CurvesAndPerplexitiesAreNamed) {
+  EXPECT_THAT(error_for("Wall time,Step,Value\n1,2,3\n"), HasSubstr("TensorBoard"));
+  EXPECT_THAT(error_for("\"Step\",\"a - train/loss\",\"a - train/loss__MIN\"\n1,2,3\n"),
+              HasSubstr("Weights & Biases"));
+  EXPECT_THAT(error_for("parameters,tokens,perplexity\n1e7,1e9,13.4\n"),
+              AllOf(HasSubstr("'perplexity'"), HasSubstr("logarithm")));
+  EXPECT_THAT(error_for("parameters,tokens,loss\n1e7,1e9,13.4\n2e7,1e9,11.1\n"),
+              AllOf(HasSubstr("11.1 to 13.4"), HasSubstr("logarithms")));
+}
+
 TEST(PointsErrors, MissingColumn) {
   EXPECT_THAT(error_for("parameters,tokens\n1,2\n"), HasSubstr("no column 'loss'"));
 }
@@ -104,17 +155,16 @@ TEST(PointsErrors, CellsMissing) {
               AllOf(HasSubstr("line 2"), HasSubstr("2 cells")));
 }
 TEST(PointsErrors, ValuesThatAreNoPositiveFiniteNumber) {
-  for (const std::string bad : {"0", "-1", "nan", "inf", "1e999", "1e200", "1e-200", "", "2.5x", "two"}) {
+  for (const std::string bad : {"0", "-1", "-nan", "inf", "1e999", "1e200", "1e-200", "2.5x", "2,5", "two"}) {
     EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2\n1e6,2e9," + bad + "\n"),
                 AllOf(HasSubstr("line 3, column loss"), HasSubstr("'" + bad + "'")));
-    EXPECT_THAT(error_for("parameters,tokens,loss\n" + bad + ",2e9,2\n"), HasSubstr("column parameters"));
-    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6," + bad + ",2\n"), HasSubstr("column tokens"));
-    if (bad.empty()) continue;  // an empty cell of an optional column is its default
-    EXPECT_THAT(error_for("parameters,tokens,loss,flops\n1e6,2e9,2," + bad + "\n"),
+    EXPECT_THAT(error_for("parameters,tokens,loss\n\"" + bad + "\",2e9,2\n"), HasSubstr("column parameters"));
+    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,\"" + bad + "\",2\n"), HasSubstr("column tokens"));
+    EXPECT_THAT(error_for("parameters,tokens,loss,flops\n1e6,2e9,2,\"" + bad + "\"\n"),
                 HasSubstr("column flops"));
-    EXPECT_THAT(error_for("parameters,tokens,loss,budget\n1e6,2e9,2," + bad + "\n"),
+    EXPECT_THAT(error_for("parameters,tokens,loss,budget\n1e6,2e9,2,\"" + bad + "\"\n"),
                 HasSubstr("column budget"));
-    EXPECT_THAT(error_for("parameters,tokens,loss,unique_tokens\n1e6,2e9,2," + bad + "\n"),
+    EXPECT_THAT(error_for("parameters,tokens,loss,unique_tokens\n1e6,2e9,2,\"" + bad + "\"\n"),
                 HasSubstr("column unique_tokens"));
   }
   EXPECT_THAT(error_for("parameters,tokens,loss,seed\n1e6,2e9,2,1.5\n"), HasSubstr("a whole number"));

@@ -91,6 +91,35 @@ TEST_F(Runs, AFinishedRunIsAPointWithItsCurve) {
   EXPECT_FALSE(set.curves[0].any_horizon);
 }
 
+// As plan lays it out: configs beside runs; and an export among the runs.
+TEST_F(Runs, AStudyFolderIsItsRuns) {
+  write("st/runs/small", config(32));
+  write("st/runs/large", config(64));
+  write_file(root / "st/study.json", "{}");
+  fs::create_directories(root / "st/runs/exported");
+  write_file(root / "st/runs/exported/config.json", R"({"architectures": ["EsmForMaskedLM"]})");
+  EXPECT_EQ(read_runs({root / "st"}, {}).points.size(), 2u);
+  EXPECT_EQ(read_runs({root / "st/runs"}, {}).points.size(), 2u);
+  EXPECT_THAT(error_of([&] { read_runs({root / "st/runs/exported"}, {}); }),
+              HasSubstr("Hugging Face folder"));
+}
+
+TEST_F(Runs, RunsFromOtherWeightsAreLeftOutByName) {
+  const std::vector<fs::path> runs{write("small", config(32)), write("large", config(64)),
+                                   write("tuned", config(128)), write("tuned2", config(256))};
+  for (const auto& [run, words] : {std::pair{2, R"("--init-from", "hf")"}, {3, R"("--init-from=hf")"}})
+    write_file(run::RunFolder(runs[run]).environment(),
+               text("[{\"command_line\": [\"train\", ", words, "]}, {}]"));
+  const laws::PointSet set = read_runs(runs, {});
+  EXPECT_EQ(set.points.size(), 2u);
+  ASSERT_EQ(set.excluded.size(), 2u);
+  EXPECT_EQ(set.excluded[0].run, "tuned");
+  EXPECT_THAT(set.excluded[1].why, HasSubstr("the weights of hf"));
+  const laws::PointSet mixed = read_runs(runs, {.allow_mixed = true});
+  EXPECT_EQ(mixed.points.size(), 4u);
+  EXPECT_THAT(mixed.warnings, Contains(HasSubstr("tuned: it began from the weights of hf")));
+}
+
 TEST_F(Runs, TheSwitchesNameWhatTheyCount) {
   const std::vector<fs::path> runs{write("small", config(32)), write("large", config(64))};
   laws::PointSet set =

@@ -20,6 +20,14 @@ unset LD_LIBRARY_PATH
 "$place/moved/bin/esmscale" count-flops --config only_in_the_moved_tree.json --json |
   grep '"kaplan_non_embedding"' >/dev/null
 
+# Completion and manual pages of every verb.
+grep -q 'complete .*esmscale' "$place/moved/share/bash-completion/completions/esmscale"
+grep -q '#compdef esmscale' "$place/moved/share/zsh/site-functions/_esmscale"
+grep -q -- '-l branch-from' "$place/moved/share/fish/vendor_completions.d/esmscale.fish"
+for page in esmscale esmscale-train esmscale-study-run; do
+  grep -q '^.SH OPTIONS' "$place/moved/share/man/man1/$page.1"
+done
+
 # The scripts for SLURM are its own, too.
 echo "# moved" >>"$place/moved/share/esmscale/slurm/train.sbatch"
 "$place/moved/bin/esmscale" study plan "$place/study" --isoflop 1e18 --models 4 >/dev/null 2>&1

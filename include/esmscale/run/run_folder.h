@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace esmscale::run {
@@ -51,8 +52,13 @@ class RunFolder {
 
   // Adds one start to environment.json: a list with one record (environment.h) a start, the newest last.
   void add_start(const Json& record) const;
-  // The newest of them; {} before any. An Error when the file is not such a list.
+  // Writes into the newest record why that start ended, under "ended": a signal's name, an error, "finished".
+  // Nothing before any start.
+  void note_end(const std::string& why) const;
+  // The newest record; {} before any. An Error when the file is not such a list.
   Json last_start() const;
+  // What the run began from by train --init-from, as given at any start; "" for fresh weights or a branch.
+  std::string initial_weights() const;
 
   // Published checkpoints, the newest first. Others (a folder still being written, other names) are passed
   // over.

@@ -1,17 +1,16 @@
 #include "cli/checks.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
+#include "esmscale/eval/per_sequence.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/process_setup.h"
 
 #include <cmath>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -122,22 +121,6 @@ Scored score(const Program& program, const Options& options, const std::string& 
   return scored;
 }
 
-void write_per_sequence(const std::filesystem::path& file, const eval::Evaluation& evaluation,
-                        const data::Dataset& holdout) {
-  std::ostringstream lines;
-  lines.precision(17);
-  lines << "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits\n";
-  data::SequenceReader reader(holdout);
-  const auto add = [&](const std::vector<eval::SequenceScore>& scores, const char* pattern) {
-    for (const eval::SequenceScore& s : scores)
-      lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << pattern << '\t' << s.tokens
-            << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\n';
-  };
-  add(evaluation.bert_scores, "bert");
-  add(evaluation.mask_only_scores, "mask-only");
-  write_file(file, lines.str());
-}
-
 void print_table(std::ostream& out, const Scored& scored) {
   Table table({"masks", "loss (nats)", "perplexity", "accuracy", "frequencies alone",
                "below them (first residue excluded)"});
@@ -193,7 +176,8 @@ int evaluate_checkpoints(const Program& program, Options options) {
   if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
   const Scored a = score(program, options, options.checkpoints[0]);
   if (!options.per_sequence.empty())
-    write_per_sequence(options.per_sequence, a.evaluation, data::Dataset(holdout_folder(options, a.model)));
+    eval::write_per_sequence(options.per_sequence, a.evaluation,
+                             data::Dataset(holdout_folder(options, a.model)));
   if (options.checkpoints.size() == 1) {
     if (program.json)
       program.print(eval::to_json(a.report));

@@ -64,12 +64,24 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::string&
   out << "written: " << folder << "/laws.json, " << folder << "/report.html\n";
 }
 
+// Before anything is written: an earlier laws.json stays.
+void require_a_law(const laws::Laws& laws) {
+  if (laws.approach1 || laws.approach2 || laws.approach3 || !laws.kaplan.empty()) return;
+  std::vector<std::string> reasons;
+  for (const auto& [part, why] : laws.why) reasons.push_back(text(part, ": ", why));
+  throw Error({.where = laws.set.basis.source,
+               .expected = "points that support a law",
+               .found = text(laws.set.points.size(), " points that support none (", join(reasons, "; "), ")"),
+               .advice = "give more runs"});
+}
+
 int fit(const Program& program, Options& options) {
   require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
   laws::PointSet set = read_set(options);
   log_info("fitting ", set.points.size(), " points");
   const laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
+  require_a_law(laws);
   const Json document = laws::to_json(laws);
   OutputSet files(options.output);
   report::add_report(files, laws);
@@ -89,7 +101,7 @@ void add_fit(CLI::App& app, Program& program) {
   CLI::App* verb =
       program.add_verb(app, "fit", "Scaling laws with intervals, and a report, from runs or points",
                        "esmscale fit runs/study --output laws");
-  verb->add_option("RUN", options->runs, "Run folders, or folders of run folders");
+  verb->add_option("RUN", options->runs, "Run folders, folders of run folders, or the folder of a study");
   verb->add_option("--points", options->points, "A CSV of points in place of runs: parameters,tokens,loss,…");
   verb->add_option("--output", options->output, "Folder for laws.json, report.html and the plots")
       ->required();

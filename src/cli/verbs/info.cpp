@@ -9,6 +9,7 @@
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/runs/runs.h"
+#include "esmscale/study/state.h"
 
 #include <nlohmann/json.hpp>
 
@@ -29,12 +30,24 @@ Json model_json(const config::ModelConfig& model) {
           {"trainable", counts.trainable}};
 }
 
+// What decides how the model was trained, besides its shape.
+Json training_json(const config::RunConfig& config) {
+  return {{"token_dropout", config.model.token_dropout},
+          {"mlm_probability", config.masking.mlm_probability},
+          {"max_seq_len", config.data.max_seq_len},
+          {"schedule", std::string(enum_name(config.schedule.name))},
+          {"lr", config.optimizer.lr},
+          {"data", config.data.train},
+          {"holdout", config.data.holdout}};
+}
+
 Json checkpoint_info(const fs::path& path, bool verify) {
   if (verify) checkpoint::load_checkpoint(path);
   const checkpoint::CheckpointInfo info = checkpoint::read_checkpoint_info(path);
   Json json{{"kind", "checkpoint"},
             {"path", path.string()},
             {"model", model_json(info.config.model)},
+            {"training", training_json(info.config)},
             {"step", info.step},
             {"tokens", info.tokens},
             {"sequences", info.sequences},
@@ -56,8 +69,11 @@ Json run_info(const fs::path& path, bool verify) {
   const run::RunFolder run(path);
   const config::RunConfig config = run.read_config();
   const std::vector<Json> lines = run::read_metrics(run.metrics());
-  Json json{
-      {"kind", "run"}, {"path", path.string()}, {"model", model_json(config.model)}, {"lines", lines.size()}};
+  Json json{{"kind", "run"},
+            {"path", path.string()},
+            {"model", model_json(config.model)},
+            {"training", training_json(config)},
+            {"lines", lines.size()}};
   const std::string missing = study::missing_at_end(run, lines);
   json["finished"] = missing.empty();
   if (!missing.empty()) json["unfinished"] = missing;
@@ -86,6 +102,26 @@ Json hugging_face_info(const fs::path& path, bool verify) {
           {"without_checksum", {"config.json", "model.safetensors"}}};
 }
 
+Json study_info(const fs::path& path) {
+  const study::Study planned = study::read_study(path);
+  const study::StudyRecord record = study::read_record(planned);
+  const study::StudyStatus status = study::status_of(planned, record);
+  Json json{
+      {"kind", "study"}, {"path", path.string()}, {"name", planned.name}, {"runs", planned.runs.size()}};
+  for (const auto state :
+       {study::RunState::done, study::RunState::running, study::RunState::failed, study::RunState::waiting})
+    json[study::name_of(state)] = status.count(state);
+  return json;
+}
+
+Json laws_info(const fs::path& file) {
+  const Json laws = read_json(file);
+  Json json{{"kind", "laws"}, {"path", file.string()}};
+  for (const char* key : {"points", "basis", "planning", "warnings"})
+    if (const auto value = laws.find(key); value != laws.end()) json[key] = *value;
+  return json;
+}
+
 void print_lines(std::ostream& out, const Json& json, const std::string& indent = "") {
   for (const auto& [key, value] : json.items()) {
     const bool nested =
@@ -109,9 +145,13 @@ int info(const Program& program, const fs::path& path, bool verify,
     json = hugging_face_info(path, verify);
   else if (run::RunFolder(path).is_run())
     json = run_info(path, verify);
+  else if (fs::exists(path / "study.json"))
+    json = study_info(path);
+  else if (path.filename() == "laws.json" || fs::exists(path / "laws.json"))
+    json = laws_info(fs::is_directory(path) ? path / "laws.json" : path);
   else
     throw Error({.where = path.string(),
-                 .expected = "a data set, a checkpoint, a run folder or a Hugging Face folder",
+                 .expected = "a data set, a checkpoint, a run, a Hugging Face folder, a study or laws.json",
                  .found = fs::exists(path) ? "none of them" : "nothing there"});
   if (program.json)
     program.print(json);
@@ -131,10 +171,10 @@ void add_info(CLI::App& app, Program& program) {
     std::vector<std::string> prefixes;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      program.add_verb(app, "info", "What a data set, checkpoint, run folder or Hugging Face folder holds",
-                       "esmscale info data/train --verify");
-  verb->add_option("PATH", options->path, "The folder")->required();
+  CLI::App* verb = program.add_verb(
+      app, "info", "What a data set, checkpoint, run, Hugging Face folder, study or laws.json holds",
+      "esmscale info data/train --verify");
+  verb->add_option("PATH", options->path, "The folder, or laws.json")->required();
   verb->add_flag("--verify", options->verify, "Read every byte again against its checksum");
   verb->add_option("--prefix", options->prefixes,
                    "Also the residues and tokens of a data set's first so many sequences (repeatable)")

@@ -1,3 +1,4 @@
+#include "cli/checks.h"
 #include "cli/local_ranks.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string config, data, holdout, output, init_from, branch_from;
   std::string device = "auto", resume = "auto", ranks;
   std::vector<std::string> settings;
+  double max_minutes = 0;
   int64_t profile_steps = 0;
   bool dry_run = false, rescore = false;
 };
@@ -71,6 +73,7 @@ train::TrainOptions train_options(const Program& program, const Options& options
           .branch_from = options.branch_from,
           .rescore = options.rescore,
           .max_tokens_from_preset = takes_tokens_from_preset(options),
+          .max_minutes = options.max_minutes,
           .profile_steps = options.profile_steps,
           .command_line = program.command_line};
 }
@@ -147,6 +150,10 @@ void add_train(CLI::App& app, Program& program) {
   verb->add_option("--branch-from", options->branch_from,
                    "Begin with a checkpoint's whole state (wsd trunks)")
       ->excludes(init);
+  verb->add_option("--max-minutes", options->max_minutes,
+                   "Stop after so many minutes of this start with a checkpoint and exit code 85")
+      ->check(finite_number())
+      ->check(CLI::PositiveNumber);
   verb->add_option("--profile", options->profile_steps,
                    "Trace N steps, from the third of this start on, to RUN/trace.json")
       ->check(CLI::Range(1, 1000));

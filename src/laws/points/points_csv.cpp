@@ -1,126 +1,21 @@
+#include "esmscale/core/delimited.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/file_kind.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/points/points.h"
+#include "laws/points/points_table.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <map>
+#include <memory>
 
 namespace esmscale::laws {
 namespace {
 
-const std::vector<std::string> kColumns{"parameters", "tokens", "loss", "flops",
-                                        "budget",     "run",    "seed", "unique_tokens"};
-constexpr size_t kRequiredColumns = 3;
-
-std::string_view trimmed(std::string_view s) {
-  const auto begin = s.find_first_not_of(" \t\r");
-  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(" \t\r") - begin + 1);
-}
-
-// Cells of one line; a cell may stand in double quotes, which may hold commas and doubled quotes.
-std::vector<std::string> cells_of(std::string_view line) {
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"') {
-      cells.back() += '"';
-      ++i;
-    } else if (c == '"') {
-      quoted = !quoted;
-    } else if (c == ',' && !quoted) {
-      cells.emplace_back();
-    } else {
-      cells.back() += c;
-    }
-  }
-  for (std::string& cell : cells) cell = std::string(trimmed(cell));
-  return cells;
-}
-
-class PointTable {
- public:
-  PointTable(std::string_view where, std::vector<std::string> header)
-      : where_(where), header_(std::move(header)) {
-    for (size_t i = 0; i < header_.size(); ++i) {
-      if (std::find(kColumns.begin(), kColumns.end(), header_[i]) == kColumns.end())
-        throw Error(
-            {.where = where_,
-             .expected = "columns among " + join(kColumns, ", "),
-             .found = text("column '", header_[i], "'"),
-             .advice = text("leave the column out, or rename it. ", did_you_mean(header_[i], kColumns))});
-      if (std::find(header_.begin(), header_.begin() + long(i), header_[i]) != header_.begin() + long(i))
-        throw Error({.where = where_,
-                     .expected = "each column once",
-                     .found = text("two columns '", header_[i], "'")});
-    }
-    for (size_t i = 0; i < kRequiredColumns; ++i)
-      if (!has(kColumns[i]))
-        throw Error({.where = where_,
-                     .expected = "a header line with the columns parameters, tokens and loss",
-                     .found = text("no column '", kColumns[i], "' among: ", join(header_, ", "))});
-  }
-
-  bool has(const std::string& column) const {
-    return std::find(header_.begin(), header_.end(), column) != header_.end();
-  }
-
-  void start_row(size_t line, std::string_view content) {
-    line_ = line;
-    cells_ = cells_of(content);
-    if (cells_.size() != header_.size())
-      throw Error({.where = text(where_, ", line ", line_),
-                   .expected = text(header_.size(), " cells, as in the header"),
-                   .found = text(cells_.size(), " cells")});
-  }
-
-  // "" where the column is absent.
-  std::string cell(const std::string& column) const {
-    const auto place = std::find(header_.begin(), header_.end(), column);
-    return place == header_.end() ? std::string() : cells_[size_t(place - header_.begin())];
-  }
-
-  // Between bounds that leave room for products and powers of what is within them.
-  double positive(const std::string& column) const {
-    const std::string value = cell(column);
-    double number = 0;
-    const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (problem != std::errc() || end != value.data() + value.size() || !(number >= 1e-30 && number <= 1e60))
-      throw bad_cell(column, "a finite number above zero, from 1e-30 to 1e60", value);
-    return number;
-  }
-
-  double positive_or(const std::string& column, double otherwise) const {
-    return cell(column).empty() ? otherwise : positive(column);
-  }
-
-  int64_t whole_or_zero(const std::string& column) const {
-    const std::string value = cell(column);
-    int64_t number = 0;
-    const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-    if (!value.empty() && (problem != std::errc() || end != value.data() + value.size()))
-      throw bad_cell(column, "a whole number", value);
-    return number;
-  }
-
-  Error bad_cell(const std::string& column, std::string expected, const std::string& found) const {
-    return Error({.where = text(where_, ", line ", line_, ", column ", column),
-                  .expected = std::move(expected),
-                  .found = "'" + found + "'"});
-  }
-
-  size_t line() const { return line_; }
-  const std::string& where() const { return where_; }
-
- private:
-  std::string where_;
-  std::vector<std::string> header_, cells_;
-  size_t line_ = 0;
-};
+// ESM-2's perplexities are 6 and more, and no fit has only losses above this.
+constexpr double kLeastPerplexity = 4;
 
 Point point_of(const PointTable& row) {
   Point point;
@@ -131,7 +26,7 @@ Point point_of(const PointTable& row) {
   point.budget = row.positive_or("budget", 0);
   point.unique_tokens = row.positive_or("unique_tokens", 0);
   point.seed = row.whole_or_zero("seed");
-  point.run = row.cell("run");
+  point.run = row.text_of("run");
   if (point.run.empty()) point.run = text("line ", row.line());
   return point;
 }
@@ -171,6 +66,16 @@ void settle_flops(PointSet& set, bool has_column, const PointOptions& options) {
   }
 }
 
+void refuse_perplexities(const PointSet& set) {
+  const auto [low, high] = std::minmax_element(
+      set.points.begin(), set.points.end(), [](const Point& a, const Point& b) { return a.loss < b.loss; });
+  if (low == set.points.end() || low->loss < kLeastPerplexity) return;
+  throw Error({.where = set.basis.source,
+               .expected = "losses in nats",
+               .found = text(low->loss, " to ", high->loss, ", which look like perplexities"),
+               .advice = "write their natural logarithms"});
+}
+
 }  // namespace
 
 PointSet parse_points(std::string_view csv, std::string_view where, const PointOptions& options) {
@@ -189,10 +94,17 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
     csv.remove_prefix(end == csv.npos ? csv.size() : end + 1);
     if (content.empty()) continue;
     if (!table) {
-      table = std::make_unique<PointTable>(where, cells_of(content));
+      table = std::make_unique<PointTable>(where, content);
+      if (!table->ignored().empty())
+        set.warnings.push_back(text("columns that fit does not read: ", join(table->ignored(), ", ")));
       continue;
     }
     table->start_row(line, content);
+    if (const std::string column = table->missing(); !column.empty()) {
+      const std::string run = table->text_of("run");
+      set.excluded.push_back({run.empty() ? text("line ", line) : run, text("it has no ", column)});
+      continue;
+    }
     set.points.push_back(point_of(*table));
     const Point& point = set.points.back();
     const auto [first, is_new] = lines.try_emplace({point.run, point.seed}, line);
@@ -209,14 +121,22 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
   if (set.points.size() < 2)
     throw Error({.where = std::string(where),
                  .expected = "at least two points to fit",
-                 .found = text(set.points.size())});
+                 .found = text(set.points.size(), set.excluded.empty() ? "" : " and rows without a value: ",
+                               set.excluded.empty() ? "" : text(set.excluded.size()))});
+  refuse_perplexities(set);
   settle_flops(set, table->has("flops"), options);
   drop_highest(set, options.drop_highest);
   return set;
 }
 
 PointSet read_points(const std::filesystem::path& file, const PointOptions& options) {
-  return parse_points(read_file(file), file.string(), options);
+  const std::string content = read_file(file);
+  if (const auto kind = recognise_file(content))
+    throw Error({.where = file.string(),
+                 .expected = "a table of points, CSV or TSV",
+                 .found = kind->name,
+                 .advice = kind->advice});
+  return parse_points(content, file.string(), options);
 }
 
 }  // namespace esmscale::laws

@@ -127,6 +127,16 @@ std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>
   return missing_in(folder, folder.read_config(), lines.back());
 }
 
+double planned_tokens(const run::RunFolder& folder, const config::RunConfig& config) {
+  const double tokens = configured_tokens(config, epoch_tokens_of(folder));
+  return tokens > 0 ? tokens : NAN;
+}
+
+bool is_export(const fs::path& folder) {
+  const Json config = read_json(run::RunFolder(folder).config());
+  return config.is_object() && (config.contains("architectures") || config.contains("model_type"));
+}
+
 const char* loss_key(const std::string& loss) {
   if (loss == "eval") return "eval/loss";
   if (loss == "eval-mask-only") return "eval/loss_mask_only";

@@ -34,6 +34,12 @@ bool ends_run(const Json& line);
 // step; "" for nothing. A copy of a run's metrics, made without its lock, needs no checkpoint.
 std::string missing_in(const run::RunFolder& folder, const config::RunConfig& config, const Json& last);
 
+// Tokens that the run was to train, by its configuration and the tokens of an epoch; NaN: unknown.
+double planned_tokens(const run::RunFolder& folder, const config::RunConfig& config);
+
+// An export of a model for Hugging Face has a config.json as runs do.
+bool is_export(const std::filesystem::path& folder);
+
 // nullopt with a reason when the run is not done. Its stage is that of its configuration; where that names
 // none, that of the study.json two folders above; else what the suffix of study.name says.
 std::optional<FinishedRun> read_finished_run(const std::filesystem::path& path, std::string& why);

@@ -18,23 +18,33 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The runs in a folder; of a study, those in its folder of runs.
+std::vector<fs::path> runs_inside(const fs::path& folder) {
+  const bool is_study = fs::exists(folder / "study.json") && fs::is_directory(folder / "runs");
+  std::vector<fs::path> inside;
+  if (fs::is_directory(folder))
+    for (const fs::directory_entry& entry : fs::directory_iterator(is_study ? folder / "runs" : folder))
+      if (run::RunFolder(entry.path()).is_run() && !is_export(entry.path())) inside.push_back(entry.path());
+  std::sort(inside.begin(), inside.end());
+  return inside;
+}
+
 std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
   std::vector<fs::path> folders;
   for (const fs::path& path : paths) {
-    if (run::RunFolder(path).is_run()) {
+    const bool has_config = run::RunFolder(path).is_run();
+    if (has_config && !is_export(path)) {
       folders.push_back(path);
       continue;
     }
-    std::vector<fs::path> inside;
-    if (fs::is_directory(path))
-      for (const fs::directory_entry& entry : fs::directory_iterator(path))
-        if (run::RunFolder(entry.path()).is_run()) inside.push_back(entry.path());
+    const std::vector<fs::path> inside = runs_inside(path);
     if (inside.empty())
       throw Error({.where = path.string(),
-                   .expected = "a run folder, or a folder of run folders",
-                   .found = fs::exists(path) ? "no config.json in it or in its folders" : "no such folder",
+                   .expected = "a run folder, a folder of run folders, or the folder of a study",
+                   .found = has_config         ? "a Hugging Face folder, which has no curve"
+                            : fs::exists(path) ? "no config.json of a run in it or in its folders"
+                                               : "no such folder",
                    .advice = "give the --output folders of esmscale train"});
-    std::sort(inside.begin(), inside.end());
     folders.insert(folders.end(), inside.begin(), inside.end());
   }
   return folders;
@@ -175,6 +185,15 @@ laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOp
     if (run && !(final_loss(*run, options.loss) > 0)) {
       why = text("it has no ", loss_key(options.loss));
       run.reset();
+    }
+    if (const std::string from = run ? run::RunFolder(path).initial_weights() : ""; !from.empty()) {
+      const std::string weights = text("it began from the weights of ", from, " (--init-from)");
+      if (options.allow_mixed) {
+        set.warnings.push_back(text(run->name, ": ", weights, "; its tokens do not count theirs"));
+      } else {
+        why = weights + ", whose tokens D does not count; --allow-mixed takes it";
+        run.reset();
+      }
     }
     if (run)
       runs.push_back(std::move(*run));

@@ -64,12 +64,12 @@ struct PointOptions {
   std::string parameter_count = "kaplan";
   std::string loss = "eval";
   int64_t drop_highest = 0;  // leaves out so many points of the highest loss
-  bool allow_mixed = false;  // several data sets, holdouts or alphabets in one fit
+  bool allow_mixed = false;  // several data sets, holdouts, alphabets or beginnings in one fit
 };
 
-// A points file (columns in docs/formats.md): a header line, then one row a run. Error for a missing or
-// unknown column (the nearest is named), a number that is not finite and positive, a run that stands twice
-// (another seed is a replicate), fewer than two points.
+// A points file (columns in docs/formats.md). A row without parameters, tokens or loss is excluded. Error for
+// a missing column or nearly a known name, a number that is not finite and positive, a run that occurs twice
+// (another seed is a replicate), perplexities, fewer than two points.
 PointSet read_points(const std::filesystem::path& file, const PointOptions& options);
 PointSet parse_points(std::string_view csv, std::string_view where, const PointOptions& options);
 

@@ -13,8 +13,10 @@ namespace esmscale::study {
 
 // One point a finished run: N from its shape by options.parameter_count, D and C from its last line of
 // metrics, the loss that options.loss names (eval: the last holdout loss; train: the mean over the last
-// twentieth of the tokens). A path may also be a folder of run folders. Left out by name: runs that have not
-// finished or have no such loss, trials of a study's sweep of learning rates, and trunks. Error: no such
+// twentieth of the tokens). A path may also be a folder of run folders, whose Hugging Face exports are passed
+// over, or the folder of a study. Left out by name: runs that have not finished or have no such loss, trials
+// of a study's sweep of learning rates, trunks, and runs that began from other weights (--init-from), unless
+// options.allow_mixed. Error: no such
 // folder; the same run twice; several data sets, holdouts, alphabets or masking rates (the runs are named)
 // unless options.allow_mixed; fewer than two finished runs.
 laws::PointSet read_runs(const std::vector<std::filesystem::path>& paths, const laws::PointOptions& options);
