@@ -207,6 +207,45 @@ Json of_planning(const Planning& planning) {
           {"approaches", std::move(approaches)}};
 }
 
+Json of_leverage(const Laws& laws) {
+  if (laws.leverage.empty()) return nullptr;
+  const auto rows_of = [](const std::vector<Leverage::Without>& all, const char* name) {
+    Json rows = Json::array();
+    for (const Leverage::Without& one : all)
+      rows.push_back({{name, one.what}, {"a", finite(one.a)}, {"parameters", finite(one.parameters)}});
+    return rows;
+  };
+  Json json = Json::object();
+  for (const Leverage& leverage : laws.leverage)
+    json[key_of(leverage.approach)] = {{"flops", leverage.flops},
+                                       {"a", finite(leverage.a)},
+                                       {"parameters", finite(leverage.parameters)},
+                                       {"without_run", rows_of(leverage.runs, "run")},
+                                       {"without_budget", rows_of(leverage.budgets, "budget")}};
+  return json;
+}
+
+Json of_outliers(const std::vector<Outlier>& outliers) {
+  Json rows = Json::array();
+  for (const Outlier& o : outliers)
+    rows.push_back({{"run", o.run}, {"from", o.from}, {"nats", o.nats}, {"times", o.times}});
+  return rows;
+}
+
+Json of_sensitivity(const std::vector<CountRow>& all) {
+  Json rows = Json::array();
+  for (const CountRow& row : all) {
+    Json json{{"flop_count", row.flop_count},
+              {"parameter_count", row.parameter_count},
+              {"approach", key_of(row.approach)},
+              {"flops", row.flops > 0 ? Json(row.flops) : Json()}};
+    add_estimates(json, {row.a, row.parameters});
+    if (!row.why.empty()) json["why"] = row.why;
+    rows.push_back(std::move(json));
+  }
+  return rows;
+}
+
 Json of_basis(const PointSet& set) {
   const Basis& b = set.basis;
   Json knots = Json::array();
@@ -231,6 +270,7 @@ Json of_points(const PointSet& set) {
              {"loss", p.loss},     {"seed", p.seed}};
     if (p.budget > 0) row["budget"] = p.budget;
     if (p.unique_tokens > 0) row["unique_tokens"] = p.unique_tokens;
+    if (p.loss_error > 0) row["loss_error"] = p.loss_error;
     if (!p.recipe.empty()) row["schedule"] = p.recipe;
     rows.push_back(std::move(row));
   }
@@ -275,6 +315,9 @@ Json to_json(const Laws& laws) {
       {"published", std::move(published)},
       {"planning", of_planning(laws.planning)},
       {"point_noise", {{"nats", finite(laws.point_noise.sigma)}, {"from", laws.point_noise.from}}},
+      {"sensitivity", of_sensitivity(laws.sensitivity)},
+      {"leverage", of_leverage(laws)},
+      {"outliers", of_outliers(laws.outliers)},
       {"runs", of_points(laws.set)}};
   add_to_laws(json, of_lack_of_fit(laws.lack_of_fit));
   return json;

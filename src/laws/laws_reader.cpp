@@ -157,6 +157,14 @@ void take_approach2(const Approach2& fit, LawFile& file) {
   file.curvature = sum / kept;
 }
 
+// Over the points that know it; 0 where none does.
+double mean_loss_error(const std::vector<Point>& points) {
+  double sum = 0, known = 0;
+  for (const Point& p : points)
+    if (p.loss_error > 0) sum += p.loss_error, known += 1;
+  return known > 0 ? sum / known : 0;
+}
+
 }  // namespace
 
 LawFile law_file(const Laws& laws) {
@@ -174,6 +182,8 @@ LawFile law_file(const Laws& laws) {
     file.kaplan = surface_of(law->best().theta);
     for (const auto& theta : law->best().draws) file.kaplan_draws.push_back(surface_of(theta));
   }
+  if (std::isfinite(laws.point_noise.sigma)) file.noise = laws.point_noise.sigma;
+  file.holdout_error = mean_loss_error(laws.set.points);
   file.planning = laws.planning;
   if (laws.repeats) file.repeats = laws.repeats->law;
   for (const Point& p : laws.set.points) {
@@ -211,14 +221,19 @@ LawFile read_laws(const std::filesystem::path& file) {
   if (root.has("kaplan") && root.at("kaplan").has("L_ND")) read_kaplan(root.at("kaplan").at("L_ND"), laws);
   if (root.has("planning")) laws.planning = planning_of(root.at("planning"));
   if (root.has("provenance")) laws.published = published_of(root.at("provenance"));
+  if (root.has("point_noise") && root.at("point_noise").has("nats"))
+    laws.noise = root.at("point_noise").number("nats");
   if (root.has("repeats"))
     laws.repeats = RepeatLaw{root.at("repeats").number("R_star_D"), root.at("repeats").number("R_star_N")};
+  std::vector<Point> points;
   for (const Json& run : root.list("runs")) {
     const Node point(run, file.string() + ".runs");
     widen(laws.lowest_flops, laws.highest_flops, point.number("flops"));
+    points.push_back({.loss_error = point.has("loss_error") ? point.number("loss_error") : 0});
     if (point.has("parameters"))
       widen(laws.smallest_parameters, laws.largest_parameters, point.number("parameters"));
   }
+  laws.holdout_error = mean_loss_error(points);
   for (const Json& warning : root.list("warnings")) laws.warnings.push_back(warning.get<std::string>());
   return laws;
 }

@@ -55,6 +55,21 @@ std::string cost_lines(const study::BudgetPlan& plan, const study::PlanRequest& 
   return out;
 }
 
+std::string side_by_side_table(const study::BudgetPlan& plan, const study::PlanRequest& request) {
+  if (plan.side_by_side.empty()) return "";
+  Table table({"GPUs", "days", "ZeRO", "micro-batch", "recompute", "memory on each", "fits"}, 0);
+  for (const study::RankPlan& p : plan.side_by_side)
+    table.add({text(p.ranks), std::isfinite(p.days) ? significant(p.days, 3) : "unknown", text(p.zero_stage),
+               human_count(double(p.micro_batch_tokens)), p.recompute, human_bytes(p.memory_bytes),
+               p.fits ? "yes" : "no"});
+  const study::RankPlan& first = plan.side_by_side.front();
+  return text("\nOn ", request.device, " (",
+              first.tokens_per_second > 0
+                  ? text(human_count(first.tokens_per_second), " tokens/s each, ", first.rate_from)
+                  : "its rate is unknown: give --tokens-per-second",
+              "; communication is not counted)\n", table.str());
+}
+
 std::string off_optimum_table(const study::BudgetPlan& plan) {
   if (plan.off_optimum.empty()) return "";
   Table table({"N/N_opt", "N", "D at the same C", "nats lost", "more C for the same loss"}, 0);
@@ -129,6 +144,11 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
              laws.published ? ", by the protocol of " + laws.published->name + ": not comparable with yours"
                             : std::string(),
              "\n");
+  if (plan.loss_of_a_run.wide)
+    out += text("  of a run   ", with_interval(plan.loss_of_a_run, loss), ": with the noise of one run (",
+                significant(laws.noise, 2), " nats",
+                laws.holdout_error > 0 ? text("; the holdout: ", significant(laws.holdout_error, 2)) : "",
+                ")\n");
   out += cost_lines(plan, request);
   out +=
       text("  shape      ", study::shape_name(plan.shape),
@@ -154,6 +174,7 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
              " of ", request.ranks, " x ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
              fixed(100 * request.mfu, 0), "% MFU\n");
+  out += side_by_side_table(plan, request);
   out += approaches_table(plan);
   out += off_optimum_table(plan);
   out += study_cost(plan, laws);

@@ -115,6 +115,14 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
           "the noise is refuted. Trends: the share of the residuals' variance that follows "
           "C, N or D.",
       comparison_table(laws));
+  body += optional_section(
+      "What the count changes",
+      "The same runs by each count of C and of N: the terms that 6·N·D and Kaplan's N leave out. N_opt is "
+      "that at the highest C of the points by the count itself.",
+      sensitivity_table(laws));
+  body += optional_section("Which runs and budgets make the answer",
+                           "Every budget left out, and of the runs those that move N_opt most.",
+                           leverage_table(laws));
   body += optional_section("Is there a plateau?", laws.plateau.verdict, frontier_table(laws));
   body += optional_section("Floor or pure power law", "Root mean square error on held-out runs, nats.",
                            kaplan_table(laws));

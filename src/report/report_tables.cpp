@@ -5,6 +5,7 @@
 #include "report/html.h"
 #include "report/plot_data.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace esmscale::report {
@@ -73,6 +74,44 @@ std::string approaches_table(const laws::Laws& laws) {
     }
     cells.push_back((verdict.is_supported ? "yes: " : "no: ") + verdict.why);
     table.add(std::move(cells));
+  }
+  return table.empty() ? "" : table.html();
+}
+
+std::string sensitivity_table(const laws::Laws& laws) {
+  HtmlTable table({"C", "N", "approach", "a (95%)", "at C =", "N_opt (95%)", "null because"}, 3, true);
+  for (const laws::CountRow& row : laws.sensitivity) {
+    const auto cell = [](const laws::Estimate& e, const auto& show) {
+      if (!std::isfinite(e.value)) return std::string("–");
+      return show(e.value) +
+             (e.has_interval ? text(" (", show(e.wide.low), " to ", show(e.wide.high), ")") : "");
+    };
+    table.add({row.flop_count == "6nd" ? "6·N·D" : row.flop_count, row.parameter_count,
+               laws::name_of(row.approach), cell(row.a, [](double v) { return fixed(v, 3); }),
+               row.flops > 0 ? scientific(row.flops, 1) : "–", cell(row.parameters, human_count), row.why});
+  }
+  return table.empty() ? "" : table.html();
+}
+
+std::string leverage_table(const laws::Laws& laws) {
+  constexpr size_t kMostRuns = 8;
+  HtmlTable table({"approach", "without", "a", "N_opt at the highest C", "times"}, 2);
+  for (const laws::Leverage& leverage : laws.leverage) {
+    const auto add = [&](const std::string& what, double a, double parameters) {
+      table.add({laws::name_of(leverage.approach), what, std::isfinite(a) ? fixed(a, 3) : "null",
+                 std::isfinite(parameters) ? human_count(parameters) : "null",
+                 std::isfinite(parameters) ? fixed(parameters / leverage.parameters, 2) : "–"});
+    };
+    add("nothing", leverage.a, leverage.parameters);
+    for (const auto& one : leverage.budgets) add("budget " + one.what, one.a, one.parameters);
+    std::vector<laws::Leverage::Without> runs = leverage.runs;
+    const auto moved = [&](const laws::Leverage::Without& one) {
+      return std::isfinite(one.parameters) ? std::abs(std::log(one.parameters / leverage.parameters)) : 1e9;
+    };
+    std::stable_sort(runs.begin(), runs.end(),
+                     [&](const auto& x, const auto& y) { return moved(x) > moved(y); });
+    runs.resize(std::min(runs.size(), kMostRuns));
+    for (const auto& one : runs) add(one.what, one.a, one.parameters);
   }
   return table.empty() ? "" : table.html();
 }

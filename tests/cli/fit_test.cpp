@@ -70,6 +70,52 @@ TEST(FitErrors, PointsWithoutALawLeaveAnEarlierOne) {
   EXPECT_EQ(read_file(folder / "laws/laws.json"), "earlier");
 }
 
+TEST(Fit, LeavesOutARunByNameAndSaysWhatEachRunIsWorth) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const std::vector<std::string> flags{
+      "fit",         "--points", folder / "points.csv", "--output", folder / "laws",
+      "--bootstrap", "30",       "--log-level",         "error",    "--json"};
+  const auto with = [&](const std::string& run_name) {
+    std::vector<std::string> all = flags;
+    all.insert(all.end(), {"--drop", run_name});
+    return run(all);
+  };
+  const Outcome outcome = with("line 4");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const Json laws = parse_json(outcome.out, "stdout");
+  EXPECT_EQ(laws["points"], 14);
+  EXPECT_EQ(laws["excluded"][0]["run"], "line 4");
+  EXPECT_EQ(laws["leverage"]["approach2"]["without_run"].size(), 14u);
+  EXPECT_EQ(laws["leverage"]["approach3"]["without_budget"].size(), 3u);
+  ASSERT_EQ(laws["sensitivity"].size(), 2u);  // a points file knows one count
+  EXPECT_EQ(laws["sensitivity"][0]["approach"], "approach2");
+  EXPECT_EQ(laws["sensitivity"][0]["a"], laws["approach2"]["a"]);
+  const Outcome unknown = with("line 44");
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("--drop"), HasSubstr("line 44")));
+}
+
+// Oracle: the fit of the points that were given.
+TEST(Fit, ThePointsThatItWritesFitAgain) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const auto laws_of = [&](const std::string& points, const std::string& output) {
+    const Outcome outcome = run({"fit", "--points", points, "--output", folder / output, "--bootstrap", "20",
+                                 "--log-level", "error", "--json"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return parse_json(outcome.out, "stdout");
+  };
+  const Json first = laws_of(folder / "points.csv", "first");
+  const Json again = laws_of(folder / "first/points.csv", "again");
+  EXPECT_EQ(again["approach3"], first["approach3"]);
+  EXPECT_EQ(again["approach2"], first["approach2"]);
+  EXPECT_EQ(read_file(folder / "again/points.csv"), read_file(folder / "first/points.csv"));
+  EXPECT_THAT(read_file(folder / "first/tables/constants.csv"), HasSubstr("approach 3,alpha,0.3"));
+  EXPECT_THAT(read_file(folder / "first/tables/constants.tex"),
+              AllOf(HasSubstr("\\begin{tabular}{lllll}"), HasSubstr("G\\_N & ")));
+}
+
 TEST(FitErrors, WrongUsageIsTwo) {
   const TemporaryFolder folder;
   write_file(folder / "points.csv", exact_points());

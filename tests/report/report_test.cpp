@@ -3,6 +3,8 @@
 
 #include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "esmscale/laws/leverage.h"
+#include "esmscale/laws/sensitivity.h"
 #include "esmscale/report/plan_text.h"
 #include "laws/synthetic.h"
 #include "report/law_plots.h"
@@ -23,7 +25,10 @@ laws::Laws small_study() {
       laws::with_noise(laws::isoflop_points(laws::known_law, {1e18, 1e19, 1e20}, 6, 4), 0.003, 4);
   set.points[3].run = "run <3> & co";
   set.excluded.push_back({"unfinished", "it has not finished (step 7)"});
-  return laws::fit_laws(std::move(set), {.draws = 40, .threads = 1});
+  laws::Laws laws = laws::fit_laws(std::move(set), {.draws = 40, .threads = 1});
+  laws::add_leverage(laws);
+  laws.sensitivity = laws::sensitivity_to_counts({laws.set}, laws, laws.options);
+  return laws;
 }
 
 void write_report(const std::filesystem::path& folder, const laws::Laws& laws) {
@@ -47,7 +52,8 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
   EXPECT_THAT(page, AllOf(HasSubstr("prefers-color-scheme:dark"), HasSubstr("width=device-width"),
                           HasSubstr("run &lt;3&gt; &amp; co"), HasSubstr("it has not finished (step 7)"),
                           HasSubstr("approach1: null, because"), HasSubstr("Serrano et al. 2024"),
-                          HasSubstr("ESM-2 650M")));
+                          HasSubstr("ESM-2 650M"), HasSubstr("budget 1.00e+19"),
+                          HasSubstr("What the count changes")));
   // Nothing is fetched from elsewhere: the only http address is SVG's name space.
   EXPECT_THAT(page,
               AllOf(Not(HasSubstr("src=\"http")), Not(HasSubstr("@import")), Not(HasSubstr("href=\"http"))));

@@ -7,6 +7,7 @@
 #include "esmscale/study/plan/published_laws.h"
 #include "esmscale/study/plan/shapes.h"
 #include "laws/synthetic.h"
+#include "study/plan/rates.h"
 
 #include <cmath>
 
@@ -202,6 +203,35 @@ TEST(BudgetPlan, ALossThatTheLawDoesNotSupportIsWithheld) {
   laws.approach3.reset();
   laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
   EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0}); }), HasSubstr("knows no loss"));
+}
+
+// Oracle: tokens over the rate of all devices; the measured rates of docs/performance.md at ESM-2 650M.
+TEST(BudgetPlan, SeveralNumbersOfDevicesSideBySide) {
+  const laws::LawFile laws = laws::known_laws();
+  const PlanRequest request{.flops = 1e21, .ranks = 8, .more_ranks = {64}, .tokens_per_second = 1e5};
+  const BudgetPlan plan = plan_budget(laws, request);
+  ASSERT_EQ(plan.side_by_side.size(), 2u);
+  EXPECT_NEAR(plan.side_by_side[0].days, plan.shape_tokens / 8e5 / 86400, 1e-9);
+  EXPECT_NEAR(plan.side_by_side[1].days, plan.shape_tokens / 64e5 / 86400, 1e-9);
+  EXPECT_EQ(plan.side_by_side[0].zero_stage, plan.config.parallel.zero_stage);
+  EXPECT_EQ(plan.side_by_side[0].memory_bytes, plan.memory_bytes);
+  EXPECT_LE(plan.side_by_side[1].memory_bytes, 0.9 * 80 * 1024.0 * 1024 * 1024);
+  EXPECT_NEAR(training_rate("h100", "bf16", 6.48806e8, 1, 1, 1).tokens_per_second, 120.6e3, 1);
+  EXPECT_NEAR(training_rate("h200", "bf16", 2 * 6.48806e8, 1, 1, 1).tokens_per_second, 60.3e3, 1);
+  EXPECT_NEAR(training_rate("a100", "bf16", 1e8, 6e8, 3e14, 0.4).tokens_per_second, 2e5, 1e-6);
+  EXPECT_EQ(training_rate("abacus", "bf16", 1e8, 6e8, 0, 0.4).tokens_per_second, 0);
+}
+
+// Oracle: independent errors add by squares; 1.96 standard deviations hold 95% of a normal distribution.
+TEST(BudgetPlan, ARunLiesAboutTheCurveByItsNoise) {
+  laws::LawFile laws = laws::known_laws();
+  EXPECT_FALSE(plan_budget(laws, {.flops = 1e20}).loss_of_a_run.wide);  // the noise is not known
+  laws.noise = 0.03;
+  laws.holdout_error = 0.04;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  ASSERT_TRUE(plan.loss_of_a_run.wide);
+  EXPECT_NEAR(plan.loss_of_a_run.wide->high - plan.loss.value,
+              std::hypot(plan.loss.wide->high - plan.loss.value, 1.96 * 0.05), 1e-9);
 }
 
 // Oracle: the law of repeats at the planned N and D.

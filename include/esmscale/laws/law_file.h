@@ -61,7 +61,9 @@ struct LawFile {
   std::optional<ParametricLaw> approach3, kaplan;
   std::vector<ParametricLaw> draws, kaplan_draws;  // of approach 3; of L(N, D)
   std::optional<Powers> approach1, approach2;
-  double curvature = 0;  // approach 2's mean c in ΔL = c·(ln N/N_opt)²; 0: unknown
+  double noise = 0;          // of one run's loss about the laws, nats; 0: unknown
+  double holdout_error = 0;  // standard error of a loss over the holdout's sequences, nats; 0: unknown
+  double curvature = 0;      // approach 2's mean c in ΔL = c·(ln N/N_opt)²; 0: unknown
   std::optional<RepeatLaw> repeats;
   double lowest_flops = 0, highest_flops = 0;              // of the points
   double smallest_parameters = 0, largest_parameters = 0;  // of the points; 0: unknown

@@ -18,6 +18,31 @@
 
 namespace esmscale::laws {
 
+// What an approach's a and N_opt at `flops` (the highest C of the points) are without a run or a budget.
+struct Leverage {
+  struct Without {
+    std::string what;
+    double a = 0, parameters = 0;  // NaN: without it the approach is null
+  };
+  Approach approach;
+  double flops = 0, a = 0, parameters = 0;
+  std::vector<Without> runs, budgets;
+};
+
+struct Outlier {
+  std::string run, from;
+  double nats = 0, times = 0;  // the residual; its size in robust standard deviations
+};
+
+// The same runs under one count of C and of N.
+struct CountRow {
+  std::string flop_count, parameter_count;
+  Approach approach;
+  double flops = 0;          // where N_opt is
+  Estimate a, parameters{};  // parameters: N_opt
+  std::string why{};         // where both are NaN
+};
+
 struct Laws {
   PointSet set;
   std::vector<size_t> use;               // points of one epoch: what all laws but the repeats are fitted to
@@ -33,6 +58,9 @@ struct Laws {
   Plateau plateau;
   std::vector<LackOfFit> lack_of_fit;  // of each law that is there
   Planning planning;
+  std::vector<Leverage> leverage;          // by add_leverage()
+  std::vector<Outlier> outliers;           // likewise
+  std::vector<CountRow> sensitivity;       // by sensitivity_to_counts()
   std::map<std::string, std::string> why;  // part that is null → the reason
   std::vector<std::string> warnings;
 

@@ -5,6 +5,9 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/output_set.h"
 #include "esmscale/laws/laws_json.h"
+#include "esmscale/laws/leverage.h"
+#include "esmscale/laws/sensitivity.h"
+#include "esmscale/report/paper_tables.h"
 #include "esmscale/report/report.h"
 #include "esmscale/study/runs/runs.h"
 
@@ -18,17 +21,44 @@ namespace {
 struct Options {
   std::vector<std::string> runs;
   std::string points, output;
+  std::vector<std::string> drop;
   laws::PointOptions read;
   laws::BootstrapOptions bootstrap;
 };
+
+laws::PointSet read_with(const Options& options, const laws::PointOptions& read) {
+  laws::PointSet set = options.points.empty()
+                           ? study::read_runs({options.runs.begin(), options.runs.end()}, read)
+                           : laws::read_points(options.points, read);
+  laws::drop_runs(set, options.drop);
+  return set;
+}
 
 laws::PointSet read_set(const Options& options) {
   if (options.runs.empty() == options.points.empty())
     throw usage_error({.where = "esmscale fit",
                        .expected = "run folders, or --points FILE.csv",
                        .found = options.runs.empty() ? "neither" : "both"});
-  if (!options.points.empty()) return laws::read_points(options.points, options.read);
-  return study::read_runs({options.runs.begin(), options.runs.end()}, options.read);
+  return read_with(options, options.read);
+}
+
+// The same runs by every count: of a points file, which knows no shapes, by its column and by 6ND.
+std::vector<laws::PointSet> sets_by_count(const Options& options, const laws::PointSet& set) {
+  std::vector<laws::PointSet> sets;
+  laws::PointOptions read = options.read;
+  if (!options.points.empty()) {
+    sets.push_back(set);
+    read.flop_count = "6nd";
+    if (set.basis.flop_count != "6nd") sets.push_back(read_with(options, read));
+    return sets;
+  }
+  for (const char* flop_count : {"6nd", "hoffmann"})
+    for (const char* parameter_count : {"kaplan", "kaplan+head", "trainable"}) {
+      read.flop_count = flop_count;
+      read.parameter_count = parameter_count;
+      sets.push_back(read_with(options, read));
+    }
+  return sets;
 }
 
 std::string line_of(const laws::Estimate& e, int decimals) {
@@ -80,11 +110,15 @@ int fit(const Program& program, Options& options) {
   options.bootstrap.threads = program.thread_count();
   laws::PointSet set = read_set(options);
   log_info("fitting ", set.points.size(), " points");
-  const laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
+  const std::vector<laws::PointSet> by_count = sets_by_count(options, set);
+  laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
   require_a_law(laws);
+  laws::add_leverage(laws);
+  laws.sensitivity = laws::sensitivity_to_counts(by_count, laws, options.bootstrap);
   const Json document = laws::to_json(laws);
   OutputSet files(options.output);
   report::add_report(files, laws);
+  report::add_paper_tables(files, laws);
   files.add("laws.json", laws::readable_text(document));
   files.publish();
   if (program.json)
@@ -116,6 +150,8 @@ void add_fit(CLI::App& app, Program& program) {
       ->capture_default_str();
   verb->add_option("--drop-highest", options->read.drop_highest, "Leave out so many of the highest losses")
       ->check(whole_number());
+  verb->add_option("--drop", options->drop, "Leave out the run of this name (repeatable)")
+      ->allow_extra_args(false);
   verb->add_flag("--allow-mixed", options->read.allow_mixed,
                  "Fit runs of several data sets, holdouts or alphabets together");
   verb->add_option("--bootstrap", options->bootstrap.draws, "Draws for the intervals; 0: none")

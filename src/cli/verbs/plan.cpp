@@ -21,6 +21,8 @@ struct Options : PlanningOptions {
   std::string device = "h100";
   study::PlanRequest request;
   double gpu_hours = 0;
+  std::vector<int> gpus;
+  std::string tokens_per_second;
 };
 
 std::optional<laws::Approach> approach_of(const std::string& asked) {
@@ -49,7 +51,7 @@ void write_plan(const Options& options, const std::string& name, const study::Bu
   OutputSet files(options.output);
   files.add("configs/" + name + ".json", to_text(config::to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days;
-  study::add_array(files, name, {name}, options.request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
+  study::add_array(files, name, {name}, request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
   files.add("plan.json", to_text(study::to_json(plan, laws, request), 2) + "\n");
   files.publish();
 }
@@ -79,6 +81,11 @@ study::PlanRequest request_of(const Options& options) {
   request.tokens = optional_number(options.tokens, "--tokens");
   request.inference_tokens = optional_number(options.inference_tokens, "--inference-tokens");
   request.device = options.device;
+  request.tokens_per_second = optional_number(options.tokens_per_second, "--tokens-per-second");
+  if (!options.gpus.empty()) {
+    request.ranks = options.gpus.front();
+    request.more_ranks.assign(options.gpus.begin() + 1, options.gpus.end());
+  }
   request.approach = approach_of(options.approach);
   request.max_tokens = optional_number(options.max_tokens, "--max-tokens");
   request.config = config_of(options);
@@ -132,8 +139,13 @@ void add_budget_flags(CLI::App& verb, Options& o) {
   verb.add_option("--approach", o.approach,
                   "Plan by approach 1, 2 or 3 or by Kaplan's L(N,D); default: what the points support")
       ->check(CLI::IsMember({"1", "2", "3", "kaplan"}));
-  verb.add_option("--gpus", o.request.ranks, "GPUs per run, for memory and the SLURM script")
+  verb.add_option("--gpus", o.gpus,
+                  "GPUs of the run, N or N,N,… for plans side by side; the first is in the configuration")
+      ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 4096));
+  verb.add_option("--tokens-per-second", o.tokens_per_second,
+                  "Tokens per second of one device, in place of the measured rate");
 }
 
 // A form of plan that has become a verb of its own ends with its name.

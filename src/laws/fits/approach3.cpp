@@ -305,6 +305,27 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   return fit;
 }
 
+std::optional<ParametricLaw> refit_approach3(const Approach3& fit, const PointSet& set,
+                                             const std::vector<size_t>& use) {
+  if (use.size() < kFewestPoints) return std::nullopt;
+  const FormFit refit = refit_form(parametric_form, observations_of(set, use), {}, fit.optima);
+  if (refit.theta.empty() || !is_finite(law_of(refit.theta))) return std::nullopt;
+  return law_of(refit.theta, fit.law.has_frontier);
+}
+
+std::optional<Approach3> approach3_from(const Approach3& fit, const PointSet& set,
+                                        const std::vector<size_t>& use, const BootstrapOptions& options) {
+  const std::optional<ParametricLaw> law = refit_approach3(fit, set, use);
+  if (!law) return std::nullopt;
+  Approach3 other;
+  other.law = *law;
+  other.points = use.size();
+  other.optima = fit.optima;
+  other.optima.front().theta = {std::log(law->A), std::log(law->B), std::log(law->E), law->alpha, law->beta};
+  bootstrap_approach3(other, set, use, options);
+  return other;
+}
+
 void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
                          const BootstrapOptions& options) {
   const Observations observations = observations_of(set, use);

@@ -1,5 +1,6 @@
 #include "esmscale/laws/points/points.h"
 
+#include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -11,6 +12,25 @@ namespace esmscale::laws {
 bool same_size(double a, double b) {
   return std::abs(a - b) < 0.01 * std::max(a, b);
 }
+
+namespace {
+
+// `places` ascend.
+void keep(PointSet& set, const std::vector<size_t>& places) {
+  std::vector<Point> points;
+  for (const size_t i : places) points.push_back(set.points[i]);
+  std::vector<Curve> curves;
+  for (Curve& curve : set.curves) {
+    const auto place = std::lower_bound(places.begin(), places.end(), curve.point);
+    if (place == places.end() || *place != curve.point) continue;
+    curve.point = size_t(place - places.begin());
+    curves.push_back(std::move(curve));
+  }
+  set.points = std::move(points);
+  set.curves = std::move(curves);
+}
+
+}  // namespace
 
 void drop_highest(PointSet& set, int64_t count) {
   std::vector<size_t> order(set.points.size());
@@ -25,18 +45,30 @@ void drop_highest(PointSet& set, int64_t count) {
   }
   order.resize(kept);
   std::sort(order.begin(), order.end());
+  keep(set, order);
+}
 
-  std::vector<Point> points;
-  for (const size_t i : order) points.push_back(set.points[i]);
-  std::vector<Curve> curves;
-  for (Curve& curve : set.curves) {
-    const auto place = std::lower_bound(order.begin(), order.end(), curve.point);
-    if (place == order.end() || *place != curve.point) continue;
-    curve.point = size_t(place - order.begin());
-    curves.push_back(std::move(curve));
+void drop_runs(PointSet& set, const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const Point& point : set.points) known.push_back(point.run);
+  for (const std::string& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw usage_error({.where = "--drop",
+                         .expected = text("the name of a run of ", set.basis.source),
+                         .found = name,
+                         .advice = did_you_mean(name, known)});
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (std::find(names.begin(), names.end(), known[i]) == names.end())
+      kept.push_back(i);
+    else
+      set.excluded.push_back({known[i], "left out as asked"});
   }
-  set.points = std::move(points);
-  set.curves = std::move(curves);
+  keep(set, kept);
+  if (set.points.size() < 2)
+    throw usage_error({.where = "--drop",
+                       .expected = "at least two points to fit",
+                       .found = text(set.points.size(), " left")});
 }
 
 SeedNoise seed_noise(const std::vector<Point>& points) {

@@ -141,6 +141,18 @@ Planned planned(double value, std::vector<double> draws, double decades, bool is
   return planned;
 }
 
+Planned with_noise(Planned curve, double sigma) {
+  const auto widen = [&](std::optional<laws::Interval>& interval, double quantile) {
+    if (!interval) interval = laws::Interval{curve.value, curve.value};
+    const double noise = quantile * sigma;
+    interval->low = curve.value - std::hypot(curve.value - interval->low, noise);
+    interval->high = curve.value + std::hypot(interval->high - curve.value, noise);
+  };
+  widen(curve.likely, 1.2816);  // quantiles of the normal distribution
+  widen(curve.wide, 1.9600);
+  return curve;
+}
+
 std::vector<ApproachRow> approach_rows(const laws::LawFile& laws, const PlanRequest& request) {
   std::vector<ApproachRow> rows;
   for (const laws::Approach approach : laws::kPlanningOrder)
@@ -163,6 +175,8 @@ void settle_answer(BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
   plan.parameters = row->parameters;
   plan.tokens = row->tokens;
   plan.loss = row->loss;
+  if (laws.noise > 0 && std::isfinite(plan.loss.value) && request.loss <= 0)
+    plan.loss_of_a_run = with_noise(plan.loss, std::hypot(laws.noise, laws.holdout_error));
   plan.draws_without = row->draws_without;
   plan.decades_beyond = laws.decades_beyond(*taken, plan.flops, plan.parameters.value);
   require_within_reach(plan, laws, request);

@@ -22,6 +22,9 @@ Answers answers_of(const laws::LawFile& laws, laws::Approach approach, const law
 // times as wide, in ln where is_size. How far a law holds outside is not in its draws.
 Planned planned(double value, std::vector<double> draws, double decades, bool is_size);
 
+// The intervals of a curve, wider by an independent normal error of sigma.
+Planned with_noise(Planned curve, double sigma);
+
 // One row for each approach that has an optimum.
 std::vector<ApproachRow> approach_rows(const laws::LawFile& laws, const PlanRequest& request);
 

@@ -10,6 +10,7 @@
 #include "study/plan/device_fit.h"
 #include "study/plan/doubts.h"
 #include "study/plan/off_optimum.h"
+#include "study/plan/rates.h"
 
 #include <algorithm>
 #include <cmath>
@@ -89,6 +90,35 @@ void count_epochs(BudgetPlan& plan, const PlanRequest& request) {
          .advice = "bound D with --max-tokens, add data, or insist with --allow-repeats"});
 }
 
+void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
+  const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
+  TrainingRate rate = training_rate(request.device, request.config.precision, count_as(plan.shape, "kaplan"),
+                                    flops_per_token(plan.shape, laws.basis), device.flops, request.mfu);
+  if (request.tokens_per_second > 0) rate = {request.tokens_per_second, "as given"};
+  std::vector<int> all{request.ranks};
+  all.insert(all.end(), request.more_ranks.begin(), request.more_ranks.end());
+  const int64_t packs = plan.config.train.batch_tokens / plan.config.train.pack_tokens;
+  for (const int ranks : all) {
+    config::RunConfig config = plan.config;
+    const DeviceFit fit = fit_to_device(config, ranks, device.memory);
+    plan.side_by_side.push_back(
+        {.ranks = ranks,
+         .fits = fit.fits,
+         .memory_bytes = fit.memory_bytes,
+         .zero_stage = int(config.parallel.zero_stage),
+         .micro_batch_tokens = config.train.micro_batch_tokens,
+         .recompute = std::string(enum_name(config.train.recompute)),
+         .tokens_per_second = rate.tokens_per_second,
+         .rate_from = rate.from,
+         .days = rate.tokens_per_second > 0
+                     ? plan.shape_tokens / (rate.tokens_per_second * ranks) / kSecondsPerDay
+                     : NAN});
+    if (ranks > packs)
+      plan.warnings.push_back(
+          text("a batch of ", packs, " packs feeds at most ", packs, " ranks, not ", ranks));
+  }
+}
+
 void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
   const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
   plan.config.train.precision = device.precision;
@@ -125,6 +155,7 @@ BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request) {
   options.unique_tokens = request.unique_tokens;
   plan.config = planned_config(plan.shape, plan.shape_parameters, plan.shape_tokens, plan.flops, options);
   plan.recipe = recipe_for(plan.shape_parameters, plan.shape_tokens, plan.flops, options);
+  lay_side_by_side(plan, laws, request);
   fit_memory(plan, request);
   for (const char* device : {"a100", "h100"}) {
     const accounting::DevicePeak peak = accounting::device_peak(device, plan.config.train.precision);

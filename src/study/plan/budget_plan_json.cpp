@@ -27,6 +27,21 @@ Json known(double value) {
   return value > 0 ? Json(value) : Json();
 }
 
+Json of_side_by_side(const std::vector<RankPlan>& plans) {
+  Json rows = Json::array();
+  for (const RankPlan& p : plans)
+    rows.push_back({{"gpus", p.ranks},
+                    {"fits", p.fits},
+                    {"memory_bytes", p.memory_bytes},
+                    {"zero_stage", p.zero_stage},
+                    {"micro_batch_tokens", p.micro_batch_tokens},
+                    {"recompute", p.recompute},
+                    {"tokens_per_second", known(p.tokens_per_second)},
+                    {"rate_from", p.rate_from},
+                    {"days", laws::finite(p.days)}});
+  return rows;
+}
+
 Json of_question(const PlanRequest& request) {
   return {{"flops", known(request.flops)},
           {"loss", known(request.loss)},
@@ -96,6 +111,9 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
            {{"parameters", of_planned(plan.parameters)},
             {"tokens", of_planned(plan.tokens)},
             {"loss", of_planned(plan.loss)}}},
+          {"loss_of_a_run", plan.loss_of_a_run.wide ? of_planned(plan.loss_of_a_run) : Json()},
+          {"noise", laws.noise > 0 ? Json(laws.noise) : Json()},
+          {"holdout_error", laws.holdout_error > 0 ? Json(laws.holdout_error) : Json()},
           {"best", of_optimum(plan.best)},
           {"nats_lost", laws::finite(plan.lost)},
           {"extrapolated_decades", plan.decades_beyond},
@@ -118,6 +136,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
           {"published_batch_tokens", of_list(plan.recipe.published_batch)},
           {"memory_bytes", plan.memory_bytes},
           {"times", std::move(times)},
+          {"plans", of_side_by_side(plan.side_by_side)},
           {"off_optimum", std::move(off)},
           {"off_optimum_from", plan.off_optimum_from},
           {"config", config::to_json(plan.config)},

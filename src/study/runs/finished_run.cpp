@@ -171,6 +171,13 @@ double final_loss(const FinishedRun& run, const std::string& loss) {
   return loss == "train" ? mean_of_end(run, loss_key(loss)) : number(run.last, loss_key(loss));
 }
 
+double final_loss_error(const FinishedRun& run, const std::string& loss) {
+  if (loss == "train") return 0;
+  const double error =
+      number(run.last, loss == "eval" ? "eval/standard_error" : "eval/standard_error_mask_only");
+  return error > 0 ? error : 0;
+}
+
 double mean_squared_length(const FinishedRun& run) {
   const accounting::FlopCounter counter(run.config.model);
   const double linear = counter.training(1, 0), quadratic = counter.training(0, 1);

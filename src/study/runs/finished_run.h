@@ -56,6 +56,9 @@ const char* loss_key(const std::string& loss);
 // The run's loss: of its last line, or the mean over the last twentieth of the tokens for train. NaN: none.
 double final_loss(const FinishedRun& run, const std::string& loss);
 
+// Its standard error over the sequences of the holdout, nats; 0: not written down.
+double final_loss_error(const FinishedRun& run, const std::string& loss);
+
 // Σn²/Σn, rows: what Hoffmann's count of the run implies.
 double mean_squared_length(const FinishedRun& run);
 

@@ -3,9 +3,9 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
 #include "esmscale/core/text.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
-#include "study/liveness.h"
 #include "study/runs/finished_run.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ std::string recorded_end(const RunView& view) {
 }
 
 void settle_state(const run::RunFolder& folder, RunView& view) {
-  const bool is_running = probe_lock(folder.lock_file()) == LockState::held;
+  const bool is_running = run::is_in_use(folder.path());
   if (is_running)
     view.state = "running";
   else if (view.lines.empty() && !view.start.contains("ended"))

@@ -56,6 +56,7 @@ laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options,
   point.parameters = count_as(run.config.model, options.parameter_count);
   point.tokens = number(run.last, "tokens");
   point.loss = final_loss(run, options.loss);
+  point.loss_error = final_loss_error(run, options.loss);
   point.flops = flop_count == "6nd" ? 6 * point.parameters * point.tokens : number(run.last, "flops");
   point.budget = run.config.study.budget;
   point.run = run.name;

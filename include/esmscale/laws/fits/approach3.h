@@ -47,6 +47,14 @@ std::vector<std::vector<double>> published_starts();
 std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);
 
+// The constants of other points, or of fewer, from the optima of a fit in place of all starts. nullopt when
+// none converged, or with fewer than six points.
+std::optional<ParametricLaw> refit_approach3(const Approach3& fit, const PointSet& set,
+                                             const std::vector<size_t>& use);
+// Likewise with draws; its profile, held-out error and warnings are not there.
+std::optional<Approach3> approach3_from(const Approach3& fit, const PointSet& set,
+                                        const std::vector<size_t>& use, const BootstrapOptions& options);
+
 // Adds the intervals; apart from the fit, so that tests can call it with their own optima.
 void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
                          const BootstrapOptions& options);

@@ -21,6 +21,7 @@ struct Point {
   std::string recipe{};   // what else may move a loss (the schedule); "" from a points file
   int64_t seed = 0;
   double unique_tokens = 0;  // what one epoch holds; 0: no token was seen twice
+  double loss_error = 0;     // standard error of the loss over the holdout's sequences, nats; 0: unknown
 
   double epochs() const { return unique_tokens > 0 ? tokens / unique_tokens : 1; }
 };
@@ -76,6 +77,10 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
 // Leaves out the `count` points of the highest loss (ties: the later first) and their curves; each is named
 // in excluded.
 void drop_highest(PointSet& set, int64_t count);
+
+// Leaves out the points of the named runs and their curves; each is named in excluded. Usage error for a name
+// that no point has (the nearest is named), and when fewer than two points are left.
+void drop_runs(PointSet& set, const std::vector<std::string>& names);
 
 // Same size: their numbers of parameters differ by less than a hundredth (points read off a figure wobble).
 bool same_size(double a, double b);

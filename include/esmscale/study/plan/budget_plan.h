@@ -25,7 +25,9 @@ struct PlanRequest {
   bool allow_repeats = false;
   double mfu = 0.4;
   int ranks = 1;
-  std::string device = "h100";  // whose memory the configuration has to fit
+  std::string device = "h100";    // whose memory the configuration has to fit
+  std::vector<int> more_ranks{};  // further numbers of devices to plan beside `ranks`
+  double tokens_per_second = 0;   // of one device; 0: as measured, else by its peak and mfu
   ConfigOptions config;
 };
 
@@ -58,6 +60,19 @@ struct DeviceTime {
   double days = 0;     // of the request's devices, side by side, at its MFU
 };
 
+// The planned run on a number of devices. Communication between them is not counted.
+struct RankPlan {
+  int ranks = 1;
+  bool fits = true;
+  double memory_bytes = 0;  // on one rank
+  int zero_stage = 0;
+  int64_t micro_batch_tokens = 0;
+  std::string recompute;
+  double tokens_per_second = 0;  // of one device; 0: unknown
+  std::string rate_from;
+  double days = 0;  // NaN: unknown
+};
+
 struct BudgetPlan {
   laws::Approach approach{};
   std::string approach_why;             // for it, or "as asked"
@@ -66,12 +81,13 @@ struct BudgetPlan {
   double flops = 0;                     // of training
   double inference_flops = 0;           // of the tokens that the model will read
   // NaN: the approach does not know it. What was asked for has no interval.
-  Planned budget, parameters, tokens, loss;       // budget: `flops` with its interval
-  laws::Optimum best;                             // for these FLOPs of training
-  double lost = 0;                                // nats above it: what was asked for beside it costs so much
-  size_t draws_without = 0;                       // of the law's, that have no answer
-  double epochs = 0;                              // D over unique_tokens; 0: unknown
-  config::ModelConfig shape;                      // the nearest buildable one
+  Planned budget, parameters, tokens, loss;  // budget: `flops` with its interval
+  Planned loss_of_a_run;      // the loss with the noise of one run and, where it is known, of another holdout
+  laws::Optimum best;         // for these FLOPs of training
+  double lost = 0;            // nats above it: what was asked for beside it costs so much
+  size_t draws_without = 0;   // of the law's, that have no answer
+  double epochs = 0;          // D over unique_tokens; 0: unknown
+  config::ModelConfig shape;  // the nearest buildable one
   double shape_parameters = 0, shape_tokens = 0;  // at the same C
   double shape_cost = 0;                          // nats lost to the shape's distance from the best N
   Recipe recipe;
@@ -79,7 +95,8 @@ struct BudgetPlan {
   double memory_bytes = 0;  // on one rank
   std::vector<OffOptimum> off_optimum;
   std::string off_optimum_from;
-  std::vector<DeviceTime> times;  // A100 and H100
+  std::vector<DeviceTime> times;       // A100 and H100
+  std::vector<RankPlan> side_by_side;  // for request.ranks and request.more_ranks on request.device
   std::vector<std::string> warnings;
 };
 

@@ -1,0 +1,64 @@
+#include "esmscale/laws/sensitivity.h"
+
+#include "esmscale/laws/laws_json.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale::laws {
+namespace {
+
+constexpr int64_t kMostDraws = 200;  // of approach 3, whose draws are fits
+
+CountRow row_of(const Laws& laws, Approach approach, const std::vector<Estimate>& estimates) {
+  const LawFile file = law_file(laws);
+  CountRow row{.flop_count = laws.set.basis.flop_count,
+               .parameter_count = laws.set.basis.parameter_count,
+               .approach = approach,
+               .flops = file.highest_flops};
+  for (const Estimate& e : estimates)
+    if (e.name == "a") row.a = e;
+  row.parameters = {.name = "N_opt", .value = file.optimum(approach, row.flops).parameters};
+  std::vector<DrawValues> draws;
+  for (const Optimum& best : file.drawn_optima(approach, row.flops)) draws.push_back({best.parameters});
+  std::vector<Estimate> one{row.parameters};
+  set_intervals(one, draws);
+  row.parameters = one.front();
+  return row;
+}
+
+CountRow null_row(const Laws& laws, Approach approach, std::string why) {
+  CountRow row{.flop_count = laws.set.basis.flop_count,
+               .parameter_count = laws.set.basis.parameter_count,
+               .approach = approach};
+  row.a = {.name = "a", .value = NAN};
+  row.parameters = {.name = "N_opt", .value = NAN};
+  row.why = std::move(why);
+  return row;
+}
+
+}  // namespace
+
+std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, const Laws& laws,
+                                            const BootstrapOptions& options) {
+  BootstrapOptions fewer = options;
+  fewer.draws = std::min(options.draws, kMostDraws);
+  std::vector<CountRow> rows;
+  for (const PointSet& set : sets) {
+    Laws of_set;
+    of_set.set = set;
+    of_set.use = laws.use;  // the same runs in the same order
+    std::string why;
+    of_set.approach2 = fit_approach2(set, of_set.use, options, why);
+    rows.push_back(of_set.approach2 ? row_of(of_set, Approach::two, of_set.approach2->estimates)
+                                    : null_row(of_set, Approach::two, why));
+    if (!laws.approach3) continue;
+    of_set.approach3 = approach3_from(*laws.approach3, set, of_set.use, fewer);
+    const bool has = of_set.approach3 && has_optimum(of_set.approach3->law);
+    rows.push_back(has ? row_of(of_set, Approach::three, of_set.approach3->estimates)
+                       : null_row(of_set, Approach::three, "approach 3 has no optimum under this count"));
+  }
+  return rows;
+}
+
+}  // namespace esmscale::laws

@@ -1,0 +1,183 @@
+#include "esmscale/report/paper_tables.h"
+
+#include "esmscale/core/text.h"
+#include "report/html.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace esmscale::report {
+namespace {
+
+std::string full(double value) {
+  if (!std::isfinite(value)) return "";
+  std::ostringstream out;
+  out.precision(17);
+  out << value;
+  return out.str();
+}
+
+void add_estimates(PaperTable& table, const std::string& law, const std::vector<laws::Estimate>& all) {
+  for (const laws::Estimate& e : all)
+    table.rows.push_back({law, e.name, full(e.value), e.has_interval ? full(e.wide.low) : "",
+                          e.has_interval ? full(e.wide.high) : ""});
+}
+
+PaperTable constants_of(const laws::Laws& laws) {
+  PaperTable table{
+      "constants", "Fitted constants with 95% intervals.", {"law", "constant", "value", "low", "high"}, {}};
+  if (laws.approach1) add_estimates(table, "approach 1", laws.approach1->estimates);
+  if (laws.approach2) add_estimates(table, "approach 2", laws.approach2->estimates);
+  if (laws.approach3) add_estimates(table, "approach 3", laws.approach3->estimates);
+  for (const laws::KaplanLaw& law : laws.kaplan) {
+    add_estimates(table, "Kaplan " + law.name, law.pure.estimates);
+    if (law.irreducible)
+      add_estimates(table, "Kaplan " + law.name + " with a floor", law.irreducible->estimates);
+  }
+  if (laws.repeats) add_estimates(table, "repeats", laws.repeats->estimates);
+  return table;
+}
+
+PaperTable comparison_of(const laws::Laws& laws) {
+  PaperTable table{"comparison",
+                   "Residuals (root mean square, nats), their ratio to the noise, and held-out errors.",
+                   {"law", "points", "constants", "residual", "ratio", "held_out_error"},
+                   {}};
+  for (const laws::LackOfFit& fit : laws.lack_of_fit)
+    table.rows.push_back({fit.law, text(fit.points), text(fit.constants), full(fit.rms), full(fit.ratio),
+                          full(fit.held_out_error)});
+  return table;
+}
+
+PaperTable runs_of(const laws::Laws& laws) {
+  PaperTable table{"runs",
+                   "The runs, with the loss by approach 3.",
+                   {"run", "seed", "parameters", "tokens", "flops", "budget", "loss", "approach3"},
+                   {}};
+  for (const laws::Point& p : laws.set.points)
+    table.rows.push_back({p.run, text(p.seed), full(p.parameters), full(p.tokens), full(p.flops),
+                          p.budget > 0 ? full(p.budget) : "", full(p.loss),
+                          laws.approach3 ? full(laws.approach3->law.loss(p.parameters, p.tokens)) : ""});
+  return table;
+}
+
+PaperTable sensitivity_of(const laws::Laws& laws) {
+  PaperTable table{
+      "sensitivity",
+      "The same runs by each count of C and N; N_opt at the highest C by that count.",
+      {"C", "N", "approach", "a", "a_low", "a_high", "flops", "N_opt", "N_opt_low", "N_opt_high"},
+      {}};
+  for (const laws::CountRow& row : laws.sensitivity) {
+    const auto end = [](const laws::Estimate& e, double value) {
+      return e.has_interval ? full(value) : std::string();
+    };
+    table.rows.push_back({row.flop_count, row.parameter_count, laws::name_of(row.approach), full(row.a.value),
+                          end(row.a, row.a.wide.low), end(row.a, row.a.wide.high),
+                          row.flops > 0 ? full(row.flops) : "", full(row.parameters.value),
+                          end(row.parameters, row.parameters.wide.low),
+                          end(row.parameters, row.parameters.wide.high)});
+  }
+  return table;
+}
+
+PaperTable leverage_of(const laws::Laws& laws) {
+  PaperTable table{"leverage",
+                   "The exponent and N_opt at the highest C without each budget and each run.",
+                   {"approach", "without", "a", "N_opt"},
+                   {}};
+  for (const laws::Leverage& leverage : laws.leverage) {
+    const std::string approach = laws::name_of(leverage.approach);
+    table.rows.push_back({approach, "nothing", full(leverage.a), full(leverage.parameters)});
+    for (const auto& one : leverage.budgets)
+      table.rows.push_back({approach, "budget " + one.what, full(one.a), full(one.parameters)});
+    for (const auto& one : leverage.runs)
+      table.rows.push_back({approach, one.what, full(one.a), full(one.parameters)});
+  }
+  return table;
+}
+
+std::string quoted(const std::string& cell) {
+  if (cell.find_first_of(",\"\n") == std::string::npos) return cell;
+  std::string out(1, '"');
+  for (const char c : cell) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
+}
+
+std::string latex(const std::string& cell) {
+  constexpr std::string_view kEscaped = "&%$#_{}";
+  std::string out;
+  for (const char c : cell) {
+    if (c == '\\') {
+      out.append("\\textbackslash{}");
+    } else if (c == '^' || c == '~') {
+      out.append("\\").append(1, c).append("{}");
+    } else {
+      if (kEscaped.find(c) != kEscaped.npos) out.push_back('\\');
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+// A paper prints four digits; the CSV beside it has all.
+std::string short_number(const std::string& cell) {
+  char* end = nullptr;
+  const double value = std::strtod(cell.c_str(), &end);
+  if (cell.empty() || *end != '\0' || cell.size() < 8) return cell;
+  return significant(value, 4);
+}
+
+std::string joined(const std::vector<std::string>& cells, const char* separator, auto&& show) {
+  std::vector<std::string> shown;
+  for (const std::string& cell : cells) shown.push_back(show(cell));
+  return join(shown, separator);
+}
+
+}  // namespace
+
+std::vector<PaperTable> paper_tables(const laws::Laws& laws) {
+  std::vector<PaperTable> tables{constants_of(laws), comparison_of(laws), runs_of(laws), sensitivity_of(laws),
+                                 leverage_of(laws)};
+  std::erase_if(tables, [](const PaperTable& table) { return table.rows.empty(); });
+  return tables;
+}
+
+std::string csv_of(const PaperTable& table) {
+  std::string out = joined(table.header, ",", quoted) + "\n";
+  for (const auto& row : table.rows) out += joined(row, ",", quoted) + "\n";
+  return out;
+}
+
+std::string latex_of(const PaperTable& table) {
+  const auto cell = [](const std::string& value) { return latex(short_number(value)); };
+  std::string out = text("% Needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{",
+                         latex(table.caption), "}\n\\label{tab:", table.name, "}\n\\begin{tabular}{",
+                         std::string(table.header.size(), 'l'), "}\n\\toprule\n");
+  out += joined(table.header, " & ", cell) + " \\\\\n\\midrule\n";
+  for (const auto& row : table.rows) out += joined(row, " & ", cell) + " \\\\\n";
+  return out + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
+}
+
+std::string points_csv_of(const laws::PointSet& set) {
+  std::string out = "parameters,tokens,loss,flops,budget,run,seed,unique_tokens\n";
+  const auto known = [](double value) { return value > 0 ? full(value) : std::string(); };
+  for (const laws::Point& p : set.points) {
+    out += text(full(p.parameters), ",", full(p.tokens), ",", full(p.loss), ",", full(p.flops), ",",
+                known(p.budget), ",", quoted(p.run), ",", p.seed, ",", known(p.unique_tokens), "\n");
+  }
+  return out;
+}
+
+void add_paper_tables(OutputSet& files, const laws::Laws& laws) {
+  files.add("points.csv", points_csv_of(laws.set));
+  for (const PaperTable& table : paper_tables(laws)) {
+    files.add("tables/" + table.name + ".csv", csv_of(table));
+    files.add("tables/" + table.name + ".tex", latex_of(table));
+  }
+}
+
+}  // namespace esmscale::report

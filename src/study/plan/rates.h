@@ -1,0 +1,19 @@
+// How fast a device trains: what was measured, else what its peak and an MFU promise.
+#pragma once
+
+#include <string>
+
+namespace esmscale::study {
+
+struct TrainingRate {
+  double tokens_per_second = 0;  // of one device; 0: unknown
+  std::string from;
+};
+
+// Of a model with N parameters (Kaplan's count). Measured on one H200 in bf16 (docs/performance.md) for h100
+// and h200, which have the same peak; between the measured sizes a power law, above them the FLOPs per second
+// of the largest. For other devices and precisions the peak times mfu over flops_per_token.
+TrainingRate training_rate(const std::string& device, const std::string& precision, double parameters,
+                           double flops_per_token, double peak, double mfu);
+
+}  // namespace esmscale::study

@@ -1,0 +1,104 @@
+// Which runs make the answer, runs that lie far off, runs that are left out by name, and the count.
+#include "esmscale/laws/leverage.h"
+
+#include "core/error_of.h"
+#include "esmscale/laws/sensitivity.h"
+#include "laws/synthetic.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+namespace esmscale::laws {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+// Approaches 2 and 3 of `set`, without the rest of a fit.
+Laws fitted(PointSet set, const BootstrapOptions& options = {.draws = 0}) {
+  Laws laws;
+  laws.set = std::move(set);
+  laws.use = all_of(laws.set);
+  std::string why;
+  laws.approach2 = fit_approach2(laws.set, laws.use, options, why);
+  laws.profiles = laws.approach2->profiles;
+  Approach3 fit;
+  fit.law = known_law;
+  fit.optima = {{.theta = {std::log(known_law.A), std::log(known_law.B), std::log(known_law.E),
+                           known_law.alpha, known_law.beta}}};
+  laws.approach3 = approach3_from(fit, laws.set, laws.use, options);
+  return laws;
+}
+
+PointSet study(double sigma) {
+  return with_noise(isoflop_points(known_law, {1e18, 1e19, 1e20, 1e21}, 7, 4), sigma, 3);
+}
+
+// Oracle: approach 2 fitted to the points without the run, or without the budget.
+TEST(Leverage, IsTheFitWithoutARunOrABudget) {
+  const Laws laws = fitted(study(2e-3));
+  const std::vector<Leverage> leverage = leverage_of(laws);
+  ASSERT_EQ(leverage.size(), 2u);
+  EXPECT_EQ(leverage[0].parameters, laws.approach2->parameters.at(leverage[0].flops));
+  ASSERT_EQ(leverage[0].runs.size(), 28u);
+  ASSERT_EQ(leverage[0].budgets.size(), 4u);
+  PointSet rest = laws.set;
+  drop_runs(rest, {"run 3"});
+  std::string why;
+  const auto without = fit_approach2(rest, all_of(rest), {.draws = 0}, why);
+  EXPECT_EQ(leverage[0].runs[2].what, "run 3");
+  EXPECT_NEAR(leverage[0].runs[2].a, without->parameters.exponent, 1e-12);
+  EXPECT_NE(leverage[0].runs[2].a, leverage[0].a);
+  for (const Leverage& one : leverage)
+    for (const auto& budget : one.budgets) EXPECT_NEAR(budget.a, one.a, 0.1);
+}
+
+TEST(Leverage, ARunThatLiesFarOffIsNamed) {
+  PointSet set = study(2e-3);
+  set.points[9].loss += 0.1;
+  Laws laws = fitted(set);
+  add_leverage(laws);
+  ASSERT_FALSE(laws.outliers.empty());
+  EXPECT_EQ(laws.outliers.front().run, "run 10");
+  EXPECT_GT(laws.outliers.front().times, 4);
+  EXPECT_THAT(laws.warnings, Contains(HasSubstr("outlier: run 10 lies")));
+  Laws clean = fitted(study(2e-3));
+  add_leverage(clean);
+  EXPECT_TRUE(clean.outliers.empty()) << clean.outliers.front().run;
+}
+
+TEST(DropRuns, LeavesOutByNameAndKnowsEveryName) {
+  PointSet set = study(0);
+  set.curves.push_back({.point = 5});
+  set.curves.push_back({.point = 1});
+  drop_runs(set, {"run 2", "run 4"});
+  EXPECT_EQ(set.points.size(), 26u);
+  EXPECT_EQ(set.excluded.size(), 2u);
+  ASSERT_EQ(set.curves.size(), 1u);
+  EXPECT_EQ(set.points[set.curves.front().point].run, "run 6");
+  EXPECT_THAT(error_of([&] { drop_runs(set, {"run 2"}); }), HasSubstr("run 2"));
+  EXPECT_THAT(error_of([&] { drop_runs(set, {"rum 3"}); }), HasSubstr("did you mean 'run 3'"));
+}
+
+// Oracle: with twice the parameters in every run and C = 6ND the exponents stay and N_opt doubles.
+TEST(Sensitivity, TwiceTheCountIsTwiceTheOptimum) {
+  const BootstrapOptions options{.draws = 40, .threads = 1};
+  const Laws laws = fitted(study(1e-3), options);
+  PointSet twice = laws.set;
+  twice.basis.parameter_count = "trainable";
+  for (Point& point : twice.points) point.parameters *= 2, point.flops *= 2;
+  const std::vector<CountRow> rows = sensitivity_to_counts({laws.set, twice}, laws, options);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[2].parameter_count, "trainable");
+  for (const size_t i : {0, 1}) {
+    EXPECT_EQ(rows[i].approach, rows[i + 2].approach);
+    EXPECT_NEAR(rows[i + 2].a.value, rows[i].a.value, 1e-4);
+    EXPECT_NEAR(rows[i + 2].parameters.value / rows[i].parameters.value, 2, 1e-2);
+    EXPECT_TRUE(rows[i].a.has_interval && rows[i].parameters.has_interval);
+  }
+}
+
+}  // namespace
+}  // namespace esmscale::laws
