@@ -63,7 +63,7 @@ void require_model_folder(const fs::path& path) {
     refuse(path, "its tensors alone", "give the folder, which has config.json too");
   if (fs::exists(path)) refuse(path, "a file", "give the folder");
   if (is_hub_name(path))
-    refuse(path, "no such folder; is it a name on the Hugging Face Hub?",
+    refuse(path, "no such folder, but perhaps a name on the Hugging Face Hub",
            text("download it: hf download ", path.string(), " --local-dir DIR, and give DIR"));
   refuse(path, "no such folder", "look at the path");
 }

@@ -65,7 +65,7 @@ TEST(Manual, EveryVerbAndActionHasAPage) {
     const std::string page = read_file(pages + "/esmscale-" + verb.name + ".1");
     EXPECT_THAT(page, AllOf(HasSubstr(".SH NAME"), HasSubstr(".SH OPTIONS"), HasSubstr(".SH EXAMPLE")));
     if (is_installed("groff"))
-      EXPECT_EQ(std::system(("groff -man -ww -z " + pages + "/esmscale-" + verb.name + ".1").c_str()), 0);
+      EXPECT_EQ(std::system(("groff -k -man -ww -z " + pages + "/esmscale-" + verb.name + ".1").c_str()), 0);
   }
   EXPECT_EQ(run({"manual", "study", "run"}).out, read_file(pages + "/esmscale-study-run.1"));
   EXPECT_THAT(refusal_of(2, {"manual", "trian"}), HasSubstr("'train'"));
