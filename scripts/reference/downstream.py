@@ -1,4 +1,4 @@
-"""Variant scores, embeddings and contacts as transformers' EsmForMaskedLM gives them, one sequence at a time."""
+"""Variant scores as transformers' EsmForMaskedLM gives them, one sequence at a time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def masked(model: Any, protein: str, position: int) -> Any:
 
 def pseudo_likelihood(model: Any, protein: str) -> float:
     tokens = esm.TOKENS[model.config.vocab_size]
-    return sum(masked(model, protein, i)[tokens.index(protein[i])].item() for i in range(len(protein)))
+    return sum(float(masked(model, protein, i)[tokens.index(protein[i])]) for i in range(len(protein)))
 
 
 def substituted(protein: str, mutant: str) -> str:
@@ -48,17 +48,3 @@ def variant_scores(model: Any, protein: str, mutants: Sequence[str], method: str
             score += (row[tokens.index(one[-1])] - row[tokens.index(one[0])]).item()
         scores.append(score)
     return scores
-
-
-def hidden_states(model: Any, protein: str) -> list[Any]:
-    """[rows, width] of the embedding and after each block; the last one is after the final norm."""
-    with torch.no_grad():
-        output = model.esm(esm.token_ids(dict(shown=protein), model.config.vocab_size), output_hidden_states=True)
-    return [state[0] for state in output.hidden_states]
-
-
-def contacts(model: Any, protein: str) -> Any:
-    """[residues, residues] probabilities by the contact head."""
-    ids = esm.token_ids(dict(shown=protein), model.config.vocab_size)
-    with torch.no_grad():
-        return model.predict_contacts(ids, torch.ones_like(ids))[0]

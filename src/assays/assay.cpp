@@ -25,10 +25,11 @@ class Reader {
         mutant_(table.find(options.mutant_column)),
         sequence_(table.find(options.sequence_column)) {
     if (!mutant_ && !sequence_)
-      throw Error({.where = table.where(),
-                   .expected = text("a column '", options.mutant_column, "' or '", options.sequence_column, "'"),
-                   .found = text("the columns ", join(table.header(), ", ")),
-                   .advice = "name the column with --mutant-column or --sequence-column"});
+      throw Error(
+          {.where = table.where(),
+           .expected = text("a column '", options.mutant_column, "' or '", options.sequence_column, "'"),
+           .found = text("the columns ", join(table.header(), ", ")),
+           .advice = "name the column with --mutant-column or --sequence-column"});
     if (table.rows().empty())
       throw Error({.where = table.where(), .expected = "at least one variant", .found = "no row"});
   }
@@ -56,8 +57,8 @@ class Reader {
     const bool by_mutant = mutant_ && (!sequence || sequence->size() == target_.size());
     size_t column = by_mutant ? *mutant_ : *sequence_;
     try {
-      Variant result = by_mutant ? parse_mutant(row.cells[column], target_, offset)
-                                 : compare_sequence(*sequence, target_);
+      Variant result =
+          by_mutant ? parse_mutant(row.cells[column], target_, offset) : compare_sequence(*sequence, target_);
       if (by_mutant && sequence) {
         column = *sequence_;
         if (key_of(compare_sequence(*sequence, target_)) != key_of(result))
@@ -211,11 +212,12 @@ std::vector<uint8_t> find_target(const fs::path& file, const AssayOptions& optio
   if (fs::exists(fasta, ignored)) return target_from(fasta.string());
   std::vector<uint8_t> target = taken_back(CsvTable::of_file(file), options);
   if (!target.empty()) return target;
-  throw usage_error({.where = file.string(),
-                     .expected = text("the wild type: ", fasta.filename().string(), " beside it, or columns '",
-                                      options.mutant_column, "' and '", options.sequence_column, "'"),
-                     .found = "neither",
-                     .advice = "write the protein's sequence to that FASTA file, or give --sequence to `score`"});
+  throw usage_error(
+      {.where = file.string(),
+       .expected = text("the wild type: ", fasta.filename().string(), " beside it, or columns '",
+                        options.mutant_column, "' and '", options.sequence_column, "'"),
+       .found = "neither",
+       .advice = "write the protein's sequence to that FASTA file, or give --sequence to `score`"});
 }
 
 std::string with_columns(const CsvTable& table, std::span<const std::string> columns,

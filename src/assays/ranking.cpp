@@ -148,9 +148,8 @@ Comparison compare(std::span<const double> measured, std::span<const std::vector
   for (size_t i = 0; i < whole.size(); ++i) {
     result.spearman.push_back({whole[i], deviation_of(samples, [&](const auto& s) { return s[i]; })});
     for (size_t j = i + 1; j < whole.size(); ++j)
-      result.pairs.push_back({i, j,
-                              {whole[i] - whole[j],
-                               deviation_of(samples, [&](const auto& s) { return s[i] - s[j]; })}});
+      result.pairs.push_back(
+          {i, j, {whole[i] - whole[j], deviation_of(samples, [&](const auto& s) { return s[i] - s[j]; })}});
   }
   return result;
 }

@@ -43,7 +43,8 @@ AssayComparison assess(const Assay& assay, const std::string& method,
 
 std::string to_text(const RankEstimate& estimate) {
   if (std::isnan(estimate.value)) return "unknown";
-  return text(fixed(estimate.value, 3), " ± ", std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 3));
+  return text(fixed(estimate.value, 3), " ± ",
+              std::isnan(estimate.error) ? "unknown" : fixed(estimate.error, 3));
 }
 
 }  // namespace esmscale::assays

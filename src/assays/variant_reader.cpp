@@ -15,7 +15,8 @@ std::string letter(uint8_t code) {
 
 uint8_t known_letter(char c) {
   const uint8_t code = data::letter_code(c);
-  const bool is_known = code < data::kLetters.size() && (code != data::kUnknownLetter || c == 'X' || c == 'x');
+  const bool is_known =
+      code < data::kLetters.size() && (code != data::kUnknownLetter || c == 'X' || c == 'x');
   if (!is_known)
     throw BadVariant{.expected = "letters among " + std::string(data::kLetters),
                      .found = text("'", one_line(std::string_view(&c, 1)), "'")};
@@ -103,8 +104,7 @@ Variant compare_sequence(std::string_view sequence, std::span<const uint8_t> tar
 std::string key_of(const Variant& variant) {
   if (variant.changes_length()) return {variant.residues.begin(), variant.residues.end()};
   std::string key = ":";  // no letter code
-  for (const Substitution& s : variant.substitutions)
-    key += text(s.position, letter(s.to), ':');
+  for (const Substitution& s : variant.substitutions) key += text(s.position, letter(s.to), ':');
   return key;
 }
 

@@ -56,8 +56,7 @@ void run_passes(model::Engine& engine, const config::ModelConfig& model, size_t 
       append(pass(next), static_cast<int64_t>(next), tokens, batch);
       wanted.push_back(static_cast<int64_t>(batch.masked_rows.size() - before));
       ++next;
-    } while (next < passes &&
-             batch.rows() + static_cast<int64_t>(pass(next).tokens.size()) <= batch_rows);
+    } while (next < passes && batch.rows() + static_cast<int64_t>(pass(next).tokens.size()) <= batch_rows);
     const at::Tensor log_p_RV = log_probabilities(engine, model, batch);
     int64_t row = 0;
     for (size_t i = 0; i < wanted.size(); ++i) {

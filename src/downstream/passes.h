@@ -22,8 +22,9 @@ struct Pass {
   std::optional<int32_t> masked{};  // the row that is shown as <mask>; absent: none
 };
 
-// Calls `take` with each pass's number and its log-probabilities [R, V], doubles on the CPU: of the masked row
-// alone where there is one (R = 1), else of all rows. Batches have at most `batch_rows` rows, or one pass.
+// Calls `take` with each pass's number and its log-probabilities [R, V], doubles on the CPU: of the masked
+// row alone where there is one (R = 1), else of all rows. Batches have at most `batch_rows` rows, or one
+// pass.
 void run_passes(model::Engine& engine, const config::ModelConfig& model, size_t passes,
                 const std::function<Pass(size_t)>& pass, int64_t batch_rows,
                 const std::function<void(size_t, const at::Tensor& log_p_RV)>& take);

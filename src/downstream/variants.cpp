@@ -20,8 +20,8 @@ void require_equal_lengths(const assays::Assay& assay, ScoreMethod method) {
     if (assay.variants[i].changes_length())
       throw usage_error({.where = text(assay.table.where(), ", line ", assay.table.rows()[i].line),
                          .expected = text("substitutions only, for --method ", enum_name(method)),
-                         .found = text("a sequence of ", assay.variants[i].residues.size(), " residues; the wild type has ",
-                                       assay.target.size()),
+                         .found = text("a sequence of ", assay.variants[i].residues.size(),
+                                       " residues; the wild type has ", assay.target.size()),
                          .advice = "use --method pseudo-likelihood for insertions and deletions"});
 }
 
@@ -37,7 +37,8 @@ std::vector<int64_t> mutated_positions(const assays::Assay& assay) {
 std::vector<uint8_t> residues_of(const assays::Assay& assay, const assays::Variant& variant) {
   if (variant.changes_length()) return variant.residues;
   std::vector<uint8_t> residues = assay.target;
-  for (const assays::Substitution& s : variant.substitutions) residues[static_cast<size_t>(s.position)] = s.to;
+  for (const assays::Substitution& s : variant.substitutions)
+    residues[static_cast<size_t>(s.position)] = s.to;
   return residues;
 }
 
@@ -97,7 +98,8 @@ class Scorer {
     const std::vector<int32_t> rows = tokens_of(assay_.target, tokens_);
     run_passes(
         engine_, model_, positions.size(), [&](size_t i) { return masked_pass(rows, positions[i]); },
-        options_.batch_rows, [&](size_t i, const at::Tensor& log_p_1V) {
+        options_.batch_rows,
+        [&](size_t i, const at::Tensor& log_p_1V) {
           log_p_V[static_cast<size_t>(positions[i])] = log_p_1V[0].clone();
           advance();
         });

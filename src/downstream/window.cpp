@@ -25,9 +25,9 @@ size_t nearest_window(const std::vector<Window>& windows, int64_t row) {
   const auto distance = [&](const Window& window) {
     return std::abs(2 * row + 1 - window.begin - window.end);
   };
-  const auto nearest = std::min_element(windows.begin(), windows.end(), [&](const Window& a, const Window& b) {
-    return distance(a) < distance(b);
-  });
+  const auto nearest =
+      std::min_element(windows.begin(), windows.end(),
+                       [&](const Window& a, const Window& b) { return distance(a) < distance(b); });
   return static_cast<size_t>(nearest - windows.begin());
 }
 

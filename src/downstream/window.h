@@ -13,7 +13,8 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
-// All rows when there are at most `longest`; else that many, with `row` in the middle as far as the ends allow.
+// All rows when there are at most `longest`; else that many, with `row` in the middle as far as the ends
+// allow.
 Window window_around(int64_t row, int64_t rows, int64_t longest);
 
 // Windows that overlap by half and cover all rows, the last one up to the end.

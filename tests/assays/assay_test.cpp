@@ -87,7 +87,8 @@ TEST_F(AssayFile, LettersThatAreNone) {
   EXPECT_THAT(refusal("mutated_sequence\nMKTAY*\n"), HasSubstr("'*'"));
   EXPECT_THAT(refusal("mutated_sequence\nMKTAYX\n"), HasSubstr("20 standard"));
   for (const char* mutant : {"A4", "4G", "A4G:", ":A4G", "AG", "A 4G", "A4G;K2R"})
-    EXPECT_THAT(refusal(std::string("mutant\n") + mutant + "\n"), HasSubstr("a mutant such as A24G")) << mutant;
+    EXPECT_THAT(refusal(std::string("mutant\n") + mutant + "\n"), HasSubstr("a mutant such as A24G"))
+        << mutant;
 }
 
 TEST_F(AssayFile, TwiceTheSame) {

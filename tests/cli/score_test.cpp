@@ -55,7 +55,8 @@ TEST_F(Score, TheRealAssayByAModelTrainedHere) {
 }
 
 TEST_F(Score, AColumnOfScoresIsAdded) {
-  const std::string csv = write("scan.csv", "mutant,DMS_score,DMS_score_bin\nA4G,1,1\nK2R,2,0\nT3S:K2E,0,0\n");
+  const std::string csv =
+      write("scan.csv", "mutant,DMS_score,DMS_score_bin\nA4G,1,1\nK2R,2,0\nT3S:K2E,0,0\n");
   const std::string out = temporary_ / "scored.csv";
   const Arguments arguments =
       score({"--checkpoint", model(), "--assay", csv, "--sequence", "MKTAYI", "--output", out});
@@ -75,11 +76,13 @@ TEST_F(Score, SeveralModelsAndTheirPairedDifferences) {
   static const std::string other = small().trained("other", {"--set", "train.seed=2"});
   const std::string out = temporary_ / "scored.csv";
   const Json result =
-      json_of(score({"--checkpoint", model(), "--checkpoint", other, "--checkpoint", model(), "--assay", kAssay,
-                     "--method", "wildtype-marginals", "--bootstrap", "50", "--output", out}));
+      json_of(score({"--checkpoint", model(), "--checkpoint", other, "--checkpoint", model(), "--assay",
+                     kAssay, "--method", "wildtype-marginals", "--bootstrap", "50", "--output", out}));
   ASSERT_EQ(result["checkpoints"].size(), 3u);
   ASSERT_EQ(result["differences"].size(), 3u);
-  const auto spearman = [&](size_t i) { return result["checkpoints"][i]["assays"][0]["spearman"].get<double>(); };
+  const auto spearman = [&](size_t i) {
+    return result["checkpoints"][i]["assays"][0]["spearman"].get<double>();
+  };
   EXPECT_NEAR(result["differences"][0]["spearman"].get<double>(), spearman(0) - spearman(1), 1e-12);
   EXPECT_GT(result["differences"][0]["spearman_error"].get<double>(), 0);
   EXPECT_EQ(result["differences"][1]["spearman"], 0);
@@ -102,13 +105,15 @@ TEST_F(Score, WhatIsWrongIsSaid) {
   const auto refusal = [&](int status, const Arguments& more) {
     return refusal_of(status, score(Arguments{"--checkpoint", model(), "--assay", csv} + more));
   };
-  EXPECT_THAT(refusal(1, {"--sequence", "MKTAYI"}), AllOf(HasSubstr("line 3, column mutant"), HasSubstr("T")));
+  EXPECT_THAT(refusal(1, {"--sequence", "MKTAYI"}),
+              AllOf(HasSubstr("line 3, column mutant"), HasSubstr("T")));
   EXPECT_THAT(refusal(2, {}), HasSubstr("scan.fasta"));
   EXPECT_THAT(refusal(2, {"--sequence", "MKTAYI", "--method", "guess"}), HasSubstr("wildtype-marginals"));
-  EXPECT_THAT(refusal(1, {"--sequence", "MKRAYI", "--measured-column", "fitness"}), HasSubstr("'fitness'"));
-  EXPECT_THAT(refusal(2, {"--sequence", "MKRAYI", "--precision", "bf16"}), HasSubstr("fp32 on a CPU"));
-  EXPECT_THAT(refusal(2, {"--sequence", "MKRAYI", "--score-column", "DMS_score", "--output", temporary_ / "x"}),
-              HasSubstr("no column 'DMS_score' yet"));
+  EXPECT_THAT(refusal(1, {"--sequence", "MKKAYI", "--measured-column", "fitness"}), HasSubstr("'fitness'"));
+  EXPECT_THAT(refusal(2, {"--sequence", "MKKAYI", "--precision", "bf16"}), HasSubstr("fp32 on a CPU"));
+  EXPECT_THAT(
+      refusal(2, {"--sequence", "MKKAYI", "--score-column", "DMS_score", "--output", temporary_ / "x"}),
+      HasSubstr("no column 'DMS_score' yet"));
   EXPECT_FALSE(std::filesystem::exists(temporary_ / "x")) << "nothing half written";
 }
 

@@ -13,7 +13,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Csv, QuotesBlanksAndLineEnds) {
-  const auto rows = parse_csv("\xEF\xBB\xBF" "a, b ,c\r\n\n1,\"x, \"\"y\"\"\nz\",\n,\"\",2", "t.csv");
+  const auto rows = parse_csv(
+      "\xEF\xBB\xBF"
+      "a, b ,c\r\n\n1,\"x, \"\"y\"\"\nz\",\n,\"\",2",
+      "t.csv");
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_THAT(rows[0].cells, ElementsAre("a", "b", "c"));
   EXPECT_THAT(rows[1].cells, ElementsAre("1", "x, \"y\"\nz", ""));
@@ -36,8 +39,10 @@ TEST(Csv, ATableNamesWhatIsWrong) {
   EXPECT_THAT(error_of([&] { table.at("DMS_scores"); }), AllOf(HasSubstr("t.csv"), HasSubstr("'DMS_score'")));
   EXPECT_THAT(error_of([] { CsvTable("", "t.csv"); }), HasSubstr("empty"));
   EXPECT_THAT(error_of([] { CsvTable("a,a\n", "t.csv"); }), HasSubstr("two columns 'a'"));
-  EXPECT_THAT(error_of([] { CsvTable("a,b\n1\n", "t.csv"); }), AllOf(HasSubstr("line 2"), HasSubstr("1 cells")));
-  EXPECT_THAT(error_of([] { CsvTable("a,b\n\"1,2\n", "t.csv"); }), AllOf(HasSubstr("line 2"), HasSubstr("quote")));
+  EXPECT_THAT(error_of([] { CsvTable("a,b\n1\n", "t.csv"); }),
+              AllOf(HasSubstr("line 2"), HasSubstr("1 cells")));
+  EXPECT_THAT(error_of([] { CsvTable("a,b\n\"1,2\n", "t.csv"); }),
+              AllOf(HasSubstr("line 2"), HasSubstr("quote")));
 }
 
 }  // namespace

@@ -111,9 +111,10 @@ TEST_P(Scores, WildTypeMarginals) {
   const VariantOptions options{.method = ScoreMethod::wildtype_marginals};
   const auto scores = score(scan, options);
   EXPECT_NEAR(scores[0], log_p(kTarget, 4, 'G') - log_p(kTarget, 4, 'A'), kRounding);
-  EXPECT_NEAR(scores[1],
-              log_p(kTarget, 2, 'R') - log_p(kTarget, 2, 'K') + log_p(kTarget, 14, 'W') - log_p(kTarget, 14, 'F'),
-              kRounding);
+  EXPECT_NEAR(
+      scores[1],
+      log_p(kTarget, 2, 'R') - log_p(kTarget, 2, 'K') + log_p(kTarget, 14, 'W') - log_p(kTarget, 14, 'F'),
+      kRounding);
   EXPECT_EQ(cost(scan, options).passes, 1);
 }
 

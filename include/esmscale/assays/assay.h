@@ -13,7 +13,7 @@
 namespace esmscale::assays {
 
 struct Substitution {
-  int64_t position = 0;  // within the target, from 0
+  int64_t position = 0;      // within the target, from 0
   uint8_t from = 0, to = 0;  // letter codes
 
   bool operator==(const Substitution&) const = default;
@@ -57,7 +57,8 @@ std::vector<uint8_t> find_target(const std::filesystem::path& file, const AssayO
 // The only record of a FASTA file, or the residues themselves.
 std::vector<uint8_t> target_from(const std::string& fasta_or_residues);
 
-// The table with columns added, which must not be there yet; values[c][i] is that of row i, in full precision.
+// The table with columns added, which must not be there yet; values[c][i] is that of row i, in full
+// precision.
 std::string with_columns(const CsvTable& table, std::span<const std::string> columns,
                          std::span<const std::vector<double>> values);
 

@@ -12,8 +12,8 @@ namespace esmscale::assays {
 double spearman(std::span<const double> a, std::span<const double> b);
 
 // Normalised discounted cumulative gain of the tenth of the variants that `predicted` puts first: the gain of
-// a variant is its measurement, scaled to [0, 1] over the assay, and the variant at rank r counts 1/log2(r + 1).
-// Equal predictions keep the file's order. NaN below ten variants, where a tenth is nothing.
+// a variant is its measurement, scaled to [0, 1] over the assay, and the variant at rank r counts 1/log2(r +
+// 1). Equal predictions keep the file's order. NaN below ten variants, where a tenth is nothing.
 double ndcg(std::span<const double> measured, std::span<const double> predicted);
 
 // Area under the ROC curve: the probability that a fit variant is ranked above an unfit one, ties counted
@@ -30,8 +30,8 @@ struct BootstrapDraws {
 };
 
 // For each prediction its Spearman's coefficient with `measured` and its error, and for each pair (i, j), i <
-// j, their difference i − j with its paired error: standard deviations over bootstrap samples of the variants,
-// the same samples for all predictions. An error is NaN below two draws.
+// j, their difference i − j with its paired error: standard deviations over bootstrap samples of the
+// variants, the same samples for all predictions. An error is NaN below two draws.
 struct Comparison {
   struct Pair {
     size_t first, second;

@@ -17,8 +17,8 @@ struct CsvRow {
   std::vector<std::string> cells;
 };
 
-// Cells without the blanks around them. Empty lines and a byte order mark at the beginning are skipped. Error,
-// with `where`, for a quote that never closes.
+// Cells without the blanks around them. Empty lines and a byte order mark at the beginning are skipped.
+// Error, with `where`, for a quote that never closes.
 std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where);
 
 // One line with its end; cells are quoted where they must be.

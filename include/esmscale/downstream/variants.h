@@ -1,5 +1,5 @@
-// Zero-shot variant effects (Meier et al. 2021, "Language models enable zero-shot prediction of the effects of
-// mutations on protein function"): what a model thinks of a substitution, in nats.
+// Zero-shot variant effects (Meier et al. 2021, "Language models enable zero-shot prediction of the effects
+// of mutations on protein function"): what a model thinks of a substitution, in nats.
 #pragma once
 
 #include "esmscale/assays/assay.h"
@@ -13,7 +13,7 @@
 namespace esmscale::downstream {
 
 enum class ScoreMethod {
-  masked_marginals,    // Σ over substitutions of log p(to) − log p(from), that position of the target masked
+  masked_marginals,  // Σ over substitutions of log p(to) − log p(from), that position of the target masked
   wildtype_marginals,  // the same from the target as it is
   pseudo_likelihood,   // Σ over residues of log p(residue), each masked in turn: variant minus target
 };
@@ -33,11 +33,11 @@ struct ScoreCost {
 };
 ScoreCost cost(const assays::Assay& assay, const VariantOptions& options);
 
-// Scores by variant; 0 for the target itself. A protein of more than `longest` rows is seen in windows of that
-// many of its rows: START is only in the first and END only in the last. A masked row is in the middle of its
-// window as far as the ends allow (ProteinGym's rule). Wild-type marginals use windows that overlap by half,
-// and each position's probabilities are those of the window whose middle is nearest. Error for a variant of
-// another length unless the method is pseudo_likelihood.
+// Scores by variant; 0 for the target itself. A protein of more than `longest` rows is seen in windows of
+// that many of its rows: START is only in the first and END only in the last. A masked row is in the middle
+// of its window as far as the ends allow (ProteinGym's rule). Wild-type marginals use windows that overlap by
+// half, and each position's probabilities are those of the window whose middle is nearest. Error for a
+// variant of another length unless the method is pseudo_likelihood.
 std::vector<double> score_variants(model::Engine& engine, const config::ModelConfig& model,
                                    const assays::Assay& assay, const VariantOptions& options);
 

@@ -134,8 +134,8 @@ void print_tables(std::ostream& out, const Options& options, const std::vector<P
   if (comparison.pairs.empty()) return;
   Table pairs({"a", "b", "Spearman a − b, paired"}, 2);
   for (const assays::Comparison::Pair& pair : comparison.pairs)
-    pairs.add({predictions[pair.first].checkpoint, predictions[pair.second].checkpoint,
-               to_text(pair.difference)});
+    pairs.add(
+        {predictions[pair.first].checkpoint, predictions[pair.second].checkpoint, to_text(pair.difference)});
   out << "\n" << pairs.str();
 }
 
@@ -170,8 +170,8 @@ void add_columns(CLI::App& verb, Options& options) {
                   "Column of whole mutated sequences, which may have insertions and deletions")
       ->capture_default_str();
   verb.add_option("--measured-column", options.measured_column,
-                  "Column of measured fitness, higher is fitter; default: " + options.columns.measured_column +
-                      ", if it is there");
+                  "Column of measured fitness, higher is fitter; default: " +
+                      options.columns.measured_column + ", if it is there");
   verb.add_option("--bin-column", options.columns.bin_column, "Column of 1 for fit, 0 for unfit: for the AUC")
       ->capture_default_str();
   verb.add_option("--score-column", options.score_column,
@@ -187,7 +187,8 @@ void add_columns(CLI::App& verb, Options& options) {
 void add_score(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_verb(
-      app, "score", "Scores variants of a protein without training on any: Spearman, NDCG and AUC of an assay",
+      app, "score",
+      "Scores variants of a protein without training on any: Spearman, NDCG and AUC of an assay",
       "esmscale score --checkpoint runs/8M --assay BLAT_ECOLX.csv --sequence BLAT_ECOLX.fasta");
   verb->add_option("--checkpoint", options->checkpoints,
                    "Run, checkpoint or Hugging Face folder; several for their paired differences")
@@ -195,15 +196,17 @@ void add_score(CLI::App& app, Program& program) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option("--assay", options->assay, "CSV with the variants")->required();
-  verb->add_option("--sequence", options->sequence,
-                   "The wild type: a FASTA file or its residues; default: the FASTA file of the CSV's name, or "
-                   "from the mutated sequences");
+  verb->add_option(
+      "--sequence", options->sequence,
+      "The wild type: a FASTA file or its residues; default: the FASTA file of the CSV's name, or "
+      "from the mutated sequences");
   verb->add_option("--method", options->method, "masked-marginals, wildtype-marginals or pseudo-likelihood")
       ->capture_default_str();
   add_columns(*verb, *options);
-  verb->add_option("--window", options->window,
-                   "Rows of a window for longer proteins, START and END included; default: data.max_seq_len of "
-                   "the model")
+  verb->add_option(
+          "--window", options->window,
+          "Rows of a window for longer proteins, START and END included; default: data.max_seq_len of "
+          "the model")
       ->check(CLI::Range(int64_t{8}, int64_t{1} << 20));
   verb->add_option("--bootstrap", options->bootstrap.draws, "Samples for the errors")
       ->check(CLI::Range(0, 1000000))
@@ -212,7 +215,8 @@ void add_score(CLI::App& app, Program& program) {
   verb->add_option("--output", options->output, "Write the CSV with a column of scores added");
   verb->add_flag("--force", options->force, "Replace the output if it exists");
   add_model_flags(*verb, options->model);
-  verb->callback([&program, options] { program.action = [&program, options] { return score(program, *options); }; });
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return score(program, *options); }; });
 }
 
 }  // namespace esmscale::cli
