@@ -6,6 +6,7 @@
 #include "esmscale/run/environment.h"
 #include "esmscale/train/device.h"
 #include "esmscale/train/process_setup.h"
+#include "train/doctor/checks.h"
 #include "train/start/identity.h"
 #include "train/start/precision.h"
 #include "train/start/tidy.h"
@@ -18,6 +19,17 @@ namespace {
 
 config::DeviceKind kind_of(const at::Device& device) {
   return device.is_cuda() ? config::DeviceKind::gpu : config::DeviceKind::cpu;
+}
+
+// NCCL would find two ranks on one GPU minutes later, in the first collective.
+void require_own_gpu(const at::Device& device, dist::Ranks& ranks) {
+  const Check placement = doctor::placement_check(device, ranks);
+  if (placement.result == CheckResult::warning) log_warning(placement.found, "; ", placement.advice);
+  if (placement.result == CheckResult::error)
+    throw usage_error({.where = "the ranks of a node",
+                       .expected = "a GPU for each",
+                       .found = placement.found,
+                       .advice = placement.advice});
 }
 
 // Rank 0 claims the folder for all, the others wait until it has. Ranks then log into it.
@@ -77,6 +89,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
   // What cannot be computed there is refused before anything large is made.
   model::require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
+  if (ranks.size() > 1 && device.is_cuda()) require_own_gpu(device, ranks);
   dist::Group& group = ranks.group(device);
   adopt_origin(options, folder, warnings);
   adopt_holdout(options, folder);
@@ -88,6 +101,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   if (ranks.is_first() && !folder.is_run()) decide_beginning(options, folder, inputs, plan);
 
   std::unique_ptr<RunClaim> claim = claim_folder(folder, ranks);
+  if (ranks.size() > 1 && device.is_cuda()) doctor::log_nccl_to(folder.logs() / "nccl-%h-%p.log");
   Beginning beginning;
   if (ranks.is_first()) beginning = decide_beginning(options, folder, inputs, plan);
   const std::string from = ranks.from_first("checkpoint to resume from", beginning.resume_from);

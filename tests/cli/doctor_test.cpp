@@ -29,7 +29,7 @@ TEST_F(Doctor, RanksGiveOneDocument) {
   const Json document = parse_json(process.out(), "doctor");
   std::vector<std::string> names;
   for (const Json& check : document["checks"]) {
-    names.push_back(check["name"]);
+    names.push_back(check["name"].get<std::string>());
     EXPECT_NE(check["result"], "error") << check;
   }
   for (const char* name : {"program", "cores", "placement", "collectives", "training at stage 2"})

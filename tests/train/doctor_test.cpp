@@ -6,6 +6,7 @@
 #include "train/doctor/checks.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <mutex>
 
 #include <gmock/gmock.h>
@@ -83,6 +84,28 @@ TEST(Doctor, RanksTryTheirCollectivesAndTrain) {
     }
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Doctor, RanksThatShareAGpuAreNamed) {
+  const std::vector<std::string> hosts{"n1", "n1", "n2", "n2"};
+  EXPECT_EQ(doctor::judge_placement(hosts, {"n1 a", "n1 b", "n2 a", "n2 b"}, 2).result, CheckResult::ok);
+  EXPECT_THAT(doctor::judge_placement(hosts, {"", "", "", ""}, 0).found, HasSubstr("4 ranks on 2 nodes"));
+  const Check shared = doctor::judge_placement(hosts, {"n1 a", "n1 b", "n2 a", "n2 a"}, 2);
+  EXPECT_EQ(shared.result, CheckResult::error);
+  EXPECT_THAT(shared.found, HasSubstr("one GPU has the ranks 2, 3"));
+  const Check idle = doctor::judge_placement(hosts, {"n1 a", "n1 b", "n2 a", "n2 b"}, 8);
+  EXPECT_EQ(idle.result, CheckResult::warning);
+  EXPECT_THAT(idle.found, HasSubstr("6 GPUs of a node have no rank"));
+}
+
+TEST(Doctor, NcclsLogIsTheUsersFirst) {
+  const char* names[] = {"NCCL_DEBUG", "NCCL_DEBUG_SUBSYS", "NCCL_DEBUG_FILE"};
+  for (const char* name : names) ::unsetenv(name);
+  EXPECT_TRUE(doctor::log_nccl_to("/runs/logs/nccl-%h-%p.log"));
+  EXPECT_STREQ(std::getenv("NCCL_DEBUG_FILE"), "/runs/logs/nccl-%h-%p.log");
+  EXPECT_FALSE(doctor::log_nccl_to("/elsewhere")) << "now it is set";
+  EXPECT_STREQ(std::getenv("NCCL_DEBUG_FILE"), "/runs/logs/nccl-%h-%p.log");
+  for (const char* name : names) ::unsetenv(name);
 }
 
 // Lines of NCCL 2.28's log.

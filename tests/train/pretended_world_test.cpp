@@ -2,6 +2,7 @@
 // many ranks (buckets, shards, exchange) runs as it would there, and its memory is that of such a rank.
 #include "core/sanitizers.h"
 #include "data/dataset/protein_set.h"
+#include "dist/pretended_backend.h"
 #include "esmscale/accounting/memory.h"
 #include "esmscale/train/host_memory.h"
 #include "esmscale/train/plan.h"
@@ -9,7 +10,6 @@
 #include "train/step.h"
 
 #include <gtest/gtest.h>
-#include <torch/csrc/distributed/c10d/FakeProcessGroup.hpp>
 
 namespace esmscale::train {
 namespace {
@@ -33,7 +33,7 @@ config::RunConfig config_of_stage(int64_t stage) {
 
 // Bytes of tensors at the peak of two steps. The all-gather leaves what was in memory: only sizes count.
 int64_t peak_of_two_steps(const config::RunConfig& config, const data::Dataset& train) {
-  dist::Group group(c10d::FakeProcessGroup::_create_internal(/*rank=*/0, kRanks),
+  dist::Group group(c10::make_intrusive<dist::PretendedBackend>(/*rank=*/0, kRanks),
                     /*scatters_by_all_reduce=*/false);
   data::Loader loader(train, loader_options(config, /*rank=*/0, kRanks, /*threads=*/1, false));
   reset_peak_host_tensor_bytes();

@@ -27,12 +27,20 @@ std::vector<Check> file_checks(const std::filesystem::path& folder);
 
 // How many ranks on which nodes; ranks that share a GPU, GPUs that no rank uses.
 Check placement_check(const c10::Device& device, dist::Ranks& ranks);
+// The same from what the ranks are on: hosts, and GPUs ("" for a CPU). `gpus_of_node`: of this rank's node;
+// 0: not known.
+Check judge_placement(const std::vector<std::string>& hosts, const std::vector<std::string>& gpus,
+                      int gpus_of_node);
 // Whether a file that rank 0 writes is there for the others.
 Check shared_folder_check(const std::filesystem::path& folder, dist::Ranks& ranks);
 
 // Known whole numbers through every collective, and how fast they go, from 40 B to `largest_bytes`.
 Check collectives_check(const c10::Device& device, int64_t largest_bytes, dist::Ranks& ranks,
                         std::vector<CollectiveRate>& rates);
+
+// NCCL writes what it connects, and over what network, to this file (its %h and %p are host and process). To
+// be called before its first collective; false where the user's own NCCL_DEBUG or NCCL_DEBUG_FILE wins.
+bool log_nccl_to(const std::filesystem::path& file);
 
 // NCCL's own words about the connections that it makes, from its construction on. NCCL_DEBUG and
 // NCCL_DEBUG_FILE of the user's win; then nothing is read.

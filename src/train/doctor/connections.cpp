@@ -40,15 +40,11 @@ std::map<std::string, std::vector<std::string>> ranks_by(const std::vector<std::
 
 }  // namespace
 
-Check placement_check(const c10::Device& device, dist::Ranks& ranks) {
-  // NCCL takes ranks of different NCCL_HOSTID for ranks of different nodes.
-  const char* given = std::getenv("NCCL_HOSTID");
-  const std::string host = given ? text(run::host_name(), " ", given) : run::host_name();
-  const std::string gpu = identity_of(device);
-  const auto by_node = ranks_by(ranks.exchange("nodes", host));
-  const auto by_gpu = ranks_by(ranks.exchange("GPUs", gpu.empty() ? "" : host + " " + gpu));
+Check judge_placement(const std::vector<std::string>& hosts, const std::vector<std::string>& gpus,
+                      int gpus_of_node) {
+  const auto by_node = ranks_by(hosts), by_gpu = ranks_by(gpus);
   Check check{.name = "placement",
-              .found = text(ranks.size(), ranks.size() == 1 ? " rank on " : " ranks on ", by_node.size(),
+              .found = text(hosts.size(), hosts.size() == 1 ? " rank on " : " ranks on ", by_node.size(),
                             by_node.size() == 1 ? " node" : " nodes")};
   for (const auto& [place, sharing] : by_gpu)
     if (sharing.size() > 1) {
@@ -57,23 +53,39 @@ Check placement_check(const c10::Device& device, dist::Ranks& ranks) {
       check.advice = "start as many ranks on a node as it has GPUs (--ntasks-per-node, --gpus-per-node)";
       return check;
     }
-  const size_t on_node = by_node.begin()->second.size();
-  if (device.is_cuda() && ranks.size() > 1 && gpu_count() > static_cast<int>(on_node)) {
+  const auto ranks_of_node = static_cast<int>(by_node.begin()->second.size());
+  if (!by_gpu.empty() && gpus_of_node > ranks_of_node) {
     check.result = CheckResult::warning;
-    check.found += text("; ", gpu_count() - static_cast<int>(on_node), " GPUs of a node have no rank");
+    check.found += text("; ", gpus_of_node - ranks_of_node, " GPUs of a node have no rank");
     check.advice = "start a rank for each GPU";
   }
   return check;
 }
 
-NcclLog::NcclLog(const c10::Device& device, const dist::Ranks& ranks) {
-  if (!device.is_cuda() || ranks.size() == 1 || std::getenv("NCCL_DEBUG") || std::getenv("NCCL_DEBUG_FILE"))
-    return;
-  path_ = std::filesystem::temp_directory_path() /
-          esmscale::text("esmscale-doctor-nccl-", ::getpid(), "-", ranks.rank());
+Check placement_check(const c10::Device& device, dist::Ranks& ranks) {
+  // NCCL takes ranks of different NCCL_HOSTID for ranks of different nodes.
+  const char* given = std::getenv("NCCL_HOSTID");
+  const std::string host = given ? text(run::host_name(), " ", given) : run::host_name();
+  const std::string gpu = identity_of(device);
+  const std::vector<std::string> hosts = ranks.exchange("nodes", host);
+  const std::vector<std::string> gpus = ranks.exchange("GPUs", gpu.empty() ? "" : host + " " + gpu);
+  // A rank that sees one GPU has it from the scheduler: what else the node has is not known.
+  return judge_placement(hosts, gpus, gpu_count() > 1 ? gpu_count() : 0);
+}
+
+bool log_nccl_to(const std::filesystem::path& file) {
+  if (std::getenv("NCCL_DEBUG") || std::getenv("NCCL_DEBUG_FILE")) return false;
   ::setenv("NCCL_DEBUG", "INFO", 1);
   ::setenv("NCCL_DEBUG_SUBSYS", "INIT,NET,P2P,SHM,NVLS,ENV", 0);
-  ::setenv("NCCL_DEBUG_FILE", path_.c_str(), 1);
+  ::setenv("NCCL_DEBUG_FILE", file.c_str(), 1);
+  return true;
+}
+
+NcclLog::NcclLog(const c10::Device& device, const dist::Ranks& ranks) {
+  if (!device.is_cuda() || ranks.size() == 1) return;
+  const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                     esmscale::text("esmscale-doctor-nccl-", ::getpid(), "-", ranks.rank());
+  if (log_nccl_to(file)) path_ = file;
 }
 
 NcclLog::~NcclLog() {
