@@ -128,11 +128,17 @@ void add_leverage(Laws& laws) {
                                  scientific(leverage.flops, 1), " is ", human_count(most->parameters),
                                  ", with it ", human_count(leverage.parameters)));
   }
-  for (const Outlier& outlier : laws.outliers)
+  constexpr size_t kMostNamed = 3;
+  for (size_t i = 0; i < std::min(laws.outliers.size(), kMostNamed); ++i) {
+    const Outlier& outlier = laws.outliers[i];
     laws.warnings.push_back(text("outlier: ", outlier.run, " lies ", fixed(std::abs(outlier.nats), 4),
                                  " nats ", outlier.nats > 0 ? "above " : "below ", outlier.from, ", ",
                                  fixed(outlier.times, 1),
                                  " times the typical residual; see what --drop changes"));
+  }
+  if (laws.outliers.size() > kMostNamed)
+    laws.warnings.push_back(
+        text(laws.outliers.size() - kMostNamed, " further outliers are listed in laws.json"));
 }
 
 }  // namespace esmscale::laws
