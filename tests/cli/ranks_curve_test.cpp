@@ -46,8 +46,8 @@ TEST_F(Curve, IsTheSameWhateverTheRanksAndStages) {
     }
 }
 
-// Rounding of gradients, 1e-7, is enlarged up to a thousandfold by the iterations (docs/learning.md), so that
-// curves part sooner than Adam's: after five steps by 2e-5 at most where this was measured.
+// Rounding of gradients, 1e-7, is enlarged up to a thousandfold by the iterations (docs/learning.md): 1e-4 of
+// a step's direction, so that curves may part sooner than Adam's. Hence three times their tolerance.
 TEST_F(Curve, OfMatrixUpdatesIsTheSameWhateverTheRanks) {
   const Arguments normuon{"--set", "optimizer.name=normuon"};
   finish("alone", normuon);
