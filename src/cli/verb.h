@@ -58,5 +58,7 @@ void add_plan(CLI::App& app, Program& program);
 void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 void add_score(CLI::App& app, Program& program);
+void add_embed(CLI::App& app, Program& program);
+void add_contacts(CLI::App& app, Program& program);
 
 }  // namespace esmscale::cli

@@ -57,11 +57,12 @@ int parse(CLI::App& app, const std::vector<std::string>& arguments, std::ostream
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all{
-      {"prepare", add_prepare}, {"info", add_info},     {"fasta", add_fasta},
-      {"train", add_train},     {"eval", add_eval},     {"count-flops", add_count_flops},
-      {"import", add_import},   {"export", add_export}, {"logits", add_logits},
-      {"fit", add_fit},         {"plan", add_plan},     {"assess", add_assess},
-      {"study", add_study},     {"score", add_score},   {"config", add_config},
+      {"prepare", add_prepare},   {"info", add_info},     {"fasta", add_fasta},
+      {"train", add_train},       {"eval", add_eval},     {"count-flops", add_count_flops},
+      {"import", add_import},     {"export", add_export}, {"logits", add_logits},
+      {"fit", add_fit},           {"plan", add_plan},     {"assess", add_assess},
+      {"study", add_study},       {"score", add_score},   {"embed", add_embed},
+      {"contacts", add_contacts}, {"config", add_config},
   };
   return all;
 }
