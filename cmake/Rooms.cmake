@@ -21,7 +21,7 @@ esmscale_room(optim TORCH USES dist model config core)
 esmscale_room(checkpoint TORCH USES optim dist model run data config core)
 esmscale_room(interop TORCH USES checkpoint model run data config core)
 esmscale_room(eval TORCH USES model dist data core)
-esmscale_room(downstream TORCH USES assays model core)
+esmscale_room(downstream TORCH USES assays model data core)
 esmscale_room(train TORCH USES eval interop checkpoint optim dist model kernels run accounting data config core)
 esmscale_room(cli TORCH USES train downstream interop eval checkpoint dist report study laws run accounting assays
   data config core

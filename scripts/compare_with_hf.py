@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import safetensors
 import safetensors.torch
 import torch
@@ -129,6 +130,32 @@ class Comparison:
             worst = max(abs(a - b) for a, b in zip(theirs, ours, strict=True))
             self.add(f"score, {method}, by log-probability", worst / terms, SCORES)
 
+    def compare_contacts(self, model: Any, checkpoint: Path) -> None:
+        """The contact head's probabilities, from the .npy that the verb contacts writes."""
+        protein = "".join(random.Random(4).choices(esm.LETTERS[:20], k=37))
+        fasta, out = self.folder / "one.fasta", self.folder / "maps"
+        fasta.write_text(f">one\n{protein}\n")
+        self.run("esmscale", "contacts", "--checkpoint", checkpoint, "--input", fasta, "--output", out, "--force")
+        ours = torch.from_numpy(numpy.load(out / "one.npy"))
+        self.add("contacts", (ours - downstream.contacts(model, protein)).abs().max().item(), SCORES)
+
+    def compare_embeddings(self, model: Any, checkpoint: Path) -> None:
+        """Every layer's rows, relative to the layer's largest number."""
+        protein = "".join(random.Random(6).choices(esm.LETTERS, k=29))
+        fasta, out = self.folder / "one.fasta", self.folder / "embeddings"
+        fasta.write_text(f">one\n{protein}\n")
+        self.run(
+            *("esmscale", "embed", "--checkpoint", checkpoint, "--input", fasta, "--output", out, "--force"),
+            *("--layers", "all", "--per-residue", "--include-ends"),
+        )
+        ours = safetensors.torch.load_file(out / "embeddings-00001.safetensors")
+        theirs = downstream.hidden_states(model, protein)
+        errors = [
+            ((ours[f"one/layer_{layer}"] - state).abs().max() / state.abs().max()).item()
+            for layer, state in enumerate(theirs)
+        ]
+        self.add(f"hidden states of {len(theirs)} layers", max(errors), LOGITS)
+
     def table(self) -> str:
         width = max(len(what) for what, _, _ in self.rows)
         lines = [f"| {'compared':<{width}} | difference | tolerance |", f"| {'-' * width} | ---------- | --------- |"]
@@ -220,6 +247,8 @@ def main() -> None:
         comparison.compare_gradients(model, checkpoint, sequences)
         comparison.compare_eval(model, checkpoint, alphabet)
         comparison.compare_scores(model, checkpoint)
+        comparison.compare_contacts(model, checkpoint)
+        comparison.compare_embeddings(model, checkpoint)
 
     print(
         f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "

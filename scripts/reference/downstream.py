@@ -1,4 +1,4 @@
-"""Variant scores as transformers' EsmForMaskedLM gives them, one sequence at a time."""
+"""Variant scores, embeddings and contacts as transformers' EsmForMaskedLM gives them, one sequence at a time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,3 +48,18 @@ def variant_scores(model: Any, protein: str, mutants: Sequence[str], method: str
             score += (row[tokens.index(one[-1])] - row[tokens.index(one[0])]).item()
         scores.append(score)
     return scores
+
+
+def hidden_states(model: Any, protein: str) -> list[Any]:
+    """[rows, width] of the embedding and after each block; the last one is after the final norm."""
+    with torch.no_grad():
+        output = model.esm(esm.token_ids(dict(shown=protein), model.config.vocab_size), output_hidden_states=True)
+    return [state[0] for state in output.hidden_states]
+
+
+def contacts(model: Any, protein: str) -> Any:
+    """[residues, residues] probabilities by the contact head."""
+    ids = esm.token_ids(dict(shown=protein), model.config.vocab_size)
+    model.set_attn_implementation("eager")  # the only one that returns attention maps
+    with torch.no_grad():
+        return model.predict_contacts(ids, torch.ones_like(ids))[0]

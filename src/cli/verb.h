@@ -58,6 +58,8 @@ void add_plan(CLI::App& app, Program& program);
 void add_assess(CLI::App& app, Program& program);
 void add_study(CLI::App& app, Program& program);
 void add_score(CLI::App& app, Program& program);
+void add_embed(CLI::App& app, Program& program);
+void add_contacts(CLI::App& app, Program& program);
 void add_doctor(CLI::App& app, Program& program);
 void add_runs(CLI::App& app, Program& program);
 void add_report(CLI::App& app, Program& program);

@@ -60,6 +60,7 @@ const std::vector<Verb>& verbs() {
       {"logits", add_logits},   {"fit", add_fit},
       {"plan", add_plan},       {"assess", add_assess},
       {"study", add_study},     {"score", add_score},
+      {"embed", add_embed},     {"contacts", add_contacts},
       {"runs", add_runs},       {"report", add_report},
       {"compare", add_compare}, {"doctor", add_doctor},
       {"config", add_config},   {"completion", add_completion},

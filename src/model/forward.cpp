@@ -1,11 +1,16 @@
 #include "model/forward.h"
 
+#include "esmscale/model/observe.h"
+
 #include <cmath>
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/softmax.h>
 
 namespace esmscale::model {
 namespace {
@@ -22,13 +27,21 @@ at::Tensor layer_norm(const at::Tensor& x, const Norm& norm) {
                         kNormEps);
 }
 
+// Of one sequence; q carries the scale.
+at::Tensor attention_map(const at::Tensor& q_THK, const at::Tensor& k_THK) {
+  return at::softmax(at::matmul(q_THK.transpose(0, 1), k_THK.permute({1, 2, 0})), -1);
+}
+
+using TakeMap = std::function<void(const at::Tensor& p_HTT)>;
+
 at::Tensor self_attention(const Block& block, const at::Tensor& x_TD, const DeviceBatch& batch,
-                          const Rotary& rotary, int64_t heads) {
+                          const Rotary& rotary, int64_t heads, const TakeMap& take = {}) {
   const int64_t head_dim = x_TD.size(1) / heads;
   const auto qkv = linear(x_TD, block.qkv).view({x_TD.size(0), 3, heads, head_dim}).unbind(1);
   const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
   const at::Tensor q_THK = rotate(qkv[0] * scale, rotary).to(x_TD.scalar_type());
   const at::Tensor k_THK = rotate(qkv[1], rotary).to(x_TD.scalar_type());
+  if (take) take(attention_map(q_THK, k_THK));
   return linear(attention(q_THK, k_THK, qkv[2], batch).reshape(x_TD.sizes()), block.out);
 }
 
@@ -36,18 +49,36 @@ at::Tensor ffn(const Block& block, const at::Tensor& x_TD) {
   return linear(at::gelu(linear(x_TD, block.ffn_in)), block.ffn_out);
 }
 
-}  // namespace
-
-at::Tensor forward_hidden(const Weights& weights, const DeviceBatch& batch, at::ScalarType type) {
+at::Tensor forward(const Weights& weights, const DeviceBatch& batch, at::ScalarType type,
+                   const Observer& observer) {
   at::Tensor x_TD = at::embedding(weights.embedding_VD, batch.tokens_T) * batch.factor_T.unsqueeze(1);
   x_TD = x_TD.to(type);
   const Rotary rotary = rotary_of(batch.positions_T, weights.inv_freq);
-  for (const Block& block : weights.blocks) {
-    x_TD = x_TD +
-           self_attention(block, layer_norm(x_TD, block.attention_norm), batch, rotary, weights.config.heads);
+  for (size_t i = 0; i < weights.blocks.size(); ++i) {
+    const Block& block = weights.blocks[i];
+    const auto number = static_cast<int64_t>(i);
+    if (observer.state) observer.state(number, x_TD);
+    TakeMap take;
+    if (observer.attention) take = [&](const at::Tensor& p_HTT) { observer.attention(number, p_HTT); };
+    x_TD = x_TD + self_attention(block, layer_norm(x_TD, block.attention_norm), batch, rotary,
+                                 weights.config.heads, take);
     x_TD = x_TD + ffn(block, layer_norm(x_TD, block.ffn_norm));
   }
-  return layer_norm(x_TD, weights.final_norm);
+  x_TD = layer_norm(x_TD, weights.final_norm);
+  if (observer.state) observer.state(static_cast<int64_t>(weights.blocks.size()), x_TD);
+  return x_TD;
+}
+
+}  // namespace
+
+at::Tensor forward_hidden(const Weights& weights, const DeviceBatch& batch, at::ScalarType type) {
+  return forward(weights, batch, type, {});
+}
+
+void observe(const Weights& weights, const DeviceBatch& batch, at::ScalarType type,
+             const Observer& observer) {
+  const at::NoGradGuard off;
+  forward(weights, batch, type, observer);
 }
 
 at::Tensor forward_head(const Weights& weights, const at::Tensor& hidden_RD) {

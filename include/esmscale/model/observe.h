@@ -1,0 +1,27 @@
+// The inside of a forward pass: hidden states of every block, and attention maps. By ATen operations, as the
+// plain engine computes; no gradient.
+#pragma once
+
+#include "esmscale/model/device_batch.h"
+#include "esmscale/model/weights.h"
+
+#include <cstdint>
+#include <functional>
+
+#include <ATen/core/Tensor.h>
+
+namespace esmscale::model {
+
+struct Observer {
+  // Layer 0 is the embedding and layer i the output of block i; the last one is after the final norm, as
+  // transformers numbers its hidden_states. [T, D]
+  std::function<void(int64_t layer, const at::Tensor& x_TD)> state{};
+  // Attention probabilities of block i (from 0), query rows by key rows, [H, T, T]; only for a batch of one
+  // sequence.
+  std::function<void(int64_t block, const at::Tensor& p_HTT)> attention{};
+};
+
+// Calls the functions that are there, in the order of the blocks.
+void observe(const Weights& weights, const DeviceBatch& batch, at::ScalarType type, const Observer& observer);
+
+}  // namespace esmscale::model
