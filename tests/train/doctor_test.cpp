@@ -62,12 +62,12 @@ TEST(Doctor, RanksTryTheirCollectivesAndTrain) {
   const TemporaryFolder folder;
   std::mutex mutex;
   std::vector<Diagnosis> all;
-  dist::with_ranks(3, [&](dist::Ranks& ranks) {
+  dist::with_ranks(2, [&](dist::Ranks& ranks) {
     Diagnosis one = diagnose({.device = "cpu", .folder = folder.path(), .largest_bytes = 1 << 20}, ranks);
     const std::lock_guard lock(mutex);
     all.push_back(std::move(one));
   });
-  ASSERT_EQ(all.size(), 3U);
+  ASSERT_EQ(all.size(), 2U);
   for (const Diagnosis& diagnosis : all) {
     for (const char* name : {"placement", "shared folder", "collectives", "transport", "training at stage 0",
                              "training at stage 1", "training at stage 2"})
@@ -78,8 +78,8 @@ TEST(Doctor, RanksTryTheirCollectivesAndTrain) {
     for (const CollectiveRate& rate : diagnosis.collectives) {
       EXPECT_GE(rate.bytes, 40);
       EXPECT_GT(rate.seconds, 0);
-      // The factors of nccl-tests at three ranks.
-      const double factor = rate.name == "broadcast" ? 1 : (rate.name == "all-reduce" ? 2 : 1) * 2.0 / 3;
+      // The factors of nccl-tests at two ranks.
+      const double factor = rate.name == "broadcast" ? 1 : (rate.name == "all-reduce" ? 2 : 1) / 2.0;
       EXPECT_NEAR(rate.bus_bandwidth * rate.seconds / static_cast<double>(rate.bytes), factor, 1e-9);
     }
   }
