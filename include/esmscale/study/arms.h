@@ -39,7 +39,7 @@ struct Effect {
   std::string key, value, reference;
   double loss = std::numeric_limits<double>::quiet_NaN();        // mean with `value` over the pairs
   double difference = std::numeric_limits<double>::quiet_NaN();  // NaN: no pair is finished
-  double error = std::numeric_limits<double>::quiet_NaN();       // standard error; NaN for fewer than two pairs
+  double error = std::numeric_limits<double>::quiet_NaN();  // standard error; NaN for fewer than two pairs
   int pairs = 0;
 };
 

@@ -58,7 +58,16 @@ def speed_of(records: list[Json], cpu_seconds: float) -> Speed:
 
 
 def measure(options: argparse.Namespace, spin: str, folder: Path) -> Speed:
-    command = [options.build / "esmscale", "train", "--config", options.config, "--data", options.data, "--device", "cpu"]
+    command = [
+        options.build / "esmscale",
+        "train",
+        "--config",
+        options.config,
+        "--data",
+        options.data,
+        "--device",
+        "cpu",
+    ]
     settings = ["log.every_steps=1", "checkpoint.every_minutes=0", "data.holdout=", *options.set]
     choose(spin)
     before = os.times()

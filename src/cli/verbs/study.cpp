@@ -124,9 +124,9 @@ std::shared_ptr<Options> add_action(CLI::App& study, Program& program, const cha
 }  // namespace
 
 void add_study(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand(
-      "study",
-      "Plans a study and runs it here or through SLURM; exit code 85: stopped by a signal; start it again to resume");
+  CLI::App* verb = app.add_subcommand("study",
+                                      "Plans a study and runs it here or through SLURM; exit code 85: "
+                                      "stopped by a signal; start it again to resume");
   verb->footer("Example:\n  esmscale study run studies/first --data data/train --holdout data/holdout");
   verb->require_subcommand(0, 1);  // an unknown action is then named as an unexpected argument
   verb->callback([verb] {
