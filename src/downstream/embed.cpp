@@ -74,7 +74,8 @@ void require_format(const EmbedOptions& options) {
 void remove_embeddings(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("embeddings-") || name.starts_with("layer_") || name == "index.tsv") remove_tree(entry);
+    if (name.starts_with("embeddings-") || name.starts_with("layer_") || name == "index.tsv")
+      remove_tree(entry);
   }
 }
 
@@ -91,10 +92,11 @@ class State {
     const bool is_ours = fs::exists(path_, ignored);
     if (is_ours && take_up(JsonReader::of_file(path_))) return;
     if (fs::exists(folder, ignored) && !fs::is_empty(folder, ignored) && !(is_ours && force))
-      throw Error({.where = folder.string(),
-                   .expected = "an empty folder, or one that the same command began",
-                   .found = is_ours ? "embeddings of another model, input or layer" : "other files",
-                   .advice = is_ours ? "give another --output, or --force to replace it" : "give another --output"});
+      throw Error(
+          {.where = folder.string(),
+           .expected = "an empty folder, or one that the same command began",
+           .found = is_ours ? "embeddings of another model, input or layer" : "other files",
+           .advice = is_ours ? "give another --output, or --force to replace it" : "give another --output"});
     make_own_folder(folder);
     remove_embeddings(folder);
     write();
@@ -120,7 +122,7 @@ class State {
   }
 
   void write() const {
-    const Json json{{"format", kFormat},      {"version", kVersion}, {"request", request_},
+    const Json json{{"format", kFormat},     {"version", kVersion}, {"request", request_},
                     {"proteins", proteins_}, {"done", done_},       {"shard_ends", shard_ends_}};
     write_file(path_, to_text(json, 2) + "\n");
   }
@@ -132,9 +134,8 @@ class State {
 };
 
 Json request_of(Json request, const EmbedOptions& options, const Input& input) {
-  request["input"] = {{"proteins", input.proteins},
-                      {"residues", input.residues},
-                      {"checksum", input.checksum.hex()}};
+  request["input"] = {
+      {"proteins", input.proteins}, {"residues", input.residues}, {"checksum", input.checksum.hex()}};
   request["layers"] = options.layers;
   request["rows"] = options.include_ends ? "residues, START and END" : "residues";
   request["values"] = options.per_residue ? "per residue" : "mean over rows";
@@ -146,7 +147,10 @@ Json request_of(Json request, const EmbedOptions& options, const Input& input) {
 class Embedder {
  public:
   Embedder(model::Engine& engine, const model::Weights& weights, const EmbedOptions& options)
-      : engine_(engine), weights_(weights), options_(options), tokens_(data::TokenList::of(weights.config.alphabet)) {}
+      : engine_(engine),
+        weights_(weights),
+        options_(options),
+        tokens_(data::TokenList::of(weights.config.alphabet)) {}
 
   // The chosen layers' values of each protein.
   std::vector<std::vector<at::Tensor>> embed(std::span<const data::FastaRecord> proteins) {
@@ -168,7 +172,8 @@ class Embedder {
       take(engine_.hidden(batch));
     else
       model::observe(weights_, batch, at::kFloat, {.state = [&](int64_t layer, const at::Tensor& x_TD) {
-                       if (std::binary_search(options_.layers.begin(), options_.layers.end(), layer)) take(x_TD);
+                       if (std::binary_search(options_.layers.begin(), options_.layers.end(), layer))
+                         take(x_TD);
                      }});
     return values;
   }
@@ -191,7 +196,8 @@ class Embedder {
 // Records as many as fill a pass, one at least; empty at the end.
 class Batches {
  public:
-  Batches(const EmbedOptions& options, int64_t skip) : reader_(options.input, counts_), limit_(options.batch_rows) {
+  Batches(const EmbedOptions& options, int64_t skip)
+      : reader_(options.input, counts_), limit_(options.batch_rows) {
     for (data::FastaRecord record; skip > 0 && reader_.next(record);) --skip;
     has_next_ = reader_.next(next_);
   }
@@ -215,7 +221,8 @@ class Batches {
   bool has_next_ = false;
 };
 
-void write_index(const EmbedOptions& options, const fs::path& folder, const std::vector<int64_t>& shard_ends) {
+void write_index(const EmbedOptions& options, const fs::path& folder,
+                 const std::vector<int64_t>& shard_ends) {
   AtomicOutput output(folder / "index.tsv");
   OutputFile file(output.path());
   file.write("row\tidentifier\tresidues\tfile\n");

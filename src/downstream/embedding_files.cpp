@@ -1,9 +1,9 @@
 #include "downstream/embedding_files.h"
 
-#include "esmscale/downstream/npy.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
+#include "esmscale/downstream/npy.h"
 
 namespace esmscale::downstream {
 namespace {
@@ -85,7 +85,8 @@ class Matrices final : public EmbeddingFiles {
 
   void add(const std::string&, const std::vector<at::Tensor>& layers) override {
     const uint64_t offset = header_bytes_ + static_cast<uint64_t>(done_) * row_bytes_;
-    for (size_t i = 0; i < layers.size(); ++i) files_[i]->write_at(offset, tensor_bytes(layers[i].contiguous()));
+    for (size_t i = 0; i < layers.size(); ++i)
+      files_[i]->write_at(offset, tensor_bytes(layers[i].contiguous()));
     ++done_;
   }
 

@@ -16,7 +16,8 @@ class EmbeddingFiles {
   virtual ~EmbeddingFiles() = default;
   // One protein's values, in the stored type, on the CPU, in the order of the layers.
   virtual void add(const std::string& identifier, const std::vector<at::Tensor>& layers) = 0;
-  // Makes sure of what was added: how many of the proteins need not be computed again. `at_end`: no more come.
+  // Makes sure of what was added: how many of the proteins need not be computed again. `at_end`: no more
+  // come.
   virtual int64_t settle(bool at_end) = 0;
 };
 
@@ -26,7 +27,8 @@ struct EmbeddingPlace {
   int64_t proteins = 0, done = 0, shards = 0;
   int64_t width = 0;
 };
-std::unique_ptr<EmbeddingFiles> open_embedding_files(const EmbedOptions& options, const EmbeddingPlace& place);
+std::unique_ptr<EmbeddingFiles> open_embedding_files(const EmbedOptions& options,
+                                                     const EmbeddingPlace& place);
 
 at::ScalarType scalar_type(EmbeddingType type);
 

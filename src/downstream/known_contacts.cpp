@@ -15,9 +15,8 @@ namespace esmscale::downstream {
 
 KnownContacts read_contact_list(const std::filesystem::path& file, int64_t length) {
   const auto n = static_cast<size_t>(length);
-  KnownContacts known{.length = length,
-                      .is_contact = std::vector<uint8_t>(n * n),
-                      .is_resolved = std::vector<uint8_t>(n, 1)};
+  KnownContacts known{
+      .length = length, .is_contact = std::vector<uint8_t>(n * n), .is_resolved = std::vector<uint8_t>(n, 1)};
   std::istringstream lines(read_file(file));
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
@@ -125,8 +124,8 @@ std::string draw_contacts(const std::string& title, std::span<const float> map, 
       << "\" fill=\"#fff\" stroke=\"#888\" stroke-width=\"" << static_cast<double>(length) / 400 << "\"/>";
   for (int shade = 1; shade <= kShades; ++shade)
     if (const std::string path = path_of(shade, length, shade_of); !path.empty())
-      svg << "<path fill=\"#1f5fa8\" fill-opacity=\"" << static_cast<double>(shade) / kShades << "\" d=\"" << path
-          << "\"/>";
+      svg << "<path fill=\"#1f5fa8\" fill-opacity=\"" << static_cast<double>(shade) / kShades << "\" d=\""
+          << path << "\"/>";
   svg << "</svg>\n";
   return svg.str();
 }

@@ -33,10 +33,10 @@ struct Residue {
 
 char letter_of(const std::string& residue) {
   static const std::map<std::string, char> letters{
-      {"ALA", 'A'}, {"ARG", 'R'}, {"ASN", 'N'}, {"ASP", 'D'}, {"CYS", 'C'}, {"GLN", 'Q'}, {"GLU", 'E'},
-      {"GLY", 'G'}, {"HIS", 'H'}, {"ILE", 'I'}, {"LEU", 'L'}, {"LYS", 'K'}, {"MET", 'M'}, {"PHE", 'F'},
-      {"PRO", 'P'}, {"SER", 'S'}, {"THR", 'T'}, {"TRP", 'W'}, {"TYR", 'Y'}, {"VAL", 'V'}, {"MSE", 'M'},
-      {"SEC", 'U'}, {"PYL", 'O'}};
+      {"ALA", 'A'}, {"ARG", 'R'}, {"ASN", 'N'}, {"ASP", 'D'}, {"CYS", 'C'}, {"GLN", 'Q'},
+      {"GLU", 'E'}, {"GLY", 'G'}, {"HIS", 'H'}, {"ILE", 'I'}, {"LEU", 'L'}, {"LYS", 'K'},
+      {"MET", 'M'}, {"PHE", 'F'}, {"PRO", 'P'}, {"SER", 'S'}, {"THR", 'T'}, {"TRP", 'W'},
+      {"TYR", 'Y'}, {"VAL", 'V'}, {"MSE", 'M'}, {"SEC", 'U'}, {"PYL", 'O'}};
   const auto found = letters.find(residue);
   return found == letters.end() ? 'X' : found->second;
 }
@@ -70,7 +70,8 @@ std::vector<Atom> read_pdb(const std::string& content, const std::string& file) 
               .residue = word(line, 17, 3),
               .name = word(line, 12, 4),
               .number = word(line, 22, 4)};
-    for (size_t axis = 0; axis < 3; ++axis) atom.at[axis] = number_in<double>(word(line, 30 + 8 * axis, 8), where);
+    for (size_t axis = 0; axis < 3; ++axis)
+      atom.at[axis] = number_in<double>(word(line, 30 + 8 * axis, 8), where);
     if (line.starts_with("ATOM") || atom.residue == "MSE") atoms.push_back(std::move(atom));
   }
   return atoms;
@@ -93,7 +94,8 @@ std::vector<Atom> read_mmcif(const std::string& content, const std::string& file
     std::istringstream words(line);
     std::vector<std::string> cells;
     for (std::string cell; words >> cell;) {
-      if (cell.size() > 1 && cell.front() == '"' && cell.back() == '"') cell = cell.substr(1, cell.size() - 2);
+      if (cell.size() > 1 && cell.front() == '"' && cell.back() == '"')
+        cell = cell.substr(1, cell.size() - 2);
       cells.push_back(cell);
     }
     const std::string where = text(file, ", line ", number);
@@ -103,20 +105,22 @@ std::vector<Atom> read_mmcif(const std::string& content, const std::string& file
         throw Error({.where = where, .expected = "a column _atom_site." + column, .found = "none"});
       return cells[found->second];
     };
-    Atom atom{.model = columns.contains("pdbx_PDB_model_num") ? cell("pdbx_PDB_model_num", "") : "1",
-              .chain = cell("auth_asym_id", "label_asym_id"),
-              .residue = cell("label_comp_id", "auth_comp_id"),
-              .name = cell("label_atom_id", "auth_atom_id"),
-              .number = cell("auth_seq_id", "label_seq_id"),
-              .at = {number_in<double>(cell("Cartn_x", ""), where), number_in<double>(cell("Cartn_y", ""), where),
-                     number_in<double>(cell("Cartn_z", ""), where)}};
+    Atom atom{
+        .model = columns.contains("pdbx_PDB_model_num") ? cell("pdbx_PDB_model_num", "") : "1",
+        .chain = cell("auth_asym_id", "label_asym_id"),
+        .residue = cell("label_comp_id", "auth_comp_id"),
+        .name = cell("label_atom_id", "auth_atom_id"),
+        .number = cell("auth_seq_id", "label_seq_id"),
+        .at = {number_in<double>(cell("Cartn_x", ""), where), number_in<double>(cell("Cartn_y", ""), where),
+               number_in<double>(cell("Cartn_z", ""), where)}};
     if (cell("group_PDB", "") == "ATOM" || atom.residue == "MSE") atoms.push_back(std::move(atom));
   }
   return atoms;
 }
 
 // By residue number; of alternative places of an atom the first counts.
-std::map<int64_t, Residue> residues_of(const std::vector<Atom>& atoms, std::string chain, const std::string& file) {
+std::map<int64_t, Residue> residues_of(const std::vector<Atom>& atoms, std::string chain,
+                                       const std::string& file) {
   if (chain.empty() && !atoms.empty()) chain = atoms.front().chain;
   std::map<int64_t, Residue> residues;
   for (const Atom& atom : atoms) {
@@ -135,8 +139,8 @@ std::map<int64_t, Residue> residues_of(const std::vector<Atom>& atoms, std::stri
   return residues;
 }
 
-int64_t disagreements(const std::map<int64_t, Residue>& chain, std::span<const uint8_t> sequence, int64_t shift,
-                      std::string* first = nullptr) {
+int64_t disagreements(const std::map<int64_t, Residue>& chain, std::span<const uint8_t> sequence,
+                      int64_t shift, std::string* first = nullptr) {
   int64_t count = 0;
   for (const auto& [number, residue] : chain) {
     const int64_t position = number - shift;

@@ -28,13 +28,15 @@ class Embed : public ::testing::Test {
     return folder;
   }
   Arguments embed(const std::string& output, const Arguments& more = {}) const {
-    return Arguments{"embed",     "--checkpoint", model(),       "--input",      temporary_ / "in.fasta", "--output",
-                     path(output), "--threads",   "1", "--device", "cpu", "--log-level", "error"} +
+    return Arguments{"embed",    "--checkpoint", model(),     "--input", temporary_ / "in.fasta",
+                     "--output", path(output),   "--threads", "1",       "--device",
+                     "cpu",      "--log-level",  "error"} +
            more;
   }
   Arguments contacts(const std::string& output, const Arguments& more = {}) const {
-    return Arguments{"contacts",  "--checkpoint", model(), "--input", temporary_ / "one.fasta", "--output",
-                     path(output), "--threads",   "1", "--device", "cpu", "--log-level", "error"} +
+    return Arguments{"contacts", "--checkpoint", model(),     "--input", temporary_ / "one.fasta",
+                     "--output", path(output),   "--threads", "1",       "--device",
+                     "cpu",      "--log-level",  "error"} +
            more;
   }
   std::string path(const std::string& name) const { return temporary_ / name; }
@@ -50,7 +52,8 @@ class Embed : public ::testing::Test {
   static std::vector<float> matrix(const fs::path& file, size_t numbers) {
     const std::string content = read_file(file);
     std::vector<float> values(numbers);
-    std::memcpy(values.data(), content.data() + content.size() - numbers * sizeof(float), numbers * sizeof(float));
+    std::memcpy(values.data(), content.data() + content.size() - numbers * sizeof(float),
+                numbers * sizeof(float));
     return values;
   }
   TemporaryFolder temporary_;
@@ -97,7 +100,8 @@ TEST_F(Embed, AMatrixForNumPy) {
   EXPECT_EQ(std::vector<float>(values.begin() + 5 * 16, values.begin() + 6 * 16), other);
   json_of(embed("half", {"--dtype", "fp16", "--format", "npy"}));
   EXPECT_THAT(read_file(path("half/layer_1.npy")), HasSubstr("'<f2'"));
-  EXPECT_THAT(refusal_of(2, embed("x", {"--dtype", "bf16", "--format", "npy"})), HasSubstr("NumPy knows no bf16"));
+  EXPECT_THAT(refusal_of(2, embed("x", {"--dtype", "bf16", "--format", "npy"})),
+              HasSubstr("NumPy knows no bf16"));
   EXPECT_THAT(refusal_of(2, embed("x", {"--per-residue", "--format", "npy"})), HasSubstr("safetensors"));
   EXPECT_FALSE(fs::exists(path("x")));
 }
@@ -115,7 +119,8 @@ TEST_F(Embed, GoesOnWhereItWasStopped) {
     if (!is_matrix) state["shard_ends"] = Json::array({state["shard_ends"][0], state["shard_ends"][1]});
     write_file(path("cut" + format + "/embed.json"), to_text(state));
     for (const auto& entry : fs::directory_iterator(path("cut" + format)))
-      if (entry.path().filename() > "embeddings-00002" && entry.path().filename() < "embeddings-0001") fs::remove(entry);
+      if (entry.path().filename() > "embeddings-00002" && entry.path().filename() < "embeddings-0001")
+        fs::remove(entry);
     if (is_matrix) {
       std::string matrix = read_file(path("cutnpy/layer_1.npy"));
       std::fill(matrix.end() - 8 * 16 * 4, matrix.end(), '\0');
@@ -123,7 +128,8 @@ TEST_F(Embed, GoesOnWhereItWasStopped) {
     }
     json_of(embed("cut" + format, small));
     for (const auto& entry : fs::directory_iterator(path("whole" + format)))
-      EXPECT_EQ(read_file(entry.path()), read_file(path("cut" + format) / entry.path().filename())) << entry.path();
+      EXPECT_EQ(read_file(entry.path()), read_file(path("cut" + format) / entry.path().filename()))
+          << entry.path();
   }
   EXPECT_THAT(refusal_of(1, embed("wholenpy", {"--format", "npy", "--layers", "0"})),
               AllOf(HasSubstr("another model, input or layer"), HasSubstr("--force")));
@@ -155,7 +161,8 @@ TEST_F(Embed, ContactsOfAModelTrainedHere) {
   EXPECT_THAT(read_file(path("maps/p.npy")), HasSubstr("'shape': (22, 22)"));
   EXPECT_THAT(read_file(path("maps/p.svg")), HasSubstr("<svg"));
   EXPECT_THAT(refusal_of(1, contacts("maps")), HasSubstr("--force"));
-  EXPECT_THAT(run(contacts("maps", {"--force", "--contact-list", path("known")})).out, HasSubstr("first L/5"));
+  EXPECT_THAT(run(contacts("maps", {"--force", "--contact-list", path("known")})).out,
+              HasSubstr("first L/5"));
   EXPECT_THAT(refusal_of(2, contacts("x", {"--method", "head"})), HasSubstr("--method jacobian"));
   EXPECT_FALSE(fs::exists(path("x")));
   write_file(path("one.fasta"), ">p\nMKTAYIAK\n>q\nMKTAYI\n");

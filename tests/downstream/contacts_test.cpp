@@ -27,7 +27,8 @@ std::vector<uint8_t> codes(std::string_view letters) {
 
 constexpr std::string_view kProtein = "MKTAYIAKQRQ";
 
-// Heads without weight leave the bias alone. scripts/compare_with_hf.sh compares real heads with transformers.
+// Heads without weight leave the bias alone. scripts/compare_with_hf.sh compares real heads with
+// transformers.
 TEST(ContactsByHead, AreSymmetricProbabilities) {
   const model::Weights weights = model::random_weights(model::model_of(2, 24, 3), 4);
   const std::vector<float> none(6, 0.f), some{1, -2, 0.5, 3, 0, -1};
@@ -54,7 +55,9 @@ TEST(ContactsByJacobian, FollowTheDefinition) {
   const int n = 5;
   const at::Tensor own = logits(protein);
   std::vector<double> j(n * 20 * n * 20);
-  const auto at = [&](int i, int a, int k, int b) -> double& { return j[size_t(((i * 20 + a) * n + k) * 20 + b)]; };
+  const auto at = [&](int i, int a, int k, int b) -> double& {
+    return j[size_t(((i * 20 + a) * n + k) * 20 + b)];
+  };
   for (int i = 0; i < n; ++i)
     for (int a = 0; a < 20; ++a) {
       std::string shown = protein;
@@ -88,12 +91,13 @@ TEST(ContactsByJacobian, FollowTheDefinition) {
       total += norm[i][k];
     }
   for (const int64_t batch_rows : {0, 40, 4096}) {
-    const at::Tensor map = contacts_by_jacobian(*engine, weights.config, codes(protein), {.batch_rows = batch_rows});
+    const at::Tensor map =
+        contacts_by_jacobian(*engine, weights.config, codes(protein), {.batch_rows = batch_rows});
     for (int i = 0; i < n; ++i)
       for (int k = 0; k < n; ++k) {
-        const double expected = i == k ? 0
-                                       : (norm[i][k] - row[i] * column[k] / total + norm[k][i] -
-                                          row[k] * column[i] / total) / 2;
+        const double expected =
+            i == k ? 0
+                   : (norm[i][k] - row[i] * column[k] / total + norm[k][i] - row[k] * column[i] / total) / 2;
         // fp32 logits near 3, and 400 of their differences in each norm.
         EXPECT_NEAR(map[i][k].item<float>(), expected, 2e-5) << i << ' ' << k;
       }
@@ -104,13 +108,14 @@ TEST(ContactsByJacobian, FollowTheDefinition) {
 std::string pdb(char third = 'T') {
   const auto line = [](int number, const char* name, const char* residue, int at, double x) {
     char text[96];
-    std::snprintf(text, sizeof text, "ATOM  %5d  %-3s %3s A%4d    %8.3f%8.3f%8.3f  1.00 10.00           C\n", number, name,
-                  residue, at, x, 0.0, 0.0);
+    std::snprintf(text, sizeof text, "ATOM  %5d  %-3s %3s A%4d    %8.3f%8.3f%8.3f  1.00 10.00           C\n",
+                  number, name, residue, at, x, 0.0, 0.0);
     return std::string(text);
   };
   return line(1, "CA", "MET", 11, 0) + line(2, "CB", "MET", 11, 1) + line(3, "CA", "GLY", 12, 5) +
-         line(4, "CA", third == 'T' ? "THR" : "SER", 13, 9) + line(5, "CB", third == 'T' ? "THR" : "SER", 13, 9.5) +
-         line(6, "CA", "ALA", 14, 30) + line(7, "CB", "ALA", 14, 16) + "END\n";
+         line(4, "CA", third == 'T' ? "THR" : "SER", 13, 9) +
+         line(5, "CB", third == 'T' ? "THR" : "SER", 13, 9.5) + line(6, "CA", "ALA", 14, 30) +
+         line(7, "CB", "ALA", 14, 16) + "END\n";
 }
 
 TEST(Structure, CbetaAtomsOfAChain) {
@@ -140,10 +145,15 @@ TEST(Structure, MmcifHasTheSameContacts) {
   write_file(temporary / "x.pdb", pdb());
   std::string cif =
       "data_X\nloop_\n_atom_site.group_PDB\n_atom_site.label_atom_id\n_atom_site.label_comp_id\n"
-      "_atom_site.auth_asym_id\n_atom_site.auth_seq_id\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site.Cartn_z\n";
-  for (const auto& [name, residue, at, x] :
-       {std::tuple{"CA", "MET", 11, 0.0}, {"CB", "MET", 11, 1.0}, {"CA", "GLY", 12, 5.0}, {"CA", "THR", 13, 9.0},
-        {"CB", "THR", 13, 9.5}, {"CA", "ALA", 14, 30.0}, {"CB", "ALA", 14, 16.0}})
+      "_atom_site.auth_asym_id\n_atom_site.auth_seq_id\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site."
+      "Cartn_z\n";
+  for (const auto& [name, residue, at, x] : {std::tuple{"CA", "MET", 11, 0.0},
+                                             {"CB", "MET", 11, 1.0},
+                                             {"CA", "GLY", 12, 5.0},
+                                             {"CA", "THR", 13, 9.0},
+                                             {"CB", "THR", 13, 9.5},
+                                             {"CA", "ALA", 14, 30.0},
+                                             {"CB", "ALA", 14, 16.0}})
     cif += text("ATOM ", name, ' ', residue, " A ", at, ' ', x, " 0.0 0.0\n");
   write_file(temporary / "x.cif", cif + "#\n");
   const auto sequence = codes("KMGTAY");
@@ -166,9 +176,12 @@ TEST(ContactList, PairsAndWhatIsWrong) {
 
 // By hand: ten residues, three contacts six or more apart; the map puts two of them first, then others.
 TEST(Precision, CountsTheFirstPairs) {
-  KnownContacts known{.length = 10, .is_contact = std::vector<uint8_t>(100), .is_resolved = std::vector<uint8_t>(10, 1)};
+  KnownContacts known{
+      .length = 10, .is_contact = std::vector<uint8_t>(100), .is_resolved = std::vector<uint8_t>(10, 1)};
   std::vector<float> map(100, 0.f);
-  const auto set = [&](auto& in, int i, int j, auto value) { in[size_t(i * 10 + j)] = in[size_t(j * 10 + i)] = value; };
+  const auto set = [&](auto& in, int i, int j, auto value) {
+    in[size_t(i * 10 + j)] = in[size_t(j * 10 + i)] = value;
+  };
   set(known.is_contact, 0, 6, uint8_t(1));
   set(known.is_contact, 1, 8, uint8_t(1));
   set(known.is_contact, 2, 9, uint8_t(1));

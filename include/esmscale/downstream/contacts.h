@@ -24,9 +24,9 @@ struct JacobianOptions {
 
 // The categorical Jacobian (Zhang et al. 2024, "Protein language models learn evolutionary statistics of
 // interacting sequence motifs"): how the logits of the 20 residues at each position change when another
-// position is each of the 20 in turn; centred over all four axes, its norm over both residues, corrected by the
-// average product, made symmetric. Scores [L, L], fp32, symmetric, zeros on the diagonal; no probabilities.
-// Takes 20 L + 1 passes and 1600 L² bytes.
+// position is each of the 20 in turn; centred over all four axes, its norm over both residues, corrected by
+// the average product, made symmetric. Scores [L, L], fp32, symmetric, zeros on the diagonal; no
+// probabilities. Takes 20 L + 1 passes and 1600 L² bytes.
 at::Tensor contacts_by_jacobian(model::Engine& engine, const config::ModelConfig& model,
                                 std::span<const uint8_t> residues, const JacobianOptions& options);
 

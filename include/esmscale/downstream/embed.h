@@ -17,14 +17,14 @@ enum class EmbeddingType { fp32, fp16, bf16 };  // of the stored numbers
 enum class EmbeddingFormat { safetensors, npy };
 
 struct EmbedOptions {
-  std::string input;             // FASTA
-  std::vector<int64_t> layers;   // 0: the embedding … model.layers: after the final norm; ascending
-  bool per_residue = false;      // else the mean over rows
-  bool include_ends = false;     // START and END are rows too
+  std::string input;            // FASTA
+  std::vector<int64_t> layers;  // 0: the embedding … model.layers: after the final norm; ascending
+  bool per_residue = false;     // else the mean over rows
+  bool include_ends = false;    // START and END are rows too
   EmbeddingType type = EmbeddingType::fp32;
   EmbeddingFormat format = EmbeddingFormat::safetensors;
-  int64_t batch_rows = 4096;     // rows of one forward pass; a longer protein has a pass of its own
-  uint64_t shard_bytes = uint64_t{256} << 20;  // a safetensors file is closed when it holds as much
+  int64_t batch_rows = 4096;  // rows of one forward pass; a longer protein has a pass of its own
+  uint64_t shard_bytes = uint64_t{256} << 20;   // a safetensors file is closed when it holds as much
   std::function<void(double done)> progress{};  // proteins
 };
 

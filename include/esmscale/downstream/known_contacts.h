@@ -20,8 +20,8 @@ struct KnownContacts {
 
 // PDB or mmCIF (ending in .cif), its first model: residues whose Cβ atoms (Cα of glycine) are less than 8 Å
 // apart. `chain` "": the first one. Residue numbers of the file may be shifted against the sequence, by one
-// number for all. Error: no such chain or atoms, letters that do not agree with the sequence (the first of them
-// by the best shift is named), a line that is not right.
+// number for all. Error: no such chain or atoms, letters that do not agree with the sequence (the first of
+// them by the best shift is named), a line that is not right.
 KnownContacts contacts_of_structure(const std::filesystem::path& file, const std::string& chain,
                                     std::span<const uint8_t> residues);
 
@@ -41,8 +41,8 @@ struct ContactPrecision {
 std::vector<ContactPrecision> precision_of(std::span<const float> map, const KnownContacts& known);
 Json to_json(const std::vector<ContactPrecision>& precision);
 
-// The map as a square picture (SVG): above the diagonal the map in eight shades up to its largest value, below
-// it the known contacts, or the map again.
+// The map as a square picture (SVG): above the diagonal the map in eight shades up to its largest value,
+// below it the known contacts, or the map again.
 std::string draw_contacts(const std::string& title, std::span<const float> map, int64_t length,
                           const KnownContacts* known);
 

@@ -1,4 +1,5 @@
-// NumPy's format of one array (numpy.lib.format, version 1.0): rows of a matrix that are written as they come.
+// NumPy's format of one array (numpy.lib.format, version 1.0): rows of a matrix that are written as they
+// come.
 #pragma once
 
 #include <cstdint>

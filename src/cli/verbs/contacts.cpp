@@ -69,7 +69,8 @@ interop::ContactHead head_of(const ModelOnDevice& model, const std::string& meth
   return head;
 }
 
-std::optional<downstream::KnownContacts> known_contacts(const Options& options, const data::FastaRecord& protein) {
+std::optional<downstream::KnownContacts> known_contacts(const Options& options,
+                                                        const data::FastaRecord& protein) {
   if (!options.structure.empty())
     return downstream::contacts_of_structure(options.structure, options.chain, protein.residues);
   if (!options.contact_list.empty())
@@ -97,9 +98,11 @@ Json write_map(const Options& options, const data::FastaRecord& protein, const a
   return json;
 }
 
-at::Tensor map_of(const ModelOnDevice& model, const interop::ContactHead& head, const data::FastaRecord& protein) {
+at::Tensor map_of(const ModelOnDevice& model, const interop::ContactHead& head,
+                  const data::FastaRecord& protein) {
   if (!head.weight.empty())
-    return downstream::contacts_by_head(*model.weights, protein.residues, head.weight, head.bias).contiguous();
+    return downstream::contacts_by_head(*model.weights, protein.residues, head.weight, head.bias)
+        .contiguous();
   Progress progress(protein.identifier, 20.0 * static_cast<double>(protein.residues.size()), "passes");
   const at::Tensor map_LL = downstream::contacts_by_jacobian(
       *model.engine, model.config(), protein.residues,
@@ -152,8 +155,9 @@ int predict_contacts(const Program& program, const Options& options) {
 
 void add_contacts(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = program.add_verb(app, "contacts", "Contact maps of proteins, and their precision against a structure",
-                                    "esmscale contacts --checkpoint runs/8M --input one.fasta --output maps");
+  CLI::App* verb =
+      program.add_verb(app, "contacts", "Contact maps of proteins, and their precision against a structure",
+                       "esmscale contacts --checkpoint runs/8M --input one.fasta --output maps");
   verb->add_option("--checkpoint", options->checkpoint, "Run, checkpoint or Hugging Face folder")->required();
   verb->add_option("--input", options->input, "FASTA: plain, .gz or .zst")->required();
   verb->add_option("--output", options->output, "Folder of NAME.npy, NAME.svg and contacts.json")->required();
@@ -161,8 +165,8 @@ void add_contacts(CLI::App& app, Program& program) {
                    "head (of an imported model), jacobian (of any model), or auto: head where there is one")
       ->check(CLI::IsMember({"auto", "head", "jacobian"}))
       ->capture_default_str();
-  CLI::Option* structure =
-      verb->add_option("--structure", options->structure, "PDB or mmCIF file of the one protein: prints precision");
+  CLI::Option* structure = verb->add_option("--structure", options->structure,
+                                            "PDB or mmCIF file of the one protein: prints precision");
   verb->add_option("--chain", options->chain, "Chain of the structure; default: its first")->needs(structure);
   verb->add_option("--contact-list", options->contact_list,
                    "Text file with the known contacts of the one protein: two residue numbers a line, from 1")

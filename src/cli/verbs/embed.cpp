@@ -13,7 +13,8 @@ namespace esmscale::cli {
 namespace {
 
 struct Options {
-  std::string checkpoint, output, layers = "-1", dtype = "fp32", format = "safetensors", shard_size = "256MiB";
+  std::string checkpoint, output, layers = "-1", dtype = "fp32", format = "safetensors",
+                                  shard_size = "256MiB";
   downstream::EmbedOptions embed;
   bool force = false;
   ModelFlags model;
@@ -67,21 +68,25 @@ void add_embed(CLI::App& app, Program& program) {
   verb->add_option("--checkpoint", options->checkpoint, "Run, checkpoint or Hugging Face folder")->required();
   verb->add_option("--input", options->embed.input, "FASTA: plain, .gz or .zst")->required();
   verb->add_option("--output", options->output, "Folder; the same command resumes in it")->required();
-  verb->add_option("--layers", options->layers,
-                   "all, or numbers with commas between: 0 is the embedding, -1 the last, after the final norm")
+  verb->add_option(
+          "--layers", options->layers,
+          "all, or numbers with commas between: 0 is the embedding, -1 the last, after the final norm")
       ->capture_default_str();
-  verb->add_flag("--per-residue", options->embed.per_residue, "One vector a residue; default: the protein's mean");
+  verb->add_flag("--per-residue", options->embed.per_residue,
+                 "One vector a residue; default: the protein's mean");
   verb->add_flag("--include-ends", options->embed.include_ends,
                  "START and END count as residues; default: they are left out");
   verb->add_option("--dtype", options->dtype, "Stored numbers: fp32, fp16 or bf16")->capture_default_str();
   verb->add_option("--format", options->format, "safetensors (shards), or npy (a matrix a layer, means only)")
       ->capture_default_str();
-  verb->add_option("--shard-size", options->shard_size, "Bytes of a shard, such as 256MiB; they stay in memory")
+  verb->add_option("--shard-size", options->shard_size,
+                   "Bytes of a shard, such as 256MiB; they stay in memory")
       ->capture_default_str();
   verb->add_flag("--force", options->force, "Replace embeddings of another request");
   add_model_flags(*verb, options->model);
-  verb->callback(
-      [&program, options] { program.action = [&program, options] { return embed_proteins(program, *options); }; });
+  verb->callback([&program, options] {
+    program.action = [&program, options] { return embed_proteins(program, *options); };
+  });
 }
 
 }  // namespace esmscale::cli

@@ -118,6 +118,9 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
+  settle("masking rate of evaluations",
+         [](const FinishedRun& r) { return text(r.config.eval.mlm_probability); });
+  settle("precision", [](const FinishedRun& r) { return std::string(enum_name(r.config.train.precision)); });
   basis.holdout_label = runs.front().holdout_label;
 
   std::set<std::string> schedules;
