@@ -1,5 +1,6 @@
 #include "esmscale/config/config.h"
 
+#include "esmscale/config/given_keys.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -174,7 +175,7 @@ void check_relations(const RunConfig& c, Violations& violations) {
           "optimizer.weight_decay > 0 needs optimizer.name = adamw; muon and normuon have "
           "optimizer.matrix_weight_decay");
   require(c.masking.final_mlm_probability == 0, "masking.final_mlm_probability is not available yet");
-  require(c.eval.draws == 1 && c.eval.assays.empty(), "eval.draws and eval.assays are not available yet");
+  require(c.eval.assays.empty(), "eval.assays is not available yet");
   require(c.average.ema_decay == 0 && c.average.last_fraction == 0, "average.* is not available yet");
   const ScheduleConfig& s = c.schedule;
   require(
@@ -252,6 +253,21 @@ RunConfig load_config(const std::filesystem::path& file, std::span<const std::st
     throw usage_error(error.report());
   }
   return config_from_json(document, path.string(), settings);
+}
+
+std::vector<std::string> given_keys(const std::filesystem::path& file,
+                                    std::span<const std::string> settings) {
+  const std::filesystem::path path = find_config(file);
+  const Json document = parse_json_by_hand(read_file(path), path.string());
+  RunConfig config;
+  std::vector<std::string> keys;
+  for (const Field& field : fields(config)) {
+    const bool is_set = std::any_of(settings.begin(), settings.end(), [&](const std::string& setting) {
+      return setting.starts_with(field.path + "=");
+    });
+    if (is_set || document.contains(pointer_to(field.path))) keys.push_back(field.path);
+  }
+  return keys;
 }
 
 void resolve(RunConfig& config) {

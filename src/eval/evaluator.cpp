@@ -172,26 +172,65 @@ LossEstimate paired_difference(std::span<const SequenceScore> a, std::span<const
       [&](size_t i) { return static_cast<double>(a[i].masked); });
 }
 
+namespace {
+
+// Sums over the draws, by sequence; its tokens count once.
+void add_draw(std::vector<SequenceScore>& sums, const std::vector<SequenceScore>& draw) {
+  for (size_t i = 0; i < sums.size(); ++i) {
+    SequenceScore& sum = sums[i];
+    const SequenceScore& one = draw[i];
+    sum.masked += one.masked;
+    sum.hits += one.hits;
+    sum.loss += one.loss;
+    sum.inner_masked += one.inner_masked;
+    sum.inner_loss += one.inner_loss;
+    sum.inner_baseline += one.inner_baseline;
+    sum.baseline += one.baseline;
+  }
+}
+
+double error_of_mean(const std::vector<double>& losses) {
+  const auto n = static_cast<double>(losses.size());
+  if (n < 2) return NAN;
+  double mean = 0, squares = 0;
+  for (const double loss : losses) mean += loss / n;
+  for (const double loss : losses) squares += (loss - mean) * (loss - mean);
+  return std::sqrt(squares / (n - 1) / n);
+}
+
+}  // namespace
+
 Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,
                     const EvaluateOptions& options, std::span<const int64_t> letter_counts,
                     dist::Ranks& ranks) {
   const LetterBaseline baseline(letter_counts);
-  const auto pass = [&](data::MaskPattern pattern) {
-    return score_holdout(engine, model, holdout,
-                         {.pattern = pattern,
-                          .mlm_probability = options.mlm_probability,
-                          .max_sequences = options.max_sequences,
-                          .tokens = &data::TokenList::of(model.alphabet)},
-                         baseline, ranks);
+  const auto pass = [&](data::MaskPattern pattern, std::vector<SequenceScore>& scores) {
+    std::vector<double> losses;
+    for (int64_t draw = 0; draw < options.draws; ++draw) {
+      const std::vector<SequenceScore> of_draw =
+          score_holdout(engine, model, holdout,
+                        {.pattern = pattern,
+                         .mlm_probability = options.mlm_probability,
+                         .max_sequences = options.max_sequences,
+                         .tokens = &data::TokenList::of(model.alphabet),
+                         .draw = draw},
+                        baseline, ranks);
+      losses.push_back(summarise(of_draw).loss.value);
+      if (draw == 0)
+        scores = of_draw;
+      else
+        add_draw(scores, of_draw);
+    }
+    PatternResult result = summarise(scores);
+    result.mask_error = error_of_mean(losses);
+    return result;
   };
   Evaluation evaluation;
   if (options.only != data::MaskPattern::mask_only) {
-    evaluation.bert_scores = pass(data::MaskPattern::bert);
-    evaluation.bert = summarise(evaluation.bert_scores);
+    evaluation.bert = pass(data::MaskPattern::bert, evaluation.bert_scores);
   }
   if (options.only != data::MaskPattern::bert) {
-    evaluation.mask_only_scores = pass(data::MaskPattern::mask_only);
-    evaluation.mask_only = summarise(evaluation.mask_only_scores);
+    evaluation.mask_only = pass(data::MaskPattern::mask_only, evaluation.mask_only_scores);
   }
   return evaluation;
 }

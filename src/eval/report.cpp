@@ -62,6 +62,7 @@ void add_pattern(Json& json, const PatternResult& result, const std::string& suf
   json[suffix.empty() ? "baseline_loss" : "baseline" + suffix] = result.baseline;
   json["below_baseline" + suffix] = result.below_baseline.value;
   json["below_baseline" + suffix + "_error"] = result.below_baseline.error;
+  json["mask_error" + suffix] = result.mask_error;
 }
 
 double number(const Json& line, const std::string& key) {
@@ -85,7 +86,8 @@ PatternResult pattern_of(const Json& line, const std::string& suffix) {
           .accuracy = number(line, "accuracy" + suffix),
           .masked = count(line, "masked_tokens"),
           .tokens = count(line, "tokens"),
-          .sequences = count(line, "sequences")};
+          .sequences = count(line, "sequences"),
+          .mask_error = number(line, "mask_error" + suffix)};
 }
 
 }  // namespace
@@ -98,6 +100,8 @@ Json to_json(const EvaluationReport& report) {
   json["tokens"] = report.any().tokens;
   json["sequences"] = report.any().sequences;
   json["mlm_probability"] = report.mlm_probability;
+  json["draws"] = report.draws;
+  json["precision"] = report.precision;
   json["checkpoint"] = report.checkpoint.string();
   json["step"] = report.step;
   json["holdout_label"] = report.holdout_label;
@@ -112,6 +116,8 @@ std::optional<EvaluationReport> report_of_metrics(const Json& line) {
                           .checkpoint = word(line, "checkpoint"),
                           .step = count(line, "step"),
                           .mlm_probability = number(line, "mlm_probability"),
+                          .draws = std::max<int64_t>(1, count(line, "draws")),
+                          .precision = word(line, "precision"),
                           .holdout_hash = word(line, "holdout_hash"),
                           .holdout_label = word(line, "holdout_label")};
   if (line.contains("eval/loss_mask_only")) report.mask_only = pattern_of(line, "_mask_only");

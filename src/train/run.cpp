@@ -62,7 +62,7 @@ model::EngineOptions engine_options(const config::TrainConfig& train) {
 void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings) {
   if (options.init_from.empty()) return;
   const auto newest = folder.newest_checkpoint();
-  adopt_model(options.config,
+  adopt_model(options.config, options.given_keys,
               newest && !std::filesystem::exists(options.init_from) ? newest->path : options.init_from,
               warnings);
 }

@@ -314,7 +314,8 @@ void Trainer::Impl::count_bad_step(int64_t step, double loss) {
 
 void Trainer::Impl::score_holdout() {
   const data::Dataset& holdout = *run_.inputs.holdout;
-  const eval::EvaluateOptions how{.mlm_probability = config_.eval.mlm_probability};
+  const eval::EvaluateOptions how{.mlm_probability = config_.eval.mlm_probability,
+                                  .draws = config_.eval.draws};
   const eval::Evaluation evaluation =
       eval::evaluate(*run_.machinery->engine, config_.model, holdout, how, info_.letter_counts, ranks_);
   info_.holdout_label =
@@ -324,6 +325,8 @@ void Trainer::Impl::score_holdout() {
                                             .checkpoint = run_.folder.checkpoint(info_.step),
                                             .step = info_.step,
                                             .mlm_probability = how.mlm_probability,
+                                            .draws = how.draws,
+                                            .precision = std::string(enum_name(config_.train.precision)),
                                             .holdout_hash = holdout.manifest().hash,
                                             .holdout_label = info_.holdout_label};
   if (const double loss = evaluation.bert->loss.value; std::isfinite(loss)) info_.holdout_loss = loss;

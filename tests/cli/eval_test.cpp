@@ -66,6 +66,29 @@ TEST(Eval, TheRunInTheCurrentFolderOnItsOwnHoldout) {
   EXPECT_EQ(result["baseline_letters"], "training set");
 }
 
+TEST(Eval, SeveralDrawsOfMasks) {
+  const SmallRun small;
+  const std::string run_folder = small.trained("run", {"--set", "eval.draws=2"});
+  const Json one = json_of(small.eval({"--checkpoint", run_folder}));
+  EXPECT_EQ(one["draws"], 1);
+  EXPECT_EQ(one["precision"], "fp32");
+  EXPECT_TRUE(one["mask_error"].is_null());
+  const Json four = json_of(small.eval({"--checkpoint", run_folder, "--draws", "4"}));
+  EXPECT_EQ(four["draws"], 4);
+  EXPECT_GT(four["masked_tokens"].get<int64_t>(), 3 * one["masked_tokens"].get<int64_t>());
+  EXPECT_EQ(four["tokens"], one["tokens"]);
+  EXPECT_GT(four["mask_error"].get<double>(), 0);
+  EXPECT_LT(four["mask_error"].get<double>(), four["standard_error"].get<double>() * 3);
+  EXPECT_THAT(run(small.eval({"--checkpoint", run_folder, "--draws", "4"})).out, HasSubstr("in 4 draws"));
+  std::istringstream lines(read_file(run_folder + "/metrics.jsonl"));
+  Json last;
+  for (std::string line; std::getline(lines, line);) last = parse_json(line, "metrics");
+  EXPECT_EQ(last["eval/draws"], 2) << "a run evaluates so, too";
+  EXPECT_EQ(last["eval/precision"], "fp32");
+  EXPECT_TRUE(last["eval/mask_error_mask_only"].is_number());
+  EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", run_folder, "--draws", "0"})), HasSubstr("--draws"));
+}
+
 TEST(Eval, OnePatternOrSomeSequences) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");

@@ -143,6 +143,24 @@ TEST_F(Start, ADecayedTrunkIsNamedWithABetterBeginning) {
   EXPECT_THAT(warnings_of(0, branch(before)), Not(HasSubstr("has decayed")));
 }
 
+TEST_F(Start, TokenDropoutIsThatOfTheBeginning) {
+  const std::string from =
+      small.trained("plain", {"--set", "model.token_dropout=false", "--set", "train.max_tokens=2000"});
+  const Arguments begin{"--init-from", from, "--dry-run"};
+  EXPECT_EQ(json_of(small.train("run", begin))["config"]["model"]["token_dropout"], false)
+      << "the configuration does not say";
+  EXPECT_THAT(refusal_of(2, small.train("run", begin + Arguments{"--set", "model.token_dropout=true"})),
+              AllOf(HasSubstr("model.token_dropout = false"), HasSubstr("model.token_dropout = true in the"),
+                    HasSubstr("--set model.token_dropout=false")));
+  const std::string rate = small.trained("rate", {"--set", "model.token_dropout_rate=0.3"});
+  EXPECT_EQ(json_of(small.train("run",
+                                {"--init-from", rate, "--dry-run"}))["config"]["model"]["token_dropout_rate"],
+            0.3);
+  EXPECT_THAT(refusal_of(2, small.train("run", {"--init-from", rate, "--dry-run", "--set",
+                                                "model.token_dropout_rate=0.15"})),
+              HasSubstr("--set model.token_dropout_rate=0.3"));
+}
+
 TEST_F(Start, AnotherMaskRateOfTheBeginningIsNamed) {
   const std::string from = small.trained("quarter", {"--set", "masking.mlm_probability=0.25"});
   EXPECT_THAT(warnings_of(0, small.train("run", {"--init-from", from, "--dry-run"})),

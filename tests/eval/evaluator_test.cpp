@@ -179,5 +179,36 @@ TEST(Evaluate, RunsThePatternsAskedFor) {
   EXPECT_EQ(run({.max_sequences = 7}).bert->sequences, 7);
 }
 
+// Oracle: each draw scored by itself. The letter-only model's losses differ between draws by their positions
+// alone.
+TEST(Draws, MeanAndTheErrorOfTheMasks) {
+  at::set_num_threads(1);
+  const model::Weights weights = letters_only_model();
+  const auto engine = model::make_engine(weights, {.engine = config::EngineKind::plain});
+  const auto& counts = holdout().dataset().manifest().residue_counts;
+  dist::Ranks alone;
+  const Evaluation one = evaluate(*engine, weights.config, holdout().dataset(), {}, counts, alone);
+  EXPECT_TRUE(std::isnan(one.bert->mask_error)) << "one draw does not know it";
+  const Evaluation three =
+      evaluate(*engine, weights.config, holdout().dataset(), {.draws = 3}, counts, alone);
+  double masked = 0, loss = 0, mean = 0, squares = 0;
+  std::vector<double> losses;
+  for (int64_t draw = 0; draw < 3; ++draw) {
+    const PatternResult result = summarise(scores_of(weights, {.draw = draw}, holdout_letters()));
+    masked += static_cast<double>(result.masked);
+    loss += result.loss.value * static_cast<double>(result.masked);
+    losses.push_back(result.loss.value);
+    mean += result.loss.value / 3;
+    EXPECT_EQ(result.tokens, three.bert->tokens) << "the same windows";
+  }
+  for (const double value : losses) squares += (value - mean) * (value - mean);
+  EXPECT_EQ(losses[0], one.bert->loss.value);
+  EXPECT_NE(losses[1], losses[0]) << "other masks";
+  EXPECT_EQ(three.bert->masked, static_cast<int64_t>(masked));
+  EXPECT_NEAR(three.bert->loss.value, loss / masked, 1e-12);
+  EXPECT_NEAR(three.bert->mask_error, std::sqrt(squares / 2 / 3), 1e-12);
+  EXPECT_LT(three.bert->loss.error, one.bert->loss.error);
+}
+
 }  // namespace
 }  // namespace esmscale::eval

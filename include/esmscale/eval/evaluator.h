@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -59,6 +60,9 @@ struct PatternResult {
   LossEstimate below_baseline;  // baseline − loss, paired, first residue excluded
   double accuracy = 0;
   int64_t masked = 0, tokens = 0, sequences = 0;
+  // The part of loss.error that is the masks', which more draws make smaller: the standard deviation of the
+  // draws' losses over √draws. NaN for one draw, which does not know it.
+  double mask_error = std::numeric_limits<double>::quiet_NaN();
 };
 PatternResult summarise(std::span<const SequenceScore> scores);
 // a − b, paired by sequence; both must come from the same holdout and pattern.
@@ -73,6 +77,7 @@ struct EvaluateOptions {
   std::optional<data::MaskPattern> only;  // both patterns when absent
   double mlm_probability = 0.15;
   int64_t max_sequences = 0;  // 0: all
+  int64_t draws = 1;          // sets of masks; sums go over all of them
 };
 // letter_counts: of the training set, or the holdout's own for an imported model. All ranks call it.
 Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,

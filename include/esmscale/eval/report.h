@@ -15,6 +15,8 @@ struct EvaluationReport {
   std::filesystem::path checkpoint{};
   int64_t step = 0;
   double mlm_probability = 0;      // of the masks
+  int64_t draws = 1;               // sets of masks
+  std::string precision{};         // of the matrix products
   std::string holdout_hash{};      // of the holdout's manifest: which curve this result belongs to
   std::string holdout_label{};     // how the holdout was checked, in words
   std::string baseline_letters{};  // whose frequencies the baseline uses; "": not stated

@@ -15,9 +15,10 @@ struct Weights;
 namespace esmscale::train {
 
 struct TrainOptions {
-  config::RunConfig config;     // resolved
-  std::filesystem::path run;    // the run folder
-  std::string device = "auto";  // auto | cpu | cuda
+  config::RunConfig config;               // resolved
+  std::vector<std::string> given_keys{};  // those that the user wrote, for init_from (config/given_keys.h)
+  std::filesystem::path run;              // the run folder
+  std::string device = "auto";            // auto | cpu | cuda
   int threads = 1;
   std::string resume = "auto";        // auto | never | a checkpoint
   std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder

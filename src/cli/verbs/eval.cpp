@@ -22,7 +22,7 @@ struct Options {
   std::optional<std::string> holdout;
   std::string device = "auto", pattern, per_sequence;
   double mlm_probability = 0.15;
-  int64_t max_sequences = 0;
+  int64_t max_sequences = 0, draws = 1;
   bool allow_longer = false;
 };
 
@@ -101,7 +101,8 @@ Scored score(const Program& program, const Options& options, const std::string& 
   const model::Weights weights = model::copy_of(model.weights, device);
   const auto engine = model::make_engine(weights, {});
   eval::EvaluateOptions how{.mlm_probability = options.mlm_probability,
-                            .max_sequences = options.max_sequences};
+                            .max_sequences = options.max_sequences,
+                            .draws = options.draws};
   if (options.pattern == "bert") how.only = data::MaskPattern::bert;
   if (options.pattern == "mask-only") how.only = data::MaskPattern::mask_only;
   dist::Ranks alone;
@@ -112,6 +113,8 @@ Scored score(const Program& program, const Options& options, const std::string& 
                    .checkpoint = model.path,
                    .step = model.info.step,
                    .mlm_probability = how.mlm_probability,
+                   .draws = how.draws,
+                   .precision = "fp32",
                    .holdout_hash = holdout.manifest().hash,
                    .holdout_label = eval::holdout_label(holdout, model.info.dataset_hash,
                                                         model.info.config.data.max_seq_len),
@@ -119,6 +122,12 @@ Scored score(const Program& program, const Options& options, const std::string& 
   require_loss(scored);
   warn_about(scored, holdout);
   return scored;
+}
+
+// " in 4 draws (masks alone: ± 0.0021)"
+std::string mask_text(const eval::EvaluationReport& report) {
+  if (report.draws == 1) return "";
+  return text(" in ", report.draws, " draws (masks alone: ± ", fixed(report.any().mask_error, 4), ")");
 }
 
 void print_table(std::ostream& out, const Scored& scored) {
@@ -134,8 +143,8 @@ void print_table(std::ostream& out, const Scored& scored) {
   const eval::EvaluationReport& report = scored.report;
   out << report.checkpoint.string() << "\n"
       << table.str() << report.any().sequences << " sequences, " << report.any().tokens << " tokens, "
-      << report.any().masked << " masked; holdout " << report.holdout_label << "; frequencies of the "
-      << report.baseline_letters << "\n";
+      << report.any().masked << " masked at " << report.mlm_probability << mask_text(report) << "; holdout "
+      << report.holdout_label << "; frequencies of the " << report.baseline_letters << "\n";
 }
 
 // a − b, paired by sequence, for the patterns that both have.
@@ -214,6 +223,10 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--mlm-probability", options->mlm_probability,
                    "Masking rate, the same for every model whatever it was trained with")
       ->check(CLI::Range(0.001, 0.9))
+      ->capture_default_str();
+  verb->add_option("--draws", options->draws,
+                   "Sets of masks: the mean over them, and the part of its error that is the masks'")
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   verb->add_option("--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes")
       ->check(CLI::IsMember({"bert", "mask-only"}));

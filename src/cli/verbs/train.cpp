@@ -1,6 +1,7 @@
 #include "cli/checks.h"
 #include "cli/local_ranks.h"
 #include "cli/verb.h"
+#include "esmscale/config/given_keys.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
@@ -65,6 +66,8 @@ bool takes_tokens_from_preset(const Options& options) {
 
 train::TrainOptions train_options(const Program& program, const Options& options, config::RunConfig config) {
   return {.config = std::move(config),
+          .given_keys = options.init_from.empty() ? std::vector<std::string>()
+                                                  : config::given_keys(options.config, options.settings),
           .run = run_folder(options),
           .device = options.device,
           .threads = program.thread_count(),

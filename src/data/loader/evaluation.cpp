@@ -32,7 +32,10 @@ struct EvaluationBatches::Impl {
   void append(BatchBuilder& builder, int64_t sequence) {
     const int64_t place = builder.add(sequence, rows(sequence));
     const auto residues = reader.residues(sequence);
-    builder.fill(place, masker.window(0, sequence, residues, holdout.manifest().eval_length));
+    const int64_t longest = holdout.manifest().eval_length;
+    const std::span<const uint8_t> letters =
+        masker.window(0, sequence, residues, longest).letters;  // of every draw
+    builder.fill(place, {letters, masker.choose(options.draw, sequence, letters)});
   }
 
   const Dataset& holdout;

@@ -142,6 +142,9 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return masking_of(r.config); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
+  settle("masking rate of evaluations",
+         [](const FinishedRun& r) { return text(r.config.eval.mlm_probability); });
+  settle("precision", [](const FinishedRun& r) { return std::string(enum_name(r.config.train.precision)); });
   basis.holdout_label = runs.front().holdout_label;
 
   std::set<std::string> schedules;

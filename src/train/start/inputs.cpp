@@ -1,10 +1,16 @@
 #include "train/start/inputs.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/json.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/plan.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
 
 namespace esmscale::train {
 namespace {
@@ -35,6 +41,21 @@ std::optional<data::Dataset> open_holdout(const config::RunConfig& config, const
   return holdout;
 }
 
+// The weights were trained with the model's value: another one shows them embeddings of another scale.
+template <class T>
+void adopt_value(const std::string& key, const T& of_model, T& asked, std::span<const std::string> given_keys,
+                 const std::filesystem::path& from) {
+  if (of_model == asked) return;
+  const auto shown = [](const T& value) { return to_text(Json(value)); };
+  if (std::find(given_keys.begin(), given_keys.end(), key) != given_keys.end())
+    throw usage_error({.where = "--init-from " + from.string(),
+                       .expected = text("the model's ", key, " = ", shown(of_model)),
+                       .found = text(key, " = ", shown(asked), " in the configuration"),
+                       .advice = text("give --set ", key, "=", shown(of_model))});
+  log_info(key, " = ", shown(of_model), ", as the model that training begins with has it");
+  asked = of_model;
+}
+
 }  // namespace
 
 RunInputs open_inputs(const config::RunConfig& config, std::vector<std::string>& warnings) {
@@ -43,8 +64,8 @@ RunInputs open_inputs(const config::RunConfig& config, std::vector<std::string>&
   return {.train = std::move(train), .holdout = std::move(holdout)};
 }
 
-void adopt_model(config::RunConfig& config, const std::filesystem::path& from,
-                 std::vector<std::string>& warnings) {
+void adopt_model(config::RunConfig& config, std::span<const std::string> given_keys,
+                 const std::filesystem::path& from, std::vector<std::string>& warnings) {
   const config::RunConfig other = interop::load_model_info(from).config;
   const config::ModelConfig &model = other.model, &asked = config.model;
   if (model.layers != asked.layers || model.width != asked.width || model.heads != asked.heads ||
@@ -59,6 +80,10 @@ void adopt_model(config::RunConfig& config, const std::filesystem::path& from,
                             " tokens; model.alphabet follows it"));
     config.model.alphabet = model.alphabet;
   }
+  adopt_value("model.token_dropout", model.token_dropout, config.model.token_dropout, given_keys, from);
+  if (model.token_dropout)
+    adopt_value("model.token_dropout_rate", model.token_dropout_rate, config.model.token_dropout_rate,
+                given_keys, from);
   if (other.masking.mlm_probability != config.masking.mlm_probability)
     warnings.push_back(text("the model that training begins with was trained at masking.mlm_probability = ",
                             other.masking.mlm_probability, ", this run masks ",

@@ -5,6 +5,7 @@
 #include "esmscale/train/options.h"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ struct RunInputs {
 // is trained on: their number, and some of them. What deserves a warning is added to `warnings`.
 RunInputs open_inputs(const config::RunConfig& config, std::vector<std::string>& warnings);
 
-// --init-from: the run takes over the model's alphabet. A usage error when its shape is not the
-// configuration's. `from`: a checkpoint, run or Hugging Face folder.
-void adopt_model(config::RunConfig& config, const std::filesystem::path& from,
-                 std::vector<std::string>& warnings);
+// --init-from: the run takes over the model's alphabet and its token dropout. A usage error when the
+// configuration has another shape, or is given (`given_keys`) another token dropout. `from`: a checkpoint,
+// run or Hugging Face folder.
+void adopt_model(config::RunConfig& config, std::span<const std::string> given_keys,
+                 const std::filesystem::path& from, std::vector<std::string>& warnings);
 
 }  // namespace esmscale::train

@@ -20,6 +20,7 @@ struct EvaluationOptions {
   int rank = 0;               // rank r of n scores sequences r, r + n, …
   int ranks = 1;
   const TokenList* tokens = nullptr;  // null: the 29
+  int64_t draw = 0;                   // which set of masks; the windows are the same in all
 };
 
 // Walks over a holdout once, in its order. Windows have at most eval_length residues + START + END. Both
