@@ -79,7 +79,7 @@ TEST(Config, NamesOfChoicesComeFromOneTable) {
       {"train.precision", {"fp32", "tf32", "bf16"}},
       {"train.engine", {"auto", "plain", "fused"}},
       {"train.recompute", {"none", "outputs", "blocks"}},
-      {"optimizer.name", {"adam", "adamw"}},
+      {"optimizer.name", {"adam", "adamw", "muon", "normuon"}},
       {"schedule.name", {"exponential", "constant", "linear", "cosine", "wsd"}},
       {"model.init.scheme", {"xavier", "hf"}},
       {"model.init.decoder_bias", {"zeros", "frequencies"}}};
