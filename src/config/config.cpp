@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -30,12 +29,11 @@ Json::json_pointer pointer_to(const std::string& path) {
 }
 
 const char* type_name(const Field& field) {
-  return std::visit(Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
-                               [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
-                               [](std::array<double, 2>*) { return "two numbers"; },
-                               [](std::vector<std::string>*) { return "a list of texts"; },
-                               [](const EnumRef&) { return "text"; }},
-                    field.home);
+  return std::visit(
+      Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
+                 [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
+                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; }},
+      field.home);
 }
 
 // Every digit of a whole number.
@@ -61,11 +59,6 @@ bool has_type(const Field& field, const Json& value) {
                  [&](std::array<double, 2>*) {
                    return value.is_array() && value.size() == 2 && value[0].is_number() &&
                           value[1].is_number();
-                 },
-                 [&](std::vector<std::string>*) {
-                   return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& entry) {
-                            return entry.is_string();
-                          });
                  },
                  [&](const EnumRef&) { return value.is_string(); }},
       field.home);
@@ -123,19 +116,10 @@ void overlay(const std::vector<Field>& all, const Json& document, const std::str
   }
 }
 
-// "a.csv,b.csv"; "" is an empty list.
-Json list_of(const std::string& value) {
-  Json list = Json::array();
-  std::istringstream entries(value);
-  for (std::string entry; std::getline(entries, entry, ',');) list.push_back(entry);
-  return list;
-}
-
 // The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted.
 Json parse_setting(const Field& field, const std::string& value) {
   if (std::holds_alternative<std::string*>(field.home) || std::holds_alternative<EnumRef>(field.home))
     return value;
-  if (std::holds_alternative<std::vector<std::string>*>(field.home)) return list_of(value);
   if (std::holds_alternative<int64_t*>(field.home) && !value.empty() && value.front() != '-') {
     try {
       return parse_size(value, field.path);
@@ -174,9 +158,6 @@ void check_relations(const RunConfig& c, Violations& violations) {
   require(c.optimizer.name == OptimizerKind::adamw || c.optimizer.weight_decay == 0,
           "optimizer.weight_decay > 0 needs optimizer.name = adamw; muon and normuon have "
           "optimizer.matrix_weight_decay");
-  require(c.masking.final_mlm_probability == 0, "masking.final_mlm_probability is not available yet");
-  require(c.eval.assays.empty(), "eval.assays is not available yet");
-  require(c.average.ema_decay == 0 && c.average.last_fraction == 0, "average.* is not available yet");
   const ScheduleConfig& s = c.schedule;
   require(
       s.name != ScheduleKind::exponential || s.decay_factor > 0,

@@ -140,10 +140,6 @@ std::vector<Field> fields(RunConfig& c) {
             "Probability that a residue is chosen for prediction")
           .within(0.001, 0.9)
           .identity(),
-      field("masking.final_mlm_probability", &c.masking.final_mlm_probability,
-            "Experimental: the masking rate changes linearly to this value at the end of the run; 0 keeps it")
-          .within(0, 0.9)
-          .identity(),
 
       field("schedule.name", &c.schedule.name, "Shape of the learning rate over the tokens of the run")
           .identity(),
@@ -187,15 +183,6 @@ std::vector<Field> fields(RunConfig& c) {
             "Masking rate of evaluations, whatever masking.mlm_probability is")
           .within(0.001, 0.9),
       field("eval.draws", &c.eval.draws, "Evaluate with N sets of masks and average them").within(1, 1000),
-      field(
-          "eval.assays", &c.eval.assays,
-          "CSV files of mutational scans to score at each evaluation; --set takes them with commas between"),
-      field("average.ema_decay", &c.average.ema_decay,
-            "Also keep an exponential moving average of the weights, with this decay a step; 0 keeps none")
-          .within(0, 0.999999),
-      field("average.last_fraction", &c.average.last_fraction,
-            "Also keep the mean of the weights over this last fraction of the run; 0 keeps none")
-          .within(0, 1),
       field("checkpoint.every_tokens", &c.checkpoint.every_tokens,
             "Write a checkpoint every N tokens; 0 means by time only")
           .unit("tokens")

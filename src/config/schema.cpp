@@ -18,9 +18,7 @@ Json schema_of(const Field& field) {
   Json bounds = Json::object();
   if (std::isfinite(field.minimum)) bounds["minimum"] = field.minimum;
   if (std::isfinite(field.maximum)) bounds["maximum"] = field.maximum;
-  if (std::holds_alternative<std::vector<std::string>*>(field.home)) {
-    schema["items"] = {{"type", "string"}};
-  } else if (schema["type"] == "array") {
+  if (schema["type"] == "array") {
     bounds["type"] = "number";
     schema.update({{"items", bounds}, {"minItems", 2}, {"maxItems", 2}});
   } else {

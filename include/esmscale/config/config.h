@@ -83,7 +83,6 @@ struct RunConfig {
   OptimizerConfig optimizer;
   struct Masking {
     double mlm_probability = 0.15;
-    double final_mlm_probability = 0;  // 0: as mlm_probability; else reached linearly at the run's end
   } masking;
   ScheduleConfig schedule;
   struct Parallel {
@@ -94,12 +93,7 @@ struct RunConfig {
     int64_t every_tokens = 0;       // 0: at the end only
     double mlm_probability = 0.15;  // of the holdout's masks, whatever training's is
     int64_t draws = 1;              // sets of masks
-    std::vector<std::string> assays;
   } eval;
-  struct Average {
-    double ema_decay = 0;      // 0: none
-    double last_fraction = 0;  // of the run's tokens; 0: none
-  } average;
   struct Checkpoint {
     int64_t every_tokens = 0;
     double every_minutes = 15;

@@ -39,8 +39,7 @@ class EnumRef {
 };
 
 struct Field {
-  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*,
-                            std::vector<std::string>*, EnumRef>;
+  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*, EnumRef>;
 
   std::string path;  // "optimizer.lr"
   Home home;         // where the value lives

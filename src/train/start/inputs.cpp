@@ -46,7 +46,7 @@ template <class T>
 void adopt_value(const std::string& key, const T& of_model, T& asked, std::span<const std::string> given_keys,
                  const std::filesystem::path& from) {
   if (of_model == asked) return;
-  const auto shown = [](const T& value) { return to_text(Json(value)); };
+  const auto shown = [](const T& value) { return esmscale::to_text(Json(value)); };
   if (std::find(given_keys.begin(), given_keys.end(), key) != given_keys.end())
     throw usage_error({.where = "--init-from " + from.string(),
                        .expected = text("the model's ", key, " = ", shown(of_model)),
