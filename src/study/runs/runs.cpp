@@ -119,11 +119,6 @@ laws::FlopRatio ratio_of(const laws::PointSet& set, int64_t alphabet) {
   return laws::FlopRatio(std::move(knots));
 }
 
-std::string masking_of(const config::RunConfig& config) {
-  const auto& [first, last] = config.masking;
-  return last > 0 ? text(first, " to ", last) : text(first);
-}
-
 // Adam with weight decay and without it are one family; a law of one family says nothing of another.
 std::string optimizer_of(const config::RunConfig& config) {
   const config::OptimizerKind name = config.optimizer.name;
@@ -140,7 +135,7 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   basis.holdout = settle("holdout", [](const FinishedRun& r) { return r.holdout; });
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
-  settle("masking rate", [](const FinishedRun& r) { return masking_of(r.config); });
+  settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
   settle("masking rate of evaluations",
          [](const FinishedRun& r) { return text(r.config.eval.mlm_probability); });
