@@ -156,7 +156,7 @@ TEST(PointsErrors, CellsMissing) {
 }
 TEST(PointsErrors, ValuesThatAreNoPositiveFiniteNumber) {
   for (const std::string bad : {"0", "-1", "-nan", "inf", "1e999", "1e200", "1e-200", "2.5x", "2,5", "two"}) {
-    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2\n1e6,2e9," + bad + "\n"),
+    EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2\n1e6,2e9,\"" + bad + "\"\n"),
                 AllOf(HasSubstr("line 3, column loss"), HasSubstr("'" + bad + "'")));
     EXPECT_THAT(error_for("parameters,tokens,loss\n\"" + bad + "\",2e9,2\n"), HasSubstr("column parameters"));
     EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,\"" + bad + "\",2\n"), HasSubstr("column tokens"));
