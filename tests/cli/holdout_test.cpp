@@ -104,7 +104,7 @@ TEST_F(Holdout, AStoppedRunWithoutOneKeepsItsOwn) {
   const std::vector<Json> whole = evaluations("run");
   const Arguments without{"--holdout", "", "--dry-run"};
   EXPECT_EQ(json_of(small.train("run", evaluates + without))["config"]["data"]["holdout"],
-            small.holdout.folder());
+            small.holdout.folder().string());
   for (const Arguments& more : {Arguments{}, Arguments{"--rescore"}}) {
     forget_the_end("run");
     ASSERT_LT(evaluations("run").size(), whole.size());

@@ -22,11 +22,12 @@ namespace esmscale::interop {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
+// F32 and F64.
 inline Tensors read_tensors(const std::filesystem::path& path) {
   const SafetensorsFile file(path);
   Tensors tensors;
   for (const TensorEntry& entry : file.entries()) {
-    tensors[entry.name] = at::empty(entry.shape, at::kFloat);
+    tensors[entry.name] = at::empty(entry.shape, entry.dtype == "F64" ? at::kDouble : at::kFloat);
     const auto bytes = file.bytes(entry);
     std::memcpy(tensors[entry.name].data_ptr(), bytes.data(), bytes.size());
   }
