@@ -9,8 +9,7 @@ namespace esmscale::config {
 namespace {
 
 Json schema_of(const Field& field) {
-  static constexpr const char* types[] = {"integer", "number", "boolean", "string",
-                                          "array",   "array",  "string"};
+  static constexpr const char* types[] = {"integer", "number", "boolean", "string", "array", "string"};
   Json schema{{"type", types[field.home.index()]}, {"description", field.help}};
   if (!field.units.empty()) schema["description"] = field.help + " [" + field.units + "]";
   schema["default"] = value_of(field);
