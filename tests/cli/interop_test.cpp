@@ -152,7 +152,7 @@ TEST_F(Interop, WrongRequests) {
               HasSubstr("30"));
   EXPECT_THAT(refusal_of(1, {"export", path("hf"), "--output", path("hf")}), HasSubstr("absent or empty"));
   EXPECT_THAT(refusal_of(1, {"import", path("absent"), "--output", path("checkpoint")}),
-              HasSubstr("config.json"));
+              HasSubstr("no such folder"));
   EXPECT_THAT(refusal_of(1, {"import", path("hf"), "--output", path("hf")}), HasSubstr("absent or empty"));
   std::filesystem::remove(path("hf/model.safetensors"));
   EXPECT_THAT(refusal_of(1, {"import", path("hf"), "--output", path("checkpoint")}),

@@ -253,8 +253,9 @@ TEST_F(Failure, APortInUseAndNobodyThere) {
   EXPECT_EQ(lonely.wait(), 1);
   EXPECT_THAT(lonely.err(), AllOf(HasSubstr("rank 1 of 2"), HasSubstr("MASTER_ADDR")));
   // LibTorch's own words would be lines of stack frames before it.
-  EXPECT_TRUE(lonely.err().starts_with("error: ")) << lonely.err();
-  EXPECT_EQ(std::count(lonely.err().begin(), lonely.err().end(), '\n'), 1) << lonely.err();
+  const std::string said = lonely.err();
+  EXPECT_TRUE(said.starts_with("error: ")) << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
 }
 
 TEST_F(Failure, TwoRunsOnOneFolder) {

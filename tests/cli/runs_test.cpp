@@ -1,9 +1,13 @@
 // The verbs that look at runs, on runs that train made: runs, compare, report; and train --max-minutes.
 #include "cli/small_run.h"
+#include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/config/config.h"
+#include "esmscale/model/weights.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 
 #include <cmath>
+#include <limits>
 
 #include <gmock/gmock.h>
 
@@ -53,10 +57,16 @@ TEST_F(RunVerbs, MaxMinutesLeavesACheckpointToResume) {
 }
 
 TEST_F(RunVerbs, AFailedStartRecordsItsError) {
-  EXPECT_EQ(run(small.train("bad", {"--set", "optimizer.lr=1e30", "--set", "train.max_bad_steps=2", "--set",
-                                    "train.epochs=20"}))
-                .status,
-            1);
+  checkpoint::CheckpointInfo info;
+  info.config = config::load_config(small.config());
+  config::resolve(info.config);
+  model::Weights weights = model::make_weights(info.config.model, at::kCPU);
+  model::initialise(weights, 1, {});
+  weights.head_bias_V.fill_(std::numeric_limits<float>::infinity());
+  checkpoint::save_checkpoint(small.path("broken"), info, weights);
+  EXPECT_EQ(
+      run(small.train("bad", {"--init-from", small.path("broken"), "--set", "train.max_bad_steps=2"})).status,
+      1);
   EXPECT_THAT(json_of({"runs", small.path("bad")}).at("runs")[0]["stopped_by"].get<std::string>(),
               AllOf(HasSubstr("an error: "), HasSubstr("not finite")));
 }
