@@ -60,7 +60,7 @@ TEST_F(Start, Beginnings) {
   EXPECT_THAT(refused(2, {"--resume", wide}), HasSubstr("model.width"));
   for (const char* flag : {"--init-from", "--branch-from", "--resume"}) {
     EXPECT_THAT(refused(1, {flag, small.path("absent")}), HasSubstr("absent"));
-    EXPECT_THAT(refused(1, {flag, small.holdout.folder()}), HasSubstr("found none of them"));
+    EXPECT_THAT(refused(1, {flag, small.holdout.folder()}), HasSubstr("expected a checkpoint"));
   }
   EXPECT_FALSE(fs::exists(small.path("new")));
 }
