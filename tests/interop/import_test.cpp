@@ -272,7 +272,7 @@ TEST_F(Import, WhatIsNoFolderIsNamed) {
 
 TEST_F(Import, MoreLayersThanTheConfigurationSaysAreRefused) {
   EXPECT_THAT(error_after_config([](Json& config) { config["num_hidden_layers"] = 1; }),
-              HasSubstr(kLayer + "intermediate.dense.weight is not a part"));
+              HasSubstr(kLayer + "LayerNorm.bias is not a part"));
 }
 
 TEST_F(Import, WhatTakesNoPartIsReadPast) {

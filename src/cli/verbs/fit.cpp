@@ -97,7 +97,7 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::string&
 // Before anything is written: an earlier laws.json stays. The laws of more points are null, each with its
 // reason.
 void require_a_law(const laws::Laws& laws) {
-  constexpr size_t kTooShort = 3;
+  constexpr size_t kTooShort = 2;
   if (laws.set.points.size() > kTooShort) return;
   if (laws.approach1 || laws.approach2 || laws.approach3 || !laws.kaplan.empty()) return;
   std::vector<std::string> reasons;
