@@ -18,6 +18,7 @@ namespace {
 char spin_count[] = "GOMP_SPINCOUNT=1000";  // some 20 µs
 constexpr size_t kMost = 4096;              // entries of an environment; a longer one stays as it is
 char* environment[kMost + 2];
+char program[4096];  // its path: a process is listed under the last part of what it was started by
 
 bool sets(const char* entry, const char* name) {
   const size_t length = std::strlen(name);
@@ -33,7 +34,8 @@ void bound_the_spinning(int, char** arguments, char** given) {
     environment[count] = given[count];
   }
   environment[count] = spin_count;
-  ::execve("/proc/self/exe", arguments, environment);
+  if (::readlink("/proc/self/exe", program, sizeof program - 1) > 0)
+    ::execve(program, arguments, environment);
 }
 
 __attribute__((section(".preinit_array"), used)) void (*at_the_start)(int, char**,
