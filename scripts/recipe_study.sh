@@ -11,7 +11,7 @@
 #   normuon-mask20            the same with masks of 20%; every recipe is scored on masks of 15%
 #
 # --runs      default runs/recipe_study
-# --results   recipe.json and recipe.md; default the folder of the runs
+# --results   recipe.json and README.md; default the folder of the runs
 # --tokens    of each run; default 1M. --seeds: of each recipe; default 2. --threads: of a run; default 1
 
 scripts=$(dirname "${BASH_SOURCE[0]}")

@@ -27,7 +27,7 @@ def over_seeds(differences: list[Json]) -> Json:
 
 
 def recipe(runs: Path, results: Path, seeds: int, *recipes: str) -> None:
-    """Write recipe.json and recipe.md into RESULTS from the runs RECIPE-sSEED, for seeds 1 to SEEDS."""
+    """Write recipe.json and README.md into RESULTS from the runs RECIPE-sSEED, for seeds 1 to SEEDS."""
     rows: list[Json] = []
     for name in recipes:
         folders = [runs / f"{name}-s{seed}" for seed in range(1, seeds + 1)]
@@ -43,7 +43,7 @@ def recipe(runs: Path, results: Path, seeds: int, *recipes: str) -> None:
     ]
     head = ["recipe", *(f"seed {seed}" for seed in range(1, seeds + 1)), f"against {recipes[0]}, nats", "seconds"]
     text = markdown_table(head, table) + "\n"
-    (results / "recipe.md").write_text(text)
+    (results / "README.md").write_text(text)
     print(text)
 
 
