@@ -1,5 +1,6 @@
 #include "esmscale/core/csv.h"
 
+#include "esmscale/core/delimited.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
@@ -9,11 +10,6 @@
 
 namespace esmscale {
 namespace {
-
-std::string_view trimmed(std::string_view s) {
-  const auto begin = s.find_first_not_of(" \t\r");
-  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(" \t\r") - begin + 1);
-}
 
 // Takes characters one by one, and rows as they end.
 class Parser {

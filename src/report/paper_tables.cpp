@@ -1,5 +1,6 @@
 #include "esmscale/report/paper_tables.h"
 
+#include "esmscale/core/csv.h"
 #include "esmscale/core/text.h"
 #include "report/html.h"
 
@@ -96,17 +97,6 @@ PaperTable leverage_of(const laws::Laws& laws) {
   return table;
 }
 
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\n") == std::string::npos) return cell;
-  std::string out(1, '"');
-  for (const char c : cell) {
-    if (c == '"') out.push_back('"');
-    out.push_back(c);
-  }
-  out.push_back('"');
-  return out;
-}
-
 std::string latex(const std::string& cell) {
   constexpr std::string_view kEscaped = "&%$#_{}";
   std::string out;
@@ -147,8 +137,8 @@ std::vector<PaperTable> paper_tables(const laws::Laws& laws) {
 }
 
 std::string csv_of(const PaperTable& table) {
-  std::string out = joined(table.header, ",", quoted) + "\n";
-  for (const auto& row : table.rows) out += joined(row, ",", quoted) + "\n";
+  std::string out = csv_line(table.header);
+  for (const auto& row : table.rows) out += csv_line(row);
   return out;
 }
 
@@ -165,10 +155,9 @@ std::string latex_of(const PaperTable& table) {
 std::string points_csv_of(const laws::PointSet& set) {
   std::string out = "parameters,tokens,loss,flops,budget,run,seed,unique_tokens\n";
   const auto known = [](double value) { return value > 0 ? full(value) : std::string(); };
-  for (const laws::Point& p : set.points) {
-    out += text(full(p.parameters), ",", full(p.tokens), ",", full(p.loss), ",", full(p.flops), ",",
-                known(p.budget), ",", quoted(p.run), ",", p.seed, ",", known(p.unique_tokens), "\n");
-  }
+  for (const laws::Point& p : set.points)
+    out += csv_line(std::vector{full(p.parameters), full(p.tokens), full(p.loss), full(p.flops),
+                                known(p.budget), p.run, text(p.seed), known(p.unique_tokens)});
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "report/run_summary.h"
 
 #include "esmscale/accounting/flops.h"
+#include "esmscale/core/csv.h"
 #include "esmscale/core/text.h"
 #include "report/html.h"
 
@@ -27,13 +28,6 @@ double parameters_of(const study::RunView& run) {
              : logged;
 }
 
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\r\n") == cell.npos) return cell;
-  std::string out = "\"";
-  for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
 std::string without_bars(const std::string& cell) {
   std::string out;
   for (const char c : one_line(cell)) out += c == '|' ? "\\|" : std::string(1, c);
@@ -49,13 +43,8 @@ std::string Summary::html() const {
 }
 
 std::string Summary::csv() const {
-  std::string out;
-  const auto add = [&](const std::vector<std::string>& cells) {
-    for (size_t i = 0; i < cells.size(); ++i) out += text(i ? "," : "", quoted(cells[i]));
-    out += "\n";
-  };
-  add(header);
-  for (const auto& row : rows) add(row);
+  std::string out = csv_line(header);
+  for (const auto& row : rows) out += csv_line(row);
   return out;
 }
 
