@@ -60,8 +60,8 @@ std::string transports_in(const std::string& nccl_log);
 Check transport_check(const c10::Device& device, const std::string& nccl_log, bool has_several_nodes,
                       dist::Ranks& ranks);
 
-// Twenty steps of a small model at one ZeRO stage against one rank, with and without a device-wide wait after
-// every collective; the weights bit for bit between ranks.
-Check training_check(const c10::Device& device, int zero_stage, dist::Ranks& ranks);
+// Twenty steps of a small model at each ZeRO stage against one rank, with and without a device-wide wait
+// after every collective; the weights bit for bit between ranks. One check for each stage.
+std::vector<Check> training_checks(const c10::Device& device, dist::Ranks& ranks);
 
 }  // namespace esmscale::train::doctor

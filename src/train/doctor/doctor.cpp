@@ -89,7 +89,7 @@ void examine_ranks(const DoctorOptions& options, dist::Ranks& ranks, Diagnosis& 
   const doctor::NcclLog log(device, ranks);
   add(doctor::collectives_check(device, largest, ranks, diagnosis.collectives));
   add(doctor::transport_check(device, log.text(), has_several_nodes(ranks), ranks));
-  for (const int stage : {0, 1, 2}) add(doctor::training_check(device, stage, ranks));
+  for (const Check& check : doctor::training_checks(device, ranks)) add(check);
 }
 
 }  // namespace

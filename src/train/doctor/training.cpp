@@ -126,14 +126,10 @@ std::string milliseconds(double seconds) {
   return fixed(1e3 * seconds, 1) + " ms";
 }
 
-}  // namespace
-
-Check training_check(const c10::Device& device, int zero_stage, dist::Ranks& ranks) {
+Check training_check(const c10::Device& device, int zero_stage, const Curve& reference, dist::Ranks& ranks) {
   // Sums in another order, in fp32, through twenty updates by Adam: nats.
   constexpr double kAllowed = 1e-4;
   dist::Group& group = ranks.group(device);
-  dist::Group alone;
-  const Curve reference = train_small(zero_stage, device, alone, group.size());
   const Curve curve = train_small(zero_stage, device, group, group.size());
   group.wait_for_device_each_time(true);
   const Curve waiting = train_small(zero_stage, device, group, group.size());
@@ -155,6 +151,16 @@ Check training_check(const c10::Device& device, int zero_stage, dist::Ranks& ran
   check.result = CheckResult::error;
   check.advice = "do not train here: the ranks compute something else than one rank does; send this report";
   return check;
+}
+
+}  // namespace
+
+std::vector<Check> training_checks(const c10::Device& device, dist::Ranks& ranks) {
+  dist::Group alone;  // one rank shards nothing, so its curve is that of every stage
+  const Curve reference = train_small(/*zero_stage=*/0, device, alone, ranks.size());
+  std::vector<Check> checks;
+  for (const int stage : {0, 1, 2}) checks.push_back(training_check(device, stage, reference, ranks));
+  return checks;
 }
 
 }  // namespace esmscale::train::doctor
