@@ -1,6 +1,7 @@
 // How long an idle thread of LibTorch's pool spins for the next piece of work before it sleeps. libgomp's own
-// choice, some 10 ms at every barrier, stops training as soon as another process takes a core: the others
-// spin for the thread that lost it and so keep it from running (docs/performance.md, "A busy machine").
+// choice is some 10 ms at every barrier. Beside many other processes this slows training down: the idle
+// threads spin for a thread that has lost its core, and keep it from running (docs/performance.md, "A busy
+// machine").
 //
 // libgomp reads its environment when it is loaded, before main(). This file therefore acts earlier still: the
 // loader calls the entries of .preinit_array before any library begins, and the program starts itself again

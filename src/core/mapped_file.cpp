@@ -1,5 +1,5 @@
 // Mapped files. A page that cannot be read arrives as SIGBUS, at any place of the program: the handler looks
-// up whose page it is, says so and ends the process, as nobody could go on from there.
+// up whose page it is, reports the file and ends the process, because the reader cannot continue.
 #include "core/descriptor.h"
 #include "esmscale/core/files.h"
 

@@ -1,4 +1,4 @@
-// Where embeddings go: shards of safetensors, or a matrix a layer. Both can go on after an interruption.
+// Where embeddings go: shards of safetensors, or a matrix a layer. Both can be resumed.
 #pragma once
 
 #include "esmscale/downstream/embed.h"

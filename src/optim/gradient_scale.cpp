@@ -8,8 +8,8 @@
 namespace esmscale::optim {
 namespace {
 
-// Norms of rows of so many floats in fp32, their squares added in fp64: no fp64 copy of the gradient is made,
-// and no sum depends on the number of threads.
+// Norms of rows of kNormRow floats in fp32, their squares added in fp64: no fp64 copy of the gradient is
+// made, and no sum depends on the number of threads.
 constexpr int64_t kNormRow = 4096;
 
 at::Tensor squared_norm(const at::Tensor& part) {

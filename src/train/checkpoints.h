@@ -20,8 +20,8 @@ class Checkpoints {
 
   // Writes the run's present state, and removes what checkpoint.keep no longer asks for: the newest ones
   // stay, the one of the best holdout loss, and for wsd the last one before the decay, where branches begin.
-  // Nothing when it is current. All ranks call it. A full disk is borne for checkpoint.retry_minutes: none is
-  // written then, a warning says so, and training goes on; an Error when that time is over.
+  // Nothing when it is current. All ranks call it. A full disk is tolerated for checkpoint.retry_minutes:
+  // a warning reports it, training continues, and it is tried again. An Error when that time is over.
   void save();
   // The current one gets the run's present information; its tensors stay.
   void rewrite_info() const;

@@ -32,7 +32,7 @@ struct Run {
   checkpoint::CheckpointInfo& info() { return state.info; }
   const checkpoint::CheckpointInfo& info() const { return state.info; }
   bool is_finished() const { return info().tokens >= plan.tokens; }
-  // Of the step that brings the run to so many tokens.
+  // Of the step that ends at this number of tokens.
   optim::Rates rates_at(int64_t tokens) const { return {schedule.at(tokens), matrix_schedule.at(tokens)}; }
 
   TrainOptions options;  // its configuration with the alphabet of --init-from

@@ -362,7 +362,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   flush_metrics();
 }
 
-// False when there is no room for it: training goes on from the last one, and it is tried again.
+// False when the disk has no room for it: training continues, and it is tried again.
 bool Trainer::Impl::checkpoint() {
   finish_step(in_flight_);
   watcher_.begin("the checkpoint");

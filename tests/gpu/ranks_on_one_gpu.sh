@@ -154,7 +154,7 @@ wait_for_steps() { # RUN STEPS
   complain "$1 never came to step $2"
 }
 
-# A signal to one rank stops all; the run goes on with another number of ranks.
+# A signal to one rank stops all; the run resumes with another number of ranks.
 stop_and_resume() {
   set_arguments stopped 2 1024
   start_ranks 3 stopped "${arguments[@]}"

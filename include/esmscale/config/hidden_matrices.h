@@ -32,7 +32,7 @@ double orthogonalisation_flops(const HiddenMatrix& matrix);
 // do. With more ranks than matrices some have none.
 std::vector<int> matrix_owners(const std::vector<HiddenMatrix>& matrices, int ranks);
 
-// Matrices of one shape are computed together, so many floats of them at a time or one that is larger.
+// Matrices of one shape are computed together: at most this number of floats at a time, or one matrix.
 inline constexpr int64_t kStackFloats = int64_t{1} << 25;
 
 bool has_matrix_updates(OptimizerKind optimizer);  // muon and normuon

@@ -81,7 +81,7 @@ class Group {
 
   // For diagnosis: every collective is complete, on the whole device, before its call returns.
   void wait_for_device_each_time(bool waits) { waits_at_once_ = waits; }
-  // For the end of a run that failed: collectives that can never complete are left behind, and the backend
+  // For the end of a run that failed: collectives that can never complete are abandoned, and the backend
   // with them. The process ends soon.
   void abandon() noexcept;
 

@@ -36,7 +36,7 @@ std::vector<int64_t> parse_layers(const std::string& layers, int64_t model_layer
 //   index.tsv    row, identifier, residues and file of each protein, in the order of the input
 //   safetensors  embeddings-00001.safetensors, …: a tensor IDENTIFIER/layer_N, [D] or [rows, D]
 //   npy          layer_N.npy, [proteins, D]; fp32 or fp16
-// A folder that the same request began goes on after what is done; another one is replaced with `force` only.
+// The same request resumes its folder after what is done; another one replaces a folder with `force` only.
 // Memory is bounded by a shard and a batch. `request` names the model (its checksum). Returns the proteins.
 // Errors: no records, an identifier twice, a protein without residues (its mean is not defined unless
 // START and END count), npy per residue or of bf16.

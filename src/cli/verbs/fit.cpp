@@ -151,7 +151,7 @@ void add_fit(CLI::App& app, Program& program) {
   verb->add_option("--loss", options->read.loss, "eval, eval-mask-only or train")
       ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}))
       ->capture_default_str();
-  verb->add_option("--drop-highest", options->read.drop_highest, "Leave out so many of the highest losses")
+  verb->add_option("--drop-highest", options->read.drop_highest, "Leave out the N highest losses")
       ->check(whole_number());
   verb->add_option("--drop", options->drop, "Leave out the run of this name (repeatable)")
       ->allow_extra_args(false);

@@ -177,7 +177,7 @@ void add_info(CLI::App& app, Program& program) {
   verb->add_option("PATH", options->path, "The folder, or laws.json")->required();
   verb->add_flag("--verify", options->verify, "Read every byte again against its checksum");
   verb->add_option("--prefix", options->prefixes,
-                   "Also the residues and tokens of a data set's first so many sequences (repeatable)")
+                   "Also the residues and tokens of a data set's first N sequences (repeatable)")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   verb->callback([&program, options] {

@@ -99,12 +99,10 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");
   verb->add_flag("--allow-missing", o.allow_missing,
                  "No error when no sequence has an identifier of --exclude");
-  verb->add_option("--holdout", o.holdout,
-                   "The last so many sequences in shuffled order go to --holdout-output")
+  verb->add_option("--holdout", o.holdout, "The last N sequences in shuffled order go to --holdout-output")
       ->check(whole_number());
   verb->add_option("--holdout-output", o.holdout_output, "Folder of the held-out data set");
-  verb->add_option("--limit", o.limit, "Then keep the first so many in shuffled order")
-      ->check(whole_number());
+  verb->add_option("--limit", o.limit, "Then keep the first N in shuffled order")->check(whole_number());
   verb->add_option("--min-length", o.min_length, "Leave out shorter sequences, in residues")
       ->check(whole_number())
       ->capture_default_str();

@@ -154,7 +154,7 @@ void add_train(CLI::App& app, Program& program) {
                    "Begin with a checkpoint's whole state (wsd trunks)")
       ->excludes(init);
   verb->add_option("--max-minutes", options->max_minutes,
-                   "Stop after so many minutes of this start with a checkpoint and exit code 85")
+                   "Stop M minutes after this start, with a checkpoint and exit code 85")
       ->check(finite_number())
       ->check(CLI::PositiveNumber);
   verb->add_option("--profile", options->profile_steps,

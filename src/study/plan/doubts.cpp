@@ -35,7 +35,7 @@ bool is_bound_by_data(const BudgetPlan& plan, const PlanRequest& request) {
 
 // Of losses and of models that were asked for.
 void doubt_question(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
-  constexpr double kProfileReach = 4;  // sizes of a profile reach so many times from its minimum
+  constexpr double kProfileReach = 4;  // sizes of a profile reach this factor to both sides of its minimum
   if (request.loss > 0 && laws.published)
     plan.warnings.push_back(text("the loss to reach is one by the protocol of ", laws.published->name,
                                  ": a loss of yours by another protocol is not comparable with it"));

@@ -24,7 +24,7 @@ struct PrepareOptions {
   uint64_t seed = 1;                // shuffle seed
   bool keep_order = false;          // no shuffle: the input is already in the random order of `seed`
   std::filesystem::path exclude{};  // identifiers to leave out, one a line; empty: none
-  bool allow_missing = false;       // go on when no record has an identifier of `exclude`
+  bool allow_missing = false;       // no error when no record has an identifier of `exclude`
   int64_t holdout = 0;              // the last N sequences in shuffled order go to holdout_output
   std::filesystem::path holdout_output{};
   int64_t limit = 0;           // then the first N are kept; 0: all
