@@ -12,6 +12,7 @@
 #include "esmscale/study/runs/runs.h"
 
 #include <cmath>
+#include <iterator>
 
 #include <nlohmann/json.hpp>
 
@@ -26,38 +27,43 @@ struct Options {
   laws::BootstrapOptions bootstrap;
 };
 
-laws::PointSet read_with(const Options& options, const laws::PointOptions& read) {
-  laws::PointSet set = options.points.empty()
-                           ? study::read_runs({options.runs.begin(), options.runs.end()}, read)
-                           : laws::read_points(options.points, read);
-  laws::drop_runs(set, options.drop);
-  return set;
+// The points by the count that is asked for, and by every count that can be had.
+struct Sets {
+  laws::PointSet asked;
+  std::vector<laws::PointSet> by_count;
+};
+
+Sets read_run_folders(const Options& options) {
+  std::vector<study::Counts> counts{{options.read.flop_count, options.read.parameter_count}};
+  for (const char* flops : {"6nd", "hoffmann"})
+    for (const char* parameters : {"kaplan", "kaplan+head", "trainable"})
+      counts.push_back({flops, parameters});
+  std::vector<laws::PointSet> sets =
+      study::read_runs({options.runs.begin(), options.runs.end()}, options.read, counts);
+  Sets result{.asked = std::move(sets.front()), .by_count = {}};
+  result.by_count.assign(std::move_iterator(sets.begin() + 1), std::move_iterator(sets.end()));
+  return result;
 }
 
-laws::PointSet read_set(const Options& options) {
+// A table knows no shapes: there are its own counts, and 6ND.
+Sets read_table(const Options& options) {
+  Sets result{.asked = laws::read_points(options.points, options.read), .by_count = {}};
+  result.by_count.push_back(result.asked);
+  if (result.asked.basis.flop_count == "6nd") return result;
+  laws::PointOptions read = options.read;
+  read.flop_count = "6nd";
+  result.by_count.push_back(laws::read_points(options.points, read));
+  return result;
+}
+
+Sets read_sets(const Options& options) {
   if (options.runs.empty() == options.points.empty())
     throw usage_error({.where = "esmscale fit",
                        .expected = "run folders, or --points FILE.csv",
                        .found = options.runs.empty() ? "neither" : "both"});
-  return read_with(options, options.read);
-}
-
-// The same runs by every count: of a points file, which knows no shapes, by its column and by 6ND.
-std::vector<laws::PointSet> sets_by_count(const Options& options, const laws::PointSet& set) {
-  std::vector<laws::PointSet> sets;
-  laws::PointOptions read = options.read;
-  if (!options.points.empty()) {
-    sets.push_back(set);
-    read.flop_count = "6nd";
-    if (set.basis.flop_count != "6nd") sets.push_back(read_with(options, read));
-    return sets;
-  }
-  for (const char* flop_count : {"6nd", "hoffmann"})
-    for (const char* parameter_count : {"kaplan", "kaplan+head", "trainable"}) {
-      read.flop_count = flop_count;
-      read.parameter_count = parameter_count;
-      sets.push_back(read_with(options, read));
-    }
+  Sets sets = options.points.empty() ? read_run_folders(options) : read_table(options);
+  laws::drop_runs(sets.asked, options.drop);
+  for (laws::PointSet& set : sets.by_count) laws::drop_runs(set, options.drop);
   return sets;
 }
 
@@ -111,13 +117,12 @@ void require_a_law(const laws::Laws& laws) {
 int fit(const Program& program, Options& options) {
   require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
-  laws::PointSet set = read_set(options);
-  log_info("fitting ", set.points.size(), " points");
-  const std::vector<laws::PointSet> by_count = sets_by_count(options, set);
-  laws::Laws laws = laws::fit_laws(std::move(set), options.bootstrap);
+  Sets sets = read_sets(options);
+  log_info("fitting ", sets.asked.points.size(), " points");
+  laws::Laws laws = laws::fit_laws(std::move(sets.asked), options.bootstrap);
   require_a_law(laws);
   laws::add_leverage(laws);
-  laws.sensitivity = laws::sensitivity_to_counts(by_count, laws, options.bootstrap);
+  laws.sensitivity = laws::sensitivity_to_counts(sets.by_count, laws, options.bootstrap);
   const Json document = laws::to_json(laws);
   OutputSet files(options.output);
   report::add_report(files, laws);

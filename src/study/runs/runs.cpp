@@ -159,56 +159,63 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
                                 " to ", fixed(high, 0), " rows); Hoffmann's C depends on it"));
 }
 
-}  // namespace
+// The runs that a fit takes, by name, and why it leaves the others out.
+struct Selection {
+  std::vector<FinishedRun> runs;
+  std::vector<laws::PointSet::Excluded> excluded;
+  std::vector<std::string> warnings;
+};
 
-laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
+// "" for a run whose last loss is a point of the fit.
+std::string why_not(const FinishedRun& run, const laws::PointOptions& options) {
+  if (run.stage == config::RunStage::lr_sweep) return "it is a trial of the sweep of learning rates";
+  if (run.stage == config::RunStage::trunk)
+    return "it is a trunk, whose rate has not decayed: its branches are the points";
+  if (!(final_loss(run, options.loss) > 0)) return text("it has no ", loss_key(options.loss));
+  return "";
+}
+
+void select(const fs::path& path, const laws::PointOptions& options, Selection& selection) {
+  const auto leave_out = [&](const std::string& why) {
+    selection.excluded.push_back({fs::weakly_canonical(path).filename().string(), why});
+  };
+  std::string why;
+  std::optional<FinishedRun> run = read_finished_run(path, why);
+  if (run) why = why_not(*run, options);
+  if (!run || !why.empty()) return leave_out(why);
+  if (const std::string from = run::RunFolder(path).initial_weights(); !from.empty()) {
+    const std::string weights = text("it began from the weights of ", from, " (--init-from)");
+    if (!options.allow_mixed)
+      return leave_out(weights + ", whose tokens D does not count; --allow-mixed takes it");
+    selection.warnings.push_back(text(run->name, ": ", weights, "; its tokens do not count theirs"));
+  }
+  selection.runs.push_back(std::move(*run));
+}
+
+Selection select(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
+  loss_key(options.loss);
+  Selection selection;
+  for (const fs::path& path : run_folders(paths)) select(path, options, selection);
+  refuse_repeated_runs(selection.runs);
+  if (selection.runs.size() >= 2) return selection;
+  std::vector<std::string> reasons;
+  for (const auto& e : selection.excluded) reasons.push_back(text(e.run, ": ", e.why));
+  throw Error(
+      {.where = "the runs to fit",
+       .expected = "at least two finished runs",
+       .found = text(selection.runs.size(), reasons.empty() ? "" : "; left out: ", join(reasons, "; "))});
+}
+
+laws::PointSet points_of(const Selection& selection, const laws::PointOptions& options) {
   laws::PointSet set;
+  set.excluded = selection.excluded;
+  set.warnings = selection.warnings;
   set.basis.source = "run folders";
   set.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
   set.basis.parameter_count = options.parameter_count;
   set.basis.loss = options.loss;
-  loss_key(options.loss);
-
-  std::vector<FinishedRun> runs;
-  for (const fs::path& path : run_folders(paths)) {
-    std::string why;
-    std::optional<FinishedRun> run = read_finished_run(path, why);
-    if (run && run->stage == config::RunStage::lr_sweep) {
-      why = "it is a trial of the sweep of learning rates";
-      run.reset();
-    }
-    if (run && run->stage == config::RunStage::trunk) {
-      why = "it is a trunk, whose rate has not decayed: its branches are the points";
-      run.reset();
-    }
-    if (run && !(final_loss(*run, options.loss) > 0)) {
-      why = text("it has no ", loss_key(options.loss));
-      run.reset();
-    }
-    if (const std::string from = run ? run::RunFolder(path).initial_weights() : ""; !from.empty()) {
-      const std::string weights = text("it began from the weights of ", from, " (--init-from)");
-      if (options.allow_mixed) {
-        set.warnings.push_back(text(run->name, ": ", weights, "; its tokens do not count theirs"));
-      } else {
-        why = weights + ", whose tokens D does not count; --allow-mixed takes it";
-        run.reset();
-      }
-    }
-    if (run)
-      runs.push_back(std::move(*run));
-    else
-      set.excluded.push_back({fs::weakly_canonical(path).filename().string(), why});
-  }
-  refuse_repeated_runs(runs);
-  if (runs.size() < 2) {
-    std::vector<std::string> reasons;
-    for (const auto& e : set.excluded) reasons.push_back(text(e.run, ": ", e.why));
-    throw Error({.where = "the runs to fit",
-                 .expected = "at least two finished runs",
-                 .found = text(runs.size(), reasons.empty() ? "" : "; left out: ", join(reasons, "; "))});
-  }
-  settle_basis(set, runs, options);
-  for (const FinishedRun& run : runs) {
+  settle_basis(set, selection.runs, options);
+  for (const FinishedRun& run : selection.runs) {
     set.points.push_back(point_of(run, options, set.basis.flop_count));
     laws::Curve curve = curve_of(run, options.loss);
     curve.point = set.points.size() - 1;
@@ -218,9 +225,28 @@ laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOp
     if (curve.samples.size() > 1) set.curves.push_back(std::move(curve));
   }
   if (set.basis.flop_count == "hoffmann")
-    set.basis.flop_ratio = ratio_of(set, runs.front().config.model.alphabet);
+    set.basis.flop_ratio = ratio_of(set, selection.runs.front().config.model.alphabet);
   laws::drop_highest(set, options.drop_highest);
   return set;
+}
+
+}  // namespace
+
+laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
+  return points_of(select(paths, options), options);
+}
+
+std::vector<laws::PointSet> read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options,
+                                      const std::vector<Counts>& counts) {
+  const Selection selection = select(paths, options);
+  std::vector<laws::PointSet> sets;
+  for (const Counts& by : counts) {
+    laws::PointOptions counted = options;
+    counted.flop_count = by.flops;
+    counted.parameter_count = by.parameters;
+    sets.push_back(points_of(selection, counted));
+  }
+  return sets;
 }
 
 }  // namespace esmscale::study

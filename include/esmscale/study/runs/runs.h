@@ -16,10 +16,16 @@ namespace esmscale::study {
 // twentieth of the tokens). A path may also be a folder of run folders, whose Hugging Face exports are passed
 // over, or the folder of a study. Left out by name: runs that have not finished or have no such loss, trials
 // of a study's sweep of learning rates, trunks, and runs that began from other weights (--init-from), unless
-// options.allow_mixed. Error: no such
-// folder; the same run twice; several data sets, holdouts, alphabets or masking rates (the runs are named)
-// unless options.allow_mixed; fewer than two finished runs.
+// options.allow_mixed. Error: no such folder; the same run twice; several data sets, holdouts, alphabets or
+// masking rates (the runs are named) unless options.allow_mixed; fewer than two finished runs.
 laws::PointSet read_runs(const std::vector<std::filesystem::path>& paths, const laws::PointOptions& options);
+
+struct Counts {
+  std::string flops, parameters;  // as PointOptions::flop_count and parameter_count
+};
+// The same, with each of these counts in place of those of `options`. The folders are read once.
+std::vector<laws::PointSet> read_runs(const std::vector<std::filesystem::path>& paths,
+                                      const laws::PointOptions& options, const std::vector<Counts>& counts);
 
 // Why a run with these lines of metrics counts as not finished: "it has not finished (step 7)", or what its
 // end lacks, tokens or the last checkpoint; "" when it is finished.
