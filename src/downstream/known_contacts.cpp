@@ -37,6 +37,18 @@ KnownContacts read_contact_list(const std::filesystem::path& file, int64_t lengt
   return known;
 }
 
+namespace {
+
+// 95%, of a proportion p of n; unlike p's standard error it has a width where p is 0 or 1.
+std::pair<double, double> wilson_interval(double p, double n) {
+  constexpr double z = 1.959964;
+  const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
+  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+  return {centre - half, centre + half};
+}
+
+}  // namespace
+
 std::vector<ContactPrecision> precision_of(std::span<const float> map, const KnownContacts& known) {
   const int64_t resolved = std::accumulate(known.is_resolved.begin(), known.is_resolved.end(), int64_t{0});
   std::vector<ContactPrecision> all;
@@ -55,11 +67,9 @@ std::vector<ContactPrecision> precision_of(std::span<const float> map, const Kno
       for (int64_t r = 0; r < count; ++r)
         hits += known.is_contact[static_cast<size_t>(pairs[static_cast<size_t>(r)])];
       const double p = count > 0 ? hits / static_cast<double>(count) : NAN;
-      all.push_back({.separation = separation,
-                     .top = name,
-                     .pairs = count,
-                     .precision = p,
-                     .error = std::sqrt(p * (1 - p) / static_cast<double>(count))});
+      const auto [low, high] = wilson_interval(p, static_cast<double>(count));
+      all.push_back(
+          {.separation = separation, .top = name, .pairs = count, .precision = p, .low = low, .high = high});
     }
   }
   return all;
@@ -72,7 +82,7 @@ Json to_json(const std::vector<ContactPrecision>& precision) {
                     {"top", p.top},
                     {"pairs", p.pairs},
                     {"precision", p.precision},
-                    {"error", p.error}});
+                    {"interval", {p.low, p.high}}});
   return json;
 }
 

@@ -1,5 +1,5 @@
-// How long a run bears a full disk or quota: it trains on and tries again to write, for
-// checkpoint.retry_minutes from the first refusal on.
+// How long a run tolerates a full disk or quota: it continues to train and tries again to write, for
+// checkpoint.retry_minutes after the first refusal.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@ class FullDisk {
   bool is_over() const;  // the patience is
   double seconds_left() const;
 
-  // Waits for the next try. Once `hurries` holds, a few seconds are left: who stopped the run waits.
+  // Waits for the next try. Once `hurries` holds, a few seconds are left, because the run was asked to stop.
   void pause(const std::function<bool()>& hurries);
 
  private:

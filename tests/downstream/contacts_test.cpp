@@ -196,7 +196,9 @@ TEST(Precision, CountsTheFirstPairs) {
   EXPECT_DOUBLE_EQ(precision[0].precision, 0.3);
   EXPECT_EQ(precision[2].pairs, 2) << "L/5";
   EXPECT_DOUBLE_EQ(precision[2].precision, 0.5);
-  EXPECT_DOUBLE_EQ(precision[2].error, std::sqrt(0.25 / 2));
+  // Wilson's interval of 1 of 2 (published tables: 9.5% to 90.5%).
+  EXPECT_NEAR(precision[2].low, 0.0945, 1e-4);
+  EXPECT_NEAR(precision[2].high, 0.9055, 1e-4);
   EXPECT_EQ(precision[8].pairs, 0);
   EXPECT_TRUE(std::isnan(precision[8].precision)) << "no pair is 24 apart";
   const std::string svg = draw_contacts("a<b", map, 10, &known);

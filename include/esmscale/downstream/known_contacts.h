@@ -30,12 +30,13 @@ KnownContacts contacts_of_structure(const std::filesystem::path& file, const std
 KnownContacts read_contact_list(const std::filesystem::path& file, int64_t length);
 
 // Of the pairs at least `separation` apart that the map puts first, as many as `top` names, how many are
-// contacts. The error is that of a proportion, √(p (1 − p) / pairs).
+// contacts, with Wilson's 95% interval of a proportion. Pairs of one protein are not independent, so the
+// interval is at least this wide.
 struct ContactPrecision {
   int64_t separation = 0;
   std::string top;  // "L", "L/2", "L/5"
   int64_t pairs = 0;
-  double precision = 0, error = 0;  // NaN without pairs
+  double precision = 0, low = 0, high = 0;  // NaN without pairs
 };
 // map: [length · length]; L is the number of resolved residues. Separations 6, 12 and 24.
 std::vector<ContactPrecision> precision_of(std::span<const float> map, const KnownContacts& known);

@@ -116,13 +116,15 @@ void print_table(std::ostream& out, const Json& result) {
       << result["method"].get<std::string>() << "\n";
   for (const Json& protein : result["proteins"]) {
     if (!protein.contains("precision")) continue;
-    Table table({"pairs", "|i − j| at least", "precision"});
+    Table table({"pairs", "|i − j| at least", "precision (95%)"});
     for (const Json& p : protein["precision"])
-      table.add({text("first ", p["top"].get<std::string>(), " (", p["pairs"].get<int64_t>(), ")"),
-                 std::to_string(p["separation"].get<int64_t>()),
-                 p["precision"].is_number() && p["pairs"] > 0
-                     ? text(fixed(p["precision"].get<double>(), 3), " ± ", fixed(p["error"].get<double>(), 3))
-                     : "unknown"});
+      table.add(
+          {text("first ", p["top"].get<std::string>(), " (", p["pairs"].get<int64_t>(), ")"),
+           std::to_string(p["separation"].get<int64_t>()),
+           p["precision"].is_number() && p["pairs"] > 0
+               ? text(fixed(p["precision"].get<double>(), 3), " (", fixed(p["interval"][0].get<double>(), 3),
+                      " to ", fixed(p["interval"][1].get<double>(), 3), ")")
+               : "unknown"});
     out << protein["name"].get<std::string>() << "\n" << table.str();
   }
 }
