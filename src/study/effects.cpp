@@ -3,6 +3,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/arms.h"
+#include "esmscale/study/runs/compare.h"
 #include "study/runs/finished_run.h"
 
 #include <algorithm>
@@ -75,11 +76,23 @@ Effect effect_of(const std::vector<Settings>& rows, const std::vector<double>& l
   double squares = 0;
   for (const double d : differences) squares += std::pow(d - effect.difference, 2);
   effect.error = std::sqrt(squares / (n - 1) / n);
+  effect.half_width = student_95(effect.pairs - 1) * effect.error;
   return effect;
 }
 
 Json number_or_null(double value) {
   return std::isnan(value) ? Json() : Json(value);
+}
+
+Json interval_of(const Effect& effect) {
+  if (std::isnan(effect.half_width)) return nullptr;
+  return Json::array({effect.difference - effect.half_width, effect.difference + effect.half_width});
+}
+
+std::string shown_interval(const Effect& effect) {
+  if (std::isnan(effect.half_width)) return "unknown";
+  return text(fixed(effect.difference - effect.half_width, 4), " to ",
+              fixed(effect.difference + effect.half_width, 4));
 }
 
 }  // namespace
@@ -115,16 +128,17 @@ Json to_json(const std::vector<Effect>& effects) {
                     {"loss", number_or_null(effect.loss)},
                     {"difference", number_or_null(effect.difference)},
                     {"standard_error", number_or_null(effect.error)},
+                    {"interval", interval_of(effect)},
                     {"pairs", effect.pairs}});
   return rows;
 }
 
 std::string to_text(const std::vector<Effect>& effects) {
   const auto nats = [](double value) { return std::isnan(value) ? std::string("unknown") : fixed(value, 4); };
-  Table table({"key", "value", "against", "loss (nats)", "difference", "standard error", "pairs"});
+  Table table({"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"});
   for (const Effect& effect : effects)
     table.add({effect.key, effect.value, effect.reference, nats(effect.loss), nats(effect.difference),
-               nats(effect.error), text(effect.pairs)});
+               nats(effect.error), shown_interval(effect), text(effect.pairs)});
   return table.str();
 }
 

@@ -95,6 +95,7 @@ TEST_F(Arms, EffectsArePairedOverSeedsAndOtherKeys) {
   // Pairs (0, 4), (1, 5), (2, 6), (3, 7): 0.1 + {0, −0.01, −0.01, 0.02}.
   EXPECT_NEAR(effects[0].difference, 0.1, 1e-9);
   EXPECT_NEAR(effects[0].error, std::sqrt((0.0001 + 0.0001 + 0.0004) / 3 / 4), 1e-9);
+  EXPECT_NEAR(effects[0].half_width, 3.1824 * effects[0].error, 1e-4 * effects[0].error) << "t of 3 degrees";
   EXPECT_EQ(effects[1].key, "schedule.name");
   EXPECT_EQ(effects[1].value, "linear");
   EXPECT_EQ(effects[1].reference, "constant");

@@ -40,6 +40,7 @@ struct Effect {
   double loss = std::numeric_limits<double>::quiet_NaN();        // mean with `value` over the pairs
   double difference = std::numeric_limits<double>::quiet_NaN();  // NaN: no pair is finished
   double error = std::numeric_limits<double>::quiet_NaN();  // standard error; NaN for fewer than two pairs
+  double half_width = std::numeric_limits<double>::quiet_NaN();  // of the 95% interval, by Student's t
   int pairs = 0;
 };
 
