@@ -3,6 +3,7 @@
 
 #include "esmscale/dist/ranks.h"
 
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <thread>
@@ -16,6 +17,9 @@ namespace esmscale::dist {
 class MeetingPoint {
  public:
   MeetingPoint() {
+    // LibTorch's flight recorder is one for the process, and its map of groups is not locked: groups that
+    // start on several threads at once damage it. A rank of the program is a process, and has one group.
+    ::setenv("TORCH_FR_BUFFER_SIZE", "0", /*overwrite=*/1);
     c10d::TCPStoreOptions options;
     options.isServer = true;
     options.port = 0;
