@@ -32,7 +32,8 @@ const char* type_name(const Field& field) {
   return std::visit(
       Overloaded{[](int64_t*) { return "an integer"; }, [](double*) { return "a number"; },
                  [](bool*) { return "true or false"; }, [](std::string*) { return "text"; },
-                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; }},
+                 [](std::array<double, 2>*) { return "two numbers"; }, [](const EnumRef&) { return "text"; },
+                 [](std::vector<std::string>*) { return "a list of texts"; }},
       field.home);
 }
 
@@ -60,7 +61,11 @@ bool has_type(const Field& field, const Json& value) {
                    return value.is_array() && value.size() == 2 && value[0].is_number() &&
                           value[1].is_number();
                  },
-                 [&](const EnumRef&) { return value.is_string(); }},
+                 [&](const EnumRef&) { return value.is_string(); },
+                 [&](std::vector<std::string>*) {
+                   return value.is_array() && std::all_of(value.begin(), value.end(),
+                                                          [](const Json& item) { return item.is_string(); });
+                 }},
       field.home);
 }
 
@@ -116,7 +121,8 @@ void overlay(const std::vector<Field>& all, const Json& document, const std::str
   }
 }
 
-// The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted.
+// The right-hand side of key=value, by the field's type: 2M is 2000000 where a number is wanted, A,B a list
+// of two texts.
 Json parse_setting(const Field& field, const std::string& value) {
   if (std::holds_alternative<std::string*>(field.home) || std::holds_alternative<EnumRef>(field.home))
     return value;
@@ -127,6 +133,8 @@ Json parse_setting(const Field& field, const std::string& value) {
       return value;  // assign() reports the type
     }
   }
+  if (std::holds_alternative<std::vector<std::string>*>(field.home) && !value.starts_with('['))
+    return split(value, ',');
   try {
     return parse_json(value, field.path);
   } catch (const Error&) {
@@ -174,6 +182,12 @@ void check_relations(const RunConfig& c, Violations& violations) {
                " is smaller than one sequence's crop, data.max_seq_len = ", c.data.max_seq_len));
   require(t.batch_tokens % pack == 0,
           text("train.batch_tokens = ", t.batch_tokens, " is not a multiple of train.pack_tokens = ", pack));
+  require(t.first_batch_tokens % pack == 0 && t.first_batch_tokens <= t.batch_tokens,
+          text("train.first_batch_tokens = ", t.first_batch_tokens,
+               " is not a multiple of train.pack_tokens = ", pack,
+               " up to train.batch_tokens = ", t.batch_tokens));
+  require((t.first_batch_tokens > 0) == (t.batch_warmup_tokens > 0),
+          "train.first_batch_tokens and train.batch_warmup_tokens are given together or not at all");
   require(t.micro_batch_tokens % pack == 0, text("train.micro_batch_tokens = ", t.micro_batch_tokens,
                                                  " is not a multiple of train.pack_tokens = ", pack));
 }

@@ -65,6 +65,17 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("tokens")
           .within(8, kMany)
           .identity(),
+      field("train.first_batch_tokens", &c.train.first_batch_tokens,
+            "Tokens in the first global batch, a multiple of pack_tokens; the batch doubles until it is "
+            "batch_tokens. 0 means batch_tokens from the start")
+          .unit("tokens")
+          .within(0, kMany)
+          .identity(),
+      field("train.batch_warmup_tokens", &c.train.batch_warmup_tokens,
+            "Tokens of the run by which the batch has grown from first_batch_tokens to batch_tokens")
+          .unit("tokens")
+          .within(0, kMany)
+          .identity(),
       field("train.micro_batch_tokens", &c.train.micro_batch_tokens,
             "Tokens in a micro-batch of one rank; 0 chooses a size for the device")
           .unit("tokens")
@@ -140,6 +151,20 @@ std::vector<Field> fields(RunConfig& c) {
             "Probability that a residue is chosen for prediction")
           .within(0.001, 0.9)
           .identity(),
+      field("masking.final_mlm_probability", &c.masking.final_mlm_probability,
+            "Masking probability at the end of the run, reached linearly in tokens; 0 means constant")
+          .within(0, 0.9)
+          .identity(),
+
+      field("average.ema_tokens", &c.average.ema_tokens,
+            "Keep an exponential average of the weights with a time constant of N tokens; 0 means none")
+          .unit("tokens")
+          .within(0, kMany)
+          .identity(),
+      field("average.last_fraction", &c.average.last_fraction,
+            "Keep the mean of the weights over this fraction of the run, at its end; 0 means none")
+          .within(0, 1)
+          .identity(),
 
       field("schedule.name", &c.schedule.name, "Shape of the learning rate over the tokens of the run")
           .identity(),
@@ -183,6 +208,10 @@ std::vector<Field> fields(RunConfig& c) {
             "Masking rate of evaluations, whatever masking.mlm_probability is")
           .within(0.001, 0.9),
       field("eval.draws", &c.eval.draws, "Evaluate with N sets of masks and average them").within(1, 1000),
+      field(
+          "eval.assays", &c.eval.assays,
+          "Tables of measured variants (CSV, each with the wild type's sequence in a FASTA file of the same "
+          "name) to score at each evaluation"),
       field("checkpoint.every_tokens", &c.checkpoint.every_tokens,
             "Write a checkpoint every N tokens; 0 means by time only")
           .unit("tokens")
@@ -203,6 +232,12 @@ std::vector<Field> fields(RunConfig& c) {
       field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),
+      field("log.layer_norms_every", &c.log.layer_norms_every,
+            "Write the norms of each layer's weights and updates, and its largest attention logit, every N "
+            "steps; "
+            "0 means never")
+          .unit("steps")
+          .within(0, 1e9),
       field("log.tensorboard", &c.log.tensorboard, "Also write TensorBoard event files"),
 
       field("study.name", &c.study.name, "Name of the study that this run belongs to"),

@@ -9,7 +9,8 @@ namespace esmscale::config {
 namespace {
 
 Json schema_of(const Field& field) {
-  static constexpr const char* types[] = {"integer", "number", "boolean", "string", "array", "string"};
+  static constexpr const char* types[] = {"integer", "number", "boolean", "string",
+                                          "array",   "string", "array"};
   Json schema{{"type", types[field.home.index()]}, {"description", field.help}};
   if (!field.units.empty()) schema["description"] = field.help + " [" + field.units + "]";
   schema["default"] = value_of(field);
@@ -17,7 +18,9 @@ Json schema_of(const Field& field) {
   Json bounds = Json::object();
   if (std::isfinite(field.minimum)) bounds["minimum"] = field.minimum;
   if (std::isfinite(field.maximum)) bounds["maximum"] = field.maximum;
-  if (schema["type"] == "array") {
+  if (std::holds_alternative<std::vector<std::string>*>(field.home)) {
+    schema["items"] = Json{{"type", "string"}};
+  } else if (schema["type"] == "array") {
     bounds["type"] = "number";
     schema.update({{"items", bounds}, {"minItems", 2}, {"maxItems", 2}});
   } else {

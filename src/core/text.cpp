@@ -35,6 +35,17 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return joined;
 }
 
+std::vector<std::string> split(std::string_view whole, char separator) {
+  std::vector<std::string> parts;
+  if (whole.empty()) return parts;
+  for (size_t begin = 0; begin <= whole.size();) {
+    const size_t end = std::min(whole.find(separator, begin), whole.size());
+    parts.emplace_back(whole.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
 std::string nearest(std::string_view wanted, std::span<const std::string> candidates) {
   std::string best;
   size_t best_distance = std::max<size_t>(2, wanted.size() / 3) + 1;

@@ -247,8 +247,7 @@ std::vector<int64_t> parse_layers(const std::string& layers, int64_t model_layer
     for (int64_t layer = 0; layer <= model_layers; ++layer) chosen.push_back(layer);
     return chosen;
   }
-  std::istringstream parts(layers);
-  for (std::string part; std::getline(parts, part, ',');) {
+  for (const std::string& part : split(layers, ',')) {
     int64_t layer = 0;
     const auto [end, problem] = std::from_chars(part.data(), part.data() + part.size(), layer);
     if (layer < 0) layer += model_layers + 1;

@@ -41,6 +41,23 @@ TEST(Config, JsonRoundTripKeepsEveryField) {
   EXPECT_EQ(document.flatten().size(), fields(config).size() + 1) << "betas are two leaves, all others one";
 }
 
+TEST(Config, ListsOfTexts) {
+  const std::vector<std::string> two{"a.csv", "b.csv"};
+  EXPECT_EQ(config_from_json({{"eval", {{"assays", two}}}}, "c").eval.assays, two);
+  const std::vector<std::string> by_comma{"eval.assays=a.csv,b.csv"},
+      as_json{R"(eval.assays=["a.csv","b.csv"])"};
+  EXPECT_EQ(config_from_json(Json::object(), "c", by_comma).eval.assays, two);
+  EXPECT_EQ(config_from_json(Json::object(), "c", as_json).eval.assays, two);
+  EXPECT_THAT(violations_of({{"eval", {{"assays", Json::array({1, 2})}}}}),
+              HasSubstr("eval.assays is a list of texts, not [1,2]"));
+}
+
+TEST(Config, AGrowingBatchNeedsBothItsKeys) {
+  EXPECT_THAT(violations_of(Json::object(), {"train.first_batch_tokens=65536"}), HasSubstr("given together"));
+  EXPECT_THAT(violations_of(Json::object(), {"train.first_batch_tokens=100", "train.batch_warmup_tokens=1M"}),
+              HasSubstr("not a multiple of train.pack_tokens"));
+}
+
 struct HomeOf {
   const void* operator()(const void* home) const { return home; }
   const void* operator()(const EnumRef& choice) const { return choice.home(); }

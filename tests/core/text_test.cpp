@@ -25,6 +25,12 @@ TEST(Text, Numbers) {
   EXPECT_EQ(human_duration(59.6), "1:00");
 }
 
+TEST(Text, Split) {
+  EXPECT_EQ(split("a,,b", ','), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split("a,", ','), (std::vector<std::string>{"a", ""}));
+  EXPECT_TRUE(split("", ',').empty());
+}
+
 TEST(Text, Sizes) {
   EXPECT_EQ(parse_size("17", "--n"), 17);
   EXPECT_EQ(parse_size("1.5K", "--n"), 1500);

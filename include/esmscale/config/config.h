@@ -41,8 +41,10 @@ struct DataConfig {
 
 struct TrainConfig {
   int64_t batch_tokens = 524288;
-  int64_t micro_batch_tokens = 0;  // per rank; 0: chosen for the device
-  int64_t pack_tokens = 0;         // 0: 2 · max_seq_len
+  int64_t first_batch_tokens = 0;   // of the first step; 0: batch_tokens
+  int64_t batch_warmup_tokens = 0;  // the batch has grown to batch_tokens by then
+  int64_t micro_batch_tokens = 0;   // per rank; 0: chosen for the device
+  int64_t pack_tokens = 0;          // 0: 2 · max_seq_len
   int64_t epochs = 1;
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
@@ -76,6 +78,12 @@ struct ScheduleConfig {
   double min_lr = 0;
 };
 
+// Averages of the weights, which are kept beside them; training does not see them.
+struct AverageConfig {
+  int64_t ema_tokens = 0;    // time constant of an exponential average; 0: none
+  double last_fraction = 0;  // plain mean over the last part of the run; 0: none
+};
+
 struct RunConfig {
   ModelConfig model;
   DataConfig data;
@@ -83,16 +91,19 @@ struct RunConfig {
   OptimizerConfig optimizer;
   struct Masking {
     double mlm_probability = 0.15;
+    double final_mlm_probability = 0;  // at the end of the run; 0: mlm_probability throughout
   } masking;
+  AverageConfig average;
   ScheduleConfig schedule;
   struct Parallel {
     int64_t zero_stage = 0;
     double heartbeat_seconds = 30, collective_timeout_seconds = 600;
   } parallel;
   struct Eval {
-    int64_t every_tokens = 0;       // 0: at the end only
-    double mlm_probability = 0.15;  // of the holdout's masks, whatever training's is
-    int64_t draws = 1;              // sets of masks
+    int64_t every_tokens = 0;         // 0: at the end only
+    double mlm_probability = 0.15;    // of the holdout's masks, whatever training's is
+    int64_t draws = 1;                // sets of masks
+    std::vector<std::string> assays;  // tables of variants to score at each evaluation
   } eval;
   struct Checkpoint {
     int64_t every_tokens = 0;
@@ -102,6 +113,7 @@ struct RunConfig {
   } checkpoint;
   struct Log {
     int64_t every_steps = 10;
+    int64_t layer_norms_every = 0;  // steps between lines with norms of each layer; 0: none
     bool tensorboard = false;
   } log;
   struct Study {

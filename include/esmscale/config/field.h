@@ -39,7 +39,8 @@ class EnumRef {
 };
 
 struct Field {
-  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*, EnumRef>;
+  using Home = std::variant<int64_t*, double*, bool*, std::string*, std::array<double, 2>*, EnumRef,
+                            std::vector<std::string>*>;
 
   std::string path;  // "optimizer.lr"
   Home home;         // where the value lives

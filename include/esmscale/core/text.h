@@ -19,6 +19,8 @@ std::string text(const Parts&... parts) {
 }
 
 std::string join(std::span<const std::string> parts, std::string_view separator);
+// "a,,b" has three parts; an empty text has none.
+std::vector<std::string> split(std::string_view whole, char separator);
 
 // The candidate with the smallest edit distance; when none is near (over a third of the letters differ), the
 // shortest one that begins with `wanted`, at least four letters of it; else "".
