@@ -32,6 +32,15 @@ bool has_bf16(config::DeviceKind device) {
   return device == config::DeviceKind::gpu;
 }
 
+double gpu_memory_bytes(int gpu) {
+#ifdef ESMSCALE_HAS_CUDA
+  if (gpu >= 0 && gpu < gpu_count())
+    return static_cast<double>(at::cuda::getDeviceProperties(gpu)->totalGlobalMem);
+#endif
+  constexpr double kGibi = 1024.0 * 1024 * 1024;
+  return 80 * kGibi;
+}
+
 int ranks_of_machine(std::string_view device, int gpus) {
   return device == "cpu" ? 1 : std::max(1, gpus);
 }

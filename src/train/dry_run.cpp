@@ -2,8 +2,10 @@
 
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/model/engine.h"
+#include "esmscale/train/device.h"
 #include "train/run.h"
 #include "train/start/decide.h"
+#include "train/start/micro_batch.h"
 #include "train/start/precision.h"
 
 namespace esmscale::train {
@@ -28,8 +30,10 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
   const run::RunFolder folder(options.run);
   adopt_origin(options, folder, result.warnings);
   adopt_holdout(options, folder);
-  const config::RunConfig planned = with_recorded_precision(options, folder);
+  config::RunConfig planned = with_recorded_precision(options, folder);
   settle_precision(options, folder, device, result.warnings);
+  settle_micro_batch(options, folder, ranks, device, gpu_memory_bytes());
+  planned.train.micro_batch_tokens = options.config.train.micro_batch_tokens;
   model::require_engine(engine_options(options.config.train), options.config.model, device);
   if (options.config.data.train.empty()) {
     if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);

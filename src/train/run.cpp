@@ -8,6 +8,7 @@
 #include "esmscale/train/process_setup.h"
 #include "train/doctor/checks.h"
 #include "train/start/identity.h"
+#include "train/start/micro_batch.h"
 #include "train/start/precision.h"
 #include "train/start/tidy.h"
 
@@ -82,6 +83,9 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   const run::RunFolder folder(options.run);
   std::vector<std::string> warnings;
   settle_precision(options, folder, kind_of(device), warnings);
+  settle_micro_batch(options, folder, ranks.size(), kind_of(device), gpu_memory_bytes(device.index()));
+  int64_t& micro_batch = options.config.train.micro_batch_tokens;  // cards may differ
+  micro_batch = std::stoll(ranks.from_first("micro-batch", std::to_string(micro_batch)));
   if (device.is_cuda() && ranks.size() == 1 && gpu_count() > 1)
     warnings.push_back(
         text("this process sees ", gpu_count(), " GPUs and trains on one of them; --ranks auto takes all"));

@@ -26,6 +26,8 @@ int gpu_of(int local_rank, int gpus);
 bool has_bf16(config::DeviceKind device);
 // `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.
 int ranks_of_machine(std::string_view device, int gpus = gpu_count());
+// All memory of a GPU in this machine; for one that is not here 80 GiB, as A100s and H100s have.
+double gpu_memory_bytes(int gpu = 0);
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
 std::string device_name(const c10::Device& device);
 

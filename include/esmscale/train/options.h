@@ -27,6 +27,8 @@ struct TrainOptions {
       false;  // accept another holdout: a finished run is scored on it, a stopped one begins a new curve
   // train.max_tokens is that of a shipped configuration: more than the epochs hold is a note, not an error.
   bool max_tokens_from_preset = false;
+  // The user named no train.micro_batch_tokens: a GPU gets the largest that fits.
+  bool chooses_micro_batch = false;
   double max_minutes = 0;     // then stop with a checkpoint, as after a signal; 0: no limit
   int64_t profile_steps = 0;  // steps to trace into the run folder; 0: none
   std::vector<std::string> command_line;

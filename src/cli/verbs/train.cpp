@@ -64,6 +64,10 @@ bool takes_tokens_from_preset(const Options& options) {
   return std::find(shipped.begin(), shipped.end(), file) != shipped.end();
 }
 
+bool names_micro_batch(const Options& options) {
+  return config::load_config(options.config, options.settings).train.micro_batch_tokens > 0;
+}
+
 train::TrainOptions train_options(const Program& program, const Options& options, config::RunConfig config) {
   return {.config = std::move(config),
           .given_keys = options.init_from.empty() ? std::vector<std::string>()
@@ -76,6 +80,7 @@ train::TrainOptions train_options(const Program& program, const Options& options
           .branch_from = options.branch_from,
           .rescore = options.rescore,
           .max_tokens_from_preset = takes_tokens_from_preset(options),
+          .chooses_micro_batch = !names_micro_batch(options),
           .max_minutes = options.max_minutes,
           .profile_steps = options.profile_steps,
           .command_line = program.command_line};
