@@ -7,9 +7,11 @@ namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: chunks begin on a cache line
 
-int64_t default_bucket_floats(const std::vector<Parameter>& table) {
-  const int64_t most = ShardLayout::kBucketBytes / static_cast<int64_t>(sizeof(float));
-  return std::clamp<int64_t>(total_size(table) / 16, 1, most);
+// A ring of n ranks takes n − 1 hops for each bucket, whatever its size: more ranks want larger buckets.
+int64_t default_bucket_floats(const std::vector<Parameter>& table, int ranks) {
+  const int64_t bytes = std::clamp(ranks * ShardLayout::kBucketBytesPerRank, ShardLayout::kLeastBucketBytes,
+                                   ShardLayout::kMostBucketBytes);
+  return std::clamp<int64_t>(total_size(table) / 16, 1, bytes / static_cast<int64_t>(sizeof(float)));
 }
 
 int64_t chunk_of(int64_t size, int ranks) {
@@ -39,7 +41,7 @@ ShardLayout::ShardLayout(const std::vector<Parameter>& table, int ranks, int64_t
     buckets_.push_back({.first_row = 0, .end_row = table.size(), .stretch = {0, size}, .chunk = size});
     return;
   }
-  if (bucket_floats == 0) bucket_floats = default_bucket_floats(table);
+  if (bucket_floats == 0) bucket_floats = default_bucket_floats(table, ranks);
   for (size_t row = 0; row < table.size(); ++row) {
     if (buckets_.empty() || row == 1 || buckets_.back().stretch.size >= bucket_floats)
       buckets_.push_back({.first_row = row, .end_row = row, .stretch = {table[row].offset, 0}});

@@ -145,7 +145,7 @@ TEST(PredictMemory, ZeroStages) {
   EXPECT_NEAR(stage(1, 8).gradients, 4.5 * P, 1e-3 * P);
   EXPECT_NEAR(stage(2, 8).moments, P, 1e-3 * P);
   EXPECT_GT(stage(2, 8).gradients, P / 2);
-  EXPECT_LT(stage(2, 8).gradients, P / 2 + 3 * config::ShardLayout::kBucketBytes);
+  EXPECT_LT(stage(2, 8).gradients, P / 2 + 3 * 8 * config::ShardLayout::kBucketBytesPerRank);
   EXPECT_EQ(stage(2, 8).parameters, 4 * P);
   EXPECT_EQ(stage(2, 8).activations, stage(0, 1).activations);
 }

@@ -39,10 +39,11 @@ class ShardLayout {
  public:
   // One rank: one bucket, nothing padded. Several: the embedding alone (its gradient is complete last), then
   // buckets of whole rows that hold bucket_floats or a little more; 0: a sixteenth of the model, at most
-  // kBucketBytes.
+  // kBucketBytesPerRank for each rank within the two bounds.
   ShardLayout(const std::vector<Parameter>& table, int ranks, int64_t bucket_floats = 0);
 
-  static constexpr int64_t kBucketBytes = 25 << 20;
+  static constexpr int64_t kBucketBytesPerRank = 4 << 20, kLeastBucketBytes = 25 << 20,
+                           kMostBucketBytes = 160 << 20;
 
   int ranks() const { return ranks_; }
   const std::vector<Bucket>& buckets() const { return buckets_; }
