@@ -1,5 +1,8 @@
 #include "esmscale/optim/gradient_scale.h"
 
+#include <vector>
+
+#include <ATen/ops/cat.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_vector_norm.h>
@@ -8,23 +11,24 @@
 namespace esmscale::optim {
 namespace {
 
-// Norms of rows of kNormRow floats in fp32, their squares added in fp64: no fp64 copy of the gradient is
-// made, and no sum depends on the number of threads.
 constexpr int64_t kNormRow = 4096;
 
-at::Tensor squared_norm(const at::Tensor& part) {
-  const int64_t rows = part.numel() / kNormRow, head = rows * kNormRow;
-  const at::Tensor norms = at::linalg_vector_norm(part.narrow(0, 0, head).view({rows, kNormRow}), 2, {1});
-  const at::Tensor rest = at::linalg_vector_norm(part.narrow(0, head, part.numel() - head));
-  return norms.to(at::kDouble).square().sum() + rest.to(at::kDouble).square();
+at::Tensor sum_of_squares(const std::vector<at::Tensor>& norms) {
+  return at::cat(norms).to(at::kDouble).square().sum();
 }
 
 }  // namespace
 
+// Norms of rows of kNormRow floats in fp32, their squares added in fp64: no fp64 copy of the gradient is
+// made, and no sum depends on the number of threads. Two launches a part: ranks have a part for each bucket.
 at::Tensor squared_norm(std::span<const at::Tensor> gradient) {
-  at::Tensor sum = squared_norm(gradient.front());
-  for (const at::Tensor& part : gradient.subspan(1)) sum += squared_norm(part);
-  return sum;
+  std::vector<at::Tensor> rows, rests;
+  for (const at::Tensor& part : gradient) {
+    const int64_t whole_rows = part.numel() / kNormRow, head = whole_rows * kNormRow;
+    rows.push_back(at::linalg_vector_norm(part.narrow(0, 0, head).view({whole_rows, kNormRow}), 2, {1}));
+    rests.push_back(at::linalg_vector_norm(part.narrow(0, head, part.numel() - head)).view({1}));
+  }
+  return sum_of_squares(rows) + sum_of_squares(rests);
 }
 
 GradientScale gradient_scale(const at::Tensor& squared, const at::Tensor& loss_sum, const at::Tensor& masked,
