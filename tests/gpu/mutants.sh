@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # mutants.sh OUTPUT [NAME…]: builds the program with one mistake at a time in its use of collectives, as OUTPUT/NAME. Each must
-# fail: `ESMSCALE=OUTPUT/NAME ranks_on_one_gpu.sh BUILD`. Works in a copy of the tree; ccache makes a mutant cheap.
+# fail: `ESMSCALE=OUTPUT/NAME ranks_on_one_gpu.sh BUILD --brief`. Works in a copy of the tree; ccache makes a mutant cheap.
 
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/common.sh"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ranks_on_one_gpu.sh BUILD [--dry-run | --probe | --cpu]: several ranks over real NCCL on one GPU, in about four minutes.
+# ranks_on_one_gpu.sh BUILD [--dry-run | --probe | --brief | --cpu]: several ranks over real NCCL on one GPU, in about four minutes.
 #
 # NCCL refuses two ranks on one GPU only where host and GPU are the same, and the host's identity is NCCL_HOSTID where that is
 # set. With another one for each rank the data go over sockets of the loopback device: real kernels, streams and watchdogs, and
@@ -9,8 +9,9 @@
 # Oracles: the losses of one rank, to 1e-4 nats (sums of fp32 in another order, through twenty steps); weights bit-equal on all
 # ranks, which the program itself compares after steps 1, 2 and 10 and before each checkpoint.
 #
-# --dry-run prints the commands, on any machine. --probe ends after the first twenty seconds. --cpu runs it all over Gloo with
-# a smaller model, which tries this script. Status 77 without a GPU.
+# --dry-run prints the commands, on any machine. --probe ends after the first twenty seconds. --brief compares two ranks at
+# stages 0 and 2 with one rank and ends, in half a minute: enough for a mutant. --cpu runs it all over Gloo with a smaller
+# model, which tries this script. Status 77 without a GPU.
 # ESMSCALE=PROGRAM replaces BUILD/esmscale: a mutant of mutants.sh, which must fail.
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -120,13 +121,13 @@ probe() {
 }
 
 # Stages, ranks and micro-batches against one rank. Three ranks share eight packs: the last of a rank's may be inert.
-curves() {
+curves() { # MICRO-BATCHES RANKS STAGES, a list each
   local micro n stage name
-  for micro in 1024 4096; do
+  for micro in $1; do
     set_arguments "one-$micro" 0 "$micro"
     run with_log "$work/one-$micro.log" "$ESMSCALE" "${arguments[@]}"
-    for n in 2 3; do
-      for stage in 0 1 2; do
+    for n in $2; do
+      for stage in $3; do
         name=curve-$n-$stage-$micro
         set_arguments "$name" "$stage" "$micro"
         start_ranks "$n" "$name" "${arguments[@]}"
@@ -136,6 +137,9 @@ curves() {
       done
     done
   done
+}
+
+four_ranks() {
   set_arguments curve-4 2 1024
   start_ranks 4 curve-4 "${arguments[@]}"
   end_ranks 0 curve-4
@@ -183,10 +187,16 @@ lost_rank() { # SIGNAL
 }
 
 [ "$mode" = --dry-run ] || note "$("$ESMSCALE" --version)"
+if [ "$mode" = --brief ]; then
+  prepare
+  curves 1024 2 "0 2"
+  exit
+fi
 probe
 [ "$mode" != --probe ] || exit 0
 prepare
-curves
+curves "1024 4096" "2 3" "0 1 2"
+four_ranks
 stop_and_resume
 lost_rank KILL
 lost_rank STOP

@@ -20,7 +20,7 @@ class OnGpu : public testing::Test {
     if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU";
     at::manual_seed(3);
   }
-  static constexpr at::Device gpu() { return {at::kCUDA, 0}; }
+  static at::Device gpu() { return {at::kCUDA, 0}; }
 };
 
 double relative(const at::Tensor& a, const at::Tensor& b) {
