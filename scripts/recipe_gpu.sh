@@ -61,10 +61,11 @@ one_run() { # NAME SEED SETTINGS…
   shift 2
   for setting in "$@"; do arguments+=(--set "$setting"); done
   [ ! -s "$runs/$name.json" ] || return 0
-  "$esmscale" train --config "$config" --data "$data" --device "$device" --output "$runs/$name" --log-level warning \
-    "${arguments[@]}" >/dev/null
+  "$esmscale" train --config "$config" --data "$data" --holdout "$holdout" --device "$device" --output "$runs/$name" \
+    --log-level warning "${arguments[@]}" >/dev/null || return
+  rm -f "$runs/$name.tsv"
   "$esmscale" eval --checkpoint "$runs/$name" --holdout "$holdout" --device "$device" --log-level warning --json \
-    --per-sequence "$runs/$name.tsv" --force >"$runs/$name.json.partial"
+    --per-sequence "$runs/$name.tsv" >"$runs/$name.json.partial" || return
   mv "$runs/$name.json.partial" "$runs/$name.json"
   note "$name $(json_value "$runs/$name.json" loss loss_mask_only) ($SECONDS s)"
 }

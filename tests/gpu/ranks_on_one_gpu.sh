@@ -102,14 +102,15 @@ ended_well() {
   ! grep -l 'destroy_process_group\|Watchdog\|terminate called' "$work/$1".*.err || complain "$1 did not end well"
 }
 
-# Tensors at their peak within 15% of what was predicted.
+# Tensors at their peak within 15% of what was predicted; cuBLAS may add 32 MiB of workspace, from the same allocator.
 predicted_memory() {
   [ "$mode" != --dry-run ] || return 0
   python3 - "$work/$1.0.out" <<'PYTHON' || complain "the memory of $1 is not what was predicted"
 import json, sys
 summary = json.load(open(sys.argv[1]))
 peak, predicted = summary["memory_tensors_peak"], summary["memory_predicted"]
-sys.exit(not abs(peak / predicted - 1) < 0.15)
+print(f"peak {peak / 2**20:.1f} MiB, predicted {predicted / 2**20:.1f} MiB", file=sys.stderr)
+sys.exit(not 0.85 * predicted < peak < 1.15 * predicted + 32 * 2**20)
 PYTHON
 }
 
