@@ -1,0 +1,80 @@
+// What a trainer holds, and its parts by file: the loop and its ends (trainer.cpp), a step (step.cpp), the
+// holdout's evaluation (holdout.cpp), checkpoints (checkpoint.cpp).
+#pragma once
+
+#include "esmscale/core/stop_signal.h"
+#include "esmscale/data/loader/loader.h"
+#include "esmscale/train/trainer.h"
+#include "train/checkpoints.h"
+#include "train/profile.h"
+#include "train/recorder.h"
+#include "train/run.h"
+#include "train/step.h"
+#include "train/stop_watcher.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace esmscale::train {
+
+// A step whose result has not been read yet.
+struct StepInFlight {
+  checkpoint::RunPosition position;  // after it
+  StepResult result;
+  data::GlobalBatch batch;  // without its rows
+  optim::Rates rates;
+  StepTraffic traffic;
+};
+
+struct Trainer::Impl {
+  Impl(TrainOptions given, dist::Ranks& all);
+
+  int train();
+  // Records why this start ended, once it has been recorded.
+  void note_end(const std::string& why) const;
+  TrainSummary summary() const;
+
+ private:
+  // Ends of a start without a step.
+  bool was_finished();
+  bool is_stopped_before_start();
+  int end_early(Profile& profile);
+  bool is_out_of_time() const;
+  std::string reason_to_stop() const;
+
+  void step(data::GlobalBatch batch);
+  StepParts step_parts();
+  void finish_step(std::optional<StepInFlight>& step);
+  void compare_replicas();
+  void count_bad_step(int64_t step, double loss);
+  bool is_time_for_checkpoint() const;
+
+  void evaluate_holdout(bool finished);
+  void score_holdout();
+  bool checkpoint();
+  void last_checkpoint();
+  void flush_metrics();
+
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  const StopSignal stop_;  // before the run: a signal while the run is opened is not lost
+  StopWatcher watcher_;
+  const std::unique_ptr<Run> opened_;
+  Run& run_;
+  const config::RunConfig& config_;
+  dist::Ranks& ranks_;
+  checkpoint::CheckpointInfo& info_;
+  Checkpoints checkpoints_;
+  Recorder recorder_;
+  std::optional<StepInFlight> in_flight_;
+  std::optional<eval::EvaluationReport> last_evaluation_;
+  int64_t steps_here_ = 0;     // since this start
+  int64_t training_peak_ = 0;  // bytes of tensors before the last evaluation
+  double checkpoint_time_ = 0;
+  bool is_recorded_ = false;
+  StopRequests agreed_;  // of any rank, at the step that was finished last
+};
+
+}  // namespace esmscale::train
