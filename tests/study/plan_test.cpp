@@ -1,11 +1,7 @@
-// The planner: rules by hand, plans against the closed form, known models.
+// Plans of a budget against the closed form of the law.
 #include "core/error_of.h"
 #include "esmscale/accounting/flops.h"
-#include "esmscale/core/text.h"
 #include "esmscale/study/plan/budget_plan.h"
-#include "esmscale/study/plan/known_models.h"
-#include "esmscale/study/plan/published_laws.h"
-#include "esmscale/study/plan/shapes.h"
 #include "laws/synthetic.h"
 #include "study/plan/rates.h"
 
@@ -21,59 +17,6 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
-
-// Oracle: the rules of the header by hand. D = 2e10: 2^19 tokens; N = 1e8: 5.3e-4.
-TEST(Recipe, OursAtItsAnchor) {
-  const Recipe recipe = recipe_for(1e8, 2e10, 1.2e19, {.max_seq_len = 1024});
-  EXPECT_EQ(recipe.batch_tokens.value, 524288);
-  EXPECT_NEAR(recipe.lr.value, 5.3e-4, 1e-12);
-  EXPECT_EQ(recipe.warmup_tokens.value, 0.025 * 2e10);
-  EXPECT_TRUE(recipe.warnings.empty());
-}
-
-TEST(Recipe, ItsBounds) {
-  EXPECT_EQ(recipe_for(1e9, 1e13, 6e22, {.max_seq_len = 1024}).batch_tokens.value, 1 << 21);
-  EXPECT_EQ(recipe_for(1.5e10, 1e13, 9e23, {.max_seq_len = 1024}).batch_tokens.value, 1 << 22);
-  EXPECT_LE(recipe_for(1e8, 1e8, 6e16, {.max_seq_len = 1024}).batch_tokens.value, 1e8 / 2000);
-  EXPECT_EQ(recipe_for(1e6, 1e5, 6e11, {.max_seq_len = 1024}).batch_tokens.value,
-            2048);  // never under a pack
-  EXPECT_EQ(std::fmod(recipe_for(1e8, 2e10, 1e19, {.max_seq_len = 1500}).batch_tokens.value, 3000), 0);
-  EXPECT_EQ(recipe_for(6e6, 1e12, 4e19, {.max_seq_len = 1024}).lr.value, 1e-3);
-  EXPECT_EQ(recipe_for(8e9, 1e12, 5e22, {.max_seq_len = 1024}).lr.value, 1.6e-4);
-  EXPECT_EQ(recipe_for(1e9, 5e9, 3e19, {.max_seq_len = 1024}).warmup_tokens.value, 0.1 * 5e9);
-  EXPECT_THAT(recipe_for(1.5e5, 6e6, 5e12, {.max_seq_len = 256}).warnings, Contains(HasSubstr("sweep")));
-  EXPECT_EQ(recipe_for(1.5e5, 6e6, 5e12, {.max_seq_len = 256}).lr.value, 4e-3);
-}
-
-// By hand from the rule: 6e-3 at 2^20 tokens a batch, a factor of 2^0.2 for each doubling.
-TEST(Recipe, MatricesHaveARateOfTheirOwn) {
-  const auto recipe_at = [](double batch) {
-    return recipe_for(1e8, 1e13, 6e21, {.max_seq_len = 1024, .optimizer = "normuon", .batch_tokens = batch});
-  };
-  EXPECT_NEAR(recipe_at(1 << 20).matrix_lr.value, 6e-3, 1e-12);
-  EXPECT_NEAR(recipe_at(1 << 19).matrix_lr.value, 6e-3 / std::pow(2, 0.2), 1e-12);
-  EXPECT_EQ(recipe_at(1 << 20).lr.value, recipe_for(1e8, 1e13, 6e21, {.batch_tokens = 1 << 20}).lr.value);
-  EXPECT_EQ(recipe_at(2048).matrix_lr.value, 6e-3);
-  EXPECT_THAT(recipe_at(2048).warnings, Contains(HasSubstr("rate of matrices is a guess")));
-  EXPECT_EQ(recipe_for(1e8, 1e13, 6e21, {}).matrix_lr.value, 0);
-
-  const config::RunConfig config = planned_config({.layers = 6, .width = 320, .heads = 20}, 1e8, 1e13, 6e21,
-                                                  {.optimizer = "normuon", .batch_tokens = 1 << 20});
-  EXPECT_EQ(config.optimizer.name, config::OptimizerKind::normuon);
-  EXPECT_NEAR(config.optimizer.matrix_lr, 6e-3, 1e-12);
-  EXPECT_EQ(config.optimizer.weight_decay, 0);
-}
-
-TEST(Recipe, PlannedConfigurationsAreWhole) {
-  const config::RunConfig config =
-      planned_config(nearest_shape(1e8, "kaplan"), 1e8, 2e10, 1.2e19, {.unique_tokens = 7e9});
-  EXPECT_EQ(config.train.batch_tokens % config.train.pack_tokens, 0);
-  EXPECT_EQ(config.train.max_tokens, 20000000000);
-  EXPECT_EQ(config.train.epochs, 3);
-  EXPECT_EQ(config.study.budget, 1.2e19);
-  const config::RunConfig again = config::config_from_json(config::to_json(config), "plan");
-  EXPECT_EQ(config::identity_hash(again), config::identity_hash(config));
-}
 
 // What is given is what the plan says and what its configuration holds, and the rules follow from it.
 TEST(BudgetPlan, AGivenBatchAndRateAreSaidAsGiven) {
@@ -189,22 +132,6 @@ TEST(BudgetPlan, AModelThatWasAskedForLosesToTheBest) {
   EXPECT_NEAR((read.flops + read.inference_flops) / 1e20, 1, 1e-6);
 }
 
-TEST(BudgetPlan, ALossThatTheLawDoesNotSupportIsWithheld) {
-  laws::LawFile laws = laws::known_laws();
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 1.79}); }), HasSubstr("never falls below 1.8000"));
-  const double far = laws::optimum(laws::known_law, {}, 1e20).loss;
-  EXPECT_EQ(plan_budget(laws, {.loss = far}).decades_beyond, 0);
-  laws.lowest_flops = 1e16, laws.highest_flops = 9e17;
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = far}); }),
-              AllOf(HasSubstr("two decades beyond"), HasSubstr("--approach 3")));
-  EXPECT_NEAR(plan_budget(laws, {.loss = far, .approach = laws::Approach::three}).flops / 1e20, 1, 1e-6);
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0, .parameters = 1e7}); }),
-              HasSubstr("no D brings N = 10.0M"));
-  laws.approach3.reset();
-  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0}); }), HasSubstr("knows no loss"));
-}
-
 // Oracle: tokens over the rate of all devices; the measured rates of docs/performance.md at ESM-2 650M.
 TEST(BudgetPlan, SeveralNumbersOfDevicesSideBySide) {
   const laws::LawFile laws = laws::known_laws();
@@ -251,45 +178,6 @@ TEST(BudgetPlan, RepeatsCountByTheLawsOwnConstant) {
   for (const OffOptimum& row : plan.off_optimum) EXPECT_GE(row.lost, -1e-9);
 }
 
-TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
-  for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
-    laws::LawFile laws = laws::known_laws();
-    (*laws.approach3).*exponent = -0.1;
-    EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--law"));
-    for (const ModelPlacement& placement : assess(laws).placements) EXPECT_NE(placement.law, "approach 3");
-  }
-}
-
-// 12·1·32² is the smallest shape there is.
-TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
-  const laws::LawFile laws = laws::known_laws();
-  const double smallest = 12 * 32 * 32;  // no shape has fewer parameters
-  double flops = 1e12;
-  while (laws::optimum(laws::known_law, {}, flops).parameters > smallest / 1.4) flops /= 1.1;
-  EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("no shape comes near")));
-  EXPECT_THAT(plan_budget(laws, {.flops = 1e20}).warnings, Not(Contains(HasSubstr("no shape comes near"))));
-}
-
-TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
-  laws::LawFile laws = laws::known_laws();
-  laws.approach3.reset();
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
-              HasSubstr("an approach that the points"));
-  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
-  laws.curvature = 0.03;
-  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  EXPECT_EQ(plan.approach, laws::Approach::two);
-  EXPECT_NEAR(plan.parameters.value, 0.2 * std::pow(1e20, 0.48), 1e-3);
-  EXPECT_FALSE(plan.parameters.wide);
-  EXPECT_TRUE(std::isnan(plan.loss.value));
-  EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three}); }),
-              HasSubstr("none by approach 3"));
-  EXPECT_THAT(plan_budget(laws, {.flops = 2e21, .allow_repeats = true}).warnings,
-              Contains(HasSubstr("extrapolated by 0.30 decades")));
-  EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("extrapolated"))));
-}
-
 // Oracle: Hoffmann's count of the chosen shape itself.
 TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
   laws::LawFile laws = laws::known_laws();
@@ -299,92 +187,6 @@ TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   EXPECT_NEAR(accounting::FlopCounter(plan.shape).training(plan.shape_tokens, 500 * plan.shape_tokens) / 1e20,
               1, 1e-9);
-}
-
-// Oracle: ESM-2's shapes by Kaplan's count, C = 6ND, and the law's own loss.
-TEST(KnownModels, ArePlacedAgainstTheLaw) {
-  const laws::LawFile laws = laws::known_laws();
-  const Assessment assessment = assess(laws);
-  const std::vector<ModelPlacement>& placements = assessment.placements;
-  int of_650m = 0, of_esm1b = 0;
-  for (const ModelPlacement& p : placements) {
-    if (p.model->name == "ESM-1b") {  // its D is not known: it is named, and not placed
-      ++of_esm1b;
-      EXPECT_TRUE(std::isnan(p.tokens) && std::isnan(p.best_parameters) && std::isnan(p.nats_lost));
-      continue;
-    }
-    EXPECT_NEAR(p.ratio * p.best_parameters / p.parameters, 1, 1e-12);
-    if (p.model->name != "ESM-2 650M" || p.law != "approach 3") continue;
-    ++of_650m;
-    EXPECT_EQ(p.parameters, 12.0 * 33 * 1280 * 1280);
-    EXPECT_EQ(p.flops, 6 * p.parameters * 1e12);
-    EXPECT_NEAR(p.nats_lost,
-                laws::known_law.loss(p.parameters, 1e12) - laws::optimum(laws::known_law, {}, p.flops).loss,
-                1e-12);
-  }
-  EXPECT_EQ(of_650m, 1);
-  EXPECT_EQ(of_esm1b, 1);
-  for (const ModelPlacement& p : placements)
-    EXPECT_TRUE(p.model->is_mlm || std::isnan(p.nats_lost)) << p.model->name;
-  for (const ModelPlacement& p : placements)
-    if (!std::isnan(p.flops)) {
-      EXPECT_EQ(p.is_beyond_law, p.flops > 1.05e21 || p.flops < 0.95e18) << p.flops;
-    }
-  EXPECT_THAT(assessment.sentence,
-              AllOf(HasSubstr("compute optimal"), HasSubstr("approach 3"), HasSubstr("ESM-2 8M by")));
-}
-
-// What the points do not support places nothing, and the sentence is another's.
-TEST(KnownModels, ARefutedApproachIsLeftOut) {
-  laws::LawFile laws = laws::known_laws();
-  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
-  laws.planning.verdicts = {{laws::Approach::two, true, "bracketed"},
-                            {laws::Approach::three, false, "refuted: it misfits"}};
-  const Assessment assessment = assess(laws);
-  for (const ModelPlacement& p : assessment.placements) EXPECT_NE(p.law, "approach 3");
-  EXPECT_THAT(assessment.left_out, Contains("approach 3: refuted: it misfits"));
-  EXPECT_THAT(assessment.sentence, HasSubstr("approach 2"));
-  laws.planning.verdicts.front().is_supported = false;
-  EXPECT_THAT(assess(laws).sentence, HasSubstr("places no model"));
-}
-
-TEST(BudgetPlan, WhatThePointsDoNotSupportIsPlannedOnlyWhenAsked) {
-  laws::LawFile laws = laws::known_laws();
-  laws.planning.verdicts = {{laws::Approach::three, false, "refuted: it misfits"}};
-  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
-              AllOf(HasSubstr("refuted: it misfits"), HasSubstr("--approach")));
-  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three});
-  EXPECT_THAT(plan.warnings, Contains(HasSubstr("the points do not support approach 3")));
-  ASSERT_EQ(plan.approaches.size(), 1u);
-  EXPECT_FALSE(plan.approaches[0].is_supported);
-}
-
-// Oracle: by hand. Approach 2 says 6 times what approach 3 says; sizes are named in order.
-TEST(BudgetPlan, DisagreementIsTheFirstWarning) {
-  laws::LawFile laws = laws::known_laws();
-  const double three = laws::optimum(laws::known_law, {}, 1e20).parameters;
-  laws.approach2 = laws::LawFile::Powers{{6 * three / 1e10, 0.5}, {1e10 / (36 * three), 0.5}, {}};
-  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  EXPECT_EQ(plan.approach, laws::Approach::two);
-  EXPECT_THAT(plan.warnings.front(), testing::StartsWith("the approaches disagree: " + human_count(three) +
-                                                         ", " + human_count(6 * three)));
-  EXPECT_EQ(plan.approaches.size(), 2u);
-}
-
-// Oracle: the interval at the edge of the points, and its width in ln times (1 + decades) beyond.
-TEST(BudgetPlan, BeyondThePointsIntervalsAreWider) {
-  laws::LawFile laws = laws::known_laws();
-  const BudgetPlan inside = plan_budget(laws, {.flops = 1e21});
-  EXPECT_EQ(inside.decades_beyond, 0);
-  laws.highest_flops = 1e19;
-  const BudgetPlan beyond = plan_budget(laws, {.flops = 1e21});
-  EXPECT_NEAR(beyond.decades_beyond, 2, 1e-9);
-  EXPECT_NEAR(std::log(beyond.parameters.wide->high / beyond.parameters.wide->low) /
-                  std::log(inside.parameters.wide->high / inside.parameters.wide->low),
-              3, 1e-6);
-  EXPECT_NEAR(
-      (beyond.loss.wide->high - beyond.loss.wide->low) / (inside.loss.wide->high - inside.loss.wide->low), 3,
-      1e-6);
 }
 
 // Oracle: the accountant's own prediction for the configuration, against the device's 80 GiB.
@@ -402,26 +204,6 @@ TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
   EXPECT_LT(shared.memory_bytes, usable);
   EXPECT_THAT(shared.warnings, Not(Contains(HasSubstr("does not fit"))));
   EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
-}
-
-// The first minute: no study, no law of one's own. Oracle: Cheng et al.'s runs at 1e20 have their best size
-// at 230M and bracket it between 166M and 240M by every approach that fits.
-TEST(PublishedLaws, PlanOrSayWhyNot) {
-  for (const std::string& name : published_law_names()) {
-    const laws::LawFile laws = published_law(name);
-    ASSERT_TRUE(laws.published) << name;
-    EXPECT_FALSE(laws.published->source.empty());
-    if (laws.preferred()) {
-      EXPECT_GT(plan_budget(laws, {.flops = 1e20}).parameters.value, 0) << name;
-    } else {
-      EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("none: ")) << name;
-    }
-  }
-  const BudgetPlan plan = plan_budget(published_law(kDefaultLaw), {.flops = 1e20});
-  EXPECT_GT(plan.parameters.value, 160e6);
-  EXPECT_LT(plan.parameters.value, 245e6);
-  EXPECT_FALSE(published_law("paper-exponents").preferred());
-  EXPECT_THAT(error_of([] { published_law("chen-mlm"); }), HasSubstr("did you mean 'cheng-mlm'"));
 }
 
 }  // namespace

@@ -1,0 +1,116 @@
+// What a plan says of laws that its points do not support, of approaches that disagree, of extrapolation.
+#include "core/error_of.h"
+#include "esmscale/core/text.h"
+#include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/known_models.h"
+#include "laws/synthetic.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace esmscale::study {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(BudgetPlan, ALossThatTheLawDoesNotSupportIsWithheld) {
+  laws::LawFile laws = laws::known_laws();
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 1.79}); }), HasSubstr("never falls below 1.8000"));
+  const double far = laws::optimum(laws::known_law, {}, 1e20).loss;
+  EXPECT_EQ(plan_budget(laws, {.loss = far}).decades_beyond, 0);
+  laws.lowest_flops = 1e16, laws.highest_flops = 9e17;
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = far}); }),
+              AllOf(HasSubstr("two decades beyond"), HasSubstr("--approach 3")));
+  EXPECT_NEAR(plan_budget(laws, {.loss = far, .approach = laws::Approach::three}).flops / 1e20, 1, 1e-6);
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0, .parameters = 1e7}); }),
+              HasSubstr("no D brings N = 10.0M"));
+  laws.approach3.reset();
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0}); }), HasSubstr("knows no loss"));
+}
+
+TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
+  for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
+    laws::LawFile laws = laws::known_laws();
+    (*laws.approach3).*exponent = -0.1;
+    EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }), HasSubstr("--law"));
+    for (const ModelPlacement& placement : assess(laws).placements) EXPECT_NE(placement.law, "approach 3");
+  }
+}
+
+// 12·1·32² is the smallest shape there is.
+TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
+  const laws::LawFile laws = laws::known_laws();
+  const double smallest = 12 * 32 * 32;  // no shape has fewer parameters
+  double flops = 1e12;
+  while (laws::optimum(laws::known_law, {}, flops).parameters > smallest / 1.4) flops /= 1.1;
+  EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("no shape comes near")));
+  EXPECT_THAT(plan_budget(laws, {.flops = 1e20}).warnings, Not(Contains(HasSubstr("no shape comes near"))));
+}
+
+TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
+  laws::LawFile laws = laws::known_laws();
+  laws.approach3.reset();
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
+              HasSubstr("an approach that the points"));
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws.curvature = 0.03;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_EQ(plan.approach, laws::Approach::two);
+  EXPECT_NEAR(plan.parameters.value, 0.2 * std::pow(1e20, 0.48), 1e-3);
+  EXPECT_FALSE(plan.parameters.wide);
+  EXPECT_TRUE(std::isnan(plan.loss.value));
+  EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three}); }),
+              HasSubstr("none by approach 3"));
+  EXPECT_THAT(plan_budget(laws, {.flops = 2e21, .allow_repeats = true}).warnings,
+              Contains(HasSubstr("extrapolated by 0.30 decades")));
+  EXPECT_THAT(plan.warnings, Not(Contains(HasSubstr("extrapolated"))));
+}
+
+TEST(BudgetPlan, WhatThePointsDoNotSupportIsPlannedOnlyWhenAsked) {
+  laws::LawFile laws = laws::known_laws();
+  laws.planning.verdicts = {{laws::Approach::three, false, "refuted: it misfits"}};
+  EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20}); }),
+              AllOf(HasSubstr("refuted: it misfits"), HasSubstr("--approach")));
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three});
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("the points do not support approach 3")));
+  ASSERT_EQ(plan.approaches.size(), 1u);
+  EXPECT_FALSE(plan.approaches[0].is_supported);
+}
+
+// Oracle: by hand. Approach 2 says 6 times what approach 3 says; sizes are named in order.
+TEST(BudgetPlan, DisagreementIsTheFirstWarning) {
+  laws::LawFile laws = laws::known_laws();
+  const double three = laws::optimum(laws::known_law, {}, 1e20).parameters;
+  laws.approach2 = laws::LawFile::Powers{{6 * three / 1e10, 0.5}, {1e10 / (36 * three), 0.5}, {}};
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_EQ(plan.approach, laws::Approach::two);
+  EXPECT_THAT(plan.warnings.front(), testing::StartsWith("the approaches disagree: " + human_count(three) +
+                                                         ", " + human_count(6 * three)));
+  EXPECT_EQ(plan.approaches.size(), 2u);
+}
+
+// Oracle: the interval at the edge of the points, and its width in ln times (1 + decades) beyond.
+TEST(BudgetPlan, BeyondThePointsIntervalsAreWider) {
+  laws::LawFile laws = laws::known_laws();
+  const BudgetPlan inside = plan_budget(laws, {.flops = 1e21});
+  EXPECT_EQ(inside.decades_beyond, 0);
+  laws.highest_flops = 1e19;
+  const BudgetPlan beyond = plan_budget(laws, {.flops = 1e21});
+  EXPECT_NEAR(beyond.decades_beyond, 2, 1e-9);
+  EXPECT_NEAR(std::log(beyond.parameters.wide->high / beyond.parameters.wide->low) /
+                  std::log(inside.parameters.wide->high / inside.parameters.wide->low),
+              3, 1e-6);
+  EXPECT_NEAR(
+      (beyond.loss.wide->high - beyond.loss.wide->low) / (inside.loss.wide->high - inside.loss.wide->low), 3,
+      1e-6);
+}
+
+}  // namespace
+}  // namespace esmscale::study
