@@ -75,6 +75,9 @@ ESMSCALE_RUN(GeluBackward);
 ESMSCALE_RUN(Rotate);
 ESMSCALE_RUN(RotateBackward);
 ESMSCALE_RUN(CrossEntropy);
+void run(const QuantiseRows& work, Place place) {
+  run_anywhere(work, place);
+}
 void run(const AddPartials& work, Place place) {
   run_anywhere(work, place);
 }

@@ -5,6 +5,7 @@
 #include "kernels/gpu/programs/gelu.h"
 #include "kernels/gpu/programs/norm.h"
 #include "kernels/gpu/programs/partials.h"
+#include "kernels/gpu/programs/quantise.h"
 #include "kernels/gpu/programs/rotary.h"
 #include "kernels/gpu/programs/tensor_cores.h"
 
@@ -171,6 +172,11 @@ template int64_t norm_backward_blocks_at_once<BFloat16>(int64_t);
 template <class Work>
 void launch(const Work& work, void* stream) {
   start(work, static_cast<cudaStream_t>(stream));
+  require_started();
+}
+
+void launch(const QuantiseRows& work, void* stream) {
+  start_rows(work, static_cast<cudaStream_t>(stream));
   require_started();
 }
 

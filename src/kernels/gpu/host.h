@@ -5,6 +5,7 @@
 #include "kernels/gpu/programs/gelu.h"
 #include "kernels/gpu/programs/norm.h"
 #include "kernels/gpu/programs/partials.h"
+#include "kernels/gpu/programs/quantise.h"
 #include "kernels/gpu/programs/rotary.h"
 
 #include <algorithm>
@@ -70,6 +71,9 @@ void run_here(const NormForward<T>& work, int64_t lanes) {
 }
 template <class T>
 void run_here(const CrossEntropy<T>& work, int64_t lanes) {
+  run_rows(work, lanes);
+}
+inline void run_here(const QuantiseRows& work, int64_t lanes) {
   run_rows(work, lanes);
 }
 template <class T>

@@ -11,6 +11,7 @@ void launch(const Work& work, void* stream);
 // On the current GPU.
 template <class T>
 int64_t norm_backward_blocks_at_once(int64_t width);
+void launch(const QuantiseRows& work, void* stream);
 void launch(const AddPartials& work, void* stream);
 void launch(const Attention& work, void* stream);
 void launch(const AttentionBackward& work, void* stream);

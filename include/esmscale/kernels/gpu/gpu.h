@@ -8,6 +8,7 @@
 #pragma once
 
 #include "esmscale/kernels/bfloat16.h"
+#include "esmscale/kernels/float8.h"
 
 #include <cstdint>
 #include <vector>
@@ -189,6 +190,14 @@ struct CrossEntropy {
   float* losses = nullptr;           // [M] nats
 };
 
+// y · scale of its row is x, the largest number of a row being 448 in y. A row of zeros has the scale 1.
+struct QuantiseRows {
+  int64_t rows = 0, width = 0;
+  const BFloat16* x = nullptr;  // [T, D]
+  Float8* y = nullptr;          // [T, D]
+  float* scales = nullptr;      // [T]
+};
+
 // totals[i][c] += Σ over blocks of partials[block, i, c], always in the same order.
 struct AddPartials {
   int64_t rows = 0;  // blocks
@@ -228,6 +237,7 @@ template <class T>
 void run(const RotateBackward<T>& work, Place place);
 template <class T>
 void run(const CrossEntropy<T>& work, Place place);
+void run(const QuantiseRows& work, Place place);
 void run(const AddPartials& work, Place place);
 void run(const Attention& work, Place place);
 void run(const AttentionBackward& work, Place place);
