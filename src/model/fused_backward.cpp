@@ -38,14 +38,14 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_MD, const
   const int64_t masked = batch.masked_rows_M.numel();
   const config::ParameterIndex& rows = weights_.rows;
   const Linear& dense = weights_.head_dense;
-  const at::Tensor dense_MD = project(hidden_MD, matrices_.head_dense.weight);
+  const at::Tensor dense_MD = project(hidden_MD, {matrices_.head_dense.weight});
   const at::Tensor active_MD = make_rows(masked), y_MD = make_rows(masked);
   ops_->gelu(dense_MD, dense.bias, active_MD);
   NormState state;
   ops_->norm({active_MD, {}, {}}, weights_.head_norm, state, y_MD);
 
   at::Tensor logits_MV = ops_->make_logits(masked, weights_.config.alphabet);
-  project_into(logits_MV, y_MD, matrices_.embedding_VD);
+  project_into(logits_MV, y_MD, {matrices_.embedding_VD});
   const at::Tensor loss_sum =
       ops_->cross_entropy(logits_MV, weights_.head_bias_V, batch.targets_M, sink.buffer(rows.head_bias));
   sink.ready(rows.head_bias);
@@ -53,21 +53,22 @@ at::Tensor FusedEngine::head_forward_backward(const at::Tensor& hidden_MD, const
   const at::Tensor& dlogits_MV = logits_MV;  // in place
   ops_->add_product(sink.buffer(rows.embedding), dlogits_MV, y_MD);
   const at::Tensor dactive_MD = make_rows(masked).zero_();
-  norm_backward(state, weights_.head_norm, rows.head_norm, project_back(dlogits_MV, matrices_.embedding_VD),
+  norm_backward(state, weights_.head_norm, rows.head_norm, project_back(dlogits_MV, {matrices_.embedding_VD}),
                 dactive_MD, {}, sink);
   ops_->gelu_backward(dense_MD, dense.bias, dactive_MD, {}, sink.buffer(rows.head_dense.bias));
   ops_->add_product(sink.buffer(rows.head_dense.weight), dactive_MD, hidden_MD);
   finish(sink, rows.head_dense);
-  dhidden_MD = project_back(dactive_MD, matrices_.head_dense.weight);
+  dhidden_MD = project_back(dactive_MD, {matrices_.head_dense.weight});
   return loss_sum;
 }
 
 void FusedEngine::backward_ffn(size_t i, const SavedActivations& saved, const at::Tensor& gradient_TD,
                                GradientSink& sink) {
-  const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
+  const Block& block = weights_.blocks[i];
+  const Matrices matrices = matrices_of(i);
   const config::BlockRows& rows = weights_.rows.blocks[i];
   // One pass turns the gradient of GELU's output into that of its input, and makes the output again.
-  const at::Tensor dinner_TF = project_back(gradient_TD, matrices.ffn_out.weight),
+  const at::Tensor dinner_TF = project_back(gradient_TD, matrices.ffn_out),
                    again_TF = saved.active_TF.defined() ? at::Tensor() : ops_->make(saved.inner_TF.sizes());
   ops_->gelu_backward(saved.inner_TF, block.ffn_in.bias, dinner_TF, again_TF, sink.buffer(rows.ffn_in.bias));
   ops_->add_product(sink.buffer(rows.ffn_out.weight), gradient_TD,
@@ -76,8 +77,8 @@ void FusedEngine::backward_ffn(size_t i, const SavedActivations& saved, const at
   ops_->add_product(sink.buffer(rows.ffn_in.weight), dinner_TF,
                     norm_recompute(saved.ffn_norm, block.ffn_norm, saved.ffn_y_TD));
   finish(sink, rows.ffn_in);
-  norm_backward(saved.ffn_norm, block.ffn_norm, rows.ffn_norm,
-                project_back(dinner_TF, matrices.ffn_in.weight), gradient_TD, rows.out.bias, sink);
+  norm_backward(saved.ffn_norm, block.ffn_norm, rows.ffn_norm, project_back(dinner_TF, matrices.ffn_in),
+                gradient_TD, rows.out.bias, sink);
 }
 
 at::Tensor FusedEngine::backward_projections(size_t i, const DeviceBatch& batch, const Projections& gradient,
@@ -86,21 +87,22 @@ at::Tensor FusedEngine::backward_projections(size_t i, const DeviceBatch& batch,
   const at::Tensor dweight = sink.buffer(weights_.rows.blocks[i].qkv.weight);
   if (!gradient.q_MD.defined()) {
     ops_->add_product(dweight, gradient.qkv_T3D, y_TD);
-    return project_back(gradient.qkv_T3D, weight);
+    return project_back(gradient.qkv_T3D, matrices_of(i).qkv);
   }
   const int64_t d = weights_.config.width;
   ops_->add_product(dweight.narrow(0, 0, d), gradient.q_MD, ops_->pick(y_TD, batch.masked_rows_M));
   ops_->add_product(dweight.narrow(0, d, 2 * d), gradient.kv_T2D, y_TD);
-  const at::Tensor dy_TD = project_back(gradient.kv_T2D, weight.narrow(0, d, 2 * d));
-  ops_->add_picked(project_back(gradient.q_MD, weight.narrow(0, 0, d)), batch.masked_rows_M, dy_TD);
+  const at::Tensor dy_TD = project_back(gradient.kv_T2D, {weight.narrow(0, d, 2 * d)});
+  ops_->add_picked(project_back(gradient.q_MD, {weight.narrow(0, 0, d)}), batch.masked_rows_M, dy_TD);
   return dy_TD;
 }
 
 void FusedEngine::backward_attention(size_t i, const DeviceBatch& batch, const SavedActivations& saved,
                                      at::Tensor& gradient, GradientSink& sink) {
-  const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
+  const Block& block = weights_.blocks[i];
+  const Matrices matrices = matrices_of(i);
   const config::BlockRows& rows = weights_.rows.blocks[i];
-  const at::Tensor dattended = project_back(gradient, matrices.out.weight);
+  const at::Tensor dattended = project_back(gradient, matrices.out);
   ops_->add_product(sink.buffer(rows.out.weight), gradient, saved.attention.attended_TD);
   sink.ready(rows.out.weight);
   const Projections projections = like(saved.attention.in);

@@ -4,6 +4,7 @@
 
 #include "esmscale/model/engine.h"
 #include "model/fused_ops.h"
+#include "model/products.h"
 
 #include <optional>
 #include <vector>
@@ -14,7 +15,10 @@ using config::Recompute;
 
 class FusedEngine final : public Engine {
  public:
-  FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, Recompute recompute);
+  // with_fp8: products of blocks between the first and the last are of e4m3, except those of weight
+  // gradients; activations are bf16.
+  FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, Recompute recompute,
+              bool with_fp8 = false);
 
   const char* name() const override { return "fused"; }
   bool prunes_last_block() const override { return ops_->queries_masked_only(); }
@@ -36,6 +40,11 @@ class FusedEngine final : public Engine {
   at::Tensor make_rows(int64_t rows) const { return ops_->make({rows, weights_.config.width}); }
   void freeze_weights(bool frozen) override;
   void read_weights();  // the products take them as they are now, or as they were when first held
+  // A block's matrices as its products take them.
+  struct Matrices {
+    Matrix qkv, out, ffn_in, ffn_out;
+  };
+  Matrices matrices_of(size_t block) const;
   // A LayerNorm's output: as it was saved, or once more.
   at::Tensor norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& saved_TD) const;
 
@@ -77,7 +86,8 @@ class FusedEngine final : public Engine {
   std::unique_ptr<FusedOps> ops_;
   Recompute recompute_;
   Weights matrices_;  // in the products' type: the weights themselves, or views of a copy of all of them
-  bool frozen_ = false;
+  bool with_fp8_, frozen_ = false;
+  std::vector<Fp8Block> fp8_;  // with_fp8: of the blocks after the first, without the last
 };
 
 }  // namespace esmscale::model

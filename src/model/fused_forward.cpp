@@ -22,11 +22,13 @@ Weights in_type(const Weights& weights, at::ScalarType type) {
 
 }  // namespace
 
-FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, Recompute recompute)
+FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, Recompute recompute,
+                         bool with_fp8)
     : weights_(weights),
       ops_(std::move(ops)),
       recompute_(recompute),
-      matrices_(in_type(weights, ops_->type())) {}
+      matrices_(in_type(weights, ops_->type())),
+      with_fp8_(with_fp8) {}
 
 void FusedEngine::freeze_weights(bool frozen) {
   if (frozen) read_weights();
@@ -34,7 +36,20 @@ void FusedEngine::freeze_weights(bool frozen) {
 }
 
 void FusedEngine::read_weights() {
-  if (ops_->type() != at::kFloat && !frozen_) matrices_.flat.copy_(weights_.flat);
+  if (ops_->type() == at::kFloat || frozen_) return;
+  matrices_.flat.copy_(weights_.flat);
+  if (!with_fp8_) return;
+  fp8_.clear();
+  for (size_t i = 1; i + 1 < matrices_.blocks.size(); ++i) fp8_.push_back(quantise(matrices_.blocks[i]));
+}
+
+FusedEngine::Matrices FusedEngine::matrices_of(size_t block) const {
+  const Block& of = matrices_.blocks[block];
+  const Fp8Block* fp8 = block > 0 && block <= fp8_.size() ? &fp8_[block - 1] : nullptr;
+  return {.qkv = {of.qkv.weight, fp8 ? &fp8->qkv : nullptr},
+          .out = {of.out.weight, fp8 ? &fp8->out : nullptr},
+          .ffn_in = {of.ffn_in.weight, fp8 ? &fp8->ffn_in : nullptr},
+          .ffn_out = {of.ffn_out.weight, fp8 ? &fp8->ffn_out : nullptr}};
 }
 
 at::Tensor FusedEngine::norm_recompute(const NormState& state, const Norm& norm,
@@ -48,28 +63,29 @@ at::Tensor FusedEngine::norm_recompute(const NormState& state, const Norm& norm,
 void FusedEngine::project_masked(const Linear& qkv, const at::Tensor& y_TD, const DeviceBatch& batch,
                                  Projections& to) {
   const int64_t d = weights_.config.width;
-  project_into(to.q_MD, ops_->pick(y_TD, batch.masked_rows_M), qkv.weight.narrow(0, 0, d));
-  project_into(to.kv_T2D, y_TD, qkv.weight.narrow(0, d, 2 * d));
+  project_into(to.q_MD, ops_->pick(y_TD, batch.masked_rows_M), {qkv.weight.narrow(0, 0, d)});
+  project_into(to.kv_T2D, y_TD, {qkv.weight.narrow(0, d, 2 * d)});
 }
 
 void FusedEngine::forward_saving(size_t i, const Residual& in, const DeviceBatch& batch, bool masked,
                                  SavedActivations& saved) {
-  const Block &block = weights_.blocks[i], &matrices = matrices_.blocks[i];
+  const Block& block = weights_.blocks[i];
+  const Matrices matrices = matrices_of(i);
   const at::Tensor y_TD = make_rows(batch.rows());
   ops_->norm(in, block.attention_norm, saved.attention_norm, y_TD);
   if (masked)
-    project_masked(matrices.qkv, y_TD, batch, saved.attention.in);
+    project_masked(matrices_.blocks[i].qkv, y_TD, batch, saved.attention.in);
   else
-    project_into(saved.attention.in.qkv_T3D, y_TD, matrices.qkv.weight);
+    project_into(saved.attention.in.qkv_T3D, y_TD, matrices.qkv);
   ops_->attention(batch, block.qkv.bias, saved.attention);
 
   const at::Tensor& sum_TD = saved.attention_norm.sum_TD;
   const Residual middle{masked ? ops_->pick(sum_TD, batch.masked_rows_M) : sum_TD,
-                        project(saved.attention.attended_TD, matrices.out.weight), block.out.bias};
+                        project(saved.attention.attended_TD, matrices.out), block.out.bias};
   const bool keeps = recompute_ == Recompute::none;
   const at::Tensor y = masked || keeps ? make_rows(middle.stream_TD.size(0)) : y_TD;
   ops_->norm(middle, block.ffn_norm, saved.ffn_norm, y);
-  project_into(saved.inner_TF, y, matrices.ffn_in.weight);
+  project_into(saved.inner_TF, y, matrices.ffn_in);
   if (!keeps) return;
   saved.attention_y_TD = y_TD;
   saved.ffn_y_TD = y;
@@ -79,8 +95,7 @@ Residual FusedEngine::forward_end(size_t i, SavedActivations& saved) {
   const at::Tensor active_TF = ops_->make(saved.inner_TF.sizes());
   ops_->gelu(saved.inner_TF, weights_.blocks[i].ffn_in.bias, active_TF);
   if (recompute_ == Recompute::none) saved.active_TF = active_TF;
-  return {saved.ffn_norm.sum_TD, project(active_TF, matrices_.blocks[i].ffn_out.weight),
-          weights_.blocks[i].ffn_out.bias};
+  return {saved.ffn_norm.sum_TD, project(active_TF, matrices_of(i).ffn_out), weights_.blocks[i].ffn_out.bias};
 }
 
 Residual FusedEngine::forward_blocks(const DeviceBatch& batch, bool for_loss,

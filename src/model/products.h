@@ -1,24 +1,42 @@
 // The matrix products of a step. Weights are [out, in].
 #pragma once
 
+#include "model/fp8.h"
+
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
 namespace esmscale::model {
 
-// x Wᵀ.
-inline at::Tensor project(const at::Tensor& x, const at::Tensor& weight) {
-  return at::mm(x, weight.t());
+// A weight in the type of activations, and in e4m3 where the products by it are to be of e4m3.
+struct Matrix {
+  at::Tensor weight;
+  const Fp8Matrix* fp8 = nullptr;
+};
+
+// x Wᵀ into y, which is made where it is not yet.
+inline void project_into(at::Tensor& y, const at::Tensor& x, const Matrix& matrix) {
+  if (!y.defined()) y = at::empty({x.size(0), matrix.weight.size(0)}, x.options());
+  if (matrix.fp8)
+    multiply_into(y, quantise_rows(x), matrix.fp8->rows);
+  else
+    at::mm_out(y, x, matrix.weight.t());
 }
-// The same into y, which is made where it is not yet.
-inline void project_into(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight) {
-  if (!y.defined()) y = at::empty({x.size(0), weight.size(0)}, x.options());
-  at::mm_out(y, x, weight.t());
+inline at::Tensor project(const at::Tensor& x, const Matrix& matrix) {
+  at::Tensor y;
+  project_into(y, x, matrix);
+  return y;
 }
+
 // dy W.
-inline at::Tensor project_back(const at::Tensor& dy, const at::Tensor& weight) {
-  return at::mm(dy, weight);
+inline at::Tensor project_back(const at::Tensor& dy, const Matrix& matrix) {
+  at::Tensor dx = at::empty({dy.size(0), matrix.weight.size(1)}, dy.options());
+  if (matrix.fp8)
+    multiply_into(dx, quantise_rows(dy), matrix.fp8->columns);
+  else
+    at::mm_out(dx, dy, matrix.weight);
+  return dx;
 }
 
 }  // namespace esmscale::model
