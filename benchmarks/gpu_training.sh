@@ -5,7 +5,7 @@
 # About fifteen minutes.
 #
 #   benchmarks/gpu_training.sh [--dry-run] [--models 8M,35M,150M,650M] [--programs fused,plain,peer]
-#                              [--precision bf16|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
+#                              [--precision bf16|fp8|tf32|fp32] [--micro-batches 4] [--seconds 20] [--set KEY=VALUE]…
 #                              [--build DIR] [--data DIR]
 #
 #   --micro-batches N an update of the plain engine and the peers; the fused engine has its configuration's own, 524,288

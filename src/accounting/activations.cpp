@@ -178,7 +178,7 @@ double plain_workspace(const Shapes& s) {
 }  // namespace
 
 bool is_bf16(const config::RunConfig& config) {
-  return config.train.precision == config::Precision::bf16;
+  return config::has_short_activations(config.train.precision);
 }
 
 Shapes::Shapes(const config::RunConfig& config, int ranks, config::DeviceKind device)
@@ -206,7 +206,8 @@ double activation_bytes(const config::RunConfig& config, config::DeviceKind devi
 double workspace_bytes(const config::RunConfig& config, config::DeviceKind device, const Shapes& s) {
   if (is_plain(config, device)) return plain_workspace(s);
   const auto compute = static_cast<double>(s.compute);
-  const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute;
+  const double operand = config.train.precision == config::Precision::fp8 ? s.T * s.F : 0;
+  const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute + operand;
   if (s.efficient_attention) return std::max(ffn, s.T * 8 * s.D * compute + attention_sums(s));
   if (!prunes_last_block(config, device) || config.train.recompute == config::Recompute::blocks) return ffn;
   const double last_attention = s.T * 4 * s.D * compute;

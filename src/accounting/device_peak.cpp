@@ -66,6 +66,8 @@ double stated_gibibytes(const Words& words) {
 double rate_of(const Device& device, config::Precision precision) {
   switch (precision) {
     case config::Precision::bf16:
+    case config::Precision::fp8:  // its weight gradients and its head are bf16: one peak makes their MFU
+                                  // comparable
       return device.bf16;
     case config::Precision::tf32:
       return device.tf32;

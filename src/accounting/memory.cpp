@@ -9,6 +9,14 @@
 namespace esmscale::accounting {
 namespace {
 
+// fp8: the matrices of blocks between the first and the last, both ways, a byte each.
+double fp8_weights(const config::RunConfig& config) {
+  if (config.train.precision != config::Precision::fp8) return 0;
+  const auto width = static_cast<double>(config.model.width),
+             inner = static_cast<double>(config.model.ffn_dim());
+  return 2 * static_cast<double>(config.model.layers - 2) * width * (4 * width + 2 * inner);
+}
+
 // The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
 // has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
 // two buckets that fill or leave, each with what comes back of it.
@@ -71,7 +79,7 @@ double update_workspace(const MatrixUpdate& matrices, bool travels) {
 
 config::DeviceKind usual_device(const config::RunConfig& config) {
   const config::Precision precision = config.train.precision;
-  return precision == config::Precision::tf32 || precision == config::Precision::bf16
+  return precision == config::Precision::tf32 || config::has_short_activations(precision)
              ? config::DeviceKind::gpu
              : config::DeviceKind::cpu;
 }
@@ -88,7 +96,7 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
 
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
-      .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0),
+      .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0) + fp8_weights(config),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = moments(config, updated, matrices),
       .workspace = workspace_bytes(config, device, shapes),

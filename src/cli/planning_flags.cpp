@@ -57,8 +57,9 @@ void add_config_flags(CLI::App& verb, PlanningOptions& o) {
   verb.add_option("--max-seq-len", o.config.max_seq_len, "Rows of the longest crop")
       ->check(CLI::Range(8, 65536))
       ->capture_default_str();
-  verb.add_option("--precision", o.config.precision, "auto, fp32, tf32 or bf16; auto: what the device has")
-      ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16"}))
+  verb.add_option("--precision", o.config.precision,
+                  "auto, fp32, tf32, bf16 or fp8; auto: what the device has")
+      ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp8"}))
       ->capture_default_str();
   verb.add_option("--schedule", o.config.schedule, "exponential, constant, linear, cosine or wsd")
       ->check(CLI::IsMember({"exponential", "constant", "linear", "cosine", "wsd"}))

@@ -8,7 +8,7 @@ Precision precision_on(Precision asked, DeviceKind device, bool has_bf16) {
 }
 
 bool fits_gpu_kernels(const ModelConfig& model, Precision precision) {
-  const int64_t element_bytes = precision == Precision::bf16 ? 2 : 4;
+  const int64_t element_bytes = has_short_activations(precision) ? 2 : 4;
   return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&
          model.width * element_bytes <= kWidestGpuRowBytes;
 }

@@ -93,10 +93,12 @@ std::vector<Field> fields(RunConfig& c) {
       field("train.seed", &c.train.seed, "Seed for the initial weights, the data order, crops and masks")
           .within(0, 4294967295.0)
           .identity(),
-      field("train.precision", &c.train.precision,
-            "Arithmetic of matrix products; the master weights are always fp32. auto is bf16 on a GPU that "
-            "has it, "
-            "else fp32, and a run keeps what it began with")
+      field(
+          "train.precision", &c.train.precision,
+          "Arithmetic of matrix products; the master weights are always fp32. auto is bf16 on a GPU that "
+          "has it, "
+          "else fp32, and a run keeps what it began with. fp8 (GPUs of compute capability 8.9 and more) has "
+          "never been run on a GPU")
           .identity(),
       field(
           "train.engine", &c.train.engine,

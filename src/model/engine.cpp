@@ -1,6 +1,7 @@
 #include "esmscale/model/engine.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
 #include "esmscale/kernels/gpu/gpu.h"
 #include "model/fused_engine.h"
 #include "model/plain_engine.h"
@@ -12,7 +13,19 @@ namespace {
 
 at::ScalarType type_of(const EngineOptions& options) {
   at::globalContext().setAllowTF32CuBLAS(options.precision == config::Precision::tf32);
-  return options.precision == config::Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  return config::has_short_activations(options.precision) ? at::kBFloat16 : at::kFloat;
+}
+
+void require_fp8(const EngineOptions& options, const config::ModelConfig& model, config::DeviceKind device) {
+  if (options.precision != config::Precision::fp8) return;
+  const bool fits = model.layers >= 3 && model.width % 16 == 0 && model.ffn_dim() % 16 == 0;
+  if (fits && config::is_fused(options.engine, model, options.precision, device)) return;
+  throw usage_error(
+      {.where = "train.precision = fp8",
+       .expected = "the fused engine, three blocks or more, and widths that are multiples of 16",
+       .found = text(model.layers, " blocks of width ", model.width, " and ", model.ffn_dim(), ", engine ",
+                     enum_name(options.engine)),
+       .advice = "use --set train.precision=bf16"});
 }
 
 static_assert(kernels::gpu::kLargestWidth<float> * sizeof(float) == config::kWidestGpuRowBytes);
@@ -32,6 +45,7 @@ void require_engine(const EngineOptions& options, const config::ModelConfig& mod
                        .expected = "none or outputs with the plain engine",
                        .found = std::string(enum_name(options.recompute)),
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
+  require_fp8(options, model, device);
 }
 
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options) {
@@ -45,7 +59,8 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
 }
 
 std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options) {
-  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)), options.recompute);
+  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)), options.recompute,
+                                       options.precision == config::Precision::fp8);
 }
 
 }  // namespace esmscale::model

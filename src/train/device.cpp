@@ -32,6 +32,17 @@ bool has_bf16(config::DeviceKind device) {
   return device == config::DeviceKind::gpu;
 }
 
+bool has_fp8(config::DeviceKind device) {
+#ifdef ESMSCALE_HAS_CUDA
+  constexpr int kAda = 89;
+  if (device == config::DeviceKind::gpu && gpu_count() > 0) {
+    const cudaDeviceProp* properties = at::cuda::getCurrentDeviceProperties();
+    return 10 * properties->major + properties->minor >= kAda;
+  }
+#endif
+  return device == config::DeviceKind::gpu;
+}
+
 double gpu_memory_bytes(int gpu) {
 #ifdef ESMSCALE_HAS_CUDA
   if (gpu >= 0 && gpu < gpu_count())

@@ -89,6 +89,19 @@ TEST(PredictMemory, SinglePrecisionOnAGpuAgainstARun) {
   }
 }
 
+// Two bytes for every weight of the inner blocks' matrices, and one for an operand of the widest product.
+TEST(PredictMemory, Fp8AddsItsCopiesToBf16) {
+  const auto predicted = [](config::Precision precision) {
+    config::RunConfig config = run_of(esm2(4, 320, 20, 29), 2048, "fused");
+    config.train.precision = precision;
+    return predict_memory(config, 1, config::DeviceKind::gpu);
+  };
+  const MemoryPrediction bf16 = predicted(config::Precision::bf16), fp8 = predicted(config::Precision::fp8);
+  EXPECT_DOUBLE_EQ(fp8.parameters - bf16.parameters, 2.0 * 2 * 12 * 320 * 320);
+  EXPECT_DOUBLE_EQ(fp8.activations, bf16.activations);
+  EXPECT_DOUBLE_EQ(fp8.total() - bf16.total(), 2.0 * 2 * 12 * 320 * 320 + 2048.0 * 4 * 320);
+}
+
 // Oracle: `auto` is the plain engine where the kernels for a GPU do not take a model's heads (of 20 numbers
 // here), and the fused one on a CPU, which takes them all.
 TEST(PredictMemory, AutoIsTheEngineThatWillRun) {

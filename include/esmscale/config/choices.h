@@ -13,8 +13,9 @@ enum class RunStage {
 };
 
 // Of matrix products; master weights are fp32 always. automatic: bf16 on a GPU that has it, else fp32
-// (precision_on in engine_choice.h); a run records what that was at its beginning.
-enum class Precision { automatic, fp32, tf32, bf16 };
+// (precision_on in engine_choice.h); a run records what that was at its beginning. fp8: bf16, where the
+// products of inner blocks, except those of weight gradients, have operands of e4m3.
+enum class Precision { automatic, fp32, tf32, bf16, fp8 };
 enum class EngineKind { automatic, plain, fused };
 // What the fused engine computes again in backward: nothing; outputs of LayerNorm and GELU; all of a block
 // except its input.
@@ -32,7 +33,7 @@ template <>
 struct EnumNames<config::Precision> {
   using enum config::Precision;
   static constexpr std::pair<config::Precision, std::string_view> table[] = {
-      {automatic, "auto"}, {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"}};
+      {automatic, "auto"}, {fp32, "fp32"}, {tf32, "tf32"}, {bf16, "bf16"}, {fp8, "fp8"}};
 };
 
 template <>

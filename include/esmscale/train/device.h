@@ -24,6 +24,9 @@ int gpu_of(int local_rank, int gpus);
 // True for GPUs since Ampere, whose matrix units compute bf16. A GPU that is not in this machine is taken for
 // one of them.
 bool has_bf16(config::DeviceKind device);
+// True for GPUs whose matrix units multiply e4m3 (Ada, Hopper and later); one that is not here is taken for
+// such.
+bool has_fp8(config::DeviceKind device);
 // `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.
 int ranks_of_machine(std::string_view device, int gpus = gpu_count());
 // All memory of a GPU in this machine; for one that is not here 80 GiB, as A100s and H100s have.

@@ -132,7 +132,8 @@ class Benchmark:
         batch = max(2, min(tokens // config["data"]["max_seq_len"], self.peer_sequences))
         given = ["--shape", runs.peer_shape(config), "--sequences", str(sequences), "--batch", str(batch)]
         timing = ["--step-tokens", str(tokens * options.micro_batches), "--seconds", str(options.seconds)]
-        machine = ["--threads", "2", "--device", self.device, "--precision", self.precision]
+        precision = "bf16" if self.precision == "fp8" else self.precision  # the peer has no FP8
+        machine = ["--threads", "2", "--device", self.device, "--precision", precision]
         how = ["--warm-up-steps", "3", "--wait", *(["--compile"] if self.is_compiled else [])]
         return Peer(model, [sys.executable, *runs.PEER, *given, *timing, *machine, *how], folder / f"peer_{model}.log")
 
@@ -232,7 +233,7 @@ def parse() -> argparse.Namespace:
     parser = runs.training_parser("benchmarks/gpu_training.sh", __doc__)
     parser.add_argument("--models", default=list(TARGETS), type=runs.comma_list)
     parser.add_argument("--programs", default=list(PROGRAMS), type=runs.comma_list)
-    parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16"])
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "tf32", "bf16", "fp8"])
     parser.add_argument("--micro-batches", default=4, type=int)
     parser.add_argument("--seconds", default=20.0, type=float)
     text = "the same steps with a tiny model on the CPU: does everything except the GPU work?"

@@ -1,6 +1,7 @@
 #include "train/start/precision.h"
 
 #include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/train/device.h"
 
@@ -34,6 +35,12 @@ void settle_precision(TrainOptions& options, const run::RunFolder& run, config::
   const bool is_fast_in_bf16 = has_bf16(device);
   const Precision asked = with_recorded_precision(options, run).train.precision;
   options.config.train.precision = config::precision_on(asked, device, is_fast_in_bf16);
+  if (options.config.train.precision == Precision::fp8 && device == config::DeviceKind::gpu &&
+      !has_fp8(device))
+    throw usage_error({.where = "train.precision",
+                       .expected = "bf16 or less on this GPU: e4m3 needs compute capability 8.9",
+                       .found = "fp8",
+                       .advice = "use --set train.precision=bf16"});
   if (is_fast_in_bf16 && options.config.train.precision == Precision::fp32)
     warnings.push_back(text("train.precision is fp32 on a GPU: bf16 was 14 times as fast for 8M on an H200 ",
                             "(docs/performance.md); a new run takes it with train.precision=auto or bf16"));
