@@ -3,15 +3,18 @@
 #include "dist/backend.h"
 #include "dist/store.h"
 #include "dist/watch.h"
+#include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
+#include <ATen/ops/full.h>
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
@@ -39,6 +42,23 @@ std::string without_topic(const std::string& said, std::string_view topic, int b
                        .found = other,
                        .advice = "start every rank with the same command and settings"});
   return said.substr(end + 1);
+}
+
+// Texts of any content as one, and back: "3:abc1:d".
+std::string joined(const std::vector<std::string>& texts) {
+  std::string whole;
+  for (const std::string& each : texts) whole += text(each.size(), ':', each);
+  return whole;
+}
+
+std::vector<std::string> parted(std::string_view whole) {
+  std::vector<std::string> texts;
+  while (!whole.empty()) {
+    const size_t colon = whole.find(':'), size = std::stoul(std::string(whole.substr(0, colon)));
+    texts.emplace_back(whole.substr(colon + 1, size));
+    whole.remove_prefix(colon + 1 + size);
+  }
+  return texts;
 }
 
 // The ranks that no longer beat, found by comparing their counts of beats before and after a while.
@@ -73,6 +93,19 @@ class Patience {
   std::jthread saying_;
 };
 
+// Connects the ranks now, while nothing of the run is in memory yet: NCCL's communicator is made by the first
+// collective.
+void require_right_sum(Group& group, const c10::Device& device) {
+  const at::Tensor sum = at::full({1}, group.rank() + 1.0, at::TensorOptions(device).dtype(at::kDouble));
+  group.all_reduce(sum).wait();
+  const double n = group.size(), expected = n * (n + 1) / 2, found = sum.item<double>();
+  if (found != expected)
+    throw Error({.where = text("an all-reduce between ", group.size(), " ranks"),
+                 .expected = text("the sum ", expected),
+                 .found = text(found),
+                 .advice = "run esmscale doctor on the same nodes"});
+}
+
 }  // namespace
 
 struct Ranks::Meeting {
@@ -80,7 +113,8 @@ struct Ranks::Meeting {
   c10::intrusive_ptr<c10d::Store> store;
   std::unique_ptr<Watch> watch;
   int64_t agreements = 0;
-  size_t last_size = 0;  // of what this rank said in the last of them
+  size_t last_size = 0;         // of what this rank said in the last of them
+  size_t last_answer_size = 0;  // on rank 0: of its answer
 };
 
 Ranks::Ranks() = default;
@@ -108,16 +142,32 @@ Ranks::~Ranks() = default;
 
 std::vector<std::string> Ranks::exchange(std::string_view topic, const std::string& mine) {
   if (!meeting_) return {mine};
-  const auto key = [&](int64_t number, int rank) { return text("agreement/", number, "/", rank); };
+  const auto key = [&](int64_t number, std::string_view whose) {
+    return text("agreement/", number, "/", whose);
+  };
+  const std::string own = std::to_string(rank());
   const int64_t number = ++meeting_->agreements;
   const std::string whole = text(topic, kAfterTopic, mine);
   std::vector<std::string> said;
   try {
-    set_long_text(*meeting_->store, key(number, rank()), whole);
-    for (int r = 0; r < size(); ++r) said.push_back(get_long_text(*meeting_->store, key(number, r)));
-    // Everybody has spoken, so everybody has read what was said the last time.
-    if (number > 1) delete_long_text(*meeting_->store, key(number - 1, rank()), meeting_->last_size);
+    set_long_text(*meeting_->store, key(number, own), whole);
+    // Rank 0 gathers and answers: 3n messages where everybody's reading of everybody would take n².
+    std::string all;
+    if (is_first()) {
+      for (int r = 0; r < size(); ++r)
+        said.push_back(get_long_text(*meeting_->store, key(number, std::to_string(r))));
+      all = joined(said);
+      set_long_text(*meeting_->store, key(number, "all"), all);
+    } else {
+      said = parted(get_long_text(*meeting_->store, key(number, "all")));
+    }
+    // Everybody has spoken, so everybody has read the last answer.
+    if (number > 1) {
+      delete_long_text(*meeting_->store, key(number - 1, own), meeting_->last_size);
+      if (is_first()) delete_long_text(*meeting_->store, key(number - 1, "all"), meeting_->last_answer_size);
+    }
     meeting_->last_size = whole.size();
+    meeting_->last_answer_size = all.size();
   } catch (const std::exception& error) {
     throw PeerLost({.where = text("rank ", rank(), ", ", topic),
                     .expected = text("all ", size(), " ranks; heard from ", said.size()),
@@ -135,11 +185,19 @@ std::string Ranks::from_first(std::string_view topic, const std::string& mine) {
 void Ranks::require_agreement(std::string_view what, const std::string& mine) {
   const std::vector<std::string> said = exchange(what, mine);
   for (size_t r = 1; r < said.size(); ++r)
-    if (said[r] != said[0])
+    if (said[r] != said.front())
       throw usage_error({.where = text("rank ", r, ", ", what),
-                         .expected = text(said[0], ", as rank 0 has"),
+                         .expected = text(said.front(), ", as rank 0 has"),
                          .found = said[r],
                          .advice = "start every rank with the same program, configuration and data"});
+}
+
+void Ranks::require_agreements(const std::vector<std::pair<std::string, std::string>>& settings) {
+  std::string whole;
+  for (const auto& [what, mine] : settings) whole += text(what, '=', mine, '\n');
+  const std::vector<std::string> said = exchange("settings", checksum_hex(whole));
+  if (std::equal(said.begin() + 1, said.end(), said.begin())) return;
+  for (const auto& [what, mine] : settings) require_agreement(what, mine);
 }
 
 Group& Ranks::group(const c10::Device& device) {
@@ -149,9 +207,12 @@ Group& Ranks::group(const c10::Device& device) {
   const std::chrono::milliseconds timeout(static_cast<int64_t>(1000 * options_.collective_timeout_seconds));
   try {
 #ifdef ESMSCALE_HAS_CUDA
-    if (device.is_cuda()) return group_ = Group(make_nccl(store, rank(), size(), timeout), false);
+    if (device.is_cuda()) group_ = Group(make_nccl(store, rank(), size(), timeout), false);
 #endif
-    return group_ = Group(make_gloo(store, rank(), size(), is_this_host(placement_.host), timeout), true);
+    if (device.is_cpu())
+      group_ = Group(make_gloo(store, rank(), size(), is_this_host(placement_.host), timeout), true);
+    require_right_sum(group_, device);
+    return group_;
   } catch (const std::exception& error) {
     throw Error({.where = text("rank ", rank(), " of ", size()),
                  .expected = text("a connection to the others for ", device.is_cuda() ? "NCCL" : "Gloo"),

@@ -68,6 +68,26 @@ TEST(Ranks, AWriteThatNobodyReadsIsAnErrorAndNoSignal) {
   ::close(ends[1]);
 }
 
+// Texts that look like the format of the answer, empty ones and one of several pieces.
+TEST(Ranks, AnyTextIsExchanged) {
+  const std::vector<std::string> texts{"3:abc", "", "a\nb", std::string(100'000, ':'), "1:"};
+  with_ranks(5, [&](Ranks& ranks) {
+    for (int round = 0; round < 3; ++round)
+      EXPECT_EQ(ranks.exchange("texts", texts[static_cast<size_t>(ranks.rank())]), texts);
+  });
+}
+
+TEST(Ranks, TheSettingThatDiffersIsNamed) {
+  with_ranks(3, [](Ranks& ranks) {
+    EXPECT_EQ(error_of([&] { ranks.require_agreements({{"a", "1"}, {"b", "2"}}); }), "no error");
+    const std::string mine = ranks.rank() == 2 ? "5" : "3";
+    EXPECT_THAT(error_of([&] {
+                  ranks.require_agreements({{"a", "1"}, {"b", mine}, {"c", "2"}});
+                }),
+                AllOf(HasSubstr("rank 2, b"), HasSubstr("expected 3"), HasSubstr("found 5")));
+  });
+}
+
 TEST(Ranks, AloneEverythingReturnsAtOnce) {
   Ranks alone;
   EXPECT_THAT(alone.exchange("x", "mine"), ElementsAre("mine"));

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <c10/core/Device.h>
@@ -42,6 +43,8 @@ class Ranks {
   void barrier(std::string_view topic) { exchange(topic, ""); }
   // Error that names the first rank whose `mine` differs from rank 0's.
   void require_agreement(std::string_view what, const std::string& mine);
+  // The same for each of these, by name and value: one exchange where all agree.
+  void require_agreements(const std::vector<std::pair<std::string, std::string>>& settings);
 
   // NCCL for CUDA, Gloo for the CPU; connected by the first call, which all ranks make.
   Group& group(const c10::Device& device);

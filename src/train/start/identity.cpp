@@ -139,12 +139,13 @@ void require_same_origin(const checkpoint::CheckpointInfo& info, const TrainOpti
 }
 
 void require_one_run(dist::Ranks& ranks, const config::RunConfig& config, const data::Dataset& train) {
-  ranks.require_agreement("program", text(version(), " (", revision(), ")"));
-  ranks.require_agreement("data set", train.manifest().hash);
+  std::vector<std::pair<std::string, std::string>> settings{
+      {"program", text(version(), " (", revision(), ")")}, {"data set", train.manifest().hash}};
   Json keys = config::identity(config);
   keys["parallel.zero_stage"] = config.parallel.zero_stage;
   keys["train.micro_batch_tokens"] = config.train.micro_batch_tokens;
-  for (const auto& [key, value] : keys.items()) ranks.require_agreement(key, esmscale::to_text(value));
+  for (const auto& [key, value] : keys.items()) settings.emplace_back(key, esmscale::to_text(value));
+  ranks.require_agreements(settings);
 }
 
 }  // namespace esmscale::train
