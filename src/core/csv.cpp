@@ -1,78 +1,103 @@
 #include "esmscale/core/csv.h"
 
-#include "esmscale/core/delimited.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace esmscale {
 namespace {
 
-// Takes characters one by one, and rows as they end.
-class Parser {
+// Collects the cells of a row.
+class RowBuilder {
  public:
-  explicit Parser(std::string_view where) : where_(where) {}
+  explicit RowBuilder(char separator) : separator_(separator) {}
 
-  std::vector<CsvRow> parse(std::string_view source) {
-    for (size_t i = 0; i < source.size(); ++i) {
-      const bool doubled = quoted_ && source.substr(i, 2) == "\"\"";
-      i += doubled;
-      if (doubled || !take_mark(source[i])) cell_ += source[i];
-      line_ += source[i] == '\n';
-    }
-    if (quoted_)
-      throw Error({.where = text(where_, ", line ", quote_line_),
-                   .expected = "a quote that closes",
-                   .found = "none up to the end",
-                   .advice = "close the cell with a double quote"});
-    end_row();
-    return std::move(rows_);
+  // Takes the first character of `rest`, or the two of a doubled quote, and returns how many that are.
+  size_t take(std::string_view rest) {
+    const bool is_doubled = is_quoted_ && rest.starts_with("\"\"");
+    if (is_doubled || !take_mark(rest[0])) cells_.back() += rest[0];
+    return is_doubled ? 2 : 1;
+  }
+
+  bool is_quoted() const { return is_quoted_; }
+
+  // The cells of the row that ends here; the next one begins.
+  std::vector<std::string> end() {
+    for (std::string& cell : cells_) cell = std::string(trimmed(cell));
+    is_quoted_ = false;
+    return std::exchange(cells_, std::vector<std::string>(1));
   }
 
  private:
-  // A quote, comma or line end that separates; false for what belongs to a cell.
+  // A quote, or a separator outside quotes; false for what belongs to a cell.
   bool take_mark(char c) {
-    if (c == '"') {
-      quoted_ = !quoted_;
-      quote_line_ = line_;
-      return true;
-    }
-    if (quoted_) return false;
-    if (c == ',') end_cell();
-    if (c == '\n') end_row();
-    return c == ',' || c == '\n';
+    if (c == '"') is_quoted_ = !is_quoted_;
+    const bool separates = c == separator_ && !is_quoted_;
+    if (separates) cells_.emplace_back();
+    return separates || c == '"';
   }
 
-  void end_cell() {
-    row_.cells.emplace_back(trimmed(cell_));
-    cell_.clear();
-  }
-
-  void end_row() {
-    end_cell();
-    row_.line = first_line_;
-    if (row_.cells.size() > 1 || !row_.cells[0].empty()) rows_.push_back(std::move(row_));
-    row_ = {};
-    first_line_ = line_ + 1;
-  }
-
-  std::string_view where_;
-  std::vector<CsvRow> rows_;
-  CsvRow row_;
-  std::string cell_;
-  size_t line_ = 1, first_line_ = 1, quote_line_ = 1;
-  bool quoted_ = false;
+  char separator_;
+  std::vector<std::string> cells_ = std::vector<std::string>(1);
+  bool is_quoted_ = false;
 };
+
+std::string_view without_byte_order_mark(std::string_view source) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (source.starts_with(kByteOrderMark)) source.remove_prefix(kByteOrderMark.size());
+  return source;
+}
 
 }  // namespace
 
-std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (source.starts_with(kByteOrderMark)) source.remove_prefix(kByteOrderMark.size());
-  return Parser(where).parse(source);
+std::string_view trimmed(std::string_view s) {
+  const auto begin = s.find_first_not_of(" \t\r");
+  return begin == s.npos ? std::string_view() : s.substr(begin, s.find_last_not_of(" \t\r") - begin + 1);
+}
+
+char separator_of(std::string_view table) {
+  const size_t begin = std::min(table.find_first_not_of(" \r\n"), table.size());
+  const std::string_view header = table.substr(begin, table.find('\n', begin) - begin);
+  for (const char separator : {'\t', ';', ','})
+    if (header.find(separator) != header.npos) return separator;
+  return 0;
+}
+
+std::vector<std::string> cells_of(std::string_view line, char separator) {
+  RowBuilder row(separator);
+  while (!line.empty()) line.remove_prefix(row.take(line));
+  return row.end();
+}
+
+std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where, char separator) {
+  source = without_byte_order_mark(source);
+  std::vector<CsvRow> rows;
+  RowBuilder row(separator);
+  size_t line = 1, first_line = 1, quote_line = 1;
+  const auto end_row = [&] {
+    std::vector<std::string> cells = row.end();
+    if (cells.size() > 1 || !cells[0].empty()) rows.push_back({first_line, std::move(cells)});
+    first_line = line + 1;
+  };
+  while (!source.empty()) {
+    const char c = source[0];
+    if (c == '"' && !row.is_quoted()) quote_line = line;
+    const bool is_end = c == '\n' && !row.is_quoted();
+    if (is_end) end_row();
+    source.remove_prefix(is_end ? 1 : row.take(source));
+    line += c == '\n';
+  }
+  if (row.is_quoted())
+    throw Error({.where = text(where, ", line ", quote_line),
+                 .expected = "a quote that closes",
+                 .found = "none up to the end",
+                 .advice = "close the cell with a double quote"});
+  end_row();
+  return rows;
 }
 
 std::string csv_line(std::span<const std::string> cells) {

@@ -1,6 +1,6 @@
 #include "esmscale/eval/per_sequence.h"
 
-#include "esmscale/core/delimited.h"
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"

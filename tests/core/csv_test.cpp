@@ -25,6 +25,26 @@ TEST(Csv, QuotesBlanksAndLineEnds) {
   EXPECT_EQ(rows[2].line, 5u) << "a quoted line end is a line of the file";
 }
 
+TEST(Csv, CellsOfALine) {
+  EXPECT_EQ(separator_of("a,b;c\td"), '\t');
+  EXPECT_EQ(separator_of("a,b;c"), ';');
+  EXPECT_EQ(separator_of("a,b"), ',');
+  EXPECT_EQ(separator_of("a b"), 0);
+  EXPECT_EQ(separator_of("\r\n\na,b\nc\td"), ',') << "the first line that is not blank";
+  EXPECT_THAT(cells_of(R"( a ,"b,""c""",,d)"
+                       "\r",
+                       ','),
+              ElementsAre("a", "b,\"c\"", "", "d"));
+  EXPECT_THAT(cells_of("a,\"b,c", ','), ElementsAre("a", "b,c"));
+  EXPECT_THAT(cells_of("a;1,5", ';'), ElementsAre("a", "1,5"));
+}
+
+TEST(Csv, OtherSeparators) {
+  const auto rows = parse_csv("a;b\n1,5;\"x;\ny\"\n", "t.csv", ';');
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_THAT(rows[1].cells, ElementsAre("1,5", "x;\ny"));
+}
+
 // What is written is read back.
 TEST(Csv, LinesComeBack) {
   const std::vector<std::string> cells{"a", "b,c", "say \"yes\"", "two\nlines", ""};

@@ -1,6 +1,5 @@
-// What files are that came in place of others: kinds, encodings, cells. Oracles: the formats' own
+// What files are that came in place of others: kinds and encodings. Oracles: the formats' own
 // specifications, written out by hand.
-#include "esmscale/core/delimited.h"
 #include "esmscale/core/file_kind.h"
 #include "esmscale/core/utf8.h"
 
@@ -10,7 +9,6 @@
 namespace esmscale {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string kind_of(const std::string& bytes) {
@@ -45,18 +43,6 @@ TEST(Utf8, FromLatin1) {
   std::string all;
   for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
   EXPECT_TRUE(is_utf8(utf8_from_latin1(all)));
-}
-
-TEST(Delimited, CellsAndQuotes) {
-  EXPECT_EQ(separator_of("a,b;c\td"), '\t');
-  EXPECT_EQ(separator_of("a,b;c"), ';');
-  EXPECT_EQ(separator_of("a,b"), ',');
-  EXPECT_EQ(separator_of("a b"), 0);
-  EXPECT_THAT(cells_of(R"( a ,"b,""c""",,d)"
-                       "\r",
-                       ','),
-              ElementsAre("a", "b,\"c\"", "", "d"));
-  EXPECT_THAT(cells_of("a;1,5", ';'), ElementsAre("a", "1,5"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Tables of comma-separated values (RFC 4180): a cell in double quotes may hold commas, line ends and doubled
-// quotes.
+// Tables of values between commas (RFC 4180), tabs or semicolons: a cell in double quotes may hold
+// separators, line ends and doubled quotes.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,16 @@
 
 namespace esmscale {
 
+// `s` without blanks and carriage returns at either end.
+std::string_view trimmed(std::string_view s);
+
+// What separates the cells of a table, by its first line that is not blank: a tab, else `;`, else `,`; 0 when
+// the line has none of them.
+char separator_of(std::string_view table);
+
+// The cells of one line, without the blanks around them. A quote that does not close ends with the line.
+std::vector<std::string> cells_of(std::string_view line, char separator);
+
 struct CsvRow {
   size_t line = 0;  // of the file, from 1, where the row begins
   std::vector<std::string> cells;
@@ -19,7 +29,7 @@ struct CsvRow {
 
 // Cells without the blanks around them. Empty lines and a byte order mark at the beginning are skipped.
 // Error, with `where`, for a quote that never closes.
-std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where);
+std::vector<CsvRow> parse_csv(std::string_view source, std::string_view where, char separator = ',');
 
 // One line with its end; cells are quoted where they must be.
 std::string csv_line(std::span<const std::string> cells);

@@ -1,7 +1,7 @@
 #include "esmscale/data/fasta/fasta.h"
 
 #include "data/fasta/shown.h"
-#include "esmscale/core/delimited.h"
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/file_kind.h"
 #include "esmscale/core/text.h"

@@ -1,6 +1,6 @@
 // Tables of sequences, one a row.
 #include "data/fasta/shown.h"
-#include "esmscale/core/delimited.h"
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/utf8.h"

@@ -1,4 +1,4 @@
-#include "esmscale/core/delimited.h"
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/file_kind.h"
 #include "esmscale/core/files.h"
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <memory>
+#include <span>
 
 namespace esmscale::laws {
 namespace {
@@ -84,47 +84,39 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
   set.basis.parameter_count = options.parameter_count;
   set.basis.loss = options.loss;
 
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (csv.substr(0, kByteOrderMark.size()) == kByteOrderMark) csv.remove_prefix(kByteOrderMark.size());
-  std::unique_ptr<PointTable> table;
-  std::map<std::pair<std::string, int64_t>, size_t> lines;
-  for (size_t line = 1; !csv.empty(); ++line) {
-    const size_t end = csv.find('\n');
-    const std::string_view content = trimmed(csv.substr(0, end));
-    csv.remove_prefix(end == csv.npos ? csv.size() : end + 1);
-    if (content.empty()) continue;
-    if (!table) {
-      table = std::make_unique<PointTable>(where, content);
-      if (!table->ignored().empty())
-        set.warnings.push_back(text("columns that fit does not read: ", join(table->ignored(), ", ")));
-      continue;
-    }
-    table->start_row(line, content);
-    if (const std::string column = table->missing(); !column.empty()) {
-      const std::string run = table->text_of("run");
-      set.excluded.push_back({run.empty() ? text("line ", line) : run, text("it has no ", column)});
-      continue;
-    }
-    set.points.push_back(point_of(*table));
-    const Point& point = set.points.back();
-    const auto [first, is_new] = lines.try_emplace({point.run, point.seed}, line);
-    if (!is_new)
-      throw Error(
-          {.where = text(where, ", line ", line),
-           .expected = "each run once (a replicate has another seed)",
-           .found = text("run '", point.run, "', seed ", point.seed, ", as in line ", first->second)});
-  }
-  if (!table)
+  const char separator = separator_of(csv);
+  const std::vector<CsvRow> rows = parse_csv(csv, where, separator);
+  if (rows.empty())
     throw Error({.where = std::string(where),
                  .expected = "a header line and one row a run",
                  .found = "an empty file"});
+  PointTable table(where, rows.front().cells, separator);
+  if (!table.ignored().empty())
+    set.warnings.push_back(text("columns that fit does not read: ", join(table.ignored(), ", ")));
+  std::map<std::pair<std::string, int64_t>, size_t> lines;
+  for (const CsvRow& row : std::span(rows).subspan(1)) {
+    table.start_row(row);
+    if (const std::string column = table.missing(); !column.empty()) {
+      const std::string run = table.text_of("run");
+      set.excluded.push_back({run.empty() ? text("line ", row.line) : run, text("it has no ", column)});
+      continue;
+    }
+    set.points.push_back(point_of(table));
+    const Point& point = set.points.back();
+    const auto [first, is_new] = lines.try_emplace({point.run, point.seed}, row.line);
+    if (!is_new)
+      throw Error(
+          {.where = text(where, ", line ", row.line),
+           .expected = "each run once (a replicate has another seed)",
+           .found = text("run '", point.run, "', seed ", point.seed, ", as in line ", first->second)});
+  }
   if (set.points.size() < 2)
     throw Error({.where = std::string(where),
                  .expected = "at least two points to fit",
                  .found = text(set.points.size(), set.excluded.empty() ? "" : " and rows without a value: ",
                                set.excluded.empty() ? "" : text(set.excluded.size()))});
   refuse_perplexities(set);
-  settle_flops(set, table->has("flops"), options);
+  settle_flops(set, table.has("flops"), options);
   drop_highest(set, options.drop_highest);
   return set;
 }

@@ -1,6 +1,5 @@
 #include "laws/points/points_table.h"
 
-#include "esmscale/core/delimited.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -58,17 +57,16 @@ void refuse_perplexity(const std::string& where, const std::string& column) {
 
 }  // namespace
 
-PointTable::PointTable(std::string_view where, std::string_view header)
-    : where_(where), separator_(separator_of(header)) {
-  const std::vector<std::string> given = cells_of(header, separator_);
-  refuse_curves(where_, given);
-  for (const std::string& name : given) read_column(name);
+PointTable::PointTable(std::string_view where, const std::vector<std::string>& header, char separator)
+    : where_(where), separator_(separator) {
+  refuse_curves(where_, header);
+  for (const std::string& name : header) read_column(name);
   for (size_t i = 0; i < kRequiredColumns; ++i)
     if (!has(kColumns[i])) {
       for (const std::string& name : ignored_) refuse_perplexity(where_, name);
       throw Error({.where = where_,
                    .expected = "a header line with the columns parameters, tokens and loss",
-                   .found = text("no column '", kColumns[i], "' among: ", join(given, ", "))});
+                   .found = text("no column '", kColumns[i], "' among: ", join(header, ", "))});
     }
 }
 
@@ -94,9 +92,9 @@ bool PointTable::has(const std::string& column) const {
   return std::find(columns_.begin(), columns_.end(), column) != columns_.end();
 }
 
-void PointTable::start_row(size_t line, std::string_view content) {
-  line_ = line;
-  cells_ = cells_of(content, separator_);
+void PointTable::start_row(const CsvRow& row) {
+  line_ = row.line;
+  cells_ = row.cells;
   if (cells_.size() != columns_.size())
     throw Error({.where = text(where_, ", line ", line_),
                  .expected = text(columns_.size(), " cells, as in the header"),

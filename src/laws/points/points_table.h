@@ -1,6 +1,7 @@
 // A table of points as people write it: their names of columns, separators, decimal commas, missing values.
 #pragma once
 
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 
 #include <cstdint>
@@ -12,17 +13,17 @@ namespace esmscale::laws {
 
 class PointTable {
  public:
-  // Reads the header line. Columns are parameters, tokens, loss, flops, budget, run, seed, unique_tokens, in
-  // any case, or N, D, L, C. A column without a name (pandas' index) is passed over, and so are other
-  // columns, which ignored() lists, unless one is nearly a name from above. Error: a column missing or twice;
-  // the exports of TensorBoard and Weights & Biases; perplexities.
-  PointTable(std::string_view where, std::string_view header);
+  // `header`: the cells of the first line. Columns are parameters, tokens, loss, flops, budget, run, seed,
+  // unique_tokens, in any case, or N, D, L, C. A column without a name (pandas' index) is passed over, and so
+  // are other columns, which ignored() lists, unless one is nearly a name from above. Error: a column missing
+  // or twice; the exports of TensorBoard and Weights & Biases; perplexities.
+  PointTable(std::string_view where, const std::vector<std::string>& header, char separator);
 
   bool has(const std::string& column) const;
   const std::vector<std::string>& ignored() const { return ignored_; }
 
   // Takes the next row. Error when its cells are not as many as the header's.
-  void start_row(size_t line, std::string_view content);
+  void start_row(const CsvRow& row);
   size_t line() const { return line_; }
 
   // The first of parameters, tokens and loss that has no value in this row (empty, NaN, NA, null); "" for
