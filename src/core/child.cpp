@@ -2,6 +2,7 @@
 
 #include "core/descriptor.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 
@@ -57,7 +58,7 @@ void become(const ChildCommand& command, const char* program, char* const* argum
   ::setpgid(0, 0);
   if (command.signal_at_our_end != 0) {
     ::prctl(PR_SET_PDEATHSIG, command.signal_at_our_end);
-    if (::getppid() != parent) ::_exit(1);  // it ended before the call above
+    if (::getppid() != parent) ::_exit(kFailure);  // it ended before the call above
   }
   if (logs.out.get() >= 0 && ::dup2(logs.out.get(), STDOUT_FILENO) < 0) return;
   if (logs.err.get() >= 0 && ::dup2(logs.err.get(), STDERR_FILENO) < 0) return;
@@ -67,26 +68,26 @@ void become(const ChildCommand& command, const char* program, char* const* argum
 
 }  // namespace
 
-HeldSignals::HeldSignals() {
-  sigemptyset(&ours_);
-  for (const int signal : stop_signals_in_use()) sigaddset(&ours_, signal);
-  sigaddset(&ours_, SIGCHLD);
-  ::pthread_sigmask(SIG_BLOCK, &ours_, &former_);
+BlockedSignals::BlockedSignals() {
+  sigemptyset(&blocked_);
+  for (const int signal : stop_signals_in_use()) sigaddset(&blocked_, signal);
+  sigaddset(&blocked_, SIGCHLD);
+  ::pthread_sigmask(SIG_BLOCK, &blocked_, &previous_mask_);
 }
 
-HeldSignals::~HeldSignals() {
-  ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
+BlockedSignals::~BlockedSignals() {
+  ::pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
 }
 
-int HeldSignals::next(size_t& heard) const {
+int BlockedSignals::poll(size_t& cursor) const {
   const timespec moment{.tv_sec = 0, .tv_nsec = 200'000'000};
-  const int signal = ::sigtimedwait(&ours_, nullptr, &moment);
+  const int signal = ::sigtimedwait(&blocked_, nullptr, &moment);
   const std::lock_guard lock(mutex_);
-  if (signal > 0 && signal != SIGCHLD) came_.push_back(signal);
-  return heard < came_.size() ? came_[heard++] : 0;
+  if (signal > 0 && signal != SIGCHLD) received_.push_back(signal);
+  return cursor < received_.size() ? received_[cursor++] : 0;
 }
 
-pid_t start_child(const ChildCommand& command, const HeldSignals& signals) {
+pid_t start_child(const ChildCommand& command, const BlockedSignals& signals) {
   std::vector<std::string> arguments = command.arguments, environment = command.environment;
   arguments.insert(arguments.begin(), std::filesystem::path(command.program).filename().string());
   const std::string program = find_program(command.program);
@@ -104,7 +105,7 @@ pid_t start_child(const ChildCommand& command, const HeldSignals& signals) {
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) {
     become(command, program.c_str(), argv.data(), environment.empty() ? environ : variables.data(), logs,
-           signals.former(), parent);
+           signals.previous_mask(), parent);
     const int problem = errno;
     [[maybe_unused]] const ssize_t written = ::write(problems[1], &problem, sizeof problem);
     ::_exit(127);

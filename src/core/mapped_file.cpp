@@ -1,6 +1,7 @@
 // Mapped files. A page that cannot be read arrives as SIGBUS, at any place of the program: the handler looks
 // up whose page it is, reports the file and ends the process, because the reader cannot continue.
 #include "core/descriptor.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/files.h"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ void end_by_fault(int, siginfo_t* info, void*) {
     mapping.path.print();
     print(
         ": cannot read it: its disk fails, or the file was cut short while it was used; restore the file\n");
-    ::_exit(1);
+    ::_exit(kFailure);
   }
   ::sigaction(SIGBUS, &former_action, nullptr);  // not ours: the access is tried again, and ends as before
 }

@@ -67,10 +67,10 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  // 0, kBadNews or 85; an Error when a rank has failed.
+  // 0, kFaultFound or 85; an Error when a rank has failed.
   int run(const std::function<std::string()>& advice) {
     while (!running_.empty()) {
-      if (const int signal = signals_.next(); signal > 0) forward(signal);
+      if (const int signal = signals_.poll(); signal > 0) forward(signal);
       reap();
       if (ends_at_ && Clock::now() > *ends_at_) signal_all(SIGKILL);
     }
@@ -109,8 +109,8 @@ class Launcher {
         stop_early();
       else if (WIFEXITED(status) && WEXITSTATUS(status) == kStoppedBySignal)
         status_ = kStoppedBySignal;
-      else if (WIFEXITED(status) && WEXITSTATUS(status) == kBadNews)
-        status_ = kBadNews;
+      else if (WIFEXITED(status) && WEXITSTATUS(status) == kFaultFound)
+        status_ = kFaultFound;
       else if (status != 0)
         fail(WIFSIGNALED(status) ? 1 : WEXITSTATUS(status), text("rank ", rank, " ", ending_words(status)));
     }
@@ -140,7 +140,7 @@ class Launcher {
     }
   }
 
-  const HeldSignals signals_;
+  const BlockedSignals signals_;
   c10::intrusive_ptr<c10d::TCPStore> served_;
   std::string job_;
   c10::intrusive_ptr<c10d::Store> store_;

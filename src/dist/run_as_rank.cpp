@@ -1,6 +1,7 @@
 #include "esmscale/dist/run_as_rank.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
@@ -23,7 +24,7 @@ class EndWithLauncher {
   explicit EndWithLauncher(const Placement& placement) : launcher_(placement.launcher) {
     if (launcher_ == 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != launcher_) ::_exit(1);
+    if (::getppid() != launcher_) ::_exit(kFailure);
   }
   ~EndWithLauncher() {
     if (launcher_ != 0) ::prctl(PR_SET_PDEATHSIG, 0);
@@ -49,7 +50,7 @@ int within_memory(const std::function<int(Ranks&)>& work, Ranks& ranks) {
 
 int exit_code_of(const std::exception& error) {
   const auto* known = dynamic_cast<const Error*>(&error);
-  return known ? known->exit_code() : 1;
+  return known ? known->exit_code() : kFailure;
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ int run_as_rank(const Placement& placement, const RanksOptions& options,
     const std::string reason = ranks->reason_of_failure(kSecondsForReason);
     log_error_to_file(text("the run ends: ", reason.empty() ? error.what() : reason));
     if (reason.empty()) ranks->fail(error.what());
-    if (placement.launcher != 0) return 1;
+    if (placement.launcher != 0) return kFailure;
     if (reason.empty()) throw;
     throw Error({.where = text("rank ", ranks->rank()),
                  .expected = "all ranks to the end",

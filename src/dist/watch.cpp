@@ -1,6 +1,7 @@
 #include "dist/watch.h"
 
 #include "dist/store.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/log.h"
 
 #include <algorithm>
@@ -93,7 +94,7 @@ void Watch::guard(const std::stop_token& stop) {
     if (placement_.launcher == 0)
       std::cerr << text("error: rank ", placement_.rank, ": expected all ranks to the end, found ", what)
                 << std::endl;
-    ::_exit(1);
+    ::_exit(kFailure);
   }
 }
 

@@ -1,7 +1,7 @@
 #include "study/child.h"
 
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/files.h"
-#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 
 #include <sstream>
@@ -22,11 +22,11 @@ std::string last_error(const std::string& output) {
 ChildEnd end_of(int wait_status, const std::string& output, bool got_stop_signal) {
   if (WIFSIGNALED(wait_status)) {
     if (got_stop_signal) return {.status = kStoppedBySignal, .is_stopped = true};
-    return {.status = 1, .is_killed = true, .error = "error: " + ending_words(wait_status)};
+    return {.status = kFailure, .is_killed = true, .error = "error: " + ending_words(wait_status)};
   }
   ChildEnd end{.status = WEXITSTATUS(wait_status), .is_stopped = got_stop_signal};
   if (end.status == kStoppedBySignal) end.is_stopped = true;
-  if (end.status == 0 || end.status == kStoppedBySignal) return end;
+  if (end.status == kSuccess || end.status == kStoppedBySignal) return end;
   end.error = last_error(output);
   if (end.error.empty()) end.error = "error: " + ending_words(wait_status);
   // A rank of a run with several: the words of ending_words().
@@ -36,8 +36,9 @@ ChildEnd end_of(int wait_status, const std::string& output, bool got_stop_signal
 
 }  // namespace
 
-ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::vector<std::string> arguments,
-                   const std::filesystem::path& log, const std::function<void()>& on_moment) {
+ChildEnd run_child(const BlockedSignals& signals, const std::string& program,
+                   std::vector<std::string> arguments, const std::filesystem::path& log,
+                   const std::function<void()>& on_moment) {
   const size_t length_before = std::filesystem::exists(log) ? std::filesystem::file_size(log) : 0;
   const pid_t child = start_child({.program = program,
                                    .arguments = std::move(arguments),
@@ -48,9 +49,9 @@ ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::
                                   signals);
   bool got_stop_signal = false;
   int status = 0;
-  size_t heard = 0;
+  size_t cursor = 0;
   while (::waitpid(child, &status, WNOHANG) == 0) {
-    if (const int signal = signals.next(heard); signal > 0) {
+    if (const int signal = signals.poll(cursor); signal > 0) {
       got_stop_signal = true;
       ::kill(child, signal);
     }

@@ -11,7 +11,7 @@
 namespace esmscale::study {
 
 struct ChildEnd {
-  int status = 0;           // exit code; 1 when a signal killed it
+  int status = 0;           // exit code; kFailure when a signal killed it
   bool is_stopped = false;  // it or we got a stop signal: nothing else is to be started
   bool is_killed = false;   // it, or a process of its own, was ended by a signal that we did not send
   std::string error{};      // of a failure: its last line that begins with "error:", or how it ended
@@ -20,7 +20,8 @@ struct ChildEnd {
 // Starts `program` (looked up on PATH) with `arguments`; stdout and stderr are appended to `log`. It gets our
 // signals, and SIGTERM when this process ends before it, so that it writes a checkpoint. on_moment is called
 // about five times a second. Error when it cannot be started.
-ChildEnd run_child(const HeldSignals& signals, const std::string& program, std::vector<std::string> arguments,
-                   const std::filesystem::path& log, const std::function<void()>& on_moment = {});
+ChildEnd run_child(const BlockedSignals& signals, const std::string& program,
+                   std::vector<std::string> arguments, const std::filesystem::path& log,
+                   const std::function<void()>& on_moment = {});
 
 }  // namespace esmscale::study

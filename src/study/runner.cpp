@@ -1,11 +1,11 @@
 #include "esmscale/study/runner.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/parallel.h"
 #include "esmscale/core/progress.h"
-#include "esmscale/core/stop_signal.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/lease.h"
@@ -101,8 +101,8 @@ class Runner {
       one_has_ended_.wait(lock);
     } else {
       lock.unlock();
-      size_t heard = 0;
-      const bool is_signalled = signals_.next(heard) > 0;
+      size_t cursor = 0;
+      const bool is_signalled = signals_.poll(cursor) > 0;
       lock.lock();
       is_stopped_ = is_stopped_ || is_signalled;
     }
@@ -118,7 +118,7 @@ class Runner {
 
   // Whatever happens, the threads that wait for its end are notified.
   void train(const StudyEntry& run) {
-    ChildEnd end{.status = 1, .is_stopped = true};
+    ChildEnd end{.status = kFailure, .is_stopped = true};
     std::exception_ptr problem;
     try {
       log_info("run ", run.name, ": ", human_count(run.parameters), " parameters, ", human_count(run.tokens),
@@ -242,7 +242,7 @@ class Runner {
   const Study& study_;
   const StudyOptions& options_;
   const FileLock lock_;
-  const HeldSignals signals_;
+  const BlockedSignals signals_;
   std::mutex mutex_;  // guards all below
   run::HeldLease lease_;
   std::condition_variable one_has_ended_;

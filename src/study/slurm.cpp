@@ -24,7 +24,7 @@ std::string last_word(const std::string& output) {
 }
 
 // Returns the job's number.
-std::string sbatch(const HeldSignals& signals, const Study& study, std::vector<std::string> arguments) {
+std::string sbatch(const BlockedSignals& signals, const Study& study, std::vector<std::string> arguments) {
   const fs::path log = study.folder / "logs" / "sbatch.log";
   const size_t length_before = fs::exists(log) ? fs::file_size(log) : 0;
   arguments.insert(arguments.begin(), {"--parsable", "--chdir=" + study.folder.string()});
@@ -80,7 +80,7 @@ void submit_study(const Study& study, const StudyOptions& options) {
   make_own_folder(study.folder / "logs");
   record.jobs.clear();
 
-  const HeldSignals signals;
+  const BlockedSignals signals;
   // What follows the script is for `esmscale train`.
   std::vector<std::string> script{study.folder / "array.sbatch", "--data", record.data, "--holdout",
                                   record.holdout};

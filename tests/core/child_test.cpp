@@ -26,7 +26,7 @@ int ended(pid_t child) {
 }
 
 TEST(Child, SaysHowItEnded) {
-  const HeldSignals signals;
+  const BlockedSignals signals;
   EXPECT_EQ(ending_words(ended(start_child(shell("exit 3"), signals))), "ended with exit code 3");
   EXPECT_THAT(ending_words(ended(start_child(shell("kill -9 $$"), signals))),
               AllOf(HasSubstr("was killed by signal 9"), HasSubstr("out of memory?")));
@@ -37,7 +37,7 @@ TEST(Child, SaysHowItEnded) {
 
 TEST(Child, WordsAreAppendedAndTheEnvironmentIsWhatIsGiven) {
   const TemporaryFolder folder;
-  const HeldSignals signals;
+  const BlockedSignals signals;
   ChildCommand command = shell("echo $WORD; echo problem >&2");
   command.environment = {"WORD=first", "PATH=/usr/bin:/bin"};
   command.out = command.err = folder / "log";
@@ -50,18 +50,18 @@ TEST(Child, WordsAreAppendedAndTheEnvironmentIsWhatIsGiven) {
 }
 
 TEST(Child, SignalsWaitUntilTheyAreFetched) {
-  const HeldSignals signals;
+  const BlockedSignals signals;
   ::raise(SIGTERM);
-  EXPECT_EQ(signals.next(), SIGTERM);
-  EXPECT_EQ(signals.next(), 0);
+  EXPECT_EQ(signals.poll(), SIGTERM);
+  EXPECT_EQ(signals.poll(), 0);
   size_t another = 0;  // who listens beside hears it too
-  EXPECT_EQ(signals.next(another), SIGTERM);
-  EXPECT_EQ(signals.next(another), 0);
+  EXPECT_EQ(signals.poll(another), SIGTERM);
+  EXPECT_EQ(signals.poll(another), 0);
 }
 
 // A terminal's Ctrl-C goes to a group: the child is in another one.
 TEST(Child, HasAProcessGroupOfItsOwn) {
-  const HeldSignals signals;
+  const BlockedSignals signals;
   const pid_t child = start_child(shell("sleep 5"), signals);
   EXPECT_EQ(::getpgid(child), child);
   ::kill(child, SIGKILL);
@@ -74,7 +74,7 @@ TEST(Child, EndsWithTheProcessThatStartedIt) {
   ASSERT_EQ(::pipe(ends), 0);
   const pid_t parent = ::fork();
   if (parent == 0) {
-    const HeldSignals signals;
+    const BlockedSignals signals;
     const pid_t child = start_child({.program = "sleep",
                                      .arguments = {"60"},
                                      .environment = {},
@@ -97,7 +97,7 @@ TEST(Child, EndsWithTheProcessThatStartedIt) {
 }
 
 TEST(Child, OneThatIsNotThere) {
-  const HeldSignals signals;
+  const BlockedSignals signals;
   EXPECT_THAT(error_of([&] { start_child({.program = "no-such-program", .arguments = {}}, signals); }),
               AllOf(HasSubstr("no-such-program"), HasSubstr("PATH")));
 }

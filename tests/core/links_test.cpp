@@ -66,7 +66,7 @@ TEST_F(Links, OutputFilesDoNotWriteThroughThem) {
 }
 
 TEST_F(Links, AChildsLogIsAFileOfItsOwn) {
-  const HeldSignals signals;
+  const BlockedSignals signals;
   ChildCommand command{.program = "true", .arguments = {}, .environment = {}, .out = {}, .err = {}};
   command.out = link_to_file("out.log");
   EXPECT_THAT(error_of([&] { start_child(command, signals); }), HasSubstr("found a link"));

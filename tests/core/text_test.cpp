@@ -1,6 +1,7 @@
 #include "esmscale/core/text.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/exit_code.h"
 
 #include <gtest/gtest.h>
 
@@ -41,10 +42,16 @@ TEST(Text, Sizes) {
       parse_size(wrong, "--memory");
       FAIL() << wrong;
     } catch (const Error& error) {
-      EXPECT_EQ(error.exit_code(), 2);
+      EXPECT_EQ(error.exit_code(), kUsageError);
       EXPECT_EQ(error.report().where, "--memory");
     }
   }
+}
+
+TEST(Error, ExitCodes) {
+  const Error::Report report{.where = "a", .expected = "b", .found = "c"};
+  EXPECT_EQ(Error(report).exit_code(), kFailure);
+  EXPECT_EQ(usage_error(report).exit_code(), kUsageError);
 }
 
 TEST(Error, OneLineWithAllItKnows) {

@@ -1,4 +1,4 @@
-// Other programs as children, with our stop signals held back so that they can be passed on.
+// Other programs as children, with our stop signals blocked so that they can be passed on.
 #pragma once
 
 #include <filesystem>
@@ -11,26 +11,26 @@
 
 namespace esmscale {
 
-// The stop signals (stop_signal.h) wait to be fetched for as long as this lives; threads made later inherit
-// it.
-class HeldSignals {
+// Blocks the stop signals (stop_signal.h) while it lives, here and in threads that begin later: they wait
+// until poll() fetches them.
+class BlockedSignals {
  public:
-  HeldSignals();
-  ~HeldSignals();
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
+  BlockedSignals();
+  ~BlockedSignals();
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
 
-  // The next of them, or 0 when none came within a moment (less when a child ends).
-  int next() const { return next(heard_); }
-  // The same for one of several listeners, each of whom hears all: `heard` is its own count and begins at 0.
-  int next(size_t& heard) const;
-  const sigset_t& former() const { return former_; }
+  // The next signal, or 0 when none came within 0.2 s (less when a child ends).
+  int poll() const { return poll(cursor_); }
+  // The same for one of several listeners, each of which gets every signal: `cursor` is its place, first 0.
+  int poll(size_t& cursor) const;
+  const sigset_t& previous_mask() const { return previous_mask_; }
 
  private:
-  sigset_t ours_, former_;
+  sigset_t blocked_, previous_mask_;
   mutable std::mutex mutex_;
-  mutable std::vector<int> came_;
-  mutable size_t heard_ = 0;
+  mutable std::vector<int> received_;
+  mutable size_t cursor_ = 0;
 };
 
 struct ChildCommand {
@@ -43,8 +43,8 @@ struct ChildCommand {
 };
 
 // Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through us only, with the
-// signals that were held not held. Error when it cannot be started.
-pid_t start_child(const ChildCommand& command, const HeldSignals& signals);
+// blocked signals unblocked. Error when it cannot be started.
+pid_t start_child(const ChildCommand& command, const BlockedSignals& signals);
 
 // What waitpid's status means: "was killed by signal 9 (Killed: out of memory?)", "ended with exit code 3".
 std::string ending_words(int wait_status);

@@ -1,7 +1,9 @@
-// Signals that ask a run to finish its step, write a checkpoint and exit with 85: SIGTERM, SIGINT, SIGUSR1,
-// SIGUSR2, SIGHUP and SIGXCPU. A SIGHUP that was ignored when the process started (nohup) stays ignored. A
-// second SIGINT more than 2 s after the first ends the process at once.
+// Signals that ask a run to finish its step, write a checkpoint and exit with kStoppedBySignal: SIGTERM,
+// SIGINT, SIGUSR1, SIGUSR2, SIGHUP and SIGXCPU. A SIGHUP that was ignored when the process started (nohup)
+// stays ignored. A second SIGINT more than 2 s after the first ends the process at once.
 #pragma once
+
+#include "esmscale/core/exit_code.h"
 
 #include <array>
 #include <vector>
@@ -9,8 +11,6 @@
 #include <signal.h>
 
 namespace esmscale {
-
-inline constexpr int kStoppedBySignal = 85;  // "start me again"
 
 inline constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
 

@@ -3,6 +3,7 @@
 
 #include "cli/local_ranks.h"
 #include "cli/verb.h"
+#include "esmscale/core/exit_code.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
@@ -28,14 +29,14 @@ void report(const Program& program, const train::Diagnosis& diagnosis) {
     program.out << train::to_text(diagnosis);
 }
 
-// 1, and for our own launcher kBadNews, when a check ended with an error.
+// kFailure, or for our own launcher kFaultFound, when a check ended with an error.
 int examine(const Program& program, const Options& options, const dist::Placement& placement,
             dist::Ranks& ranks) {
   train::Diagnosis diagnosis = train::diagnose(options, ranks);
   diagnosis.checks.insert(diagnosis.checks.begin(), {.name = "program", .found = version_text()});
   if (ranks.is_first()) report(program, diagnosis);
   if (diagnosis.worst() != train::CheckResult::error) return 0;
-  return placement.launcher != 0 ? dist::kBadNews : 1;
+  return placement.launcher != 0 ? dist::kFaultFound : kFailure;
 }
 
 int doctor(const Program& program, Options options) {
@@ -54,7 +55,7 @@ int doctor(const Program& program, Options options) {
     status = dist::run_as_rank(placement, {}, work, advice);
   }
   const bool is_rank_of_launcher = std::getenv(dist::kLauncherVariable) != nullptr;
-  return status == dist::kBadNews && !is_rank_of_launcher ? 1 : status;
+  return status == dist::kFaultFound && !is_rank_of_launcher ? kFailure : status;
 }
 
 }  // namespace
