@@ -7,6 +7,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"
 #include "esmscale/data/alphabet.h"
+#include "esmscale/model/layer_norm.h"
 #include "interop/other_models.h"
 
 #include <nlohmann/json.hpp>
@@ -14,7 +15,6 @@
 namespace esmscale::interop {
 namespace {
 
-constexpr double kNormEps = 1e-5;
 // RoBERTa counts positions from pad_token_id + 1 = 2.
 constexpr int64_t kFirstPosition = 2;
 constexpr int64_t kOfficialPositions = 1026;
@@ -27,12 +27,15 @@ struct Demand {
 };
 
 const std::vector<Demand>& demands() {
-  static const std::vector<Demand> all{
-      {"model_type", "esm", nullptr},      {"position_embedding_type", "rotary", "absolute"},
-      {"hidden_act", "gelu", "gelu"},      {"emb_layer_norm_before", false, false},
-      {"layer_norm_eps", kNormEps, 1e-12}, {"is_folding_model", false, false},
-      {"is_decoder", false, false},        {"add_cross_attention", false, false},
-      {"rope_theta", 10000.0, 10000.0}};
+  static const std::vector<Demand> all{{"model_type", "esm", nullptr},
+                                       {"position_embedding_type", "rotary", "absolute"},
+                                       {"hidden_act", "gelu", "gelu"},
+                                       {"emb_layer_norm_before", false, false},
+                                       {"layer_norm_eps", model::kLayerNormEps, 1e-12},
+                                       {"is_folding_model", false, false},
+                                       {"is_decoder", false, false},
+                                       {"add_cross_attention", false, false},
+                                       {"rope_theta", 10000.0, 10000.0}};
   return all;
 }
 
@@ -99,7 +102,7 @@ Json hugging_face_config(const config::RunConfig& config, int64_t alphabet) {
           {"initializer_range", 0.02},
           {"intermediate_size", model.ffn_dim()},
           {"is_folding_model", false},
-          {"layer_norm_eps", kNormEps},
+          {"layer_norm_eps", model::kLayerNormEps},
           {"mask_token_id", tokens.mask()},
           {"max_position_embeddings", config.data.max_seq_len + kFirstPosition},
           {"model_type", "esm"},

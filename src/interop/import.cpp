@@ -26,8 +26,8 @@ constexpr const char* kEmbedding = "esm.embeddings.word_embeddings.weight";
 constexpr std::string_view kInvFreq = "rotary_embeddings.inv_freq";
 
 // Tensors that take no part in ESM-2's forward pass, although their names begin as those that do.
-const std::set<std::string> kReadPast{"esm.embeddings.position_embeddings.weight",
-                                      "esm.embeddings.position_ids"};
+const std::set<std::string> kIgnoredTensors{"esm.embeddings.position_embeddings.weight",
+                                            "esm.embeddings.position_ids"};
 
 std::string shape_text(at::IntArrayRef shape) {
   return text(shape);
@@ -145,7 +145,7 @@ class FolderReader {
   void check_unknown() {
     std::vector<std::string> others;
     for (const std::string& key : tensors_.keys()) {
-      if (known_.count(key) || kReadPast.count(key)) continue;
+      if (known_.count(key) || kIgnoredTensors.count(key)) continue;
       const bool is_used = key.starts_with("esm.encoder.") || key.starts_with("esm.embeddings.") ||
                            key.starts_with("lm_head.");
       if (is_used)

@@ -106,14 +106,14 @@ class CpuOps final : public FusedOps {
 
   void norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {
     const Span span("LayerNorm again");
-    const kernels::cpu::LayerNormAgain work{.width = y_TD.size(1),
-                                            .sum = data(state.sum_TD),
-                                            .mean = data(state.mean_T),
-                                            .rstd = data(state.rstd_T),
-                                            .gamma = data(norm.weight_D),
-                                            .beta = data(norm.bias_D),
-                                            .y = data(y_TD)};
-    over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_again(work, rows); });
+    const kernels::cpu::LayerNormRecompute work{.width = y_TD.size(1),
+                                                .sum = data(state.sum_TD),
+                                                .mean = data(state.mean_T),
+                                                .rstd = data(state.rstd_T),
+                                                .gamma = data(norm.weight_D),
+                                                .beta = data(norm.bias_D),
+                                                .y = data(y_TD)};
+    over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_recompute(work, rows); });
   }
 
   void norm_backward(const NormState& state, const Norm& norm, const at::Tensor& dy_TD,

@@ -11,7 +11,8 @@
 namespace esmscale::model {
 namespace {
 
-at::ScalarType type_of(const EngineOptions& options) {
+// The type of matrix products. Whether they may round fp32 to TF32 is a setting of the whole process.
+at::ScalarType apply_precision(const EngineOptions& options) {
   at::globalContext().setAllowTF32CuBLAS(options.precision == config::Precision::tf32);
   return config::has_short_activations(options.precision) ? at::kBFloat16 : at::kFloat;
 }
@@ -53,14 +54,14 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
       weights.flat.is_cuda() ? config::DeviceKind::gpu : config::DeviceKind::cpu;
   require_engine(options, weights.config, device);
   if (!config::is_fused(options.engine, weights.config, options.precision, device))
-    return std::make_unique<PlainEngine>(weights, type_of(options));
+    return std::make_unique<PlainEngine>(weights, apply_precision(options));
   if (device == config::DeviceKind::gpu) return make_engine_of_gpu_kernels(weights, options);
   return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights), options.recompute);
 }
 
 std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options) {
-  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, type_of(options)), options.recompute,
-                                       options.precision == config::Precision::fp8);
+  return std::make_unique<FusedEngine>(weights, make_gpu_ops(weights, apply_precision(options)),
+                                       options.recompute, options.precision == config::Precision::fp8);
 }
 
 }  // namespace esmscale::model

@@ -1,5 +1,6 @@
 #include "model/forward.h"
 
+#include "esmscale/model/layer_norm.h"
 #include "esmscale/model/observe.h"
 
 #include <cmath>
@@ -15,8 +16,6 @@
 namespace esmscale::model {
 namespace {
 
-constexpr double kNormEps = 1e-5;
-
 // Weights are fp32; a product takes them in the type of its input.
 at::Tensor linear(const at::Tensor& x, const Linear& layer) {
   return at::linear(x, layer.weight.to(x.scalar_type()), layer.bias.to(x.scalar_type()));
@@ -24,7 +23,7 @@ at::Tensor linear(const at::Tensor& x, const Linear& layer) {
 
 at::Tensor layer_norm(const at::Tensor& x, const Norm& norm) {
   return at::layer_norm(x, {x.size(-1)}, norm.weight_D.to(x.scalar_type()), norm.bias_D.to(x.scalar_type()),
-                        kNormEps);
+                        kLayerNormEps);
 }
 
 // Of one sequence; q carries the scale.

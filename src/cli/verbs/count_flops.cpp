@@ -49,10 +49,12 @@ std::vector<config::RunConfig> presets(int64_t vocabulary) {
   return configs;
 }
 
-// The rows that configurations train on: those of their part of the data set, or one length for all.
-class RowsOf {
+// Lengths of the sequences that a configuration trains on: those of its part of the data set, or one length
+// for all.
+class TrainingLengths {
  public:
-  explicit RowsOf(const Options& options) : one_length_(static_cast<double>(options.sequence_length)) {
+  explicit TrainingLengths(const Options& options)
+      : one_length_(static_cast<double>(options.sequence_length)) {
     if (options.data.empty()) return;
     data_.emplace(options.data);
     if (data_->sequences() == 0)
@@ -97,13 +99,13 @@ int count_flops(const Program& program, const Options& options) {
   std::vector<config::RunConfig> configs;
   for (const std::string& file : options.configs) configs.push_back(read_config(file, options.vocabulary));
   if (options.configs.empty()) configs = presets(options.vocabulary);
-  RowsOf rows_of(options);
+  TrainingLengths lengths_of(options);
 
   std::vector<accounting::Account> accounts;
   for (config::RunConfig& config : configs) {
     const config::DeviceKind device = device_for(config, options.device);
     config.train.precision = config::precision_on(config.train.precision, device, /*has_bf16=*/true);
-    const accounting::Lengths lengths = rows_of(config);
+    const accounting::Lengths lengths = lengths_of(config);
     const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
     accounts.push_back(accounting::account_for(config, lengths, D, options.ranks, device));
   }

@@ -8,8 +8,8 @@ void layer_norm_forward(const LayerNormForward& work, Range rows) {
   active_kernels()->layer_norm_forward(work, rows);
 }
 
-void layer_norm_again(const LayerNormAgain& work, Range rows) {
-  active_kernels()->layer_norm_again(work, rows);
+void layer_norm_recompute(const LayerNormRecompute& work, Range rows) {
+  active_kernels()->layer_norm_recompute(work, rows);
 }
 
 void layer_norm_backward(const LayerNormBackward& work, Range blocks, int64_t rows) {

@@ -13,7 +13,7 @@ namespace esmscale::kernels::cpu {
 
 struct KernelTable {
   void (*layer_norm_forward)(const LayerNormForward&, Range);
-  void (*layer_norm_again)(const LayerNormAgain&, Range);
+  void (*layer_norm_recompute)(const LayerNormRecompute&, Range);
   void (*layer_norm_backward)(const LayerNormBackward&, Range, int64_t);
   void (*gelu_forward)(const GeluForward&, Range);
   void (*gelu_backward)(const GeluBackward&, Range, int64_t);

@@ -184,14 +184,14 @@ TEST_P(LayerNormEachIsa, AgainIsTheSameToTheLastBit) {
   const Problem p(70, 100);
   const Ours ours = run(p);
   Floats y = garbage(70 * 100);
-  layer_norm_again({.width = 100,
-                    .sum = ours.sum.data(),
-                    .mean = ours.mean.data(),
-                    .rstd = ours.rstd.data(),
-                    .gamma = p.gamma.data(),
-                    .beta = p.beta.data(),
-                    .y = y.data()},
-                   {0, 70});
+  layer_norm_recompute({.width = 100,
+                        .sum = ours.sum.data(),
+                        .mean = ours.mean.data(),
+                        .rstd = ours.rstd.data(),
+                        .gamma = p.gamma.data(),
+                        .beta = p.beta.data(),
+                        .y = y.data()},
+                       {0, 70});
   EXPECT_EQ(y, ours.y);
 }
 

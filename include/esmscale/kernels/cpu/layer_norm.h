@@ -1,13 +1,13 @@
 // LayerNorm over the last dimension, with the residual branch added on the way in. T rows of width D,
 // row-major.
-//   sum = x + branch + branch_bias,  y = (sum − mean) · rstd · gamma + beta,  rstd = (variance + 1e-5)^-½
+//   sum = x + branch + branch_bias,  y = (sum − mean) · rstd · gamma + beta,  rstd = (variance + ε)^-½
 #pragma once
 
 #include "esmscale/kernels/cpu/range.h"
 
 namespace esmscale::kernels::cpu {
 
-inline constexpr float kLayerNormEps = 1e-5f;
+inline constexpr double kLayerNormEps = 1e-5;  // ε
 
 struct LayerNormForward {
   int64_t width = 0;
@@ -24,8 +24,8 @@ struct LayerNormForward {
 
 void layer_norm_forward(const LayerNormForward& work, Range rows);
 
-// y once more from the saved statistics, so that y need not be kept for the weight gradient that wants it.
-struct LayerNormAgain {
+// Computes y again from the saved statistics, so that y need not be saved for the weight gradient.
+struct LayerNormRecompute {
   int64_t width = 0;
   const float* sum = nullptr;    // [T, D] what was normalised
   const float* mean = nullptr;   // [T]
@@ -35,7 +35,7 @@ struct LayerNormAgain {
   float* y = nullptr;            // [T, D]; bit for bit what the forward pass wrote
 };
 
-void layer_norm_again(const LayerNormAgain& work, Range rows);
+void layer_norm_recompute(const LayerNormRecompute& work, Range rows);
 
 // The gradient of the residual stream comes in `dsum` (from what follows) and leaves there with the part that
 // came through y added. It is then the gradient of x and of branch alike.

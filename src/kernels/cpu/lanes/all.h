@@ -8,7 +8,7 @@
 
 namespace esmscale::kernels::cpu::lanes {
 
-constexpr KernelTable kTable = {layer_norm_forward, layer_norm_again,  layer_norm_backward, gelu_forward,
-                                gelu_backward,      attention_forward, attention_backward};
+constexpr KernelTable kTable = {layer_norm_forward, layer_norm_recompute, layer_norm_backward, gelu_forward,
+                                gelu_backward,      attention_forward,    attention_backward};
 
 }  // namespace esmscale::kernels::cpu::lanes

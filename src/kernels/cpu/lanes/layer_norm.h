@@ -50,12 +50,12 @@ void layer_norm_forward(const LayerNormForward& w, Range rows) {
     if (w.branch) add_branch(w, r);
     const float* x = (w.branch ? w.sum : w.x) + r * w.width;
     w.mean[r] = row_mean(x, w.width);
-    w.rstd[r] = 1.0f / std::sqrt(row_variance(x, w.width, w.mean[r]) + kLayerNormEps);
+    w.rstd[r] = 1.0f / std::sqrt(row_variance(x, w.width, w.mean[r]) + float(kLayerNormEps));
     normalise_row(x, w.mean[r], w.rstd[r], w.gamma, w.beta, w.width, w.y + r * w.width);
   }
 }
 
-void layer_norm_again(const LayerNormAgain& w, Range rows) {
+void layer_norm_recompute(const LayerNormRecompute& w, Range rows) {
   for (int64_t r = rows.begin; r < rows.end; ++r)
     normalise_row(w.sum + r * w.width, w.mean[r], w.rstd[r], w.gamma, w.beta, w.width, w.y + r * w.width);
 }

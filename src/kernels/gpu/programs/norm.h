@@ -51,7 +51,7 @@ ESMSCALE_HOST_DEVICE void row_program(const Team& team, const NormForward<T>& w,
     for (int i = 0; i < N; ++i) squares += deviation.at[i] * deviation.at[i];
   }
   const float variance = sum(team, squares) / static_cast<float>(w.width);
-  const float rstd = 1 / sqrtf(variance + cpu::kLayerNormEps);
+  const float rstd = 1 / sqrtf(variance + float(cpu::kLayerNormEps));
   for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N)
     put_normalised<N>(x + c, mean, rstd, w.gamma + c, w.beta + c, w.y + first + c);
   if (team.lane() == 0) {
