@@ -113,7 +113,7 @@ int main(int count, char** arguments) {
   study::StudyRequest request;
   request.budgets = {1e18, 3e18, 1e19, 3e19, 1e20, 3e20};
   request.sweep = false;
-  request.basis.flop_count = "6nd";
+  request.basis.flop_count = laws::FlopCount::six_n_d;
   const study::StudyLayout layout = study::lay_out_study(request);
   std::printf("%zu runs a study, %d replicates, %lld draws\n", layout.runs.size(), replicates,
               static_cast<long long>(draws));

@@ -1,6 +1,7 @@
 #include "cli/planning_flags.h"
 
 #include "cli/checks.h"
+#include "cli/enum_flag.h"
 #include "esmscale/accounting/account.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -12,12 +13,12 @@ namespace {
 
 // Numbers of another basis than the law's would not mean what they say.
 void require_same_basis(const laws::LawFile& laws, const PlanningOptions& options) {
-  const auto check = [&](const char* flag, const std::string& asked, const std::string& law) {
-    if (!asked.empty() && asked != law)
+  const auto check = [&](const char* flag, const auto& asked, auto law) {
+    if (asked && *asked != law)
       throw usage_error({.where = flag,
-                         .expected = text(law, ", as in ", laws.path),
-                         .found = asked,
-                         .advice = text("fit the points again with ", flag, " ", asked)});
+                         .expected = text(enum_name(law), ", as in ", laws.path),
+                         .found = std::string(enum_name(*asked)),
+                         .advice = text("fit the points again with ", flag, " ", enum_name(*asked))});
   };
   check("--flop-count", options.flop_count, laws.basis.flop_count);
   check("--parameter-count", options.parameter_count, laws.basis.parameter_count);
@@ -33,13 +34,10 @@ void add_law_flags(CLI::App& verb, PlanningOptions& o) {
 }
 
 void add_basis_flags(CLI::App& verb, PlanningOptions& o) {
-  verb.add_option("--flop-count", o.flop_count, "hoffmann or 6nd; with a law it must be the law's")
-      ->check(CLI::IsMember({"hoffmann", "6nd", "column"}));
-  verb.add_option("--parameter-count", o.parameter_count,
-                  "kaplan, kaplan+head or trainable; with a law it must be the law's")
-      ->check(CLI::IsMember({"kaplan", "kaplan+head", "trainable"}));
-  verb.add_option("--loss", o.loss, "eval, eval-mask-only or train; with a law it must be the law's")
-      ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}));
+  add_enum_flag(verb, "--flop-count", o.flop_count, "hoffmann or 6nd; with a law it must be the law's");
+  add_enum_flag(verb, "--parameter-count", o.parameter_count,
+                "kaplan, kaplan+head or trainable; with a law it must be the law's");
+  add_enum_flag(verb, "--loss", o.loss, "eval, eval-mask-only or train; with a law it must be the law's");
 }
 
 void add_data_flags(CLI::App& verb, PlanningOptions& o) {
@@ -57,19 +55,12 @@ void add_config_flags(CLI::App& verb, PlanningOptions& o) {
   verb.add_option("--max-seq-len", o.config.max_seq_len, "Rows of the longest crop")
       ->check(CLI::Range(8, 65536))
       ->capture_default_str();
-  verb.add_option("--precision", o.config.precision,
-                  "auto, fp32, tf32, bf16 or fp8; auto: what the device has")
-      ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16", "fp8"}))
-      ->capture_default_str();
-  verb.add_option("--schedule", o.config.schedule, "exponential, constant, linear, cosine or wsd")
-      ->check(CLI::IsMember({"exponential", "constant", "linear", "cosine", "wsd"}))
-      ->capture_default_str();
-  verb.add_option("--optimizer", o.config.optimizer, "adamw, muon or normuon")
-      ->check(CLI::IsMember({"adamw", "muon", "normuon"}))
-      ->capture_default_str();
-  verb.add_option("--decoder-bias", o.config.decoder_bias, "zeros or frequencies")
-      ->check(CLI::IsMember({"zeros", "frequencies"}))
-      ->capture_default_str();
+  add_enum_flag(verb, "--precision", o.config.precision,
+                "auto, fp32, tf32, bf16 or fp8; auto: what the device has");
+  add_enum_flag(verb, "--schedule", o.config.schedule, "exponential, constant, linear, cosine or wsd");
+  add_enum_flag(verb, "--optimizer", o.config.optimizer, "adamw, muon or normuon",
+                {"adamw", "muon", "normuon"});
+  add_enum_flag(verb, "--decoder-bias", o.config.decoder_bias, "zeros or frequencies");
 }
 
 std::optional<laws::LawFile> laws_of(const PlanningOptions& options) {

@@ -12,9 +12,11 @@
 namespace esmscale::cli {
 
 struct PlanningOptions {
-  std::string laws;                               // laws.json of a fit; "": none
-  std::string law;                                // a published law's name; "": none
-  std::string flop_count, parameter_count, loss;  // "": the law's
+  std::string laws;                           // laws.json of a fit; "": none
+  std::string law;                            // a published law's name; "": none
+  std::optional<laws::FlopCount> flop_count;  // none: the law's; so are the next two
+  std::optional<laws::ParameterCount> parameter_count;
+  std::optional<laws::LossKind> loss;
   std::string unique_tokens, data, output, name, batch_tokens;
   study::ConfigOptions config;
 };

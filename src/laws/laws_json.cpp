@@ -235,8 +235,8 @@ Json of_outliers(const std::vector<Outlier>& outliers) {
 Json of_sensitivity(const std::vector<CountRow>& all) {
   Json rows = Json::array();
   for (const CountRow& row : all) {
-    Json json{{"flop_count", row.flop_count},
-              {"parameter_count", row.parameter_count},
+    Json json{{"flop_count", enum_name(row.flop_count)},
+              {"parameter_count", enum_name(row.parameter_count)},
               {"approach", key_of(row.approach)},
               {"flops", row.flops > 0 ? Json(row.flops) : Json()}};
     add_estimates(json, {row.a, row.parameters});
@@ -251,9 +251,9 @@ Json of_basis(const PointSet& set) {
   Json knots = Json::array();
   for (const auto& knot : b.flop_ratio.knots()) knots.push_back({knot.parameters, knot.ratio});
   return {{"source", b.source},
-          {"flop_count", b.flop_count},
-          {"parameter_count", b.parameter_count},
-          {"loss", b.loss},
+          {"flop_count", enum_name(b.flop_count)},
+          {"parameter_count", enum_name(b.parameter_count)},
+          {"loss", enum_name(b.loss)},
           {"dataset", b.dataset},
           {"holdout", b.holdout},
           {"holdout_label", b.holdout_label},

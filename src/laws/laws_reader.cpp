@@ -24,6 +24,12 @@ class Node {
   std::string word(const char* key) const {
     return typed(key, "a text", &Json::is_string).get<std::string>();
   }
+  template <Named E>
+  E named(const char* key) const {
+    const std::string name = word(key);
+    if (const std::optional<E> value = find_enum<E>(name)) return *value;
+    throw wrong(key, "one of " + join(enum_names<E>(), ", "), text("'", name, "'"));
+  }
 
   // Rows of `width` numbers, or if `most` is given, of up to `most`.
   std::vector<std::vector<double>> rows(const char* key, size_t width, size_t most = 0) const {
@@ -60,9 +66,9 @@ class Node {
 Basis basis_of(const Node& node) {
   Basis basis;
   basis.source = node.word("source");
-  basis.flop_count = node.word("flop_count");
-  basis.parameter_count = node.word("parameter_count");
-  basis.loss = node.word("loss");
+  basis.flop_count = node.named<FlopCount>("flop_count");
+  basis.parameter_count = node.named<ParameterCount>("parameter_count");
+  basis.loss = node.named<LossKind>("loss");
   basis.dataset = node.word("dataset");
   basis.holdout = node.word("holdout");
   basis.holdout_label = node.word("holdout_label");

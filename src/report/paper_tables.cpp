@@ -72,10 +72,10 @@ PaperTable sensitivity_of(const laws::Laws& laws) {
     const auto end = [](const laws::Estimate& e, double value) {
       return e.has_interval ? full(value) : std::string();
     };
-    table.rows.push_back({row.flop_count, row.parameter_count, laws::name_of(row.approach), full(row.a.value),
-                          end(row.a, row.a.wide.low), end(row.a, row.a.wide.high),
-                          row.flops > 0 ? full(row.flops) : "", full(row.parameters.value),
-                          end(row.parameters, row.parameters.wide.low),
+    table.rows.push_back({std::string(enum_name(row.flop_count)), std::string(enum_name(row.parameter_count)),
+                          laws::name_of(row.approach), full(row.a.value), end(row.a, row.a.wide.low),
+                          end(row.a, row.a.wide.high), row.flops > 0 ? full(row.flops) : "",
+                          full(row.parameters.value), end(row.parameters, row.parameters.wide.low),
                           end(row.parameters, row.parameters.wide.high)});
   }
   return table;

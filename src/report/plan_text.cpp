@@ -130,9 +130,10 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
                     const study::PlanRequest& request) {
   const auto lr = [](double v) { return significant(v, 3); };
   const auto loss = [](double v) { return fixed(v, 4); };
-  std::string out = text("asked: ", question_of(request), "\nC by the ", laws.basis.flop_count,
-                         " count, N by the ", laws.basis.parameter_count, " count, loss ", laws.basis.loss,
-                         "; ", laws::name_of(plan.approach), " of ", laws.path, "\n");
+  std::string out =
+      text("asked: ", question_of(request), "\nC by the ", enum_name(laws.basis.flop_count),
+           " count, N by the ", enum_name(laws.basis.parameter_count), " count, loss ",
+           enum_name(laws.basis.loss), "; ", laws::name_of(plan.approach), " of ", laws.path, "\n");
   if (!plan.approach_why.empty()) out += text("taken because: ", plan.approach_why, "\n");
   if (!laws.basis.holdout_label.empty()) out += text("holdout: ", laws.basis.holdout_label, "\n");
   out += "\n";

@@ -32,14 +32,17 @@ std::string title_of(const laws::Point& p) {
   return title;
 }
 
+std::string name_of(laws::FlopCount count) {
+  return count == laws::FlopCount::six_n_d ? "6·N·D" : std::string(enum_name(count));
+}
 std::string flops_label(const laws::Basis& basis) {
-  return text("C (FLOPs, ", basis.flop_count, ")");
+  return text("C (FLOPs, ", name_of(basis.flop_count), ")");
 }
 std::string parameters_label(const laws::Basis& basis) {
-  return text("N (parameters, ", basis.parameter_count, ")");
+  return text("N (parameters, ", enum_name(basis.parameter_count), ")");
 }
 std::string loss_label(const laws::Basis& basis) {
-  return text("loss (nats, ", basis.loss, ")");
+  return text("loss (nats, ", enum_name(basis.loss), ")");
 }
 
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y) {

@@ -21,7 +21,8 @@ std::vector<double> log_grid(Extent span, double factor, int count);
 
 // "run a: loss 2.3456, N 1.2M, D 3.4G, C 1.2·10¹⁸, seed 1"
 std::string title_of(const laws::Point& point);
-std::string flops_label(const laws::Basis& basis);       // "C (FLOPs, 6ND)"
+std::string name_of(laws::FlopCount count);              // "6·N·D", "hoffmann"
+std::string flops_label(const laws::Basis& basis);       // "C (FLOPs, 6·N·D)"
 std::string parameters_label(const laws::Basis& basis);  // "N (parameters, kaplan)"
 std::string loss_label(const laws::Basis& basis);        // "loss (nats, eval)"
 

@@ -4,6 +4,7 @@
 #include "esmscale/core/version.h"
 #include "report/html.h"
 #include "report/law_plots.h"
+#include "report/plot_data.h"
 #include "report/report_tables.h"
 
 #include <algorithm>
@@ -47,9 +48,9 @@ std::string cards(const laws::Laws& laws) {
 
 std::string head(const laws::Laws& laws) {
   const laws::Basis& b = laws.set.basis;
-  std::vector<std::string> facts{text("points from ", b.source), text("N: ", b.parameter_count, " count"),
-                                 text("C: ", b.flop_count == "6nd" ? "6·N·D" : b.flop_count + " count"),
-                                 text("loss: ", b.loss, ", nats")};
+  std::vector<std::string> facts{
+      text("points from ", b.source), text("N: ", enum_name(b.parameter_count), " count"),
+      text("C: ", name_of(b.flop_count), " count"), text("loss: ", enum_name(b.loss), ", nats")};
   if (!b.dataset.empty()) facts.push_back("training set " + b.dataset);
   if (!b.holdout.empty())
     facts.push_back("holdout " + b.holdout + (b.holdout_label.empty() ? "" : " (" + b.holdout_label + ")"));

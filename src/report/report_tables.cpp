@@ -86,7 +86,7 @@ std::string sensitivity_table(const laws::Laws& laws) {
       return show(e.value) +
              (e.has_interval ? text(" (", show(e.wide.low), " to ", show(e.wide.high), ")") : "");
     };
-    table.add({row.flop_count == "6nd" ? "6·N·D" : row.flop_count, row.parameter_count,
+    table.add({name_of(row.flop_count), std::string(enum_name(row.parameter_count)),
                laws::name_of(row.approach), cell(row.a, [](double v) { return fixed(v, 3); }),
                row.flops > 0 ? scientific(row.flops, 1) : "–", cell(row.parameters, human_count), row.why});
   }

@@ -38,7 +38,7 @@ std::vector<std::string> values_of(const std::vector<Settings>& rows, const std:
 }
 
 // The final loss of each run; NaN where it is not finished.
-std::vector<double> losses_of(const Study& study, const std::string& loss) {
+std::vector<double> losses_of(const Study& study, laws::LossKind loss) {
   std::vector<double> losses;
   for (const StudyEntry& run : study.runs) {
     std::string why;
@@ -97,7 +97,7 @@ std::string shown_interval(const Effect& effect) {
 
 }  // namespace
 
-std::vector<Effect> effects_of(const Study& study, const std::string& loss) {
+std::vector<Effect> effects_of(const Study& study, laws::LossKind loss) {
   std::vector<Settings> rows;
   std::map<std::string, bool> keys;
   for (const StudyEntry& run : study.runs) {

@@ -36,8 +36,8 @@ double final_loss_of(const fs::path& folder) {
   std::string why;
   const std::optional<FinishedRun> run = read_finished_run(folder, why);
   if (!run) return NAN;
-  const double holdout = final_loss(*run, "eval");
-  return std::isnan(holdout) ? final_loss(*run, "train") : holdout;
+  const double holdout = final_loss(*run, laws::LossKind::eval);
+  return std::isnan(holdout) ? final_loss(*run, laws::LossKind::train) : holdout;
 }
 
 // NaN where training itself failed. A trial without a result for another reason goes to `undone`: a choice

@@ -114,7 +114,7 @@ void complete(const Study& study, StudyEntry& run) {
     const config::RunConfig config = configuration_of(study, run);
     if (run.shape.empty()) run.shape = shape_name(config.model);
     set(run.budget, config.study.budget);
-    set(run.parameters, count_as(config.model, "kaplan"));
+    set(run.parameters, count_as(config.model, laws::ParameterCount::kaplan));
     set(run.tokens, double(config.train.max_tokens));
     set(run.lr, config.optimizer.lr);
     const double own = std::max(0.0, run.tokens - run.tokens_before);

@@ -209,7 +209,7 @@ TEST(LawsJson, WhatIsWrittenIsRead) {
   EXPECT_EQ(read.draws.size(), 40u);
   EXPECT_EQ(read.draws[7].beta, laws.approach3->draws[7].law.beta);
   EXPECT_EQ(read.approach2->parameters.exponent, laws.approach2->parameters.exponent);
-  EXPECT_EQ(read.basis.flop_count, "6nd");
+  EXPECT_EQ(read.basis.flop_count, FlopCount::six_n_d);
   EXPECT_EQ(read.warnings, laws.warnings);
   EXPECT_EQ(read.lowest_flops, 1e18);
 }

@@ -87,11 +87,11 @@ TEST(Sensitivity, TwiceTheCountIsTwiceTheOptimum) {
   const BootstrapOptions options{.draws = 40, .threads = 1};
   const Laws laws = fitted(study(1e-3), options);
   PointSet twice = laws.set;
-  twice.basis.parameter_count = "trainable";
+  twice.basis.parameter_count = ParameterCount::trainable;
   for (Point& point : twice.points) point.parameters *= 2, point.flops *= 2;
   const std::vector<CountRow> rows = sensitivity_to_counts({laws.set, twice}, laws, options);
   ASSERT_EQ(rows.size(), 4u);
-  EXPECT_EQ(rows[2].parameter_count, "trainable");
+  EXPECT_EQ(rows[2].parameter_count, ParameterCount::trainable);
   for (const size_t i : {0, 1}) {
     EXPECT_EQ(rows[i].approach, rows[i + 2].approach);
     EXPECT_NEAR(rows[i + 2].a.value, rows[i].a.value, 1e-4);

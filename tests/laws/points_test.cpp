@@ -27,7 +27,7 @@ TEST(Points, ThreeColumnsAreEnough) {
   EXPECT_EQ(set.points[0].flops, 6.0 * 1e6 * 2e9);
   EXPECT_EQ(set.points[0].run, "line 2");
   EXPECT_EQ(set.points[0].epochs(), 1);
-  EXPECT_EQ(set.basis.flop_count, "6nd");
+  EXPECT_EQ(set.basis.flop_count, FlopCount::six_n_d);
   EXPECT_TRUE(set.basis.flop_ratio.is_one());
 }
 
@@ -42,7 +42,7 @@ TEST(Points, EveryColumnIsRead) {
   EXPECT_EQ(set.points[0].epochs(), 4);
   EXPECT_EQ(set.points[2].run, "large, wide");
   EXPECT_EQ(set.points[2].budget, 0);
-  EXPECT_EQ(set.basis.flop_count, "column");
+  EXPECT_EQ(set.basis.flop_count, FlopCount::column);
   EXPECT_NEAR(set.basis.flop_ratio.at(1e6), 1.5, 1e-12);
   EXPECT_NEAR(set.basis.flop_ratio.at(2e6), 1.1, 1e-12);
 }
@@ -54,19 +54,20 @@ TEST(Points, ByteOrderMarkBlankLinesSpacesAndCarriageReturnsAreTaken) {
 
 TEST(Points, TheFlopCountIsASwitch) {
   const char* csv = "parameters,tokens,loss,flops\n1e6,2e9,2.5,1.8e16\n2e6,2e9,2.4,3e16\n";
-  const PointSet as_6nd = parse(csv, {.flop_count = "6nd"});
+  const PointSet as_6nd = parse(csv, {.flop_count = FlopCount::six_n_d});
   EXPECT_EQ(as_6nd.points[0].flops, 1.2e16);
-  EXPECT_EQ(as_6nd.basis.flop_count, "6nd");
-  const PointSet as_hoffmann = parse(csv, {.flop_count = "hoffmann"});
+  EXPECT_EQ(as_6nd.basis.flop_count, FlopCount::six_n_d);
+  const PointSet as_hoffmann = parse(csv, {.flop_count = FlopCount::hoffmann});
   EXPECT_EQ(as_hoffmann.points[0].flops, 1.8e16);
-  EXPECT_EQ(as_hoffmann.basis.flop_count, "hoffmann");
-  EXPECT_THAT(error_for("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,2\n", {.flop_count = "hoffmann"}),
-              AllOf(HasSubstr("flops"), HasSubstr("6nd")));
+  EXPECT_EQ(as_hoffmann.basis.flop_count, FlopCount::hoffmann);
+  EXPECT_THAT(
+      error_for("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,2\n", {.flop_count = FlopCount::hoffmann}),
+      AllOf(HasSubstr("flops"), HasSubstr("6nd")));
 }
 
 TEST(Points, AFlopsColumnThatIs6ndIsCalledSo) {
   EXPECT_EQ(parse("parameters,tokens,loss,flops\n1e6,2e9,2.5,1.2e16\n2e6,2e9,2.4,2.4e16\n").basis.flop_count,
-            "6nd");
+            FlopCount::six_n_d);
 }
 
 TEST(Points, HighestLossesAreLeftOutByName) {

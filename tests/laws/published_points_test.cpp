@@ -20,7 +20,7 @@ void expect_three_digits(double value, double oracle) {
 TEST(PublishedPoints, Approach3ReturnsThePublishedConstants) {
   const PointSet set = read_points(published, {});
   ASSERT_EQ(set.points.size(), 245u);
-  EXPECT_EQ(set.basis.flop_count, "6nd");
+  EXPECT_EQ(set.basis.flop_count, FlopCount::six_n_d);
   std::string why;
   const auto fit = fit_approach3(set, all_of(set), {.draws = 0, .threads = 2}, why);
   ASSERT_TRUE(fit) << why;

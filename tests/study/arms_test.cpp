@@ -88,7 +88,7 @@ TEST_F(Arms, EffectsArePairedOverSeedsAndOtherKeys) {
   const double disturbance[8] = {0, 0.01, 0.02, 0.01, 0, 0, 0.01, 0.03};
   for (size_t i = 0; i < 8; ++i)
     finish(study, study.runs[i], 2 + (i >= 4 ? 0.1 : 0) + (i % 4 >= 2 ? 0.05 : 0) + disturbance[i]);
-  const std::vector<Effect> effects = effects_of(study, "eval");
+  const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
   ASSERT_EQ(effects.size(), 2u);
   EXPECT_EQ(effects[0].key, "optimizer.lr");
   EXPECT_EQ(effects[0].pairs, 4);
@@ -109,7 +109,7 @@ TEST_F(Arms, EffectsOfUnfinishedRunsAreUnknown) {
   complete_configurations(study);
   finish(study, study.runs[0], 2.5);
   finish(study, study.runs[4], 2.4);
-  const std::vector<Effect> effects = effects_of(study, "eval");
+  const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
   EXPECT_NEAR(effects[0].difference, -0.1, 1e-9);
   EXPECT_TRUE(std::isnan(effects[0].error));
   EXPECT_EQ(effects[1].pairs, 0);

@@ -25,7 +25,7 @@ StudyRequest request() {
   StudyRequest request;
   request.budgets = {1e19, 1e18, 3e18};
   request.models = 7;
-  request.basis.flop_count = "6nd";
+  request.basis.flop_count = laws::FlopCount::six_n_d;
   return request;
 }
 

@@ -143,10 +143,13 @@ TEST(BudgetPlan, SeveralNumbersOfDevicesSideBySide) {
   EXPECT_EQ(plan.side_by_side[0].zero_stage, plan.config.parallel.zero_stage);
   EXPECT_EQ(plan.side_by_side[0].memory_bytes, plan.memory_bytes);
   EXPECT_LE(plan.side_by_side[1].memory_bytes, 0.9 * 80 * 1024.0 * 1024 * 1024);
-  EXPECT_NEAR(training_rate("h100", "bf16", 6.48806e8, 1, 1, 1).tokens_per_second, 120.6e3, 1);
-  EXPECT_NEAR(training_rate("h200", "bf16", 2 * 6.48806e8, 1, 1, 1).tokens_per_second, 60.3e3, 1);
-  EXPECT_NEAR(training_rate("a100", "bf16", 1e8, 6e8, 3e14, 0.4).tokens_per_second, 2e5, 1e-6);
-  EXPECT_EQ(training_rate("abacus", "bf16", 1e8, 6e8, 0, 0.4).tokens_per_second, 0);
+  EXPECT_NEAR(training_rate("h100", config::Precision::bf16, 6.48806e8, 1, 1, 1).tokens_per_second, 120.6e3,
+              1);
+  EXPECT_NEAR(training_rate("h200", config::Precision::bf16, 2 * 6.48806e8, 1, 1, 1).tokens_per_second,
+              60.3e3, 1);
+  EXPECT_NEAR(training_rate("a100", config::Precision::bf16, 1e8, 6e8, 3e14, 0.4).tokens_per_second, 2e5,
+              1e-6);
+  EXPECT_EQ(training_rate("abacus", config::Precision::bf16, 1e8, 6e8, 0, 0.4).tokens_per_second, 0);
 }
 
 // Oracle: independent errors add by squares; 1.96 standard deviations hold 95% of a normal distribution.
@@ -181,7 +184,7 @@ TEST(BudgetPlan, RepeatsCountByTheLawsOwnConstant) {
 // Oracle: Hoffmann's count of the chosen shape itself.
 TEST(BudgetPlan, UnderHoffmannsCountTheShapesOwnFlopsCount) {
   laws::LawFile laws = laws::known_laws();
-  laws.basis.flop_count = "hoffmann";
+  laws.basis.flop_count = laws::FlopCount::hoffmann;
   laws.basis.mean_squared_length = 500;
   laws.basis.flop_ratio = laws::FlopRatio({{1e6, 1.6}, {1e8, 1.2}, {1e10, 1.05}});
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});

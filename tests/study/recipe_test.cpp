@@ -40,7 +40,9 @@ TEST(Recipe, ItsBounds) {
 // By hand from the rule: 6e-3 at 2^20 tokens a batch, a factor of 2^0.2 for each doubling.
 TEST(Recipe, MatricesHaveARateOfTheirOwn) {
   const auto recipe_at = [](double batch) {
-    return recipe_for(1e8, 1e13, 6e21, {.max_seq_len = 1024, .optimizer = "normuon", .batch_tokens = batch});
+    return recipe_for(
+        1e8, 1e13, 6e21,
+        {.max_seq_len = 1024, .optimizer = config::OptimizerKind::normuon, .batch_tokens = batch});
   };
   EXPECT_NEAR(recipe_at(1 << 20).matrix_lr.value, 6e-3, 1e-12);
   EXPECT_NEAR(recipe_at(1 << 19).matrix_lr.value, 6e-3 / std::pow(2, 0.2), 1e-12);
@@ -49,16 +51,17 @@ TEST(Recipe, MatricesHaveARateOfTheirOwn) {
   EXPECT_THAT(recipe_at(2048).warnings, Contains(HasSubstr("rate of matrices is a guess")));
   EXPECT_EQ(recipe_for(1e8, 1e13, 6e21, {}).matrix_lr.value, 0);
 
-  const config::RunConfig config = planned_config({.layers = 6, .width = 320, .heads = 20}, 1e8, 1e13, 6e21,
-                                                  {.optimizer = "normuon", .batch_tokens = 1 << 20});
+  const config::RunConfig config =
+      planned_config({.layers = 6, .width = 320, .heads = 20}, 1e8, 1e13, 6e21,
+                     {.optimizer = config::OptimizerKind::normuon, .batch_tokens = 1 << 20});
   EXPECT_EQ(config.optimizer.name, config::OptimizerKind::normuon);
   EXPECT_NEAR(config.optimizer.matrix_lr, 6e-3, 1e-12);
   EXPECT_EQ(config.optimizer.weight_decay, 0);
 }
 
 TEST(Recipe, PlannedConfigurationsAreWhole) {
-  const config::RunConfig config =
-      planned_config(nearest_shape(1e8, "kaplan"), 1e8, 2e10, 1.2e19, {.unique_tokens = 7e9});
+  const config::RunConfig config = planned_config(nearest_shape(1e8, laws::ParameterCount::kaplan), 1e8, 2e10,
+                                                  1.2e19, {.unique_tokens = 7e9});
   EXPECT_EQ(config.train.batch_tokens % config.train.pack_tokens, 0);
   EXPECT_EQ(config.train.max_tokens, 20000000000);
   EXPECT_EQ(config.train.epochs, 3);

@@ -21,10 +21,9 @@ config::ModelConfig shape(int64_t layers, int64_t width, int64_t heads) {
 TEST(Shapes, CountsOfPublishedModels) {
   config::ModelConfig small = shape(6, 320, 20);
   small.alphabet = 33;
-  EXPECT_EQ(count_as(small, "trainable"), 7512353);
-  EXPECT_EQ(count_as(small, "kaplan"), 12.0 * 6 * 320 * 320);
-  EXPECT_EQ(count_as(small, "kaplan+head"), 12.0 * 6 * 320 * 320 + 320 * 320);
-  EXPECT_THAT(error_of([&] { count_as(small, "all"); }), testing::HasSubstr("kaplan+head"));
+  EXPECT_EQ(count_as(small, laws::ParameterCount::trainable), 7512353);
+  EXPECT_EQ(count_as(small, laws::ParameterCount::kaplan), 12.0 * 6 * 320 * 320);
+  EXPECT_EQ(count_as(small, laws::ParameterCount::kaplan_with_head), 12.0 * 6 * 320 * 320 + 320 * 320);
 }
 
 TEST(Shapes, HeadDimensionsOfPublishedSizes) {
@@ -40,7 +39,8 @@ TEST(Shapes, PublishedSizesComeBackNearly) {
   for (const auto& [layers, width, heads] :
        {std::tuple{6, 320, 20}, {12, 480, 20}, {33, 1280, 20}, {48, 5120, 40}}) {
     const config::ModelConfig published = shape(layers, width, heads);
-    const config::ModelConfig found = nearest_shape(count_as(published, "kaplan"), "kaplan");
+    const config::ModelConfig found =
+        nearest_shape(count_as(published, laws::ParameterCount::kaplan), laws::ParameterCount::kaplan);
     EXPECT_EQ(shape_name(found), shape_name(published));
   }
 }
@@ -48,7 +48,7 @@ TEST(Shapes, PublishedSizesComeBackNearly) {
 // Over five decades and each count: within 8% in N (half a step of the coarsest grid), the rules kept, and
 // the quick closed form of the search the same as the parameter table.
 TEST(Shapes, NearestShapesKeepTheRules) {
-  for (const char* count : {"kaplan", "kaplan+head", "trainable"})
+  for (const auto& [count, name] : EnumNames<laws::ParameterCount>::table)
     for (double decade = 5; decade <= 10.2; decade += 0.1) {
       const double wanted = std::pow(10, decade);
       const config::ModelConfig found = nearest_shape(wanted, count);
@@ -63,7 +63,7 @@ TEST(Shapes, NearestShapesKeepTheRules) {
 }
 
 TEST(Shapes, ASizeBelowAnyShapeIsAnError) {
-  EXPECT_THAT(error_of([] { nearest_shape(0.5, "trainable"); }),
+  EXPECT_THAT(error_of([] { nearest_shape(0.5, laws::ParameterCount::trainable); }),
               testing::Not(testing::HasSubstr("no error")));
 }
 

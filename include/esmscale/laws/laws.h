@@ -36,7 +36,8 @@ struct Outlier {
 
 // The same runs under one count of C and of N.
 struct CountRow {
-  std::string flop_count, parameter_count;
+  FlopCount flop_count{};
+  ParameterCount parameter_count{};
   Approach approach;
   double flops = 0;          // where N_opt is
   Estimate a, parameters{};  // parameters: N_opt

@@ -4,6 +4,7 @@
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/json.h"
+#include "esmscale/laws/points/counts.h"
 #include "esmscale/study/state.h"
 
 #include <filesystem>
@@ -44,9 +45,9 @@ struct Effect {
   int pairs = 0;
 };
 
-// For every key that differs between rows of study.json, each of its values against the first. `loss` is
-// eval, eval-mask-only or train (study/runs). Usage error when no key differs.
-std::vector<Effect> effects_of(const Study& study, const std::string& loss);
+// For every key that differs between rows of study.json, each of its values against the first. Usage
+// error when no key differs.
+std::vector<Effect> effects_of(const Study& study, laws::LossKind loss);
 
 Json to_json(const std::vector<Effect>& effects);
 std::string to_text(const std::vector<Effect>& effects);

@@ -1,5 +1,6 @@
 // esmscale fit: scaling laws from run folders or a points file.
 #include "cli/checks.h"
+#include "cli/enum_flag.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
@@ -35,8 +36,8 @@ struct Sets {
 
 Sets read_run_folders(const Options& options) {
   std::vector<study::Counts> counts{{options.read.flop_count, options.read.parameter_count}};
-  for (const char* flops : {"6nd", "hoffmann"})
-    for (const char* parameters : {"kaplan", "kaplan+head", "trainable"})
+  for (const laws::FlopCount flops : {laws::FlopCount::six_n_d, laws::FlopCount::hoffmann})
+    for (const auto& [parameters, name] : EnumNames<laws::ParameterCount>::table)
       counts.push_back({flops, parameters});
   std::vector<laws::PointSet> sets =
       study::read_runs({options.runs.begin(), options.runs.end()}, options.read, counts);
@@ -49,9 +50,9 @@ Sets read_run_folders(const Options& options) {
 Sets read_table(const Options& options) {
   Sets result{.asked = laws::read_points(options.points, options.read), .by_count = {}};
   result.by_count.push_back(result.asked);
-  if (result.asked.basis.flop_count == "6nd") return result;
+  if (result.asked.basis.flop_count == laws::FlopCount::six_n_d) return result;
   laws::PointOptions read = options.read;
-  read.flop_count = "6nd";
+  read.flop_count = laws::FlopCount::six_n_d;
   result.by_count.push_back(laws::read_points(options.points, read));
   return result;
 }
@@ -76,8 +77,9 @@ std::string line_of(const laws::Estimate& e, int decimals) {
 
 void print_summary(std::ostream& out, const laws::Laws& laws, const std::string& folder) {
   const laws::Basis& basis = laws.set.basis;
-  out << laws.set.points.size() << " points from " << basis.source << " (N: " << basis.parameter_count
-      << ", C: " << basis.flop_count << ", loss: " << basis.loss << ")\n";
+  out << laws.set.points.size() << " points from " << basis.source
+      << " (N: " << enum_name(basis.parameter_count) << ", C: " << enum_name(basis.flop_count)
+      << ", loss: " << enum_name(basis.loss) << ")\n";
   if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
   if (laws.approach3) {
     const laws::ParametricLaw& law = laws.approach3->law;
@@ -147,15 +149,12 @@ void add_fit(CLI::App& app, Program& program) {
   verb->add_option("--points", options->points, "A CSV of points in place of runs: parameters,tokens,loss,…");
   verb->add_option("--output", options->output, "Folder for laws.json, report.html and the plots")
       ->required();
-  verb->add_option("--flop-count", options->read.flop_count,
-                   "C: hoffmann (real lengths; default for runs) or 6nd (default for points without flops)")
-      ->check(CLI::IsMember({"hoffmann", "6nd"}));
-  verb->add_option("--parameter-count", options->read.parameter_count, "N: kaplan, kaplan+head or trainable")
-      ->check(CLI::IsMember({"kaplan", "kaplan+head", "trainable"}))
-      ->capture_default_str();
-  verb->add_option("--loss", options->read.loss, "eval, eval-mask-only or train")
-      ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}))
-      ->capture_default_str();
+  add_enum_flag(*verb, "--flop-count", options->read.flop_count,
+                "C: hoffmann (real lengths; default for runs) or 6nd (default for points without flops)",
+                {"hoffmann", "6nd"});
+  add_enum_flag(*verb, "--parameter-count", options->read.parameter_count,
+                "N: kaplan, kaplan+head or trainable");
+  add_enum_flag(*verb, "--loss", options->read.loss, "eval, eval-mask-only or train");
   verb->add_option("--drop-highest", options->read.drop_highest, "Leave out the N highest losses")
       ->check(whole_number());
   verb->add_option("--drop", options->drop, "Leave out the run of this name (repeatable)")

@@ -32,14 +32,13 @@ std::optional<laws::Approach> approach_of(const std::string& asked) {
 
 double flops_of(const Options& options) {
   if (!options.flops.empty()) return positive_number(options.flops, "--flops");
-  const accounting::DevicePeak peak = accounting::device_peak(
-      options.device, enum_from_name<config::Precision>(options.config.precision, "--precision"));
+  const accounting::DevicePeak peak = accounting::device_peak(options.device, options.config.precision);
   if (peak.flops <= 0)
-    throw usage_error(
-        {.where = "--device",
-         .expected = text("a device with a known ", options.config.precision, " peak (a100, h100, h200, …)"),
-         .found = options.device,
-         .advice = "give the budget with --flops"});
+    throw usage_error({.where = "--device",
+                       .expected = text("a device with a known ", enum_name(options.config.precision),
+                                        " peak (a100, h100, h200, …)"),
+                       .found = options.device,
+                       .advice = "give the budget with --flops"});
   const double flops = options.gpu_hours * 3600 * peak.flops * options.request.mfu;
   if (std::isfinite(flops)) return flops;
   throw usage_error(

@@ -3,6 +3,7 @@
 #include "cli/verbs/study_arms.h"
 
 #include "cli/checks.h"
+#include "cli/enum_flag.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
@@ -50,7 +51,8 @@ int write_arms(const Program& program, const ArmsOptions& options) {
 }
 
 struct EffectsOptions {
-  std::string folder, loss = "eval";
+  std::string folder;
+  laws::LossKind loss = laws::LossKind::eval;
 };
 
 int show_effects(const Program& program, const EffectsOptions& options) {
@@ -94,9 +96,7 @@ void add_study_arms(CLI::App& study, Program& program) {
   action = program.add_verb(study, "effects", "Shows what each value of a study's arms changes in the loss",
                             "esmscale study effects studies/rates");
   action->add_option("DIR", effects->folder, "A study whose runs set a key to several values")->required();
-  action->add_option("--loss", effects->loss, "eval, eval-mask-only or train")
-      ->check(CLI::IsMember({"eval", "eval-mask-only", "train"}))
-      ->capture_default_str();
+  add_enum_flag(*action, "--loss", effects->loss, "eval, eval-mask-only or train");
   action->callback([&program, effects] {
     program.action = [&program, effects] { return show_effects(program, *effects); };
   });

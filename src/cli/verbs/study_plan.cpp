@@ -66,8 +66,8 @@ int plan(const Program& program, const Options& options) {
   request.sweep = !options.no_sweep;
   request.config = config_of(options);
   if (laws) request.basis = laws->basis;
-  if (!laws) request.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
-  if (!laws && !options.parameter_count.empty()) request.basis.parameter_count = options.parameter_count;
+  if (!laws) request.basis.flop_count = options.flop_count.value_or(laws::FlopCount::hoffmann);
+  if (!laws && options.parameter_count) request.basis.parameter_count = *options.parameter_count;
   request.basis.mean_squared_length = mean_squared_length_of(options, laws);
   const study::StudyLayout layout = study::lay_out_study(request);
   if (!folder.empty()) study::write_study(folder, layout);

@@ -70,8 +70,8 @@ std::string rejection(const PointSet& set, const IsoflopProfile& profile, const 
     high = std::max(high, set.points[i].flops);
   }
   if (high > kWidestBudget * low)
-    return text("its runs differ by ", fixed(high / low, 2), " times in C under the ", set.basis.flop_count,
-                " count");
+    return text("its runs differ by ", fixed(high / low, 2), " times in C under the ",
+                enum_name(set.basis.flop_count), " count");
   if (profile.parabola.curvature <= 0) return "its parabola opens downwards";
   const auto lowest = std::min_element(means.begin(), means.end());
   if (!is_inside(profile.parabola, data.log_n) || lowest == means.begin() || lowest == means.end() - 1) {

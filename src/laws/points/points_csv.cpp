@@ -48,7 +48,7 @@ FlopRatio ratio_of_column(const std::vector<Point>& points) {
 }
 
 void settle_flops(PointSet& set, bool has_column, const PointOptions& options) {
-  if (options.flop_count == "hoffmann" && !has_column)
+  if (options.flop_count == FlopCount::hoffmann && !has_column)
     throw usage_error(
         {.where = set.basis.source,
          .expected = "a column 'flops' for --flop-count hoffmann (a points file knows no shapes)",
@@ -57,11 +57,11 @@ void settle_flops(PointSet& set, bool has_column, const PointOptions& options) {
   const bool column_is_6nd = std::all_of(set.points.begin(), set.points.end(), [](const Point& p) {
     return std::abs(p.flops / (6 * p.parameters * p.tokens) - 1) < 1e-6;
   });
-  if (options.flop_count == "6nd" || (options.flop_count.empty() && column_is_6nd)) {
+  if (options.flop_count == FlopCount::six_n_d || (!options.flop_count && column_is_6nd)) {
     for (Point& point : set.points) point.flops = 6 * point.parameters * point.tokens;
-    set.basis.flop_count = "6nd";
+    set.basis.flop_count = FlopCount::six_n_d;
   } else {
-    set.basis.flop_count = options.flop_count.empty() ? "column" : options.flop_count;
+    set.basis.flop_count = options.flop_count.value_or(FlopCount::column);
     set.basis.flop_ratio = ratio_of_column(set.points);
   }
 }

@@ -92,7 +92,8 @@ void count_epochs(BudgetPlan& plan, const PlanRequest& request) {
 
 void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
-  TrainingRate rate = training_rate(request.device, request.config.precision, count_as(plan.shape, "kaplan"),
+  TrainingRate rate = training_rate(request.device, request.config.precision,
+                                    count_as(plan.shape, laws::ParameterCount::kaplan),
                                     flops_per_token(plan.shape, laws.basis), device.flops, request.mfu);
   if (request.tokens_per_second > 0) rate = {request.tokens_per_second, "as given"};
   std::vector<int> all{request.ranks};
@@ -136,7 +137,7 @@ void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
 
 double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis) {
   const double n = count_as(shape, basis.parameter_count);
-  if (basis.flop_count == "hoffmann" && basis.mean_squared_length > 0)
+  if (basis.flop_count == laws::FlopCount::hoffmann && basis.mean_squared_length > 0)
     return accounting::FlopCounter(shape).training(1, basis.mean_squared_length);
   return basis.flop_ratio.flops(n, 1);
 }

@@ -113,7 +113,7 @@ void add_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& 
         human_count(balanced),
         ", C = ", scientific(laws.basis.flop_ratio.flops(balanced, request.max_tokens), 1)));
   }
-  if (laws.basis.flop_count == "hoffmann" && laws.basis.mean_squared_length <= 0)
+  if (laws.basis.flop_count == laws::FlopCount::hoffmann && laws.basis.mean_squared_length <= 0)
     plan.warnings.push_back(
         "the points do not say how long their sequences were; C per token is interpolated between their "
         "sizes");

@@ -12,14 +12,14 @@
 namespace esmscale::study {
 namespace {
 
-double parameters_of(const KnownModel& model, const std::string& parameter_count) {
+double parameters_of(const KnownModel& model, laws::ParameterCount count) {
   if (model.layers == 0) return model.parameters;
   config::ModelConfig shape;
   shape.layers = model.layers;
   shape.width = model.width;
   shape.heads = 20;  // no count depends on it
   shape.alphabet = 33;
-  return count_as(shape, parameter_count);
+  return count_as(shape, count);
 }
 
 ModelPlacement placed(const KnownModel& model, const std::string& law, const laws::Basis& basis) {

@@ -29,10 +29,11 @@ double measured_rate(double parameters) {
 
 }  // namespace
 
-TrainingRate training_rate(const std::string& device, const std::string& precision, double parameters,
+TrainingRate training_rate(const std::string& device, config::Precision precision, double parameters,
                            double flops_per_token, double peak, double mfu) {
   const bool is_measured = device == "h100" || device == "h200";
-  if (is_measured && precision == "bf16") return {measured_rate(parameters), "measured on one H200"};
+  if (is_measured && precision == config::Precision::bf16)
+    return {measured_rate(parameters), "measured on one H200"};
   if (peak <= 0) return {0, "unknown"};
   return {peak * mfu / flops_per_token, text(fixed(100 * mfu, 0), "% MFU, assumed")};
 }

@@ -1,6 +1,8 @@
 // How fast a device trains: what was measured, else what its peak and an MFU promise.
 #pragma once
 
+#include "esmscale/config/choices.h"
+
 #include <string>
 
 namespace esmscale::study {
@@ -13,7 +15,7 @@ struct TrainingRate {
 // Of a model with N parameters (Kaplan's count). Measured on one H200 in bf16 (docs/performance.md) for h100
 // and h200, which have the same peak; between the measured sizes a power law, above them the FLOPs per second
 // of the largest. For other devices and precisions the peak times mfu over flops_per_token.
-TrainingRate training_rate(const std::string& device, const std::string& precision, double parameters,
+TrainingRate training_rate(const std::string& device, config::Precision precision, double parameters,
                            double flops_per_token, double peak, double mfu);
 
 }  // namespace esmscale::study

@@ -55,7 +55,7 @@ Advice matrix_lr_for(double batch, std::vector<std::string>& warnings) {
 
 config::OptimizerConfig optimizer_of(const ConfigOptions& options, const Recipe& recipe) {
   config::OptimizerConfig optimizer;
-  optimizer.name = enum_from_name<config::OptimizerKind>(options.optimizer, "--optimizer");
+  optimizer.name = options.optimizer;
   optimizer.lr = recipe.lr.value;
   optimizer.betas = {0.9, 0.98};
   if (optimizer.name == config::OptimizerKind::adamw) optimizer.weight_decay = 0.01;
@@ -80,7 +80,7 @@ Recipe recipe_for(double parameters, double tokens, double flops, const ConfigOp
                                                  : batch_for(parameters, tokens, pack_tokens_of(options));
   recipe.lr = options.lr > 0 ? Advice{options.lr, "as given"}
                              : lr_for(parameters, recipe.batch_tokens.value, recipe.warnings);
-  if (config::has_matrix_updates(enum_from_name<config::OptimizerKind>(options.optimizer, "--optimizer")))
+  if (config::has_matrix_updates(options.optimizer))
     recipe.matrix_lr = matrix_lr_for(recipe.batch_tokens.value, recipe.warnings);
   recipe.warmup_tokens = {std::min(0.1 * tokens, std::max(parameters, 0.025 * tokens)),
                           "ours: max(N, 0.025·D), at most 0.1·D"};
@@ -111,17 +111,16 @@ config::RunConfig planned_config(const config::ModelConfig& shape, double parame
                                  double flops, const ConfigOptions& options) {
   config::RunConfig config;
   config.model = shape;
-  config.model.init.decoder_bias =
-      enum_from_name<config::DecoderBias>(options.decoder_bias, "--decoder-bias");
+  config.model.init.decoder_bias = options.decoder_bias;
   config.data.max_seq_len = options.max_seq_len;
-  config.train.precision = enum_from_name<config::Precision>(options.precision, "--precision");
+  config.train.precision = options.precision;
   config.train.pack_tokens = pack_tokens_of(options);
   const Recipe recipe = recipe_for(parameters, tokens, flops, options);
   config.train.batch_tokens = int64_t(recipe.batch_tokens.value);
   config.train.max_tokens = int64_t(std::llround(tokens));
   if (options.unique_tokens > 0) config.train.epochs = int64_t(std::ceil(tokens / options.unique_tokens));
   config.optimizer = optimizer_of(options, recipe);
-  config.schedule.name = enum_from_name<config::ScheduleKind>(options.schedule, "--schedule");
+  config.schedule.name = options.schedule;
   config.schedule.warmup_tokens = int64_t(recipe.warmup_tokens.value);
   config.study.budget = flops;
   config::resolve(config);

@@ -38,10 +38,10 @@ double usual_aspect(double parameters) {
 
 // The count of a shape with FFN = 4·width, in closed form: the search looks at hundreds of shapes, and the
 // parameter table (config/parameters.h), which a test compares, lists every tensor.
-double quick_count(double layers, double width, double alphabet, const std::string& parameter_count) {
+double quick_count(double layers, double width, double alphabet, laws::ParameterCount count) {
   const double blocks = 12 * layers * width * width, dense = width * width;
-  if (parameter_count == "kaplan") return blocks;
-  if (parameter_count == "kaplan+head") return blocks + dense;
+  if (count == laws::ParameterCount::kaplan) return blocks;
+  if (count == laws::ParameterCount::kaplan_with_head) return blocks + dense;
   return blocks + 13 * layers * width + dense + 5 * width + alphabet * (width + 1);
 }
 
@@ -50,7 +50,7 @@ struct Candidate {
   double distance, aspect;  // in ln N; in ln(width/layers) from the usual
 };
 
-std::vector<Candidate> candidates(double parameters, const std::string& parameter_count, int64_t alphabet,
+std::vector<Candidate> candidates(double parameters, laws::ParameterCount counted, int64_t alphabet,
                                   int64_t head_dim) {
   const double usual = usual_aspect(parameters);
   std::vector<Candidate> found;
@@ -59,7 +59,7 @@ std::vector<Candidate> candidates(double parameters, const std::string& paramete
     for (int64_t heads = std::max<int64_t>(1, ideal_heads - 2); heads <= ideal_heads + 1; ++heads) {
       const double width = double(heads * head_dim), ratio = width / double(layers);
       if (ratio < kFlattest || ratio > kWidest) continue;
-      const double count = quick_count(double(layers), width, double(alphabet), parameter_count);
+      const double count = quick_count(double(layers), width, double(alphabet), counted);
       found.push_back(
           {layers, heads, std::abs(std::log(count / parameters)), std::abs(std::log(ratio / usual))});
     }
@@ -69,15 +69,17 @@ std::vector<Candidate> candidates(double parameters, const std::string& paramete
 
 }  // namespace
 
-double count_as(const config::ModelConfig& model, const std::string& parameter_count) {
+double count_as(const config::ModelConfig& model, laws::ParameterCount count) {
   const accounting::ParameterCounts counts = accounting::count_parameters(model);
-  if (parameter_count == "kaplan") return double(counts.kaplan_non_embedding);
-  if (parameter_count == "kaplan+head")
-    return double(counts.kaplan_non_embedding + counts.head_dense + counts.head_decoder);
-  if (parameter_count == "trainable") return double(counts.trainable);
-  throw usage_error({.where = "--parameter-count",
-                     .expected = "kaplan, kaplan+head or trainable",
-                     .found = parameter_count});
+  switch (count) {
+    case laws::ParameterCount::kaplan:
+      return double(counts.kaplan_non_embedding);
+    case laws::ParameterCount::kaplan_with_head:
+      return double(counts.kaplan_with_head());
+    case laws::ParameterCount::trainable:
+      break;
+  }
+  return double(counts.trainable);
 }
 
 int64_t head_dim_at(double parameters) {
@@ -87,9 +89,9 @@ int64_t head_dim_at(double parameters) {
   return int64_t(kEsm2[std::size(kEsm2) - 1].head_dim);
 }
 
-config::ModelConfig nearest_shape(double parameters, const std::string& parameter_count, int64_t alphabet) {
+config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count, int64_t alphabet) {
   const int64_t head_dim = head_dim_at(parameters);
-  const std::vector<Candidate> all = candidates(parameters, parameter_count, alphabet, head_dim);
+  const std::vector<Candidate> all = candidates(parameters, count, alphabet, head_dim);
   const auto nearest = std::min_element(
       all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
   const Candidate* best = nullptr;
@@ -105,7 +107,8 @@ config::ModelConfig nearest_shape(double parameters, const std::string& paramete
   shape.heads = best->heads;
   shape.ffn = 4 * shape.width;
   shape.alphabet = alphabet;
-  shape.name = text("esm2_", human_count(count_as(shape, "kaplan")), "_", shape_name(shape));
+  shape.name =
+      text("esm2_", human_count(count_as(shape, laws::ParameterCount::kaplan)), "_", shape_name(shape));
   return shape;
 }
 

@@ -137,11 +137,16 @@ bool is_export(const fs::path& folder) {
   return config.is_object() && (config.contains("architectures") || config.contains("model_type"));
 }
 
-const char* loss_key(const std::string& loss) {
-  if (loss == "eval") return "eval/loss";
-  if (loss == "eval-mask-only") return "eval/loss_mask_only";
-  if (loss == "train") return "train/loss";
-  throw usage_error({.where = "--loss", .expected = "eval, eval-mask-only or train", .found = loss});
+const char* loss_key(laws::LossKind loss) {
+  switch (loss) {
+    case laws::LossKind::eval:
+      return "eval/loss";
+    case laws::LossKind::eval_mask_only:
+      return "eval/loss_mask_only";
+    case laws::LossKind::train:
+      break;
+  }
+  return "train/loss";
 }
 
 std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& why) {
@@ -167,14 +172,14 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
   return run;
 }
 
-double final_loss(const FinishedRun& run, const std::string& loss) {
-  return loss == "train" ? mean_of_end(run, loss_key(loss)) : number(run.last, loss_key(loss));
+double final_loss(const FinishedRun& run, laws::LossKind loss) {
+  return loss == laws::LossKind::train ? mean_of_end(run, loss_key(loss)) : number(run.last, loss_key(loss));
 }
 
-double final_loss_error(const FinishedRun& run, const std::string& loss) {
-  if (loss == "train") return 0;
-  const double error =
-      number(run.last, loss == "eval" ? "eval/standard_error" : "eval/standard_error_mask_only");
+double final_loss_error(const FinishedRun& run, laws::LossKind loss) {
+  if (loss == laws::LossKind::train) return 0;
+  const double error = number(
+      run.last, loss == laws::LossKind::eval ? "eval/standard_error" : "eval/standard_error_mask_only");
   return error > 0 ? error : 0;
 }
 
@@ -184,7 +189,7 @@ double mean_squared_length(const FinishedRun& run) {
   return (number(run.last, "flops") / number(run.last, "tokens") - linear) / quadratic;
 }
 
-laws::Curve curve_of(const FinishedRun& run, const std::string& loss) {
+laws::Curve curve_of(const FinishedRun& run, laws::LossKind loss) {
   const bool is_wsd = run.config.schedule.name == config::ScheduleKind::wsd;
   const double tokens = number(run.last, "tokens");
   const config::Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
@@ -197,7 +202,7 @@ laws::Curve curve_of(const FinishedRun& run, const std::string& loss) {
                                      number(line, loss_key(loss))};
     if (sample.loss > 0 && sample.tokens > begin && sample.tokens <= end) curve.samples.push_back(sample);
   }
-  if (loss == "train") curve.samples = averaged(curve.samples);
+  if (loss == laws::LossKind::train) curve.samples = averaged(curve.samples);
   return curve;
 }
 

@@ -50,19 +50,19 @@ double number(const Json& line, const std::string& key);
 // The text under `key`; `fallback` where there is none.
 std::string text_or(const Json& line, const std::string& key, const std::string& fallback);
 
-// The key of metrics that `loss` (eval | eval-mask-only | train) names; anything else is a usage error.
-const char* loss_key(const std::string& loss);
+// The key of metrics that holds the loss.
+const char* loss_key(laws::LossKind loss);
 
 // The run's loss: of its last line, or the mean over the last twentieth of the tokens for train. NaN: none.
-double final_loss(const FinishedRun& run, const std::string& loss);
+double final_loss(const FinishedRun& run, laws::LossKind loss);
 
 // Its standard error over the sequences of the holdout, nats; 0: not written down.
-double final_loss_error(const FinishedRun& run, const std::string& loss);
+double final_loss_error(const FinishedRun& run, laws::LossKind loss);
 
 // Σn²/Σn, rows: what Hoffmann's count of the run implies.
 double mean_squared_length(const FinishedRun& run);
 
 // The samples after the warm-up that any horizon shares: all of them, of a wsd run the trunk.
-laws::Curve curve_of(const FinishedRun& run, const std::string& loss);
+laws::Curve curve_of(const FinishedRun& run, laws::LossKind loss);
 
 }  // namespace esmscale::study

@@ -50,14 +50,14 @@ std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
   return folders;
 }
 
-laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options,
-                     const std::string& flop_count) {
+laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, laws::FlopCount flop_count) {
   laws::Point point;
   point.parameters = count_as(run.config.model, options.parameter_count);
   point.tokens = number(run.last, "tokens");
   point.loss = final_loss(run, options.loss);
   point.loss_error = final_loss_error(run, options.loss);
-  point.flops = flop_count == "6nd" ? 6 * point.parameters * point.tokens : number(run.last, "flops");
+  point.flops = flop_count == laws::FlopCount::six_n_d ? 6 * point.parameters * point.tokens
+                                                       : number(run.last, "flops");
   point.budget = run.config.study.budget;
   point.run = run.name;
   point.recipe = enum_name(run.config.schedule.name);
@@ -193,7 +193,6 @@ void select(const fs::path& path, const laws::PointOptions& options, Selection& 
 }
 
 Selection select(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
-  loss_key(options.loss);
   Selection selection;
   for (const fs::path& path : run_folders(paths)) select(path, options, selection);
   refuse_repeated_runs(selection.runs);
@@ -211,7 +210,7 @@ laws::PointSet points_of(const Selection& selection, const laws::PointOptions& o
   set.excluded = selection.excluded;
   set.warnings = selection.warnings;
   set.basis.source = "run folders";
-  set.basis.flop_count = options.flop_count.empty() ? "hoffmann" : options.flop_count;
+  set.basis.flop_count = options.flop_count.value_or(laws::FlopCount::hoffmann);
   set.basis.parameter_count = options.parameter_count;
   set.basis.loss = options.loss;
   settle_basis(set, selection.runs, options);
@@ -219,12 +218,12 @@ laws::PointSet points_of(const Selection& selection, const laws::PointOptions& o
     set.points.push_back(point_of(run, options, set.basis.flop_count));
     laws::Curve curve = curve_of(run, options.loss);
     curve.point = set.points.size() - 1;
-    if (set.basis.flop_count == "6nd")
+    if (set.basis.flop_count == laws::FlopCount::six_n_d)
       for (laws::Curve::Sample& sample : curve.samples)
         sample.flops = 6 * set.points.back().parameters * sample.tokens;
     if (curve.samples.size() > 1) set.curves.push_back(std::move(curve));
   }
-  if (set.basis.flop_count == "hoffmann")
+  if (set.basis.flop_count == laws::FlopCount::hoffmann)
     set.basis.flop_ratio = ratio_of(set, selection.runs.front().config.model.alphabet);
   laws::drop_highest(set, options.drop_highest);
   return set;

@@ -1,10 +1,12 @@
 // What laws are fitted to: one point a finished run, with the training curve behind it where there is one.
 #pragma once
 
+#include "esmscale/laws/points/counts.h"
 #include "esmscale/laws/points/flop_ratio.h"
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,10 +41,10 @@ struct Curve {
 
 // What the numbers of a point mean. Every law carries it, and plan refuses to mix two.
 struct Basis {
-  std::string source;                      // the points file, or "run folders"
-  std::string flop_count = "6nd";          // 6nd | hoffmann | column
-  std::string parameter_count = "kaplan";  // kaplan | kaplan+head | trainable
-  std::string loss = "eval";               // eval | eval-mask-only | train
+  std::string source;  // the points file, or "run folders"
+  FlopCount flop_count = FlopCount::six_n_d;
+  ParameterCount parameter_count = ParameterCount::kaplan;
+  LossKind loss = LossKind::eval;
   std::string dataset, holdout, alphabet, holdout_label;
   FlopRatio flop_ratio;            // C = 6·N·D·ratio(N)
   double mean_squared_length = 0;  // Σn²/Σn of the packed sequences, rows; 0: unknown
@@ -61,10 +63,10 @@ struct PointSet {
 
 // How columns or metrics become points.
 struct PointOptions {
-  std::string flop_count{};  // 6nd | hoffmann; "" takes what is there
-  std::string parameter_count = "kaplan";
-  std::string loss = "eval";
-  int64_t drop_highest = 0;  // leaves out so many points of the highest loss
+  std::optional<FlopCount> flop_count{};  // 6nd or hoffmann; none: the one that is there
+  ParameterCount parameter_count = ParameterCount::kaplan;
+  LossKind loss = LossKind::eval;
+  int64_t drop_highest = 0;  // leaves out the N points of the highest loss
   bool allow_mixed = false;  // several data sets, holdouts, alphabets or beginnings in one fit
 };
 

@@ -25,10 +25,10 @@ struct Recipe {
 // What a planned run's configuration holds besides shape and tokens.
 struct ConfigOptions {
   int64_t max_seq_len = 1024;
-  std::string precision = "bf16";  // names of config/choices.h, as on the command line
-  std::string schedule = "exponential";
-  std::string optimizer = "adamw";
-  std::string decoder_bias = "zeros";
+  config::Precision precision = config::Precision::bf16;
+  config::ScheduleKind schedule = config::ScheduleKind::exponential;
+  config::OptimizerKind optimizer = config::OptimizerKind::adamw;
+  config::DecoderBias decoder_bias = config::DecoderBias::zeros;
   double unique_tokens = 0;  // of one epoch; 0: D is taken to fit in one
   double lr = 0;             // 0: the recipe's
   double batch_tokens = 0;   // 0: the recipe's

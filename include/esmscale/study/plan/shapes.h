@@ -2,24 +2,24 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/laws/points/counts.h"
 
 #include <cstdint>
 #include <string>
 
 namespace esmscale::study {
 
-// kaplan | kaplan+head | trainable: which count of `model` is N. Anything else is a usage error.
-double count_as(const config::ModelConfig& model, const std::string& parameter_count);
+// N of `model`.
+double count_as(const config::ModelConfig& model, laws::ParameterCount count);
 
 // Head dimension of ESM-2 at N (Kaplan) parameters: 16, 24, 32, 64, 128 with the borders between its
 // published sizes.
 int64_t head_dim_at(double parameters);
 
-// The buildable shape nearest in N (by `parameter_count`): FFN = 4·width, head_dim_at(N), width/layers in
+// The buildable shape nearest in N (by `count`): FFN = 4·width, head_dim_at(N), width/layers in
 // 20…110. Of the shapes within 2% of the nearest's distance the one whose width/layers is most like ESM-2's
 // at that size.
-config::ModelConfig nearest_shape(double parameters, const std::string& parameter_count,
-                                  int64_t alphabet = 29);
+config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count, int64_t alphabet = 29);
 
 // "6x320x20": layers, width, heads.
 std::string shape_name(const config::ModelConfig& model);

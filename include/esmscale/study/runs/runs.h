@@ -6,6 +6,7 @@
 #include "esmscale/run/run_folder.h"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace esmscale::study {
 laws::PointSet read_runs(const std::vector<std::filesystem::path>& paths, const laws::PointOptions& options);
 
 struct Counts {
-  std::string flops, parameters;  // as PointOptions::flop_count and parameter_count
+  std::optional<laws::FlopCount> flops;  // none: hoffmann
+  laws::ParameterCount parameters{};
 };
 // The same, with each of these counts in place of those of `options`. The folders are read once.
 std::vector<laws::PointSet> read_runs(const std::vector<std::filesystem::path>& paths,
