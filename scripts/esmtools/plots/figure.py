@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#7a4fb5"
 
 
 def pyplot(picture: Path) -> Any:

@@ -21,7 +21,7 @@ def draw(svg: Path, gpus: Sequence[int], curves: Sequence[Curve], x_label: str, 
     if pyplot is None:
         return
     drawn, axes = pyplot.subplots(figsize=(7.2, 3.6))
-    colours = (figure.BLUE, figure.ORANGE, figure.GREEN)
+    colours = (figure.BLUE, figure.ORANGE, figure.GREEN, figure.PURPLE)
     for curve in curves:
         style = "--" if curve.is_dashed else "-"
         percent = [100 * share for share in curve.efficiencies]
