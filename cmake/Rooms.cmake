@@ -7,8 +7,8 @@ esmscale_room(assays USES data core)
 esmscale_room(accounting USES config core)
 esmscale_room(run USES config core)
 esmscale_room(laws USES core LIBRARIES esmscale::lbfgs)
-esmscale_room(study USES laws run accounting data config core)
-esmscale_room(report USES study laws run accounting core)
+esmscale_room(study USES laws run accounting assays data config core)
+esmscale_room(report USES study laws run accounting assays core)
 
 esmscale_room(kernels USES core)
 esmscale_room(model TORCH USES kernels data config core)
@@ -22,7 +22,8 @@ esmscale_room(checkpoint TORCH USES optim dist model run data config core)
 esmscale_room(interop TORCH USES checkpoint model run data config core)
 esmscale_room(eval TORCH USES model dist data core)
 esmscale_room(downstream TORCH USES assays model data core)
-esmscale_room(train TORCH USES eval interop checkpoint optim dist model kernels run accounting data config core)
+esmscale_room(train TORCH USES downstream eval interop checkpoint optim dist model kernels run accounting assays data
+  config core)
 esmscale_room(cli TORCH USES train downstream interop eval checkpoint dist report study laws run accounting assays
   data config core
   LIBRARIES CLI11::CLI11)

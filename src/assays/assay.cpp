@@ -1,6 +1,7 @@
 #include "esmscale/assays/assay.h"
 
 #include "assays/variant_reader.h"
+#include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta/fasta.h"
@@ -167,6 +168,14 @@ std::vector<uint8_t> taken_back(const CsvTable& table, const AssayOptions& optio
   }
 }
 
+std::string hash_of(const Assay& assay) {
+  RunningChecksum sum;
+  sum.add(bytes_of(std::span(assay.target)));
+  for (const Variant& variant : assay.variants) sum.add(bytes_of(key_of(variant) + "\n"));
+  sum.add(bytes_of(std::span(assay.measured)));
+  return sum.hex();
+}
+
 }  // namespace
 
 Assay read_assay(const fs::path& file, std::vector<uint8_t> target, const AssayOptions& options) {
@@ -175,10 +184,12 @@ Assay read_assay(const fs::path& file, std::vector<uint8_t> target, const AssayO
               .target = std::move(target),
               .variants = {},
               .measured = {},
-              .is_fit = {}};
+              .is_fit = {},
+              .hash = {}};
   assay.variants = Reader(assay.table, assay.target, options).variants();
   assay.measured = read_measured(assay.table, options);
   assay.is_fit = read_bins(assay.table, options);
+  assay.hash = hash_of(assay);
   return assay;
 }
 

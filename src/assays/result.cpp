@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -15,7 +16,59 @@ Json to_json(const AssayResult& result) {
           {"spearman_error", result.spearman.error},
           {"ndcg", result.ndcg},
           {"auc", result.auc},
-          {"method", result.method}};
+          {"method", result.method},
+          {"hash", result.hash}};
+}
+
+namespace {
+
+constexpr std::string_view kInMetrics = "eval/assays/";
+
+double number_in(const Json& value) {
+  return value.is_number() ? value.get<double>() : kUnknown;  // NaN is written as null
+}
+
+void set(AssayResult& result, std::string_view key, const Json& value) {
+  if (key == "name" && value.is_string()) result.name = value.get<std::string>();
+  if (key == "spearman") result.spearman.value = number_in(value);
+  if (key == "spearman_error") result.spearman.error = number_in(value);
+  if (key == "ndcg") result.ndcg = number_in(value);
+  if (key == "auc") result.auc = number_in(value);
+  if (key == "mutants" && value.is_number_integer()) result.mutants = value.get<int64_t>();
+  if (key == "method" && value.is_string()) result.method = value.get<std::string>();
+  if (key == "hash" && value.is_string()) result.hash = value.get<std::string>();
+}
+
+}  // namespace
+
+AssayResult result_of_json(const Json& row) {
+  AssayResult result;
+  for (const auto& [key, value] : row.items()) set(result, key, value);
+  return result;
+}
+
+std::string metric_key(std::string_view assay, std::string_view key) {
+  return text(kInMetrics, assay, "/", key);
+}
+
+void add_to_metrics(Json& line, const AssayResult& result) {
+  const Json row = to_json(result);
+  for (const auto& [key, value] : row.items())
+    if (key != "name") line[metric_key(result.name, key)] = value;
+}
+
+std::vector<AssayResult> results_of_metrics(const Json& line) {
+  std::vector<AssayResult> results;
+  for (const auto& [key, value] : line.items()) {
+    const size_t slash = key.rfind('/');  // a name may contain others
+    if (!key.starts_with(kInMetrics) || slash < kInMetrics.size()) continue;
+    const std::string name = key.substr(kInMetrics.size(), slash - kInMetrics.size());
+    auto found = std::find_if(results.begin(), results.end(),
+                              [&](const AssayResult& result) { return result.name == name; });
+    if (found == results.end()) found = results.insert(results.end(), AssayResult{.name = name});
+    set(*found, std::string_view(key).substr(slash + 1), value);
+  }
+  return results;
 }
 
 AssayComparison assess(const Assay& assay, const std::string& method,
@@ -28,9 +81,7 @@ AssayComparison assess(const Assay& assay, const std::string& method,
     AssayResult result{.name = assay.name,
                        .method = method,
                        .mutants = static_cast<int64_t>(assay.variants.size()),
-                       .spearman = {NAN, NAN},
-                       .ndcg = NAN,
-                       .auc = NAN};
+                       .hash = assay.hash};
     if (!assay.measured.empty()) {
       result.spearman = comparison.spearman[i];
       result.ndcg = ndcg(assay.measured, predictions[i]);
@@ -39,6 +90,10 @@ AssayComparison assess(const Assay& assay, const std::string& method,
     all.results.push_back(std::move(result));
   }
   return all;
+}
+
+std::string to_text(const AssayResult& result) {
+  return text(result.name, ": Spearman ", to_text(result.spearman), " (", result.method, ")");
 }
 
 std::string to_text(const RankEstimate& estimate) {

@@ -14,17 +14,6 @@ int64_t rows_of(std::span<const uint8_t> residues) {
   return static_cast<int64_t>(residues.size()) + 2;
 }
 
-void require_equal_lengths(const assays::Assay& assay, ScoreMethod method) {
-  if (method == ScoreMethod::pseudo_likelihood) return;
-  for (size_t i = 0; i < assay.variants.size(); ++i)
-    if (assay.variants[i].changes_length())
-      throw usage_error({.where = text(assay.table.where(), ", line ", assay.table.rows()[i].line),
-                         .expected = text("substitutions only, for --method ", enum_name(method)),
-                         .found = text("a sequence of ", assay.variants[i].residues.size(),
-                                       " residues; the wild type has ", assay.target.size()),
-                         .advice = "use --method pseudo-likelihood for insertions and deletions"});
-}
-
 std::vector<int64_t> mutated_positions(const assays::Assay& assay) {
   std::vector<int64_t> positions;
   for (const assays::Variant& variant : assay.variants)
@@ -145,6 +134,17 @@ class Scorer {
 
 }  // namespace
 
+void require_scorable(const assays::Assay& assay, ScoreMethod method) {
+  if (method == ScoreMethod::pseudo_likelihood) return;
+  for (size_t i = 0; i < assay.variants.size(); ++i)
+    if (assay.variants[i].changes_length())
+      throw usage_error({.where = text(assay.table.where(), ", line ", assay.table.rows()[i].line),
+                         .expected = text("substitutions only, for ", enum_name(method)),
+                         .found = text("a sequence of ", assay.variants[i].residues.size(),
+                                       " residues; the wild type has ", assay.target.size()),
+                         .advice = "use --method pseudo-likelihood for insertions and deletions"});
+}
+
 ScoreCost cost(const assays::Assay& assay, const VariantOptions& options) {
   ScoreCost cost;
   const auto add = [&](int64_t passes, int64_t rows) {
@@ -171,7 +171,7 @@ ScoreCost cost(const assays::Assay& assay, const VariantOptions& options) {
 
 std::vector<double> score_variants(model::Engine& engine, const config::ModelConfig& model,
                                    const assays::Assay& assay, const VariantOptions& options) {
-  require_equal_lengths(assay, options.method);
+  require_scorable(assay, options.method);
   Scorer scorer(engine, model, assay, options);
   return options.method == ScoreMethod::pseudo_likelihood ? scorer.pseudo_likelihoods() : scorer.marginals();
 }

@@ -1,5 +1,6 @@
 #include "report/run_plots.h"
 
+#include "esmscale/assays/result.h"
 #include "esmscale/core/text.h"
 #include "report/html.h"
 
@@ -7,7 +8,6 @@
 #include <cmath>
 #include <functional>
 #include <optional>
-#include <set>
 
 namespace esmscale::report {
 namespace {
@@ -102,19 +102,14 @@ PlotGroup against_tokens(const char* title, const std::vector<study::RunView>& r
   return group;
 }
 
-// Of the assays that a run scores on its way, whatever their names.
-PlotGroup assays(const std::vector<study::RunView>& runs) {
-  constexpr std::string_view kBegin = "eval/assays/";
-  std::set<std::string> keys;
-  for (const study::RunView& run : runs)
-    for (const Json& line : run.lines)
-      for (const auto& [key, value] : line.items())
-        if (key.starts_with(kBegin)) keys.insert(key);
+// Spearman's coefficients of the assays that runs score on their way.
+PlotGroup assay_plots(const std::vector<study::RunView>& runs) {
   PlotGroup group{.title = "Assays", .plots = {}};
-  for (const std::string& key : keys) {
-    const std::string label = key.substr(kBegin.size()), name = text("assay", group.plots.size());
-    if (std::optional<Plot> plot =
-            curves(runs, horizontal().front(), keyed(name.c_str(), label.c_str(), Axis::Kind::linear, key)))
+  for (const std::string& assay : study::assays_of(runs)) {
+    const std::string label = text("Spearman, ", assay), name = text("assay", group.plots.size());
+    if (std::optional<Plot> plot = curves(
+            runs, horizontal().front(),
+            keyed(name.c_str(), label.c_str(), Axis::Kind::linear, assays::metric_key(assay, "spearman"))))
       group.plots.push_back(std::move(*plot));
   }
   return group;
@@ -143,7 +138,7 @@ std::vector<PlotGroup> run_plots(const std::vector<study::RunView>& runs) {
                       keyed("wait", "wait for data (s)", kLinear, "train/loader_wait_seconds"),
                       keyed("communication", "wait for communication (s)", kLinear,
                             "train/communication_wait_seconds")}),
-      assays(runs)};
+      assay_plots(runs)};
   std::erase_if(groups, [](const PlotGroup& group) { return group.plots.empty(); });
   return groups;
 }

@@ -1,6 +1,7 @@
 #include "report/run_summary.h"
 
 #include "esmscale/accounting/flops.h"
+#include "esmscale/assays/result.h"
 #include "esmscale/core/csv.h"
 #include "esmscale/core/text.h"
 #include "report/html.h"
@@ -32,6 +33,31 @@ std::string without_bars(const std::string& cell) {
   std::string out;
   for (const char c : one_line(cell)) out += c == '|' ? "\\|" : std::string(1, c);
   return out;
+}
+
+// A column an assay, "0.412 ± 0.011"; for CSV one for the coefficient and one for its error. They come before
+// the reasons of the stops, which are long.
+void add_assays(const std::vector<study::RunView>& runs, bool exact, Summary& summary) {
+  const auto insert = [](std::vector<std::string>& row, std::string cell) {
+    row.insert(row.end() - 1, std::move(cell));
+  };
+  const auto number = [](double value) { return std::isfinite(value) ? significant(value, 17) : ""; };
+  for (const std::string& assay : study::assays_of(runs)) {
+    insert(summary.header, text("Spearman, ", assay));
+    if (exact) insert(summary.header, text("its error, ", assay));
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const auto newest = [&](const char* key) {
+        return study::newest_metric(runs[i].lines, assays::metric_key(assay, key));
+      };
+      const assays::RankEstimate found{newest("spearman"), newest("spearman_error")};
+      if (exact) {
+        insert(summary.rows[i], number(found.value));
+        insert(summary.rows[i], number(found.error));
+      } else {
+        insert(summary.rows[i], std::isfinite(found.value) ? assays::to_text(found) : "–");
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -80,6 +106,7 @@ Summary summary_of(const std::vector<study::RunView>& runs, bool exact) {
          cell(newest("train/mfu"), [](double v) { return fixed(100 * v, 1) + "%"; }),
          cell(newest("memory_bytes"), human_bytes), text(skipped_steps(run)), run.stopped_by});
   }
+  add_assays(runs, exact, summary);
   return summary;
 }
 

@@ -3,6 +3,7 @@
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/model/engine.h"
 #include "esmscale/train/device.h"
+#include "train/assays.h"
 #include "train/run.h"
 #include "train/start/decide.h"
 #include "train/start/micro_batch.h"
@@ -37,6 +38,7 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
   model::require_engine(engine_options(options.config.train), options.config.model, device);
   if (options.config.data.train.empty()) {
     if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);
+    read_assays(options.config.eval.assays, options.config.data.max_seq_len, result.warnings);
     result.plan = plan_without_data(planned, ranks, device);
   } else {
     const RunInputs inputs = open_inputs(options.config, result.warnings);

@@ -102,18 +102,21 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
 }
 
 void Recorder::evaluation(const checkpoint::RunPosition& at,
-                          const std::optional<eval::EvaluationReport>& report, bool finished) {
+                          const std::optional<eval::EvaluationReport>& report,
+                          std::span<const assays::AssayResult> assays, bool finished) {
   if (!metrics_) return;
   Json line = head(at);
   if (report) {
     const Json keys = eval::to_json(*report);
     for (const auto& [key, value] : keys.items()) line["eval/" + key] = value;
   }
+  for (const assays::AssayResult& result : assays) assays::add_to_metrics(line, result);
   line["time"] = run::seconds_since_1970();
   if (finished) line["finished"] = true;
   metrics_->write(line);
+  if (report || !assays.empty()) status_.clear();
+  for (const assays::AssayResult& result : assays) log_info("step ", at.step, ": ", assays::to_text(result));
   if (!report) return;
-  status_.clear();
   log_info("step ", at.step, ": holdout loss ", eval::to_text(report->bert->loss),
            " nats (frequencies alone ", fixed(report->bert->baseline, 4), "), ", report->holdout_label);
 }

@@ -3,6 +3,7 @@
 
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/accounting/flops.h"
+#include "esmscale/assays/result.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/eval/report.h"
@@ -14,6 +15,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 
 namespace esmscale::train {
 
@@ -43,7 +45,7 @@ class Recorder {
   // `report`: absent without a holdout. `finished`: the last line of the run, written when its checkpoint is
   // published.
   void evaluation(const checkpoint::RunPosition& at, const std::optional<eval::EvaluationReport>& report,
-                  bool finished);
+                  std::span<const assays::AssayResult> assays, bool finished);
   void flush();                    // lines of metrics that wait for room; NoRoom when there is still none
   void leave_out(double seconds);  // time that was not training
 

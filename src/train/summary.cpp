@@ -24,6 +24,8 @@ Json to_json(const TrainSummary& summary) {
             {"memory_tensors_peak", summary.memory_tensors_peak},
             {"memory_resident_peak", summary.memory_resident_peak}};
   if (summary.evaluation) json["evaluation"] = eval::to_json(*summary.evaluation);
+  if (!summary.assays.empty()) json["assays"] = Json::array();
+  for (const assays::AssayResult& result : summary.assays) json["assays"].push_back(assays::to_json(result));
   return json;
 }
 
@@ -36,6 +38,7 @@ std::string to_text(const TrainSummary& summary) {
                   human_bytes(summary.memory_predicted), ", measured peak ",
                   human_bytes(static_cast<double>(summary.memory_tensors_peak)));
   shown += "\n";
+  for (const assays::AssayResult& result : summary.assays) shown += assays::to_text(result) + "\n";
   if (!summary.evaluation) return shown;
   const eval::PatternResult& result = summary.evaluation->any();
   return shown + text("holdout loss ", eval::to_text(result.loss), " nats, perplexity ",

@@ -56,6 +56,7 @@ bool Trainer::Impl::was_finished() {
   const std::vector<Json> lines = run::read_metrics(run_.folder.metrics());
   if (lines.empty() || !lines.back().value("finished", false)) return false;
   last_evaluation_ = eval::report_of_metrics(lines.back());
+  last_assays_ = assays::results_of_metrics(lines.back());
   log_info(run_.folder.path().string(), " is finished: step ", info_.step, ", ", info_.tokens, " tokens");
   return true;
 }
@@ -140,7 +141,8 @@ TrainSummary Trainer::Impl::summary() const {
           .memory_predicted = static_cast<double>(run_.plan.memory.total()),
           .memory_tensors_peak = std::max(training_peak_, peak_tensor_bytes(run_.device)),
           .memory_resident_peak = run::peak_resident_bytes(),
-          .evaluation = last_evaluation_};
+          .evaluation = last_evaluation_,
+          .assays = last_assays_};
 }
 
 Trainer::Trainer(TrainOptions options, dist::Ranks& ranks) {

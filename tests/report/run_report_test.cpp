@@ -68,6 +68,27 @@ TEST(RunReport, SixtyRunsStayReadable) {
   EXPECT_THAT(page, HasSubstr("r59: 2.7125 at 300K tokens"));
 }
 
+TEST(RunReport, AssaysAreDrawnAndListed) {
+  study::RunView with = run("a", 0.001);
+  for (const char* assay : {"BLAT", "GFP"}) {
+    const std::string key = text("eval/assays/", assay, "/");
+    with.lines.back()[key + "spearman"] = 0.125;
+    with.lines.back()[key + "spearman_error"] = 0.5;
+    with.lines.back()[key + "ndcg"] = 0.25;
+  }
+  const std::vector<PlotGroup> groups = run_plots({with});
+  ASSERT_EQ(groups.back().title, "Assays");
+  ASSERT_EQ(groups.back().plots.size(), 2u) << "one each, of Spearman's coefficient alone";
+  EXPECT_THAT(groups.back().plots[1].title(), HasSubstr("Spearman, GFP against tokens"));
+  const std::vector<study::RunView> runs{run("b", 0.001), with};
+  EXPECT_THAT(summary_of(runs, false).markdown(),
+              AllOf(HasSubstr("| Spearman, BLAT | Spearman, GFP | stopped by |"),
+                    HasSubstr("| 0.125 ± 0.500 | 0.125 ± 0.500 |  |"), HasSubstr("| – | – |  |")));
+  EXPECT_THAT(summary_of(runs, true).csv(),
+              AllOf(HasSubstr("\"Spearman, BLAT\",\"its error, BLAT\",\"Spearman, GFP\""),
+                    HasSubstr(",0.125,0.5,0.125,0.5,\n"), HasSubstr(",,,,,\n")));
+}
+
 TEST(RunReport, SummaryIsCsvAndMarkdownToo) {
   study::RunView stopped = run("b, \"c\"", 0.001);
   stopped.state = "stopped";

@@ -33,6 +33,7 @@ struct Assay {
   std::vector<Variant> variants;
   std::vector<double> measured;  // DMS_score, higher is fitter; empty without that column
   std::vector<uint8_t> is_fit;   // DMS_score_bin, 1 is fit; empty without that column
+  std::string hash;  // of target, variants and measurements, in their order: equal for the same data
 };
 
 struct AssayOptions {

@@ -25,6 +25,9 @@ struct VariantOptions {
   std::function<void(double done)> progress{};  // of cost().passes
 };
 
+// Error for a variant of another length than the target, which only pseudo_likelihood scores.
+void require_scorable(const assays::Assay& assay, ScoreMethod method);
+
 // What the scores of an assay take: a pass is one protein, or one window of it, through the model. Masked
 // marginals take one for each mutated position; wild-type marginals one for the target (some for a long one);
 // pseudo-likelihoods one for each residue of the target and of every variant.
@@ -36,8 +39,8 @@ ScoreCost cost(const assays::Assay& assay, const VariantOptions& options);
 // Scores by variant; 0 for the target itself. A protein of more than `longest` rows is seen in windows of
 // that many of its rows: START is only in the first and END only in the last. A masked row is in the middle
 // of its window as far as the ends allow (ProteinGym's rule). Wild-type marginals use windows that overlap by
-// half, and each position's probabilities are those of the window whose middle is nearest. Error for a
-// variant of another length unless the method is pseudo_likelihood.
+// half, and each position's probabilities are those of the window whose middle is nearest. Error as by
+// require_scorable().
 std::vector<double> score_variants(model::Engine& engine, const config::ModelConfig& model,
                                    const assays::Assay& assay, const VariantOptions& options);
 

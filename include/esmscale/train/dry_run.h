@@ -16,7 +16,7 @@ struct DryRun {
 };
 
 // Errors are those of the run. `device`: where it would compute, which need not be this machine. Without a
-// training set only the holdout and the checkpoints that are named are checked.
+// training set only the holdout, the assays and the checkpoints that are named are checked.
 DryRun dry_run(const TrainOptions& options, int ranks, config::DeviceKind device);
 
 }  // namespace esmscale::train

@@ -1,6 +1,7 @@
 // The result of a run, or of a start that was stopped.
 #pragma once
 
+#include "esmscale/assays/result.h"
 #include "esmscale/core/json.h"
 #include "esmscale/eval/report.h"
 
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace esmscale::train {
 
@@ -23,6 +25,7 @@ struct TrainSummary {
   int64_t memory_tensors_peak = 0;                     // bytes of tensors in training
   double memory_resident_peak = 0;                     // bytes
   std::optional<eval::EvaluationReport> evaluation{};  // the last one of this start, or of a finished run
+  std::vector<assays::AssayResult> assays{};           // of the same evaluation
 };
 
 // What `train --json` prints.

@@ -4,6 +4,7 @@
 
 #include "cli/checks.h"
 #include "cli/enum_flag.h"
+#include "cli/paths.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
@@ -28,6 +29,7 @@ int write_arms(const Program& program, const ArmsOptions& options) {
   require_no_dataset(options.folder);
   study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
                              .seeds = options.seeds};
+  for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
   if (!options.name.empty()) request.name = options.name;
   for (const std::string& factor : options.vary) request.factors.push_back(study::factor_of(factor));
   study::write_arms(options.folder, request);

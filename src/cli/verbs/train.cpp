@@ -1,5 +1,6 @@
 #include "cli/checks.h"
 #include "cli/local_ranks.h"
+#include "cli/paths.h"
 #include "cli/verb.h"
 #include "esmscale/config/given_keys.h"
 #include "esmscale/core/error.h"
@@ -100,9 +101,10 @@ int dry_run(const Program& program, const train::TrainOptions& options, int rank
 }
 
 // A run is scored and resumed from any folder: it keeps absolute paths of its data.
-void make_absolute(config::DataConfig& data) {
-  for (std::string* folder : {&data.train, &data.holdout})
-    if (!folder->empty()) *folder = std::filesystem::absolute(*folder).lexically_normal();
+void make_absolute(config::RunConfig& config) {
+  config.data.train = absolute_path(config.data.train);
+  config.data.holdout = absolute_path(config.data.holdout);
+  for (std::string& assay : config.eval.assays) assay = absolute_path(assay);
 }
 
 int train(const Program& program, const Options& options) {
@@ -112,7 +114,7 @@ int train(const Program& program, const Options& options) {
   if (options.dry_run)
     return dry_run(program, train_options(program, options, config), std::max(local, placement.ranks));
   if (local == 0) dist::require_all_tasks(placement, ::getenv);
-  make_absolute(config.data);
+  make_absolute(config);
   require_few_processes(local);
   const auto advice = [run = run::RunFolder(run_folder(options))] {
     return std::string(run.newest_checkpoint() ? "the last checkpoint is good" : "");

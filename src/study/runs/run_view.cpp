@@ -1,5 +1,6 @@
 #include "esmscale/study/runs/run_view.h"
 
+#include "esmscale/assays/result.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
 #include "esmscale/core/text.h"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace esmscale::study {
 namespace {
@@ -114,6 +116,14 @@ std::vector<fs::path> find_runs(const fs::path& path) {
                  .advice = "give the --output folders of esmscale train"});
   std::sort(found.begin(), found.end());
   return found;
+}
+
+std::vector<std::string> assays_of(const std::vector<RunView>& runs) {
+  std::set<std::string> names;
+  for (const RunView& run : runs)
+    for (const Json& line : run.lines)
+      for (const assays::AssayResult& result : assays::results_of_metrics(line)) names.insert(result.name);
+  return {names.begin(), names.end()};
 }
 
 std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run) {

@@ -7,6 +7,7 @@
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/plan.h"
+#include "train/assays.h"
 
 #include <algorithm>
 
@@ -61,7 +62,9 @@ void adopt_value(const std::string& key, const T& of_model, T& asked, std::span<
 RunInputs open_inputs(const config::RunConfig& config, std::vector<std::string>& warnings) {
   data::Dataset train(training_folder(config));
   std::optional<data::Dataset> holdout = open_holdout(config, train, warnings);
-  return {.train = std::move(train), .holdout = std::move(holdout)};
+  return {.train = std::move(train),
+          .holdout = std::move(holdout),
+          .assays = read_assays(config.eval.assays, config.data.max_seq_len, warnings)};
 }
 
 void adopt_model(config::RunConfig& config, std::span<const std::string> given_keys,

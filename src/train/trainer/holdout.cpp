@@ -36,8 +36,10 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   const double begin = recorder_.now();
   training_peak_ = std::max(training_peak_, peak_tensor_bytes(run_.device));
   if (run_.inputs.holdout) score_holdout();
+  last_assays_ = score_assays(run_.inputs.assays, *run_.machinery->engine, config_.model,
+                              config_.data.max_seq_len, ranks_);
   reset_peak_tensor_bytes(run_.device);  // evaluation has its own batches: the prediction is of training
-  if (!finished) recorder_.evaluation(info_, last_evaluation_, finished);
+  if (!finished) recorder_.evaluation(info_, last_evaluation_, last_assays_, finished);
   recorder_.leave_out(recorder_.now() - begin);
 
   const bool has_checkpoint = checkpoints_.is_current();
@@ -56,7 +58,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (run_.inputs.holdout && has_checkpoint) checkpoints_.rewrite_info();
   if (!finished) return;
   // Whoever reads "finished" finds the checkpoint.
-  recorder_.evaluation(info_, last_evaluation_, finished);
+  recorder_.evaluation(info_, last_evaluation_, last_assays_, finished);
   flush_metrics();
 }
 

@@ -5,6 +5,7 @@
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/data/loader/loader.h"
 #include "esmscale/train/trainer.h"
+#include "train/assays.h"
 #include "train/checkpoints.h"
 #include "train/profile.h"
 #include "train/recorder.h"
@@ -17,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace esmscale::train {
 
@@ -70,6 +72,7 @@ struct Trainer::Impl {
   Recorder recorder_;
   std::optional<StepInFlight> in_flight_;
   std::optional<eval::EvaluationReport> last_evaluation_;
+  std::vector<assays::AssayResult> last_assays_;
   int64_t steps_here_ = 0;     // since this start
   int64_t training_peak_ = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time_ = 0;

@@ -45,6 +45,9 @@ double metric(const Json& line, const std::string& key);
 // The newest number under `key`; NaN where there is none.
 double newest_metric(const std::vector<Json>& lines, const std::string& key);
 
+// Names of the assays that any of the runs has scored, sorted.
+std::vector<std::string> assays_of(const std::vector<RunView>& runs);
+
 // The keys of the configuration, data and build of a run, as "optimizer.lr" or "environment.revision", with
 // their values as text.
 std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run);
