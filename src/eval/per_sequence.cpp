@@ -3,10 +3,13 @@
 #include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 
 #include <charconv>
 #include <sstream>
+
+#include <nlohmann/json.hpp>
 
 namespace esmscale::eval {
 namespace {
@@ -23,12 +26,44 @@ Number number_in(const std::string& cell, const std::string& where) {
   return number;
 }
 
+constexpr std::string_view kIdentityMark = "# ";
+
+std::string line_of(const EvaluationIdentity& identity) {
+  return text(kIdentityMark, esmscale::to_text(Json{{"step", identity.step},
+                                                    {"holdout_hash", identity.holdout_hash},
+                                                    {"mlm_probability", identity.mlm_probability},
+                                                    {"draws", identity.draws},
+                                                    {"precision", identity.precision}}));
+}
+
+EvaluationIdentity identity_in(const std::string& line, const std::string& where) {
+  const JsonReader json(parse_json(std::string_view(line).substr(kIdentityMark.size()), where), where);
+  return {.step = json.integer("step"),
+          .holdout_hash = json.text("holdout_hash"),
+          .mlm_probability = json.number("mlm_probability"),
+          .draws = json.integer("draws", 1),
+          .precision = json.text("precision")};
+}
+
 }  // namespace
 
+EvaluationIdentity identity_of(const EvaluationReport& report) {
+  return {.step = report.step,
+          .holdout_hash = report.holdout_hash,
+          .mlm_probability = report.mlm_probability,
+          .draws = report.draws,
+          .precision = report.precision};
+}
+
+double PerSequence::loss() const {
+  return summarise(scores).loss.value;
+}
+
 void write_per_sequence(const std::filesystem::path& file, const Evaluation& evaluation,
-                        const data::Dataset& holdout) {
+                        const data::Dataset& holdout, const std::optional<EvaluationIdentity>& identity) {
   std::ostringstream lines;
   lines.precision(17);
+  if (identity) lines << line_of(*identity) << '\n';
   lines << kHeader << '\n';
   data::SequenceReader reader(holdout);
   const auto add = [&](const std::vector<SequenceScore>& scores, const char* pattern) {
@@ -41,16 +76,23 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
   write_file(file, lines.str());
 }
 
-std::vector<SequenceScore> read_per_sequence(const std::filesystem::path& file) {
+PerSequence read_per_sequence(const std::filesystem::path& file) {
   std::istringstream lines(read_file(file));
+  PerSequence result;
   std::string line;
-  if (!std::getline(lines, line) || line != kHeader)
+  int64_t number = 1;
+  if (std::getline(lines, line) && line.starts_with(kIdentityMark)) {
+    result.identity = identity_in(line, text(file.string(), ":1"));
+    std::getline(lines, line);
+    ++number;
+  }
+  if (line != kHeader)
     throw Error({.where = file.string(),
                  .expected = "scores by sequence",
                  .found = "another file",
                  .advice = "write them: esmscale eval --checkpoint RUN --per-sequence FILE"});
-  std::vector<SequenceScore> scores;
-  for (int64_t number = 2; std::getline(lines, line); ++number) {
+  while (std::getline(lines, line)) {
+    ++number;
     const std::string where = text(file.string(), ":", number);
     const std::vector<std::string> cells = cells_of(line, '\t');
     if (cells.size() != kColumns)
@@ -63,9 +105,9 @@ std::vector<SequenceScore> read_per_sequence(const std::filesystem::path& file) 
     score.loss = number_in<double>(cells[5], where);
     score.baseline = number_in<double>(cells[6], where);
     score.hits = number_in<int64_t>(cells[7], where);
-    scores.push_back(score);
+    result.scores.push_back(score);
   }
-  return scores;
+  return result;
 }
 
 }  // namespace esmscale::eval

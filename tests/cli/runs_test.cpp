@@ -71,29 +71,38 @@ TEST_F(RunVerbs, AFailedStartRecordsItsError) {
               AllOf(HasSubstr("an error: "), HasSubstr("not finite")));
 }
 
+// Training wrote the scores, so the checkpoints may be gone.
 TEST_F(RunVerbs, CompareIsPairedWhereScoresAreThere) {
   const std::string a = small.trained("a"), b = small.trained("b", {"--set", "optimizer.lr=0.002"});
-  const Json apart = json_of({"compare", a, b});
-  EXPECT_EQ(apart["differs"]["optimizer.lr"], Json({"0.01", "0.002"}));
-  EXPECT_EQ(apart["difference"]["from"], "unpaired");
-  EXPECT_EQ(apart["difference"]["seeds"], 1);
-  EXPECT_TRUE(apart["seeds_needed"].is_null());
-  for (const std::string& run_folder : {a, b})
-    ASSERT_EQ(
-        run(small.eval({"--checkpoint", run_folder, "--per-sequence", run_folder + "/per_sequence.tsv"}))
-            .status,
-        0);
-  const Json paired = json_of({"compare", a, b});
-  EXPECT_EQ(paired["difference"]["from"], "paired");
-  EXPECT_NEAR(paired["difference"]["loss"].get<double>(), apart["difference"]["loss"].get<double>(), 1e-6);
   // The oracle is eval's own paired difference.
   const Json direct = json_of(small.eval({"--checkpoint", a, "--checkpoint", b}));
+  for (const std::string& run_folder : {a, b}) fs::remove_all(run_folder + "/checkpoints");
+  const Json paired = json_of({"compare", a, b});
+  EXPECT_EQ(paired["differs"]["optimizer.lr"], Json({"0.01", "0.002"}));
+  EXPECT_EQ(paired["difference"]["from"], "paired");
+  EXPECT_EQ(paired["difference"]["seeds"], 1);
+  EXPECT_TRUE(paired["seeds_needed"].is_null());
+  EXPECT_NEAR(paired["difference"]["loss"].get<double>(), direct["difference"]["loss"].get<double>(), 1e-6);
   EXPECT_NEAR(paired["difference"]["standard_error"].get<double>(),
-              direct["difference"]["standard_error"].get<double>(), 1e-9);
+              direct["difference"]["standard_error"].get<double>(), 1e-6);
   EXPECT_THAT(paired["verdict"].get<std::string>(), HasSubstr("a − b = "));
-  // Scores of another run are not taken for its own.
+}
+
+TEST_F(RunVerbs, CompareTakesNoScoresOfAnotherEvaluation) {
+  const std::string a = small.trained("a"), b = small.trained("b", {"--set", "optimizer.lr=0.002"});
+  const auto warnings = [](const Json& comparison) {
+    EXPECT_EQ(comparison["difference"]["from"], "unpaired");
+    return comparison["warnings"].dump();
+  };
   fs::copy_file(b + "/per_sequence.tsv", a + "/per_sequence.tsv", fs::copy_options::overwrite_existing);
-  EXPECT_THAT(refusal_of(1, {"compare", a, b}), HasSubstr("write them again"));
+  EXPECT_THAT(warnings(json_of({"compare", a, b})), HasSubstr("not of the newest evaluation"));
+  EXPECT_THAT(
+      refusal_of(1, {"compare", a, b, "--per-sequence", a + "/per_sequence.tsv", b + "/per_sequence.tsv"}),
+      HasSubstr("write them again"));
+  fs::remove(a + "/per_sequence.tsv");
+  EXPECT_EQ(warnings(json_of({"compare", a, b})), "[]");
+  const std::string other = small.trained("other", {"--set", "eval.draws=2"});
+  EXPECT_THAT(warnings(json_of({"compare", b, other})), HasSubstr("of 1 draws at 0.15 and of 2 at 0.15"));
 }
 
 TEST_F(RunVerbs, CompareTakesArmsOfSeeds) {

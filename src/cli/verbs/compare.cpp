@@ -15,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPerSequence = "per_sequence.tsv";  // in a run folder
-
 struct Options {
   std::string a, b;
   std::vector<std::string> per_sequence;
@@ -28,45 +26,80 @@ study::Arm arm_of(const std::string& path) {
   return arm;
 }
 
-// Sums that are not those of the run's last evaluation are of another checkpoint or holdout.
-std::vector<eval::SequenceScore> scores_of(const study::RunView& run, const fs::path& file) {
-  std::vector<eval::SequenceScore> scores = eval::read_per_sequence(file);
-  double loss = 0, masked = 0;
-  for (const eval::SequenceScore& score : scores) {
-    loss += score.loss;
-    masked += double(score.masked);
-  }
+constexpr double kRounding = 1e-6;  // other threads or devices add the same terms in another order
+
+bool is_of_newest_evaluation(const eval::PerSequence& file, const study::RunView& run) {
   const double expected = study::newest_metric(run.lines, "eval/loss");
-  constexpr double kRounding = 1e-6;  // other threads or devices add the same terms in another order
-  if (!(std::abs(loss / masked - expected) <= kRounding * expected))
+  return std::abs(file.loss() - expected) <= kRounding * expected;
+}
+
+// Sums that are not those of the run's last evaluation are of another checkpoint or holdout.
+eval::PerSequence given_scores(const study::RunView& run, const fs::path& file) {
+  eval::PerSequence scores = eval::read_per_sequence(file);
+  if (!is_of_newest_evaluation(scores, run))
     throw Error({.where = file.string(),
-                 .expected = text("the scores of ", run.path.string(), ", whose holdout loss is ", expected),
-                 .found = text("a loss of ", loss / masked),
+                 .expected = text("the scores of ", run.path.string(), ", whose holdout loss is ",
+                                  study::newest_metric(run.lines, "eval/loss")),
+                 .found = text("a loss of ", scores.loss()),
                  .advice = "write them again: esmscale eval --checkpoint RUN --per-sequence FILE"});
   return scores;
 }
 
-// With one run an arm and both files there.
+// What the run wrote at its newest evaluation; nullopt where there is nothing. A run that was killed in an
+// evaluation, or that resumed before one, may have the sums of another.
+std::optional<eval::PerSequence> own_scores(const study::RunView& run, std::vector<std::string>& warnings) {
+  const fs::path file = run.path / eval::kPerSequenceFile;
+  if (!fs::exists(file)) return std::nullopt;
+  eval::PerSequence scores = eval::read_per_sequence(file);
+  if (is_of_newest_evaluation(scores, run)) return scores;
+  warnings.push_back(
+      text(file.string(), " is not of the newest evaluation of its run: the difference is not paired"));
+  return std::nullopt;
+}
+
+// "": the same sequences and masks, or nothing is known of one of them.
+std::string difference_of_tasks(const eval::PerSequence& a, const eval::PerSequence& b) {
+  if (!a.identity || !b.identity) return "";
+  if (a.identity->holdout_hash != b.identity->holdout_hash) return "of two holdouts";
+  if (a.identity->mlm_probability != b.identity->mlm_probability || a.identity->draws != b.identity->draws)
+    return text("of ", a.identity->draws, " draws at ", a.identity->mlm_probability, " and of ",
+                b.identity->draws, " at ", b.identity->mlm_probability);
+  return "";
+}
+
+// With one run an arm and the scores of both.
 std::optional<study::PairedDifference> paired(const Options& options, const study::Arm& a,
-                                              const study::Arm& b) {
+                                              const study::Arm& b, std::vector<std::string>& warnings) {
+  const bool is_given = !options.per_sequence.empty();
   const bool is_one_each = a.runs.size() == 1 && b.runs.size() == 1;
-  if (!options.per_sequence.empty() && (options.per_sequence.size() != 2 || !is_one_each))
+  if (is_given && (options.per_sequence.size() != 2 || !is_one_each))
     throw usage_error({.where = "--per-sequence",
                        .expected = "two files, one of each run",
                        .found = text(options.per_sequence.size(), " files for ", a.runs.size(), " and ",
                                      b.runs.size(), " runs")});
   if (!is_one_each) return std::nullopt;
-  std::vector<fs::path> files(options.per_sequence.begin(), options.per_sequence.end());
-  if (files.empty()) files = {a.runs[0].path / kPerSequence, b.runs[0].path / kPerSequence};
-  if (options.per_sequence.empty() && !(fs::exists(files[0]) && fs::exists(files[1]))) return std::nullopt;
-  const eval::LossEstimate difference =
-      eval::paired_difference(scores_of(a.runs[0], files[0]), scores_of(b.runs[0], files[1]));
+  std::optional<eval::PerSequence> of_a, of_b;
+  if (is_given) {
+    of_a = given_scores(a.runs[0], options.per_sequence[0]);
+    of_b = given_scores(b.runs[0], options.per_sequence[1]);
+  } else {
+    of_a = own_scores(a.runs[0], warnings);
+    of_b = own_scores(b.runs[0], warnings);
+  }
+  if (!of_a || !of_b) return std::nullopt;
+  if (const std::string differs = difference_of_tasks(*of_a, *of_b); !is_given && !differs.empty()) {
+    warnings.push_back(text("the scores by sequence are ", differs, ": the difference is not paired"));
+    return std::nullopt;
+  }
+  const eval::LossEstimate difference = eval::paired_difference(of_a->scores, of_b->scores);
   return study::PairedDifference{.loss = difference.value, .error = difference.error};
 }
 
 int compare(const Program& program, const Options& options) {
   const study::Arm a = arm_of(options.a), b = arm_of(options.b);
-  const study::Comparison comparison = study::compare(a, b, paired(options, a, b));
+  std::vector<std::string> warnings;
+  study::Comparison comparison = study::compare(a, b, paired(options, a, b, warnings));
+  comparison.warnings.insert(comparison.warnings.end(), warnings.begin(), warnings.end());
   if (program.json)
     program.print(study::to_json(comparison));
   else
@@ -85,7 +118,7 @@ void add_compare(CLI::App& app, Program& program) {
   verb->add_option("B", options->b, "The other")->required();
   verb->add_option("--per-sequence", options->per_sequence,
                    "Scores of A and of B by sequence, from eval --per-sequence, for a paired difference "
-                   "(default: per_sequence.tsv in both run folders, if they are there)")
+                   "(default: what both runs wrote at their newest evaluation)")
       ->expected(2)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->callback(

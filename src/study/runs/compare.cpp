@@ -155,6 +155,18 @@ void warn_of_ends(const Arm& a, const Arm& b, std::vector<std::string>& warnings
                             " tokens: the difference is not that of the settings alone"));
 }
 
+// Rounding is part of the difference, and not of its error.
+void warn_of_precisions(const Arm& a, const Arm& b, std::vector<std::string>& warnings) {
+  std::set<std::string> precisions;
+  for (const Arm* arm : {&a, &b})
+    for (const RunView& run : arm->runs)
+      if (const std::string precision = newest_text(run, "eval/precision"); !precision.empty())
+        precisions.insert(precision);
+  if (precisions.size() > 1)
+    warnings.push_back(text("evaluated in several precisions: ",
+                            join(std::vector<std::string>(precisions.begin(), precisions.end()), ", ")));
+}
+
 int64_t seeds_for_notable_difference(double between_seeds) {
   if (!(between_seeds > 0)) return 0;
   const double ratio = (kNormal95 + kNormal80) * between_seeds / kNotableDifference;
@@ -183,6 +195,7 @@ Comparison compare(const Arm& a, const Arm& b, const std::optional<PairedDiffere
   comparison.seeds_needed = seeds_for_notable_difference(comparison.between_seeds);
   comparison.curve = common_curve(a, b);
   warn_of_ends(a, b, comparison.warnings);
+  warn_of_precisions(a, b, comparison.warnings);
   return comparison;
 }
 

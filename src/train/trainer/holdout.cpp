@@ -1,6 +1,7 @@
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/train/device.h"
+#include "train/sequence_scores.h"
 #include "train/trainer/impl.h"
 
 #include <algorithm>
@@ -27,6 +28,7 @@ void Trainer::Impl::score_holdout() {
                                             .precision = std::string(enum_name(config_.train.precision)),
                                             .holdout_hash = holdout.manifest().hash,
                                             .holdout_label = info_.holdout_label};
+  if (ranks_.is_first()) write_sequence_scores(run_.folder, evaluation, *last_evaluation_, holdout);
   if (const double loss = evaluation.bert->loss.value; std::isfinite(loss)) info_.holdout_loss = loss;
 }
 
