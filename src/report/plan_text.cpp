@@ -2,6 +2,7 @@
 
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
+#include "esmscale/study/plan/published_scores.h"
 #include "esmscale/study/plan/shapes.h"
 #include "report/html.h"
 
@@ -150,6 +151,7 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
                 significant(laws.noise, 2), " nats",
                 laws.holdout_error > 0 ? text("; the holdout: ", significant(laws.holdout_error, 2)) : "",
                 ")\n");
+  out += text("  downstream ", study::reach_of_published(plan.loss.value, laws).sentence, "\n");
   out += cost_lines(plan, request);
   out +=
       text("  shape      ", study::shape_name(plan.shape),
@@ -224,11 +226,27 @@ std::vector<std::string> placement_notes() {
   return notes;
 }
 
+namespace {
+
+std::string downstream_table(const study::Assessment& assessment) {
+  Table table({"model", "loss (nats, MASK only, UniRef50)", "Spearman, ProteinGym"}, 1);
+  for (const study::PublishedScore& score : study::published_scores())
+    table.add({score.model, std::isfinite(score.loss) ? fixed(score.loss, 3) : "not published",
+               fixed(score.spearman, 3)});
+  std::string out = table.str();
+  for (const study::Assessment::Downstream& verdict : assessment.downstream)
+    out += text("  ", verdict.name, ": ", verdict.verdict, "\n");
+  return out + "  " + study::published_scores_source() + "\n";
+}
+
+}  // namespace
+
 std::string to_text(const study::Assessment& assessment) {
   Table table(placement_header(), 2);
   for (const study::ModelPlacement& p : assessment.placements) table.add(placement_cells(p));
   std::string out = assessment.sentence + "\n\n" + table.str();
   for (const std::string& reason : assessment.left_out) out += text("left out: ", reason, "\n");
+  out += "\nWhat a loss is worth downstream\n" + downstream_table(assessment);
   out += "\nWhere D comes from (repeated data is counted as seen)\n";
   for (const std::string& note : placement_notes()) out += "  " + note + "\n";
   return out;

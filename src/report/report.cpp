@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
+#include "report/assay_plots.h"
 #include "report/html.h"
 #include "report/law_plots.h"
 #include "report/plot_data.h"
@@ -93,7 +94,9 @@ std::string planning_sentence(const laws::Laws& laws) {
   return text("Planning takes ", laws::name_of(*taken), ": ", laws.planning.of(*taken)->why, ".");
 }
 
-std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
+using Trends = std::vector<study::AssayTrend>;
+
+std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, const Trends& trends) {
   std::string body = head(laws) + cards(laws) + doubts(laws);
   body += optional_section("Which approach is planned from", planning_sentence(laws), approaches_table(laws));
   body += section(
@@ -101,6 +104,9 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
       paragraph("Bands hold 80% of the bootstrap. Hover or tap a point for its run. Published slopes are for "
                 "other data and are drawn through the middle of the frontier that is planned from.") +
           figures(plots));
+  if (!trends.empty())
+    body += section("What a nat is worth downstream",
+                    figures(assay_plots(trends, laws.set.basis)) + assay_tables(trends, laws.set.basis));
   body += optional_section(
       "Constants",
       text("Intervals: ", laws.options.draws, " bootstrap draws over whole runs, seed ", laws.options.seed,
@@ -141,18 +147,23 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots) {
 
 }  // namespace
 
-std::string report_page(const laws::Laws& laws) {
-  return page_of(laws, law_plots(laws));
+std::string report_page(const laws::Laws& laws, const Trends& trends) {
+  return page_of(laws, law_plots(laws), trends);
 }
 
-void add_report(OutputSet& files, const laws::Laws& laws) {
+void add_report(OutputSet& files, const laws::Laws& laws, const Trends& trends) {
   const std::vector<Plot> plots = law_plots(laws);
+  const std::vector<Plot> of_assays = assay_plots(trends, laws.set.basis);
   // An earlier fit may have left what this one has no ground to draw.
   for (const std::string name : {"residuals", "isoflop", "n_opt", "d_opt"})
     if (std::none_of(plots.begin(), plots.end(), [&](const Plot& plot) { return plot.name() == name; }))
       files.remove(name + ".svg");
-  for (const Plot& plot : plots) files.add(plot.name() + ".svg", plot.svg(true));
-  files.add("report.html", page_of(laws, plots));
+  for (size_t i = trends.size(); i < kDrawnAssays; ++i)
+    for (const char* x : {"loss", "parameters", "tokens", "flops"})
+      files.remove(text("spearman_", i, "_", x, ".svg"));
+  for (const std::vector<Plot>* some : {&plots, &of_assays})
+    for (const Plot& plot : *some) files.add(plot.name() + ".svg", plot.svg(true));
+  files.add("report.html", page_of(laws, plots, trends));
 }
 
 }  // namespace esmscale::report

@@ -65,6 +65,40 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
   for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
 }
 
+TEST(Report, AssaysHaveASectionAndPictures) {
+  const laws::Laws laws = small_study();
+  std::vector<study::AssayTrend> trends(2);
+  for (size_t t = 0; t < trends.size(); ++t) {
+    trends[t].name = text("scan <", t, ">");
+    std::vector<double> losses, coefficients;
+    for (size_t i = 0; i < 6; ++i) {
+      const laws::Point& point = laws.set.points[i];
+      trends[t].points.push_back({.of = point,
+                                  .spearman = 1 - point.loss / 5,
+                                  .error = 0.02,
+                                  .path = {{point.loss + 0.1, 0.1}, {point.loss, 0.2}}});
+      losses.push_back(point.loss);
+      coefficients.push_back(1 - point.loss / 5);
+    }
+    trends[t].worth = study::worth_of(losses, coefficients);
+  }
+  const TemporaryFolder folder;
+  OutputSet files(folder / "laws");
+  add_report(files, laws, trends);
+  files.publish();
+  const std::string page = read_file(folder / "laws/report.html");
+  EXPECT_EQ(markup_problem(page), "");
+  EXPECT_THAT(page, AllOf(HasSubstr("What a nat is worth downstream"), HasSubstr("scan &lt;1&gt;"),
+                          HasSubstr("-0.200 ± 0.000 Spearman a nat over 6 runs"),
+                          HasSubstr("ESM-2 650M: 2.165 nats"), HasSubstr("by SpeedrunningPLMs")));
+  for (const char* x : {"loss", "parameters", "tokens", "flops"})
+    EXPECT_EQ(markup_problem(read_file(folder / (text("laws/spearman_1_", x, ".svg")))), "") << x;
+  // A later report without assays does not keep their pictures.
+  write_report(folder / "laws", laws);
+  EXPECT_FALSE(std::filesystem::exists(folder / "laws/spearman_1_loss.svg"));
+  EXPECT_THAT(read_file(folder / "laws/report.html"), Not(HasSubstr("What a nat is worth downstream")));
+}
+
 // Approach 2 is null when every minimum lies at an edge; the profiles are what shows it.
 TEST(Report, ProfilesAreShownWhereApproach2IsNull) {
   laws::PointSet set = laws::isoflop_points(laws::known_law, {1e18, 1e19}, 11, 4);

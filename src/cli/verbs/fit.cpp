@@ -10,6 +10,7 @@
 #include "esmscale/laws/sensitivity.h"
 #include "esmscale/report/paper_tables.h"
 #include "esmscale/report/report.h"
+#include "esmscale/study/runs/assay_trends.h"
 #include "esmscale/study/runs/runs.h"
 
 #include <cmath>
@@ -75,7 +76,8 @@ std::string line_of(const laws::Estimate& e, int decimals) {
   return line;
 }
 
-void print_summary(std::ostream& out, const laws::Laws& laws, const std::string& folder) {
+void print_summary(std::ostream& out, const laws::Laws& laws, const std::vector<study::AssayTrend>& trends,
+                   const std::string& folder) {
   const laws::Basis& basis = laws.set.basis;
   out << laws.set.points.size() << " points from " << basis.source
       << " (N: " << enum_name(basis.parameter_count) << ", C: " << enum_name(basis.flop_count)
@@ -96,6 +98,7 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::string&
   out << laws.plateau.verdict << "\n";
   if (const auto taken = laws.planning.taken())
     out << "planning takes " << laws::name_of(*taken) << ": " << laws.planning.of(*taken)->why << "\n";
+  for (const study::AssayTrend& trend : trends) out << trend.name << ": " << trend.worth.verdict << "\n";
   for (const auto& [part, why] : laws.why) out << part << ": null, because " << why << "\n";
   for (const auto& e : laws.set.excluded) out << "left out: " << e.run << ": " << e.why << "\n";
   for (const std::string& warning : laws.warnings) out << "warning: " << warning << "\n";
@@ -125,16 +128,19 @@ int fit(const Program& program, Options& options) {
   require_a_law(laws);
   laws::add_leverage(laws);
   laws.sensitivity = laws::sensitivity_to_counts(sets.by_count, laws, options.bootstrap);
-  const Json document = laws::to_json(laws);
+  Json document = laws::to_json(laws);
+  const std::vector<study::AssayTrend> trends =
+      study::assay_trends({options.runs.begin(), options.runs.end()}, laws.set, options.read.allow_mixed);
+  if (!trends.empty()) document["downstream"] = study::to_json(trends);
   OutputSet files(options.output);
-  report::add_report(files, laws);
+  report::add_report(files, laws, trends);
   report::add_paper_tables(files, laws);
   files.add("laws.json", laws::readable_text(document));
   files.publish();
   if (program.json)
     program.print(document);
   else
-    print_summary(program.out, laws, options.output);
+    print_summary(program.out, laws, trends, options.output);
   return 0;
 }
 

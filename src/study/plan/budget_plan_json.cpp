@@ -1,4 +1,5 @@
 #include "esmscale/study/plan/budget_plan.h"
+#include "esmscale/study/plan/published_scores.h"
 #include "esmscale/study/plan/shapes.h"
 
 #include <nlohmann/json.hpp>
@@ -112,6 +113,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
             {"tokens", of_planned(plan.tokens)},
             {"loss", of_planned(plan.loss)}}},
           {"loss_of_a_run", plan.loss_of_a_run.wide ? of_planned(plan.loss_of_a_run) : Json()},
+          {"downstream", to_json(reach_of_published(plan.loss.value, laws))},
           {"noise", laws.noise > 0 ? Json(laws.noise) : Json()},
           {"holdout_error", laws.holdout_error > 0 ? Json(laws.holdout_error) : Json()},
           {"best", of_optimum(plan.best)},

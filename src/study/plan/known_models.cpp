@@ -1,11 +1,15 @@
 #include "esmscale/study/plan/known_models.h"
 
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
+#include "esmscale/study/plan/published_scores.h"
 #include "esmscale/study/plan/shapes.h"
+#include "esmscale/study/runs/assay_trends.h"
 #include "study/plan/off_optimum.h"
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -113,6 +117,34 @@ std::string sentence_of(const Assessment& assessment, const std::string& law) {
               any_beyond ? " (some lie beyond the points: extrapolated)" : "", ".");
 }
 
+// A law file of runs that scored assays has its trends beside the law.
+std::vector<Assessment::Downstream> downstream_of(const laws::LawFile& laws) {
+  std::vector<double> losses, coefficients;
+  for (const PublishedScore& score : published_scores())
+    if (std::isfinite(score.loss)) {
+      losses.push_back(score.loss);
+      coefficients.push_back(score.spearman);
+    }
+  std::vector<Assessment::Downstream> all{
+      {"official ESM-2 on ProteinGym", worth_of(losses, coefficients).verdict}};
+  if (laws.published || !std::filesystem::exists(laws.path)) return all;  // a law that was not read
+  const JsonReader file = JsonReader::of_file(laws.path);
+  if (!file.has("downstream")) return all;
+  for (const JsonReader& trend : file.array("downstream"))
+    all.push_back({trend.text("name"), trend.text("verdict")});
+  return all;
+}
+
+Json json_of_downstream(const Assessment& assessment) {
+  Json published = Json::array(), verdicts = Json::array();
+  for (const PublishedScore& score : published_scores()) published.push_back(to_json(score));
+  for (const auto& [name, verdict] : assessment.downstream)
+    verdicts.push_back({{"name", name}, {"verdict", verdict}});
+  return {{"published", std::move(published)},
+          {"source", published_scores_source()},
+          {"worth", std::move(verdicts)}};
+}
+
 }  // namespace
 
 const std::vector<KnownModel>& known_models() {
@@ -155,6 +187,7 @@ Assessment assess(const laws::LawFile& laws) {
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), laws::kChengLow, laws::kChengHigh);
     assessment.placements.push_back(p);
   }
+  assessment.downstream = downstream_of(laws);
   for (const laws::Planning::Verdict& verdict : laws.planning.verdicts)
     if (!verdict.is_supported)
       assessment.left_out.push_back(text(laws::name_of(verdict.approach), ": ", verdict.why));
@@ -187,6 +220,7 @@ Json to_json(const Assessment& assessment) {
   return {{"sentence", assessment.sentence},
           {"law", assessment.law},
           {"left_out", assessment.left_out},
+          {"downstream", json_of_downstream(assessment)},
           {"models", std::move(rows)}};
 }
 

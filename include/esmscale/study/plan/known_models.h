@@ -33,10 +33,15 @@ struct ModelPlacement {
 };
 
 struct Assessment {
+  // What a nat is worth: official ESM-2 on ProteinGym first, then the assays of the law's own runs.
+  struct Downstream {
+    std::string name, verdict;
+  };
   std::string law;       // the law file, or the published law's title
   std::string sentence;  // were the ESM-2 models optimal, by the approach that the points support
   std::vector<ModelPlacement> placements;  // by model; the approach of the sentence first
   std::vector<std::string> left_out;       // approaches that the points do not support, with the reason
+  std::vector<Downstream> downstream;
 };
 
 // Every known model against each approach of the law that its points support, and Cheng et al. 2024's own
