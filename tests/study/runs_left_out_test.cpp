@@ -140,6 +140,25 @@ TEST_F(Runs, MixedDataHoldoutsAlphabetsAreRefusedUnlessAsked) {
   }
 }
 
+// What the last evaluation was counts, not what the configuration says: a run may have been scored again.
+TEST_F(Runs, EvaluationsOfSeveralKindsAreRefusedUnlessAsked) {
+  const fs::path first = write("first", config(32)), second = write("second", config(64));
+  const std::string metrics = run::RunFolder(second).metrics();
+  const std::string as_written = read_file(metrics);
+  for (const auto& [key, what] : {std::pair{R"("eval/precision":"bf16")", "precision of evaluations"},
+                                  {R"("eval/mlm_probability":0.3)", "masking rate of evaluations"},
+                                  {R"("eval/holdout_hash":"abc")", "holdout"}}) {
+    const size_t end = as_written.rfind("\"finished\"");
+    write_file(metrics, as_written.substr(0, end) + key + "," + as_written.substr(end));
+    EXPECT_THAT(error_of([&] {
+                  read_runs({first, second}, {});
+                }),
+                AllOf(HasSubstr(text("one ", what, " for all")), HasSubstr("second")));
+    EXPECT_THAT(read_runs({first, second}, {.allow_mixed = true}).warnings,
+                Contains(HasSubstr(text("mixed as asked: ", what))));
+  }
+}
+
 TEST_F(Runs, NoRunIsThere) {
   EXPECT_THAT(error_of([&] { read_runs({root / "nothing"}, {}); }), HasSubstr("no such folder"));
   EXPECT_THAT(error_of([&] { read_runs({root}, {}); }), HasSubstr("no config.json"));

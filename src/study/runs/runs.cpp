@@ -132,13 +132,19 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
     return common(runs, what, options, set.warnings, value_of);
   };
   basis.dataset = settle("training set", [](const FinishedRun& r) { return r.dataset; });
-  basis.holdout = settle("holdout", [](const FinishedRun& r) { return r.holdout; });
+  basis.holdout =
+      settle("holdout", [](const FinishedRun& r) { return text_or(r.last, "eval/holdout_hash", r.holdout); });
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
-  settle("masking rate of evaluations",
-         [](const FinishedRun& r) { return text(r.config.eval.mlm_probability); });
+  settle("masking rate of evaluations", [](const FinishedRun& r) {
+    const double rate = number(r.last, "eval/mlm_probability");
+    return text(std::isnan(rate) ? r.config.eval.mlm_probability : rate);
+  });
+  settle("precision of evaluations", [](const FinishedRun& r) {
+    return text_or(r.last, "eval/precision", std::string(enum_name(r.config.train.precision)));
+  });
   settle("precision", [](const FinishedRun& r) { return std::string(enum_name(r.config.train.precision)); });
   basis.holdout_label = runs.front().holdout_label;
 
