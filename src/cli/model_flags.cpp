@@ -1,6 +1,7 @@
 #include "cli/model_flags.h"
 
 #include "cli/checks.h"
+#include "esmscale/core/checksum.h"
 #include "esmscale/core/enum_names.h"
 #include "esmscale/core/text.h"
 #include "esmscale/train/device.h"
@@ -20,6 +21,11 @@ void add_model_flags(CLI::App& verb, ModelFlags& flags) {
   verb.add_option("--batch-rows", flags.batch_rows,
                   text("Rows of one forward pass; default: ", kCpuRows, " on a CPU, ", kGpuRows, " on a GPU"))
       ->check(whole_number());
+}
+
+std::string checksum_of(const ModelOnDevice& model) {
+  const at::Tensor flat = model.weights->flat.cpu();
+  return checksum_hex({static_cast<const char*>(flat.const_data_ptr()), flat.nbytes()});
 }
 
 ModelOnDevice open_model(const Program& program, const std::string& path, const ModelFlags& flags) {

@@ -29,6 +29,9 @@ struct ModelOnDevice {
   const config::ModelConfig& config() const { return weights->config; }
 };
 
+// Of its weights: what a request to continue an interrupted work has to have in common.
+std::string checksum_of(const ModelOnDevice& model);
+
 // Error for weights with NaN, a device or a precision that is not there.
 ModelOnDevice open_model(const Program& program, const std::string& path, const ModelFlags& flags);
 

@@ -3,7 +3,6 @@
 #include "cli/checks.h"
 #include "cli/model_flags.h"
 #include "cli/verb.h"
-#include "esmscale/core/checksum.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/text.h"
 
@@ -22,10 +21,8 @@ struct Options {
 
 // What decides the values, apart from the input.
 Json request_of(const ModelOnDevice& model, const Options& options) {
-  const at::Tensor flat = model.weights->flat.cpu();
-  const std::string_view bytes(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
   return {{"checkpoint", model.path.string()},
-          {"weights", checksum_hex(bytes)},
+          {"weights", checksum_of(model)},
           {"precision", options.model.precision}};
 }
 

@@ -1,6 +1,6 @@
+#include "cli/verbs/score.h"
+
 #include "cli/checks.h"
-#include "cli/model_flags.h"
-#include "cli/verb.h"
 #include "esmscale/assays/result.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
@@ -17,16 +17,7 @@
 namespace esmscale::cli {
 namespace {
 
-struct Options {
-  std::vector<std::string> checkpoints;
-  std::string assay, sequence, output, method = "masked-marginals", score_column = "esmscale_score";
-  assays::AssayOptions columns;
-  std::string measured_column;  // "": the default, which may be absent
-  assays::BootstrapDraws bootstrap;
-  int64_t window = 0;  // 0: what the model was trained on
-  bool force = false;
-  ModelFlags model;
-};
+using Options = ScoreOptions;
 
 // One model's scores of an assay, and what they took.
 struct Prediction {
@@ -35,12 +26,6 @@ struct Prediction {
   int64_t window = 0, passes = 0, rows = 0;
   double seconds = 0;
 };
-
-downstream::VariantOptions variant_options(const Options& options, const ModelOnDevice& model) {
-  return {.method = enum_from_name<downstream::ScoreMethod>(options.method, "--method"),
-          .longest = options.window > 0 ? options.window : model.info.config.data.max_seq_len,
-          .batch_rows = model.batch_rows};
-}
 
 void require_scores(const Prediction& prediction) {
   for (const double score : prediction.scores)
@@ -82,14 +67,6 @@ assays::Assay read(const Options& options) {
                             options.sequence.empty() ? assays::find_target(options.assay, columns)
                                                      : assays::target_from(options.sequence),
                             columns);
-}
-
-std::vector<std::string> new_columns(const Options& options) {
-  if (options.checkpoints.size() == 1) return {options.score_column};
-  std::vector<std::string> names;
-  for (size_t i = 0; i < options.checkpoints.size(); ++i)
-    names.push_back(text(options.score_column, "_", i + 1));
-  return names;
 }
 
 Json to_json(const Options& options, const Prediction& prediction, const assays::AssayResult& result) {
@@ -141,6 +118,11 @@ void print_tables(std::ostream& out, const Options& options, const std::vector<P
 
 int score(const Program& program, const Options& options) {
   enum_from_name<downstream::ScoreMethod>(options.method, "--method");
+  if (options.assay.empty() == options.proteingym.empty())
+    throw usage_error({.where = "score",
+                       .expected = "--assay FILE.csv, or --proteingym DIR",
+                       .found = options.assay.empty() ? "neither" : "both"});
+  if (!options.proteingym.empty()) return score_proteingym(program, options);
   if (!options.output.empty()) {
     require_replaceable(options.output, options.force);
     require_output_file(options.output);
@@ -184,6 +166,20 @@ void add_columns(CLI::App& verb, Options& options) {
 
 }  // namespace
 
+downstream::VariantOptions variant_options(const ScoreOptions& options, const ModelOnDevice& model) {
+  return {.method = enum_from_name<downstream::ScoreMethod>(options.method, "--method"),
+          .longest = options.window > 0 ? options.window : model.info.config.data.max_seq_len,
+          .batch_rows = model.batch_rows};
+}
+
+std::vector<std::string> new_columns(const ScoreOptions& options) {
+  if (options.checkpoints.size() == 1) return {options.score_column};
+  std::vector<std::string> names;
+  for (size_t i = 0; i < options.checkpoints.size(); ++i)
+    names.push_back(text(options.score_column, "_", i + 1));
+  return names;
+}
+
 void add_score(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_verb(
@@ -195,7 +191,12 @@ void add_score(CLI::App& app, Program& program) {
       ->required()
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("--assay", options->assay, "CSV with the variants")->required();
+  verb->add_option("--assay", options->assay, "CSV with the variants");
+  verb->add_option("--proteingym", options->proteingym,
+                   "Folder of ProteinGym: its reference table and all its assays, in place of --assay");
+  verb->add_option("--reference", options->reference,
+                   "ProteinGym's reference table; default: DMS_substitutions.csv in the folder or in its "
+                   "reference_files");
   verb->add_option(
       "--sequence", options->sequence,
       "The wild type: a FASTA file or its residues; default: the FASTA file of the CSV's name, or "
@@ -212,7 +213,9 @@ void add_score(CLI::App& app, Program& program) {
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   verb->add_option("--seed", options->bootstrap.seed, "Seed of the samples")->capture_default_str();
-  verb->add_option("--output", options->output, "Write the CSV with a column of scores added");
+  verb->add_option("--output", options->output,
+                   "Write the CSV with a column of scores added; with --proteingym a folder of them, "
+                   "where an interrupted work continues");
   verb->add_flag("--force", options->force, "Replace the output if it exists");
   add_model_flags(*verb, options->model);
   verb->callback(
