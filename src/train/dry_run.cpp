@@ -6,6 +6,7 @@
 #include "train/assays.h"
 #include "train/run.h"
 #include "train/start/decide.h"
+#include "train/start/few_steps.h"
 #include "train/start/micro_batch.h"
 #include "train/start/precision.h"
 
@@ -46,6 +47,8 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
     const Beginning beginning = decide_beginning(options, folder, inputs, result.plan);
     result.warnings.insert(result.warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
   }
+  if (const std::string few = few_steps_warning(options.config, result.plan); !few.empty())
+    result.warnings.push_back(few);
   result.config = options.config;
   return result;
 }

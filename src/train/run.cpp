@@ -7,6 +7,7 @@
 #include "esmscale/train/device.h"
 #include "esmscale/train/process_setup.h"
 #include "train/doctor/checks.h"
+#include "train/start/few_steps.h"
 #include "train/start/identity.h"
 #include "train/start/micro_batch.h"
 #include "train/start/precision.h"
@@ -99,6 +100,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   adopt_holdout(options, folder);
   RunInputs inputs = open_inputs(options.config, warnings);
   const RunPlan plan = plan_run(options.config, inputs.train, ranks.size(), kind_of(device));
+  if (const std::string few = few_steps_warning(options.config, plan); !few.empty()) warnings.push_back(few);
   require_one_run(ranks, options.config, inputs.train);
   // A new run is refused before there is a folder. A run that is there may be at work, and is looked at under
   // its lock.
