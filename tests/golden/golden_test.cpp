@@ -27,10 +27,12 @@ constexpr double kGradients = 1e-4;
 // rate in a direction that rounding decides; they hardly matter to the loss.
 constexpr double kLosses = 1e-4;
 
-// What computes, and where. gpu_kernels: the kernels that the fused engine has for GPUs, on the host.
+// An engine and its device. gpu_kernels: the fused engine's GPU kernels, on the host.
 struct Side {
   const char *engine, *device;
   std::string name() const { return std::string(engine) + (device == std::string("cpu") ? "" : "_on_gpu"); }
+  bool is_here() const { return device == std::string("cpu") || at::hasCUDA(); }
+  at::Device place() const { return is_here() ? at::Device(device) : at::Device("cpu"); }
   bool has_gpu_kernels() const { return engine == std::string("gpu_kernels") || name() == "fused_on_gpu"; }
   std::unique_ptr<model::Engine> make(const model::Weights& weights) const {
     if (engine == std::string("gpu_kernels")) return model::make_engine_of_gpu_kernels(weights, {});
@@ -38,15 +40,9 @@ struct Side {
   }
 };
 
-std::vector<Side> sides() {
-  std::vector<Side> all{{"plain", "cpu"}, {"fused", "cpu"}, {"gpu_kernels", "cpu"}};
-  if (at::hasCUDA()) all.insert(all.end(), {{"plain", "cuda"}, {"fused", "cuda"}});
-  return all;
-}
-
-TEST(GoldenOnGpu, IsThereOne) {
-  if (!at::hasCUDA()) GTEST_SKIP() << "this machine has no GPU: the golden cases run on the CPU only";
-}
+constexpr Side kSides[] = {
+    {"plain", "cpu"}, {"fused", "cpu"}, {"gpu_kernels", "cpu"}, {"plain", "cuda"}, {"fused", "cuda"}};
+constexpr const char* kNoGpu = "this machine has no GPU";
 
 const Json& golden() {
   static const Json all = read_json(golden_folder() / "golden.json");
@@ -62,6 +58,7 @@ std::string kind_of(const std::string& key) {
 class Golden : public ::testing::TestWithParam<std::tuple<size_t, Side>> {
  protected:
   void SetUp() override {
+    if (!side_.is_here()) GTEST_SKIP() << kNoGpu;
     if (side_.has_gpu_kernels() && weights_.config.ffn_dim() % 8 != 0)
       GTEST_SKIP() << "the kernels for GPUs take widths that are multiples of 8";
   }
@@ -82,7 +79,7 @@ class Golden : public ::testing::TestWithParam<std::tuple<size_t, Side>> {
   const Json& case_ = golden()["cases"][std::get<0>(GetParam())];
   const SafetensorsFile file_{golden_folder() / (case_["shape"]["name"].get<std::string>() + ".safetensors")};
   const Side side_ = std::get<1>(GetParam());
-  const model::Weights weights_ = model::copy_of(weights_of(case_["shape"]), at::Device(side_.device));
+  const model::Weights weights_ = model::copy_of(weights_of(case_["shape"]), side_.place());
   const std::unique_ptr<model::Engine> engine_ = side_.make(weights_);
 };
 
@@ -148,14 +145,14 @@ std::string case_name(const ::testing::TestParamInfo<Golden::ParamType>& one) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Golden,
-                         ::testing::Combine(::testing::Range<size_t>(0, 4), ::testing::ValuesIn(sides())),
+                         ::testing::Combine(::testing::Range<size_t>(0, 4), ::testing::ValuesIn(kSides)),
                          case_name);
 
 // A run of the golden steps, which can be saved and taken up again.
 class GoldenRun {
  public:
   GoldenRun(const model::Weights& weights, const Side& side)
-      : weights_(model::copy_of(weights, at::Device(side.device))), engine_(side.make(weights_)) {}
+      : weights_(model::copy_of(weights, side.place())), engine_(side.make(weights_)) {}
 
   // The loss before the update of step s.
   double step(size_t s) {
@@ -217,7 +214,12 @@ std::unique_ptr<GoldenRun> new_run(const Side& side) {
   throw std::logic_error("golden.json trains a shape that is none of its cases");
 }
 
-class GoldenTraining : public ::testing::TestWithParam<Side> {};
+class GoldenTraining : public ::testing::TestWithParam<Side> {
+ protected:
+  void SetUp() override {
+    if (!GetParam().is_here()) GTEST_SKIP() << kNoGpu;
+  }
+};
 
 TEST_P(GoldenTraining, TenStepsOfAdamW) {
   const Json& training = golden()["training"];
@@ -234,8 +236,8 @@ TEST_P(GoldenTraining, TenStepsOfAdamW) {
   RecordProperty("difference", scientific(worst, 1));
 }
 
-// No tolerance: what a checkpoint holds is all that decides the next step.
-TEST_P(GoldenTraining, SavedAndLoadedItGoesOnBitForBit) {
+// No tolerance: the next step depends on the contents of the checkpoint only.
+TEST_P(GoldenTraining, ResumesFromACheckpointBitForBit) {
   const TemporaryFolder temporary;
   const auto run = new_run(GetParam());
   for (size_t s = 0; s < 5; ++s) run->step(s);
@@ -244,7 +246,7 @@ TEST_P(GoldenTraining, SavedAndLoadedItGoesOnBitForBit) {
   for (size_t s = 5; s < 10; ++s) EXPECT_EQ(loaded->step(s), run->step(s)) << "step " << s;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, GoldenTraining, ::testing::ValuesIn(sides()),
+INSTANTIATE_TEST_SUITE_P(Engines, GoldenTraining, ::testing::ValuesIn(kSides),
                          [](const auto& one) { return one.param.name(); });
 
 }  // namespace

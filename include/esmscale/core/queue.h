@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace esmscale {
 
@@ -46,7 +47,7 @@ class BoundedQueue {
 
   void fail(std::exception_ptr failure) {
     std::lock_guard lock(mutex_);
-    failure_ = failure;
+    failure_ = std::move(failure);
     closed_ = true;
     changed_.notify_all();
   }

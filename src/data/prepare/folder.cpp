@@ -49,7 +49,8 @@ bool is_another_manifest(const fs::path& folder) {
 
 }  // namespace
 
-StagedFolder::StagedFolder(fs::path output, bool force) : output_(fs::absolute(output).lexically_normal()) {
+StagedFolder::StagedFolder(const fs::path& output, bool force)
+    : output_(fs::absolute(output).lexically_normal()) {
   if (!output_.has_filename()) output_ = output_.parent_path();  // "DIR/"
   stage_ = output_ / kStageName;
   std::error_code reason;  // a path that cannot be looked at fails below, where the folder is made

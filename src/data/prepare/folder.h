@@ -15,7 +15,7 @@ class StagedFolder {
  public:
   // Error when the output is a file, holds something that is no data set, or a data set and `force` is false.
   // Only a data set's files are ever removed.
-  StagedFolder(std::filesystem::path output, bool force);
+  StagedFolder(const std::filesystem::path& output, bool force);
   ~StagedFolder();
   StagedFolder(const StagedFolder&) = delete;
   StagedFolder& operator=(const StagedFolder&) = delete;
