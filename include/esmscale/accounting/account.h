@@ -1,4 +1,4 @@
-// Everything the accounting room knows of one configuration, as `count-flops` and `train --dry-run` tell it.
+// Parameters, FLOPs and memory of one configuration, as `count-flops` and `train --dry-run` print them.
 #pragma once
 
 #include "esmscale/accounting/flops.h"
@@ -39,16 +39,16 @@ struct Account {
   MemoryPrediction memory;        // of one rank on `device`
 };
 
-// `run_tokens` 0: no run is counted.
+// run_tokens 0: the account has no run.
 Account account_for(const config::RunConfig& resolved, const Lengths& lengths, double run_tokens, int ranks,
                     config::DeviceKind device);
 
 // One entry of `count-flops --json`.
 Json to_json(const Account& account);
 
-// For people: every row of the table of weights and FLOPs, then the totals, the run and the memory.
+// For people: the table of weights and FLOPs, then the totals, the run and the memory.
 std::string account_text(const Account& account);
-// A line an account.
+// One line for each account.
 std::string accounts_table(std::span<const Account> accounts);
 
 }  // namespace esmscale::accounting

@@ -9,8 +9,8 @@
 namespace esmscale::accounting {
 
 struct DevicePeak {
-  std::string name;  // "NVIDIA H100 SXM bf16 dense"; for an unknown device what was asked for
-  config::Precision precision = config::Precision::fp32;  // what was asked for, without `automatic`
+  std::string name;  // "NVIDIA H100 SXM bf16 dense"; for an unknown device the given name
+  config::Precision precision = config::Precision::fp32;  // never `automatic`
   double flops = 0;   // per second, without sparsity; 0 when unknown (then no MFU is shown)
   double memory = 0;  // bytes; 0 when unknown
 };

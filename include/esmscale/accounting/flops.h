@@ -25,7 +25,7 @@ struct ParameterCounts {
 // Summed over the parameter table. `model.alphabet` may be any V here.
 ParameterCounts count_parameters(const config::ModelConfig& model);
 
-// Forward FLOPs, one multiply-add counting two. The head rows stand for every row of the sequence.
+// Forward FLOPs, one multiply-add counting two. The head counts every row of the sequence.
 struct ForwardFlops {
   double embedding = 0;          // 2·S·V·d
   double qkv = 0;                // L·2·3·S·d·d_attn
@@ -53,8 +53,8 @@ class FlopCounter {
 
   // Hoffmann's count for any set of sequences: tokens = Σ S, squared_tokens = Σ S².
   double training(double tokens, double squared_tokens) const;
-  // What is really executed: the embedding is a gather and the head runs on masked positions only. MFU uses
-  // it.
+  // The FLOPs that are executed: the embedding is a gather and the head runs on masked positions only. The
+  // basis of MFU.
   double executed(double tokens, double squared_tokens, double masked_positions) const;
   // 6·N·D, N = kaplan_non_embedding.
   double six_n_d(double tokens) const;
@@ -63,8 +63,8 @@ class FlopCounter {
   double linear_, quadratic_, executed_linear_, head_per_position_, n_;
 };
 
-// Of the optimiser in one step: muon and normuon orthogonalise the hidden matrices, once in the whole group
-// of ranks; an update number by number counts as nothing, like everywhere here. No part of the counts above.
+// FLOPs of the optimiser in one step: muon and normuon orthogonalise the hidden matrices, once in the whole
+// group of ranks. Element-wise work counts as 0, as in all counts here. The counts above do not include it.
 double update_flops(const config::RunConfig& config);
 
 }  // namespace esmscale::accounting

@@ -19,16 +19,16 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + activations + workspace; }
 };
 
-// Where a run of this precision computes unless someone says otherwise: tf32 and bf16 on a GPU, the others on
-// a CPU.
+// The device that a run of this precision uses by default: a GPU for tf32 and bf16, a CPU for the others.
+// `automatic` counts as fp32.
 config::DeviceKind usual_device(const config::RunConfig& config);
 
-// Whether the engine's last block has masked rows only behind its keys and values: the fused one on a CPU,
-// and on a GPU where attention is ours (bf16, head dims 16, 24, 32 and 64).
+// True if, after keys and values, the last block computes masked rows only: the fused engine does so on a
+// CPU, and on a GPU with our attention (bf16, head dims 16, 24, 32 and 64).
 bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device);
 
-// For a resolved config on `ranks` ranks; the packs of a batch are shared out evenly, so that a rank may have
-// fewer than a micro-batch holds.
+// For a resolved config on `ranks` ranks. Ranks share the packs of a batch evenly, so a rank may have fewer
+// than a micro-batch holds.
 MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, config::DeviceKind device);
 
 }  // namespace esmscale::accounting

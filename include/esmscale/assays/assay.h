@@ -1,5 +1,5 @@
-// A deep mutational scan: variants of one protein and what was measured of them, as ProteinGym writes it: a
-// CSV with `mutant` ("A24G", several joined by ":"), `mutated_sequence`, `DMS_score`, `DMS_score_bin`.
+// A deep mutational scan: variants of one protein and their measurements, in ProteinGym's format: a CSV
+// with `mutant` ("A24G", several joined by ":"), `mutated_sequence`, `DMS_score`, `DMS_score_bin`.
 #pragma once
 
 #include "esmscale/core/csv.h"
@@ -39,7 +39,7 @@ struct Assay {
 struct AssayOptions {
   std::string mutant_column = "mutant", sequence_column = "mutated_sequence", measured_column = "DMS_score",
               bin_column = "DMS_score_bin";
-  bool needs_measured = false;  // the column was asked for by name, or a result depends on it
+  bool needs_measured = false;  // the user named the column, or a result depends on it
   int64_t offset = 0;           // the target's first residue is number offset + 1 in `mutant`
 };
 
@@ -51,8 +51,8 @@ struct AssayOptions {
 // no rows, no column.
 Assay read_assay(const std::filesystem::path& file, std::vector<uint8_t> target, const AssayOptions& options);
 
-// The target of an assay that comes without one: the only record of the FASTA file of the same name beside
-// it, else what its first row of substitutions has when they are taken back. Error when neither is there.
+// The target of an assay that names none: the only record of the FASTA file of the same name next to it, else
+// the first row's sequence with its substitutions undone. Error when neither is there.
 std::vector<uint8_t> find_target(const std::filesystem::path& file, const AssayOptions& options = {});
 
 // The only record of a FASTA file, or the residues themselves.

@@ -1,4 +1,4 @@
-// How well predictions rank what was measured, as ProteinGym defines it.
+// How well predictions rank the measurements, by ProteinGym's definitions.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ double spearman(std::span<const double> a, std::span<const double> b);
 
 // Normalised discounted cumulative gain of the tenth of the variants that `predicted` puts first: the gain of
 // a variant is its measurement, scaled to [0, 1] over the assay, and the variant at rank r counts 1/log2(r +
-// 1). Equal predictions keep the file's order. NaN below ten variants, where a tenth is nothing.
+// 1). Equal predictions keep the file's order. NaN below ten variants, where a tenth is empty.
 double ndcg(std::span<const double> measured, std::span<const double> predicted);
 
 // Area under the ROC curve: the probability that a fit variant is ranked above an unfit one, ties counted

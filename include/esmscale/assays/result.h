@@ -1,4 +1,4 @@
-// What one model's scores of one assay come to.
+// The result of one model's scores on one assay.
 #pragma once
 
 #include "esmscale/assays/assay.h"

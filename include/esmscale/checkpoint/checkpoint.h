@@ -28,12 +28,12 @@ struct RunPosition {
   double flops = 0, flops_6nd = 0;    // training FLOPs so far (science.md, section 5)
 };
 
-// What checkpoint.json holds beside checksums: all that a run needs to go on, and what a result needs to be
-// read.
+// Contents of checkpoint.json, apart from checksums: all that a run needs to resume, and all that a reader of
+// a result needs.
 struct CheckpointInfo : RunPosition {
   config::RunConfig config;  // resolved; model.alphabet is the order of the embedding's rows
   int64_t updates = 0;       // updates applied: Adam's step count
-  data::DataState data;      // where the data resume
+  data::DataState data;      // where the data order resumes
   int data_order_version = 0;
   int64_t bad_steps = 0, bad_in_a_row = 0;  // non-finite steps skipped so far; of them the last ones
   std::string dataset_hash;                 // of the training set's manifest; "" when imported
@@ -48,9 +48,9 @@ struct CheckpointInfo : RunPosition {
 
 // Written under another name and renamed; free disk is checked first. All ranks call it at the same step with
 // all weights: each writes its share of them and `mine` into the one file and checks its share of the bytes,
-// and rank 0 publishes. The states of all ranks cover what info.config.optimizer remembers once; or rank 0's
-// is empty, and the checkpoint holds weights only. Where the disk is full for one rank, all get a NoRoom, and
-// nothing is left of the attempt.
+// and rank 0 publishes. The ranks' states together cover the optimiser's state once; if rank 0's is empty,
+// the checkpoint holds weights only. When the disk is full for one rank, all get a NoRoom, and nothing is
+// left of the attempt.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights, std::span<const optim::StatePart> mine,
                      dist::Ranks& ranks);
@@ -58,19 +58,19 @@ void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& 
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights);
 
-// Of a checkpoint that is there: what is told of the step, its tensors apart.
+// Replaces the checkpoint.json of an existing checkpoint; its tensors stay.
 void rewrite_info(const std::filesystem::path& folder, const CheckpointInfo& info);
 
 struct Checkpoint {
   CheckpointInfo info;
   model::Weights weights;    // on the CPU
-  bool has_moments = false;  // training can go on from it
+  bool has_moments = false;  // training can resume from it
 };
 // Every byte is checked against its checksum, each rank a share of them. Errors name what is damaged,
 // missing, newer or of another kind; all ranks get the same one.
 Checkpoint load_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
 Checkpoint load_checkpoint(const std::filesystem::path& folder);  // one process
-// The optimiser's state of what this rank updates, read part by part: no rank holds the moments of another.
+// Reads the optimiser's state of the parameters that this rank updates: no rank holds the moments of another.
 // load_checkpoint has checked the file.
 void restore(optim::Optimizer& optimizer, const std::filesystem::path& folder, const CheckpointInfo& info,
              const std::vector<config::Parameter>& table);
@@ -78,12 +78,12 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
 
-// What a --checkpoint argument means: a checkpoint, or the newest one of a run folder. Error when it is
-// neither.
+// The checkpoint that a --checkpoint argument names: itself, or the newest one of a run folder. Error when it
+// is neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
-// What `read` makes of that checkpoint. A run at work may remove its checkpoint meanwhile: then its newest
-// one by now is read.
+// Calls `read` with that checkpoint. A running run may remove the checkpoint meanwhile: `read` then gets the
+// newest one.
 template <class Read>
 auto read_resolved(const std::filesystem::path& path, const Read& read) {
   for (;;) {

@@ -1,4 +1,4 @@
-// Letters and tokens. A data set stores letter codes, which know nothing of tokens; a token list (29 or 33)
+// Letters and tokens. A data set stores letter codes, which do not depend on tokens; a token list (29 or 33)
 // turns them into token ids, so one data set serves both.
 #pragma once
 

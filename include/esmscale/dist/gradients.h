@@ -2,9 +2,8 @@
 //   stage 0, 1: every rank holds a full gradient, reduced once a step, in the last micro-batch
 //               (0: all-reduce, every rank gets all of it; 1: reduce-scatter, each rank gets its own chunks);
 //   stage 2:    every micro-batch is reduce-scattered and added to this rank's chunks; a bucket exists from
-//   its first
-//               addition until it is reduced, so no rank holds a full gradient (ZeRO, Rajbhandari et al.
-//               2020).
+//               its first addition until it is reduced, so no rank holds a full gradient (ZeRO, Rajbhandari
+//               et al. 2020).
 #pragma once
 
 #include "esmscale/config/shard_layout.h"
@@ -60,7 +59,7 @@ class Gradients final : public model::GradientSink {
 
   int64_t room_of(size_t bucket) const;  // floats, padding included
   at::Tensor floats(int64_t count);      // zeros
-  void make_room(size_t bucket);         // stage 2: buckets come and go
+  void make_room(size_t bucket);         // stage 2: a bucket exists while it is needed
   void launch_in_order();                // every rank launches its buckets in one order, the last first
   void launch(size_t bucket);
   void complete_oldest();
@@ -71,7 +70,7 @@ class Gradients final : public model::GradientSink {
   int stage_;
   std::vector<at::Tensor> whole_;  // by bucket: this rank's gradient, [ranks · chunk]
   std::vector<at::Tensor> chunk_;  // by bucket: all ranks' gradient of what this rank owns; stages 1 and 2
-  std::vector<size_t> waiting_;    // by bucket: rows that are not ready
+  std::vector<size_t> waiting_;    // by bucket: parameters that are not ready
   size_t next_ = 0;                // buckets from here on are launched
   bool launches_now_ = false;
   std::deque<InFlight> in_flight_;

@@ -20,8 +20,8 @@ namespace esmscale::dist {
 
 // What one rank's collectives cost so far.
 struct Traffic {
-  int64_t bytes =
-      0;  // that the backend's algorithm has this rank send: rings (2·S·(n−1)/n for an all-reduce of S)
+  // Bytes that this rank sends by the backend's algorithm, rings: 2·S·(n−1)/n for an all-reduce of S.
+  int64_t bytes = 0;
   double wait_seconds = 0;  // of the host
 
   Traffic operator-(const Traffic& before) const {
@@ -37,8 +37,8 @@ class PeerLost : public Error {
 
 class Group;
 
-// A collective under way. wait() returns when it is done; on CUDA the current stream waits and the host goes
-// on. Error when a peer is gone or the limit of time is over.
+// A collective in flight. wait() returns when it is complete; on CUDA the current stream waits and the host
+// does not. Error when a peer is gone or the time limit has passed.
 class Pending {
  public:
   Pending();  // nothing to wait for
@@ -79,10 +79,10 @@ class Group {
 
   const Traffic& traffic() const { return traffic_; }
 
-  // For diagnosis: every collective is complete, on the whole device, before its call returns.
+  // For diagnosis: every collective completes on the whole device before its call returns.
   void wait_for_device_each_time(bool waits) { waits_at_once_ = waits; }
-  // For the end of a run that failed: collectives that can never complete are abandoned, and the backend
-  // with them. The process ends soon.
+  // For the end of a failed run: abandons the backend, with collectives that can never complete. The process
+  // ends soon.
   void abandon() noexcept;
 
  private:

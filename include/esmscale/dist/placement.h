@@ -1,5 +1,5 @@
-// Which rank of how many this process is, as SLURM, torchrun, Open MPI or our own launcher state it in the
-// environment.
+// The rank of this process and the number of ranks, from the environment of SLURM, torchrun, Open MPI or our
+// own launcher.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ struct Placement {
   std::string host = "127.0.0.1";  // where the ranks meet: a TCPStore
   int port = 0;
   bool hosts_store = false;  // this process serves it
-  std::string job;           // keeps two jobs that meet at one address apart
+  std::string job;           // separates two jobs that share an address
   std::string source;        // who stated it: "torchrun", "Open MPI", "SLURM"; "" for one process
   int launcher = 0;          // process id of launch_ranks() when it started this rank; 0: somebody else did
 };

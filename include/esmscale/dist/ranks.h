@@ -1,5 +1,5 @@
-// The ranks of one run: where they meet, what they agree on, and the watch that they keep over each other.
-// Small agreements go over a TCPStore; tensors go through group().
+// The ranks of one run: they meet, agree, and watch each other. A TCPStore carries small agreements; group()
+// carries tensors.
 #pragma once
 
 #include "esmscale/dist/group.h"
@@ -16,9 +16,9 @@
 namespace esmscale::dist {
 
 struct RanksOptions {
-  double heartbeat_seconds = 30;            // a rank silent for so long ends the run
+  double heartbeat_seconds = 30;            // a rank that is silent for longer ends the run
   double collective_timeout_seconds = 600;  // longest wait in one collective or agreement
-  bool meet_alone = false;                  // one rank goes through store and backend too: for tests of them
+  bool meet_alone = false;                  // one rank uses store and backend too: for tests of them
 };
 
 class Ranks {
@@ -38,8 +38,8 @@ class Ranks {
   // All ranks call these in the same order; each waits for the others. Usage error when another rank is at
   // another topic.
   std::vector<std::string> exchange(std::string_view topic,
-                                    const std::string& mine);               // what each said, by rank
-  std::string from_first(std::string_view topic, const std::string& mine);  // what rank 0 said
+                                    const std::string& mine);               // each rank's text
+  std::string from_first(std::string_view topic, const std::string& mine);  // rank 0's text
   void barrier(std::string_view topic) { exchange(topic, ""); }
   // Error that names the first rank whose `mine` differs from rank 0's.
   void require_agreement(std::string_view what, const std::string& mine);
@@ -49,13 +49,13 @@ class Ranks {
   // NCCL for CUDA, Gloo for the CPU; connected by the first call, which all ranks make.
   Group& group(const c10::Device& device);
 
-  // Tells the others why this rank ends, so that they end too and can say why. False when another rank has
-  // said the very same before: what all of them find needs to be reported once.
+  // Reports to the others why this rank ends, so that they end too and name the reason. False when another
+  // rank has reported the same words before: one report of what all ranks find is enough.
   bool fail(const std::string& reason) noexcept;
-  // Why the run ends, when somebody has said so or stays silent; waits for the news up to `seconds`. "":
-  // nothing is known.
+  // Why the run ends: the reason that a rank reported, or the rank that is silent. Waits up to `seconds`.
+  // "": nothing is known.
   std::string reason_of_failure(double seconds);
-  // The good end: all ranks have come this far, and nobody watches any longer.
+  // The normal end: waits until all ranks are here, and stops the watch.
   void finish();
 
  private:

@@ -1,6 +1,5 @@
-// Every rank holds all weights, and nothing else checks that they are the same on all ranks: stage 0 updates
-// them everywhere by itself. A fault of a GPU, of a library or in the order of streams would only show as a
-// loss that is a little off.
+// Checks that all ranks hold the same weights. Every rank has all of them, and at stage 0 updates them by
+// itself: a fault of a GPU, of a library or in the order of streams would only show as a slightly wrong loss.
 #pragma once
 
 #include "esmscale/dist/ranks.h"

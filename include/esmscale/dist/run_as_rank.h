@@ -8,8 +8,8 @@
 
 namespace esmscale::dist {
 
-// Meets the other ranks and runs `work`, whose exit code it returns. When this rank fails, the others are
-// told the reason and end too; a rank that has lost another looks for the reason that was reported. Without
+// Meets the other ranks and runs `work`, whose exit code it returns. When this rank fails, it reports the
+// reason and the others end too; a rank that has lost another looks for the reason that was reported. Without
 // memory the error names the settings that need less of it. `advice` ends the error of a rank that another
 // one has ended. A rank of launch_ranks() never throws: the launcher prints the one error line. Elsewhere an
 // error that another rank has reported in the same words returns its exit code; any other is thrown.

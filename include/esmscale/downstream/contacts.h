@@ -1,4 +1,4 @@
-// Which residues of a protein touch each other, from a model of its sequence alone.
+// Predicts which residues of a protein touch each other, from its sequence alone.
 #pragma once
 
 #include "esmscale/model/engine.h"

@@ -24,7 +24,7 @@ struct EmbedOptions {
   EmbeddingType type = EmbeddingType::fp32;
   EmbeddingFormat format = EmbeddingFormat::safetensors;
   int64_t batch_rows = 4096;  // rows of one forward pass; a longer protein has a pass of its own
-  uint64_t shard_bytes = uint64_t{256} << 20;   // a safetensors file is closed when it holds as much
+  uint64_t shard_bytes = uint64_t{256} << 20;   // a safetensors file is closed at this size
   std::function<void(double done)> progress{};  // proteins
 };
 
@@ -32,11 +32,11 @@ struct EmbedOptions {
 std::vector<int64_t> parse_layers(const std::string& layers, int64_t model_layers);
 
 // Checks the whole input, then writes into `folder`:
-//   embed.json   what was asked of which model and input, and how many proteins are done
+//   embed.json   the request (options, model and input), and how many proteins are done
 //   index.tsv    row, identifier, residues and file of each protein, in the order of the input
 //   safetensors  embeddings-00001.safetensors, …: a tensor IDENTIFIER/layer_N, [D] or [rows, D]
 //   npy          layer_N.npy, [proteins, D]; fp32 or fp16
-// The same request resumes its folder after what is done; another one replaces a folder with `force` only.
+// The same request resumes its folder; another one replaces a folder with `force` only.
 // Memory is bounded by a shard and a batch. `request` names the model (its checksum). Returns the proteins.
 // Errors: no records, an identifier twice, a protein without residues (its mean is not defined unless
 // START and END count), npy per residue or of bf16.

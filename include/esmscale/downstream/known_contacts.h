@@ -1,4 +1,4 @@
-// Contacts of a solved structure, and how many of a predicted map's first pairs are among them.
+// Contacts of a solved structure, and the precision of a predicted map against them.
 #pragma once
 
 #include "esmscale/core/json.h"
@@ -15,7 +15,7 @@ namespace esmscale::downstream {
 struct KnownContacts {
   int64_t length = 0;
   std::vector<uint8_t> is_contact;   // [length · length], symmetric
-  std::vector<uint8_t> is_resolved;  // [length]: the residue has coordinates; pairs of others are passed over
+  std::vector<uint8_t> is_resolved;  // [length]: the residue has coordinates; pairs of others are skipped
 };
 
 // PDB or mmCIF (ending in .cif), its first model: residues whose Cβ atoms (Cα of glycine) are less than 8 Å
@@ -29,8 +29,8 @@ KnownContacts contacts_of_structure(const std::filesystem::path& file, const std
 // residue counts as resolved.
 KnownContacts read_contact_list(const std::filesystem::path& file, int64_t length);
 
-// Of the pairs at least `separation` apart that the map puts first, as many as `top` names, how many are
-// contacts, with Wilson's 95% interval of a proportion. Pairs of one protein are not independent, so the
+// Precision of the map's first `top` pairs among those at least `separation` apart: the part that are
+// contacts, with Wilson's 95% interval of a proportion. Pairs of one protein are not independent, so the true
 // interval is at least this wide.
 struct ContactPrecision {
   int64_t separation = 0;

@@ -1,5 +1,5 @@
 // Zero-shot variant effects (Meier et al. 2021, "Language models enable zero-shot prediction of the effects
-// of mutations on protein function"): what a model thinks of a substitution, in nats.
+// of mutations on protein function"): a model's log-likelihood ratio of a substitution, in nats.
 #pragma once
 
 #include "esmscale/assays/assay.h"

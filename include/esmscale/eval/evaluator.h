@@ -16,7 +16,7 @@
 
 namespace esmscale::eval {
 
-// What one sequence adds to a pattern's sums. `inner` leaves the protein's first residue out: it is M in 93%
+// One sequence's part of a pattern's sums. `inner` leaves the protein's first residue out, which is M in 93%
 // of sequences.
 struct SequenceScore {
   int64_t sequence = 0;

@@ -1,4 +1,4 @@
-// The result of one evaluation: what `eval` prints, and what a run writes to metrics.jsonl.
+// The result of one evaluation: `eval` prints it, and a run writes it to metrics.jsonl.
 #pragma once
 
 #include "esmscale/core/json.h"

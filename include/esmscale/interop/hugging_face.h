@@ -16,9 +16,9 @@ bool is_hugging_face_folder(const std::filesystem::path& folder);
 
 // Any size; F32, F16 or BF16; the 33 official tokens or the paper's 29, in any order: rows go by token name.
 // Weights become fp32. inv_freq is taken from the file when it is there. What the model does not use but an
-// export must give back (the contact head) goes into info.origin. Tensors that take no part in ESM-2's
-// forward pass are read past, and so are the prefixes of torch.compile and DataParallel in tensors' names.
-// Errors: another kind of model, named for what it is; a configuration that is not ESM-2's, with all that is
+// export must give back (the contact head) goes into info.origin. Tensors without a part in ESM-2's
+// forward pass are ignored, and so are the prefixes of torch.compile and DataParallel in tensors' names.
+// Errors: another kind of model, which is named; a configuration that is not ESM-2's, with all that is
 // wrong; tokens that are not known; missing, unknown, oddly shaped or contradicting tensors, the first three.
 checkpoint::Checkpoint import_hugging_face(const std::filesystem::path& folder);
 checkpoint::CheckpointInfo read_hugging_face_info(const std::filesystem::path& folder);  // reads no weights

@@ -1,4 +1,5 @@
-// A model from wherever it is: a run folder (its newest checkpoint), a checkpoint, or a Hugging Face folder.
+// A model from any place that holds one: a run folder (its newest checkpoint), a checkpoint, or a Hugging
+// Face folder.
 #pragma once
 
 #include "esmscale/checkpoint/checkpoint.h"

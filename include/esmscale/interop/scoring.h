@@ -13,7 +13,7 @@
 
 namespace esmscale::interop {
 
-// START, the letters and END of each record; kMaskLetter is <mask>. Nothing is asked of the model: no
+// START, the letters and END of each record; kMaskLetter is <mask>. The batch has no masked positions and no
 // targets.
 data::PackedBatch pack_records(std::span<const data::FastaRecord> records, const data::TokenList& tokens);
 

@@ -19,9 +19,9 @@ struct DeviceBatch {
   at::Tensor cu_seqlens;     // int32 [N + 1]; N sequences that have rows
   at::Tensor masked_rows_M;  // int64
   at::Tensor targets_M;      // int64, −1 for inert room
-  at::Tensor masked_starts;  // int32 [N + 1]: which masked rows are each sequence's; the last has the inert
-  // Attention's blocks of rows on a GPU (AttentionBlock of kernels/gpu/gpu.h), int32 [blocks, 2]: where all
-  // rows ask, and where masked rows do.
+  at::Tensor masked_starts;  // int32 [N + 1]: first masked row of each sequence; the last also has inert ones
+  // Attention's blocks of rows on a GPU (AttentionBlock of kernels/gpu/gpu.h), int32 [blocks, 2]: with
+  // queries at all rows, and with queries at masked rows only.
   struct BlockLists {
     at::Tensor queries, keys;
   } blocks, masked_blocks;

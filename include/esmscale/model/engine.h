@@ -1,5 +1,5 @@
-// How a step is computed. Two engines behind one seam: `plain`, ATen operations under autograd, the
-// reference; and `fused`, written out forward and backward.
+// How a step is computed. One interface, two engines: `plain`, the reference, runs ATen operations under
+// autograd; `fused` has forward and backward written out.
 #pragma once
 
 #include "esmscale/config/engine_choice.h"
@@ -23,7 +23,7 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
-  // In training, whether the last block has masked rows only behind its keys and values.
+  // True if, after keys and values, the last block of a training step computes masked rows only.
   virtual bool prunes_last_block() const { return false; }
   virtual at::Device device() const = 0;
 
@@ -42,7 +42,7 @@ class Engine {
   virtual void freeze_weights(bool /*frozen*/) {}
 };
 
-// Says that the weights stay as they are while it lives, so an engine that rounds them does so once, for all
+// While it lives the weights do not change, so an engine that casts them to bf16 does so once for all
 // micro-batches of a step.
 class WeightCastScope {
  public:
@@ -55,17 +55,18 @@ class WeightCastScope {
   Engine& engine_;
 };
 
-// A request that cannot be honoured (bf16 on a CPU, recomputation by the plain engine) is a usage error,
-// which is known before there are weights.
+// Usage error for options that the engine cannot serve: bf16 on a CPU, recomputation by the plain engine. No
+// weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device);
 
-// `weights` must outlive the engine; it reads their values anew at every call but while they are held. `auto`
-// takes fused wherever it can; fused on a GPU for widths that its kernels do not take is a usage error too.
+// `weights` must outlive the engine, which reads their values at every call except within a WeightCastScope.
+// `auto` takes fused wherever it can; fused on a GPU is a usage error for widths that its kernels cannot
+// take.
 std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions& options);
 
-// The fused engine with the kernels that were written for GPUs, wherever the weights are. On a CPU they run
-// slowly: for tests, which so see all of it but the launches.
+// The fused engine with the GPU kernels, wherever the weights are. On a CPU they run slowly, for tests, which
+// thereby cover everything except the launches.
 std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options);
 
 }  // namespace esmscale::model

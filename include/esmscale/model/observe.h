@@ -1,5 +1,5 @@
-// The inside of a forward pass: hidden states of every block, and attention maps. By ATen operations, as the
-// plain engine computes; no gradient.
+// The inside of a forward pass: hidden states of every block, and attention maps. ATen operations compute it,
+// as in the plain engine; no gradient.
 #pragma once
 
 #include "esmscale/model/device_batch.h"

@@ -1,5 +1,5 @@
-// A named stretch of a step. `train --profile` writes spans into its trace, and tools that listen to NVTX see
-// them in a CUDA build. Where nobody listens a span costs some nanoseconds.
+// A named stretch of a step. `train --profile` writes spans into its trace, and tools that record NVTX see
+// them in a CUDA build. Without a recorder a span costs some nanoseconds.
 #pragma once
 
 #include <ATen/record_function.h>

@@ -1,6 +1,5 @@
-// The seam of optimisers: one update of the weights that this rank is responsible for, and what the optimiser
-// remembers of the updates before. A step with a non-finite loss or gradient changes nothing, and nothing
-// here waits for the device.
+// Interface of optimisers: one update of the weights that this rank owns, and the optimiser's state. A step
+// with a non-finite loss or gradient changes nothing, and nothing here waits for the device.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -36,7 +35,7 @@ class Optimizer {
   virtual void step(const Rates& rates, std::span<const at::Tensor> gradient, const GradientScale& scale,
                     const std::function<void(size_t)>& updated = {}) = 0;
 
-  // What it remembers of parts of the stretches: within[i] lies in stretch i. Ranks whose parts cover the
+  // The state of parts of the stretches: within[i] lies in stretch i. Ranks whose parts cover the
   // flat weights once cover the state once.
   virtual std::vector<StatePart> state(std::span<const config::Stretch> within) const = 0;
   virtual std::vector<StatePart> state() const = 0;  // all that this rank holds

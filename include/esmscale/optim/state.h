@@ -1,4 +1,4 @@
-// The tensors that training keeps beside the weights, by the names that they have in a checkpoint.
+// The optimiser's tensors, by their names in a checkpoint.
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -18,14 +18,14 @@ struct StateTensor {
   std::string name;  // "first_moment/blocks.0.out.weight"
   std::vector<int64_t> shape;
 };
-// What an optimiser remembers, fp32, in the order of a checkpoint:
+// The state of an optimiser, fp32, in the order of a checkpoint:
 //   first_moment/NAME       of every parameter: Adam's, or the momentum of muon and normuon
 //   second_moment/NAME      of those that Adam updates
 //   row_second_moment/NAME  normuon: of its matrices, a number for each row
 std::vector<StateTensor> state_tensors(const config::OptimizerConfig& config,
                                        const std::vector<config::Parameter>& table);
 
-// Floats [begin, begin + values.numel()) of one of these tensors, a view of what the optimiser works with.
+// Floats [begin, begin + values.numel()) of one of these tensors, a view of the optimiser's own memory.
 struct StatePart {
   std::string name;
   int64_t begin = 0;

@@ -8,7 +8,7 @@
 
 namespace esmscale::report {
 
-// `refresh_seconds`: the page loads itself again so often; 0: never.
+// refresh_seconds: seconds between reloads of the page; 0: it does not reload.
 std::string run_page(const std::vector<study::RunView>& runs, int refresh_seconds = 0);
 
 }  // namespace esmscale::report

@@ -1,5 +1,5 @@
-// Does a process work in a folder, of a run or of a study? Its lock says so. On file systems where locks do
-// not work or do not reach other nodes, a lease says so: a file that is renewed for as long as the process
+// Shows that a process works in the folder of a run or a study. A lock shows it; on file systems where locks
+// do not work or do not reach other nodes a lease does: a file that the process renews for as long as it
 // works.
 #pragma once
 
@@ -21,13 +21,13 @@ struct Lease {
 inline constexpr std::chrono::seconds kLeaseRenewal{20}, kLeaseEnd{120};
 
 Lease lease_of_this_process();
-// {} when there is none, or none that can be read: nobody renews it then.
+// {} when there is none, or none that can be read: such a lease is not renewed.
 Lease read_lease(const std::filesystem::path& folder);
 void write_lease(const std::filesystem::path& folder, const Lease& lease);
 std::filesystem::path lease_file(const std::filesystem::path& folder);
 
-// DIR/lock is held, or its lease is another's and fresh: another host's, or where locks do not work
-// anybody's.
+// True if DIR/lock is held, or if the lease is fresh and another host's (any process's where locks do not
+// work).
 bool is_in_use(const std::filesystem::path& folder);
 
 // Renews the lease of a folder, on a thread of its own, and removes it at the end.

@@ -1,4 +1,4 @@
-// metrics.jsonl: one JSON object a line, full precision (keys in docs/run_folder.md). Losses in nats.
+// metrics.jsonl: one JSON object on each line, full precision (keys in docs/run_folder.md). Losses in nats.
 #pragma once
 
 #include "esmscale/core/json.h"
@@ -16,14 +16,14 @@ namespace esmscale::run {
 std::vector<Json> read_metrics(const std::filesystem::path& file);
 
 // Cuts the file back to the lines whose "step" is at most `step`, and drops a last line that was cut short: a
-// resumed run writes each step once. The lines that stay keep every byte; gives the last step among them. The
+// resumed run writes each step once. The lines that stay keep every byte. Returns their last step. The
 // file may be absent.
 std::optional<int64_t> cut_metrics(const std::filesystem::path& file, int64_t step);
 
 class MetricsWriter {
  public:
   // Appends to RUN/metrics.jsonl and, when asked, to a new TensorBoard event file in RUN/tensorboard. A last
-  // line that was cut short is dropped first; TensorBoard is made to forget steps after the last one in the
+  // line that was cut short is dropped first; TensorBoard drops its steps after the last one in the
   // file.
   MetricsWriter(const std::filesystem::path& run, bool tensorboard);
   ~MetricsWriter();

@@ -40,7 +40,7 @@ class RunFolder {
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step-00001200
 
   bool is_run() const;    // holds a config.json
-  bool is_empty() const;  // absent, or holds nothing except a lock, logs and what a killed start left
+  bool is_empty() const;  // absent, or holds only a lock, logs and leftovers of a killed start
 
   // Makes the folder. The lock lasts as long as what is returned; a second holder gets an Error.
   FileLock lock() const;
@@ -57,17 +57,17 @@ class RunFolder {
   void note_end(const std::string& why) const;
   // The newest record; {} before any. An Error when the file is not such a list.
   Json last_start() const;
-  // What the run began from by train --init-from, as given at any start; "" for fresh weights or a branch.
+  // The model of train --init-from, as given at any start; "" for fresh weights or a branch.
   std::string initial_weights() const;
 
-  // Published checkpoints, the newest first. Others (a folder still being written, other names) are passed
-  // over.
+  // Published checkpoints, the newest first. Other folders (one still being written, other names) are
+  // skipped.
   std::vector<CheckpointFolder> list_checkpoints() const;
   std::optional<CheckpointFolder> newest_checkpoint() const;
-  // What a killed process left while it was writing or removing a file or a checkpoint, and folders that have
-  // a checkpoint's name without being one (a copy that was cut short): files and checkpoints are published
-  // and removed whole, by one rename, so no process is using them. They would block the step's own
-  // checkpoint.
+  // Leftovers of a process that was killed while it wrote or removed a file or a checkpoint, and folders with
+  // a checkpoint's name that are none (a copy that was cut short). Files and checkpoints are published and
+  // removed whole, by one rename, so no process uses a leftover. It would block the checkpoint of its
+  // step.
   std::vector<std::filesystem::path> list_leftovers() const;
 
  private:

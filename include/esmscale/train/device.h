@@ -1,4 +1,4 @@
-// Which device to compute on.
+// The choice of the device to compute on.
 #pragma once
 
 #include "esmscale/config/engine_choice.h"
@@ -14,15 +14,15 @@ namespace esmscale::train {
 // A usage error unless it is auto, cpu or cuda.
 void require_device_name(std::string_view name);
 
-// A GPU that is asked for and is not there is a usage error. Ranks of one node take the GPUs in turn; a rank
-// that sees only one takes that. It becomes the thread's current one, on which our kernels are launched.
+// Usage error when the name asks for a GPU and there is none. Ranks of one node take the GPUs in turn; a rank
+// that sees only one takes that. It becomes the thread's current device, which our kernels run on.
 c10::Device choose_device(std::string_view name, int local_rank = 0);
 int gpu_count();
 // The GPU of that rank of the node among `gpus` visible ones, at least one. Usage error when there are too
 // few, or several and the rank's number is not known (−1).
 int gpu_of(int local_rank, int gpus);
-// True for GPUs since Ampere, whose matrix units compute bf16. A GPU that is not in this machine is taken for
-// one of them.
+// True for GPUs since Ampere, whose matrix units compute bf16. A GPU that this machine lacks counts as one
+// of them.
 bool has_bf16(config::DeviceKind device);
 // True for GPUs whose matrix units multiply e4m3 (Ada, Hopper and later); one that is not here is taken for
 // such.

@@ -1,4 +1,4 @@
-// `esmscale doctor`: what this machine, and the ranks that are started together, can do.
+// `esmscale doctor`: checks what this machine, and ranks that start together, can do.
 #pragma once
 
 #include "esmscale/core/enum_names.h"
@@ -38,11 +38,12 @@ struct Diagnosis {
 
 struct DoctorOptions {
   std::string device = "auto";         // auto | cpu | cuda
-  std::filesystem::path folder = ".";  // whose file system is tried; something is written there and removed
+  std::filesystem::path folder = ".";  // tests its file system: writes there, and removes what it wrote
   int64_t largest_bytes = 0;           // of a collective; 0: 400 MiB between GPUs, 25 MiB between CPUs
 };
 
-// All ranks call it, before any of them has a group. The same on all: a check says which ranks differ.
+// All ranks call it, before any of them has a group, and get the same result: a check names ranks that
+// differ.
 Diagnosis diagnose(const DoctorOptions& options, dist::Ranks& ranks);
 
 Json to_json(const Diagnosis& diagnosis);

@@ -10,7 +10,7 @@
 namespace esmscale::train {
 
 struct DryRun {
-  config::RunConfig config;  // as the run would have it: with the alphabet of --init-from
+  config::RunConfig config;  // as the run would use it: with the alphabet of --init-from
   RunPlan plan;
   std::vector<std::string> warnings;
 };

@@ -16,7 +16,7 @@ namespace esmscale::train {
 
 struct TrainOptions {
   config::RunConfig config;               // resolved
-  std::vector<std::string> given_keys{};  // those that the user wrote, for init_from (config/given_keys.h)
+  std::vector<std::string> given_keys{};  // the keys that the user wrote, for init_from (config/given_keys.h)
   std::filesystem::path run;              // the run folder
   std::string device = "auto";            // auto | cpu | cuda
   int threads = 1;

@@ -23,13 +23,13 @@ struct RunPlan {
   accounting::ParameterCounts parameters;
   int64_t sequences = 0;                 // of one epoch; 0: unknown without data
   int64_t epoch_tokens = 0, tokens = 0;  // real tokens of an epoch and of the whole run; 0: unknown
-  double steps = 0;                      // about: packs are never quite full
+  double steps = 0;                      // an estimate: packs are never quite full
   double flops = 0, flops_6nd = 0;       // of the whole run (docs/science.md, section 5)
   double flops_per_token = 0;            // of training, on average
-  double update_flops = 0;               // of one step's update, beside those
+  double update_flops = 0;               // of one step's update, not part of those
   accounting::MemoryPrediction memory;   // of one rank
   std::vector<DeviceHours> hours;        // A100 and H100
-  std::vector<std::string> notes;        // parts of the configuration that are cut to fit the run
+  std::vector<std::string> notes;        // changes to the configuration that fit it to the run
 };
 
 // data.sequences, or all of the set. Throws when it has fewer.
@@ -42,7 +42,7 @@ int64_t tokens_of_run(const config::RunConfig& config, const data::Dataset& trai
 // An Error when the ranks cannot share its batches.
 RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, int ranks,
                  config::DeviceKind device);
-// Before there is data: the tokens are train.max_tokens, and every sequence fills its crop.
+// Without data: the tokens are train.max_tokens, and every sequence fills its crop.
 RunPlan plan_without_data(const config::RunConfig& config, int ranks, config::DeviceKind device);
 data::LoaderOptions loader_options(const config::RunConfig& config, int rank, int ranks, int threads,
                                    bool fixed_shapes);

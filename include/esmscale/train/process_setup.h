@@ -10,12 +10,12 @@ namespace esmscale::train {
 //   MKL keeps to the number of threads that it is given (MKL_DYNAMIC), so that results do not depend on the
 //   load; the CPU's tensors come from an allocator that counts them and keeps freed memory (host_memory.h);
 //   LibTorch uses `threads` threads;
-//   SIGPIPE is ignored: a reader of stdout or stderr that goes away is an error of write(), and the log goes
-//   on.
+//   SIGPIPE is ignored: a reader of stdout or stderr that goes away is an error of write(), and logging
+//   continues.
 void set_up_process(int threads);
 
-// train.deterministic: from here on a GPU adds in a fixed order, at some cost. Before its first product. A
-// CPU always does, for one number of threads.
+// train.deterministic: a GPU then adds in a fixed order, at some cost. Call it before the first product. A
+// CPU always does so, for one number of threads.
 void make_deterministic();
 
 }  // namespace esmscale::train

@@ -20,7 +20,7 @@ struct TrainSummary {
   int64_t parameters = 0;  // N, Kaplan's count
   double flops = 0, flops_6nd = 0;
   int64_t bad_steps = 0;                               // skipped: not finite
-  double tokens_per_second = 0;                        // over this start; 0: it trained nothing
+  double tokens_per_second = 0;                        // over this start; 0: it trained no step
   double memory_predicted = 0;                         // bytes of one rank
   int64_t memory_tensors_peak = 0;                     // bytes of tensors in training
   double memory_resident_peak = 0;                     // bytes

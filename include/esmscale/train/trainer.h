@@ -13,7 +13,7 @@ class Trainer {
  public:
   // Opens the data, locks the run folder, decides where to begin. Errors name what is wrong before anything
   // is computed: a holdout that shares sequences with the training set, a run of another identity, no such
-  // device. A start that is refused leaves the file system as it was. Takes the stop signals from here on.
+  // device. A start that is refused leaves the file system as it was. Handles the stop signals from here on.
   // All ranks make one; `ranks` must outlive it.
   Trainer(TrainOptions options, dist::Ranks& ranks);
   explicit Trainer(TrainOptions options);  // one process

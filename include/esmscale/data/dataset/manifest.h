@@ -11,8 +11,8 @@
 namespace esmscale::data {
 
 // The document: {"format", "version", "hash", "split", "content": {counts, seed, "files": […]}, "provenance",
-// "holdout_report"}. "hash" is the checksum of "content", so that provenance and reports leave the identity
-// alone.
+// "holdout_report"}. "hash" is the checksum of "content", so provenance and reports do not change the
+// identity.
 Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRecord>& files,
                        const Json& provenance);
 

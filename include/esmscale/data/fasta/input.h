@@ -39,7 +39,7 @@ class InputFile {
   InputFile& operator=(const InputFile&) = delete;
 
   const std::string& name() const { return name_; }  // as given; "standard input" for "-"
-  // The next block, valid until the next call; empty at the end. Throws what the reading thread met.
+  // The next block, valid until the next call; empty at the end. Throws the error of the reading thread.
   std::span<const std::byte> next();
 
   uint64_t raw_bytes() const {

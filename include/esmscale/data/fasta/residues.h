@@ -1,5 +1,4 @@
-// The letters of a sequence as people write them, turned into letter codes by one rule, and each special case
-// counted.
+// Reads the letters of a sequence into letter codes by one rule, and counts each special case.
 #pragma once
 
 #include "esmscale/core/json.h"
@@ -43,7 +42,7 @@ std::string listed_counts(const Json& counts);
 // Dropped, or an Error: without them rows and columns of an alignment no longer match.
 enum class Gaps { drop, refuse };
 
-// Longer than twenty times the longest protein known: what is longer is not a protein.
+// A longer sequence is no protein: the longest known one has about a thirtieth of these residues.
 inline constexpr size_t kLongestSequence = 1 << 20;
 
 // Reads the residues of one file, one sequence after the other.
@@ -53,7 +52,7 @@ class ResidueReader {
   // other byte that is no residue. `where` names the line for errors.
   ResidueReader(FastaCounts& counts, bool has_masks, Gaps gaps, std::function<std::string()> where);
 
-  // Adds a piece of a line to `residues`, which belong to `identifier`.
+  // Adds a piece of a line to `residues`, the sequence of `identifier`.
   void add(std::string_view piece, std::string_view identifier, std::vector<uint8_t>& residues);
   // Error when the line was one of words: the second line of a header.
   void end_line();

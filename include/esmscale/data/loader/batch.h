@@ -1,5 +1,5 @@
-// Batches that the loader gives to the trainer, and the evaluator to the model: whole sequences, packed and
-// masked.
+// Batches of whole sequences, packed and masked: the loader makes them for the trainer, the evaluator for the
+// model.
 #pragma once
 
 #include <cstdint>

@@ -25,11 +25,11 @@ struct EvaluationOptions {
 
 // Walks over a holdout once, in its order. Windows have at most eval_length residues + START + END. Both
 // patterns choose the same positions. Batches end where the sequences end (no inert room). A failed read is
-// met as in training.
+// tried again as in training.
 class EvaluationBatches {
  public:
-  // Usage error when rank and ranks contradict each other or the probability is none. `holdout` must outlive
-  // this.
+  // Usage error when rank and ranks contradict each other or the probability is not in [0, 1]. `holdout` must
+  // outlive this.
   EvaluationBatches(const Dataset& holdout, const EvaluationOptions& options);
   ~EvaluationBatches();
 

@@ -15,8 +15,8 @@ namespace esmscale::data {
 // Version of the rule in docs/data_order.md; kept in checkpoints.
 inline constexpr int kDataOrderVersion = 1;
 
-// How often a sequence that cannot be read is read again before it is an Error, and the first pause; pauses
-// grow fourfold.
+// The number of attempts to read a sequence before a failure is an Error, and the first pause between them.
+// Each pause is four times the one before.
 struct ReadPatience {
   int attempts = 3;
   double pause_seconds = 1;
@@ -33,7 +33,7 @@ struct LoaderOptions {
   double mlm_probability = 0.15;
   int rank = 0;
   int ranks = 1;
-  int threads = 1;            // that read and mask; one more plans
+  int threads = 1;            // for reading and masking; one more plans
   bool fixed_shapes = false;  // CUDA: every micro-batch has the shape fixed_shape(), the rest inert room
   const TokenList* tokens = nullptr;  // null: the 29
   ReadPatience patience{};
@@ -44,11 +44,11 @@ class Loader {
   // Starts reading at once. Usage error, all that is wrong in it, when the options contradict each other, the
   // data set or `from`. `dataset` must outlive the loader.
   Loader(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
-  ~Loader();  // does not wait for what is still to be read
+  ~Loader();  // does not wait for reads that have not begun
 
-  // The next global batch, or nothing after the last epoch's last (incomplete) batch. The error of a read
-  // comes when its batch is due, and again at every later call. Up to a million rows of this rank (2 to 64
-  // batches) are ready or in the making ahead of it, and one more batch a thread.
+  // The next global batch, or nullopt after the last epoch's last (incomplete) batch. The error of a read is
+  // thrown when its batch is due, and again by every later call. The loader prepares up to a million rows of
+  // this rank (2 to 64 batches) ahead, and one more batch for each thread.
   std::optional<GlobalBatch> next();
 
  private:

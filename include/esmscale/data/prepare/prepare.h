@@ -32,8 +32,8 @@ struct PrepareOptions {
   int64_t eval_length = 1022;  // residues of an evaluation window
   bool deduplicate = false;    // identical residues once: the first in the input stays
   int64_t memory = 1 << 30;    // bytes the process may hold; nothing of the output depends on it
-  int threads = 1;             // that compress; reading and decompressing have one more
-  bool force = false;          // replace a data set that is there
+  int threads = 1;             // for compression; reading and decompressing take one more
+  bool force = false;          // replace an existing data set
   // For tests: bytes for records and sorting, instead of what `memory` leaves; other frames and shards.
   int64_t working_memory = 0;
   FrameRule rule{};

@@ -3,7 +3,7 @@
 // H heads of K dimensions and sequence n's rows,
 //   q = rotate(scale · (x_q + b_q)),  k = rotate(x_k + b_k),  v = x_v + b_v,  out = softmax(q kᵀ) v.
 // One work item is one head of one sequence: item n · H + h. Nothing of size [S, S] is kept: the forward pass
-// saves the log of the softmax's denominator, and the backward pass computes the scores once more (Dao et al.
+// saves the log of the softmax's denominator, and the backward pass computes the scores again (Dao et al.
 // 2022).
 #pragma once
 
@@ -40,7 +40,7 @@ struct HeadRows {
 
 struct AttentionInputs {
   int64_t heads = 0;
-  int64_t head_dim = 0;                 // any; even with rotary. Multiples of 8 are the quick ones
+  int64_t head_dim = 0;                 // any; even with rotary. Multiples of 8 are fast
   std::span<const int32_t> cu_seqlens;  // [N + 1]: rows cu_seqlens[n] … cu_seqlens[n + 1] − 1, or none
   HeadRows<const float> q;              // [Q, H, K] projections before the bias
   HeadRows<const float> k, v;           // [T, H, K], T = cu_seqlens[N]
@@ -48,8 +48,8 @@ struct AttentionInputs {
   const RotaryTable* rotary = nullptr;  // as long as the longest sequence; null: no positions
   float scale = 1;                      // of q, K^-½ in ESM-2
 
-  // [Q] which row of the batch each query is, ascending, each once; nothing: every row asks, Q = T. A
-  // network's last attention need answer only at the positions that the loss is taken at.
+  // [Q] the batch's rows that have a query, ascending, each once; nullopt: every row has one, Q = T. A
+  // network's last attention needs queries only at the positions that the loss is taken at.
   std::optional<std::span<const int64_t>> query_rows;
 
   int64_t items() const { return (static_cast<int64_t>(cu_seqlens.size()) - 1) * heads; }

@@ -1,5 +1,5 @@
-// Token embedding. With token dropout each row has a factor: 0 for `<mask>`, and for the others what keeps
-// the input's expected size. T rows of width D, V tokens.
+// Token embedding. With token dropout each row has a factor: 0 for `<mask>`, and for the others one that
+// keeps the input's expected size. T rows of width D, V tokens.
 #pragma once
 
 #include "esmscale/kernels/cpu/range.h"

@@ -17,7 +17,7 @@ struct GeluForward {
 
 void gelu_forward(const GeluForward& work, Range rows);
 
-// Only x need be kept: y is computed again beside the gradient, for the weight gradient of the layer behind.
+// Only x need be saved: y is computed again with the gradient, for the weight gradient of the next layer.
 struct GeluBackward {
   int64_t width = 0;
   const float* x = nullptr;         // [T, F] as in the forward pass

@@ -37,8 +37,8 @@ struct LayerNormRecompute {
 
 void layer_norm_recompute(const LayerNormRecompute& work, Range rows);
 
-// The gradient of the residual stream comes in `dsum` (from what follows) and leaves there with the part that
-// came through y added. It is then the gradient of x and of branch alike.
+// `dsum` holds the gradient of the residual stream from the layers above, and the kernel adds the part that
+// comes through y. The sum is the gradient of x and also of branch.
 struct LayerNormBackward {
   int64_t width = 0;
   const float* sum = nullptr;    // [T, D] what was normalised

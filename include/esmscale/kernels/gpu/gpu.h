@@ -1,9 +1,9 @@
-// What a GPU computes between the matrix products of the fused engine: one pass over the rows each. Why they
-// exist: at these widths such passes are bound by memory, and each of them does in one reading and one
-// writing what ATen's operations do in two to five.
+// GPU kernels for what the fused engine computes between its matrix products. Each kernel passes over the
+// rows once. At these widths such passes are bound by memory: a kernel reads and writes its rows once, where
+// ATen's operations read and write them two to five times.
 //
-// Every kernel is written once (src/kernels/gpu/programs/*.h) for a GPU and for the host, where it is slow:
-// that is for tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
+// Every kernel is written once (src/kernels/gpu/programs/*.h) for a GPU and for the host. The host is slow
+// and serves tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
 // arithmetic is fp32. Widths are multiples of 8, arrays 16-byte aligned.
 #pragma once
 
@@ -15,8 +15,8 @@
 
 namespace esmscale::kernels::gpu {
 
-// Sums over rows come as partial sums, which AddPartials adds up: one per block of so many rows, but for
-// NormBackward and attention, whose blocks are told to them.
+// Kernels write sums over rows as partial sums, one for each block of kBlockRows rows, and AddPartials adds
+// these up. The callers of NormBackward and of attention choose their blocks.
 inline constexpr int64_t kBlockRows = 32;
 inline constexpr int64_t blocks_of(int64_t rows) {
   return (rows + kBlockRows - 1) / kBlockRows;
@@ -53,7 +53,7 @@ struct NormForward {
   float* rstd = nullptr;               // [T]
 };
 
-// y once more from the saved statistics, bit for bit.
+// y computed again from the saved statistics, bit for bit.
 template <class T>
 struct NormRecompute {
   int64_t rows = 0, width = 0;
@@ -71,7 +71,7 @@ struct NormBackward {
   const T* dy = nullptr;      // [T, D]
   T* dsum = nullptr;          // [T, D] +=
   bool branch_bias = false;   // whether the third sum is wanted
-  int64_t blocks = 1;         // the rows are cut into so many, as even as can be
+  int64_t blocks = 1;         // number of blocks of rows, whose sizes differ by one at most
   float* partials = nullptr;  // [blocks, 2 or 3, D] dgamma, dbeta, column sums of the finished dsum
 };
 
@@ -106,7 +106,7 @@ struct Parts {
   int first = 0, count = 3;
 };
 
-// Projections become what attention takes, in place: bias added, q scaled, q and k rotated (rotate_half
+// Turns projections into attention's inputs, in place: adds the bias, scales q, rotates q and k (rotate_half
 // form). K is a multiple of 8.
 template <class T>
 struct Rotate {
@@ -114,12 +114,12 @@ struct Rotate {
   RotaryAngles angles;
   float scale = 1;              // of q
   const float* bias = nullptr;  // [3, H, K]
-  T* x = nullptr;               // [T, count, H, K], of longer rows perhaps
+  T* x = nullptr;               // [T, count, H, K]; rows may be longer
   int64_t step = 0;             // numbers from row to row
   Parts parts;
 };
 
-// And back: the gradients of the projections from those of ATen's attention.
+// The reverse: gradients of the projections from the gradients of ATen's attention.
 template <class T>
 struct RotateBackward {
   int64_t rows = 0, heads = 0, head_dim = 0;
@@ -132,8 +132,8 @@ struct RotateBackward {
 
 inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
-// Attention's rows in blocks, as a GPU takes them: of a sequence, from its row `first` on, so many or what is
-// left.
+// A block of attention's rows on a GPU: kAttentionRows rows of a sequence from its row `first` on, or the
+// rest of the sequence.
 inline constexpr int64_t kAttentionRows = 128;
 struct AttentionBlock {
   int32_t sequence, first;
@@ -142,8 +142,8 @@ struct AttentionBlocks {
   const AttentionBlock* at = nullptr;
   int64_t count = 0;
 };
-// All rows of sequences that begin at `starts`, those first whose sequence has most rows on the other side:
-// what comes last, when the card has no other work, is then short.
+// The blocks of all sequences, which begin at `starts`. The most costly ones, whose sequence has the most
+// rows on the other side, come first, so that the last blocks, when the GPU runs dry, are short.
 std::vector<AttentionBlock> attention_blocks(const std::vector<int32_t>& starts,
                                              const std::vector<int32_t>& other_starts);
 
@@ -172,7 +172,7 @@ struct AttentionBackward {
   const BFloat16* dout = nullptr;         // [Q, H, K]
   float* minus_delta = nullptr;           // [H, Q] room for −dout · out of each row, without v_bias
   RotaryAngles query_angles, key_angles;  // as Rotate had them
-  float scale = 1;                        // of q, as Rotate had it, but for log₂ e
+  float scale = 1;                        // of q, as Rotate had it, without log₂ e
   BFloat16 *dq = nullptr, *dk = nullptr, *dv = nullptr;
   int64_t dq_step = 0, dkv_step = 0;
   float* q_partials = nullptr;   // [blocks, H, K] column sums of dq
@@ -210,10 +210,10 @@ struct AddPartials {
 struct Place {
   bool gpu = false;
   void* stream = nullptr;
-  int64_t lanes = 1;  // on the host: how many threads stand for those that a row's sums are made by
+  int64_t lanes = 1;  // on the host: the number of threads that sum a row on a GPU
 };
 
-// How many blocks of NormBackward<T> run at once: with more of them on a GPU the last are left to run alone.
+// The number of blocks of NormBackward<T> that a GPU runs at once: with more blocks the last ones run alone.
 // The host takes any number.
 template <class T>
 int64_t norm_backward_blocks_at_once(int64_t width, Place place);
