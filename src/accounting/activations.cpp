@@ -19,8 +19,8 @@ bool has_efficient_attention(const config::RunConfig& config, config::DeviceKind
   return device == config::DeviceKind::gpu && !is_bf16(config);
 }
 
-// That attention has room for every sequence as if it were the longest: so many times the rows, where the
-// mean length is Swiss-Prot's at 50% identity.
+// That attention pads every sequence to the longest. This is the factor on the rows, for the mean length of
+// Swiss-Prot at 50% identity.
 double padding(const config::RunConfig& config) {
   constexpr double mean_length = 367;
   return std::max(1.0, static_cast<double>(config.data.max_seq_len) / mean_length);
@@ -69,7 +69,7 @@ Tensors plain_block(const Shapes& s, config::DeviceKind device) {
   };
 }
 
-// LayerNorm and GELU outputs of one block, where they are not made again; `rows` in all but the first norm.
+// LayerNorm and GELU outputs of one block, if they are saved; `rows` for all except the first norm.
 Tensors outputs(const Shapes& s, double rows) {
   return {
       {"attention LayerNorm's output", "[T, D]", s.T * s.D, s.compute, 1},
@@ -131,8 +131,8 @@ double bytes_of(const Tensors& tensors) {
   return sum;
 }
 
-// Once a micro-batch, whatever the engine: the tables before the blocks and the head on masked positions
-// behind. `final_rows`: of the final LayerNorm.
+// Once a micro-batch, whatever the engine: the tables before the blocks, and the head on masked positions
+// after them. `final_rows`: of the final LayerNorm.
 Tensors outside_blocks(const Shapes& s, double final_rows) {
   return {
       {"rotary cos and sin", "[T, 2K]", 2 * s.T * s.K, kFloat, 1},
@@ -150,7 +150,7 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 Tensors activations(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
   const bool recompute = config.train.recompute == config::Recompute::blocks;
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
-  // With recomputation every block keeps its input, and only the block under way has the rest.
+  // With recomputation every block keeps its input, and only the current block has the rest.
   const bool masked_end = prunes_last_block(config, device) && !recompute;
   const int64_t whole = config.model.layers - (masked_end ? 1 : 0);
   for (Activation& tensor : tensors) tensor.copies = recompute && &tensor != &tensors.front() ? 1 : whole;
@@ -197,12 +197,12 @@ double activation_bytes(const config::RunConfig& config, config::DeviceKind devi
   return bytes_of(activations(config, device, shapes));
 }
 
-// Backward is dearest in the last block, where nothing of the blocks is freed yet. Its FFN holds the
-// residual's gradient, that of the FFN's activation and the activation if it was made again, and a
-// LayerNorm's output or its gradient; its attention, where it is LibTorch's, the gradients of the residual,
-// of its output and, twice, of q, k and v. A last block of masked rows holds little until the gradients of
-// keys and values, of what they are made of and that itself stand beside each other; or it is freed, and the
-// block before is dearest.
+// Backward takes most in the last block, when the saved tensors of all blocks are still there. Its FFN holds
+// the gradients of the residual and of the FFN's activation, the activation if it is computed again, and a
+// LayerNorm's output or gradient. LibTorch's attention holds the gradients of the residual, of its output
+// and, twice, of q, k and v. A last block of masked rows takes most when it holds the gradients of keys and
+// values, the LayerNorm's output that they come from, and its gradient. If the block before it takes more,
+// that one counts.
 double workspace_bytes(const config::RunConfig& config, config::DeviceKind device, const Shapes& s) {
   if (is_plain(config, device)) return plain_workspace(s);
   const auto compute = static_cast<double>(s.compute);

@@ -1,4 +1,4 @@
-// What --version prints: the program, its revision and what it stands on.
+// The text of --version: the program, its revision and its libraries.
 #include "cli/verb.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"

@@ -1,4 +1,4 @@
-// The existing engines behind Group.
+// The backends of Group: NCCL and Gloo.
 #pragma once
 
 #include <chrono>

@@ -28,7 +28,7 @@ void delete_long_text(c10d::Store& store, const std::string& key, size_t size);
 
 // Serves the store at `port`, 0 for any free one. Error when the port is taken.
 c10::intrusive_ptr<c10d::TCPStore> serve_store(int port, double timeout_seconds);
-// A connection of its own to the store at host:port; keys stand under the job's name. Error when nobody
+// A new connection to the store at host:port; keys are prefixed with the job's name. Error when nobody
 // answers in time.
 c10::intrusive_ptr<c10d::Store> connect_to_store(const Placement& placement, double timeout_seconds);
 

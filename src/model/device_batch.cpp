@@ -17,7 +17,7 @@ at::Tensor tensor_of(const std::vector<In>& values, at::ScalarType type, const a
   return host.to(device, /*non_blocking=*/true);
 }
 
-// Where the masked rows of each sequence begin, and their end. They ascend; behind them stand the inert ones.
+// The first masked row of each sequence, and the end. Masked rows ascend; inert ones follow them.
 std::vector<int32_t> masked_starts(const data::PackedBatch& batch, const std::vector<int32_t>& cu_seqlens) {
   const auto begin = batch.masked_rows.begin();
   std::vector<int32_t> starts;

@@ -28,12 +28,12 @@ class FusedEngine final : public Engine {
   at::Tensor logits(const at::Tensor& hidden_RD) override;
 
  private:
-  // What a block keeps for backward.
+  // The tensors that a block saves for backward.
   struct SavedActivations {
     NormState attention_norm, ffn_norm;
     AttentionState attention;
     at::Tensor inner_TF;  // FFN before bias and GELU
-    // What may be made again, and is defined where it is not.
+    // Undefined where backward computes them again (train.recompute).
     at::Tensor attention_y_TD, ffn_y_TD, active_TF;
   };
 
@@ -48,8 +48,8 @@ class FusedEngine final : public Engine {
   // A LayerNorm's output: as it was saved, or once more.
   at::Tensor norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& saved_TD) const;
 
-  // The loss is taken at masked rows, so behind its keys and values the last block has them alone, where
-  // attention can.
+  // The loss is taken at masked rows, so after its keys and values the last block computes only these, if
+  // attention supports it.
   bool masked_only(size_t i, const DeviceBatch& batch) const {
     return i + 1 == weights_.blocks.size() && ops_->queries_masked_only_for(batch);
   }

@@ -32,7 +32,7 @@ struct NormGradients {
   at::Tensor branch_bias_D;  // undefined: not wanted
 };
 
-// Projections before the bias, or their gradients. Where only masked rows ask, q stands apart.
+// Projections before the bias, or their gradients. If only masked rows have queries, q is a separate tensor.
 struct Projections {
   at::Tensor qkv_T3D;
   at::Tensor q_MD, kv_T2D;
@@ -41,9 +41,9 @@ struct Projections {
 struct AttentionState {
   Projections in;                        // gpu_ops turn them into q, k, v
   at::Tensor attended_TD;                // attention's output
-  at::Tensor lse_HT;                     // … where the kernel is ours, as it has it
-  std::array<at::Tensor, 3> leaves_THK;  // where it is ATen's: q, k, v …
-  at::Tensor output_THK;                 // … and what autograd knows to be made of them
+  at::Tensor lse_HT;                     // of our kernel, in its own form
+  std::array<at::Tensor, 3> leaves_THK;  // of ATen's attention: q, k, v …
+  at::Tensor output_THK;                 // … and the output that autograd derives from them
 };
 
 class FusedOps {
@@ -56,7 +56,7 @@ class FusedOps {
   at::Tensor make(at::IntArrayRef shape) const { return at::empty(shape, options_); }  // uninitialised
   at::Tensor make_fp32(at::IntArrayRef shape) const { return at::empty(shape, options_.dtype(at::kFloat)); }
 
-  // Of the decoder, [rows, V]; rows may stand further apart.
+  // Room for the decoder's logits, [rows, V]; the stride between rows may be larger than V.
   virtual at::Tensor make_logits(int64_t rows, int64_t vocabulary) const { return make({rows, vocabulary}); }
 
   virtual void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) = 0;
@@ -72,11 +72,11 @@ class FusedOps {
                              const at::Tensor& dsum_TD, const NormGradients& gradients) = 0;
 
   virtual void gelu(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& y_TF) = 0;
-  // dy becomes dx; y is made again where it is defined.
+  // dy becomes dx; y, if defined, gets the output computed again.
   virtual void gelu_backward(const at::Tensor& x_TF, const at::Tensor& bias_F, const at::Tensor& dy_TF,
                              const at::Tensor& y_TF, const at::Tensor& dbias_F) = 0;
 
-  // Whether attention takes the queries of masked rows alone; and whether it does for this batch.
+  // True if attention supports queries at masked rows only; and if it does so for this batch.
   virtual bool queries_masked_only() const = 0;
   virtual bool queries_masked_only_for(const DeviceBatch&) const { return queries_masked_only(); }
   // state.in holds the projections; fills the rest.

@@ -26,7 +26,7 @@ class GpuAttention {
  private:
   static constexpr bool k16Bits = std::is_same_v<T, kernels::BFloat16>;
 
-  // Projections that stand in one array, and their rows' positions.
+  // Projections in one array, and the positions of their rows.
   struct Part {
     kernels::gpu::Parts which;
     at::Tensor x, positions;

@@ -1,4 +1,4 @@
-// A plot's axis: from values to positions, and where the ticks stand.
+// A plot's axis: maps values to positions, and places the ticks.
 #pragma once
 
 #include <string>

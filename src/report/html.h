@@ -29,11 +29,11 @@ std::string paragraph(const std::string& text);                // escaped
 std::string bullets(const std::vector<std::string>& entries);  // escaped
 
 // The whole document around `body` (HTML), with its style, light and dark by the reader's choice, and the
-// script that shows the titles of points when they are hovered or tapped. With `refresh_seconds` a browser
-// loads it again so often.
+// script that shows the titles of points when they are hovered or tapped. A browser
+// reloads the page every refresh_seconds; 0: never.
 std::string page(const std::string& title, const std::string& body, int refresh_seconds = 0);
 
-// A number with so many significant digits, in the shorter of both notations: "0.34931", "1.28e+04".
+// A number with `digits` significant digits, in the shorter of both notations: "0.34931", "1.28e+04".
 std::string significant(double value, int digits = 5);
 
 }  // namespace esmscale::report

@@ -53,7 +53,7 @@ Colour quiet() {
   return {"q"};
 }
 
-// Where things stand in the picture.
+// The layout of the picture.
 struct Plot::Frame {
   Axis x, y;
   double radius;

@@ -9,7 +9,7 @@
 
 namespace esmscale::report {
 
-// Names of colours: 0…6 tell things apart, the ramp's 0…6 order them (budgets, sizes).
+// Names of colours: 0…6 distinguish things, the ramp's 0…6 order them (budgets, sizes).
 struct Colour {
   std::string css_class;
 };

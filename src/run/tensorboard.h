@@ -24,8 +24,8 @@ class EventFile {
  public:
   using Scalars = std::vector<std::pair<std::string, float>>;
 
-  // A new events.out.tfevents.… in `folder`, which is made. `last_step`: what earlier files of the folder
-  // hold behind it is void (a resumed run writes those steps again).
+  // A new events.out.tfevents.… in `folder`, which is made. `last_step`: later steps in earlier files of
+  // the folder are void (a resumed run writes those steps again).
   EventFile(const std::filesystem::path& folder, std::optional<int64_t> last_step);
 
   // `time` in seconds since 1970. Handed to the system before it returns.

@@ -1,4 +1,4 @@
-// `train --profile STEPS`: what a few steps did and when, as a trace that a browser's trace viewer opens
+// `train --profile STEPS`: a trace of a few steps, which a browser's trace viewer opens
 // (LibTorch's Kineto: operations, the spans of model/span.h, and on a GPU every kernel).
 #pragma once
 
@@ -14,14 +14,14 @@ class Profile {
   // The first steps of a session allocate and choose algorithms: they are left out.
   static constexpr int64_t kStepsBefore = 2;
 
-  // With steps = 0 nothing ever happens. A GPU's kernels are recorded too.
+  // steps = 0: no trace. A GPU's kernels are recorded too.
   Profile(int64_t steps, std::filesystem::path file, const c10::Device& device);
-  ~Profile();  // a trace under way is dropped
+  ~Profile();  // drops an unfinished trace
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
   void begin_step();  // before the step waits for its batch
-  void finish();      // the run ends: what was recorded is written
+  void finish();      // the run ends: writes the trace
 
  private:
   void catch_up() const;

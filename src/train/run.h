@@ -1,4 +1,4 @@
-// A run that is open: its data, its place among the ranks, its plan, its state and what computes it.
+// An open run: its data, rank, plan, training state, and the objects that compute its steps.
 #pragma once
 
 #include "esmscale/config/schedule.h"
@@ -19,7 +19,7 @@
 
 namespace esmscale::train {
 
-// What computes the steps of one state, which must outlive it.
+// The objects that compute the steps of one state, which must outlive them.
 struct Machinery {
   Machinery(const TrainingState& state, const config::RunConfig& config, dist::Group& group);
 
@@ -48,18 +48,18 @@ struct Run {
   std::unique_ptr<Machinery> machinery;
 };
 
-// All ranks call it. Errors name what is wrong before anything is computed (trainer.h); what can be refused
-// without the lock of the folder is refused before the folder is made.
+// All ranks call it. Throws before anything is computed (trainer.h); errors that need no lock of the folder
+// come before the folder is made.
 std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks);
 
-// Rank 0 writes the configuration, and adds this start to those before it; from here on the folder holds a
+// Rank 0 writes the configuration, and adds this start to those before it; then the folder holds a
 // run.
 void record_start(const Run& run);
 
 model::EngineOptions engine_options(const config::TrainConfig& train);
 
-// The model of --init-from decides the alphabet. A run that resumes has it in its own folder, whatever has
-// become of its origin.
+// The model of --init-from decides the alphabet. A run that resumes has it in its own folder, and does not
+// need its origin.
 void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings);
 
 // A run that resumes without a holdout keeps its own. Usage error when --rescore has none to score on.

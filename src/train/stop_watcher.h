@@ -1,5 +1,5 @@
-// What the user learns of a stop signal while a step is under way, and when that step is no longer waited
-// for.
+// Logs a stop signal that arrives during a step, and decides whether the run waits for the end of that
+// step.
 #pragma once
 
 #include "esmscale/core/stop_signal.h"
@@ -22,13 +22,13 @@ class StopWatcher {
   // `logs`: log at once, from a thread of its own, that the signal came, what the run waits for and how long.
   StopWatcher(const StopSignal& signal, bool logs);
 
-  // The work under way, for the log line: "step 12", "the evaluation", "the checkpoint".
+  // The current work, for the log line: "step 12", "the evaluation", "the checkpoint".
   void begin(std::string work);
   // The same for a step of `micro_batches`, whose time is estimated from those that are done.
   void begin_step(int64_t step, size_t micro_batches);
   void begin_micro_batch(size_t number);
 
-  // Seconds until the step under way ends, at its own rate; NaN before its first micro-batch is done.
+  // Seconds until the current step ends, at its own rate; NaN before its first micro-batch is done.
   double seconds_left() const;
   // Stopped, and the step would take longer than kPatienceSeconds.
   bool is_too_long() const;
@@ -41,7 +41,7 @@ class StopWatcher {
   mutable std::mutex mutex_;
   std::string work_ = "the start";
   Clock::time_point begin_ = Clock::now();
-  size_t done_ = 0, all_ = 0;  // micro-batches of the step under way
+  size_t done_ = 0, all_ = 0;  // micro-batches of the current step
   std::jthread thread_;
 };
 

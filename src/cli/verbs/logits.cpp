@@ -71,7 +71,7 @@ void note_changes(const Records& records) {
   if (records.renamed > 0) log_warning("records with a repeated identifier were renamed: ", records.renamed);
 }
 
-// Rotary positions go on beyond the crop, so longer sequences are computed whole; how well is another matter.
+// Rotary positions have no limit, so longer sequences are computed whole; the model was not trained on them.
 void note_long_ones(const std::vector<data::FastaRecord>& records, int64_t max_seq_len) {
   int64_t count = 0, longest = 0;
   for (const data::FastaRecord& record : records) {

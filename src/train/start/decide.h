@@ -20,10 +20,9 @@ struct Beginning {
   std::vector<std::string> warnings;
 };
 
-// Decides by --resume, --init-from and --branch-from, reading metadata only and writing nothing. An Error
-// refuses by name what cannot be: a folder of something else or of a run of another identity
-// (docs/run_folder.md), data set or holdout, a branch that ends before it begins, more train.max_tokens than
-// the epochs hold.
+// Decides by --resume, --init-from and --branch-from, reading metadata only and writing nothing. Errors: a
+// folder of something else, or of a run with another identity (docs/run_folder.md), data set or holdout; a
+// branch that ends before it begins; more train.max_tokens than the epochs hold.
 Beginning decide_beginning(const TrainOptions& options, const run::RunFolder& run, const RunInputs& inputs,
                            const RunPlan& plan);
 

@@ -1,6 +1,6 @@
-// Lanes are keys: for a block of keys, probabilities and their gradients stand as [queries, keys]. Of the
-// five products four then broadcast numbers of q, dout against vectors of keys; only dq has lanes along the
-// head.
+// Lanes are keys: for a block of keys, probabilities and their gradients are [queries, keys]. Four of the
+// five products broadcast numbers of q or dout against vectors of keys; only the product for dq has lanes
+// along the head.
 #pragma once
 
 #include "kernels/cpu/lanes/attention_rows.h"
@@ -156,7 +156,7 @@ void attend_backward(BackwardItem& b, int64_t key) {
              b.step);
 }
 
-// What the queries bring along: dout, −lse, −D.
+// Inputs of each query: dout, −lse, −D.
 void load_answers(BackwardItem& b) {
   const AttentionInputs& in = b.work.in;
   const int64_t width = in.heads * in.head_dim, at = b.item.first_query * width + b.item.head * in.head_dim;

@@ -1,5 +1,5 @@
-// Lanes are queries: the scores of a block of keys stand as [keys, queries], so the softmax's maximum and sum
-// go down the rows, one query a lane, and both products broadcast numbers of k and v against vectors of
+// Lanes are queries: the scores of a block of keys are [keys, queries]. The softmax's maximum and sum run
+// down the rows, one query in each lane, and both products broadcast numbers of k and v against vectors of
 // queries.
 #pragma once
 
@@ -38,7 +38,7 @@ void shrink_rows(float* rows, int64_t count, const Vec* shrink) {
     }
 }
 
-// Scores of the keys key … key + kTileRows for N vectors of queries. Rows behind the last key get the least
+// Scores of the keys key … key + kTileRows for N vectors of queries. Rows after the last key get the lowest
 // score.
 template <int64_t N, class Start>
 ESMSCALE_INLINE Tile<kTileRows, N> scores_of(const ForwardItem& f, int64_t key, Start start) {

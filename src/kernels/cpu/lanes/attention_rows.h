@@ -13,7 +13,7 @@ constexpr float kLn2 = 0.69314718055994531f;
 
 constexpr int64_t kRowUnit = kLanes > kTileRows ? kLanes : kTileRows;
 
-// Row r stands at rows[r] + shift within its sequence, or at r + shift.
+// Row r has position rows[r] + shift within its sequence, or r + shift.
 struct Positions {
   const int64_t* rows;
   int64_t shift;
@@ -62,7 +62,7 @@ struct Carver {
   }
 };
 
-// Zeros behind the head's numbers of each row, and in the rows that fill up the last tile.
+// Writes zeros after the head's numbers of each row, and in the rows that fill up the last tile.
 void clear_padding(int64_t count, int64_t head_dim, float* rows, int64_t step) {
   if (head_dim < step)
     for (int64_t r = 0; r < count; ++r) std::fill(rows + r * step + head_dim, rows + (r + 1) * step, 0.0f);

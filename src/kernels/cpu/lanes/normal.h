@@ -22,7 +22,7 @@ struct Floor {
 #else
 struct Floor {
   Vec x, shifted;
-  // Adding 1.5 · 2^23 rounds to an integer, which then stands in the low bits; a tie may go up.
+  // Adding 1.5 · 2^23 rounds to an integer, which is then in the low bits; a tie may go up.
   ESMSCALE_INLINE explicit Floor(Vec v) : x(max(splat(-126.0f), v)), shifted((x - 0.5f) + 12582912.0f) {}
   ESMSCALE_INLINE Vec rest() const { return x - (shifted - 12582912.0f); }
   ESMSCALE_INLINE Vec times_power(Vec p) const { return (Vec)((VecBits)p + ((VecBits)shifted << 23)); }

@@ -17,7 +17,7 @@ __device__ float turns_with(const float (&x)[K / 8][4], int n, int i) {
 }
 
 // 16 rows of gradients: (low, high) becomes (low cos + high sin, high cos − low sin), times the factor. The
-// sequence's first row is `begin` where positions stand.
+// positions of the sequence start at index `begin`.
 template <int K>
 __device__ void turn_back(float (&x)[K / 8][4], const RotaryAngles& angles, int64_t begin, int first,
                           int count, float factor) {

@@ -63,7 +63,7 @@ struct WorkItem {
   }
 };
 
-// Rows of one head in an array whose rows stand `step` numbers apart.
+// Rows of one head in an array with `step` numbers from row to row.
 template <class T>
 struct Rows {
   T* at;
@@ -90,8 +90,8 @@ struct AFragment {
   }
 };
 
-// Rows of the other side in shared memory, kCount at a time. Rows stand so far apart that eight of them lie
-// in different banks.
+// Rows of the other side in shared memory, kCount at a time. The stride between rows puts eight of them into
+// different banks.
 template <int K, int kCount>
 struct Tile {
   static constexpr int kStep = K % 16 == 0 ? K + 8 : K;
@@ -127,7 +127,7 @@ struct Tile {
       }
     }
   }
-  // sum[m] += weights[m] · rows first … first + 15 of the tile, as they stand.
+  // sum[m] += weights[m] · rows first … first + 15 of the tile, not transposed.
   template <int M>
   __device__ void add_to(float (&sum)[M][K / 8][4], const uint32_t (&weights)[M][4], int first) const {
     const BFloat16* const row = at + (first + lane() % 16) * kStep;
@@ -150,7 +150,7 @@ struct Tile {
   }
 };
 
-// What a thread brings of every tile of an array: 16 bytes of a row in every kAtOnce.
+// A thread's part of copying each tile of an array: 16 bytes of one row in every kAtOnce.
 template <int K, int kCount>
 class AsyncTileCopy {
  public:

@@ -17,7 +17,7 @@ ESMSCALE_HOST_DEVICE void column_program(const Embed<T>& w, int64_t block, int64
   }
 }
 
-// A warp for a row. No lane writes a logit before all have read theirs: the sums stand between.
+// A warp for a row. No lane writes a logit before all have read theirs: the sums synchronise them.
 template <class Team, class T>
 ESMSCALE_HOST_DEVICE void row_program(const Team& team, const CrossEntropy<T>& w, int64_t row) {
   T* logits = w.logits + row * w.step;

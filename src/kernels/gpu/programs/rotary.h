@@ -13,7 +13,7 @@ struct Pairs {
   Values<kPairs> low, high;
 };
 
-// Where a thread's four pairs stand in a row of [H, K], and in a row of angles.
+// Offsets of a thread's four pairs in a row of [H, K], and in a row of angles.
 struct PairPlace {
   int64_t low, half, angle;
   ESMSCALE_HOST_DEVICE PairPlace(int64_t group, int64_t head_dim) : half(head_dim / 2) {

@@ -70,7 +70,7 @@ __device__ inline void load_two(uint32_t (&r)[2], const void* row) {
                  : "r"(shared_address(row)));
 }
 
-// From global to shared memory while the warp goes on; zeros where there is nothing to copy.
+// Copies from global to shared memory asynchronously; writes zeros unless `there`.
 __device__ inline void copy_16_bytes(void* to, const void* from, bool there) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
                "r"(there ? 16 : 0)

@@ -41,7 +41,7 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Chunk {
   T at[N];
 };
 
-// As it stands in memory, where it is to wait in few registers.
+// The numbers as stored: until they are used they take fewer registers so.
 template <int N, class T>
 ESMSCALE_HOST_DEVICE inline Chunk<N, T> fetch(const T* from) {
   Chunk<N, T> chunk;
