@@ -23,7 +23,7 @@ struct Device {
   double gibibytes;
 };
 
-// A name's first match counts: variants stand before the plain form.
+// The first match of a name counts: variants come before the plain form.
 constexpr std::array kDevices{
     Device{"NVIDIA H200 NVL", {"h200", "nvl"}, 835.5, 417.5, 60, 141},
     Device{"NVIDIA H200 SXM", {"h200", ""}, 989, 495, 67, 141},

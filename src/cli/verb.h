@@ -22,7 +22,7 @@ struct Program {
   std::vector<std::string> command_line{};
   std::function<int()> action;
 
-  void add_common(CLI::App& app);  // the flags that may stand before the verb or after it
+  void add_common(CLI::App& app);  // flags that go before the verb or after it
   // All common flags; returns the subcommand for the verb's own. app: the program, or a verb with actions.
   CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help,
                      const std::string& example);

@@ -7,7 +7,7 @@ namespace esmscale::dist {
 
 void WeightExchange::launch(size_t index) {
   while (in_flight_.size() > 1)
-    complete_oldest();  // two buckets under way, never a second copy of all weights
+    complete_oldest();  // two buckets in flight, never a second copy of all weights
   const config::Bucket& bucket = layout_.buckets()[index];
   const config::Stretch mine = layout_.owned(bucket, group_.rank());
   // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside

@@ -193,7 +193,7 @@ class Embedder {
   const data::TokenList& tokens_;
 };
 
-// Records as many as fill a pass, one at least; empty at the end.
+// Batches of records that fill a pass, at least one record each; empty at the end.
 class Batches {
  public:
   Batches(const EmbedOptions& options, int64_t skip)

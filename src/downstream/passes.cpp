@@ -22,7 +22,7 @@ void append(const Pass& pass, int64_t number, const data::TokenList& tokens, dat
   ++batch.real_sequences;
 }
 
-// The rows that are asked for stand where training has its masked rows.
+// The rows of interest take the place of training's masked rows.
 at::Tensor log_probabilities(model::Engine& engine, const config::ModelConfig& model,
                              data::PackedBatch& batch) {
   batch.targets.assign(batch.masked_rows.size(), 0);

@@ -1,5 +1,5 @@
-// The fused engine's passes by the kernels that were written for GPUs. On CPU weights the same kernels run on
-// the host, slowly, so that everything but the launch is tested without a GPU.
+// The fused engine's operations by the GPU kernels. On CPU weights the same kernels run on the host, slowly,
+// so that tests without a GPU cover everything except the launch.
 #include "model/fused_ops.h"
 #include "model/gpu_attention.h"
 #include "model/gpu_work.h"
@@ -131,7 +131,7 @@ class GpuOps final : public FusedOps {
     return x_TD.index_select(0, rows_M);
   }
   void add_picked(const at::Tensor& dpicked_MD, const at::Tensor& rows_M, const at::Tensor& dx_TD) override {
-    dx_TD.index_add_(0, rows_M, dpicked_MD);  // the rows are distinct but for inert ones, which add nothing
+    dx_TD.index_add_(0, rows_M, dpicked_MD);  // real rows are distinct; inert ones add 0
   }
 
   at::Tensor cross_entropy(const at::Tensor& logits_MV, const at::Tensor& bias_V, const at::Tensor& targets_M,

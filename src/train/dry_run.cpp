@@ -13,8 +13,8 @@
 namespace esmscale::train {
 namespace {
 
-// What the run would begin with is there; a Hugging Face folder is read whole, as nothing else tells that it
-// is good.
+// Checks that the run's initial model is there. A Hugging Face folder is read whole: no checksum shows that
+// it is good.
 void require_sources(const TrainOptions& options) {
   if (!options.branch_from.empty()) checkpoint::resolve_checkpoint(options.branch_from);
   if (options.resume != "auto" && options.resume != "never") checkpoint::resolve_checkpoint(options.resume);

@@ -22,7 +22,7 @@ constexpr size_t kAlignment = 64;  // a cache line; also room in front of the da
 std::atomic<int64_t> current{0}, peak{0};
 
 struct Header {
-  size_t bytes, room;  // asked for; allocated behind the header
+  size_t bytes, room;  // requested; allocated after the header
 };
 
 // Eight sizes between a power of two and the next: at most an eighth is wasted, and blocks find takers.

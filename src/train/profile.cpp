@@ -25,7 +25,7 @@ Profile::~Profile() {
   if (recording_) kineto::disableProfiler();
 }
 
-// A GPU runs behind the host: what is recorded are whole steps, on both.
+// Waits for the GPU, which lags the host, so that the trace holds whole steps of both.
 void Profile::catch_up() const {
   if (device_.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device_.index());
 }

@@ -28,8 +28,8 @@ std::vector<HiddenMatrix> hidden_matrices(const std::vector<Parameter>& table);
 // Of the five iterations that find the nearest orthogonal matrix: 30·d³ for a square one.
 double orthogonalisation_flops(const HiddenMatrix& matrix);
 
-// The rank that computes each matrix's update: the dearest matrix first, each to the rank that has least to
-// do. With more ranks than matrices some have none.
+// The rank that computes each matrix's update: the most costly matrix first, each to the rank with the
+// least work so far. With more ranks than matrices some have none.
 std::vector<int> matrix_owners(const std::vector<HiddenMatrix>& matrices, int ranks);
 
 // Matrices of one shape are computed together: at most this number of floats at a time, or one matrix.

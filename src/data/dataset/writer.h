@@ -41,8 +41,8 @@ struct WriterOptions {
   size_t frames_under_way = 8;  // frames being compressed at most; each holds about three times its residues
 };
 
-// Frames are compressed by `workers` and written in order. Nothing but the sequences, the options and zstd's
-// version decides a byte of the files.
+// Frames are compressed by `workers` and written in order. The bytes of the files depend only on the
+// sequences, the options and zstd's version.
 class DatasetWriter {
  public:
   // `folder` exists and is empty; `temporary` takes what sorting does not hold in memory.

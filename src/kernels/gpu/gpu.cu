@@ -43,8 +43,8 @@ struct Warp {
   }
 };
 
-// All threads of a block, in whole warps. What warps bring stands in two places in turn: who writes the one
-// has seen all others leave the sum before, and so be done with it.
+// All threads of a block, in whole warps. Sums of warps use two buffers in turn: a warp that writes one has
+// passed the barrier of the sum before, when all warps had finished reading that buffer.
 struct Block {
   static constexpr int kMost = 2;  // sums at once
   using Place = Float2[kMost][kLargestBlock / 32];

@@ -124,8 +124,8 @@ void require_branch(const TrainOptions& options, const RunInputs& inputs, const 
     warnings.push_back(*warning);
 }
 
-// A preset's own train.max_tokens is cut to what the data holds; plan.notes says so. So is that of a run that
-// began so.
+// A preset's own train.max_tokens is cut to the tokens of the data, with a note in the plan; so is that of a
+// run that began in this way.
 void require_tokens(const TrainOptions& options, const run::RunFolder& run, const RunInputs& inputs,
                     const RunPlan& plan) {
   const int64_t wanted = options.config.train.max_tokens, most = tokens_of_epochs(options.config, plan);
