@@ -1,6 +1,7 @@
 #include "esmscale/laws/lack_of_fit.h"
 
 #include "esmscale/core/text.h"
+#include "laws/robust.h"
 
 #include <cmath>
 
@@ -8,6 +9,7 @@ namespace esmscale::laws {
 namespace {
 
 constexpr double kFewestDegrees = 4;
+constexpr double kFewestRobust = 8;  // a median of fewer sizes varies by half of itself
 
 struct Residual {
   const Point* point;
@@ -38,10 +40,15 @@ LackOfFit measured(std::string law, std::string key, size_t constants, const std
   LackOfFit fit{
       .law = std::move(law), .key = std::move(key), .points = residuals.size(), .constants = constants};
   double squares = 0;
-  for (const Residual& r : residuals) squares += r.nats * r.nats;
+  std::vector<double> nats;
+  for (const Residual& r : residuals) {
+    squares += r.nats * r.nats;
+    nats.push_back(r.nats);
+  }
   const double degrees = double(residuals.size()) - double(constants);
   fit.rms = degrees > 0 ? std::sqrt(squares / degrees) : NAN;
-  fit.ratio = fit.rms / noise.sigma;
+  fit.scale = degrees > 0 ? robust_scale(std::move(nats), degrees) : NAN;
+  fit.ratio = noise.scale > 0 ? fit.scale / noise.scale : fit.rms / noise.sigma;
   fit.trend_flops = trend_in(residuals, &Point::flops);
   fit.trend_parameters = trend_in(residuals, &Point::parameters);
   fit.trend_tokens = trend_in(residuals, &Point::tokens);
@@ -67,17 +74,24 @@ LackOfFit of_kaplan(const KaplanLaw& law, const KaplanFit& fit, bool has_floor, 
 }  // namespace
 
 PointNoise point_noise(const PointSet& set, const std::vector<IsoflopProfile>& profiles) {
-  PointNoise noise{NAN, "unknown: no IsoFLOP profiles and no replicates"};
-  if (const ProfileScatter scatter = scatter_about(set, profiles);
-      scatter.degrees >= kFewestDegrees && scatter.sigma > 0)
-    noise = {scatter.sigma,
-             text("scatter about the IsoFLOP profiles (", scatter.degrees, " degrees of freedom)")};
+  PointNoise noise{NAN, NAN, "unknown: no IsoFLOP profiles and no replicates"};
+  const ProfileScatter scatter = scatter_about(set, profiles);
+  if (scatter.degrees >= kFewestDegrees && scatter.sigma > 0) {
+    noise.sigma = scatter.sigma;
+    noise.from = text("scatter about the IsoFLOP profiles (", scatter.degrees, " degrees of freedom)");
+  }
+  if (scatter.degrees >= kFewestRobust && scatter.scale > 0) noise.scale = scatter.scale;
   double mean_loss = 0;
   for (const Point& p : set.points) mean_loss += p.loss / double(set.points.size());
   const SeedNoise seeds = seed_noise(set.points);
   if (const double nats = seeds.sigma * mean_loss;
-      double(seeds.degrees) >= kFewestDegrees && nats > 0 && !(nats <= noise.sigma))
-    noise = {nats, text("replicates by seed (", seeds.degrees, " degrees of freedom)")};
+      double(seeds.degrees) >= kFewestDegrees && nats > 0 && !(nats <= noise.sigma)) {
+    noise.sigma = nats;
+    noise.from = text("replicates by seed (", seeds.degrees, " degrees of freedom)");
+  }
+  if (const double nats = seeds.scale * mean_loss;
+      double(seeds.degrees) >= kFewestRobust && nats > 0 && !(nats <= noise.scale))
+    noise.scale = nats;
   return noise;
 }
 

@@ -150,6 +150,9 @@ Json of_repeats(const Repeats& fit) {
             {"error_as_new_data", fit.error_once},
             {"error", fit.error_fitted}};
   add_estimates(json, fit.estimates);
+  json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
+    return {fit.draws[i].tokens, fit.draws[i].parameters};
+  });
   return json;
 }
 
@@ -176,6 +179,7 @@ Json of_lack_of_fit(const std::vector<LackOfFit>& all) {
                      {"points", fit.points},
                      {"constants", fit.constants},
                      {"rms", finite(fit.rms)},
+                     {"scale", finite(fit.scale)},
                      {"ratio", finite(fit.ratio)},
                      {"trend_flops", finite(fit.trend_flops)},
                      {"trend_parameters", finite(fit.trend_parameters)},
@@ -314,7 +318,10 @@ Json to_json(const Laws& laws) {
       {"excluded", std::move(excluded)},
       {"published", std::move(published)},
       {"planning", of_planning(laws.planning)},
-      {"point_noise", {{"nats", finite(laws.point_noise.sigma)}, {"from", laws.point_noise.from}}},
+      {"point_noise",
+       {{"nats", finite(laws.point_noise.sigma)},
+        {"scale", finite(laws.point_noise.scale)},
+        {"from", laws.point_noise.from}}},
       {"sensitivity", of_sensitivity(laws.sensitivity)},
       {"leverage", of_leverage(laws)},
       {"outliers", of_outliers(laws.outliers)},

@@ -130,6 +130,13 @@ void read_kaplan(const Node& node, LawFile& laws) {
         {.E = row[4], .A = row[0], .B = row[1], .alpha = row[2], .beta = 1, .power = row[3]});
 }
 
+// Files of earlier versions have no draws.
+void read_repeats(const Node& node, LawFile& laws) {
+  laws.repeats = RepeatLaw{node.number("R_star_D"), node.number("R_star_N")};
+  if (!node.has("draws")) return;
+  for (const auto& row : node.rows("draws", 2)) laws.repeat_draws.push_back({row[0], row[1]});
+}
+
 Planning planning_of(const Node& node) {
   Planning planning;
   for (const Approach approach : kPlanningOrder) {
@@ -191,7 +198,10 @@ LawFile law_file(const Laws& laws) {
   if (std::isfinite(laws.point_noise.sigma)) file.noise = laws.point_noise.sigma;
   file.holdout_error = mean_loss_error(laws.set.points);
   file.planning = laws.planning;
-  if (laws.repeats) file.repeats = laws.repeats->law;
+  if (laws.repeats) {
+    file.repeats = laws.repeats->law;
+    file.repeat_draws = laws.repeats->draws;
+  }
   for (const Point& p : laws.set.points) {
     widen(file.lowest_flops, file.highest_flops, p.flops);
     widen(file.smallest_parameters, file.largest_parameters, p.parameters);
@@ -229,8 +239,7 @@ LawFile read_laws(const std::filesystem::path& file) {
   if (root.has("provenance")) laws.published = published_of(root.at("provenance"));
   if (root.has("point_noise") && root.at("point_noise").has("nats"))
     laws.noise = root.at("point_noise").number("nats");
-  if (root.has("repeats"))
-    laws.repeats = RepeatLaw{root.at("repeats").number("R_star_D"), root.at("repeats").number("R_star_N")};
+  if (root.has("repeats")) read_repeats(root.at("repeats"), laws);
   std::vector<Point> points;
   for (const Json& run : root.list("runs")) {
     const Node point(run, file.string() + ".runs");

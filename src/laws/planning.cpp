@@ -55,8 +55,8 @@ std::string misfit(const Laws& laws, const std::string& key) {
   for (const LackOfFit& fit : laws.lack_of_fit) {
     if (fit.key != key) continue;
     if (fit.ratio > kWorstRatio)
-      return text("refuted: its residuals are ", fixed(fit.rms, 4), " nats, ", fixed(fit.ratio, 1),
-                  " times the noise of the points");
+      return text("refuted: its residuals are ", fixed(fit.rms, 4), " nats; without the weight of outliers ",
+                  fixed(fit.ratio, 1), " times the noise of the points");
     const double trend = std::max({fit.trend_flops, fit.trend_parameters, fit.trend_tokens});
     if (std::isnan(fit.ratio) && trend > kWorstTrend)
       return text("refuted: ", fixed(100 * trend, 0), "% of its residuals' variance follows C, N or D");

@@ -112,6 +112,7 @@ TEST(Repeats, RecoversItsConstants) {
   ASSERT_TRUE(laws.repeats) << laws.why.at("repeats");
   EXPECT_NEAR(laws.repeats->law.tokens, 12, 0.12);
   EXPECT_NEAR(laws.repeats->law.parameters, 4, 0.04);
+  EXPECT_EQ(laws.repeats->draws.size(), laws.approach3->draws.size());
   EXPECT_LT(laws.repeats->error_fitted, 1e-3);
   EXPECT_GT(laws.repeats->error_once, 0.01);
   EXPECT_THAT(laws.warnings, Contains(HasSubstr("more than one epoch")));

@@ -164,6 +164,20 @@ TEST(BudgetPlan, ARunLiesAboutTheCurveByItsNoise) {
               std::hypot(plan.loss.wide->high - plan.loss.value, 1.96 * 0.05), 1e-9);
 }
 
+// Each draw counts repeats by an R* of its own: what is not known of R* widens the loss, and the value stays.
+TEST(BudgetPlan, IntervalsHoldTheErrorOfTheRepeats) {
+  laws::LawFile laws = laws::known_laws();
+  const PlanRequest request{.flops = 1e20, .unique_tokens = 1e9, .allow_repeats = true};
+  laws.repeats = laws::RepeatLaw{8, 5};
+  const BudgetPlan one = plan_budget(laws, request);
+  for (int i = 0; i < 40; ++i) laws.repeat_draws.push_back({i % 2 ? 4.0 : 16.0, 5});
+  const BudgetPlan drawn = plan_budget(laws, request);
+  EXPECT_EQ(drawn.loss.value, one.loss.value);
+  ASSERT_TRUE(one.loss.wide && drawn.loss.wide);
+  EXPECT_LT(drawn.loss.wide->low, one.loss.wide->low);
+  EXPECT_GT(drawn.loss.wide->high, one.loss.wide->high);
+}
+
 // Oracle: the law of repeats at the planned N and D.
 TEST(BudgetPlan, RepeatsCountByTheLawsOwnConstant) {
   laws::LawFile laws = laws::known_laws();

@@ -17,6 +17,7 @@ namespace esmscale::laws {
 // those with four degrees of freedom or more. sigma NaN: unknown.
 struct PointNoise {
   double sigma = 0;
+  double scale = 0;  // that a few outliers do not move, the larger of those with eight degrees; NaN: unknown
   std::string from;
 };
 PointNoise point_noise(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
@@ -26,7 +27,8 @@ struct LackOfFit {
   std::string key;  // its place in laws.json
   size_t points = 0, constants = 0;
   double rms = 0;    // of the residuals, nats, by points less constants
-  double ratio = 0;  // rms over the noise; NaN: the noise is unknown
+  double scale = 0;  // likewise, but a few outliers do not move it
+  double ratio = 0;  // scale over the noise's, or where that is unknown rms over sigma; NaN: both are unknown
   // Share of the residuals' variance that a parabola in ln C, ln N, ln D takes (R²).
   double trend_flops = 0, trend_parameters = 0, trend_tokens = 0;
   double held_out_error = 0;  // root mean square, nats; NaN: unknown

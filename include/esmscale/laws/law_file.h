@@ -65,6 +65,7 @@ struct LawFile {
   double holdout_error = 0;  // standard error of a loss over the holdout's sequences, nats; 0: unknown
   double curvature = 0;      // approach 2's mean c in ΔL = c·(ln N/N_opt)²; 0: unknown
   std::optional<RepeatLaw> repeats;
+  std::vector<RepeatLaw> repeat_draws;                     // one for each of `draws`; empty: unknown
   double lowest_flops = 0, highest_flops = 0;              // of the points
   double smallest_parameters = 0, largest_parameters = 0;  // of the points; 0: unknown
   Planning planning;

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
+#include "laws/robust.h"
 
 #include <algorithm>
 #include <array>
@@ -260,16 +261,19 @@ ProfileScatter scatter_about(const PointSet& set, const std::vector<IsoflopProfi
   const bool any_kept =
       std::any_of(profiles.begin(), profiles.end(), [](const auto& p) { return p.rejected.empty(); });
   double squares = 0, degrees = 0;
+  std::vector<double> residuals;
   for (const IsoflopProfile& profile : profiles) {
     if (any_kept ? !profile.rejected.empty() : profile.parabola.curvature <= 0) continue;
     const ProfileData data = data_of(set, profile);
     for (size_t i = 0; i < data.loss.size(); ++i) {
       const double residual = data.loss[i] - profile.parabola.at(data.log_n[i]);
       squares += residual * residual;
+      residuals.push_back(residual);
     }
     degrees += double(data.loss.size()) - 3;
   }
-  return degrees > 0 ? ProfileScatter{std::sqrt(squares / degrees), degrees} : ProfileScatter{};
+  if (!(degrees > 0)) return {};
+  return {std::sqrt(squares / degrees), degrees, robust_scale(std::move(residuals), degrees)};
 }
 
 double held_out_error_of(const PointSet& set, const std::vector<IsoflopProfile>& profiles) {

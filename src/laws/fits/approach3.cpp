@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "laws/fits/held_out.h"
+#include "laws/robust.h"
 
 #include <algorithm>
 #include <cmath>
@@ -88,12 +89,11 @@ Effect effect_of(double factor, double exponent, double Point::*member, const Pa
     sum += term;
     squares += term * term;
     lowest_loss = std::min(lowest_loss, p.loss);
-    residuals.push_back(std::abs(p.loss - law.loss(p.parameters, p.tokens)));
+    residuals.push_back(p.loss - law.loss(p.parameters, p.tokens));
   }
   const double n = double(use.size()), mean = sum / n;
-  std::nth_element(residuals.begin(), residuals.begin() + residuals.size() / 2, residuals.end());
   return {.deviation = std::sqrt(std::max(0.0, squares / n - mean * mean)),
-          .noise = std::max(1.4826 * residuals[residuals.size() / 2], 1e-6 * lowest_loss),
+          .noise = std::max(robust_scale(residuals), 1e-6 * lowest_loss),
           .points = use.size()};
 }
 struct Effects {

@@ -127,12 +127,14 @@ std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Appr
                    {.name = "R_star_N", .value = law->parameters}};
   BootstrapOptions of_draws = options;
   of_draws.draws = int64_t(approach3->draws.size());
-  set_intervals(fit.estimates, bootstrap(of_draws, [&](uint64_t i) -> DrawValues {
-                  const Approach3::Draw& draw = approach3->draws[i];
-                  const auto drawn = fit_scales(set, repeated, draw.law,
-                                                run_weights(options.seed, draw.number, set.points.size()));
-                  return drawn ? DrawValues{drawn->tokens, drawn->parameters} : DrawValues();
-                }));
+  const auto draws = bootstrap(of_draws, [&](uint64_t i) -> DrawValues {
+    const Approach3::Draw& draw = approach3->draws[i];
+    const auto drawn =
+        fit_scales(set, repeated, draw.law, run_weights(options.seed, draw.number, set.points.size()));
+    return drawn ? DrawValues{drawn->tokens, drawn->parameters} : DrawValues();
+  });
+  set_intervals(fit.estimates, draws);
+  for (const DrawValues& v : draws) fit.draws.push_back(v.empty() ? fit.law : RepeatLaw{v[0], v[1]});
   if (fit.most_epochs < 4)
     fit.warnings.push_back(text("repeats: the most epochs are ", fixed(fit.most_epochs, 1),
                                 "; R* shows only where repeats stop helping"));

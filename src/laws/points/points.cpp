@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "laws/robust.h"
 
 #include <algorithm>
 #include <cmath>
@@ -72,7 +73,7 @@ void drop_runs(PointSet& set, const std::vector<std::string>& names) {
 }
 
 SeedNoise seed_noise(const std::vector<Point>& points) {
-  double squares = 0;
+  std::vector<double> residuals;
   SeedNoise noise;
   std::vector<bool> seen(points.size(), false);
   for (size_t i = 0; i < points.size(); ++i) {
@@ -86,11 +87,15 @@ SeedNoise seed_noise(const std::vector<Point>& points) {
       seen[j] = true;
       losses.push_back(std::log(b.loss));
     }
+    if (losses.size() < 2) continue;
     const double mean = std::accumulate(losses.begin(), losses.end(), 0.0) / double(losses.size());
-    for (const double loss : losses) squares += (loss - mean) * (loss - mean);
+    for (const double loss : losses) residuals.push_back(loss - mean);
     noise.degrees += int64_t(losses.size()) - 1;
   }
-  if (noise.degrees > 0) noise.sigma = std::sqrt(squares / double(noise.degrees));
+  if (noise.degrees == 0) return noise;
+  const double squares = std::inner_product(residuals.begin(), residuals.end(), residuals.begin(), 0.0);
+  noise.sigma = std::sqrt(squares / double(noise.degrees));
+  noise.scale = robust_scale(std::move(residuals), double(noise.degrees));
   return noise;
 }
 

@@ -34,6 +34,11 @@ ApproachRow row_of(const laws::LawFile& laws, laws::Approach approach, const Pla
   return row;
 }
 
+// Each draw has an R* of its own; those of approach 3 belong together.
+const laws::RepeatLaw& drawn_repeats(const laws::LawFile& laws, size_t draw) {
+  return laws.repeat_draws.empty() ? *laws.repeats : laws.repeat_draws[draw % laws.repeat_draws.size()];
+}
+
 Error withheld(const laws::LawFile& laws) {
   const bool any = std::any_of(laws::kPlanningOrder.begin(), laws::kPlanningOrder.end(),
                                [&](laws::Approach approach) { return laws.has(approach); });
@@ -107,14 +112,15 @@ laws::Question question_of(const PlanRequest& request) {
 }
 
 Answers answers_of(const laws::LawFile& laws, laws::Approach approach, const laws::Question& question) {
-  const auto answer = [&](laws::LossSurface surface) {
-    if (laws.repeats) surface.set_repeats(*laws.repeats);
-    return surface.answer(question);
-  };
   Answers answers{.value = {NAN, NAN, NAN, NAN}, .draws = {}};
-  if (const auto surface = laws.surface(approach)) answers.value = answer(*surface);
-  for (const laws::LossSurface& surface : laws.drawn_surfaces(approach)) {
-    const laws::Optimum drawn = answer(surface);
+  if (auto surface = laws.surface(approach)) {
+    if (laws.repeats) surface->set_repeats(*laws.repeats);
+    answers.value = surface->answer(question);
+  }
+  size_t number = 0;
+  for (laws::LossSurface& surface : laws.drawn_surfaces(approach)) {
+    if (laws.repeats) surface.set_repeats(drawn_repeats(laws, number++));
+    const laws::Optimum drawn = surface.answer(question);
     if (std::isfinite(drawn.parameters))
       answers.draws.push_back(drawn);
     else

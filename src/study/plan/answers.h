@@ -15,7 +15,7 @@ struct Answers {
   std::vector<laws::Optimum> draws;  // those with an answer
   size_t without = 0;                // draws that have none
 };
-// The law's own R* counts where it has one and the request knows the data.
+// The law's own R* counts where it has one and the request knows the data; each draw has an R* of its own.
 Answers answers_of(const laws::LawFile& laws, laws::Approach approach, const laws::Question& question);
 
 // The value with its 80% and 95% intervals, which hold it; `decades` beyond the points they are (1 + decades)

@@ -56,9 +56,10 @@ std::vector<IsoflopProfile> isoflop_groups(const PointSet& set, const std::vecto
 std::vector<IsoflopProfile> fit_profiles(const PointSet& set, const std::vector<size_t>& use);
 
 // Scatter of the losses about the parabolas of the profiles that are not rejected (of all that open upwards
-// where every one is), pooled, in nats; degrees 0: unknown.
+// where every one is), pooled, in nats, and the same as a scale that a few outliers do not move; degrees 0:
+// unknown.
 struct ProfileScatter {
-  double sigma = 0, degrees = 0;
+  double sigma = 0, degrees = 0, scale = 0;
 };
 ProfileScatter scatter_about(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
 

@@ -30,6 +30,8 @@ struct RepeatLaw {
 struct Repeats {
   RepeatLaw law;
   std::vector<Estimate> estimates;  // R_star_D, R_star_N
+  // One for each of approach 3's draws, fitted with its constants; the law itself where that has no optimum.
+  std::vector<RepeatLaw> draws;
   size_t points = 0;
   double most_epochs = 0;
   double error_once = 0,

@@ -87,10 +87,10 @@ void drop_runs(PointSet& set, const std::vector<std::string>& names);
 // Same size: their numbers of parameters differ by less than a hundredth (points read off a figure wobble).
 bool same_size(double a, double b);
 
-// Standard deviation of ln L between replicates (the same N, D and recipe), pooled. degrees 0: there are
-// none.
+// Standard deviation of ln L between replicates (the same N, D and recipe), pooled, and the same as a scale
+// that a few outliers do not move (laws/robust.h). degrees 0: there are none.
 struct SeedNoise {
-  double sigma = 0;
+  double sigma = 0, scale = 0;
   int64_t degrees = 0;
 };
 SeedNoise seed_noise(const std::vector<Point>& points);
