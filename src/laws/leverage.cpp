@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
+#include "laws/robust.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +21,24 @@ Answer by_approach2(const Laws& laws, const std::vector<size_t>& use, double flo
   return fit ? Answer{fit->parameters.exponent, fit->parameters.at(flops)} : Answer{};
 }
 
+Answer by_approach1(const Laws& laws, const std::vector<size_t>& use, double flops) {
+  std::string why;
+  const auto fit = fit_approach1(laws.set, use, {.draws = 0}, why);
+  return fit ? Answer{fit->parameters.exponent, fit->parameters.at(flops)} : Answer{};
+}
+
+Answer of_surface(const std::optional<ParametricLaw>& law, const FlopRatio& ratio, double flops) {
+  if (!law || !has_optimum(*law)) return {};
+  return {frontier_laws(*law, ratio, flops / 10, flops).parameters.exponent,
+          optimum(*law, ratio, flops).parameters};
+}
+
 Answer by_approach3(const Laws& laws, const std::vector<size_t>& use, double flops) {
-  const auto law = refit_approach3(*laws.approach3, laws.set, use);
-  if (!law) return {};
-  const double low = flops / 10;
-  return {frontier_laws(*law, laws.set.basis.flop_ratio, low, flops).parameters.exponent,
-          optimum(*law, laws.set.basis.flop_ratio, flops).parameters};
+  return of_surface(refit_approach3(*laws.approach3, laws.set, use), laws.set.basis.flop_ratio, flops);
+}
+
+Answer by_kaplan(const Laws& laws, const std::vector<size_t>& use, double flops) {
+  return of_surface(refit_kaplan(*laws.find_kaplan("L_ND"), laws.set, use), laws.set.basis.flop_ratio, flops);
 }
 
 std::vector<size_t> without(const std::vector<size_t>& use, const std::vector<size_t>& left_out) {
@@ -66,12 +79,11 @@ struct Residual {
 void add_outliers(std::vector<Outlier>& to, const std::vector<Residual>& residuals, const char* from,
                   const Laws& laws) {
   constexpr size_t kFewest = 10;
-  constexpr double kFar = 4, kNormal = 1.4826;
+  constexpr double kFar = 4;
   if (residuals.size() < kFewest) return;
-  std::vector<double> sizes;
-  for (const Residual& r : residuals) sizes.push_back(std::abs(r.nats));
-  std::nth_element(sizes.begin(), sizes.begin() + sizes.size() / 2, sizes.end());
-  const double typical = kNormal * sizes[sizes.size() / 2];
+  std::vector<double> nats;
+  for (const Residual& r : residuals) nats.push_back(r.nats);
+  const double typical = robust_scale(nats);
   for (const Residual& r : residuals)
     if (std::abs(r.nats) > kFar * typical && typical > 0)
       to.push_back(
@@ -91,6 +103,9 @@ std::vector<Leverage> leverage_of(const Laws& laws) {
   if (laws.approach2) all.push_back(leverage_by(by_approach2, Approach::two, laws, highest));
   if (laws.approach3 && has_optimum(laws.approach3->law))
     all.push_back(leverage_by(by_approach3, Approach::three, laws, highest));
+  if (laws.approach1) all.push_back(leverage_by(by_approach1, Approach::one, laws, highest));
+  if (const KaplanLaw* law = laws.find_kaplan("L_ND"); law && has_optimum(surface_of(law->best().theta)))
+    all.push_back(leverage_by(by_kaplan, Approach::kaplan, laws, highest));
   return all;
 }
 
@@ -119,6 +134,8 @@ void add_leverage(Laws& laws) {
   laws.leverage = leverage_of(laws);
   laws.outliers = outliers_of(laws);
   for (const Leverage& leverage : laws.leverage) {
+    const Planning::Verdict* verdict = laws.planning.of(leverage.approach);
+    if (verdict && !verdict->is_supported) continue;  // nobody plans by it
     const auto most = std::max_element(leverage.runs.begin(), leverage.runs.end(), [&](auto& a, auto& b) {
       return moved(a.parameters, leverage.parameters) < moved(b.parameters, leverage.parameters);
     });

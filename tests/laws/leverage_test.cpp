@@ -55,6 +55,57 @@ TEST(Leverage, IsTheFitWithoutARunOrABudget) {
     for (const auto& budget : one.budgets) EXPECT_NEAR(budget.a, one.a, 0.1);
 }
 
+// Oracle: the law fitted to the points without the run. Two decades of horizons for each size feed
+// approach 1.
+TEST(Leverage, OfApproach1AndKaplansLawToo) {
+  PointSet set;
+  for (const double n : {1e7, 2e7, 4e7, 8e7, 1.6e8, 3.2e8})
+    for (int i = 0; i < 9; ++i) {
+      set.points.push_back(known_point(known_law, n, 2e8 * std::pow(3.0, i)));
+      set.points.back().run = text("run ", set.points.size());
+    }
+  Laws laws;
+  laws.set = with_noise(std::move(set), 1e-3, 4);
+  laws.use = all_of(laws.set);
+  std::string why;
+  laws.approach1 = fit_approach1(laws.set, laws.use, {.draws = 0}, why);
+  ASSERT_TRUE(laws.approach1) << why;
+  laws.kaplan.push_back(*fit_kaplan("L_ND", laws.set, laws.use, {.draws = 0, .threads = 2}, why));
+  const std::vector<Leverage> leverage = leverage_of(laws);
+  ASSERT_EQ(leverage.size(), 2u);
+  EXPECT_EQ(leverage[0].approach, Approach::one);
+  EXPECT_EQ(leverage[1].approach, Approach::kaplan);
+  PointSet rest = laws.set;
+  drop_runs(rest, {"run 14"});
+  const auto without = fit_approach1(rest, all_of(rest), {.draws = 0}, why);
+  EXPECT_NEAR(leverage[0].runs[13].a, without->parameters.exponent, 1e-12);
+  const double flops = leverage[1].flops;
+  const auto whole = surface_of(laws.find_kaplan("L_ND")->best().theta);
+  EXPECT_NEAR(leverage[1].parameters / optimum(whole, {}, flops).parameters, 1, 1e-3);
+  // From all starts it is the same optimum, to the optimiser's tolerance.
+  const KaplanLaw& law = *laws.find_kaplan("L_ND");
+  const bool has_floor = &law.best() != &law.pure;
+  const auto anew = fit_kaplan("L_ND", rest, all_of(rest), {.draws = 0, .threads = 2}, why);
+  const KaplanFit& same_form = has_floor ? *anew->irreducible : anew->pure;
+  EXPECT_NEAR(leverage[1].runs[13].parameters / optimum(surface_of(same_form.theta), {}, flops).parameters, 1,
+              1e-2);
+  EXPECT_NE(leverage[1].runs[13].parameters, leverage[1].parameters);
+}
+
+// A run that only an approach which nobody plans by depends on is no warning.
+TEST(Leverage, WarnsOfApproachesThatArePlannedFromOnly) {
+  Laws laws = fitted(study(2e-3));
+  laws.set.points[26].loss -= 0.05;
+  laws.approach2 = fit_approach2(laws.set, laws.use, {.draws = 0}, laws.why["approach2"]);
+  laws.profiles = laws.approach2->profiles;
+  Laws judged = laws;
+  judged.planning.verdicts = {{Approach::two, false, "no"}, {Approach::three, false, "no"}};
+  add_leverage(laws);
+  add_leverage(judged);
+  EXPECT_THAT(laws.warnings, Contains(HasSubstr(": without ")));
+  EXPECT_THAT(judged.warnings, testing::Not(Contains(HasSubstr(": without "))));
+}
+
 TEST(Leverage, ARunThatLiesFarOffIsNamed) {
   PointSet set = study(2e-3);
   set.points[9].loss += 0.1;

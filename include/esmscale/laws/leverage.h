@@ -8,16 +8,16 @@
 
 namespace esmscale::laws {
 
-// Approaches 2 and 3 (those that are there) without each run and without each budget. Approach 3 is fitted
-// again from its optima, not from all starts.
+// Approaches 1 to 3 and L(N,D) (those that are there and have an optimum) without each run and without each
+// budget. Approach 3 and L(N,D) are fitted again from their optima, not from all starts.
 std::vector<Leverage> leverage_of(const Laws& laws);
 
 // Runs more than four robust standard deviations (1.4826 · median |residual|) off the profile of their budget
 // or off approach 3; those of ten residuals or more. Farthest first.
 std::vector<Outlier> outliers_of(const Laws& laws);
 
-// Fills Laws::leverage and Laws::outliers, and warns of a run without which N_opt is another by more than a
-// factor of 1.5, and of each outlier.
+// Fills Laws::leverage and Laws::outliers, and warns of a run without which N_opt of an approach that may be
+// planned from is another by more than a factor of 1.5, and of outliers.
 void add_leverage(Laws& laws);
 
 }  // namespace esmscale::laws

@@ -62,4 +62,9 @@ std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set
                                     const std::vector<size_t>& use, const BootstrapOptions& options,
                                     std::string& why);
 
+// The best() of a law fitted to other points, or to fewer, from its optimum in place of all starts. nullopt
+// where that does not converge, or with too few points.
+std::optional<ParametricLaw> refit_kaplan(const KaplanLaw& joint, const PointSet& set,
+                                          const std::vector<size_t>& use);
+
 }  // namespace esmscale::laws
