@@ -27,16 +27,6 @@ std::optional<laws::Approach> approach_of(const StudyRequest& request) {
   return request.laws && request.centre <= 0 ? request.laws->preferred() : std::nullopt;
 }
 
-// N_opt expected at a budget.
-double expected_size(const StudyRequest& request, double budget) {
-  if (request.centre > 0)
-    return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
-  if (const std::optional<laws::Approach> approach = approach_of(request))
-    return request.laws->optimum(*approach, budget).parameters;
-  const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
-  return cheng.coefficient_parameters * std::pow(budget, cheng.a);
-}
-
 std::string centre_source(const StudyRequest& request) {
   if (request.centre > 0)
     return text("N_opt = ", human_count(request.centre),
@@ -232,6 +222,15 @@ Json row_of(const StudyRun& run) {
 }
 
 }  // namespace
+
+double expected_size(const StudyRequest& request, double budget) {
+  if (request.centre > 0)
+    return request.centre * std::pow(budget / middle_of(request.budgets), request.exponent);
+  if (const std::optional<laws::Approach> approach = approach_of(request))
+    return request.laws->optimum(*approach, budget).parameters;
+  const laws::PublishedFrontier& cheng = laws::published_frontiers().back();
+  return cheng.coefficient_parameters * std::pow(budget, cheng.a);
+}
 
 double StudyLayout::flops() const {
   double sum = 0;

@@ -1,7 +1,7 @@
 // A plan, a study's layout and an assessment for people to read.
 #pragma once
 
-#include "esmscale/study/layout.h"
+#include "esmscale/study/design.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/known_models.h"
 
@@ -13,6 +13,7 @@ namespace esmscale::report {
 std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
                     const study::PlanRequest& request);
 std::string to_text(const study::StudyLayout& layout);
+std::string to_text(const study::DesignChoice& choice);
 std::string to_text(const study::Assessment& assessment);
 
 // The rows and the notes of to_text(assessment), which the report shows too.

@@ -52,6 +52,9 @@ struct StudyLayout {
   double flops() const;
 };
 
+// N_opt expected at a budget: by the centre, the laws, or Cheng et al. 2024.
+double expected_size(const StudyRequest& request, double budget);
+
 // Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 

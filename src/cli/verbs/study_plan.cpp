@@ -7,7 +7,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/report/plan_text.h"
-#include "esmscale/study/layout.h"
+#include "esmscale/study/design.h"
 
 #include <algorithm>
 
@@ -17,8 +17,9 @@ namespace esmscale::cli {
 namespace {
 
 struct Options : PlanningOptions {
-  std::string folder, isoflop, centre;
+  std::string folder, isoflop, centre, study_flops, target_flops;
   study::StudyRequest request;
+  bool fixed_models = false, fixed_replicates = false;
   double sequence_length = 0;
   bool no_sweep = false;
 };
@@ -54,13 +55,9 @@ std::string folder_of(const Options& options) {
   return options.folder.empty() ? options.output : options.folder;
 }
 
-int plan(const Program& program, const Options& options) {
-  const std::string folder = folder_of(options);
-  if (!folder.empty()) require_no_dataset(folder);
-  const std::optional<laws::LawFile> laws = laws_of(options);
+study::StudyRequest request_of(const Options& options, const std::optional<laws::LawFile>& laws) {
   study::StudyRequest request = options.request;
   if (!options.name.empty()) request.name = options.name;
-  request.budgets = numbers_of(options.isoflop, "--isoflop");
   request.centre = optional_number(options.centre, "--centre");
   request.laws = laws ? &*laws : nullptr;
   request.sweep = !options.no_sweep;
@@ -69,22 +66,72 @@ int plan(const Program& program, const Options& options) {
   if (!laws) request.basis.flop_count = options.flop_count.value_or(laws::FlopCount::hoffmann);
   if (!laws && options.parameter_count) request.basis.parameter_count = *options.parameter_count;
   request.basis.mean_squared_length = mean_squared_length_of(options, laws);
-  const study::StudyLayout layout = study::lay_out_study(request);
-  if (!folder.empty()) study::write_study(folder, layout);
-  if (program.json) {
-    program.print(study::to_json(layout));
-    return 0;
+  return request;
+}
+
+// The budgets as given, or those of the design that --study-flops asks for.
+std::optional<study::DesignChoice> settle_budgets(const Options& options, study::StudyRequest& request) {
+  if (options.isoflop.empty() == options.study_flops.empty())
+    throw usage_error({.where = "esmscale study plan",
+                       .expected = "budgets with --isoflop C1,C2,…, or a total with --study-flops C",
+                       .found = options.isoflop.empty() ? "neither" : "both"});
+  if (!options.isoflop.empty()) {
+    request.budgets = numbers_of(options.isoflop, "--isoflop");
+    return std::nullopt;
   }
+  constexpr double kUsualTarget = 10;  // times the total: a study for a tenth of the run that it plans
+  const double total = positive_number(options.study_flops, "--study-flops");
+  const double target = optional_number(options.target_flops, "--target-flops");
+  study::DesignChoice choice =
+      study::choose_design({.study = request,
+                            .total_flops = total,
+                            .target_flops = target > 0 ? target : kUsualTarget * total,
+                            .fixed_models = options.fixed_models,
+                            .fixed_replicates = options.fixed_replicates});
+  request = choice.chosen.study;
+  return choice;
+}
+
+void print_layout(const Program& program, const std::optional<study::DesignChoice>& design,
+                  const study::StudyLayout& layout, const std::string& folder) {
+  if (program.json) {
+    Json json = study::to_json(layout);
+    if (design) json["design"] = study::to_json(*design);
+    program.print(json);
+    return;
+  }
+  if (design) program.out << report::to_text(*design) << "\n";
   program.out << report::to_text(layout);
   if (!folder.empty())
     program.out << "written: " << folder << "/study.json, array.sbatch and " << layout.runs.size()
                 << " configs\n";
+}
+
+int plan(const Program& program, const Options& options) {
+  const std::string folder = folder_of(options);
+  if (!folder.empty()) require_no_dataset(folder);
+  const std::optional<laws::LawFile> laws = laws_of(options);
+  study::StudyRequest request = request_of(options, laws);
+  const std::optional<study::DesignChoice> design = settle_budgets(options, request);
+  const study::StudyLayout layout = study::lay_out_study(request);
+  if (!folder.empty()) study::write_study(folder, layout);
+  print_layout(program, design, layout, folder);
   return 0;
 }
 
 void add_layout_flags(CLI::App& action, Options& o) {
   action.add_option("DIR", o.folder, "Folder of the new study; without it the layout is only printed");
-  action.add_option("--isoflop", o.isoflop, "Budgets C1,C2,… in FLOPs")->required();
+  action.add_option("--isoflop", o.isoflop, "Budgets C1,C2,… in FLOPs");
+  action
+      .add_option(
+          "--study-flops", o.study_flops,
+          "FLOPs of the whole study: chooses budgets, sizes and seeds that make N_opt at the target most "
+          "certain")
+      ->excludes("--isoflop");
+  action
+      .add_option("--target-flops", o.target_flops,
+                  "C at which N_opt is wanted; 10 times --study-flops by default")
+      ->needs("--study-flops");
   action.add_option("--models", o.request.models, "Sizes per budget")
       ->check(CLI::Range(study::kFewestModels, 100))
       ->capture_default_str();
@@ -94,8 +141,10 @@ void add_layout_flags(CLI::App& action, Options& o) {
   action.add_option("--replicates", o.request.replicates, "Further seeds at the middle size of each budget")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
-  action.add_option("--centre", o.centre,
-                    "N_opt expected at the geometric mean of the budgets, before any law is known");
+  action.add_option(
+      "--centre", o.centre,
+      "N_opt expected at the geometric mean of the budgets (with --study-flops: at that C), before any "
+      "law is known");
   action.add_option("--exponent", o.request.exponent, "N_opt ∝ C^exponent about --centre")
       ->check(finite_number())
       ->capture_default_str();
@@ -121,8 +170,11 @@ void add_study_plan(CLI::App& study, Program& program) {
   add_layout_flags(*action, *options);
   add_config_flags(*action, *options);
   action->get_option("--trunks")->excludes(action->get_option("--schedule"));
-  action->callback(
-      [&program, options] { program.action = [&program, options] { return plan(program, *options); }; });
+  action->callback([&program, options, action] {
+    options->fixed_models = action->count("--models") > 0;
+    options->fixed_replicates = action->count("--replicates") > 0;
+    program.action = [&program, options] { return plan(program, *options); };
+  });
 }
 
 }  // namespace esmscale::cli

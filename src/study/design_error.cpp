@@ -1,0 +1,104 @@
+#include "esmscale/study/design.h"
+#include "esmscale/study/plan/published_laws.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+namespace esmscale::study {
+namespace {
+
+const double kLogTen = std::log(10.0);
+
+// 97.5% of Student's distribution, by the expansion of Fisher in 1/ν: within 2% from ν = 3.
+double student(double degrees) {
+  constexpr double z = 1.95996;
+  if (degrees < 1) return INFINITY;
+  return z + (std::pow(z, 3) + z) / (4 * degrees) +
+         (5 * std::pow(z, 5) + 16 * std::pow(z, 3) + 3 * z) / (96 * degrees * degrees) +
+         (3 * std::pow(z, 7) + 19 * std::pow(z, 5) + 17 * std::pow(z, 3) - 15 * z) /
+             (384 * std::pow(degrees, 3));
+}
+
+double normal_below(double x) {
+  return 0.5 * std::erfc(-x / std::sqrt(2.0));
+}
+
+// (XᵀX)⁻¹ of the parabola 1, x, x²: the variances of slope and curvature at σ = 1.
+struct ParabolaVariance {
+  double slope, curvature;
+};
+ParabolaVariance variance_of(const std::vector<double>& x) {
+  std::array<double, 5> s{};
+  for (const double v : x)
+    for (int k = 0; k < 5; ++k) s[k] += std::pow(v, k);
+  const double det = s[0] * (s[2] * s[4] - s[3] * s[3]) - s[1] * (s[1] * s[4] - s[3] * s[2]) +
+                     s[2] * (s[1] * s[3] - s[2] * s[2]);
+  return {(s[0] * s[4] - s[2] * s[2]) / det, (s[0] * s[2] - s[1] * s[1]) / det};
+}
+
+// Variance of ln N at the minimum of a budget whose runs lie at x = ln(N/expected). The minimum is
+// −slope/(2c); where it lies off the centre by δ its error contains δ/c times that of the curvature. The last
+// factor is the second order of 1/c.
+double variance_of_minimum(std::vector<double> x, const DesignModel& model) {
+  std::sort(x.begin(), x.end());
+  const ParabolaVariance unit = variance_of(x);
+  const double scale = std::pow(model.noise / model.curvature, 2), off = std::pow(model.centre_error, 2);
+  x.erase(std::unique(x.begin(), x.end(), [](double a, double b) { return b - a < 0.01; }), x.end());
+  const size_t last = x.size() - 1;
+  const double low = (x[0] + x[1]) / 2, high = (x[last] + x[last - 1]) / 2;
+  const double bracketed = normal_below(high / model.centre_error) - normal_below(low / model.centre_error);
+  return scale * (unit.slope / 4 + off * unit.curvature) * (1 + 3 * scale * unit.curvature) /
+         std::max(bracketed, 1e-6);
+}
+
+}  // namespace
+
+DesignModel design_model(const laws::LawFile* law) {
+  DesignModel model;
+  const laws::LawFile published = published_law(kDefaultLaw);
+  const bool is_known = law && law->curvature > 0 && law->noise > 0;
+  const laws::LawFile& from = is_known ? *law : published;
+  model.curvature = from.curvature;
+  model.noise = from.noise;
+  model.from = from.path;
+  return model;
+}
+
+double DesignError::deviation() const {
+  return std::hypot(noise, drift);
+}
+
+double DesignError::half_width() const {
+  return std::hypot(student(degrees) * noise, student(1e9) * drift);
+}
+
+DesignError design_error(const StudyLayout& layout, const StudyRequest& request, const DesignModel& model,
+                         double target_flops) {
+  std::map<double, std::vector<double>> sizes;  // by budget: ln(N/expected) of each run
+  for (const StudyRun& run : layout.runs)
+    if (run.stage == config::RunStage::main)
+      sizes[run.budget].push_back(std::log(run.parameters / expected_size(request, run.budget)));
+  const double count = double(sizes.size());
+  double mean = 0, spread = 0;
+  for (const auto& [budget, x] : sizes) mean += std::log(budget) / count;
+  for (const auto& [budget, x] : sizes) spread += std::pow(std::log(budget) - mean, 2);
+  DesignError error;
+  const double target = std::log(target_flops) - mean;
+  double of_noise = 0, of_exponent = 0, bent = target * target;
+  for (const auto& [budget, x] : sizes) {
+    const double u = std::log(budget) - mean, weight = 1 / count + target * u / spread;
+    const double variance = variance_of_minimum(x, model);
+    of_noise += weight * weight * variance;
+    of_exponent += std::pow(u / spread, 2) * variance;
+    bent -= weight * u * u;
+    error.degrees += double(x.size()) - 3;
+  }
+  error.noise = std::sqrt(of_noise);
+  error.exponent = std::sqrt(of_exponent);
+  error.drift = std::abs(bent) * model.drift / (2 * kLogTen);
+  return error;
+}
+
+}  // namespace esmscale::study
