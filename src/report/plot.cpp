@@ -205,37 +205,18 @@ std::string Plot::svg(bool standalone) const {
   const std::string clip = "clip-" + name_;
   std::string out =
       text("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" aria-label=\"",
-           escaped(title_), "\" viewBox=\"0 0 ", kWidth, " ", number(height), "\">");
-  if (standalone) out += text("<title>", escaped(title_), "</title><style>", plot_style(), "</style>");
-  if (standalone)
-    out += text("<rect class=\"paper\" width=\"", kWidth, "\" height=\"", number(height), "\"/>");
+           escaped(title_), "\" viewBox=\"0 0 ", kWidth, " ", number(height), "\"");
+  // A file has a size of its own, and a paper: converters and LaTeX need both.
+  out += standalone
+             ? text(" width=\"", kWidth, "\" height=\"", number(height), "\"><title>", escaped(title_),
+                    "</title><rect class=\"paper\" width=\"", kWidth, "\" height=\"", number(height), "\"/>")
+             : ">";
   out += text("<clipPath id=\"", clip, "\"><rect x=\"", kLeft, "\" y=\"", kTop, "\" width=\"",
               kWidth - kLeft - kRight, "\" height=\"", kPlotHeight, "\"/></clipPath>");
   out += frame.grid() + text("<g clip-path=\"url(#", clip, ")\">");
   for (const Series& s : series_) out += frame.draw(s);
-  return out + "</g>" + legend + "</svg>\n";
-}
-
-const std::string& plot_style() {
-  static const std::string style = R"(
-.plot{--paper:#fff;--ink:#1c2430;--soft:#5b6675;--rule:#e3e7ed;--q:#8a94a3;
---c0:#2563c9;--c1:#c2570c;--c2:#0d8a63;--c3:#8b3fc2;--c4:#c22f55;--c5:#7a6a10;--c6:#0e7c94;
---r0:#12877c;--r1:#2a7fb8;--r2:#4d67cf;--r3:#7d53c9;--r4:#ad45ab;--r5:#cc3f76;--r6:#d0502f;
-width:100%;height:auto;display:block;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-@media (prefers-color-scheme:dark){.plot{--paper:#14181f;--ink:#e6eaf0;--soft:#9aa5b4;--rule:#2b323d;--q:#7d8796;
---c0:#6ea8ff;--c1:#f0944d;--c2:#3fcf9b;--c3:#c48bf2;--c4:#f2748f;--c5:#d6c14a;--c6:#4cc9e0;
---r0:#35c4b5;--r1:#57b0e6;--r2:#8699f5;--r3:#ae8af2;--r4:#dc7fdb;--r5:#f279a7;--r6:#f28a66}}
-.plot .paper{fill:var(--paper)}.plot .frame{fill:none;stroke:var(--soft);stroke-width:1}
-.plot .grid{stroke:var(--rule);stroke-width:1}.plot .minor{stroke:var(--soft);stroke-width:.7}
-.plot text{fill:var(--ink);font-size:11px}.plot .tick{fill:var(--soft)}.plot .axis{font-size:12px}
-.plot .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.plot .dashed{stroke-dasharray:5 4}
-.plot .band{stroke:none!important;opacity:.16}.plot .dot{opacity:.85}.plot .hollow{fill:var(--paper);stroke-width:1.6}
-.plot .c0{--k:var(--c0)}.plot .c1{--k:var(--c1)}.plot .c2{--k:var(--c2)}.plot .c3{--k:var(--c3)}.plot .c4{--k:var(--c4)}
-.plot .c5{--k:var(--c5)}.plot .c6{--k:var(--c6)}.plot .q{--k:var(--q)}.plot .r0{--k:var(--r0)}.plot .r1{--k:var(--r1)}.plot .r2{--k:var(--r2)}
-.plot .r3{--k:var(--r3)}.plot .r4{--k:var(--r4)}.plot .r5{--k:var(--r5)}.plot .r6{--k:var(--r6)}
-.plot .line,.plot .hollow{stroke:var(--k)}.plot .dot,.plot .band{fill:var(--k)}.plot circle:hover{stroke:var(--ink);stroke-width:2}
-)";
-  return style;
+  out += "</g>" + legend + "</svg>\n";
+  return standalone ? without_style_sheet(out) : out;
 }
 
 std::string escaped(const std::string& raw) {

@@ -1,5 +1,5 @@
-// A plot as SVG: bands, lines and points over two axes, a legend below. Colours are CSS classes
-// (plot_style()), so one picture serves a light and a dark page, inline or as a file of its own.
+// A plot as SVG: bands, lines and points over two axes, a legend below. On a page colours are CSS classes
+// (plot_style()), light and dark; a file has plain attributes, for converters know no style sheets.
 #pragma once
 
 #include "report/axis.h"
@@ -40,7 +40,7 @@ class Plot {
 
   const std::string& name() const { return name_; }  // of its file, without .svg
   const std::string& title() const { return title_; }
-  // A whole SVG element; standalone has its own style and title.
+  // A whole SVG element; standalone: a file, with its own size, title and colours.
   std::string svg(bool standalone) const;
 
  private:
@@ -64,6 +64,9 @@ class Plot {
 
 // The style sheet of all plots, light and dark.
 const std::string& plot_style();
+
+// Every class of a plot as presentation attributes, in the light colours.
+std::string without_style_sheet(const std::string& svg);
 
 // &, <, >, " for HTML and SVG.
 std::string escaped(const std::string& text);
