@@ -3,6 +3,7 @@
 #include "esmscale/core/csv.h"
 #include "esmscale/core/text.h"
 #include "report/html.h"
+#include "report/methods.h"
 
 #include <algorithm>
 #include <cmath>
@@ -163,6 +164,8 @@ std::string points_csv_of(const laws::PointSet& set) {
 
 void add_paper_tables(OutputSet& files, const laws::Laws& laws) {
   files.add("points.csv", points_csv_of(laws.set));
+  files.add("methods.txt", methods_text(laws));
+  files.add("references.bib", references_of(laws));
   for (const PaperTable& table : paper_tables(laws)) {
     files.add("tables/" + table.name + ".csv", csv_of(table));
     files.add("tables/" + table.name + ".tex", latex_of(table));

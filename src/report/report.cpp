@@ -5,6 +5,7 @@
 #include "report/assay_plots.h"
 #include "report/html.h"
 #include "report/law_plots.h"
+#include "report/methods.h"
 #include "report/plot_data.h"
 #include "report/report_tables.h"
 
@@ -118,8 +119,9 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
           (std::isfinite(laws.point_noise.sigma) ? text(significant(laws.point_noise.sigma, 2), " nats: ")
                                                  : std::string()) +
           laws.point_noise.from +
-          ". Residuals by points less constants; a law whose residuals are more than twice "
-          "the noise is refuted. Trends: the share of the residuals' variance that follows "
+          ". Residuals by points less constants; times the noise: both by scales that a few outliers do not "
+          "move. A law whose residuals are more than twice the noise is refuted. Trends: the share of the "
+          "residuals' variance that follows "
           "C, N or D.",
       comparison_table(laws));
   body += optional_section(
@@ -140,6 +142,9 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
       paragraph("Published models at their N and D against these laws and a published one. Repeated data is "
                 "counted as seen; nats lost only where the objective is masked language modelling.") +
           known_models_table(laws));
+  body += section("Methods", paragraph(methods_text(laws)) +
+                                 "<details><summary>References as BibTeX</summary><pre>" +
+                                 escaped(references_of(laws)) + "</pre></details>\n");
   body += section("Runs", runs_table(laws));
   body += optional_section("Left out", "", excluded_table(laws));
   return page("Scaling laws", body + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"));

@@ -28,7 +28,7 @@ std::string latex_of(const PaperTable& table);
 // The points in the columns of a points file, in full precision: `fit --points` of it finds the same laws.
 std::string points_csv_of(const laws::PointSet& set);
 
-// points.csv, tables/NAME.csv and tables/NAME.tex of the output.
+// points.csv, methods.txt, references.bib, tables/NAME.csv and tables/NAME.tex of the output.
 void add_paper_tables(OutputSet& files, const laws::Laws& laws);
 
 }  // namespace esmscale::report
