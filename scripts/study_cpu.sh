@@ -136,8 +136,8 @@ keep_metrics
 
 say "Fit and report"
 kept=("$results/metrics/runs" "$results"/metrics/arms/exponential_*)
-"$esmscale" fit "${kept[@]}" --output "$results/laws" --bootstrap "$bootstrap"
-"$esmscale" fit "${kept[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap"
+"$esmscale" fit "${kept[@]}" --output "$results/laws" --bootstrap "$bootstrap" --force
+"$esmscale" fit "${kept[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap" --force
 
 say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then

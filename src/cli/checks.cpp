@@ -56,8 +56,8 @@ void require_output_file(const fs::path& path) {
 void require_replaceable(const fs::path& path, bool force) {
   if (force || !fs::exists(fs::symlink_status(path))) return;
   throw Error({.where = path.string(),
-               .expected = "no file of that name",
-               .found = "one",
+               .expected = "nothing of that name",
+               .found = fs::is_directory(fs::symlink_status(path)) ? "a folder" : "a file",
                .advice = "give another name, or --force to replace it"});
 }
 

@@ -63,11 +63,71 @@ TEST(FitErrors, PointsWithoutALawLeaveAnEarlierOne) {
   std::filesystem::create_directories(folder / "laws");
   write_file(folder / "laws/laws.json", "earlier");
   write_file(folder / "points.csv", "parameters,tokens,loss\n1e7,1e9,2.6\n2e7,1e9,2.5\n");
-  const Outcome outcome =
-      run({"fit", "--points", folder / "points.csv", "--output", folder / "laws", "--log-level", "error"});
+  const Outcome outcome = run({"fit", "--points", folder / "points.csv", "--output", folder / "laws",
+                               "--force", "--log-level", "error"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, HasSubstr("2 points that support none"));
   EXPECT_EQ(read_file(folder / "laws/laws.json"), "earlier");
+}
+
+TEST(FitErrors, AnEarlierFitIsReplacedWithForceOnly) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const std::vector<std::string> fit{"fit",      "--points",      folder / "points.csv",
+                                     "--output", folder / "laws", "--bootstrap",
+                                     "0",        "--log-level",   "error"};
+  for (const char* there :
+       {"laws/laws.json", "laws/report.html", "laws/points.csv", "laws/tables/mine.csv"}) {
+    std::filesystem::remove_all(folder / "laws");
+    std::filesystem::create_directories((folder / there).parent_path());
+    write_file(folder / there, "earlier");
+    const Outcome outcome = run(fit);
+    EXPECT_EQ(outcome.status, 1) << there;
+    EXPECT_THAT(outcome.err, HasSubstr("--force"));
+    EXPECT_EQ(read_file(folder / there), "earlier");
+  }
+  std::vector<std::string> forced = fit;
+  forced.push_back("--force");
+  EXPECT_EQ(run(forced).status, 0);
+  EXPECT_EQ(read_file(folder / "laws/tables/mine.csv"), "earlier");
+  EXPECT_EQ(run(fit).status, 1);
+  // The points that a fit wrote lie where the next one writes them.
+  EXPECT_EQ(run({"fit", "--points", folder / "laws/points.csv", "--output", folder / "laws"}).status, 1);
+}
+
+// Oracle: the law and itself.
+TEST(Fit, ComparesTwoFits) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv", exact_points());
+  const auto fit = [&](const std::string& output, const std::string& count) {
+    ASSERT_EQ(run({"fit", "--points", folder / "points.csv", "--output", folder / output, "--bootstrap", "30",
+                   "--parameter-count", count, "--log-level", "error"})
+                  .status,
+              0);
+  };
+  fit("first", "kaplan");
+  fit("second", "kaplan");
+  fit("other", "trainable");
+  const std::string first = folder / "first/laws.json", second = folder / "second/laws.json";
+  const Outcome json = run({"fit", "--compare", first, second, "--json"});
+  ASSERT_EQ(json.status, 0) << json.err;
+  const Json difference = parse_json(json.out, "stdout");
+  EXPECT_NEAR(difference["flops"].get<double>() / 1e19, 1, 1e-3);
+  const Json& two = difference["approaches"]["approach2"];
+  EXPECT_TRUE(two["supported"].get<bool>());
+  EXPECT_EQ(two["a"]["difference"], 0);
+  EXPECT_EQ(two["parameters"]["ratio"], 1);
+  EXPECT_LE(two["a"]["interval"][0], 0);
+  EXPECT_TRUE(difference["approaches"]["approach1"]["why"].is_string());
+  EXPECT_THAT(
+      run({"fit", "--compare", first, second, "--flops", "1e20"}).out,
+      AllOf(HasSubstr("1.00e+20"), HasSubstr("not told apart"), HasSubstr("not compared: approach 1")));
+  const Outcome mixed = run({"fit", "--compare", first, folder / "other/laws.json"});
+  EXPECT_EQ(mixed.status, 2);
+  EXPECT_THAT(mixed.err, AllOf(HasSubstr("parameter count trainable"), HasSubstr("other/laws.json")));
+  EXPECT_EQ(run({"fit", "--compare", first}).status, 2);
+  EXPECT_EQ(run({"fit", "--compare", first, second, "--output", folder / "x"}).status, 2);
+  EXPECT_EQ(run({"fit", "--compare", first, folder / "absent.json"}).status, 1);
 }
 
 TEST(Fit, LeavesOutARunByNameAndSaysWhatEachRunIsWorth) {

@@ -101,7 +101,7 @@ def results_stay(bench: Bench, disk: Path) -> int:
     points.write_text("parameters,tokens,loss\n1e6,1e8,3\n2e6,1e8,2.9\n4e6,1e8,2.85\n")
     force = ["--force"]
     verbs: list[tuple[list[str], list[str]]] = [
-        (["fit", "--points", str(points), "--bootstrap", "0", "--output"], []),
+        (["fit", "--points", str(points), "--bootstrap", "0", "--output"], force),
         (["plan", "--flops", "1e18", "--law", "cheng-mlm", "--output"], []),
         (["prepare", "--input", str(bench.folder / "in.fasta"), "--output"], force),
         (["fasta", str(bench.folder / "set"), "--output"], []),

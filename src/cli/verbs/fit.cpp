@@ -2,6 +2,8 @@
 #include "cli/checks.h"
 #include "cli/enum_flag.h"
 #include "cli/verb.h"
+#include "cli/verbs/fit_bundle.h"
+#include "cli/verbs/fit_compare.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/output_set.h"
@@ -23,10 +25,12 @@ namespace {
 
 struct Options {
   std::vector<std::string> runs;
-  std::string points, output;
+  std::string points, output, flops, bundle;
+  std::vector<std::string> compared;
   std::vector<std::string> drop;
   laws::PointOptions read;
   laws::BootstrapOptions bootstrap;
+  bool force = false;
 };
 
 // The points by the count that is asked for, and by every count that can be had.
@@ -119,10 +123,44 @@ void require_a_law(const laws::Laws& laws) {
                .advice = "give more runs"});
 }
 
+// Before the fit, which takes its time. `points.csv` may be the very file that is read.
+void require_nothing_there(const Options& options) {
+  for (const char* name : {"laws.json", "report.html", "points.csv", "tables"})
+    require_replaceable(std::filesystem::path(options.output) / name, options.force);
+  if (options.bundle.empty()) return;
+  if (!options.bundle.ends_with(".tar.zst"))
+    throw usage_error(
+        {.where = "--bundle", .expected = "a name that ends in .tar.zst", .found = options.bundle});
+  require_replaceable(options.bundle, options.force);
+  require_output_file(options.bundle);
+}
+
+// What another fit of the same inputs needs to find the same laws.
+FitInputs inputs_of(const Options& options) {
+  FitInputs inputs{.runs = options.runs, .points = options.points, .flags = {}};
+  const auto add = [&](const char* flag, const std::string& value) {
+    inputs.flags.insert(inputs.flags.end(), {flag, value});
+  };
+  if (!options.read.flop_count.empty()) add("--flop-count", options.read.flop_count);
+  add("--parameter-count", options.read.parameter_count);
+  add("--loss", options.read.loss);
+  if (options.read.drop_highest > 0) add("--drop-highest", std::to_string(options.read.drop_highest));
+  for (const std::string& name : options.drop) add("--drop", name);
+  if (options.read.allow_mixed) inputs.flags.push_back("--allow-mixed");
+  add("--bootstrap", std::to_string(options.bootstrap.draws));
+  add("--seed", std::to_string(options.bootstrap.seed));
+  return inputs;
+}
+
 int fit(const Program& program, Options& options) {
+  if (!options.compared.empty())
+    return compare_fits(program, options.compared, options.flops, options.read.allow_mixed);
+  if (options.output.empty())
+    throw usage_error({.where = "esmscale fit", .expected = "--output DIR", .found = "none"});
   require_no_dataset(options.output);
   options.bootstrap.threads = program.thread_count();
   Sets sets = read_sets(options);
+  require_nothing_there(options);
   log_info("fitting ", sets.asked.points.size(), " points");
   laws::Laws laws = laws::fit_laws(std::move(sets.asked), options.bootstrap);
   require_a_law(laws);
@@ -137,6 +175,7 @@ int fit(const Program& program, Options& options) {
   report::add_paper_tables(files, laws);
   files.add("laws.json", laws::readable_text(document));
   files.publish();
+  if (!options.bundle.empty()) write_bundle(options.bundle, program, inputs_of(options), document);
   if (program.json)
     program.print(document);
   else
@@ -153,8 +192,7 @@ void add_fit(CLI::App& app, Program& program) {
                        "esmscale fit runs/study --output laws");
   verb->add_option("RUN", options->runs, "Run folders, folders of run folders, or the folder of a study");
   verb->add_option("--points", options->points, "A CSV of points in place of runs: parameters,tokens,loss,…");
-  verb->add_option("--output", options->output, "Folder for laws.json, report.html and the plots")
-      ->required();
+  verb->add_option("--output", options->output, "Folder for laws.json, report.html and the plots");
   add_enum_flag(*verb, "--flop-count", options->read.flop_count,
                 "C: hoffmann (real lengths; default for runs) or 6nd (default for points without flops)",
                 {"hoffmann", "6nd"});
@@ -173,6 +211,16 @@ void add_fit(CLI::App& app, Program& program) {
   verb->add_option("--seed", options->bootstrap.seed, "Seed of the draws")
       ->check(whole_number(UINT64_MAX))
       ->capture_default_str();
+  verb->add_option("--bundle", options->bundle,
+                   "FILE.tar.zst: the inputs, arguments, versions and checksums, to fit again anywhere");
+  CLI::Option* compare =
+      verb->add_option("--compare", options->compared,
+                       "Two laws.json: the differences of a, N_opt and the loss, with 95% intervals")
+          ->expected(2)
+          ->excludes("RUN", "--points", "--output", "--bundle");
+  verb->add_option("--flops", options->flops, "C to compare at; the middle of the budgets of both by default")
+      ->needs(compare);
+  verb->add_flag("--force", options->force, "Replace the laws and the report of an earlier fit");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });
 }

@@ -29,27 +29,6 @@ std::vector<fs::path> runs_inside(const fs::path& folder) {
   return inside;
 }
 
-std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
-  std::vector<fs::path> folders;
-  for (const fs::path& path : paths) {
-    const bool has_config = run::RunFolder(path).is_run();
-    if (has_config && !is_export(path)) {
-      folders.push_back(path);
-      continue;
-    }
-    const std::vector<fs::path> inside = runs_inside(path);
-    if (inside.empty())
-      throw Error({.where = path.string(),
-                   .expected = "a run folder, a folder of run folders, or the folder of a study",
-                   .found = has_config         ? "a Hugging Face folder, which has no curve"
-                            : fs::exists(path) ? "no config.json of a run in it or in its folders"
-                                               : "no such folder",
-                   .advice = "give the --output folders of esmscale train"});
-    folders.insert(folders.end(), inside.begin(), inside.end());
-  }
-  return folders;
-}
-
 laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, laws::FlopCount flop_count) {
   laws::Point point;
   point.parameters = count_as(run.config.model, options.parameter_count);
@@ -236,6 +215,27 @@ laws::PointSet points_of(const Selection& selection, const laws::PointOptions& o
 }
 
 }  // namespace
+
+std::vector<fs::path> run_folders(const std::vector<fs::path>& paths) {
+  std::vector<fs::path> folders;
+  for (const fs::path& path : paths) {
+    const bool has_config = run::RunFolder(path).is_run();
+    if (has_config && !is_export(path)) {
+      folders.push_back(path);
+      continue;
+    }
+    const std::vector<fs::path> inside = runs_inside(path);
+    if (inside.empty())
+      throw Error({.where = path.string(),
+                   .expected = "a run folder, a folder of run folders, or the folder of a study",
+                   .found = has_config         ? "a Hugging Face folder, which has no curve"
+                            : fs::exists(path) ? "no config.json of a run in it or in its folders"
+                                               : "no such folder",
+                   .advice = "give the --output folders of esmscale train"});
+    folders.insert(folders.end(), inside.begin(), inside.end());
+  }
+  return folders;
+}
 
 laws::PointSet read_runs(const std::vector<fs::path>& paths, const laws::PointOptions& options) {
   return points_of(select(paths, options), options);

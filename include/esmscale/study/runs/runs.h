@@ -12,6 +12,10 @@
 
 namespace esmscale::study {
 
+// The run folders that the paths mean: each itself, those in a folder of runs, or those of a study. Error for
+// a path that holds none.
+std::vector<std::filesystem::path> run_folders(const std::vector<std::filesystem::path>& paths);
+
 // One point a finished run: N from its shape by options.parameter_count, D and C from its last line of
 // metrics, the loss that options.loss names (eval: the last holdout loss; train: the mean over the last
 // twentieth of the tokens). A path may also be a folder of run folders, whose Hugging Face exports are passed
