@@ -1,56 +1,98 @@
-"""What scripts/recipe_study.sh computes from its runs: each recipe against the first, paired by sequence."""
+"""scripts/recipe_study.sh: makes the runs of recipe_runs.py, and sums up what is there of them."""
 
-import math
-import statistics
 from pathlib import Path
 
-from esmtools.commands import run_command
-from esmtools.results import Json, fail, markdown_table, read_json, read_metrics, write_json
+from esmtools.commands import run_commands
+from esmtools.plots import recipe as picture
+from esmtools.results import Json, fail, human_count, markdown_table, write_json
+from esmtools.study.recipe_runs import Maker, Size, losses_of, make_all, wanted
+from esmtools.study.recipe_summary import Summary, summarise
 
 
-def seconds_of(run: Path) -> float:
-    """Training time: the tokens of the run over the median of its speeds."""
-    metrics = read_metrics(run / "metrics.jsonl")
-    if not metrics or not metrics[-1].get("finished"):
-        fail(f"{run}: expected a finished run; run the script again")
-    speeds = [line["train/tokens_per_second"] for line in metrics if line.get("train/tokens_per_second")]
-    return float(metrics[-1]["tokens"] / statistics.median(speeds))
+def sizes_of(shapes: str, tokens: str) -> list[Size]:
+    """From 3x64x4,4x128x8 (layers, width, heads) and the tokens of each, as in 2M,800K."""
+    units = {"K": 1e3, "M": 1e6, "G": 1e9}
+    names, counts = shapes.split(","), tokens.split(",")
+    if len(names) != len(counts):
+        fail(f"--tokens: expected {len(names)} numbers, one for each of --sizes, found {tokens}")
+    sizes = []
+    for name, count in zip(names, counts, strict=True):
+        try:
+            layers, width, heads = map(int, name.split("x"))
+            sizes.append(Size(layers, width, heads, round(float(count.rstrip("KMG")) * units.get(count[-1], 1))))
+        except ValueError:
+            fail(f"--sizes and --tokens: expected LAYERSxWIDTHxHEADS and a number of tokens, found {name} and {count}")
+    return sizes
 
 
-def over_seeds(differences: list[Json]) -> Json:
-    """The mean over seeds. Its error is the larger of two: the holdout's, which does not shrink as seeds share the
-    sequences, and that of the spread of the seeds."""
-    values = [each["loss"] for each in differences]
-    of_holdout = statistics.mean(each["standard_error"] for each in differences)
-    of_seeds = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return dict(mean=statistics.mean(values), error=max(of_holdout, of_seeds), by_seed=differences)
+def train(
+    esmscale: Path,
+    data: Path,
+    holdout: Path,
+    runs: Path,
+    *,
+    config: str,
+    sizes: str,
+    tokens: str,
+    sequences: int,
+    jobs: int,
+    minutes: float,
+) -> None:
+    """Train and score all runs of the study that are not in RUNS yet."""
+    maker = Maker(esmscale, config, data, holdout, sequences, runs)
+    make_all(sizes_of(sizes, tokens), maker, jobs, minutes)
 
 
-def recipe(runs: Path, results: Path, seeds: int, *recipes: str) -> None:
-    """Write recipe.json and README.md into RESULTS from the runs RECIPE-sSEED, for seeds 1 to SEEDS."""
-    rows: list[Json] = []
-    for name in recipes:
-        folders = [runs / f"{name}-s{seed}" for seed in range(1, seeds + 1)]
-        losses = [float(read_metrics(folder / "metrics.jsonl")[-1]["eval/loss"]) for folder in folders]
-        row: Json = dict(recipe=name, losses=losses, seconds=statistics.mean(map(seconds_of, folders)))
-        if name != recipes[0]:
-            compared = [read_json(results / f"{name}-s{seed}.json") for seed in range(1, seeds + 1)]
-            row["difference"] = over_seeds([each["difference"] for each in compared])
-        rows.append(row)
-    write_json(results / "recipe.json", dict(baseline=recipes[0], recipes=rows))
-    table = [
-        [row["recipe"], *(f"{loss:.4f}" for loss in row["losses"]), shown(row), f"{row['seconds']:.0f}"] for row in rows
-    ]
-    head = ["recipe", *(f"seed {seed}" for seed in range(1, seeds + 1)), f"against {recipes[0]}, nats", "seconds"]
-    text = markdown_table(head, table) + "\n"
-    (results / "README.md").write_text(text)
+def sum_up(runs: Path, results: Path, *, sizes: str, tokens: str) -> None:
+    """Write recipe.json, tables.md and pictures into RESULTS from the runs that are finished."""
+    shapes = sizes_of(sizes, tokens)
+    losses = losses_of(runs)
+    missing = [run.name for run in wanted(shapes, losses) if run.name not in losses]
+    summaries = [each for size in shapes if (each := summarise(size, runs, losses))]
+    write_json(results / "recipe.json", dict(missing=missing, sizes=[summary.json() for summary in summaries]))
+    text = "\n".join([gain_table(summaries), *map(rate_tables, summaries), *map(change_table, summaries)])
+    (results / "tables.md").write_text(text)
     print(text)
+    picture.draw(results / "gain.svg", [summary.json() for summary in summaries])
+    if missing:
+        print("not there yet: " + ", ".join(missing))
 
 
-def shown(row: Json) -> str:
-    difference = row.get("difference")
-    return f"{difference['mean']:+.4f} ± {difference['error']:.4f}".replace("-", "−") if difference else ""
+def nats(estimate: Json | None) -> str:
+    return f"{estimate['value']:+.4f} ± {estimate['error']:.4f}".replace("-", "−") if estimate else ""
+
+
+def interval(factor: Json | None) -> str:
+    if not factor:
+        return ""
+    most = f"{factor['high']:.1f}" + ("+" if factor["is_beyond"] else "")
+    return f"{factor['value']:.2f} ({factor['low']:.1f} to {most})"
+
+
+def gain_table(summaries: list[Summary]) -> str:
+    head = ["model", "N", "tokens", "D / N", "baseline", "ours", "difference, nats", "tokens ×", "compute ×"]
+    rows = []
+    for summary in summaries:
+        s = summary.json()
+        loss = [" ".join(f"{value:.4f}" for value in s[which]["losses"]) for which in ("baseline", "ours")]
+        size = [s["size"], human_count(s["parameters"]), human_count(s["tokens"])]
+        size.append(f"{s['tokens'] / s['parameters']:.2g}")
+        rows.append([*size, *loss, nats(s["difference"]), interval(s["token_factor"]), interval(s["compute_factor"])])
+    return markdown_table(head, rows) + "\n"
+
+
+def rate_tables(summary: Summary) -> str:
+    """Each rate of a sweep against the best one."""
+    rows = [[row["recipe"], row["rate"], f"{row['loss']:.4f}", nats(row["difference"])] for row in summary.rates]
+    return f"{summary.size}, rates\n\n" + markdown_table(["recipe", "rate", "loss", "against the best"], rows) + "\n"
+
+
+def change_table(summary: Summary) -> str:
+    if not summary.changes:
+        return ""
+    rows = [[row["change"], f"{row['loss']:.4f}", nats(row["difference"])] for row in summary.changes]
+    return f"{summary.size}, one change at a time\n\n" + markdown_table(["ours in", "loss", "difference"], rows) + "\n"
 
 
 if __name__ == "__main__":
-    run_command(recipe)
+    run_commands(__doc__, train, sum_up)
