@@ -25,7 +25,8 @@ GlobalBatch totals(const BatchPlan& plan) {
 BatchMaker::BatchMaker(const Dataset& dataset, const LoaderOptions& options, std::stop_token stop)
     : options_(options),
       tokens_(options.tokens ? *options.tokens : TokenList::of(29)),
-      shape_(fixed_shape(options.micro_batch_tokens, options.max_seq_len, options.mlm_probability)),
+      shape_(fixed_shape(options.micro_batch_tokens, options.max_seq_len, mask_ramp(options).largest())),
+      mask_ramp_(mask_ramp(options)),
       stop_(std::move(stop)),
       reader_(dataset, options.patience, stop_),
       masker_(options.seed, MaskSource::training, options.mlm_probability) {}
@@ -34,6 +35,7 @@ GlobalBatch BatchMaker::make(const BatchPlan& plan) {
   GlobalBatch batch = totals(plan);
   std::vector<BatchBuilder> builders;
   lay_out(plan, builders);
+  masker_.set_probability(mask_ramp_.at(plan.tokens_before));
   // Frames hold neighbours: in the data set's order each is decoded once.
   std::sort(places_.begin(), places_.end(),
             [](const Place& a, const Place& b) { return a.sequence < b.sequence; });

@@ -35,6 +35,7 @@ class BatchMaker {
   const LoaderOptions& options_;
   const TokenList& tokens_;
   BatchShape shape_;
+  MaskRamp mask_ramp_;
   std::stop_token stop_;
   PatientReader reader_;
   Masker masker_;

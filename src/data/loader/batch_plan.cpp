@@ -3,6 +3,7 @@
 #include "esmscale/data/loader/masking.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace esmscale::data {
 
@@ -32,17 +33,27 @@ BatchPlanner::BatchPlanner(std::span<const uint32_t> lengths, const LoaderOption
     : lengths_(lengths),
       seed_(options.seed),
       epochs_(options.epochs),
+      pack_tokens_(options.pack_tokens),
       max_seq_len_(options.max_seq_len),
+      ramp_(batch_ramp(options)),
       state_(normalised(from, static_cast<int64_t>(lengths.size()))),
+      tokens_(options.tokens_before),
       order_(seed_, state_.epoch, static_cast<int64_t>(lengths.size())),
-      packer_(options.batch_tokens / options.pack_tokens, options.pack_tokens, options.max_seq_len) {}
+      packer_(packer_at(tokens_)) {}
+
+Packer BatchPlanner::packer_at(int64_t tokens) const {
+  return {ramp_.rows_at(tokens) / pack_tokens_, pack_tokens_, max_seq_len_};
+}
 
 std::optional<BatchPlan> BatchPlanner::next() {
   if (state_.epoch >= epochs_) return std::nullopt;
   if (order_.epoch() != state_.epoch) order_ = EpochOrder(seed_, state_.epoch, order_.sequences());
 
+  if (packer_.total_room() != ramp_.rows_at(tokens_)) packer_ = packer_at(tokens_);
+
   BatchPlan plan;
   plan.begin = state_;
+  plan.tokens_before = tokens_;
   int64_t room = 0;
   for (int64_t position = state_.next; position < order_.sequences() && room <= packer_.total_room();
        ++position) {
@@ -54,6 +65,7 @@ std::optional<BatchPlan> BatchPlanner::next() {
   plan.packing = packer_.pack(plan.rows);
   plan.sequences.resize(plan.packing.sequences());
   plan.rows.resize(plan.packing.sequences());
+  tokens_ = std::accumulate(plan.rows.begin(), plan.rows.end(), tokens_);
   state_ = normalised({state_.epoch, state_.next + plan.packing.sequences()}, order_.sequences());
   plan.end = state_;
   return plan;

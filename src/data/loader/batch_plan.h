@@ -16,6 +16,7 @@ namespace esmscale::data {
 
 struct BatchPlan {
   DataState begin, end;
+  int64_t tokens_before = 0;       // consumed by the run when it begins
   std::vector<int64_t> sequences;  // the run, in the epoch's order
   std::vector<int32_t> rows;       // of each, cropped
   Packing packing;                 // its members are positions in the two above
@@ -39,10 +40,14 @@ class BatchPlanner {
   std::optional<BatchPlan> next();
 
  private:
+  Packer packer_at(int64_t tokens) const;
+
   std::span<const uint32_t> lengths_;
   uint64_t seed_;
-  int64_t epochs_, max_seq_len_;
+  int64_t epochs_, pack_tokens_, max_seq_len_;
+  BatchRamp ramp_;
   DataState state_;
+  int64_t tokens_;
   EpochOrder order_;
   Packer packer_;
 };

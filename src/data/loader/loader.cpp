@@ -33,6 +33,17 @@ int64_t batches_ahead(const LoaderOptions& options) {
 
 }  // namespace
 
+template <class Require>
+void require_ramp(const LoaderOptions& o, const Require& require) {
+  const int64_t pack = std::max<int64_t>(1, o.pack_tokens);
+  require(
+      o.first_batch_tokens >= 0 && o.first_batch_tokens <= o.batch_tokens && o.first_batch_tokens % pack == 0,
+      "train.first_batch_tokens is ", o.first_batch_tokens, ", not a multiple of train.pack_tokens (",
+      o.pack_tokens, ") up to train.batch_tokens (", o.batch_tokens, ")");
+  require(o.first_batch_tokens == 0 || o.batch_warmup_tokens > 0, "train.batch_warmup_tokens is ",
+          o.batch_warmup_tokens, ", and train.first_batch_tokens asks for some");
+}
+
 // Batch number i is planned by one thread, made by worker i mod threads and taken from that worker's queue,
 // so batches come in order whichever thread is fast.
 struct Loader::Impl {
@@ -129,10 +140,14 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataSt
     require(rows > 0 && o.pack_tokens > 0 && rows % o.pack_tokens == 0, name, " is ", rows,
             ", not a multiple of train.pack_tokens (", o.pack_tokens, ")");
   require(o.ranks >= 1 && o.rank >= 0 && o.rank < o.ranks, "rank ", o.rank, " of ", o.ranks);
-  require(o.pack_tokens <= 0 || o.ranks <= o.batch_tokens / o.pack_tokens, o.ranks, " ranks share ",
-          o.batch_tokens / std::max<int64_t>(1, o.pack_tokens),
-          " packs (train.batch_tokens / train.pack_tokens)");
-  require(o.mlm_probability >= 0 && o.mlm_probability <= 1, "masking.mlm_probability is ", o.mlm_probability);
+  require_ramp(o, require);
+  const int64_t smallest = o.first_batch_tokens > 0 ? o.first_batch_tokens : o.batch_tokens;
+  require(o.pack_tokens <= 0 || o.ranks <= smallest / o.pack_tokens, o.ranks, " ranks share ",
+          smallest / std::max<int64_t>(1, o.pack_tokens), " packs (train.",
+          o.first_batch_tokens > 0 ? "first_" : "", "batch_tokens / train.pack_tokens)");
+  for (const auto& [name, rate] : {std::pair{"masking.mlm_probability", o.mlm_probability},
+                                   std::pair{"masking.final_mlm_probability", o.final_mlm_probability}})
+    require(rate >= 0 && rate <= 1, name, " is ", rate);
   require(o.epochs >= 1, "train.epochs is ", o.epochs);
   require(o.threads >= 1, "threads is ", o.threads);
   require(from.epoch >= 0 && from.next >= 0 && from.next <= prefix_of(dataset, o), "data state (epoch ",
@@ -141,6 +156,14 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataSt
     throw usage_error({.where = text("training data ", dataset.folder().string()),
                        .expected = "options that agree with each other and with the data set",
                        .found = join(wrong, "; ")});
+}
+
+BatchRamp batch_ramp(const LoaderOptions& o) {
+  return {o.first_batch_tokens, o.batch_tokens, o.batch_warmup_tokens};
+}
+
+MaskRamp mask_ramp(const LoaderOptions& o) {
+  return {.begin = o.mlm_probability, .end = o.final_mlm_probability, .planned_tokens = o.planned_tokens};
 }
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options, DataState from) {

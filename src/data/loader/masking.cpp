@@ -43,6 +43,10 @@ int64_t crop_begin(uint64_t seed, MaskSource source, int64_t epoch, int64_t sequ
 Masker::Masker(uint64_t seed, MaskSource source, double mlm_probability, MaskPattern pattern)
     : seed_(seed), source_(source), probability_(checked_units(mlm_probability)), pattern_(pattern) {}
 
+void Masker::set_probability(double mlm_probability) {
+  probability_ = checked_units(mlm_probability);
+}
+
 MaskedWindow Masker::window(int64_t epoch, int64_t sequence, std::span<const uint8_t> residues,
                             int64_t longest) {
   const auto length = static_cast<int64_t>(residues.size());

@@ -1,10 +1,12 @@
 // From a data set to global batches: order, crop, pack, mask, on threads ahead of the trainer. Order, crops,
-// masks and packing are pure functions of (seed, epoch, sequence) and the lengths (docs/data_order.md).
+// masks and packing are pure functions of (seed, epoch, sequence), the lengths and, with ramps, the tokens
+// consumed (docs/data_order.md).
 #pragma once
 
 #include "esmscale/data/alphabet.h"
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/data/loader/batch.h"
+#include "esmscale/data/loader/ramp.h"
 
 #include <cstdint>
 #include <memory>
@@ -28,9 +30,14 @@ struct LoaderOptions {
   int64_t max_seq_len = 1024;      // rows of the longest crop, START and END included
   int64_t pack_tokens = 2048;      // rows of a pack
   int64_t batch_tokens = 524288;   // rows of a global batch: a multiple of pack_tokens
+  int64_t first_batch_tokens = 0;  // of the first one (ramp.h); 0: batch_tokens
+  int64_t batch_warmup_tokens = 0;
   int64_t micro_batch_tokens = 0;  // rows of a micro-batch on one rank: a multiple of pack_tokens
   int64_t epochs = 1;
   double mlm_probability = 0.15;
+  double final_mlm_probability = 0;  // after planned_tokens (ramp.h); 0: mlm_probability throughout
+  int64_t planned_tokens = 0;        // of the whole run
+  int64_t tokens_before = 0;         // consumed when the loader begins
   int rank = 0;
   int ranks = 1;
   int threads = 1;            // for reading and masking; one more plans
@@ -38,6 +45,9 @@ struct LoaderOptions {
   const TokenList* tokens = nullptr;  // null: the 29
   ReadPatience patience{};
 };
+
+BatchRamp batch_ramp(const LoaderOptions& options);
+MaskRamp mask_ramp(const LoaderOptions& options);
 
 class Loader {
  public:

@@ -46,6 +46,8 @@ class Masker {
   // Usage error unless 0 ≤ mlm_probability ≤ 1.
   Masker(uint64_t seed, MaskSource source, double mlm_probability, MaskPattern pattern = MaskPattern::bert);
 
+  void set_probability(double mlm_probability);  // from the next window on; a usage error as above
+
   // A window of at most `longest` residues, masked; valid until the next call.
   MaskedWindow window(int64_t epoch, int64_t sequence, std::span<const uint8_t> residues, int64_t longest);
 
