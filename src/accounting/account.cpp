@@ -12,6 +12,12 @@
 namespace esmscale::accounting {
 namespace {
 
+// Over the tokens of a run.
+double mean_masking_rate(const config::RunConfig& config) {
+  const double first = config.masking.mlm_probability, last = config.masking.final_mlm_probability;
+  return last > 0 ? (first + last) / 2 : first;
+}
+
 struct Row {
   const char* key;    // in JSON
   const char* title;  // for people
@@ -96,6 +102,7 @@ Json memory_json(const Account& a) {
           {"parameters", m.parameters},
           {"gradients", m.gradients},
           {"moments", m.moments},
+          {"averages", m.averages},
           {"activations", m.activations},
           {"workspace", m.workspace},
           {"total", m.total()},
@@ -136,7 +143,8 @@ std::string memory_text(const Account& a) {
               shown_device(a.device), ", ", a.config.train.micro_batch_tokens,
               " rows a micro-batch): ", human_bytes(m.total()), " = parameters ", human_bytes(m.parameters),
               " + gradients ", human_bytes(m.gradients), " + moments ", human_bytes(m.moments),
-              " + activations ", human_bytes(m.activations), " + workspace ", human_bytes(m.workspace), "\n",
+              m.averages > 0 ? " + averages " + human_bytes(m.averages) : "", " + activations ",
+              human_bytes(m.activations), " + workspace ", human_bytes(m.workspace), "\n",
               a.ranks > 1 ? text("  at stages 0, 1, 2: ", by_stage_text(a), "\n") : "");
 }
 
@@ -160,18 +168,18 @@ Account account_for(const config::RunConfig& config, const Lengths& lengths, dou
                     config::DeviceKind device) {
   const FlopCounter counter(config.model);
   const double tokens = lengths.tokens, squared = lengths.squared_tokens;
-  return {.config = config,
-          .lengths = lengths,
-          .ranks = ranks,
-          .device = device,
-          .parameters = count_parameters(config.model),
-          .forward = forward_flops(config.model, lengths.mean(), lengths.mean_square()),
-          .training_per_token = counter.training(tokens, squared) / tokens,
-          .six_n_per_token = counter.six_n_d(1),
-          .executed_per_token =
-              counter.executed(tokens, squared, config.masking.mlm_probability * tokens) / tokens,
-          .run_tokens = run_tokens,
-          .memory = predict_memory(config, ranks, device)};
+  return {
+      .config = config,
+      .lengths = lengths,
+      .ranks = ranks,
+      .device = device,
+      .parameters = count_parameters(config.model),
+      .forward = forward_flops(config.model, lengths.mean(), lengths.mean_square()),
+      .training_per_token = counter.training(tokens, squared) / tokens,
+      .six_n_per_token = counter.six_n_d(1),
+      .executed_per_token = counter.executed(tokens, squared, mean_masking_rate(config) * tokens) / tokens,
+      .run_tokens = run_tokens,
+      .memory = predict_memory(config, ranks, device)};
 }
 
 Json to_json(const Account& a) {

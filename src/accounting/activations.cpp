@@ -184,7 +184,7 @@ bool is_bf16(const config::RunConfig& config) {
 Shapes::Shapes(const config::RunConfig& config, int ranks, config::DeviceKind device)
     : T(rows_of_micro_batch(config, ranks)),
       P(has_efficient_attention(config, device) ? T * padding(config) : T),
-      M(std::ceil(config.masking.mlm_probability * T)),
+      M(std::ceil(std::max(config.masking.mlm_probability, config.masking.final_mlm_probability) * T)),
       D(static_cast<double>(config.model.width)),
       F(static_cast<double>(config.model.ffn_dim())),
       H(static_cast<double>(config.model.heads)),

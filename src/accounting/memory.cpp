@@ -68,6 +68,11 @@ double moments(const config::RunConfig& config, int64_t updated, const MatrixUpd
   return static_cast<double>(kFloat * (2 * updated - matrices.held + rows));
 }
 
+double averages(const config::AverageConfig& config, int64_t updated) {
+  const int kept = (config.ema_tokens > 0 ? 1 : 0) + (config.last_fraction > 0 ? 1 : 0);
+  return static_cast<double>(kept * kFloat * updated);
+}
+
 // The directions of all matrices and, of one stack, the iterate before and after and two products of its
 // short sides; where matrices travel, both buffers on their way.
 double update_workspace(const MatrixUpdate& matrices, bool travels) {
@@ -99,6 +104,7 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
       .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0) + fp8_weights(config),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = moments(config, updated, matrices),
+      .averages = averages(config.average, updated),
       .workspace = workspace_bytes(config, device, shapes),
   };
   memory.activations = activation_bytes(config, device, shapes);

@@ -9,6 +9,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <sstream>
@@ -186,13 +187,48 @@ void write_metadata(const fs::path& folder, const CheckpointInfo& info, const Js
   write_checked_json(folder / run::kCheckpointMetadata, json);
 }
 
+bool holds(std::span<const optim::WeightSet> sets, optim::WeightSet set) {
+  return std::find(sets.begin(), sets.end(), set) != sets.end();
+}
+
+std::vector<optim::WeightSet> averages_in(const SafetensorsFile& file,
+                                          const std::vector<config::Parameter>& table) {
+  std::vector<optim::WeightSet> averages;
+  for (const optim::WeightSet set : {optim::WeightSet::ema, optim::WeightSet::last})
+    if (file.find(optim::tensor_group(set) + table.front().name)) averages.push_back(set);
+  return averages;
+}
+
+Checkpoint load_set(const fs::path& folder, dist::Ranks& ranks, optim::WeightSet set) {
+  const Json json = read_metadata(folder);
+  Checkpoint checkpoint{.info = info_from_json(json, folder / run::kCheckpointMetadata), .weights = {}};
+  verify_blocks(folder / kTensorFile, {json, (folder / run::kCheckpointMetadata).string()}, ranks);
+
+  const SafetensorsFile file(folder / kTensorFile);
+  require_room(file, checkpoint.info.config.model);
+  checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
+  const model::Weights& weights = checkpoint.weights;
+  checkpoint.averages = averages_in(file, weights.table);
+  if (set != optim::WeightSet::trained && !holds(checkpoint.averages, set))
+    refuse_average(folder, set, checkpoint.averages);
+  for (size_t p = 0; p < weights.table.size(); ++p)
+    read_tensor(file, optim::tensor_group(set) + weights.table[p].name, weights.all[p]);
+  read_tensor(file, "inv_freq", weights.inv_freq);
+  checkpoint.has_moments = file.find(optim::kFirstMoment + weights.table.front().name) != nullptr;
+  return checkpoint;
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights,
                      std::span<const optim::StatePart> mine, dist::Ranks& ranks) {
   std::vector<optim::StateTensor> state;
-  if (ranks.from_first("checkpoint", mine.empty() ? "weights" : "training") == "training")
+  if (ranks.from_first("checkpoint", mine.empty() ? "weights" : "training") == "training") {
     state = optim::state_tensors(info.config.optimizer, weights.table);
+    const std::vector<optim::StateTensor> averages =
+        optim::average_tensors(info.config.average, weights.table);
+    state.insert(state.end(), averages.begin(), averages.end());
+  }
   std::vector<TensorEntry> entries = entries_of(weights, state);
   const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
   const uint64_t bytes = header.size() + entries.back().end;
@@ -237,24 +273,33 @@ void restore(optim::Optimizer& optimizer, const fs::path& folder, const Checkpoi
   optimizer.set_updates(info.updates);
 }
 
-Checkpoint load_checkpoint(const fs::path& folder) {
+void restore(optim::Averages& averages, const fs::path& folder, const std::vector<config::Parameter>& table) {
+  const SafetensorsFile file(folder / kTensorFile);
+  std::unordered_map<std::string, std::vector<int64_t>> shapes;
+  for (const optim::WeightSet set : averages_in(file, table)) {
+    if (!holds(averages.kept(), set)) continue;
+    for (const config::Parameter& parameter : table)
+      shapes[optim::tensor_group(set) + parameter.name] = parameter.shape;
+    for (const optim::StatePart& part : averages.state_of(set)) read_part(file, part, shapes.at(part.name));
+  }
+}
+
+Checkpoint load_checkpoint(const fs::path& folder, optim::WeightSet set) {
   dist::Ranks alone;
-  return load_checkpoint(folder, alone);
+  return load_set(folder, alone, set);
 }
 
 Checkpoint load_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
-  const Json json = read_metadata(folder);
-  Checkpoint checkpoint{.info = info_from_json(json, folder / run::kCheckpointMetadata), .weights = {}};
-  verify_blocks(folder / kTensorFile, {json, (folder / run::kCheckpointMetadata).string()}, ranks);
+  return load_set(folder, ranks, optim::WeightSet::trained);
+}
 
-  const SafetensorsFile file(folder / kTensorFile);
-  require_room(file, checkpoint.info.config.model);
-  checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
-  const model::Weights& weights = checkpoint.weights;
-  for (size_t p = 0; p < weights.table.size(); ++p) read_tensor(file, weights.table[p].name, weights.all[p]);
-  read_tensor(file, "inv_freq", weights.inv_freq);
-  checkpoint.has_moments = file.find(optim::kFirstMoment + weights.table.front().name) != nullptr;
-  return checkpoint;
+void refuse_average(const fs::path& path, optim::WeightSet wanted, std::span<const optim::WeightSet> there) {
+  std::vector<std::string> names{std::string(enum_name(optim::WeightSet::trained))};
+  for (const optim::WeightSet set : there) names.emplace_back(enum_name(set));
+  throw usage_error({.where = "--weights",
+                     .expected = text("weights that ", path.string(), " holds: ", join(names, ", ")),
+                     .found = std::string(enum_name(wanted)),
+                     .advice = "averages are kept by runs with average.ema_tokens or average.last_fraction"});
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& folder) {

@@ -27,15 +27,18 @@ void require_own(const fs::path& path) {
 
 }  // namespace
 
-LoadedModel load_model(const fs::path& path) {
+LoadedModel load_model(const fs::path& path, optim::WeightSet set) {
   const auto loaded = [](const fs::path& found, checkpoint::Checkpoint checkpoint) {
     return LoadedModel{
         .path = found, .info = std::move(checkpoint.info), .weights = std::move(checkpoint.weights)};
   };
-  if (is_foreign(path)) return loaded(path, import_hugging_face(path));
+  if (is_foreign(path)) {
+    if (set != optim::WeightSet::trained) checkpoint::refuse_average(path, set, {});
+    return loaded(path, import_hugging_face(path));
+  }
   require_own(path);
   return checkpoint::read_resolved(
-      path, [&](const fs::path& found) { return loaded(found, checkpoint::load_checkpoint(found)); });
+      path, [&](const fs::path& found) { return loaded(found, checkpoint::load_checkpoint(found, set)); });
 }
 
 checkpoint::CheckpointInfo load_model_info(const fs::path& path) {

@@ -31,16 +31,16 @@ at::Tensor attention_map(const at::Tensor& q_THK, const at::Tensor& k_THK) {
   return at::softmax(at::matmul(q_THK.transpose(0, 1), k_THK.permute({1, 2, 0})), -1);
 }
 
-using TakeMap = std::function<void(const at::Tensor& p_HTT)>;
+using TakeHeads = std::function<void(const at::Tensor& q_THK, const at::Tensor& k_THK)>;
 
 at::Tensor self_attention(const Block& block, const at::Tensor& x_TD, const DeviceBatch& batch,
-                          const Rotary& rotary, int64_t heads, const TakeMap& take = {}) {
+                          const Rotary& rotary, int64_t heads, const TakeHeads& take = {}) {
   const int64_t head_dim = x_TD.size(1) / heads;
   const auto qkv = linear(x_TD, block.qkv).view({x_TD.size(0), 3, heads, head_dim}).unbind(1);
   const double scale = 1 / std::sqrt(static_cast<double>(head_dim));
   const at::Tensor q_THK = rotate(qkv[0] * scale, rotary).to(x_TD.scalar_type());
   const at::Tensor k_THK = rotate(qkv[1], rotary).to(x_TD.scalar_type());
-  if (take) take(attention_map(q_THK, k_THK));
+  if (take) take(q_THK, k_THK);
   return linear(attention(q_THK, k_THK, qkv[2], batch).reshape(x_TD.sizes()), block.out);
 }
 
@@ -57,8 +57,12 @@ at::Tensor forward(const Weights& weights, const DeviceBatch& batch, at::ScalarT
     const Block& block = weights.blocks[i];
     const auto number = static_cast<int64_t>(i);
     if (observer.state) observer.state(number, x_TD);
-    TakeMap take;
-    if (observer.attention) take = [&](const at::Tensor& p_HTT) { observer.attention(number, p_HTT); };
+    TakeHeads take;
+    if (observer.heads || observer.attention)
+      take = [&](const at::Tensor& q_THK, const at::Tensor& k_THK) {
+        if (observer.heads) observer.heads(number, q_THK, k_THK);
+        if (observer.attention) observer.attention(number, attention_map(q_THK, k_THK));
+      };
     x_TD = x_TD + self_attention(block, layer_norm(x_TD, block.attention_norm), batch, rotary,
                                  weights.config.heads, take);
     x_TD = x_TD + ffn(block, layer_norm(x_TD, block.ffn_norm));

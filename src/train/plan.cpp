@@ -32,6 +32,11 @@ std::vector<std::string> notes_on(const config::RunConfig& config, int64_t token
   if (schedule.decay_is_cut())
     notes.push_back(text("the decay ends with the run, at ", schedule.decay_tokens(),
                          " tokens in place of schedule.decay_tokens = ", config.schedule.decay_tokens));
+  if (tokens > 0 && config.train.batch_warmup_tokens > tokens)
+    notes.push_back(text("the run ends before train.batch_warmup_tokens = ", config.train.batch_warmup_tokens,
+                         ": its largest batch has ",
+                         data::batch_ramp(loader_options(config, 0, 1, 1, false)).rows_at(tokens),
+                         " tokens"));
   return notes;
 }
 
@@ -46,7 +51,7 @@ void count(RunPlan& plan, const config::RunConfig& config, double tokens, double
   const auto D = static_cast<double>(plan.tokens);
   const accounting::FlopCounter flops(config.model);
   plan.parameters = accounting::count_parameters(config.model);
-  plan.steps = std::ceil(D / static_cast<double>(config.train.batch_tokens));
+  plan.steps = std::ceil(data::batch_ramp(loader_options(config, 0, 1, 1, false)).steps(D));
   plan.flops_per_token = flops.training(1, squared_tokens / std::max(1.0, tokens));
   plan.flops = D * plan.flops_per_token;
   plan.flops_6nd = flops.six_n_d(D);
@@ -82,9 +87,12 @@ data::LoaderOptions loader_options(const config::RunConfig& config, int rank, in
           .max_seq_len = config.data.max_seq_len,
           .pack_tokens = config.train.pack_tokens,
           .batch_tokens = config.train.batch_tokens,
+          .first_batch_tokens = config.train.first_batch_tokens,
+          .batch_warmup_tokens = config.train.batch_warmup_tokens,
           .micro_batch_tokens = config.train.micro_batch_tokens,
           .epochs = config.train.epochs,
           .mlm_probability = config.masking.mlm_probability,
+          .final_mlm_probability = config.masking.final_mlm_probability,
           .rank = rank,
           .ranks = ranks,
           .threads = threads,
@@ -166,6 +174,7 @@ Json to_json(const RunPlan& plan) {
            {{"parameters", plan.memory.parameters},
             {"gradients", plan.memory.gradients},
             {"moments", plan.memory.moments},
+            {"averages", plan.memory.averages},
             {"activations", plan.memory.activations},
             {"workspace", plan.memory.workspace},
             {"total", plan.memory.total()}}}};
@@ -177,8 +186,8 @@ std::string to_text(const RunPlan& plan) {
               human_count(static_cast<double>(plan.parameters.trainable)), " trainable; ", tokens_text(plan),
               "; memory ", human_bytes(memory.total()), " (parameters ", human_bytes(memory.parameters),
               ", gradients ", human_bytes(memory.gradients), ", moments ", human_bytes(memory.moments),
-              ", activations ", human_bytes(memory.activations), ", workspace ",
-              human_bytes(memory.workspace), ")");
+              memory.averages > 0 ? ", averages " + human_bytes(memory.averages) : "", ", activations ",
+              human_bytes(memory.activations), ", workspace ", human_bytes(memory.workspace), ")");
 }
 
 }  // namespace esmscale::train

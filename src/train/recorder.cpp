@@ -101,9 +101,17 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   metrics_->write(line);
 }
 
+void Recorder::layers(const checkpoint::RunPosition& at, const Json& keys) {
+  if (!metrics_) return;
+  Json line = head(at);
+  line.update(keys);
+  line["time"] = run::seconds_since_1970();
+  metrics_->write(line);
+}
+
 void Recorder::evaluation(const checkpoint::RunPosition& at,
                           const std::optional<eval::EvaluationReport>& report,
-                          std::span<const assays::AssayResult> assays, bool finished) {
+                          std::span<const assays::AssayResult> assays, bool finished, const Json& more) {
   if (!metrics_) return;
   Json line = head(at);
   if (report) {
@@ -111,6 +119,7 @@ void Recorder::evaluation(const checkpoint::RunPosition& at,
     for (const auto& [key, value] : keys.items()) line["eval/" + key] = value;
   }
   for (const assays::AssayResult& result : assays) assays::add_to_metrics(line, result);
+  line.update(more);
   line["time"] = run::seconds_since_1970();
   if (finished) line["finished"] = true;
   metrics_->write(line);

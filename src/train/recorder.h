@@ -42,10 +42,12 @@ class Recorder {
   // A step that has ended. `at` is the position after it.
   void step(const checkpoint::RunPosition& at, const StepResult::Values& values, const optim::Rates& rates,
             const data::GlobalBatch& batch, const StepTraffic& traffic);
+  // The keys of LayerNorms::finish(), as a line of their own.
+  void layers(const checkpoint::RunPosition& at, const Json& keys);
   // `report`: absent without a holdout. `finished`: the last line of the run, written when its checkpoint is
-  // published.
+  // published. `more`: keys that the line has besides.
   void evaluation(const checkpoint::RunPosition& at, const std::optional<eval::EvaluationReport>& report,
-                  std::span<const assays::AssayResult> assays, bool finished);
+                  std::span<const assays::AssayResult> assays, bool finished, const Json& more);
   void flush();                    // lines of metrics that wait for room; NoRoom when there is still none
   void leave_out(double seconds);  // time that was not training
 

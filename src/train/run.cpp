@@ -57,6 +57,14 @@ Machinery::Machinery(const TrainingState& state, const config::RunConfig& config
                 config.parallel.zero_stage),
       exchange(state.weights.flat, group, gradients.layout()) {}
 
+data::LoaderOptions Run::loader_options() const {
+  data::LoaderOptions loading =
+      train::loader_options(options.config, ranks.rank(), ranks.size(), /*threads=*/1, device.is_cuda());
+  loading.planned_tokens = plan.tokens;
+  loading.tokens_before = info().tokens;
+  return loading;
+}
+
 model::EngineOptions engine_options(const config::TrainConfig& train) {
   return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
 }
@@ -113,7 +121,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   const std::string from = ranks.from_first("checkpoint to resume from", beginning.resume_from);
   warnings.insert(warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
   if (ranks.is_first()) log_all(warnings);
-  TrainingState state = begin_training(options, from, folder, inputs.train, device, ranks);
+  TrainingState state = begin_training(options, from, folder, inputs.train, plan.tokens, device, ranks);
   if (ranks.size() > 1) dist::broadcast_weights(state.weights.flat, group);
   if (ranks.is_first())
     tidy_run(folder, state, options,

@@ -35,6 +35,9 @@ struct Run {
   // Of the step that ends at this number of tokens.
   optim::Rates rates_at(int64_t tokens) const { return {schedule.at(tokens), matrix_schedule.at(tokens)}; }
 
+  // Of this rank, from where the run is.
+  data::LoaderOptions loader_options() const;
+
   TrainOptions options;  // its configuration with the alphabet of --init-from
   dist::Ranks& ranks;
   at::Device device;

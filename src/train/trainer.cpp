@@ -49,7 +49,9 @@ Trainer::Impl::Impl(TrainOptions given, dist::Ranks& all)
       info_(run_.info()),
       checkpoints_(run_),
       recorder_(config_, run_.folder, run_.plan, info_, peak_of_all(run_),
-                run_.machinery->engine->prunes_last_block()) {}
+                run_.machinery->engine->prunes_last_block()),
+      layer_norms_(run_.state.weights, ranks_.is_first() ? config_.log.layer_norms_every : 0) {}
+
 // A run that ended before: its last line of metrics says so and holds its evaluation.
 bool Trainer::Impl::was_finished() {
   if (!ranks_.is_first() || !std::filesystem::exists(run_.folder.metrics())) return false;
@@ -78,9 +80,7 @@ int Trainer::Impl::train() {
   record_start(run_);
   is_recorded_ = true;
   if (ranks_.is_first()) recorder_.open();
-  data::Loader loader(run_.inputs.train,
-                      loader_options(config_, ranks_.rank(), ranks_.size(), 1, run_.device.is_cuda()),
-                      info_.data);
+  data::Loader loader(run_.inputs.train, run_.loader_options(), info_.data);
   Profile profile(run_.options.profile_steps, run_.folder.trace(ranks_.rank()), run_.device);
   while (!run_.is_finished()) {
     profile.begin_step();

@@ -214,8 +214,9 @@ TEST(UpdateFlops, ByHand) {
 }
 
 TEST(PredictMemory, TotalIsTheSumOfTheParts) {
-  const MemoryPrediction m{.parameters = 1, .gradients = 2, .moments = 4, .activations = 8, .workspace = 16};
-  EXPECT_EQ(m.total(), 31);
+  const MemoryPrediction m{
+      .parameters = 1, .gradients = 2, .moments = 4, .averages = 32, .activations = 8, .workspace = 16};
+  EXPECT_EQ(m.total(), 63);
 }
 
 }  // namespace

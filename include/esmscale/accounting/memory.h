@@ -14,9 +14,10 @@ struct MemoryPrediction {
   double gradients =
       0;               // flat fp32; ZeRO-1 adds this rank's shard, ZeRO-2 keeps that and buckets on their way
   double moments = 0;  // fp32: Adam's two, muon's one; ZeRO-1 and ZeRO-2 keep this rank's shard
+  double averages = 0;     // fp32: those of the weights; ZeRO-1 and ZeRO-2 keep this rank's shard
   double activations = 0;  // what forward leaves for backward, one micro-batch
   double workspace = 0;    // the largest temporaries of backward, or what the update needs beyond that
-  double total() const { return parameters + gradients + moments + activations + workspace; }
+  double total() const { return parameters + gradients + moments + averages + activations + workspace; }
 };
 
 // The device that a run of this precision uses by default: a GPU for tf32 and bf16, a CPU for the others.

@@ -1,5 +1,6 @@
-// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, the state of the
-// optimiser) and checkpoint.json, written last. Independent of the number of ranks (docs/formats.md).
+// A checkpoint: a folder with tensors.safetensors (weights, inv_freq and, when training, averages of the
+// weights and the state of the optimiser) and checkpoint.json, written last. Independent of the number of
+// ranks (docs/formats.md).
 #pragma once
 
 #include "esmscale/config/config.h"
@@ -8,6 +9,7 @@
 #include "esmscale/data/loader/batch.h"
 #include "esmscale/dist/ranks.h"
 #include "esmscale/model/weights.h"
+#include "esmscale/optim/averages.h"
 #include "esmscale/optim/optimizer.h"
 
 #include <array>
@@ -48,9 +50,9 @@ struct CheckpointInfo : RunPosition {
 
 // Written under another name and renamed; free disk is checked first. All ranks call it at the same step with
 // all weights: each writes its share of them and `mine` into the one file and checks its share of the bytes,
-// and rank 0 publishes. The ranks' states together cover the optimiser's state once; if rank 0's is empty,
-// the checkpoint holds weights only. When the disk is full for one rank, all get a NoRoom, and nothing is
-// left of the attempt.
+// and rank 0 publishes. The ranks' states together cover once what info.config.optimizer remembers and the
+// averages of info.config.average; if rank 0's is empty, the checkpoint holds weights only. When the disk is
+// full for one rank, all get a NoRoom, and nothing is left of the attempt.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights, std::span<const optim::StatePart> mine,
                      dist::Ranks& ranks);
@@ -63,18 +65,28 @@ void rewrite_info(const std::filesystem::path& folder, const CheckpointInfo& inf
 
 struct Checkpoint {
   CheckpointInfo info;
-  model::Weights weights;    // on the CPU
-  bool has_moments = false;  // training can resume from it
+  model::Weights weights;                  // on the CPU
+  bool has_moments = false;                // training can resume from it
+  std::vector<optim::WeightSet> averages;  // those that it holds in addition to the weights
 };
 // Every byte is checked against its checksum, each rank a share of them. Errors name what is damaged,
 // missing, newer or of another kind; all ranks get the same one.
 Checkpoint load_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
-Checkpoint load_checkpoint(const std::filesystem::path& folder);  // one process
+// One process. `set`: which of its weights; a usage error when it has no such average.
+Checkpoint load_checkpoint(const std::filesystem::path& folder,
+                           optim::WeightSet set = optim::WeightSet::trained);
 // Reads the optimiser's state of the parameters that this rank updates: no rank holds the moments of another.
 // load_checkpoint has checked the file.
 void restore(optim::Optimizer& optimizer, const std::filesystem::path& folder, const CheckpointInfo& info,
              const std::vector<config::Parameter>& table);
+// The averages that the checkpoint holds; others stay as they are.
+void restore(optim::Averages& averages, const std::filesystem::path& folder,
+             const std::vector<config::Parameter>& table);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
+
+// The usage error for an average that a model does not have.
+[[noreturn]] void refuse_average(const std::filesystem::path& path, optim::WeightSet wanted,
+                                 std::span<const optim::WeightSet> there);
 
 bool is_checkpoint(const std::filesystem::path& folder);  // checkpoint.json is there
 

@@ -14,7 +14,8 @@ struct LoadedModel {
   model::Weights weights;  // on the CPU
 };
 
-LoadedModel load_model(const std::filesystem::path& path);
+// `set`: which weights of a checkpoint; a usage error when it has no such average.
+LoadedModel load_model(const std::filesystem::path& path, optim::WeightSet set = optim::WeightSet::trained);
 checkpoint::CheckpointInfo load_model_info(const std::filesystem::path& path);  // reads no weights
 
 // Error that names the first tensor of `weights` with a NaN in it, and `where` it came from.

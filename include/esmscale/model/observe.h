@@ -16,6 +16,8 @@ struct Observer {
   // Layer 0 is the embedding and layer i the output of block i; the last one is after the final norm, as
   // transformers numbers its hidden_states. [T, D]
   std::function<void(int64_t layer, const at::Tensor& x_TD)> state{};
+  // Queries, which carry the scale of attention, and keys of block i (from 0), both rotated. [T, H, K]
+  std::function<void(int64_t block, const at::Tensor& q_THK, const at::Tensor& k_THK)> heads{};
   // Attention probabilities of block i (from 0), query rows by key rows, [H, T, T]; only for a batch of one
   // sequence.
   std::function<void(int64_t block, const at::Tensor& p_HTT)> attention{};

@@ -104,6 +104,11 @@ std::string optimizer_of(const config::RunConfig& config) {
   return std::string(config::has_matrix_updates(name) ? enum_name(name) : "adam");
 }
 
+std::string masking_rate_of(const config::RunConfig& config) {
+  const double first = config.masking.mlm_probability, last = config.masking.final_mlm_probability;
+  return last > 0 ? text(first, " to ", last) : text(first);
+}
+
 void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
                   const laws::PointOptions& options) {
   laws::Basis& basis = set.basis;
@@ -115,7 +120,7 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
       settle("holdout", [](const FinishedRun& r) { return text_or(r.last, "eval/holdout_hash", r.holdout); });
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
-  settle("masking rate", [](const FinishedRun& r) { return text(r.config.masking.mlm_probability); });
+  settle("masking rate", [](const FinishedRun& r) { return masking_rate_of(r.config); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
   settle("masking rate of evaluations", [](const FinishedRun& r) {
     const double rate = number(r.last, "eval/mlm_probability");

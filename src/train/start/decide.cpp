@@ -95,7 +95,7 @@ bool remember_alike(const config::OptimizerConfig& a, const config::OptimizerCon
   return a.name == b.name || (is_adam(a) && is_adam(b));
 }
 
-// A branch keeps model, data and their order; schedule, rates and length may differ from here on.
+// A branch keeps model, data and their order; schedule, rates, averages and length may differ from here on.
 void require_branch(const TrainOptions& options, const RunInputs& inputs, const RunPlan& plan,
                     std::vector<std::string>& warnings) {
   const fs::path parent = checkpoint::resolve_checkpoint(options.branch_from);
@@ -112,6 +112,7 @@ void require_branch(const TrainOptions& options, const RunInputs& inputs, const 
   comparable.train.max_tokens = info.config.train.max_tokens;
   comparable.train.epochs = info.config.train.epochs;
   comparable.train.grad_clip = info.config.train.grad_clip;
+  comparable.average = info.config.average;
   require_same_identity(info.config, comparable, /*raises_tokens=*/false, parent);
   require_same_data(info, inputs.train, parent);
   if (plan.tokens <= info.tokens)

@@ -30,12 +30,14 @@ struct TrainingState {
   checkpoint::CheckpointInfo info;
   model::Weights weights;  // on the training device
   std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<optim::Averages> averages;
   bool has_local_checkpoint = false;  // the run folder holds a checkpoint of this very step
 };
 
-// Makes or reads the state that was decided on. All ranks call it with the same `resume_from`.
+// Makes or reads the state that was decided on, of a run of `planned_tokens`. An average that a checkpoint
+// lacks begins as its weights. All ranks call it with the same `resume_from`.
 TrainingState begin_training(const TrainOptions& options, const std::filesystem::path& resume_from,
-                             const run::RunFolder& run, const data::Dataset& train, const at::Device& device,
-                             dist::Ranks& ranks);
+                             const run::RunFolder& run, const data::Dataset& train, int64_t planned_tokens,
+                             const at::Device& device, dist::Ranks& ranks);
 
 }  // namespace esmscale::train

@@ -65,6 +65,11 @@ bool may_raise_tokens(const config::RunConfig& stored, const config::RunConfig& 
                                        : tokens_of_epochs;
   };
   if (planned(asked) < planned(stored)) return false;
+  // The masks so far would have been others.
+  if (stored.masking.final_mlm_probability > 0 && planned(asked) != planned(stored)) return false;
+  // So would the mean of the last part, once it has begun.
+  const double last_begin = (1 - stored.average.last_fraction) * static_cast<double>(planned(stored));
+  if (stored.average.last_fraction > 0 && static_cast<double>(at) > last_begin) return false;
   const config::Schedule before(stored.schedule, stored.optimizer.lr, planned(stored));
   const config::Schedule after(asked.schedule, asked.optimizer.lr, planned(asked));
   // A warm-up that a short run has cut is over by then, or as long as before.

@@ -1,6 +1,7 @@
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/train/device.h"
+#include "train/average_scores.h"
 #include "train/sequence_scores.h"
 #include "train/trainer/impl.h"
 
@@ -40,8 +41,9 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (run_.inputs.holdout) score_holdout();
   last_assays_ = score_assays(run_.inputs.assays, *run_.machinery->engine, config_.model,
                               config_.data.max_seq_len, ranks_);
+  const Json averages = finished ? score_averages(run_) : Json::object();
   reset_peak_tensor_bytes(run_.device);  // evaluation has its own batches: the prediction is of training
-  if (!finished) recorder_.evaluation(info_, last_evaluation_, last_assays_, finished);
+  if (!finished) recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, averages);
   recorder_.leave_out(recorder_.now() - begin);
 
   const bool has_checkpoint = checkpoints_.is_current();
@@ -60,7 +62,7 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (run_.inputs.holdout && has_checkpoint) checkpoints_.rewrite_info();
   if (!finished) return;
   // Whoever reads "finished" finds the checkpoint.
-  recorder_.evaluation(info_, last_evaluation_, last_assays_, finished);
+  recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, averages);
   flush_metrics();
 }
 

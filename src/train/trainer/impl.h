@@ -7,6 +7,7 @@
 #include "esmscale/train/trainer.h"
 #include "train/assays.h"
 #include "train/checkpoints.h"
+#include "train/layer_norms.h"
 #include "train/profile.h"
 #include "train/recorder.h"
 #include "train/run.h"
@@ -70,6 +71,7 @@ struct Trainer::Impl {
   checkpoint::CheckpointInfo& info_;
   Checkpoints checkpoints_;
   Recorder recorder_;
+  LayerNorms layer_norms_;  // rank 0's
   std::optional<StepInFlight> in_flight_;
   std::optional<eval::EvaluationReport> last_evaluation_;
   std::vector<assays::AssayResult> last_assays_;

@@ -44,6 +44,8 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   const optim::Rates rates = run_.rates_at(info_.tokens + batch.tokens);
   const dist::Traffic before = run_.group.traffic();
   watcher_.begin_step(info_.step + 1, batch.micro_batches.size());
+  const bool measures = layer_norms_.is_due(info_.step + 1);
+  if (measures) layer_norms_.begin();
   std::optional<StepResult> result = train_step(step_parts(), batch, rates);
   if (!result) {
     log_warning("step ", info_.step + 1, " would take another ", human_duration(watcher_.seconds_left()),
@@ -67,7 +69,9 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   info_.flops_6nd += flops.six_n_d(tokens);
   info_.data = batch.end;
   info_.holdout_loss.reset();
+  run_.state.averages->update(info_.tokens - batch.tokens, info_.tokens);
 
+  if (measures) recorder_.layers(info_, layer_norms_.finish(info_.step, batch));
   batch.micro_batches.clear();
   std::optional<StepInFlight> previous = std::move(in_flight_);
   in_flight_.emplace(StepInFlight{info_, std::move(*result), std::move(batch), rates, traffic});
@@ -118,8 +122,11 @@ void Trainer::Impl::count_bad_step(int64_t step, double loss) {
     throw Error({.where = text("step ", step),
                  .expected = text("fewer than train.max_bad_steps = ", config_.train.max_bad_steps,
                                   " non-finite steps in a row"),
-                 .found = what,
+                 .found = what + (layer_norms_.worst().empty() ? "" : "; " + layer_norms_.worst()),
                  .advice = text("lower the learning rate, or lengthen schedule.warmup_tokens",
+                                config_.log.layer_norms_every > 0
+                                    ? ""
+                                    : ", or set log.layer_norms_every=10 to see which layer grows first",
                                 checkpoints_.has_any() ? "; the last checkpoint is good" : "")});
 }
 
