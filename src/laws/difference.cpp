@@ -16,14 +16,14 @@ constexpr double kHalfDecade = 3.1622776601683795;
 
 void require_same_basis(const LawFile& first, const LawFile& second, bool allow_mixed) {
   std::vector<std::string> expected, found;
-  const auto check = [&](const char* what, const std::string& a, const std::string& b) {
+  const auto check = [&](const char* what, std::string_view a, std::string_view b) {
     if (a == b) return;
     expected.push_back(text(what, " ", a.empty() ? "none" : a));
     found.push_back(text(what, " ", b.empty() ? "none" : b));
   };
-  check("flop count", first.basis.flop_count, second.basis.flop_count);
-  check("parameter count", first.basis.parameter_count, second.basis.parameter_count);
-  check("loss", first.basis.loss, second.basis.loss);
+  check("flop count", enum_name(first.basis.flop_count), enum_name(second.basis.flop_count));
+  check("parameter count", enum_name(first.basis.parameter_count), enum_name(second.basis.parameter_count));
+  check("loss", enum_name(first.basis.loss), enum_name(second.basis.loss));
   const bool counts_differ = !expected.empty();
   if (!allow_mixed) check("holdout", first.basis.holdout, second.basis.holdout);
   if (expected.empty()) return;

@@ -42,11 +42,13 @@ void add_published(Plot& plot) {
   std::vector<PlotPoint> points;
   for (const study::PublishedScore& score : study::published_scores())
     if (std::isfinite(score.loss))
-      points.push_back({.x = score.loss,
-                        .y = score.spearman,
-                        .title = text(score.model, ": ", fixed(score.loss, 3), " nats (MASK only, UniRef50), ",
-                                      fixed(score.spearman, 3), " on ProteinGym")});
-  plot.add_points("official ESM-2, on ProteinGym, MASK-only loss on UniRef50", quiet(), std::move(points), true);
+      points.push_back(
+          {.x = score.loss,
+           .y = score.spearman,
+           .title = text(score.model, ": ", fixed(score.loss, 3), " nats (MASK only, UniRef50), ",
+                         fixed(score.spearman, 3), " on ProteinGym")});
+  plot.add_points("official ESM-2, on ProteinGym, MASK-only loss on UniRef50", quiet(), std::move(points),
+                  true);
 }
 
 Plot against_loss(const study::AssayTrend& trend, const std::string& name, const laws::Basis& basis) {
@@ -54,7 +56,8 @@ Plot against_loss(const study::AssayTrend& trend, const std::string& name, const
             {loss_label(basis), Axis::Kind::linear}, {"Spearman's coefficient", Axis::Kind::linear});
   for (const study::AssayPoint& p : trend.points) {
     std::vector<PlotPoint> way;
-    for (const study::AssayPoint::Sample& sample : p.path) way.push_back({.x = sample.loss, .y = sample.spearman});
+    for (const study::AssayPoint::Sample& sample : p.path)
+      way.push_back({.x = sample.loss, .y = sample.spearman});
     plot.add_line("", quiet(), std::move(way), false, false);
   }
   if (std::isfinite(trend.worth.slope)) plot.add_line("line", category(0), line_of(trend), true);
@@ -84,8 +87,9 @@ std::string published_table() {
     losses.push_back(score.loss);
     coefficients.push_back(score.spearman);
   }
-  return table.html() + paragraph(text("Source: ", study::published_scores_source(), ". By the same rule: ",
-                                       study::worth_of(losses, coefficients).verdict, "."));
+  return table.html() +
+         paragraph(text("Source: ", study::published_scores_source(),
+                        ". By the same rule: ", study::worth_of(losses, coefficients).verdict, "."));
 }
 
 std::string runs_table(const std::vector<study::AssayTrend>& trends) {
@@ -93,7 +97,8 @@ std::string runs_table(const std::vector<study::AssayTrend>& trends) {
   for (size_t i = 0; i < std::min(kDrawnAssays, trends.size()); ++i)
     for (const study::AssayPoint& p : trends[i].points)
       table.add({p.of.run, trends[i].name, fixed(p.of.loss, 4), human_count(p.of.parameters),
-                 human_count(p.of.tokens), scientific(p.of.flops, 2), assays::to_text({p.spearman, p.error})});
+                 human_count(p.of.tokens), scientific(p.of.flops, 2),
+                 assays::to_text({p.spearman, p.error})});
   return table.html();
 }
 
@@ -118,12 +123,14 @@ std::string assay_tables(const std::vector<study::AssayTrend>& trends, const law
   HtmlTable table({"assay", "method", "runs", "what a nat is worth"}, 2, /*text_last=*/true);
   for (const study::AssayTrend& trend : trends)
     table.add({trend.name, trend.method, text(trend.points.size()), trend.worth.verdict});
-  const char* beside = basis.loss == "eval-mask-only"
-                           ? "Published losses have these masks and another holdout."
-                           : "Published losses are MASK only and on another holdout: compare slopes, not places.";
-  return paragraph(text("Zero-shot scores at the end of each run. Error bars are over the variants of an assay, "
-                        "not over proteins. Lines are least squares; quiet curves show the evaluations on the way. ",
-                        beside)) +
+  const char* beside =
+      basis.loss == laws::LossKind::eval_mask_only
+          ? "Published losses have these masks and another holdout."
+          : "Published losses are MASK only and on another holdout: compare slopes, not places.";
+  return paragraph(text(
+             "Zero-shot scores at the end of each run. Error bars are over the variants of an assay, "
+             "not over proteins. Lines are least squares; quiet curves show the evaluations on the way. ",
+             beside)) +
          table.html() + runs_table(trends) + published_table();
 }
 

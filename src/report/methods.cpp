@@ -47,27 +47,30 @@ constexpr Reference kReferences[] = {
      "  title = {Are Protein Language Models Compute Optimal?},\n  journal = {arXiv:2406.07249},\n"
      "  year = {2024}"}};
 
-std::string meaning_of_parameters(const std::string& count) {
-  if (count == "kaplan")
+std::string meaning_of_parameters(laws::ParameterCount count) {
+  if (count == laws::ParameterCount::kaplan)
     return "the parameters of the blocks, without embeddings and head (Kaplan et al. 2020)";
-  if (count == "kaplan+head") return "the parameters of the blocks and of the head, without embeddings";
+  if (count == laws::ParameterCount::kaplan_with_head)
+    return "the parameters of the blocks and of the head, without embeddings";
   return "all trainable parameters";
 }
 
-std::string meaning_of_flops(const std::string& count) {
-  if (count == "6nd") return "6·N·D FLOPs (Kaplan et al. 2020)";
-  if (count == "hoffmann")
+std::string meaning_of_flops(laws::FlopCount count) {
+  if (count == laws::FlopCount::six_n_d) return "6·N·D FLOPs (Kaplan et al. 2020)";
+  if (count == laws::FlopCount::hoffmann)
     return "the training FLOPs by the count of Hoffmann et al. 2022, attention, head and embedding included, "
            "at "
            "the real lengths of the sequences";
   return "the FLOPs that the table of points states";
 }
 
-std::string meaning_of_loss(const std::string& loss) {
-  if (loss == "train") return "the training loss, averaged over the last twentieth of the tokens";
-  return loss == "eval" ? "the loss of masked language modelling on held-out sequences at fixed masks"
-                        : "the loss of masked language modelling on held-out sequences, every chosen residue "
-                          "shown as a mask";
+std::string meaning_of_loss(laws::LossKind loss) {
+  if (loss == laws::LossKind::train)
+    return "the training loss, averaged over the last twentieth of the tokens";
+  return loss == laws::LossKind::eval
+             ? "the loss of masked language modelling on held-out sequences at fixed masks"
+             : "the loss of masked language modelling on held-out sequences, every chosen residue "
+               "shown as a mask";
 }
 
 struct Range {

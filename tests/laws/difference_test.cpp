@@ -83,9 +83,9 @@ TEST(LawDifference, NamesEveryCountThatDiffers) {
   const LawFile first = fitted(known_law, 1, "a.json");
   LawFile second = first;
   second.path = "b.json";
-  second.basis.flop_count = "hoffmann";
-  second.basis.parameter_count = "trainable";
-  second.basis.loss = "train";
+  second.basis.flop_count = FlopCount::hoffmann;
+  second.basis.parameter_count = ParameterCount::trainable;
+  second.basis.loss = LossKind::train;
   second.basis.holdout = "sha";
   const std::string why = error_of([&] { difference_of(first, second, 1e20, false); });
   EXPECT_THAT(why, AllOf(HasSubstr("flop count hoffmann"), HasSubstr("parameter count trainable"),

@@ -16,8 +16,8 @@ std::string named(const PublishedScore& score) {
 std::string why_not_comparable(double loss, const laws::LawFile& laws) {
   if (!std::isfinite(loss)) return "the law knows no loss";
   if (laws.published) return text("the law's losses follow the protocol of ", laws.published->name);
-  if (laws.basis.loss != "eval-mask-only")
-    return text("the law's loss is ", laws.basis.loss,
+  if (laws.basis.loss != laws::LossKind::eval_mask_only)
+    return text("the law's loss is ", enum_name(laws.basis.loss),
                 ", published ones are MASK only; a law by `fit --loss eval-mask-only` compares them");
   return "";
 }
@@ -33,8 +33,10 @@ const std::vector<PublishedScore>& published_scores() {
 
 const std::string& published_scores_source() {
   static const std::string source =
-      "official ESM-2: mean Spearman's coefficient over the substitution assays of ProteinGym's benchmark table, "
-      "zero-shot (bootstrap errors 0.010 to 0.015); losses of the same weights under MASK only on UniRef50, by "
+      "official ESM-2: mean Spearman's coefficient over the substitution assays of ProteinGym's benchmark "
+      "table, "
+      "zero-shot (bootstrap errors 0.010 to 0.015); losses of the same weights under MASK only on UniRef50, "
+      "by "
       "SpeedrunningPLMs (not published for 15B)";
   return source;
 }
@@ -57,9 +59,10 @@ PublishedReach reach_of_published(double loss, const laws::LawFile& laws) {
       reach.models.push_back(*score);
       named_models.push_back(named(*score));
     }
-  reach.sentence = text("published models about this loss reach, on ProteinGym: ", join(named_models, ", "),
-                        above && below ? "" : (above ? "; none has a lower loss" : "; none has a higher loss"),
-                        ". Their holdout is another: this is no prediction for your model");
+  reach.sentence =
+      text("published models about this loss reach, on ProteinGym: ", join(named_models, ", "),
+           above && below ? "" : (above ? "; none has a lower loss" : "; none has a higher loss"),
+           ". Their holdout is another: this is no prediction for your model");
   return reach;
 }
 
