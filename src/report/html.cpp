@@ -35,7 +35,7 @@ ul{margin:4px 0;padding-left:20px}footer{margin-top:40px;color:var(--soft);font-
 @media print{@page{margin:12mm}:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--rule:#ccc;--warn:#8a3f00;--warnbg:#fff}
 body{font-size:9.5pt}main{max-width:none;padding:0}#tip,figure a{display:none}h2,h3{break-after:avoid}
 .scroll{overflow:visible;max-height:none;border:0}table{font-size:7pt;table-layout:auto}th{position:static}
-th,td,td.l{white-space:normal;overflow-wrap:anywhere;min-width:0;padding:2px 4px}thead{display:table-header-group}tr,figure,.card,.warnings li{break-inside:avoid}
+th,td{padding:2px 4px}th,td.l{white-space:normal;min-width:0}td.l{overflow-wrap:anywhere}thead{display:table-header-group}tr,figure,.card,.warnings li{break-inside:avoid}
 .plots{display:grid;grid-template-columns:1fr 1fr;gap:6px}.card b{font-size:13pt}}
 #tip{position:fixed;pointer-events:none;background:var(--ink);color:var(--page);padding:5px 9px;border-radius:6px;font-size:12.5px;max-width:min(320px,90vw);opacity:0;transition:opacity .1s;z-index:9}
 )";
