@@ -34,9 +34,9 @@ laws::PointSet study() {
 TEST(Methods, SayWhatTheBasisSays) {
   laws::PointSet set = study();
   set.basis = {.source = "run folders",
-               .flop_count = "hoffmann",
-               .parameter_count = "trainable",
-               .loss = "eval-mask-only",
+               .flop_count = laws::FlopCount::hoffmann,
+               .parameter_count = laws::ParameterCount::trainable,
+               .loss = laws::LossKind::eval_mask_only,
                .dataset = "d1",
                .holdout = "h1",
                .alphabet = "29 tokens",

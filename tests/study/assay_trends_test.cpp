@@ -91,7 +91,7 @@ TEST(PublishedScores, OfOfficialModelsEnd) {
 
 TEST(PublishedScores, AreBesideAPlanWhereLossesCompare) {
   laws::LawFile laws;
-  laws.basis.loss = "eval-mask-only";
+  laws.basis.loss = laws::LossKind::eval_mask_only;
   const PublishedReach between = reach_of_published(2.4, laws);
   EXPECT_TRUE(between.is_comparable);
   ASSERT_EQ(between.models.size(), 2u);
@@ -104,11 +104,11 @@ TEST(PublishedScores, AreBesideAPlanWhereLossesCompare) {
   EXPECT_THAT(reach_of_published(2.7, laws).sentence,
               AllOf(HasSubstr("ESM-2 8M"), HasSubstr("none has a higher loss")));
 
-  laws.basis.loss = "eval";
+  laws.basis.loss = laws::LossKind::eval;
   EXPECT_FALSE(reach_of_published(2.4, laws).is_comparable);
   EXPECT_THAT(reach_of_published(2.4, laws).sentence,
               AllOf(HasSubstr("not compared"), HasSubstr("--loss eval-mask-only")));
-  laws.basis.loss = "eval-mask-only";
+  laws.basis.loss = laws::LossKind::eval_mask_only;
   laws.published = laws::LawFile::Published{.name = "cheng-mlm"};
   EXPECT_THAT(reach_of_published(2.4, laws).sentence, HasSubstr("the protocol of cheng-mlm"));
   laws.published.reset();

@@ -21,7 +21,7 @@ constexpr double kTotal = 1e20, kTarget = 1e21;
 
 DesignRequest request() {
   DesignRequest request{.study = {}, .total_flops = kTotal, .target_flops = kTarget};
-  request.study.basis.flop_count = "6nd";
+  request.study.basis.flop_count = laws::FlopCount::six_n_d;
   return request;
 }
 

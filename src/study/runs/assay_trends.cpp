@@ -28,9 +28,9 @@ struct ScoredRun {
 };
 
 // A point knows the name of its run's folder, which folders elsewhere may share, and how the run ended.
-bool is_of(const laws::Point& point, const std::string& name, const Json& last, const std::string& loss) {
+bool is_of(const laws::Point& point, const std::string& name, const Json& last, laws::LossKind loss) {
   return point.run == name && point.tokens == number(last, "tokens") &&
-         (loss == "train" || point.loss == number(last, loss_key(loss)));
+         (loss == laws::LossKind::train || point.loss == number(last, loss_key(loss)));
 }
 
 std::optional<ScoredRun> scored_run(const fs::path& folder, const laws::PointSet& set) {
@@ -57,9 +57,9 @@ std::vector<ScoredRun> scored_runs(const std::vector<fs::path>& paths, const law
   return runs;
 }
 
-std::vector<AssayPoint::Sample> path_of(const ScoredRun& run, const std::string& assay, const std::string& loss) {
+std::vector<AssayPoint::Sample> path_of(const ScoredRun& run, const std::string& assay, laws::LossKind loss) {
   std::vector<AssayPoint::Sample> path;
-  if (loss == "train") return path;  // a training loss is not of the same moment
+  if (loss == laws::LossKind::train) return path;  // a training loss is not of the same moment
   for (const Json& line : run.lines) {
     const AssayPoint::Sample sample{number(line, loss_key(loss)),
                                     number(line, assays::metric_key(assay, "spearman"))};
@@ -75,7 +75,8 @@ class OneTask {
 
   void require(const assays::AssayResult& result, const std::string& run) {
     const auto [first, is_new] = seen_.try_emplace(result.name, Seen{result.hash, result.method, run});
-    if (is_new || allow_mixed_ || (first->second.hash == result.hash && first->second.method == result.method))
+    if (is_new || allow_mixed_ ||
+        (first->second.hash == result.hash && first->second.method == result.method))
       return;
     const auto shown = [](const std::string& hash, const std::string& method, const std::string& of) {
       return text(method, " of the data ", hash.substr(0, 8), " (", of, ")");
@@ -137,7 +138,8 @@ Json to_json(const Worth& worth) {
             {"saturation", nullptr},
             {"verdict", worth.verdict}};
   if (const auto& end = worth.saturation)
-    json["saturation"] = {{"loss", end->loss}, {"interval", {end->low, end->high}}, {"spearman", end->spearman}};
+    json["saturation"] = {
+        {"loss", end->loss}, {"interval", {end->low, end->high}}, {"spearman", end->spearman}};
   return json;
 }
 

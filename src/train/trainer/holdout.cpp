@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 namespace esmscale::train {
 
 void Trainer::Impl::score_holdout() {
