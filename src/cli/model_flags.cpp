@@ -14,6 +14,15 @@ constexpr int64_t kGpuRows = 16384, kCpuRows = 2048;
 
 }  // namespace
 
+void add_weights_flag(CLI::App& verb, std::string& weights) {
+  verb.add_option("--weights", weights, "trained, or an average that the run kept: ema or last (average.*)")
+      ->capture_default_str();
+}
+
+optim::WeightSet weight_set(const std::string& weights) {
+  return enum_from_name<optim::WeightSet>(weights, "--weights");
+}
+
 void add_model_flags(CLI::App& verb, ModelFlags& flags) {
   verb.add_option("--device", flags.device, "auto, cpu or cuda")->capture_default_str();
   verb.add_option("--precision", flags.precision, "Precision of matrix products: fp32, tf32 or bf16 (GPU)")
@@ -21,6 +30,7 @@ void add_model_flags(CLI::App& verb, ModelFlags& flags) {
   verb.add_option("--batch-rows", flags.batch_rows,
                   text("Rows of one forward pass; default: ", kCpuRows, " on a CPU, ", kGpuRows, " on a GPU"))
       ->check(whole_number());
+  add_weights_flag(verb, flags.weights);
 }
 
 std::string checksum_of(const ModelOnDevice& model) {
@@ -32,7 +42,7 @@ ModelOnDevice open_model(const Program& program, const std::string& path, const 
   train::set_up_process(program.thread_count());
   const auto precision = enum_from_name<config::Precision>(flags.precision, "--precision");
   const at::Device device = train::choose_device(flags.device);
-  interop::LoadedModel loaded = interop::load_model(path);
+  interop::LoadedModel loaded = interop::load_model(path, weight_set(flags.weights));
   interop::require_numbers(loaded.weights, loaded.path);
   ModelOnDevice model{.path = loaded.path,
                       .info = std::move(loaded.info),

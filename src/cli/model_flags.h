@@ -10,12 +10,16 @@
 
 namespace esmscale::cli {
 
+// --weights: which weights of a checkpoint.
+void add_weights_flag(CLI::App& verb, std::string& weights);
+optim::WeightSet weight_set(const std::string& weights);  // a usage error for another name
+
 struct ModelFlags {
-  std::string device = "auto", precision = "fp32";
+  std::string device = "auto", precision = "fp32", weights = "trained";
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
 
-// --device, --precision and --batch-rows.
+// --device, --precision, --batch-rows and --weights.
 void add_model_flags(CLI::App& verb, ModelFlags& flags);
 
 // A model ready to compute; `engine` reads `weights`.

@@ -1,4 +1,5 @@
 #include "cli/checks.h"
+#include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
@@ -18,7 +19,7 @@ namespace esmscale::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> checkpoints;
+  std::vector<std::string> checkpoints, weights;
   std::optional<std::string> holdout;
   std::string device = "auto", pattern, per_sequence;
   double mlm_probability = 0.15;
@@ -27,6 +28,7 @@ struct Options {
 };
 
 struct Scored {
+  std::string weights;
   interop::LoadedModel model;
   eval::Evaluation evaluation;
   eval::EvaluationReport report;
@@ -89,9 +91,24 @@ void require_loss(const Scored& scored) {
                    .advice = "use an earlier checkpoint"});
 }
 
-Scored score(const Program& program, const Options& options, const std::string& path) {
+// Of checkpoint `index`: as given for it, or for all.
+std::string weights_of(const Options& options, size_t index) {
+  return options.weights.empty() ? "trained" : options.weights[std::min(index, options.weights.size() - 1)];
+}
+
+Json to_json(const Scored& scored) {
+  Json json = eval::to_json(scored.report);
+  json["weights"] = scored.weights;
+  return json;
+}
+
+Scored score(const Program& program, const Options& options, size_t index) {
   train::set_up_process(program.thread_count());
-  Scored scored{.model = interop::load_model(path), .evaluation = {}, .report = {}};
+  const std::string weights_name = weights_of(options, index);
+  Scored scored{.weights = weights_name,
+                .model = interop::load_model(options.checkpoints[index], weight_set(weights_name)),
+                .evaluation = {},
+                .report = {}};
   interop::LoadedModel& model = scored.model;
   interop::require_numbers(model.weights, model.path);
   const data::Dataset holdout(holdout_folder(options, model));
@@ -141,7 +158,8 @@ void print_table(std::ostream& out, const Scored& scored) {
   add("bert 80/10/10", scored.report.bert);
   add("mask only", scored.report.mask_only);
   const eval::EvaluationReport& report = scored.report;
-  out << report.checkpoint.string() << "\n"
+  out << report.checkpoint.string() << (scored.weights == "trained" ? "" : ", weights " + scored.weights)
+      << "\n"
       << table.str() << report.any().sequences << " sequences, " << report.any().tokens << " tokens, "
       << report.any().masked << " masked at " << report.mlm_probability << mask_text(report) << "; holdout "
       << report.holdout_label << "; frequencies of the " << report.baseline_letters << "\n";
@@ -179,28 +197,32 @@ int evaluate_checkpoints(const Program& program, Options options) {
     throw usage_error({.where = "--checkpoint",
                        .expected = "one, or two to compare",
                        .found = std::to_string(options.checkpoints.size())});
+  if (options.weights.size() > options.checkpoints.size())
+    throw usage_error({.where = "--weights",
+                       .expected = "one, or one for each --checkpoint",
+                       .found = std::to_string(options.weights.size())});
+  for (size_t i = 0; i < options.checkpoints.size(); ++i) weight_set(weights_of(options, i));
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
   // Before an hour of scoring, not after it.
   if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
-  const Scored a = score(program, options, options.checkpoints[0]);
+  const Scored a = score(program, options, 0);
   if (!options.per_sequence.empty())
     eval::write_per_sequence(options.per_sequence, a.evaluation,
                              data::Dataset(holdout_folder(options, a.model)));
   if (options.checkpoints.size() == 1) {
     if (program.json)
-      program.print(eval::to_json(a.report));
+      program.print(to_json(a));
     else
       print_table(program.out, a);
     return 0;
   }
   if (!options.holdout || options.holdout->empty())
     options.holdout = holdout_folder(options, a.model).string();
-  const Scored b = score(program, options, options.checkpoints[1]);
+  const Scored b = score(program, options, 1);
   const Difference d = difference(a.evaluation, b.evaluation);
   if (program.json) {
-    program.print(
-        {{"a", eval::to_json(a.report)}, {"b", eval::to_json(b.report)}, {"difference", to_json(d)}});
+    program.print({{"a", to_json(a)}, {"b", to_json(b)}, {"difference", to_json(d)}});
     return 0;
   }
   print_table(program.out, a);
@@ -218,6 +240,11 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--checkpoint", options->checkpoints,
                    "Run, checkpoint or Hugging Face folder; two for their paired difference; default: this "
                    "folder's run")
+      ->allow_extra_args(false);
+  verb->add_option(
+          "--weights", options->weights,
+          "trained, or an average that the run kept: ema or last (average.*); one for all, or one for "
+          "each --checkpoint; default: trained")
       ->allow_extra_args(false);
   verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
   verb->add_option("--mlm-probability", options->mlm_probability,

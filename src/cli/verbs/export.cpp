@@ -1,3 +1,4 @@
+#include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/interop/loaded_model.h"
@@ -8,16 +9,17 @@ namespace esmscale::cli {
 namespace {
 
 struct Options {
-  std::string checkpoint, output;
+  std::string checkpoint, output, weights = "trained";
   int64_t alphabet = 33;
 };
 
 int export_folder(const Program& program, const Options& options) {
-  const interop::LoadedModel model = interop::load_model(options.checkpoint);
+  const interop::LoadedModel model = interop::load_model(options.checkpoint, weight_set(options.weights));
   interop::export_hugging_face(model.info, model.weights, options.output, options.alphabet);
   if (program.json)
     program.print({{"folder", options.output},
                    {"checkpoint", model.path.string()},
+                   {"weights", options.weights},
                    {"step", model.info.step},
                    {"tokens", options.alphabet}});
   else
@@ -35,6 +37,7 @@ void add_export(CLI::App& app, Program& program) {
                        "esmscale export runs/8M --output esm2_mine");
   verb->add_option("CKPT", options->checkpoint, "Run (its newest checkpoint) or checkpoint")->required();
   verb->add_option("--output", options->output, "The new folder; absent or empty")->required();
+  add_weights_flag(*verb, options->weights);
   verb->add_option(
           "--alphabet", options->alphabet,
           "33: the official tokens, those that the model lacks with a probability of 0; 29: as it is")

@@ -34,11 +34,19 @@ Json model_json(const config::ModelConfig& model) {
 Json training_json(const config::RunConfig& config) {
   return {{"token_dropout", config.model.token_dropout},
           {"mlm_probability", config.masking.mlm_probability},
+          {"final_mlm_probability", config.masking.final_mlm_probability},
           {"max_seq_len", config.data.max_seq_len},
           {"schedule", std::string(enum_name(config.schedule.name))},
           {"lr", config.optimizer.lr},
           {"data", config.data.train},
           {"holdout", config.data.holdout}};
+}
+
+// Beside the weights, by the names of --weights.
+Json averages_json(const config::AverageConfig& config) {
+  Json names = Json::array();
+  for (const optim::WeightSet average : optim::averages_of(config)) names.push_back(enum_name(average));
+  return names;
 }
 
 Json checkpoint_info(const fs::path& path, bool verify) {
@@ -57,6 +65,7 @@ Json checkpoint_info(const fs::path& path, bool verify) {
             {"next", info.data.next},
             {"dataset_hash", info.dataset_hash},
             {"parent", info.parent},
+            {"averages", averages_json(info.config.average)},
             {"verified", verify}};
   if (info.holdout_loss) {
     json["holdout_loss"] = *info.holdout_loss;

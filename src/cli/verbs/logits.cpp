@@ -21,7 +21,7 @@ constexpr int64_t kGpuRows = 16384;
 constexpr const char* kHidden = "/hidden";
 
 struct Options {
-  std::string checkpoint, input, output, device = "auto", engine = "auto";
+  std::string checkpoint, input, output, device = "auto", engine = "auto", weights = "trained";
   bool embeddings = false, drops_gaps = false, renames = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
@@ -128,7 +128,7 @@ int write_logits(const Program& program, const Options& options) {
   const std::vector<data::FastaRecord>& records = read.all;
   note_changes(read);
   const at::Device device = train::choose_device(options.device);
-  const interop::LoadedModel model = interop::load_model(options.checkpoint);
+  const interop::LoadedModel model = interop::load_model(options.checkpoint, weight_set(options.weights));
   note_long_ones(records, model.info.config.data.max_seq_len);
   const model::Weights weights = model::copy_of(model.weights, device);
   const interop::ScoringOptions scoring{
@@ -155,6 +155,7 @@ void add_logits(CLI::App& app, Program& program) {
       app, "logits", "Logits of every residue of a FASTA file, in which _ is MASK",
       "esmscale logits --checkpoint runs/8M --input variants.fasta --output logits.safetensors");
   verb->add_option("--checkpoint", options->checkpoint, "Run, checkpoint or Hugging Face folder")->required();
+  add_weights_flag(*verb, options->weights);
   verb->add_option("--input", options->input,
                    "FASTA (.gz, .zst, - for stdin); _ is MASK, J and inner stops become X")
       ->required();
