@@ -91,7 +91,7 @@ int64_t drawn_length(RandomStream& stream) {
   return std::clamp<int64_t>(std::lround(kMedianLength * std::exp(kSigma * stream.normal())), 11, 36'000);
 }
 
-// Sequences in the style of UniRef50, until there are so many residues.
+// Sequences in the style of UniRef50, until they have that number of residues.
 void write_fasta(const std::filesystem::path& path, int64_t residues, int64_t length) {
   const std::string table = letter_table();
   RandomStream stream(1, Purpose::test, 0);

@@ -205,7 +205,7 @@ std::string account_text(const Account& a) {
            ", ", m.alphabet, " tokens; a sequence of ", shown_rows(a.lengths), " rows",
            a.lengths.sequences > 1 ? " (the mean of the data's, cropped)" : "", "\n", part_table(a));
   shown += text("N (Kaplan, without embedding) ", a.parameters.kaplan_non_embedding, "; with head dense ",
-                a.parameters.kaplan_with_head(), "; trainable, all told ", a.parameters.trainable, "\n");
+                a.parameters.kaplan_with_head(), "; all trainable ", a.parameters.trainable, "\n");
   shown += text("training FLOPs a token ", shown_flops(a.training_per_token),
                 " (3 × forward) = ", fixed(a.training_per_token / a.six_n_per_token, 2), " × 6N (",
                 shown_flops(a.six_n_per_token), "); executed, head on masked positions only, ",

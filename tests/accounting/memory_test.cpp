@@ -114,7 +114,7 @@ TEST(PredictMemory, AutoIsTheEngineThatWillRun) {
   EXPECT_LT(activations("fused", config::DeviceKind::cpu), activations("plain", config::DeviceKind::cpu));
 }
 
-// Oracle: two LayerNorm outputs and GELU's of every block, at masked rows behind the last one's keys and
+// Oracle: two LayerNorm outputs and GELU's of every block, at masked rows after the last one's keys and
 // values; and GELU's has then no second copy in backward.
 TEST(PredictMemory, WithoutRecomputationOutputsAreKept) {
   config::RunConfig config = run_of(esm2_8M(29), 2048, "fused");

@@ -68,7 +68,7 @@ TEST(FullDisk, AnEarlierResultStaysWhole) {
   }
 }
 
-TEST(FullDisk, TrainingKeepsWhatItHasAndGoesOnLater) {
+TEST(FullDisk, TrainingKeepsItsStateAndResumesLater) {
   const SmallRun small;
   const Json whole = json_of(small.train("whole"));
   {

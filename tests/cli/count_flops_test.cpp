@@ -68,7 +68,7 @@ TEST(CountFlops, RealLengthsOfADataSet) {
   EXPECT_DOUBLE_EQ(model["flops"]["training_per_token"].get<double>(), 3 * (752.0 * 26 + 22.0 * 314) / 26);
 }
 
-// Oracle: the published parameter counts, 33 tokens; a model stands once, the smallest first.
+// Oracle: the published parameter counts, 33 tokens; each model once, the smallest first.
 TEST(CountFlops, AllPresets) {
   const Json models = count({"--vocabulary", "33"});
   std::vector<int64_t> trainable;

@@ -107,7 +107,7 @@ TEST_F(Embed, AMatrixForNumPy) {
 }
 
 // An interrupted run: a shard is there, and the state that names it; what follows is computed again.
-TEST_F(Embed, GoesOnWhereItWasStopped) {
+TEST_F(Embed, ResumesWhereItWasStopped) {
   for (const std::string format : {"safetensors", "npy"}) {
     const Arguments small{"--shard-size", "100", "--batch-rows", "40", "--format", format};
     json_of(embed("whole" + format, small));

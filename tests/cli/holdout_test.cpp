@@ -1,4 +1,4 @@
-// A run has one holdout: its hash stands with every result, and another one is a choice of the user's.
+// A run has one holdout: every result names its hash, and only the user changes it.
 #include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/run/metrics.h"

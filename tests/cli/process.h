@@ -62,7 +62,7 @@ class Process {
 
   static constexpr int kRunning = -1;
 
-  // Its exit code, 128 + the signal that killed it, or kRunning when it goes on after so many seconds.
+  // Its exit code, 128 + the signal that killed it, or kRunning when it still runs after `seconds`.
   int wait(double seconds = 60) {
     comes_true(seconds, [&] {
       int ended = 0;

@@ -62,7 +62,7 @@ TEST_F(Curve, OfMatrixUpdatesIsTheSameWhateverTheRanks) {
 }
 
 // Each start on other ranks: the state of matrices moves with them.
-TEST_F(Curve, OfMatrixUpdatesGoesOnOnAnotherNumberOfRanks) {
+TEST_F(Curve, OfMatrixUpdatesResumesOnAnotherNumberOfRanks) {
   const Arguments normuon{"--set", "optimizer.name=normuon", "--set", "train.epochs=3"};
   finish("whole", normuon);
   {
@@ -88,8 +88,8 @@ TEST_F(Curve, IsTheSameWhateverTheMicroBatches) {
     }
 }
 
-// Four ranks, then one, then three: each is told to stop, the next start goes on.
-TEST_F(Curve, GoesOnOnAnotherNumberOfRanks) {
+// Four ranks, then one, then three: each gets a stop signal, and the next start resumes.
+TEST_F(Curve, ResumesOnAnotherNumberOfRanks) {
   const Arguments epochs{"--set", "train.epochs=60"};
   finish("whole", epochs);
   const auto train_until = [&](size_t lines, const Arguments& how) {

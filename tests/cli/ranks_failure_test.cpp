@@ -263,7 +263,7 @@ TEST_F(Failure, TwoRunsOnOneFolder) {
   Process second(small.path("second"), train("folder", endless() + ranks(2, 1)));
   EXPECT_EQ(second.wait(), 1);
   EXPECT_THAT(second.err(), HasSubstr("no other process uses"));
-  EXPECT_EQ(first->wait(0), Process::kRunning) << "the first one goes on";
+  EXPECT_EQ(first->wait(0), Process::kRunning) << "the first one still runs";
 }
 
 TEST_F(Failure, WrongNumbers) {

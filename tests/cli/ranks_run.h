@@ -21,7 +21,7 @@ class RanksRun : public testing::Test {
   static Arguments ranks(int count, int stage) {
     return {"--ranks", std::to_string(count), "--set", "parallel.zero_stage=" + std::to_string(stage)};
   }
-  // A run that goes on until it is ended.
+  // A run that trains until something ends it.
   static Arguments endless() {
     return {"--set", "train.epochs=10000", "--set", "checkpoint.every_tokens=2K"};
   }

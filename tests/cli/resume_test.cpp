@@ -1,4 +1,4 @@
-// How `train` goes on from what a folder holds.
+// How `train` resumes from the contents of a folder.
 #include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 const Arguments kEveryStep{"--set", "log.every_steps=1",   "--set", "checkpoint.every_tokens=1",
                            "--set", "checkpoint.keep=100", "--set", "train.epochs=2"};
 
-// Loss by step; a step that stands twice fails.
+// Loss by step; a step that occurs twice fails.
 std::map<int64_t, Json> losses(const std::string& run) {
   std::map<int64_t, Json> by_step;
   for (const Json& line : run::read_metrics(run::RunFolder(run).metrics()))
@@ -41,7 +41,7 @@ TEST(Resume, AFolderWithoutACheckpointStartsOver) {
   EXPECT_EQ(losses(folder), whole);
 }
 
-// Oracle: the run that went straight through. What lies behind the checkpoint is made again, not kept beside
+// Oracle: the run that went straight through. What follows the checkpoint is computed again, not kept beside
 // it.
 TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   const SmallRun small;
@@ -72,7 +72,7 @@ TEST(Resume, ACheckpointOfAnotherRunNeedsAnEmptyFolder) {
 }
 
 // Where it lies is what makes a checkpoint the run's own, not where the run has been.
-TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
+TEST(Resume, ACopiedRunResumesFromItsOwnCheckpoints) {
   const SmallRun small;
   const auto whole = losses(small.trained("run", kEveryStep));
   const std::string copy = small.path("copy");
@@ -87,7 +87,7 @@ TEST(Resume, ACopiedRunGoesOnFromItsOwnCheckpoints) {
 }
 
 // A queue that starts a job again gives the same command; another beginning would be another run.
-TEST(Resume, ARunGoesOnOnlyFromItsOwnBeginning) {
+TEST(Resume, ARunResumesOnlyFromItsOwnBeginning) {
   const SmallRun small;
   const run::RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
   const fs::path parent = trunk.list_checkpoints()[2].path;

@@ -66,7 +66,7 @@ TEST_F(StoppedStudy, Resumes) {
   EXPECT_EQ(read_json(folder + "/runs/" + first + "/environment.json").size(), 2u);
 }
 
-// Runs of some seconds: both must still be under way when the signal comes.
+// Runs of some seconds: both must still be running when the signal comes.
 TEST_F(StoppedStudy, AllRunsThatAreUnderWayStop) {
   plan("3e11", {"--no-lr-sweep"});
   begin("--jobs 2", 2);

@@ -60,7 +60,7 @@ TEST(Train, ADivergedRunIsFinishedToo) {
   EXPECT_THAT(again.out, HasSubstr("perplexity nan"));
 }
 
-TEST(Train, SignalIs85AndTheNextStartGoesOn) {
+TEST(Train, ASignalEndsWith85AndTheNextStartResumes) {
   const SmallRun small;
   const Arguments long_run = small.train("run", {"--set", "train.epochs=30", "--set", "log.every_steps=1"});
   std::thread sender([&] {

@@ -1,4 +1,4 @@
-// No file may grow beyond so many bytes while this lives: it stands for a full disk, for anyone and on any
+// While this lives no file may grow beyond a limit: it acts as a full disk, for anyone and on any
 // system.
 #pragma once
 

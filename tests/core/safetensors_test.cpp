@@ -22,7 +22,7 @@ class Safetensors : public ::testing::Test {
     return path_;
   }
 
-  // The bytes of a file with this header (as it is, unpadded) and so many bytes of data.
+  // The bytes of a file with this header (as it is, unpadded) and that number of data bytes.
   static std::string file_of(const std::string& header, size_t data_bytes) {
     const uint64_t length = header.size();
     return std::string(reinterpret_cast<const char*>(&length), sizeof length) + header +

@@ -1,4 +1,4 @@
-// Collectives that do nothing and are complete at once: one process stands for a rank of any number. LibTorch
+// Collectives that do nothing and are complete at once: one process plays a rank of any number. LibTorch
 // has such a backend too, in a header that asks for Python's.
 #pragma once
 

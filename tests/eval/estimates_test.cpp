@@ -1,4 +1,4 @@
-// Letter frequencies, errors and differences: what stands beside a model's loss.
+// Letter frequencies, errors and differences: the figures beside a model's loss.
 #include "core/error_of.h"
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/eval/evaluator.h"

@@ -170,7 +170,7 @@ TEST(Evaluate, RunsThePatternsAskedFor) {
   const Evaluation both = run({});
   ASSERT_TRUE(both.bert && both.mask_only);
   EXPECT_EQ(both.bert->masked, both.mask_only->masked) << "the same residues";
-  EXPECT_LT(both.bert->baseline, both.mask_only->baseline) << "a letter shown tells something";
+  EXPECT_LT(both.bert->baseline, both.mask_only->baseline) << "a shown letter is information";
   const Evaluation bert = run({.only = data::MaskPattern::bert}),
                    mask_only = run({.only = data::MaskPattern::mask_only});
   EXPECT_FALSE(bert.mask_only || mask_only.bert);

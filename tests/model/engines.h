@@ -20,7 +20,7 @@ inline std::unique_ptr<Engine> engine_named(const std::string& name, const Weigh
                      {.engine = enum_from_name<config::EngineKind>(name, "engine"), .recompute = again});
 }
 
-// Pads behind the real rows, sequences without rows and masked positions without a target, as on a device
+// Pads after the real rows, sequences without rows and masked positions without a target, as on a device
 // where shapes never change.
 inline data::PackedBatch with_inert_room(data::PackedBatch batch, const data::TokenList& tokens) {
   for (const int32_t rows : {7, 0, 0}) {

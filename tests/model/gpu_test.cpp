@@ -99,7 +99,7 @@ struct AttentionArrays {
     };
     in_ = {normal({queries, kHeads, head_dim_}, 0.7), normal({rows, 2, kHeads, head_dim_}, 1),
            normal({queries, kHeads, head_dim_}, 1)};
-    in_[1].slice(0, key_starts_[2] + 100).mul_(growth);  // rows of the third sequence, and all behind
+    in_[1].slice(0, key_starts_[2] + 100).mul_(growth);  // rows of the third sequence, and all after them
     v_bias_ = at::randn({kHeads, head_dim_});
     positions_of_keys_ = at::randint(kLongest, {rows}, at::kLong);  // any will do
     positions_of_queries_ = at::randint(kLongest, {queries}, at::kLong);

@@ -81,7 +81,7 @@ TEST_P(MuonOrNorMuon, NonFiniteStepChangesNothing) {
   EXPECT_EQ(training.optimizer->updates(), 1);
 }
 
-TEST_P(MuonOrNorMuon, ANewOneGoesOnFromTheState) {
+TEST_P(MuonOrNorMuon, ANewOneResumesFromTheState) {
   Training whole(configuration(GetParam()));
   for (uint64_t step = 1; step <= 2; ++step) whole.step(random_gradient(whole.weights, step));
   Training resumed(configuration(GetParam()));

@@ -7,7 +7,7 @@
 
 namespace esmscale::report {
 
-// "" or what is wrong and where. Elements of HTML that have no end tag may stand alone; style and script are
+// "" or what is wrong and where. Elements of HTML without an end tag are allowed; style and script are
 // skipped.
 inline std::string markup_problem(const std::string& text) {
   static const std::set<std::string> alone{"meta", "!doctype", "br"};

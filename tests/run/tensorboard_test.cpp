@@ -55,7 +55,7 @@ std::string only_event_file(const std::filesystem::path& folder) {
   return content;
 }
 
-// Oracle: the records that the line stands for: its numbers, at its step and time, nothing else.
+// Oracle: the records that the line means: its numbers, at its step and time, nothing else.
 TEST(TensorBoard, MetricsLinesBecomeRecords) {
   const TemporaryFolder run;
   {
@@ -68,7 +68,7 @@ TEST(TensorBoard, MetricsLinesBecomeRecords) {
   EXPECT_THAT(hex(content), Not(HasSubstr("3a020801"))) << "a new run does not restart anything";
 }
 
-// A resumed run tells TensorBoard to drop what stood behind the step it goes on from.
+// A resumed run makes TensorBoard drop the steps after the one that it resumes from.
 TEST(TensorBoard, ResumedRunVoidsLaterSteps) {
   const TemporaryFolder run;
   write_file(run / "metrics.jsonl", "{\"step\":300}\n");

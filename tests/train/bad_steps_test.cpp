@@ -84,7 +84,7 @@ TEST(Trainer, ALossThatIsNoNumberIsNotTheBest) {
 
 // One protein is all W, no other has one, and W is held to be impossible: the loss of the batch with that
 // protein is infinite, once an epoch, and that of no other.
-TEST(Trainer, ABadStepIsSkippedAndCountedAndTheRunGoesOn) {
+TEST(Trainer, ABadStepIsSkippedAndCounted) {
   std::vector<std::string> proteins = data::ProteinSet::random(160, 60);
   for (std::string& protein : proteins) std::replace(protein.begin(), protein.end(), 'W', 'A');
   proteins[70] = std::string(60, 'W');

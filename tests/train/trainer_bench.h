@@ -48,7 +48,7 @@ inline std::map<int64_t, double> losses_of(const fs::path& run) {
   std::map<int64_t, double> losses;
   for (const Json& line : run::read_metrics(run::RunFolder(run).metrics()))
     if (line.contains("train/loss")) {
-      EXPECT_FALSE(losses.contains(line["step"].get<int64_t>())) << "a step stands twice";
+      EXPECT_FALSE(losses.contains(line["step"].get<int64_t>())) << "a step occurs twice";
       losses[line["step"].get<int64_t>()] = line["train/loss"].get<double>();
     }
   return losses;

@@ -162,7 +162,7 @@ TEST(Trainer, KeepsTheNewestAndTheBest) {
   EXPECT_LT(best, last - 1) << "else the best is not kept for its loss";
 }
 
-// Oracle: the holdout lines of the metrics. A checkpoint tells the loss of its own step, whether it was
+// Oracle: the holdout lines of the metrics. A checkpoint records the loss of its own step, whether it was
 // written before the evaluation or after, and no other step's.
 TEST(Trainer, ACheckpointTellsTheLossOfItsOwnStep) {
   const Bench bench;

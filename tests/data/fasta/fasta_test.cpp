@@ -79,7 +79,7 @@ TEST_F(Fasta, RecordsWithoutResiduesAreGivenBackEmpty) {
   EXPECT_EQ(read(">a\n>b\n\n>c\nM\n>d"), (NamedProteins{{"a", ""}, {"b", ""}, {"c", "M"}, {"d", ""}}));
 }
 
-// Blocks of 256 KiB: a header, a carriage return, a stop and a line end each stand on their border once.
+// Blocks of 256 KiB: a header, a carriage return, a stop and a line end each cross their border once.
 TEST_F(Fasta, RecordsWithoutResiduesAreCountedAndTheFirstIsNamed) {
   read(">a\nM\n>b\n\n>c\n--\n>d");
   EXPECT_EQ(counts_.empty, 3);

@@ -1,4 +1,4 @@
-// What a model sees of a packed batch, sequence by sequence, whatever the rows it stands in.
+// The contents of a packed batch as the model sees them, sequence by sequence, wherever its rows are.
 #pragma once
 
 #include "esmscale/core/error.h"

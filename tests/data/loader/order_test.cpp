@@ -23,7 +23,7 @@ TEST(EpochOrder, FirstEpochIsTheStoredOrder) {
   EXPECT_EQ(whole(EpochOrder(1, 0, 5000)), stored);
 }
 
-// Oracle: a permutation sorted is 0 … n − 1. The sizes stand on both sides of a block's border.
+// Oracle: a permutation sorted is 0 … n − 1. The sizes are on both sides of a block's border.
 TEST(EpochOrder, LaterEpochsArePermutations) {
   for (const int64_t count : {1, 2, 1023, 1024, 1025, 2047, 2048, 10'000})
     for (const int64_t epoch : {1, 2}) {

@@ -100,7 +100,7 @@ TEST(Packing, WhatLiesBeyondTheTokenBoundDoesNotMatter) {
   EXPECT_EQ(all, packs_of(packer.pack(std::span(rows).first(60))));
 }
 
-// A short run opens only the packs it needs, the first ones; each member stands once.
+// A short run opens only the packs it needs, the first ones; each member occurs once.
 TEST(Packing, LastRunOfAnEpochUsesThePacksItNeeds) {
   const std::vector<int32_t> rows{30, 64, 10, 50};
   const Packing packing = Packer(8, 64, 64).pack(rows);

@@ -200,7 +200,7 @@ TEST_P(AttentionEachIsa, ProbabilitiesAreAccurateToFp32) {
 // Subnormal numbers would cost a trained model three quarters of its speed.
 TEST_P(AttentionEachIsa, TinyNumbersAreZeroToTheKernelsAndStayToOthers) {
 #if !defined(__SSE__)
-  GTEST_SKIP() << "only x86 processors are told so";
+  GTEST_SKIP() << "only x86 processors can be limited so";
 #endif
   const Floats out = second_of_two({-124, -127, -135, -149, -200, -3000}, 0.125f);
   EXPECT_EQ(out, Floats(6, 0.0f));
