@@ -2,9 +2,11 @@
 #include "esmscale/assays/benchmark.h"
 #include "esmscale/core/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -61,6 +63,30 @@ struct Grouped {
   GroupMean all;
 };
 
+// Of the coefficients, from the means of the proteins by group. One protein says nothing of how proteins
+// differ.
+void set_errors(const std::map<std::string, std::vector<double>>& proteins, const BootstrapDraws& bootstrap,
+                Grouped& grouped) {
+  std::map<std::string, Deviation> deviations;
+  Deviation of_all;
+  for (int64_t draw = 0; draw < bootstrap.draws && !proteins.empty(); ++draw) {
+    RandomStream random(bootstrap.seed, Purpose::bootstrap, static_cast<uint64_t>(draw));
+    std::vector<double> means;
+    for (const auto& [name, values] : proteins) {
+      means.push_back(resampled_mean(values, random));
+      deviations[name].add(means.back());
+    }
+    of_all.add(mean_of(means));
+  }
+  const auto is_known = [](const auto& group) { return group.second.size() > 1; };
+  if (std::all_of(proteins.begin(), proteins.end(), is_known)) grouped.all.spearman.error = of_all.value();
+  for (const auto& group : proteins) {
+    GroupMean& mean = grouped.groups[group.first];
+    if (is_known(group)) mean.spearman.error = deviations[group.first].value();
+    mean.proteins = static_cast<int64_t>(group.second.size());
+  }
+}
+
 Grouped grouped(std::span<const BenchmarkEntry> entries, std::span<const AssayResult> results, const Key& key,
                 const BootstrapDraws& bootstrap) {
   Grouped grouped;
@@ -79,24 +105,11 @@ Grouped grouped(std::span<const BenchmarkEntry> entries, std::span<const AssayRe
   settle([](const AssayResult& r) { return r.auc; }, [](GroupMean& mean, double value) { mean.auc = value; });
   const auto proteins = settle([](const AssayResult& r) { return r.spearman.value; },
                                [](GroupMean& mean, double value) { mean.spearman.value = value; });
-  std::map<std::string, Deviation> deviations;
-  Deviation of_all;
-  for (int64_t draw = 0; draw < bootstrap.draws && !proteins.empty(); ++draw) {
-    RandomStream random(bootstrap.seed, Purpose::bootstrap, static_cast<uint64_t>(draw));
-    std::vector<double> means;
-    for (const auto& [name, values] : proteins) {
-      means.push_back(resampled_mean(values, random));
-      deviations[name].add(means.back());
-    }
-    of_all.add(mean_of(means));
-  }
-  grouped.all.spearman.error = of_all.value();
-  for (const auto& [name, values] : proteins) {
-    GroupMean& group = grouped.groups[name];
-    group.spearman.error = deviations[name].value();
-    group.proteins = static_cast<int64_t>(values.size());
-    grouped.all.proteins += group.proteins;
-  }
+  set_errors(proteins, bootstrap, grouped);
+  std::set<std::string> all;
+  for (size_t i = 0; i < entries.size(); ++i)
+    if (!key(entries[i]).empty() && !std::isnan(results[i].spearman.value)) all.insert(entries[i].protein);
+  grouped.all.proteins = static_cast<int64_t>(all.size());
   return grouped;
 }
 

@@ -81,7 +81,9 @@ TEST_F(ProteinGym, AveragesAreThoseOfItsAssays) {
   EXPECT_NEAR(averages["msa_depth"]["High"]["spearman"].get<double>(), (spearman["B"] + spearman["C"]) / 2,
               1e-12);
   EXPECT_NEAR(averages["taxon"]["Human"]["spearman"].get<double>(), p1, 1e-12);
-  EXPECT_GT(averages["spearman_error"].get<double>(), 0);
+  EXPECT_GT(averages["selection_type"]["Activity"]["spearman_error"].get<double>(), 0);
+  EXPECT_TRUE(averages["spearman_error"].is_null()) << "a type of one protein";
+  EXPECT_EQ(averages["proteins"], 2);
   EXPECT_EQ(result["assays"][2]["msa_depth"], "High");
   const CsvTable scored = CsvTable::of_file(path("out/scores/A2.csv"));
   EXPECT_EQ(scored.header().back(), "esmscale_score");
