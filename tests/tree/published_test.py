@@ -25,7 +25,7 @@ def laws(a: float, low: float, high: float, supported: bool = True) -> Any:
         "warnings": ["the approaches disagree: 1M, 9M"] if supported else [],
         "planning": {
             "approach": "approach2" if supported else None,
-            "approaches": {name: REFUTED for name in published.APPROACHES} | {"approach2": verdict},
+            "approaches": dict.fromkeys(published.APPROACHES, REFUTED) | {"approach2": verdict},
         },
         "approach2": {
             "a": a,
