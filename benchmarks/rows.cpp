@@ -58,8 +58,8 @@ void table(int64_t rows, int64_t width) {
   const double array = 4.0 * rows * width;
   const cpu::LayerNormForward ln{width,        x.data(),    y.data(), beta.data(), z.data(),
                                  gamma.data(), beta.data(), y.data(), mean.data(), rstd.data()};
-  const cpu::LayerNormAgain again{width,        z.data(),    mean.data(), rstd.data(),
-                                  gamma.data(), beta.data(), y.data()};
+  const cpu::LayerNormRecompute again{width,        z.data(),    mean.data(), rstd.data(),
+                                      gamma.data(), beta.data(), y.data()};
   const cpu::LayerNormBackward dln{width,    z.data(), mean.data(),     rstd.data(), gamma.data(),
                                    x.data(), y.data(), partials.data(), more.data(), third.data()};
   const cpu::GeluForward gelu{width, x.data(), beta.data(), y.data()};
@@ -76,7 +76,7 @@ void table(int64_t rows, int64_t width) {
          write_bias();
          at::native_layer_norm(at::add(a, product), {width}, g, g, cpu::kLayerNormEps);
        }},
-      {"LayerNorm again", rows, 2 * array, [&](cpu::Range r) { cpu::layer_norm_again(again, r); }, {}},
+      {"LayerNorm again", rows, 2 * array, [&](cpu::Range r) { cpu::layer_norm_recompute(again, r); }, {}},
       {"LayerNorm backward", cpu::row_blocks(rows), 4 * array,
        [&](cpu::Range r) { cpu::layer_norm_backward(dln, r, rows); },
        [&] {

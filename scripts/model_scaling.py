@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Models the time of a step on 1 to 1024 GPUs; the tables and the picture of docs/scaling.md are its output.
 
-Without arguments it prints the tables. SYSTEMS and MODELS hold published figures and the rate that we measured on one H200;
-the constants below them have their sources beside them.
+Without arguments it prints the tables. SYSTEMS and MODELS hold published figures and the rate that we measured on one
+H200; the constants below them have their sources beside them.
 """
 
 import argparse
@@ -32,8 +32,8 @@ SYSTEMS = {
     "H100": {"nvlink": 450e9, "network": 50e9, "memory": 3.35e12},  # NVLink 4, NDR InfiniBand (400 Gb/s)
     "H200": {"nvlink": 450e9, "network": 50e9, "memory": 4.8e12},
 }
-# Parameters, tokens/s of one GPU. A100 and H100: NVIDIA BioNeMo 2, ESM-2 in bf16, the H100 figures on 16 GPUs; H200: ours,
-# benchmarks/results/2026-11_h200.md.
+# Parameters, tokens/s of one GPU. A100 and H100: NVIDIA BioNeMo 2, ESM-2 in bf16, the H100 figures on 16 GPUs; H200:
+# ours, benchmarks/results/2026-11_h200.md.
 MODELS = [
     Model("650M", "A100", parameters=651e6, rate=42.9e3),
     Model("650M", "H100", parameters=651e6, rate=95.9e3),
@@ -42,8 +42,8 @@ MODELS = [
 ]
 GPUS_OF_NODE = 8
 LINK_SHARE = 0.8  # of a link's speed that a collective reaches
-# Seconds, from NCCL's own model of a collective (src/graph/tuning.cc, version 2.28; protocol LL128): its start, a hop of a
-# ring over NVLink and over the network, and the same of a tree.
+# Seconds, from NCCL's own model of a collective (its graph/tuning.cc, version 2.28; protocol LL128): its start, a hop
+# of a ring over NVLink and over the network, and the same of a tree.
 START, RING_HOPS, TREE_HOPS = 14e-6, (1.9e-6, 4.0e-6), (1.25e-6, 8.5e-6)
 TREE_SHARE = 0.92  # of a ring's bandwidth
 SLOWEST_CARD = 0.03  # how much slower the slowest of several cards is: three H200s differed by so much
@@ -145,7 +145,12 @@ def hiding_table() -> str:
 
 def curves() -> list[Curve]:
     return [
-        Curve(f"{title(model)}, {stage}", number, stage > 0, [efficiency(model, gpus, stage, BATCHES["half"]) for gpus in COUNTS])
+        Curve(
+            f"{title(model)}, {stage}",
+            number,
+            stage > 0,
+            [efficiency(model, gpus, stage, BATCHES["half"]) for gpus in COUNTS],
+        )
         for number, model in enumerate(MODELS)
         for stage in (0, 2)
     ]

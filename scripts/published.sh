@@ -36,5 +36,6 @@ fit cheng_mlm_isoflop
 fit cheng_mlm_finals
 fit chinchilla_245 --drop-highest 5
 fit nanoprot_esm2
-esmtools study.published "$work" "$output/README.md"
-note "$output/README.md"
+page="$output"/README.md
+esmtools study.published "$work" "$page"
+note "$page"

@@ -67,9 +67,10 @@ TEST_F(Learning, AStopChangesNothing) {
       ASSERT_EQ(process.wait(), 85) << process.err();
     }
     finish(name, how + again);
-    if (name == "same")
+    if (name == "same") {
       for (const WeightSet set : {WeightSet::trained, WeightSet::ema, WeightSet::last})
         EXPECT_TRUE(at::equal(weights("whole", set), weights(name, set))) << enum_name(set);
+    }
     // Over a hundred steps of a rate of 1e-2 let rounding grow; the averages follow the weights.
     for (const char* key : {"eval/loss", "eval_ema/loss", "eval_last/loss"})
       EXPECT_NEAR(evaluation("whole")[key], evaluation(name)[key], name == "same" ? 0 : 0.05) << key;

@@ -36,8 +36,9 @@ TEST_F(RunAssays, AreInMetricsSummaryAndPage) {
   EXPECT_EQ(summary["assays"][0]["spearman"], line[key]);
   EXPECT_THAT(run(small.train("run", assay)).out, HasSubstr("BLAT_ECOLX_Ranganathan2015: Spearman"));
   // The oracle: the verb `score`.
-  const Json scored = json_of({"score", "--threads", "1", "--device", "cpu", "--log-level", "error", "--checkpoint",
-                               small.path("run"), "--assay", kAssay, "--method", "wildtype-marginals"});
+  const Json scored =
+      json_of({"score", "--threads", "1", "--device", "cpu", "--log-level", "error", "--checkpoint",
+               small.path("run"), "--assay", kAssay, "--method", "wildtype-marginals"});
   EXPECT_EQ(scored["assays"][0]["spearman"], line[key]);
   EXPECT_EQ(scored["assays"][0]["hash"], line["eval/assays/BLAT_ECOLX_Ranganathan2015/hash"]);
 
@@ -69,8 +70,8 @@ TEST_F(RunAssays, AreCheckedBeforeTraining) {
               AllOf(HasSubstr("eval.assays"), HasSubstr("line 3, column mutant")));
   EXPECT_FALSE(std::filesystem::exists(small.path("run")));
   EXPECT_THAT(refusal_of(2, small.train("run", assay + Arguments{"--dry-run"})), HasSubstr("line 3"));
-  EXPECT_THAT(refusal_of(2, {"train", "--config", "esm2_8M.json", "--dry-run", "--device", "cpu", "--log-level",
-                             "error", "--set", "eval.assays=" + small.path("scan.csv")}),
+  EXPECT_THAT(refusal_of(2, {"train", "--config", "esm2_8M.json", "--dry-run", "--device", "cpu",
+                             "--log-level", "error", "--set", "eval.assays=" + small.path("scan.csv")}),
               HasSubstr("line 3"))
       << "without a data set, too";
 }
@@ -78,14 +79,16 @@ TEST_F(RunAssays, AreCheckedBeforeTraining) {
 TEST_F(RunAssays, TwoRanksShareThem) {
   write_file(small.path("one.csv"), "mutant,DMS_score\nK2R,1\nT3S,2\nA4G,1.5\n");
   write_file(small.path("one.fasta"), ">p\nMKTAYI\n");
-  Process process(small.path("two"),
-                  small.train("two", {"--ranks", "2", "--set", "eval.assays=" + small.path("one.csv") + "," + kAssay}));
+  Process process(
+      small.path("two"),
+      small.train("two", {"--ranks", "2", "--set", "eval.assays=" + small.path("one.csv") + "," + kAssay}));
   ASSERT_EQ(process.wait(), 0) << process.err();
   const Json line = last_line("two");
   EXPECT_TRUE(line["eval/assays/one/spearman"].is_number());
   EXPECT_EQ(line["eval/assays/BLAT_ECOLX_Ranganathan2015/mutants"], 4996);
-  const Json scored = json_of({"score", "--threads", "1", "--device", "cpu", "--log-level", "error", "--checkpoint",
-                               small.path("two"), "--assay", kAssay, "--method", "wildtype-marginals"});
+  const Json scored =
+      json_of({"score", "--threads", "1", "--device", "cpu", "--log-level", "error", "--checkpoint",
+               small.path("two"), "--assay", kAssay, "--method", "wildtype-marginals"});
   // Ranks divide the threads of the process; a coefficient is of ranks and does not see the last bits.
   EXPECT_NEAR(scored["assays"][0]["spearman"].get<double>(),
               line["eval/assays/BLAT_ECOLX_Ranganathan2015/spearman"].get<double>(), 1e-4);
@@ -99,7 +102,8 @@ TEST_F(RunAssays, FitAndAssessSayWhatANatIsWorth) {
     small.trained(std::string("study/w") + width, {"--set", std::string("model.width=") + width, "--set",
                                                    "eval.assays=" + small.path("scan.csv")});
   const std::string laws = small.path("laws");
-  const Json fit = json_of({"fit", small.path("study"), "--output", laws, "--bootstrap", "0", "--log-level", "error"});
+  const Json fit =
+      json_of({"fit", small.path("study"), "--output", laws, "--bootstrap", "0", "--log-level", "error"});
   ASSERT_EQ(fit["downstream"].size(), 1u);
   EXPECT_EQ(fit["downstream"][0]["name"], "scan");
   ASSERT_EQ(fit["downstream"][0]["points"].size(), 3u);
@@ -108,7 +112,8 @@ TEST_F(RunAssays, FitAndAssessSayWhatANatIsWorth) {
   EXPECT_THAT(read_file(laws + "/report.html"), HasSubstr(verdict));
   EXPECT_TRUE(std::filesystem::exists(laws + "/spearman_0_loss.svg"));
   EXPECT_EQ(json_of({"assess", "--laws", laws + "/laws.json"})["downstream"]["worth"][1]["verdict"], verdict);
-  EXPECT_THAT(run({"assess", "--laws", laws + "/laws.json"}).out, AllOf(HasSubstr("scan: " + verdict), HasSubstr("0.414")));
+  EXPECT_THAT(run({"assess", "--laws", laws + "/laws.json"}).out,
+              AllOf(HasSubstr("scan: " + verdict), HasSubstr("0.414")));
 }
 
 TEST_F(RunAssays, APlanNamesPublishedModelsOrWhyNot) {

@@ -94,7 +94,7 @@ TEST(Config, AllViolationsAtOnceWithTheNearestKey) {
 // Oracle: the names of docs/configs.md, written out again.
 TEST(Config, NamesOfChoicesComeFromOneTable) {
   const std::map<std::string, std::vector<std::string>> names = {
-      {"train.precision", {"auto", "fp32", "tf32", "bf16"}},
+      {"train.precision", {"auto", "fp32", "tf32", "bf16", "fp8"}},
       {"train.engine", {"auto", "plain", "fused"}},
       {"train.recompute", {"none", "outputs", "blocks"}},
       {"optimizer.name", {"adam", "adamw", "muon", "normuon"}},

@@ -15,6 +15,7 @@ SETS = {
 }
 APPROACHES = {"approach1": "approach 1", "approach2": "approach 2", "kaplan.L_ND": "L(N,D)", "approach3": "approach 3"}
 PAPER, OTHERS = "Serrano et al. 2024", "Cheng et al. 2024"
+UP = "../" * 2  # from the page to docs/
 
 
 @dataclass
@@ -193,7 +194,7 @@ Every number in it is read from these fits:
 {commands}
 ```
 
-N_opt ∝ C^a and D_opt ∝ C^b; brackets hold 95%. [laws.md](../../laws.md) has the rule by which an approach counts as
+N_opt ∝ C^a and D_opt ∝ C^b; brackets hold 95%. [laws.md]({UP}laws.md) has the rule by which an approach counts as
 supported.
 
 {exponents_table(fits)}

@@ -138,12 +138,12 @@ void require_nothing_there(const Options& options) {
 // What another fit of the same inputs needs to find the same laws.
 FitInputs inputs_of(const Options& options) {
   FitInputs inputs{.runs = options.runs, .points = options.points, .flags = {}};
-  const auto add = [&](const char* flag, const std::string& value) {
-    inputs.flags.insert(inputs.flags.end(), {flag, value});
+  const auto add = [&](const char* flag, std::string_view value) {
+    inputs.flags.insert(inputs.flags.end(), {flag, std::string(value)});
   };
-  if (!options.read.flop_count.empty()) add("--flop-count", options.read.flop_count);
-  add("--parameter-count", options.read.parameter_count);
-  add("--loss", options.read.loss);
+  if (options.read.flop_count) add("--flop-count", enum_name(*options.read.flop_count));
+  add("--parameter-count", enum_name(options.read.parameter_count));
+  add("--loss", enum_name(options.read.loss));
   if (options.read.drop_highest > 0) add("--drop-highest", std::to_string(options.read.drop_highest));
   for (const std::string& name : options.drop) add("--drop", name);
   if (options.read.allow_mixed) inputs.flags.push_back("--allow-mixed");

@@ -1,4 +1,5 @@
 #include "cli/checks.h"
+#include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"

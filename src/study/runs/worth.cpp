@@ -65,7 +65,8 @@ std::optional<Saturation> saturation_of(std::span<const double> losses, std::spa
   const double least = best->second.squares;
   if (!(whole.squares - least > critical * least / degrees)) return std::nullopt;
   if (!(best->second.slope < 0)) return std::nullopt;  // what ends is not a gain
-  Saturation found{.loss = best->first, .low = best->first, .high = best->first, .spearman = best->second.level};
+  Saturation found{
+      .loss = best->first, .low = best->first, .high = best->first, .spearman = best->second.level};
   for (const auto& [end, line] : fits)
     if (line.squares <= least * (1 + critical / degrees)) {
       found.low = std::min(found.low, end);
@@ -75,12 +76,14 @@ std::optional<Saturation> saturation_of(std::span<const double> losses, std::spa
 }
 
 std::string verdict_of(const Worth& worth, size_t points) {
-  if (std::isnan(worth.slope)) return text(points, " runs: a slope needs ", kFewestForLine, " of different losses");
+  if (std::isnan(worth.slope))
+    return text(points, " runs: a slope needs ", kFewestForLine, " of different losses");
   const std::string slope = text(worth.slope > 0 ? "+" : "", fixed(worth.slope, 3), " ± ",
                                  fixed(worth.slope_error, 3), " Spearman a nat over ", points, " runs");
   if (const auto& end = worth.saturation)
     return text(slope, "; it saturates at ", fixed(end->loss, 3), " nats (95%: ", fixed(end->low, 3), " to ",
-                fixed(end->high, 3), "): a lower loss gains nothing, ", fixed(end->spearman, 3), " on average");
+                fixed(end->high, 3), "): a lower loss gains nothing, ", fixed(end->spearman, 3),
+                " on average");
   return points < kFewestForEnd ? text(slope, "; a saturation needs ", kFewestForEnd, " runs")
                                 : slope + "; no saturation is shown";
 }

@@ -26,9 +26,8 @@ std::string few_steps_warning(const config::RunConfig& config, const RunPlan& pl
                    config.train.max_tokens > 0 ? " (and train.max_tokens=0)" : "");
     planned = epochs * epoch;
   }
-  return text("the run has about ", static_cast<int64_t>(plan.steps), " steps, and training needs some hundred: ",
-              advice, " gives about ",
-              steps_of(planned));
+  return text("the run has about ", static_cast<int64_t>(plan.steps),
+              " steps, and training needs some hundred: ", advice, " gives about ", steps_of(planned));
 }
 
 }  // namespace esmscale::train

@@ -12,8 +12,8 @@ namespace esmscale::train {
 // 1/(1 − β₂) steps: 50 to 1,000) still depend on the first gradients.
 inline constexpr double kFewSteps = 300;
 
-// "": the run has enough steps, or its tokens are not known. Else how many it has, and which train.batch_tokens
-// gives enough: a power of two packs; where one pack does not, how many epochs do as well.
+// "": the run has enough steps, or its tokens are not known. Else how many it has, and which
+// train.batch_tokens gives enough: a power of two packs; where one pack does not, how many epochs do as well.
 std::string few_steps_warning(const config::RunConfig& config, const RunPlan& plan);
 
 }  // namespace esmscale::train

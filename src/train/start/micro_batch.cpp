@@ -4,8 +4,8 @@
 
 namespace esmscale::train {
 
-void settle_micro_batch(TrainOptions& options, const run::RunFolder& run, int ranks, config::DeviceKind device,
-                        double device_bytes) {
+void settle_micro_batch(TrainOptions& options, const run::RunFolder& run, int ranks,
+                        config::DeviceKind device, double device_bytes) {
   if (!options.chooses_micro_batch) return;
   config::TrainConfig& train = options.config.train;
   if (options.resume != "never" && run.is_run()) {

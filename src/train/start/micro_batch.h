@@ -7,9 +7,10 @@
 
 namespace esmscale::train {
 
-// Where options.chooses_micro_batch holds: the size that the run in this folder recorded, so that a resumed run adds
-// in the same order; else, on a GPU, the largest that is predicted to fit `device_bytes`. On a CPU resolve()'s stays.
-void settle_micro_batch(TrainOptions& options, const run::RunFolder& run, int ranks, config::DeviceKind device,
-                        double device_bytes);
+// Where options.chooses_micro_batch holds: the size that the run in this folder recorded, so that a resumed
+// run adds in the same order; else, on a GPU, the largest that is predicted to fit `device_bytes`. On a CPU
+// resolve()'s stays.
+void settle_micro_batch(TrainOptions& options, const run::RunFolder& run, int ranks,
+                        config::DeviceKind device, double device_bytes);
 
 }  // namespace esmscale::train

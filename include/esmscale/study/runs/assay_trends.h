@@ -20,7 +20,7 @@ struct AssayPoint {
   };
   laws::Point of;
   double spearman = 0, error = 0;  // error: over the variants of the assay
-  std::vector<Sample> path{};      // at each evaluation of the run, in its order; empty for a loss of training
+  std::vector<Sample> path{};  // at each evaluation of the run, in its order; empty for a loss of training
 };
 
 // Below `loss` a lower one gains nothing. The interval holds 95%.
