@@ -63,13 +63,13 @@ TEST(Config, TheShippedSchemaIsCurrent) {
 TEST(Config, AllViolationsAtOnce) {
   const TemporaryFolder folder;
   write_file(folder / "wrong.json", R"({"modle": {"layers": 3}, "model": {"layers": "six", "widht": 64},
-    "optimizer": {"lr": -1}, "train": {"precision": "fp8"}})");
+    "optimizer": {"lr": -1}, "train": {"precision": "fp4"}})");
   const std::string error = refusal_of(2, {"train", "--dry-run", "--config", folder / "wrong.json", "--set",
                                            "masking.mlm_probability=2", "--set", "train.epochs"});
   EXPECT_THAT(error, AllOf(HasSubstr("wrong.json"), HasSubstr("unknown key 'modle'"),
                            HasSubstr("model.layers is an integer"),
                            HasSubstr("'model.widht'; did you mean 'model.width'?")));
-  EXPECT_THAT(error, AllOf(HasSubstr("optimizer.lr = -1"), HasSubstr("fp32, tf32, bf16"),
+  EXPECT_THAT(error, AllOf(HasSubstr("optimizer.lr = -1"), HasSubstr("fp32, tf32, bf16, fp8"),
                            HasSubstr("masking.mlm_probability = 2"), HasSubstr("--set train.epochs")));
 }
 

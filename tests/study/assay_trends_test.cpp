@@ -205,7 +205,9 @@ TEST(Assessment, NamesWhatANatIsWorth) {
   laws::LawFile laws;
   laws.path = folder / "laws.json";
   write_file(laws.path, R"({"downstream": [{"name": "BLAT", "verdict": "-0.1 Spearman a nat"}]})");
-  const Json json = to_json(assess(laws));
+  Assessment assessment = assess(laws);
+  add_trends(assessment, laws.path);
+  const Json json = to_json(assessment);
   EXPECT_EQ(json["downstream"]["published"][0]["name"], "ESM-2 8M");
   EXPECT_EQ(json["downstream"]["published"][3]["spearman"], 0.414);
   ASSERT_EQ(json["downstream"]["worth"].size(), 2u);

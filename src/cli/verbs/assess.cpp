@@ -10,7 +10,9 @@ namespace esmscale::cli {
 namespace {
 
 int assess(const Program& program, const PlanningOptions& options) {
-  const study::Assessment assessment = study::assess(law_or_default(options));
+  const laws::LawFile law = law_or_default(options);
+  study::Assessment assessment = study::assess(law);
+  if (!law.published) study::add_trends(assessment, law.path);
   if (program.json)
     program.print(study::to_json(assessment));
   else

@@ -153,6 +153,10 @@ FitInputs inputs_of(const Options& options) {
 }
 
 int fit(const Program& program, Options& options) {
+  if (!options.compared.empty() && options.compared.size() != 2)
+    throw usage_error({.where = "--compare",
+                       .expected = "two laws.json",
+                       .found = std::to_string(options.compared.size())});
   if (!options.compared.empty())
     return compare_fits(program, options.compared, options.flops, options.read.allow_mixed);
   if (options.output.empty())

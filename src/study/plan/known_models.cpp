@@ -117,22 +117,14 @@ std::string sentence_of(const Assessment& assessment, const std::string& law) {
               any_beyond ? " (some lie beyond the points: extrapolated)" : "", ".");
 }
 
-// A law file of runs that scored assays has its trends beside the law.
-std::vector<Assessment::Downstream> downstream_of(const laws::LawFile& laws) {
+std::vector<Assessment::Downstream> downstream_of_published() {
   std::vector<double> losses, coefficients;
   for (const PublishedScore& score : published_scores())
     if (std::isfinite(score.loss)) {
       losses.push_back(score.loss);
       coefficients.push_back(score.spearman);
     }
-  std::vector<Assessment::Downstream> all{
-      {"official ESM-2 on ProteinGym", worth_of(losses, coefficients).verdict}};
-  if (laws.published || !std::filesystem::exists(laws.path)) return all;  // a law that was not read
-  const JsonReader file = JsonReader::of_file(laws.path);
-  if (!file.has("downstream")) return all;
-  for (const JsonReader& trend : file.array("downstream"))
-    all.push_back({trend.text("name"), trend.text("verdict")});
-  return all;
+  return {{"official ESM-2 on ProteinGym", worth_of(losses, coefficients).verdict}};
 }
 
 Json json_of_downstream(const Assessment& assessment) {
@@ -187,7 +179,7 @@ Assessment assess(const laws::LawFile& laws) {
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), laws::kChengLow, laws::kChengHigh);
     assessment.placements.push_back(p);
   }
-  assessment.downstream = downstream_of(laws);
+  assessment.downstream = downstream_of_published();
   for (const laws::Planning::Verdict& verdict : laws.planning.verdicts)
     if (!verdict.is_supported)
       assessment.left_out.push_back(text(laws::name_of(verdict.approach), ": ", verdict.why));
@@ -197,6 +189,13 @@ Assessment assess(const laws::LawFile& laws) {
                  " is supported by its points, so it places no model: ", laws.planning.reasons())
           : sentence_of(assessment, laws::name_of(approaches.front()));
   return assessment;
+}
+
+void add_trends(Assessment& assessment, const std::filesystem::path& law_file) {
+  const JsonReader file = JsonReader::of_file(law_file);
+  if (!file.has("downstream")) return;
+  for (const JsonReader& trend : file.array("downstream"))
+    assessment.downstream.push_back({trend.text("name"), trend.text("verdict")});
 }
 
 Json to_json(const Assessment& assessment) {
