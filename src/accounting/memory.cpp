@@ -34,22 +34,22 @@ int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
 
 // Floats of the hidden matrices that a rank updates parts of, and what its updates compute with.
 struct MatrixUpdate {
-  int64_t held = 0;     // in its stretches
+  int64_t held = 0;     // in its ranges
   int64_t stack = 0;    // the most that is computed together
   int64_t squares = 0;  // of X·Xᵀ, in that stack
   int64_t rows = 0;     // of the matrices that it computes
 };
 
 MatrixUpdate matrix_update(const config::RunConfig& config, const std::vector<config::Parameter>& table,
-                           const std::vector<config::Stretch>& stretches, int owners) {
+                           const std::vector<config::FlatRange>& ranges, int owners) {
   MatrixUpdate update;
   if (!config::has_matrix_updates(config.optimizer.name)) return update;
   const std::vector<config::HiddenMatrix> matrices = config::hidden_matrices(table);
   const std::vector<int> owner = config::matrix_owners(matrices, owners);
   int64_t stacked = 0;
   for (size_t i = 0; i < matrices.size(); ++i) {
-    for (const config::Stretch& stretch : stretches)
-      update.held += config::intersection(matrices[i].stretch(), stretch).size;
+    for (const config::FlatRange& range : ranges)
+      update.held += config::intersection(matrices[i].range(), range).size;
     if (owner[i] != 0) continue;
     update.rows += matrices[i].rows;
     const bool joins = i > 0 && matrices[i].has_shape_of(matrices[i - 1]) &&
@@ -94,10 +94,10 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
   const auto parameters = static_cast<double>(config::total_size(table));
   const config::ShardLayout layout(table, ranks);
   const int64_t stage = ranks > 1 ? config.parallel.zero_stage : 0;
-  const std::vector<config::Stretch> stretches = layout.updated(/*rank=*/0, static_cast<int>(stage));
+  const std::vector<config::FlatRange> ranges = layout.updated(/*rank=*/0, static_cast<int>(stage));
   int64_t updated = 0;
-  for (const config::Stretch& stretch : stretches) updated += stretch.size;
-  const MatrixUpdate matrices = matrix_update(config, table, stretches, stage > 0 ? ranks : 1);
+  for (const config::FlatRange& range : ranges) updated += range.size;
+  const MatrixUpdate matrices = matrix_update(config, table, ranges, stage > 0 ? ranks : 1);
 
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{

@@ -58,7 +58,7 @@ at::Tensor Gradients::buffer(size_t p) {
   make_room(b);
   const config::Parameter& parameter = weights_.table[p];
   return whole_[b]
-      .narrow(0, parameter.offset - layout_.buckets()[b].stretch.begin, parameter.size())
+      .narrow(0, parameter.offset - layout_.buckets()[b].range.begin, parameter.size())
       .view(parameter.shape);
 }
 
@@ -108,13 +108,13 @@ void Gradients::end_micro_batch() {
   while (!in_flight_.empty()) complete_oldest();
 }
 
-std::vector<config::Stretch> Gradients::stretches() const {
+std::vector<config::FlatRange> Gradients::ranges() const {
   return layout_.updated(group_.rank(), stage_);
 }
 
 std::vector<at::Tensor> Gradients::updated_shard() const {
   std::vector<at::Tensor> parts;
-  const std::vector<config::Stretch> updated = stretches();
+  const std::vector<config::FlatRange> updated = ranges();
   for (size_t b = 0; b < updated.size(); ++b)
     parts.push_back((stage_ > 0 ? chunk_ : whole_)[b].narrow(0, 0, updated[b].size));
   return parts;
@@ -125,19 +125,19 @@ std::vector<at::Tensor> Gradients::disjoint_shard() const {
   if (stage_ > 0) return parts;
   for (size_t b = 0; b < parts.size(); ++b) {
     const config::Bucket& bucket = layout_.buckets()[b];
-    const config::Stretch stretch = layout_.owned(bucket, group_.rank());
-    parts[b] = parts[b].narrow(0, stretch.begin - bucket.stretch.begin, stretch.size);
+    const config::FlatRange range = layout_.owned(bucket, group_.rank());
+    parts[b] = parts[b].narrow(0, range.begin - bucket.range.begin, range.size);
   }
   return parts;
 }
 
 std::string Gradients::first_non_finite() const {
   const std::vector<at::Tensor> parts = updated_shard();
-  const std::vector<config::Stretch> where = stretches();
+  const std::vector<config::FlatRange> where = ranges();
   size_t first = weights_.table.size();
   for (size_t b = 0; b < parts.size(); ++b)
-    for (const auto& [row, stretch] : config::rows_in(weights_.table, where[b])) {
-      const at::Tensor part = parts[b].narrow(0, stretch.begin - where[b].begin, stretch.size);
+    for (const auto& [row, range] : config::rows_in(weights_.table, where[b])) {
+      const at::Tensor part = parts[b].narrow(0, range.begin - where[b].begin, range.size);
       if (row < first && !at::isfinite(part).all().item<bool>()) first = row;
     }
   return first < weights_.table.size() ? weights_.table[first].name : "";

@@ -9,7 +9,7 @@ void WeightExchange::launch(size_t index) {
   while (in_flight_.size() > 1)
     complete_oldest();  // two buckets in flight, never a second copy of all weights
   const config::Bucket& bucket = layout_.buckets()[index];
-  const config::Stretch mine = layout_.owned(bucket, group_.rank());
+  const config::FlatRange mine = layout_.owned(bucket, group_.rank());
   // Through buffers of their own: the last chunk is padded, and a backend need not expect its input inside
   // its output.
   InFlight gather{.bucket = bucket,
@@ -23,7 +23,7 @@ void WeightExchange::launch(size_t index) {
 void WeightExchange::complete_oldest() {
   InFlight& oldest = in_flight_.front();
   oldest.pending.wait();
-  const auto [begin, size] = oldest.bucket.stretch;
+  const auto [begin, size] = oldest.bucket.range;
   flat_.narrow(0, begin, size).copy_(oldest.whole.narrow(0, 0, size));
   in_flight_.pop_front();
 }

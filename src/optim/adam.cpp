@@ -8,9 +8,9 @@ namespace {
 
 // Joined with the part before it where they touch, in the weights and in the moments.
 void add_joined(std::vector<PackedPart>& parts, const PackedPart& part) {
-  if (!parts.empty() && parts.back().stretch.end() == part.stretch.begin &&
-      parts.back().at + parts.back().stretch.size == part.at)
-    parts.back().stretch.size += part.stretch.size;
+  if (!parts.empty() && parts.back().range.end() == part.range.begin &&
+      parts.back().at + parts.back().range.size == part.at)
+    parts.back().range.size += part.range.size;
   else
     parts.push_back(part);
 }
@@ -21,24 +21,24 @@ Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights)
     : Adam(config, weights, {{0, weights.flat.numel()}}) {}
 
 Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights,
-           std::vector<config::Stretch> stretches, Updates what)
+           std::vector<config::FlatRange> ranges, Updates what)
     : config_(config),
       weights_(weights.flat),
       table_(weights.table),
-      stretches_(std::move(stretches)),
+      ranges_(std::move(ranges)),
       updates_(at::zeros({}, weights_.options())) {
-  for (const config::Stretch& stretch : stretches_) shards_.push_back(shard_of(stretch, what));
+  for (const config::FlatRange& range : ranges_) shards_.push_back(shard_of(range, what));
 }
 
-Adam::Shard Adam::shard_of(const config::Stretch& stretch, Updates what) const {
-  Shard shard{.stretch = stretch, .groups = {{.weight_decay = config_.weight_decay}, {.weight_decay = 0}}};
+Adam::Shard Adam::shard_of(const config::FlatRange& range, Updates what) const {
+  Shard shard{.range = range, .groups = {{.weight_decay = config_.weight_decay}, {.weight_decay = 0}}};
   int64_t size = 0;
-  for (const config::RowPart& row : config::rows_in(table_, stretch)) {
+  for (const config::RowPart& row : config::rows_in(table_, range)) {
     const config::Parameter& parameter = table_[row.row];
     if (what == Updates::all_but_matrices && parameter.kind == config::ParameterKind::matrix) continue;
-    shard.parts.push_back({row.row, row.stretch, size});
+    shard.parts.push_back({row.row, row.range, size});
     add_joined(shard.groups[parameter.decays() ? 0 : 1].parts, shard.parts.back());
-    size += row.stretch.size;
+    size += row.range.size;
   }
   shard.first = at::zeros({size}, weights_.options());
   shard.second = at::zeros({size}, weights_.options());
@@ -60,9 +60,9 @@ void Adam::step(const Shard& shard, double lr, const at::Tensor& gradient, const
     if (group.parts.empty()) continue;
     std::vector<at::Tensor> weights, gradients, first, second;
     for (const PackedPart& part : group.parts) {
-      const auto [begin, size] = part.stretch;
+      const auto [begin, size] = part.range;
       weights.push_back(weights_.narrow(0, begin, size));
-      gradients.push_back(gradient.narrow(0, begin - shard.stretch.begin, size));
+      gradients.push_back(gradient.narrow(0, begin - shard.range.begin, size));
       first.push_back(shard.first.narrow(0, part.at, size));
       second.push_back(shard.second.narrow(0, part.at, size));
     }
@@ -73,7 +73,7 @@ void Adam::step(const Shard& shard, double lr, const at::Tensor& gradient, const
   }
 }
 
-std::vector<StatePart> Adam::state(std::span<const config::Stretch> within) const {
+std::vector<StatePart> Adam::state(std::span<const config::FlatRange> within) const {
   std::vector<StatePart> state;
   for (size_t i = 0; i < within.size(); ++i) {
     const Shard& shard = shards_[i];

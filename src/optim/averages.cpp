@@ -26,16 +26,16 @@ std::vector<StateTensor> average_tensors(const config::AverageConfig& config,
 }
 
 Averages::Averages(const config::AverageConfig& config, int64_t planned_tokens, const model::Weights& weights,
-                   std::vector<config::Stretch> stretches)
+                   std::vector<config::FlatRange> ranges)
     : config_(config),
       last_begin_(std::llround((1 - config.last_fraction) * static_cast<double>(planned_tokens))),
       weights_(weights.flat),
       table_(weights.table),
-      stretches_(std::move(stretches)) {
+      ranges_(std::move(ranges)) {
   for (const WeightSet set : averages_of(config)) {
     Average& average = averages_.emplace_back(Average{.set = set, .values = {}});
-    for (const config::Stretch& stretch : stretches_)
-      average.values.push_back(weights_.narrow(0, stretch.begin, stretch.size).clone());
+    for (const config::FlatRange& range : ranges_)
+      average.values.push_back(weights_.narrow(0, range.begin, range.size).clone());
   }
 }
 
@@ -52,13 +52,13 @@ std::optional<double> Averages::rate(WeightSet average, int64_t before, int64_t 
 void Averages::update(int64_t before, int64_t after) {
   for (Average& average : averages_)
     if (const std::optional<double> alpha = rate(average.set, before, after))
-      for (size_t i = 0; i < stretches_.size(); ++i)
-        average.values[i].lerp_(weights_.narrow(0, stretches_[i].begin, stretches_[i].size), *alpha);
+      for (size_t i = 0; i < ranges_.size(); ++i)
+        average.values[i].lerp_(weights_.narrow(0, ranges_[i].begin, ranges_[i].size), *alpha);
 }
 
 void Averages::copy_weights(Average& average) {
-  for (size_t i = 0; i < stretches_.size(); ++i)
-    average.values[i].copy_(weights_.narrow(0, stretches_[i].begin, stretches_[i].size));
+  for (size_t i = 0; i < ranges_.size(); ++i)
+    average.values[i].copy_(weights_.narrow(0, ranges_[i].begin, ranges_[i].size));
 }
 
 // An average that has not begun is not kept up to date in each step.
@@ -72,19 +72,19 @@ Averages::Average& Averages::find(WeightSet set) {
 }
 
 void Averages::append(std::vector<StatePart>& state, const Average& average,
-                      std::span<const config::Stretch> within) const {
+                      std::span<const config::FlatRange> within) const {
   const std::string group = tensor_group(average.set);
-  for (size_t i = 0; i < stretches_.size(); ++i) {
+  for (size_t i = 0; i < ranges_.size(); ++i) {
     std::vector<PackedPart> parts;
-    for (const config::RowPart& part : config::rows_in(table_, stretches_[i]))
+    for (const config::RowPart& part : config::rows_in(table_, ranges_[i]))
       parts.push_back(
-          {.row = part.row, .stretch = part.stretch, .at = part.stretch.begin - stretches_[i].begin});
-    for (const config::Stretch& stretch : within)
-      append_state(state, group.c_str(), table_, parts, stretch, average.values[i]);
+          {.row = part.row, .range = part.range, .at = part.range.begin - ranges_[i].begin});
+    for (const config::FlatRange& range : within)
+      append_state(state, group.c_str(), table_, parts, range, average.values[i]);
   }
 }
 
-std::vector<StatePart> Averages::state(std::span<const config::Stretch> within, int64_t tokens) {
+std::vector<StatePart> Averages::state(std::span<const config::FlatRange> within, int64_t tokens) {
   std::vector<StatePart> state;
   for (Average& average : averages_) {
     catch_up(average, tokens);
@@ -95,15 +95,15 @@ std::vector<StatePart> Averages::state(std::span<const config::Stretch> within, 
 
 std::vector<StatePart> Averages::state_of(WeightSet set) {
   std::vector<StatePart> state;
-  append(state, find(set), stretches_);
+  append(state, find(set), ranges_);
   return state;
 }
 
 void Averages::write_to_weights(WeightSet set, int64_t tokens) {
   Average& average = find(set);
   catch_up(average, tokens);
-  for (size_t i = 0; i < stretches_.size(); ++i)
-    weights_.narrow(0, stretches_[i].begin, stretches_[i].size).copy_(average.values[i]);
+  for (size_t i = 0; i < ranges_.size(); ++i)
+    weights_.narrow(0, ranges_[i].begin, ranges_[i].size).copy_(average.values[i]);
 }
 
 std::vector<WeightSet> Averages::kept() const {

@@ -8,19 +8,19 @@
 namespace esmscale::optim {
 
 MatrixExchange::MatrixExchange(std::vector<config::HiddenMatrix> matrices,
-                               const std::vector<config::Stretch>& stretches)
+                               const std::vector<config::FlatRange>& ranges)
     : owned_(std::move(matrices)) {
   for (const config::HiddenMatrix& matrix : owned_)
-    for (const config::Stretch& stretch : stretches)
-      if (const auto shared = config::intersection(matrix.stretch(), stretch); shared.size > 0) {
+    for (const config::FlatRange& range : ranges)
+      if (const auto shared = config::intersection(matrix.range(), range); shared.size > 0) {
         packed_.push_back({matrix.row, shared, packed_size_});
         packed_size_ += shared.size;
       }
 }
 
-// What rank s sends to owner o: of each of o's matrices, in their order, its stretches' shares.
+// What rank s sends to owner o: of each of o's matrices, in their order, its ranges' shares.
 MatrixExchange::MatrixExchange(const std::vector<config::HiddenMatrix>& matrices,
-                               const std::vector<std::vector<config::Stretch>>& shards, dist::Group& group)
+                               const std::vector<std::vector<config::FlatRange>>& shards, dist::Group& group)
     : group_(&group), packed_by_owner_(shards.size()), owned_by_shard_(shards.size()) {
   const std::vector<int> owners = config::matrix_owners(matrices, group.size());
   const auto me = static_cast<size_t>(group.rank());
@@ -28,8 +28,8 @@ MatrixExchange::MatrixExchange(const std::vector<config::HiddenMatrix>& matrices
     for (size_t m = 0; m < matrices.size(); ++m) {
       if (owners[m] != static_cast<int>(owner)) continue;
       if (owner == me) owned_.push_back(matrices[m]);
-      for (const config::Stretch& stretch : shards[me])
-        if (const auto shared = config::intersection(matrices[m].stretch(), stretch); shared.size > 0) {
+      for (const config::FlatRange& range : shards[me])
+        if (const auto shared = config::intersection(matrices[m].range(), range); shared.size > 0) {
           packed_.push_back({matrices[m].row, shared, packed_size_});
           packed_size_ += shared.size;
           packed_by_owner_[owner] += shared.size;
@@ -39,8 +39,8 @@ MatrixExchange::MatrixExchange(const std::vector<config::HiddenMatrix>& matrices
   for (size_t shard = 0; shard < shards.size(); ++shard) {
     int64_t matrix_begin = 0;
     for (const config::HiddenMatrix& matrix : owned_) {
-      for (const config::Stretch& stretch : shards[shard])
-        if (const auto shared = config::intersection(matrix.stretch(), stretch); shared.size > 0) {
+      for (const config::FlatRange& range : shards[shard])
+        if (const auto shared = config::intersection(matrix.range(), range); shared.size > 0) {
           pieces_.push_back({matrix_begin + shared.begin - matrix.begin, arrived, shared.size});
           arrived += shared.size;
           owned_by_shard_[shard] += shared.size;

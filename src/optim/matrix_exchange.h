@@ -16,10 +16,10 @@ namespace esmscale::optim {
 class MatrixExchange {
  public:
   // Every rank holds all matrices, and computes all of them: nothing travels.
-  MatrixExchange(std::vector<config::HiddenMatrix> matrices, const std::vector<config::Stretch>& stretches);
-  // shards[r]: the stretches of the flat weights that rank r updates. `group` must outlive it.
+  MatrixExchange(std::vector<config::HiddenMatrix> matrices, const std::vector<config::FlatRange>& ranges);
+  // shards[r]: the ranges of the flat weights that rank r updates. `group` must outlive it.
   MatrixExchange(const std::vector<config::HiddenMatrix>& matrices,
-                 const std::vector<std::vector<config::Stretch>>& shards, dist::Group& group);
+                 const std::vector<std::vector<config::FlatRange>>& shards, dist::Group& group);
 
   // Where the matrices' floats of this rank's shard lie in a packed tensor.
   const std::vector<PackedPart>& packed() const { return packed_; }

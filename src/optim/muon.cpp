@@ -24,7 +24,7 @@ MatrixExchange exchange_for(const model::Weights& weights, const config::ShardLa
   std::vector<config::HiddenMatrix> matrices = config::hidden_matrices(weights.table);
   if (zero_stage == 0 || group.size() == 1)
     return {std::move(matrices), layout.updated(group.rank(), /*zero_stage=*/0)};
-  std::vector<std::vector<config::Stretch>> shards;
+  std::vector<std::vector<config::FlatRange>> shards;
   for (int rank = 0; rank < group.size(); ++rank) shards.push_back(layout.owned(rank));
   return {matrices, shards, group};
 }
@@ -44,11 +44,11 @@ Muon::Muon(const config::OptimizerConfig& config, const model::Weights& weights,
     : config_(config),
       weights_(weights.flat),
       table_(weights.table),
-      stretches_(layout.updated(group.rank(), group.size() > 1 ? zero_stage : 0)),
+      ranges_(layout.updated(group.rank(), group.size() > 1 ? zero_stage : 0)),
       holds_all_(zero_stage == 0 || group.size() == 1),
       exchange_(exchange_for(weights, layout, zero_stage, group)),
       momentum_(at::zeros({exchange_.packed_size()}, weights_.options())),
-      rest_(config, weights, stretches_, Adam::Updates::all_but_matrices) {
+      rest_(config, weights, ranges_, Adam::Updates::all_but_matrices) {
   make_stacks();
 }
 
@@ -91,12 +91,12 @@ void Muon::remember(std::span<const at::Tensor> gradient, const GradientScale& s
     const int64_t begin = parts[i].at;
     int64_t size = 0;
     std::vector<at::Tensor> gathered;
-    for (; i < parts.size() && (size == 0 || size + parts[i].stretch.size <= kStackFloats); ++i) {
-      const config::Stretch& part = parts[i].stretch;
-      const auto shard = std::find_if(stretches_.begin(), stretches_.end(), [&](const auto& stretch) {
-        return part.begin >= stretch.begin && part.end() <= stretch.end();
+    for (; i < parts.size() && (size == 0 || size + parts[i].range.size <= kStackFloats); ++i) {
+      const config::FlatRange& part = parts[i].range;
+      const auto shard = std::find_if(ranges_.begin(), ranges_.end(), [&](const auto& range) {
+        return part.begin >= range.begin && part.end() <= range.end();
       });
-      gathered.push_back(gradient[static_cast<size_t>(shard - stretches_.begin())].narrow(
+      gathered.push_back(gradient[static_cast<size_t>(shard - ranges_.begin())].narrow(
           0, part.begin - shard->begin, part.size));
       size += part.size;
     }
@@ -124,25 +124,25 @@ void Muon::apply(double rate, const at::Tensor& directions, const at::Tensor& fo
   directions.mul_(is_applied);
   std::vector<at::Tensor> weights, changes;
   for (const PackedPart& part : exchange_.packed()) {
-    weights.push_back(weights_.narrow(0, part.stretch.begin, part.stretch.size));
-    changes.push_back(directions.narrow(0, part.at, part.stretch.size));
+    weights.push_back(weights_.narrow(0, part.range.begin, part.range.size));
+    changes.push_back(directions.narrow(0, part.at, part.range.size));
   }
   if (config_.matrix_weight_decay > 0)
     at::_foreach_mul_(weights, 1 - is_applied * (rate * config_.matrix_weight_decay));
   at::_foreach_add_(weights, changes, -rate);
 }
 
-std::vector<StatePart> Muon::state(std::span<const config::Stretch> within) const {
+std::vector<StatePart> Muon::state(std::span<const config::FlatRange> within) const {
   std::vector<StatePart> state = rest_.state(within);
-  for (const config::Stretch& stretch : within)
-    append_state(state, kFirstMoment, table_, exchange_.packed(), stretch, momentum_);
+  for (const config::FlatRange& range : within)
+    append_state(state, kFirstMoment, table_, exchange_.packed(), range, momentum_);
   if (normalises_rows()) append_rows(state, within);
   return state;
 }
 
 // Where ranks share the matrices, each has the rows of its own; where all of them hold everything, a row
-// belongs to the stretch that has its first float.
-void Muon::append_rows(std::vector<StatePart>& state, std::span<const config::Stretch> within) const {
+// belongs to the range that has its first float.
+void Muon::append_rows(std::vector<StatePart>& state, std::span<const config::FlatRange> within) const {
   for (const Stack& stack : stacks_)
     for (size_t i = 0; i < stack.count; ++i) {
       const config::HiddenMatrix& matrix = exchange_.owned()[stack.first + i];
@@ -161,8 +161,8 @@ void Muon::append_rows(std::vector<StatePart>& state, std::span<const config::St
         const int64_t floats = std::clamp<int64_t>(position - matrix.begin, 0, matrix.size());
         return (floats + matrix.columns - 1) / matrix.columns;
       };
-      for (const config::Stretch& stretch : within)
-        add(rows_before(stretch.begin), rows_before(stretch.end()));
+      for (const config::FlatRange& range : within)
+        add(rows_before(range.begin), rows_before(range.end()));
     }
 }
 

@@ -27,8 +27,8 @@ class Muon final : public Optimizer {
 
   void step(const Rates& rates, std::span<const at::Tensor> gradient, const GradientScale& scale,
             const std::function<void(size_t)>& updated = {}) override;
-  std::vector<StatePart> state(std::span<const config::Stretch> within) const override;
-  std::vector<StatePart> state() const override { return state(stretches_); }
+  std::vector<StatePart> state(std::span<const config::FlatRange> within) const override;
+  std::vector<StatePart> state() const override { return state(ranges_); }
   int64_t updates() const override { return rest_.updates(); }
   void set_updates(int64_t updates) override { rest_.set_updates(updates); }
 
@@ -46,12 +46,12 @@ class Muon final : public Optimizer {
   void remember(std::span<const at::Tensor> gradient, const GradientScale& scale);
   at::Tensor direction(const Stack& stack, const at::Tensor& momentum, const at::Tensor& found_inf) const;
   void apply(double rate, const at::Tensor& directions, const at::Tensor& found_inf) const;
-  void append_rows(std::vector<StatePart>& state, std::span<const config::Stretch> within) const;
+  void append_rows(std::vector<StatePart>& state, std::span<const config::FlatRange> within) const;
 
   config::OptimizerConfig config_;
   at::Tensor weights_;  // [P]
   std::vector<config::Parameter> table_;
-  std::vector<config::Stretch> stretches_;
+  std::vector<config::FlatRange> ranges_;
   bool holds_all_;  // one rank or stage 0
   MatrixExchange exchange_;
   at::Tensor momentum_;  // packed

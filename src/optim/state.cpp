@@ -24,13 +24,13 @@ std::vector<StateTensor> state_tensors(const config::OptimizerConfig& config,
 
 void append_state(std::vector<StatePart>& state, const char* prefix,
                   const std::vector<config::Parameter>& table, std::span<const PackedPart> parts,
-                  const config::Stretch& within, const at::Tensor& packed) {
+                  const config::FlatRange& within, const at::Tensor& packed) {
   for (const PackedPart& part : parts) {
-    const config::Stretch shared = config::intersection(part.stretch, within);
+    const config::FlatRange shared = config::intersection(part.range, within);
     if (shared.size > 0)
       state.push_back({.name = prefix + table[part.row].name,
                        .begin = shared.begin - table[part.row].offset,
-                       .values = packed.narrow(0, part.at + shared.begin - part.stretch.begin, shared.size)});
+                       .values = packed.narrow(0, part.at + shared.begin - part.range.begin, shared.size)});
   }
 }
 

@@ -31,7 +31,7 @@ TEST(HiddenMatrices, AreSevenABlockAndTheHeads) {
   // Equal shapes follow each other, and no two matrices share a float.
   for (size_t i = 0; i < matrices.size(); ++i)
     for (size_t j = i + 1; j < matrices.size(); ++j) {
-      EXPECT_EQ(intersection(matrices[i].stretch(), matrices[j].stretch()).size, 0);
+      EXPECT_EQ(intersection(matrices[i].range(), matrices[j].range()).size, 0);
       EXPECT_TRUE(!matrices[j].has_shape_of(matrices[i]) || matrices[j - 1].has_shape_of(matrices[i]));
     }
 }

@@ -28,7 +28,7 @@ TEST_P(GradientsOfRanks, AreThoseOfOneProcess) {
                         stage);
     for (int step = 0; step < 2; ++step) {  // the second one begins from zero too
       add_gradients(weights, engine, ranks.group(at::kCPU), gradients);
-      ASSERT_EQ(gradients.updated_shard().size(), gradients.stretches().size());
+      ASSERT_EQ(gradients.updated_shard().size(), gradients.ranges().size());
       EXPECT_LE(distance_to_one_process(gradients, whole.flat()), 1e-6);
       at::Tensor squares = at::cat(gradients.disjoint_shard()).to(at::kDouble).square().sum();
       ranks.group(at::kCPU).all_reduce(squares).wait();
@@ -85,15 +85,15 @@ TEST(WeightExchange, BringsEveryRankWhatTheOthersUpdated) {
     WeightExchange exchange(weights.flat, ranks.group(at::kCPU), layout);
     for (const float step : {10.0F, 20.0F}) {
       weights.flat.fill_(-1);
-      const std::vector<config::Stretch> mine = layout.owned(ranks.rank());
+      const std::vector<config::FlatRange> mine = layout.owned(ranks.rank());
       for (size_t b = 0; b < mine.size(); ++b) {
         weights.flat.narrow(0, mine[b].begin, mine[b].size).fill_(step + static_cast<float>(ranks.rank()));
         exchange.launch(b);
       }
       exchange.finish();
       for (int rank = 0; rank < 3; ++rank)
-        for (const config::Stretch& stretch : layout.owned(rank))
-          EXPECT_TRUE(weights.flat.narrow(0, stretch.begin, stretch.size)
+        for (const config::FlatRange& range : layout.owned(rank))
+          EXPECT_TRUE(weights.flat.narrow(0, range.begin, range.size)
                           .eq(step + static_cast<float>(rank))
                           .all()
                           .item<bool>());

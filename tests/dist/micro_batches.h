@@ -48,7 +48,7 @@ inline void add_gradients(const model::Weights& weights, const std::string& engi
 // largest term each. The largest difference over the largest gradient.
 inline double distance_to_one_process(const Gradients& gradients, const at::Tensor& whole) {
   const std::vector<at::Tensor> mine = gradients.updated_shard();
-  const std::vector<config::Stretch> where = gradients.stretches();
+  const std::vector<config::FlatRange> where = gradients.ranges();
   double largest = 0;
   for (size_t b = 0; b < mine.size(); ++b) {
     if (where[b].size == 0) continue;

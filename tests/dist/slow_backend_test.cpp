@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(Stages, SlowRanks,
 // Every rank writes its number into what it owns, and gets the others'.
 void exchange_weights(Group& group, const at::Tensor& flat, const config::ShardLayout& layout) {
   WeightExchange exchange(flat, group, layout);
-  const std::vector<config::Stretch> mine = layout.owned(group.rank());
+  const std::vector<config::FlatRange> mine = layout.owned(group.rank());
   for (size_t b = 0; b < mine.size(); ++b) {
     flat.narrow(0, mine[b].begin, mine[b].size).fill_(static_cast<float>(group.rank()));
     exchange.launch(b);
@@ -58,8 +58,8 @@ void exchange_weights(Group& group, const at::Tensor& flat, const config::ShardL
 
 bool holds_ranks(const at::Tensor& flat, const config::ShardLayout& layout, int ranks) {
   for (int rank = 0; rank < ranks; ++rank)
-    for (const config::Stretch& stretch : layout.owned(rank))
-      if (!flat.narrow(0, stretch.begin, stretch.size).eq(rank).all().item<bool>()) return false;
+    for (const config::FlatRange& range : layout.owned(rank))
+      if (!flat.narrow(0, range.begin, range.size).eq(rank).all().item<bool>()) return false;
   return true;
 }
 

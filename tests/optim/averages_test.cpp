@@ -79,7 +79,7 @@ TEST(Averages, TheLastPartIsTheWeightsUntilItBegins) {
   Averages averages(kBoth, kPlanned, weights, {{0, weights.flat.numel()}});
   move(weights, 1);
   averages.update(0, 7000);
-  averages.state(std::vector<config::Stretch>{{0, weights.flat.numel()}}, 7000);
+  averages.state(std::vector<config::FlatRange>{{0, weights.flat.numel()}}, 7000);
   EXPECT_TRUE(whole(averages, WeightSet::last, weights.flat).equal(weights.flat));
   EXPECT_FALSE(Averages({}, kPlanned, weights, {{0, weights.flat.numel()}}).kept().size());
 }

@@ -164,12 +164,12 @@ TEST_P(MuonOfRanks, UpdateWhatOneProcessDoes) {
     const config::ShardLayout layout(weights.table, ranks.size(), 300);
     const auto optimizer =
         make_optimizer(configuration(normuon), weights, layout, stage, ranks.group(at::kCPU));
-    const std::vector<config::Stretch> mine = layout.updated(ranks.rank(), stage);
+    const std::vector<config::FlatRange> mine = layout.updated(ranks.rank(), stage);
     for (uint64_t step = 1; step <= steps; ++step) {
       const at::Tensor gradient = random_gradient(weights, step);
       std::vector<at::Tensor> parts;
-      for (const config::Stretch& stretch : mine)
-        parts.push_back(gradient.narrow(0, stretch.begin, stretch.size));
+      for (const config::FlatRange& range : mine)
+        parts.push_back(gradient.narrow(0, range.begin, range.size));
       optimizer->step({0.001, 0.01}, parts, no_scale());
     }
     for (const auto& [begin, size] : mine) {

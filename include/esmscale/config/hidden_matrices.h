@@ -16,7 +16,7 @@ struct HiddenMatrix {
   int64_t rows = 0, columns = 0;
 
   int64_t size() const { return rows * columns; }
-  Stretch stretch() const { return {begin, size()}; }
+  FlatRange range() const { return {begin, size()}; }
   bool has_shape_of(const HiddenMatrix& other) const {
     return rows == other.rows && columns == other.columns;
   }

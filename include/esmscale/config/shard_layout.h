@@ -12,27 +12,27 @@
 namespace esmscale::config {
 
 // [begin, begin + size) of a flat buffer.
-struct Stretch {
+struct FlatRange {
   int64_t begin = 0, size = 0;
   int64_t end() const { return begin + size; }
-  bool operator==(const Stretch&) const = default;
+  bool operator==(const FlatRange&) const = default;
 };
 
-// What two stretches share; of size 0 when they do not meet.
-Stretch intersection(const Stretch& a, const Stretch& b);
+// What two ranges share; of size 0 when they do not meet.
+FlatRange intersection(const FlatRange& a, const FlatRange& b);
 
-// A row of the parameter table, or the part of it that lies in some stretch.
+// A row of the parameter table, or the part of it that lies in some range.
 struct RowPart {
   size_t row = 0;
-  Stretch stretch;  // of the flat buffers
+  FlatRange range;  // of the flat buffers
 };
 // In the table's order; parts of no size are left out.
-std::vector<RowPart> rows_in(const std::vector<Parameter>& table, const Stretch& stretch);
+std::vector<RowPart> rows_in(const std::vector<Parameter>& table, const FlatRange& range);
 
 struct Bucket {
   size_t first_row = 0, end_row = 0;  // of the parameter table
-  Stretch stretch;
-  int64_t chunk = 0;  // floats of one rank: ranks · chunk ≥ stretch.size, and the rest is padding
+  FlatRange range;
+  int64_t chunk = 0;  // floats of one rank: ranks · chunk ≥ range.size, and the rest is padding
 };
 
 class ShardLayout {
@@ -50,11 +50,11 @@ class ShardLayout {
   size_t bucket_of(size_t row) const { return bucket_of_row_[row]; }
 
   // The part of a bucket that a rank owns: may be empty; the last ranks own less.
-  Stretch owned(const Bucket& bucket, int rank) const;
+  FlatRange owned(const Bucket& bucket, int rank) const;
   // The parts of all buckets that a rank owns, and those that it updates (ZeRO stage 0: everything), in
   // order; empty parts are included.
-  std::vector<Stretch> owned(int rank) const;
-  std::vector<Stretch> updated(int rank, int zero_stage) const;
+  std::vector<FlatRange> owned(int rank) const;
+  std::vector<FlatRange> updated(int rank, int zero_stage) const;
 
  private:
   int ranks_;

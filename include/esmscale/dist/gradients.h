@@ -38,7 +38,7 @@ class Gradients final : public model::GradientSink {
   // The summed gradient of the weights that this rank updates, one tensor a bucket, and their ranges in the
   // flat weights. Stage 0: every rank updates all weights.
   std::vector<at::Tensor> updated_shard() const;
-  std::vector<config::Stretch> stretches() const;
+  std::vector<config::FlatRange> ranges() const;
   // The part of updated_shard() that this rank alone counts: over all ranks each gradient once, for norms.
   std::vector<at::Tensor> disjoint_shard() const;
   const at::Tensor& flat() const { return whole_.front(); }  // one process: the whole gradient, [P]

@@ -37,19 +37,19 @@ std::vector<StateTensor> average_tensors(const config::AverageConfig& config,
 
 class Averages {
  public:
-  // Of these stretches of the flat weights; they begin as the weights are. `planned_tokens`: of the run.
+  // Of these ranges of the flat weights; they begin as the weights are. `planned_tokens`: of the run.
   Averages(const config::AverageConfig& config, int64_t planned_tokens, const model::Weights& weights,
-           std::vector<config::Stretch> stretches);
+           std::vector<config::FlatRange> ranges);
 
   // After the step from `before` to `after` tokens.
   void update(int64_t before, int64_t after);
 
-  // Views for a checkpoint at `tokens`: parts within these stretches, which lie in its own.
-  std::vector<StatePart> state(std::span<const config::Stretch> within, int64_t tokens);
+  // Views for a checkpoint at `tokens`: parts within these ranges, which lie in its own.
+  std::vector<StatePart> state(std::span<const config::FlatRange> within, int64_t tokens);
   // All that it holds of one average, to be read into.
   std::vector<StatePart> state_of(WeightSet average);
 
-  // The weights of its stretches become the average at `tokens`.
+  // The weights of its ranges become the average at `tokens`.
   void write_to_weights(WeightSet average, int64_t tokens);
 
   std::vector<WeightSet> kept() const;
@@ -57,20 +57,20 @@ class Averages {
  private:
   struct Average {
     WeightSet set;
-    std::vector<at::Tensor> values;  // by stretch
+    std::vector<at::Tensor> values;  // by range
   };
   std::optional<double> rate(WeightSet average, int64_t before, int64_t after) const;  // nullopt: not begun
   Average& find(WeightSet average);
   void copy_weights(Average& average);
   void catch_up(Average& average, int64_t tokens);
   void append(std::vector<StatePart>& state, const Average& average,
-              std::span<const config::Stretch> within) const;
+              std::span<const config::FlatRange> within) const;
 
   config::AverageConfig config_;
   int64_t last_begin_;
   at::Tensor weights_;  // [P]
   std::vector<config::Parameter> table_;
-  std::vector<config::Stretch> stretches_;
+  std::vector<config::FlatRange> ranges_;
   std::vector<Average> averages_;
 };
 

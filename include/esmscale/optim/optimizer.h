@@ -29,15 +29,15 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // Updates stretches of the flat weights with gradient / scale.divisor, or nothing when found_inf.
-  // `gradient`: of each stretch, summed over ranks. `updated(i)` is called as soon as stretch i has its new
+  // Updates ranges of the flat weights with gradient / scale.divisor, or nothing when found_inf.
+  // `gradient`: of each range, summed over ranks. `updated(i)` is called as soon as range i has its new
   // weights.
   virtual void step(const Rates& rates, std::span<const at::Tensor> gradient, const GradientScale& scale,
                     const std::function<void(size_t)>& updated = {}) = 0;
 
-  // The state of parts of the stretches: within[i] lies in stretch i. Ranks whose parts cover the
+  // The state of parts of the ranges: within[i] lies in range i. Ranks whose parts cover the
   // flat weights once cover the state once.
-  virtual std::vector<StatePart> state(std::span<const config::Stretch> within) const = 0;
+  virtual std::vector<StatePart> state(std::span<const config::FlatRange> within) const = 0;
   virtual std::vector<StatePart> state() const = 0;  // all that this rank holds
 
   virtual int64_t updates() const = 0;  // applied so far; waits for the device

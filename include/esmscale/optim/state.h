@@ -39,12 +39,12 @@ inline constexpr const char* kRowSecondMoment = "row_second_moment/";
 // A part of a parameter's floats (weights, gradient or moment) that lies elsewhere in another, packed tensor.
 struct PackedPart {
   size_t row = 0;           // of the parameter table
-  config::Stretch stretch;  // of the flat buffers
+  config::FlatRange range;  // of the flat buffers
   int64_t at = 0;           // in the packed tensor
 };
 // The state of what `parts` and `within` share, of a packed tensor of the group `prefix`.
 void append_state(std::vector<StatePart>& state, const char* prefix,
                   const std::vector<config::Parameter>& table, std::span<const PackedPart> parts,
-                  const config::Stretch& within, const at::Tensor& packed);
+                  const config::FlatRange& within, const at::Tensor& packed);
 
 }  // namespace esmscale::optim
