@@ -14,15 +14,15 @@ constexpr size_t kMostStoredDraws = 1000;
 
 // Each estimate's value under its name, then the intervals.
 void add_estimates(Json& json, const std::vector<Estimate>& estimates) {
-  Json wide = Json::object(), likely = Json::object();
+  Json ci95 = Json::object(), ci80 = Json::object();
   for (const Estimate& e : estimates) {
     json[e.name] = finite(e.value);
     if (!e.has_interval) continue;
-    wide[e.name] = {finite(e.wide.low), finite(e.wide.high)};
-    likely[e.name] = {finite(e.likely.low), finite(e.likely.high)};
+    ci95[e.name] = {finite(e.ci95.low), finite(e.ci95.high)};
+    ci80[e.name] = {finite(e.ci80.low), finite(e.ci80.high)};
   }
-  json["intervals"] = std::move(wide);
-  json["intervals_80"] = std::move(likely);
+  json["intervals"] = std::move(ci95);
+  json["intervals_80"] = std::move(ci80);
 }
 
 // At most kMostStoredDraws of them, evenly.
@@ -78,7 +78,7 @@ Json of_approach2(const Approach2& fit, const PointSet& set) {
              {"runs", p.points.size()},
              {"draws_inside", p.draws_inside}};
     if (const Estimate& e = p.log_parameters; e.has_interval)
-      row["parameters_interval"] = {std::exp(e.wide.low), std::exp(e.wide.high)};
+      row["parameters_interval"] = {std::exp(e.ci95.low), std::exp(e.ci95.high)};
     Json names = Json::array();
     for (const size_t i : p.points) names.push_back(set.points[i].run);
     row["run_names"] = std::move(names);

@@ -74,7 +74,7 @@ std::string against_approach2(const Laws& laws) {
   for (const IsoflopProfile& profile : laws.profiles) {
     const Estimate& e = profile.log_parameters;
     if (!profile.rejected.empty() || !e.has_interval) continue;
-    const double error = (e.likely.high - e.likely.low) / (2 * 1.2816);  // 80% of a normal distribution
+    const double error = (e.ci80.high - e.ci80.low) / (2 * 1.2816);  // 80% of a normal distribution
     squares += std::pow((e.value - std::log(laws.approach2->parameters.at(profile.flops))) / error, 2);
     terms += 1;
   }

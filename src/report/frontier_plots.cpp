@@ -80,7 +80,7 @@ void add_own(Plot& plot, const laws::Laws& laws, const Side& side, const std::ve
       if (!p.rejected.empty()) continue;
       PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
       if (const laws::Estimate& e = p.log_parameters; e.has_interval) {
-        const double low = std::exp(e.wide.low - e.value), high = std::exp(e.wide.high - e.value);
+        const double low = std::exp(e.ci95.low - e.value), high = std::exp(e.ci95.high - e.value);
         minimum.low = is_parameters ? minimum.y * low : minimum.y / high;
         minimum.high = is_parameters ? minimum.y * high : minimum.y / low;
       }

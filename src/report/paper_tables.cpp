@@ -21,8 +21,8 @@ std::string full(double value) {
 
 void add_estimates(PaperTable& table, const std::string& law, const std::vector<laws::Estimate>& all) {
   for (const laws::Estimate& e : all)
-    table.rows.push_back({law, e.name, full(e.value), e.has_interval ? full(e.wide.low) : "",
-                          e.has_interval ? full(e.wide.high) : ""});
+    table.rows.push_back({law, e.name, full(e.value), e.has_interval ? full(e.ci95.low) : "",
+                          e.has_interval ? full(e.ci95.high) : ""});
 }
 
 PaperTable constants_of(const laws::Laws& laws) {
@@ -74,10 +74,10 @@ PaperTable sensitivity_of(const laws::Laws& laws) {
       return e.has_interval ? full(value) : std::string();
     };
     table.rows.push_back({std::string(enum_name(row.flop_count)), std::string(enum_name(row.parameter_count)),
-                          laws::name_of(row.approach), full(row.a.value), end(row.a, row.a.wide.low),
-                          end(row.a, row.a.wide.high), row.flops > 0 ? full(row.flops) : "",
-                          full(row.parameters.value), end(row.parameters, row.parameters.wide.low),
-                          end(row.parameters, row.parameters.wide.high)});
+                          laws::name_of(row.approach), full(row.a.value), end(row.a, row.a.ci95.low),
+                          end(row.a, row.a.ci95.high), row.flops > 0 ? full(row.flops) : "",
+                          full(row.parameters.value), end(row.parameters, row.parameters.ci95.low),
+                          end(row.parameters, row.parameters.ci95.high)});
   }
   return table;
 }

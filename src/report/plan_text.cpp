@@ -14,9 +14,9 @@ namespace {
 
 std::string with_interval(const study::Planned& planned, const auto& show) {
   std::string out = show(planned.value);
-  if (planned.wide)
-    out += text("  (80%: ", show(planned.likely->low), " to ", show(planned.likely->high),
-                "; 95%: ", show(planned.wide->low), " to ", show(planned.wide->high), ")");
+  if (planned.ci95)
+    out += text("  (80%: ", show(planned.ci80->low), " to ", show(planned.ci80->high),
+                "; 95%: ", show(planned.ci95->low), " to ", show(planned.ci95->high), ")");
   return out;
 }
 
@@ -83,8 +83,8 @@ std::string off_optimum_table(const study::BudgetPlan& plan) {
 std::string approaches_table(const study::BudgetPlan& plan) {
   const auto cell = [](const study::Planned& planned, const auto& show) {
     if (!std::isfinite(planned.value)) return std::string("–");
-    return planned.wide ? text(show(planned.value), " (", show(planned.wide->low), " to ",
-                               show(planned.wide->high), ")")
+    return planned.ci95 ? text(show(planned.value), " (", show(planned.ci95->low), " to ",
+                               show(planned.ci95->high), ")")
                         : text(show(planned.value));
   };
   Table table({"approach", "C (95%)", "N (95%)", "D (95%)", "loss (95%)", "the points"}, 1);
@@ -146,7 +146,7 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
              laws.published ? ", by the protocol of " + laws.published->name + ": not comparable with yours"
                             : std::string(),
              "\n");
-  if (plan.loss_of_a_run.wide)
+  if (plan.loss_of_a_run.ci95)
     out += text("  of a run   ", with_interval(plan.loss_of_a_run, loss), ": with the noise of one run (",
                 significant(laws.noise, 2), " nats",
                 laws.holdout_error > 0 ? text("; the holdout: ", significant(laws.holdout_error, 2)) : "",

@@ -62,8 +62,8 @@ std::vector<PlotPoint> band_of(const std::vector<double>& grid, size_t draws,
     for (size_t i = 0; i < draws; i += stride)
       if (const double value = y(i, x); std::isfinite(value)) values.push_back(value);
     if (values.size() < kFewestDraws) continue;
-    const laws::Interval likely = laws::central_interval(std::move(values), 0.80);
-    band.push_back({.x = x, .y = likely.low, .title = {}, .low = likely.low, .high = likely.high});
+    const laws::Interval ci80 = laws::central_interval(std::move(values), 0.80);
+    band.push_back({.x = x, .y = ci80.low, .title = {}, .low = ci80.low, .high = ci80.high});
   }
   return band;
 }

@@ -20,7 +20,7 @@ std::string card(const std::string& value, const std::string& what) {
 }
 
 std::string with_interval(const laws::Estimate& e, int decimals) {
-  return e.has_interval ? text("95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals))
+  return e.has_interval ? text("95%: ", fixed(e.ci95.low, decimals), " to ", fixed(e.ci95.high, decimals))
                         : "no interval";
 }
 

@@ -19,7 +19,7 @@ void add_constants(HtmlTable& table, const std::string& part, const std::string&
                    const std::vector<laws::Estimate>& estimates) {
   for (const laws::Estimate& e : estimates)
     table.add(
-        {part, e.name, significant(e.value), interval_text(e, e.wide), interval_text(e, e.likely), formula});
+        {part, e.name, significant(e.value), interval_text(e, e.ci95), interval_text(e, e.ci80), formula});
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ std::string sensitivity_table(const laws::Laws& laws) {
     const auto cell = [](const laws::Estimate& e, const auto& show) {
       if (!std::isfinite(e.value)) return std::string("–");
       return show(e.value) +
-             (e.has_interval ? text(" (", show(e.wide.low), " to ", show(e.wide.high), ")") : "");
+             (e.has_interval ? text(" (", show(e.ci95.low), " to ", show(e.ci95.high), ")") : "");
     };
     table.add({name_of(row.flop_count), std::string(enum_name(row.parameter_count)),
                laws::name_of(row.approach), cell(row.a, [](double v) { return fixed(v, 3); }),
@@ -148,7 +148,7 @@ std::string minima_table(const laws::Laws& laws) {
     const laws::Estimate& e = p.log_parameters;
     table.add({scientific(p.budget, 2), text(p.points.size()), human_count(p.minimum.parameters),
                e.has_interval
-                   ? text(human_count(std::exp(e.wide.low)), " to ", human_count(std::exp(e.wide.high)))
+                   ? text(human_count(std::exp(e.ci95.low)), " to ", human_count(std::exp(e.ci95.high)))
                    : "–",
                human_count(p.minimum.tokens), fixed(p.minimum.loss, 4), fixed(p.parabola.curvature, 4), ""});
   }
@@ -165,7 +165,7 @@ std::string published_table(const laws::Laws& laws) {
         if (e.name == (i == 0 ? a : b))
           cells[i] =
               (std::isfinite(e.value) ? fixed(e.value, 3) : "–") +
-              (e.has_interval ? text(" (", fixed(e.wide.low, 3), " to ", fixed(e.wide.high, 3), ")") : "");
+              (e.has_interval ? text(" (", fixed(e.ci95.low, 3), " to ", fixed(e.ci95.high, 3), ")") : "");
     table.add({name, "these points", cells[0], cells[1]});
   };
   if (laws.approach1) own("approach 1", laws.approach1->estimates, "a", "b");

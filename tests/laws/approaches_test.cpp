@@ -62,8 +62,8 @@ TEST(Approach3, ThreadsChangeNothing) {
   ASSERT_TRUE(one && three);
   for (size_t i = 0; i < one->estimates.size(); ++i) {
     EXPECT_EQ(one->estimates[i].value, three->estimates[i].value);
-    EXPECT_EQ(one->estimates[i].wide.low, three->estimates[i].wide.low);
-    EXPECT_EQ(one->estimates[i].likely.high, three->estimates[i].likely.high);
+    EXPECT_EQ(one->estimates[i].ci95.low, three->estimates[i].ci95.low);
+    EXPECT_EQ(one->estimates[i].ci80.high, three->estimates[i].ci80.high);
   }
 }
 
@@ -180,7 +180,7 @@ TEST(Approach2, ParabolasComeBackExactly) {
   EXPECT_NEAR(fit->profiles[1].parabola.curvature, 0.03, 1e-10);
   EXPECT_NEAR(fit->parameters.exponent, 1 / std::log(10), 1e-9);
   EXPECT_NEAR(fit->sigma, 0, 1e-9);
-  EXPECT_NEAR(fit->estimates[0].wide.low, fit->estimates[0].wide.high, 1e-6);
+  EXPECT_NEAR(fit->estimates[0].ci95.low, fit->estimates[0].ci95.high, 1e-6);
 }
 
 TEST(Approach2, AMinimumAtAnEdgeIsRejected) {

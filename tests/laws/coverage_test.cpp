@@ -18,7 +18,7 @@ namespace esmscale::laws {
 namespace {
 
 struct Coverage {
-  std::array<double, 7> likely{}, wide{};  // percent of the fits, for E, A, B, alpha, beta, a, b
+  std::array<double, 7> ci80{}, ci95{};  // percent of the fits, for E, A, B, alpha, beta, a, b
   int fits = 0;
 };
 
@@ -53,8 +53,8 @@ Coverage coverage_of(const std::vector<double>& budgets, int sizes_per_budget, i
   for (const auto& fit : fits)
     for (size_t k = 0; fit && k < truth.size(); ++k) {
       const Estimate& e = fit->estimates[k];
-      coverage.likely[k] += e.likely.low <= truth[k] && truth[k] <= e.likely.high ? 100.0 / coverage.fits : 0;
-      coverage.wide[k] += e.wide.low <= truth[k] && truth[k] <= e.wide.high ? 100.0 / coverage.fits : 0;
+      coverage.ci80[k] += e.ci80.low <= truth[k] && truth[k] <= e.ci80.high ? 100.0 / coverage.fits : 0;
+      coverage.ci95[k] += e.ci95.low <= truth[k] && truth[k] <= e.ci95.high ? 100.0 / coverage.fits : 0;
     }
   return coverage;
 }
@@ -65,7 +65,7 @@ void print(const Coverage& coverage) {
   std::printf("  %d fits\n", coverage.fits);
   for (size_t k = 0; k < names.size(); ++k)
     std::printf("  %-6s the 80%% interval covers %5.1f%%, the 95%% interval %5.1f%%\n", names[k],
-                coverage.likely[k], coverage.wide[k]);
+                coverage.ci80[k], coverage.ci95[k]);
 }
 
 TEST(Coverage, IntervalsOfAHundredPoints) {
@@ -73,8 +73,8 @@ TEST(Coverage, IntervalsOfAHundredPoints) {
   print(coverage);
   EXPECT_EQ(coverage.fits, 400);
   for (size_t k = 0; k < names.size(); ++k) {
-    EXPECT_NEAR(coverage.likely[k], 80, 5) << names[k];
-    EXPECT_NEAR(coverage.wide[k], 95, 5) << names[k];
+    EXPECT_NEAR(coverage.ci80[k], 80, 5) << names[k];
+    EXPECT_NEAR(coverage.ci95[k], 95, 5) << names[k];
   }
 }
 
@@ -90,7 +90,7 @@ TEST(Coverage, IntervalsOfApproach2) {
       exact.points.push_back(
           {.parameters = n, .tokens = c / (6 * n), .loss = 2.5 + 0.03 * x * x, .flops = c, .budget = c});
     }
-  std::vector<double> likely(2, 0), wide(2, 0);
+  std::vector<double> ci80(2, 0), ci95(2, 0);
   for (uint64_t i = 0; i < sets; ++i) {
     PointSet set = exact;
     RandomStream random(i, Purpose::test, 7);
@@ -101,15 +101,15 @@ TEST(Coverage, IntervalsOfApproach2) {
     for (const size_t k : {0, 1}) {
       const Estimate& e = fit->estimates[k];
       const double truth = k == 0 ? a : 1 - a;
-      likely[k] += e.likely.low <= truth && truth <= e.likely.high ? 100.0 / sets : 0;
-      wide[k] += e.wide.low <= truth && truth <= e.wide.high ? 100.0 / sets : 0;
+      ci80[k] += e.ci80.low <= truth && truth <= e.ci80.high ? 100.0 / sets : 0;
+      ci95[k] += e.ci95.low <= truth && truth <= e.ci95.high ? 100.0 / sets : 0;
     }
   }
   for (const size_t k : {0, 1}) {
     std::printf("  %s: the 80%% interval covers %5.1f%%, the 95%% interval %5.1f%%\n", k == 0 ? "a" : "b",
-                likely[k], wide[k]);
-    EXPECT_NEAR(likely[k], 80, 5);
-    EXPECT_NEAR(wide[k], 95, 5);
+                ci80[k], ci95[k]);
+    EXPECT_NEAR(ci80[k], 80, 5);
+    EXPECT_NEAR(ci95[k], 95, 5);
   }
 }
 
@@ -119,8 +119,8 @@ TEST(Coverage, IntervalsOfAStudysTwentyFourPoints) {
   print(coverage);
   EXPECT_GE(coverage.fits, 190);
   for (size_t k = 0; k < names.size(); ++k) {
-    EXPECT_NEAR(coverage.likely[k], 80, 12) << names[k];
-    EXPECT_GT(coverage.wide[k], 85) << names[k];
+    EXPECT_NEAR(coverage.ci80[k], 80, 12) << names[k];
+    EXPECT_GT(coverage.ci95[k], 85) << names[k];
   }
 }
 

@@ -89,7 +89,7 @@ TEST(Laws, DegenerateSetsAreTaken) {
     to_json(laws);
     ASSERT_TRUE(laws.approach3);
     for (const Estimate& e : laws.approach3->estimates)
-      EXPECT_FALSE(e.has_interval && e.wide.low > e.wide.high) << e.name;
+      EXPECT_FALSE(e.has_interval && e.ci95.low > e.ci95.high) << e.name;
     EXPECT_FALSE(laws.warnings.empty());
   }
 }

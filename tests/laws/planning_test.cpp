@@ -64,8 +64,8 @@ TEST_F(ChengPoints, AStrayRunDoesNotCostItsBudget) {
 TEST_F(ChengPoints, IntervalsHoldTheirEstimates) {
   for (const Estimate& e : laws().approach2->estimates) {
     ASSERT_TRUE(e.has_interval) << e.name;
-    EXPECT_LE(e.likely.low, e.value) << e.name;
-    EXPECT_GE(e.likely.high, e.value) << e.name;
+    EXPECT_LE(e.ci80.low, e.value) << e.name;
+    EXPECT_GE(e.ci80.high, e.value) << e.name;
   }
 }
 

@@ -63,7 +63,7 @@ TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   EXPECT_EQ(plan.approach, laws::Approach::two);
   EXPECT_NEAR(plan.parameters.value, 0.2 * std::pow(1e20, 0.48), 1e-3);
-  EXPECT_FALSE(plan.parameters.wide);
+  EXPECT_FALSE(plan.parameters.ci95);
   EXPECT_TRUE(std::isnan(plan.loss.value));
   EXPECT_NEAR(plan.off_optimum.back().lost, 0.03 * std::pow(std::log(16), 2), 1e-12);
   EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = 1e20, .approach = laws::Approach::three}); }),
@@ -104,11 +104,11 @@ TEST(BudgetPlan, BeyondThePointsIntervalsAreWider) {
   laws.highest_flops = 1e19;
   const BudgetPlan beyond = plan_budget(laws, {.flops = 1e21});
   EXPECT_NEAR(beyond.decades_beyond, 2, 1e-9);
-  EXPECT_NEAR(std::log(beyond.parameters.wide->high / beyond.parameters.wide->low) /
-                  std::log(inside.parameters.wide->high / inside.parameters.wide->low),
+  EXPECT_NEAR(std::log(beyond.parameters.ci95->high / beyond.parameters.ci95->low) /
+                  std::log(inside.parameters.ci95->high / inside.parameters.ci95->low),
               3, 1e-6);
   EXPECT_NEAR(
-      (beyond.loss.wide->high - beyond.loss.wide->low) / (inside.loss.wide->high - inside.loss.wide->low), 3,
+      (beyond.loss.ci95->high - beyond.loss.ci95->low) / (inside.loss.ci95->high - inside.loss.ci95->low), 3,
       1e-6);
 }
 

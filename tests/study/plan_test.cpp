@@ -43,9 +43,9 @@ TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
   EXPECT_EQ(plan.approach, laws::Approach::three);
   EXPECT_EQ(plan.parameters.value, best.parameters);
   EXPECT_EQ(plan.tokens.value, best.tokens);
-  ASSERT_TRUE(plan.parameters.wide && plan.loss.likely);
-  EXPECT_LT(plan.parameters.wide->low, best.parameters);
-  EXPECT_GT(plan.parameters.wide->high, best.parameters);
+  ASSERT_TRUE(plan.parameters.ci95 && plan.loss.ci80);
+  EXPECT_LT(plan.parameters.ci95->low, best.parameters);
+  EXPECT_GT(plan.parameters.ci95->high, best.parameters);
   const double a = laws::known_law.alpha, b = laws::known_law.beta;
   for (const OffOptimum& row : plan.off_optimum) {
     const double k = row.factor;
@@ -107,10 +107,10 @@ TEST(BudgetPlan, ALossToReachHasACostWithAnInterval) {
   const BudgetPlan plan = plan_budget(laws, {.loss = best.loss});
   EXPECT_NEAR(plan.flops / 1e20, 1, 1e-6);
   EXPECT_NEAR(plan.parameters.value / best.parameters, 1, 1e-4);
-  ASSERT_TRUE(plan.budget.wide && plan.parameters.wide);
-  EXPECT_LT(plan.budget.wide->low, 1e20);
-  EXPECT_GT(plan.budget.wide->high, 1e20);
-  EXPECT_FALSE(plan.loss.wide);  // it was given
+  ASSERT_TRUE(plan.budget.ci95 && plan.parameters.ci95);
+  EXPECT_LT(plan.budget.ci95->low, 1e20);
+  EXPECT_GT(plan.budget.ci95->high, 1e20);
+  EXPECT_FALSE(plan.loss.ci95);  // it was given
   EXPECT_NEAR(plan.lost, 0, 1e-9);
 }
 
@@ -122,8 +122,8 @@ TEST(BudgetPlan, AModelThatWasAskedForLosesToTheBest) {
   EXPECT_EQ(plan.parameters.value, n);
   EXPECT_NEAR(plan.tokens.value / (1e20 / (6 * n)), 1, 1e-9);
   EXPECT_NEAR(plan.lost, laws::known_law.loss(n, 1e20 / (6 * n)) - best.loss, 1e-9);
-  EXPECT_FALSE(plan.tokens.wide);  // C and N fix it
-  EXPECT_TRUE(plan.loss.wide);
+  EXPECT_FALSE(plan.tokens.ci95);  // C and N fix it
+  EXPECT_TRUE(plan.loss.ci95);
   EXPECT_NEAR(plan.shape_parameters / n, 1, 0.05);
   const BudgetPlan with_tokens = plan_budget(laws, {.flops = 1e20, .tokens = 1e10});
   EXPECT_EQ(with_tokens.config.train.max_tokens, 10'000'000'000);
@@ -155,13 +155,13 @@ TEST(BudgetPlan, SeveralNumbersOfDevicesSideBySide) {
 // Oracle: independent errors add by squares; 1.96 standard deviations hold 95% of a normal distribution.
 TEST(BudgetPlan, ARunLiesAboutTheCurveByItsNoise) {
   laws::LawFile laws = laws::known_laws();
-  EXPECT_FALSE(plan_budget(laws, {.flops = 1e20}).loss_of_a_run.wide);  // the noise is not known
+  EXPECT_FALSE(plan_budget(laws, {.flops = 1e20}).loss_of_a_run.ci95);  // the noise is not known
   laws.noise = 0.03;
   laws.holdout_error = 0.04;
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
-  ASSERT_TRUE(plan.loss_of_a_run.wide);
-  EXPECT_NEAR(plan.loss_of_a_run.wide->high - plan.loss.value,
-              std::hypot(plan.loss.wide->high - plan.loss.value, 1.96 * 0.05), 1e-9);
+  ASSERT_TRUE(plan.loss_of_a_run.ci95);
+  EXPECT_NEAR(plan.loss_of_a_run.ci95->high - plan.loss.value,
+              std::hypot(plan.loss.ci95->high - plan.loss.value, 1.96 * 0.05), 1e-9);
 }
 
 // Each draw counts repeats by an R* of its own: what is not known of R* widens the loss, and the value stays.
@@ -173,9 +173,9 @@ TEST(BudgetPlan, IntervalsHoldTheErrorOfTheRepeats) {
   for (int i = 0; i < 40; ++i) laws.repeat_draws.push_back({i % 2 ? 4.0 : 16.0, 5});
   const BudgetPlan drawn = plan_budget(laws, request);
   EXPECT_EQ(drawn.loss.value, one.loss.value);
-  ASSERT_TRUE(one.loss.wide && drawn.loss.wide);
-  EXPECT_LT(drawn.loss.wide->low, one.loss.wide->low);
-  EXPECT_GT(drawn.loss.wide->high, one.loss.wide->high);
+  ASSERT_TRUE(one.loss.ci95 && drawn.loss.ci95);
+  EXPECT_LT(drawn.loss.ci95->low, one.loss.ci95->low);
+  EXPECT_GT(drawn.loss.ci95->high, one.loss.ci95->high);
 }
 
 // Oracle: the law of repeats at the planned N and D.

@@ -76,7 +76,7 @@ Sets read_sets(const Options& options) {
 std::string line_of(const laws::Estimate& e, int decimals) {
   std::string line = text(e.name, " = ", std::isfinite(e.value) ? fixed(e.value, decimals) : "none");
   if (e.has_interval)
-    line += text(" (95%: ", fixed(e.wide.low, decimals), " to ", fixed(e.wide.high, decimals), ")");
+    line += text(" (95%: ", fixed(e.ci95.low, decimals), " to ", fixed(e.ci95.high, decimals), ")");
   return line;
 }
 

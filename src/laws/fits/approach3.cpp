@@ -224,13 +224,13 @@ std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, co
   double lowest = INFINITY;
   for (const size_t i : use) lowest = std::min(lowest, set.points[i].loss);
   const Estimate& E = fit.estimate("E");
-  if (fit.law.E < 0.05 * lowest || (E.has_interval && E.wide.low < 0.05 * lowest))
+  if (fit.law.E < 0.05 * lowest || (E.has_interval && E.ci95.low < 0.05 * lowest))
     warnings.push_back(
         text("approach 3: E is not identified (", fit.floor_text(),
              "; its interval reaches zero): predictions far beyond the points have no ground"));
-  else if (E.has_interval && E.wide.high - E.wide.low > 0.5 * lowest)
-    warnings.push_back(text("approach 3: E is hardly identified: 95% interval ", fixed(E.wide.low, 2), " to ",
-                            fixed(E.wide.high, 2)));
+  else if (E.has_interval && E.ci95.high - E.ci95.low > 0.5 * lowest)
+    warnings.push_back(text("approach 3: E is hardly identified: 95% interval ", fixed(E.ci95.low, 2), " to ",
+                            fixed(E.ci95.high, 2)));
   if (const std::string other = other_basin(fit, set, use); !other.empty()) warnings.push_back(other);
   return warnings;
 }
@@ -252,7 +252,7 @@ bool Approach3::is_floor_at_bound(const PointSet& set, const std::vector<size_t>
 std::string Approach3::floor_text() const {
   const Estimate& E = estimate("E");
   if (E.has_interval)
-    return text("E = ", fixed(E.value, 3), " (95%: ", fixed(E.wide.low, 3), " to ", fixed(E.wide.high, 3),
+    return text("E = ", fixed(E.value, 3), " (95%: ", fixed(E.ci95.low, 3), " to ", fixed(E.ci95.high, 3),
                 ")");
   if (floor_by_profile.high > 0 && floor_by_profile.low <= 0)
     return text("E < ", fixed(floor_by_profile.high, 2), " (95%, by profile)");

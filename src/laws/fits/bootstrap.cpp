@@ -56,8 +56,8 @@ size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawVal
       if (!draw.empty() && std::isfinite(draw[k])) values.push_back(draw[k]);
     if (2 * values.size() < draws.size()) continue;
     estimates[k].has_interval = true;
-    estimates[k].likely = holding(central_interval(values, 0.80), estimates[k].value);
-    estimates[k].wide = holding(central_interval(values, 0.95), estimates[k].value);
+    estimates[k].ci80 = holding(central_interval(values, 0.80), estimates[k].value);
+    estimates[k].ci95 = holding(central_interval(values, 0.95), estimates[k].value);
   }
   return fitted;
 }

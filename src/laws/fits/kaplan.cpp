@@ -186,7 +186,7 @@ void add_doubts(const Kind& kind, KaplanLaw& law, const PointSet& set) {
     if (const Estimate& floor = law.irreducible->estimates.back(); !law.irreducible->draws.empty()) {
       const double lowest =
           std::exp(*std::min_element(law.points.log_loss.begin(), law.points.log_loss.end()));
-      if (!floor.has_interval || floor.wide.low < 0.05 * lowest)
+      if (!floor.has_interval || floor.ci95.low < 0.05 * lowest)
         law.warnings.push_back(
             text("Kaplan ", law.name, ": L_inf is not identified (its interval reaches zero)"));
     }

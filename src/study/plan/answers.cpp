@@ -142,8 +142,8 @@ Planned planned(double value, std::vector<double> draws, double decades, bool is
       *end = is_size ? value * std::pow(*end / value, 1 + decades) : value + (*end - value) * (1 + decades);
     return interval;
   };
-  planned.likely = widened(laws::central_interval(draws, 0.80));
-  planned.wide = widened(laws::central_interval(std::move(draws), 0.95));
+  planned.ci80 = widened(laws::central_interval(draws, 0.80));
+  planned.ci95 = widened(laws::central_interval(std::move(draws), 0.95));
   return planned;
 }
 
@@ -154,8 +154,8 @@ Planned with_noise(Planned curve, double sigma) {
     interval->low = curve.value - std::hypot(curve.value - interval->low, noise);
     interval->high = curve.value + std::hypot(interval->high - curve.value, noise);
   };
-  widen(curve.likely, 1.2816);  // quantiles of the normal distribution
-  widen(curve.wide, 1.9600);
+  widen(curve.ci80, 1.2816);  // quantiles of the normal distribution
+  widen(curve.ci95, 1.9600);
   return curve;
 }
 

@@ -9,8 +9,8 @@ namespace {
 
 Json of_planned(const Planned& planned) {
   Json json{{"value", laws::finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
-  if (planned.wide) json["interval"] = {planned.wide->low, planned.wide->high};
-  if (planned.likely) json["interval_80"] = {planned.likely->low, planned.likely->high};
+  if (planned.ci95) json["interval"] = {planned.ci95->low, planned.ci95->high};
+  if (planned.ci80) json["interval_80"] = {planned.ci80->low, planned.ci80->high};
   return json;
 }
 
@@ -112,7 +112,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
            {{"parameters", of_planned(plan.parameters)},
             {"tokens", of_planned(plan.tokens)},
             {"loss", of_planned(plan.loss)}}},
-          {"loss_of_a_run", plan.loss_of_a_run.wide ? of_planned(plan.loss_of_a_run) : Json()},
+          {"loss_of_a_run", plan.loss_of_a_run.ci95 ? of_planned(plan.loss_of_a_run) : Json()},
           {"downstream", to_json(reach_of_published(plan.loss.value, laws))},
           {"noise", laws.noise > 0 ? Json(laws.noise) : Json()},
           {"holdout_error", laws.holdout_error > 0 ? Json(laws.holdout_error) : Json()},

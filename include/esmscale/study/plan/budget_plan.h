@@ -34,7 +34,7 @@ struct PlanRequest {
 // A number with its 80% and 95% intervals over the law's draws.
 struct Planned {
   double value = 0;
-  std::optional<laws::Interval> likely{}, wide{};
+  std::optional<laws::Interval> ci80{}, ci95{};
 };
 
 // What one approach would plan.
