@@ -1,6 +1,7 @@
 #include "esmscale/laws/laws_json.h"
 
 #include "esmscale/core/version.h"
+#include "laws/fits_json.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,152 +10,6 @@
 
 namespace esmscale::laws {
 namespace {
-
-constexpr size_t kMostStoredDraws = 1000;
-
-// Each estimate's value under its name, then the intervals.
-void add_estimates(Json& json, const std::vector<Estimate>& estimates) {
-  Json ci95 = Json::object(), ci80 = Json::object();
-  for (const Estimate& e : estimates) {
-    json[e.name] = finite(e.value);
-    if (!e.has_interval) continue;
-    ci95[e.name] = {finite(e.ci95.low), finite(e.ci95.high)};
-    ci80[e.name] = {finite(e.ci80.low), finite(e.ci80.high)};
-  }
-  json["intervals"] = std::move(ci95);
-  json["intervals_80"] = std::move(ci80);
-}
-
-// At most kMostStoredDraws of them, evenly.
-template <class Row>
-Json stored_draws(size_t count, const Row& row) {
-  Json rows = Json::array();
-  const size_t stride = (count + kMostStoredDraws - 1) / kMostStoredDraws;
-  for (size_t i = 0; i < count; i += std::max<size_t>(stride, 1)) rows.push_back(row(i));
-  return rows;
-}
-
-Json of_approach3(const Approach3& fit) {
-  Json json{
-      {"formula", "L = E + A/N^alpha + B/D^beta"}, {"points", fit.points}, {"objective", fit.objective}};
-  add_estimates(json, fit.estimates);
-  Json runners_up = Json::array();
-  for (size_t i = 1; i < fit.optima.size(); ++i) {
-    const auto& t = fit.optima[i].theta;
-    runners_up.push_back({{"E", std::exp(t[2])},
-                          {"A", std::exp(t[0])},
-                          {"B", std::exp(t[1])},
-                          {"alpha", t[3]},
-                          {"beta", t[4]},
-                          {"objective", fit.optima[i].objective}});
-  }
-  json["runners_up"] = std::move(runners_up);
-  json["E_by_profile"] = {finite(fit.floor_by_profile.low), finite(fit.floor_by_profile.high)};
-  json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
-    const ParametricLaw& law = fit.draws[i].law;
-    return {law.E, law.A, law.B, law.alpha, law.beta};
-  });
-  return json;
-}
-
-template <class Draws>
-Json draws_of_powers(const Draws& draws) {
-  return stored_draws(draws.size(), [&](size_t i) { return Json(draws[i]); });
-}
-
-Json of_approach2(const Approach2& fit, const PointSet& set) {
-  Json minima = Json::array(), rejected = Json::array();
-  for (const IsoflopProfile& p : fit.profiles) {
-    if (!p.rejected.empty()) {
-      rejected.push_back({{"budget", p.budget}, {"why", p.rejected}});
-      continue;
-    }
-    Json row{{"budget", p.budget},
-             {"flops", p.flops},
-             {"parameters", p.minimum.parameters},
-             {"tokens", p.minimum.tokens},
-             {"loss", p.minimum.loss},
-             {"curvature", p.parabola.curvature},
-             {"runs", p.points.size()},
-             {"draws_inside", p.draws_inside}};
-    if (const Estimate& e = p.log_parameters; e.has_interval)
-      row["parameters_interval"] = {std::exp(e.ci95.low), std::exp(e.ci95.high)};
-    Json names = Json::array();
-    for (const size_t i : p.points) names.push_back(set.points[i].run);
-    row["run_names"] = std::move(names);
-    minima.push_back(std::move(row));
-  }
-  Json json{{"formula", "per budget L = L_min + c·(ln N/N_opt)²; N_opt = G_N·C^a, D_opt = G_D·C^b"},
-            {"minima", std::move(minima)},
-            {"rejected", std::move(rejected)},
-            {"sigma", fit.sigma},
-            {"sigma_from", fit.sigma_from}};
-  add_estimates(json, fit.estimates);
-  json["draws"] = draws_of_powers(fit.draws);
-  return json;
-}
-
-Json of_approach1(const Approach1& fit) {
-  Json json{{"formula", "N_opt = G_N·C^a, D_opt = G_D·C^b along the envelope"}, {"from", fit.from}};
-  add_estimates(json, fit.estimates);
-  json["draws"] = draws_of_powers(fit.draws);
-  return json;
-}
-
-Json of_kaplan_fit(const KaplanFit& fit) {
-  Json json{{"objective", fit.objective}, {"held_out_error", finite(fit.held_out_error)}};
-  add_estimates(json, fit.estimates);
-  return json;
-}
-
-// ln Cc, alpha_C and, with a floor, L_inf of each draw: Cc and alpha_C lean on each other, so their intervals
-// alone tell nothing of a predicted loss.
-Json draws_of_frontier(const KaplanFit& fit) {
-  return stored_draws(fit.draws.size(), [&](size_t i) {
-    const auto& t = fit.draws[i];
-    Json row{t[0] / t[1], t[1]};
-    if (t.size() > 2) row.push_back(std::exp(t[2]));
-    return row;
-  });
-}
-
-// A, B, alpha, power and E of each draw as a surface (surface_of).
-Json draws_of_surface(const KaplanFit& fit) {
-  return stored_draws(fit.draws.size(), [&](size_t i) -> Json {
-    const ParametricLaw law = surface_of(fit.draws[i]);
-    return {finite(law.A), finite(law.B), law.alpha, law.power, law.E};
-  });
-}
-
-Json of_kaplan(const KaplanLaw& law) {
-  const auto fit = [&](const KaplanFit& one) {
-    Json json = of_kaplan_fit(one);
-    if (law.name == "L_C") json["draws"] = draws_of_frontier(one);
-    if (law.name == "L_ND") json["draws"] = draws_of_surface(one);
-    return json;
-  };
-  return {{"formula", law.formula},
-          {"points", law.points.size()},
-          {"pure", fit(law.pure)},
-          {"irreducible", law.irreducible ? fit(*law.irreducible) : Json()},
-          {"better", law.better},
-          {"gain", finite(law.gain)},
-          {"gain_error", finite(law.gain_error)}};
-}
-
-Json of_repeats(const Repeats& fit) {
-  Json json{{"formula", "D' = U·[1 + R*·(1 − e^(−R/R*))], R = D/U − 1; N' likewise"},
-            {"points", fit.points},
-            {"most_epochs", fit.most_epochs},
-            {"published", {{"R_star_D", kPublishedTokenRepeats}, {"R_star_N", kPublishedParameterRepeats}}},
-            {"error_as_new_data", fit.error_once},
-            {"error", fit.error_fitted}};
-  add_estimates(json, fit.estimates);
-  json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
-    return {fit.draws[i].tokens, fit.draws[i].parameters};
-  });
-  return json;
-}
 
 Json of_plateau(const Plateau& plateau) {
   Json comparisons = Json::object(), frontier = Json::array();
@@ -294,38 +149,37 @@ Json finite(double value) {
 
 Json to_json(const Laws& laws) {
   Json kaplan{{"L_N", nullptr}, {"L_D", nullptr}, {"L_C", nullptr}, {"L_ND", nullptr}};
-  for (const KaplanLaw& law : laws.kaplan) kaplan[law.name] = of_kaplan(law);
+  for (const KaplanLaw& law : laws.kaplan) kaplan[law.name] = to_json(law);
   Json excluded = Json::array(), published = Json::array();
   for (const auto& e : laws.set.excluded) excluded.push_back({{"run", e.run}, {"why", e.why}});
   for (const PublishedFrontier& p : published_frontiers())
     published.push_back({{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}});
-  Json json{
-      {"format", kLawsFormat},
-      {"version", version()},
-      {"points", laws.set.points.size()},
-      {"basis", of_basis(laws.set)},
-      {"interval_level", 0.95},
-      {"bootstrap", {{"draws", laws.options.draws}, {"seed", laws.options.seed}}},
-      {"seed_noise", {{"sigma_log_loss", laws.noise.sigma}, {"degrees", laws.noise.degrees}}},
-      {"approach3", or_null(laws.approach3, of_approach3)},
-      {"approach2", or_null(laws.approach2, [&](const Approach2& a) { return of_approach2(a, laws.set); })},
-      {"approach1", or_null(laws.approach1, of_approach1)},
-      {"kaplan", std::move(kaplan)},
-      {"repeats", or_null(laws.repeats, of_repeats)},
-      {"plateau", of_plateau(laws.plateau)},
-      {"why", laws.why},
-      {"warnings", laws.warnings},
-      {"excluded", std::move(excluded)},
-      {"published", std::move(published)},
-      {"planning", of_planning(laws.planning)},
-      {"point_noise",
-       {{"nats", finite(laws.point_noise.sigma)},
-        {"scale", finite(laws.point_noise.scale)},
-        {"from", laws.point_noise.from}}},
-      {"sensitivity", of_sensitivity(laws.sensitivity)},
-      {"leverage", of_leverage(laws)},
-      {"outliers", of_outliers(laws.outliers)},
-      {"runs", of_points(laws.set)}};
+  Json json{{"format", kLawsFormat},
+            {"version", version()},
+            {"points", laws.set.points.size()},
+            {"basis", of_basis(laws.set)},
+            {"interval_level", 0.95},
+            {"bootstrap", {{"draws", laws.options.draws}, {"seed", laws.options.seed}}},
+            {"seed_noise", {{"sigma_log_loss", laws.noise.sigma}, {"degrees", laws.noise.degrees}}},
+            {"approach3", or_null(laws.approach3, [](const Approach3& fit) { return to_json(fit); })},
+            {"approach2", or_null(laws.approach2, [&](const Approach2& a) { return to_json(a, laws.set); })},
+            {"approach1", or_null(laws.approach1, [](const Approach1& fit) { return to_json(fit); })},
+            {"kaplan", std::move(kaplan)},
+            {"repeats", or_null(laws.repeats, [](const Repeats& fit) { return to_json(fit); })},
+            {"plateau", of_plateau(laws.plateau)},
+            {"why", laws.why},
+            {"warnings", laws.warnings},
+            {"excluded", std::move(excluded)},
+            {"published", std::move(published)},
+            {"planning", of_planning(laws.planning)},
+            {"point_noise",
+             {{"nats", finite(laws.point_noise.sigma)},
+              {"scale", finite(laws.point_noise.scale)},
+              {"from", laws.point_noise.from}}},
+            {"sensitivity", of_sensitivity(laws.sensitivity)},
+            {"leverage", of_leverage(laws)},
+            {"outliers", of_outliers(laws.outliers)},
+            {"runs", of_points(laws.set)}};
   add_to_laws(json, of_lack_of_fit(laws.lack_of_fit));
   return json;
 }
