@@ -1,27 +1,17 @@
 #include "esmscale/laws/fits/approach3.h"
 
 #include "esmscale/core/text.h"
+#include "laws/fits/approach3_doubts.h"
 #include "laws/fits/held_out.h"
-#include "laws/robust.h"
 
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <tuple>
 
 namespace esmscale::laws {
 namespace {
 
 constexpr size_t kFewestPoints = 6;
-
-ParametricLaw law_of(const std::vector<double>& theta, bool has_frontier = true) {
-  return {.E = std::exp(theta[2]),
-          .A = std::exp(theta[0]),
-          .B = std::exp(theta[1]),
-          .alpha = theta[3],
-          .beta = theta[4],
-          .has_frontier = has_frontier};
-}
 
 // A step that one size alone sees is fitted by an exponent without end, and a factor beyond what a double
 // holds: no law that could be written down.
@@ -38,19 +28,6 @@ Observations observations_of(const PointSet& set, const std::vector<size_t>& use
   return observations;
 }
 
-struct Range {
-  double low, high;
-};
-Range flops_range(const PointSet& set, const std::vector<size_t>& use) {
-  Range range{INFINITY, 0};
-  for (const size_t i : use) {
-    range.low = std::min(range.low, set.points[i].flops);
-    range.high = std::max(range.high, set.points[i].flops);
-  }
-  if (range.high < 1.01 * range.low) range = {range.low / 2, range.high * 2};
-  return range;
-}
-
 DrawValues values_of(const ParametricLaw& law, const FrontierLaws& frontier) {
   return {law.E,
           law.A,
@@ -61,60 +38,6 @@ DrawValues values_of(const ParametricLaw& law, const FrontierLaws& frontier) {
           frontier.tokens.exponent,
           frontier.parameters.coefficient,
           frontier.tokens.coefficient};
-}
-
-size_t different(const PointSet& set, const std::vector<size_t>& use, double Point::*member) {
-  std::vector<double> seen;
-  for (const size_t i : use)
-    if (std::none_of(seen.begin(), seen.end(), [&](double x) { return same_size(x, set.points[i].*member); }))
-      seen.push_back(set.points[i].*member);
-  return seen.size();
-}
-
-// How much a term's values differ over the points, and how much the residuals do (a robust σ). With the other
-// constants as they are, its factor is known to σ/√Σ(term − mean)², so the ratio is in standard errors. Where
-// there is no noise, what an optimiser leaves counts as such.
-struct Effect {
-  double deviation, noise;
-  size_t points;
-  bool is_seen() const { return deviation * std::sqrt(double(points)) > 3 * noise; }
-};
-Effect effect_of(double factor, double exponent, double Point::*member, const ParametricLaw& law,
-                 const PointSet& set, const std::vector<size_t>& use) {
-  double sum = 0, squares = 0, lowest_loss = INFINITY;
-  std::vector<double> residuals;
-  for (const size_t i : use) {
-    const Point& p = set.points[i];
-    const double term = factor * std::pow(p.*member, -exponent);
-    sum += term;
-    squares += term * term;
-    lowest_loss = std::min(lowest_loss, p.loss);
-    residuals.push_back(p.loss - law.loss(p.parameters, p.tokens));
-  }
-  const double n = double(use.size()), mean = sum / n;
-  return {.deviation = std::sqrt(std::max(0.0, squares / n - mean * mean)),
-          .noise = std::max(robust_scale(residuals), 1e-6 * lowest_loss),
-          .points = use.size()};
-}
-struct Effects {
-  Effect parameters, tokens;
-};
-
-// What an optimum means for planning: a, and N_opt at the middle of the points' C.
-struct Meaning {
-  double a, parameters;
-  bool is_same(const Meaning& other) const {
-    constexpr double kSame = 0.05;
-    if (std::isnan(a) || std::isnan(other.a)) return std::isnan(a) && std::isnan(other.a);
-    return std::abs(a - other.a) < kSame * other.a &&
-           std::abs(std::log(parameters / other.parameters)) < kSame;
-  }
-};
-Meaning meaning_of(const FormFit& optimum_of_form, const PointSet& set, const std::vector<size_t>& use) {
-  const Range range = flops_range(set, use);
-  const ParametricLaw law = law_of(optimum_of_form.theta);
-  return {frontier_laws(law, set.basis.flop_ratio, range.low, range.high).parameters.exponent,
-          optimum(law, set.basis.flop_ratio, std::sqrt(range.low * range.high)).parameters};
 }
 
 void keep_different_frontiers(std::vector<FormFit>& optima, const PointSet& set,
@@ -131,40 +54,6 @@ void keep_different_frontiers(std::vector<FormFit>& optima, const PointSet& set,
   constexpr size_t kMostStarts = 4;  // of a draw
   if (kept.size() > kMostStarts) kept.resize(kMostStarts);
   optima = std::move(kept);
-}
-
-// Another set of constants that the points do not reject, with what it would plan.
-std::string other_basin(const Approach3& fit, const PointSet& set, const std::vector<size_t>& use) {
-  const double margin = largest_ratio(fit.objective, use.size());
-  for (size_t i = 1; i < fit.optima.size(); ++i) {
-    if (fit.optima[i].objective > margin * fit.optima[0].objective) continue;
-    const Meaning best = meaning_of(fit.optima[0], set, use), other = meaning_of(fit.optima[i], set, use);
-    const Range range = flops_range(set, use);
-    return text("approach 3: the points do not reject a second set of constants (its sum is ",
-                fixed(100 * (fit.optima[i].objective / fit.optima[0].objective - 1), 1),
-                "% larger): N_opt at C = ", scientific(std::sqrt(range.low * range.high), 1), " is ",
-                human_count(best.parameters), " by the first and ", human_count(other.parameters),
-                " by the second");
-  }
-  return {};
-}
-
-// Why the law has no frontier: its best N lies more than ten times outside the sizes of the points.
-std::string strays_from_sizes(const ParametricLaw& law, const PointSet& set, const std::vector<size_t>& use) {
-  constexpr double kFar = 10;
-  double smallest = INFINITY, largest = 0;
-  for (const size_t i : use) {
-    smallest = std::min(smallest, set.points[i].parameters);
-    largest = std::max(largest, set.points[i].parameters);
-  }
-  const Range range = flops_range(set, use);
-  const double middle = std::sqrt(range.low * range.high);
-  const double best = optimum(law, set.basis.flop_ratio, middle).parameters;
-  if (best > smallest / kFar && best < kFar * largest) return {};
-  return text("approach 3: its best N at C = ", scientific(middle, 1), " is ",
-              std::isfinite(best) ? human_count(best) : "at the bound of the search",
-              ", and the points have ", human_count(smallest), " to ", human_count(largest),
-              " parameters: a and b are null");
 }
 
 // By bisection in E from the optimum up, and down to nothing.
@@ -194,45 +83,6 @@ Interval profile_of_floor(const std::vector<FormFit>& optima, const Observations
   }
   interval.low = outside;
   return interval;
-}
-
-// What the points cannot carry, in words.
-std::vector<std::string> doubts(const Approach3& fit, const Effects& effects, const PointSet& set,
-                                const std::vector<size_t>& use, const std::string& stray) {
-  std::vector<std::string> warnings;
-  if (!stray.empty()) warnings.push_back(stray);
-  if (use.size() < 24)
-    warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants want 24 or more"));
-  if (const size_t sizes = different(set, use, &Point::parameters); sizes < 3)
-    warnings.push_back(text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be told apart"));
-  if (const size_t horizons = different(set, use, &Point::tokens); horizons < 3)
-    warnings.push_back(text("approach 3 has ", horizons, " different D: B, beta and E cannot be told apart"));
-  for (const auto& [name, value, effect] : {std::tuple{"alpha", fit.law.alpha, effects.parameters},
-                                            std::tuple{"beta", fit.law.beta, effects.tokens}})
-    if (value < 0.02 || value > 2)
-      warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
-                              " lies at its bound (0.02 to 2): its term is not seen"));
-    else if (!effect.is_seen())
-      warnings.push_back(text("approach 3: the term of ", name,
-                              " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
-                              " nats, and the residuals by ", scientific(effect.noise, 1)));
-
-  if (stray.empty() && !has_optimum(fit.law))
-    warnings.push_back(
-        "approach 3 has no optimum: its loss does not fall with N and with D, so no budget has a best N");
-
-  double lowest = INFINITY;
-  for (const size_t i : use) lowest = std::min(lowest, set.points[i].loss);
-  const Estimate& E = fit.estimate("E");
-  if (fit.law.E < 0.05 * lowest || (E.has_interval && E.ci95.low < 0.05 * lowest))
-    warnings.push_back(
-        text("approach 3: E is not identified (", fit.floor_text(),
-             "; its interval reaches zero): predictions far beyond the points have no ground"));
-  else if (E.has_interval && E.ci95.high - E.ci95.low > 0.5 * lowest)
-    warnings.push_back(text("approach 3: E is hardly identified: 95% interval ", fixed(E.ci95.low, 2), " to ",
-                            fixed(E.ci95.high, 2)));
-  if (const std::string other = other_basin(fit, set, use); !other.empty()) warnings.push_back(other);
-  return warnings;
 }
 
 }  // namespace
@@ -282,15 +132,14 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   constexpr size_t kMostOptima = 8;
   fit.optima =
       fit_form(parametric_form, observations_of(set, use), published_starts(), options.threads, kMostOptima);
-  std::erase_if(fit.optima, [](const FormFit& optimum) { return !is_finite(law_of(optimum.theta)); });
+  std::erase_if(fit.optima, [](const FormFit& optimum) { return !is_finite(parametric_law(optimum.theta)); });
   if (fit.optima.empty()) {
     why = "no start of the 4,500 converged";
     return std::nullopt;
   }
-  fit.law = law_of(fit.optima.front().theta);
+  fit.law = parametric_law(fit.optima.front().theta);
   const ParametricLaw& law = fit.law;
-  const Effects effects{.parameters = effect_of(law.A, law.alpha, &Point::parameters, law, set, use),
-                        .tokens = effect_of(law.B, law.beta, &Point::tokens, law, set, use)};
+  const TermEffects effects = effects_of(law, set, use);
   fit.law.has_frontier = effects.parameters.is_seen() && effects.tokens.is_seen();
   const std::string stray = has_optimum(fit.law) ? strays_from_sizes(fit.law, set, use) : "";
   if (!stray.empty()) fit.law.has_frontier = false;
@@ -309,8 +158,8 @@ std::optional<ParametricLaw> refit_approach3(const Approach3& fit, const PointSe
                                              const std::vector<size_t>& use) {
   if (use.size() < kFewestPoints) return std::nullopt;
   const FormFit refit = refit_form(parametric_form, observations_of(set, use), {}, fit.optima);
-  if (refit.theta.empty() || !is_finite(law_of(refit.theta))) return std::nullopt;
-  return law_of(refit.theta, fit.law.has_frontier);
+  if (refit.theta.empty() || !is_finite(parametric_law(refit.theta))) return std::nullopt;
+  return parametric_law(refit.theta, fit.law.has_frontier);
 }
 
 std::optional<Approach3> approach3_from(const Approach3& fit, const PointSet& set,
@@ -329,7 +178,7 @@ std::optional<Approach3> approach3_from(const Approach3& fit, const PointSet& se
 void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<size_t>& use,
                          const BootstrapOptions& options) {
   const Observations observations = observations_of(set, use);
-  const Range range = flops_range(set, use);
+  const Interval range = flops_range(set, use);
   fit.frontier = frontier_laws(fit.law, set.basis.flop_ratio, range.low, range.high);
   const DrawValues values = values_of(fit.law, fit.frontier);
   const char* names[] = {"E", "A", "B", "alpha", "beta", "a", "b", "G_N", "G_D"};
@@ -340,7 +189,7 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
     const auto weights = run_weights(options.seed, draw, set.points.size());
     const FormFit refit = refit_form(parametric_form, observations, weights, fit.optima);
     if (refit.theta.empty()) return {};
-    const ParametricLaw law = law_of(refit.theta, fit.law.has_frontier);
+    const ParametricLaw law = parametric_law(refit.theta, fit.law.has_frontier);
     if (!is_finite(law)) return {};
     return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
   });

@@ -26,7 +26,7 @@ struct Estimate {
   std::string name;
   double value = 0;
   bool has_interval = false;
-  Interval ci80{}, ci95{};  // 80%, 95%
+  Interval ci80{}, ci95{};
 };
 
 // Weights of `runs` runs in one draw; a pure function of (seed, draw, runs).
