@@ -1,4 +1,5 @@
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
 
@@ -10,72 +11,38 @@
 namespace esmscale::laws {
 namespace {
 
-// A JSON object that names itself in errors.
-class Node {
- public:
-  Node(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {}
+template <Named E>
+E named(const JsonReader& json, std::string_view key) {
+  if (const std::optional<E> value = find_enum<E>(json.text(key))) return *value;
+  json.at(key).fail("one of " + join(enum_names<E>(), ", "));
+}
 
-  bool is_null(const char* key) const { return json_->contains(key) && (*json_)[key].is_null(); }
-  bool has(const char* key) const { return json_->contains(key) && !(*json_)[key].is_null(); }
-  Node at(const char* key) const { return {typed(key, "an object", &Json::is_object), where_ + "." + key}; }
-  const Json& list(const char* key) const { return typed(key, "a list", &Json::is_array); }
-  double number(const char* key) const { return typed(key, "a number", &Json::is_number).get<double>(); }
-  bool flag(const char* key) const { return typed(key, "true or false", &Json::is_boolean).get<bool>(); }
-  std::string word(const char* key) const {
-    return typed(key, "a text", &Json::is_string).get<std::string>();
+// Rows of `width` numbers, or if `most` is given, of up to `most`.
+std::vector<std::vector<double>> rows_of(const JsonReader& json, std::string_view key, size_t width,
+                                         size_t most = 0) {
+  std::vector<std::vector<double>> rows;
+  for (const JsonReader& row : json.array(key)) {
+    std::vector<double>& values = rows.emplace_back();
+    for (const JsonReader& value : row.elements()) values.push_back(value.number());
+    if (values.size() < width || values.size() > std::max(most, width))
+      row.fail(text("a row of ", width, " numbers"));
   }
-  template <Named E>
-  E named(const char* key) const {
-    const std::string name = word(key);
-    if (const std::optional<E> value = find_enum<E>(name)) return *value;
-    throw wrong(key, "one of " + join(enum_names<E>(), ", "), text("'", name, "'"));
-  }
+  return rows;
+}
 
-  // Rows of `width` numbers, or if `most` is given, of up to `most`.
-  std::vector<std::vector<double>> rows(const char* key, size_t width, size_t most = 0) const {
-    most = std::max(most, width);
-    std::vector<std::vector<double>> rows;
-    for (const Json& row : list(key)) {
-      const bool is_row = row.is_array() && row.size() >= width && row.size() <= most &&
-                          std::all_of(row.begin(), row.end(), [](const Json& v) { return v.is_number(); });
-      if (!is_row) throw wrong(key, text("rows of ", width, " numbers"), to_text(row));
-      rows.push_back(row.get<std::vector<double>>());
-    }
-    return rows;
-  }
-
-  Error wrong(const char* key, std::string expected, std::string found) const {
-    return Error({.where = where_ + "." + key,
-                  .expected = std::move(expected),
-                  .found = std::move(found),
-                  .advice = "write the file anew with esmscale fit"});
-  }
-
- private:
-  const Json& typed(const char* key, const char* what, bool (Json::*is)() const noexcept) const {
-    if (!json_->contains(key)) throw wrong(key, what, "nothing");
-    const Json& value = (*json_)[key];
-    if (!(value.*is)()) throw wrong(key, what, to_text(value).substr(0, 60));
-    return value;
-  }
-
-  const Json* json_;
-  std::string where_;
-};
-
-Basis basis_of(const Node& node) {
+Basis basis_of(const JsonReader& node) {
   Basis basis;
-  basis.source = node.word("source");
-  basis.flop_count = node.named<FlopCount>("flop_count");
-  basis.parameter_count = node.named<ParameterCount>("parameter_count");
-  basis.loss = node.named<LossKind>("loss");
-  basis.dataset = node.word("dataset");
-  basis.holdout = node.word("holdout");
-  basis.holdout_label = node.word("holdout_label");
-  basis.alphabet = node.word("alphabet");
+  basis.source = node.text("source");
+  basis.flop_count = named<FlopCount>(node, "flop_count");
+  basis.parameter_count = named<ParameterCount>(node, "parameter_count");
+  basis.loss = named<LossKind>(node, "loss");
+  basis.dataset = node.text("dataset");
+  basis.holdout = node.text("holdout");
+  basis.holdout_label = node.text("holdout_label");
+  basis.alphabet = node.text("alphabet");
   basis.mean_squared_length = node.number("mean_squared_length");
   std::vector<FlopRatio::Knot> knots;
-  for (const auto& row : node.rows("flops_over_6nd", 2)) knots.push_back({row[0], row[1]});
+  for (const auto& row : rows_of(node, "flops_over_6nd", 2)) knots.push_back({row[0], row[1]});
   basis.flop_ratio = FlopRatio(std::move(knots));
   return basis;
 }
@@ -89,34 +56,34 @@ void widen(LawFile::Powers& powers, double flops) {
   widen(powers.lowest_flops, powers.highest_flops, flops);
 }
 
-double mean_curvature(const Node& approach2) {
+double mean_curvature(const JsonReader& approach2) {
   double sum = 0;
-  const Json& minima = approach2.list("minima");
-  for (const Json& minimum : minima) sum += Node(minimum, "approach2.minima").number("curvature");
+  const std::vector<JsonReader> minima = approach2.array("minima");
+  for (const JsonReader& minimum : minima) sum += minimum.number("curvature");
   return minima.empty() ? 0 : sum / double(minima.size());
 }
 
 // Files of earlier versions know no loss.
-LawFile::Powers powers_of(const Node& node) {
+LawFile::Powers powers_of(const JsonReader& node) {
   LawFile::Powers powers{{node.number("G_N"), node.number("a")},
                          {node.number("G_D"), node.number("b")},
-                         node.rows("draws", 4, 6)};
+                         rows_of(node, "draws", 4, 6)};
   if (node.has("G_L")) powers.loss = {node.number("G_L"), -node.number("alpha_L")};
   return powers;
 }
 
-void read_approach2(const Node& node, LawFile& laws) {
+void read_approach2(const JsonReader& node, LawFile& laws) {
   laws.approach2 = powers_of(node);
   laws.curvature = mean_curvature(node);
-  for (const Json& minimum : node.list("minima"))
-    if (minimum.contains("flops")) widen(*laws.approach2, Node(minimum, "approach2.minima").number("flops"));
+  for (const JsonReader& minimum : node.array("minima"))
+    if (minimum.has("flops")) widen(*laws.approach2, minimum.number("flops"));
 }
 
 // L(N, D) as it is planned from: with its floor where that predicts better and is identified.
-void read_kaplan(const Node& node, LawFile& laws) {
-  const bool has_floor = node.has("irreducible") && node.word("better") == "irreducible" &&
+void read_kaplan(const JsonReader& node, LawFile& laws) {
+  const bool has_floor = node.has("irreducible") && node.text("better") == "irreducible" &&
                          node.at("irreducible").at("intervals").has("L_inf");
-  const Node fit = node.at(has_floor ? "irreducible" : "pure");
+  const JsonReader fit = node.at(has_floor ? "irreducible" : "pure");
   if (!fit.has("draws")) return;
   const double n = fit.number("alpha_N"), d = fit.number("alpha_D");
   laws.kaplan = {.E = has_floor ? fit.number("L_inf") : 0,
@@ -125,32 +92,32 @@ void read_kaplan(const Node& node, LawFile& laws) {
                  .alpha = n / d,
                  .beta = 1,
                  .power = d};
-  for (const auto& row : fit.rows("draws", 5))
+  for (const auto& row : rows_of(fit, "draws", 5))
     laws.kaplan_draws.push_back(
         {.E = row[4], .A = row[0], .B = row[1], .alpha = row[2], .beta = 1, .power = row[3]});
 }
 
 // Files of earlier versions have no draws.
-void read_repeats(const Node& node, LawFile& laws) {
+void read_repeats(const JsonReader& node, LawFile& laws) {
   laws.repeats = RepeatLaw{node.number("R_star_D"), node.number("R_star_N")};
   if (!node.has("draws")) return;
-  for (const auto& row : node.rows("draws", 2)) laws.repeat_draws.push_back({row[0], row[1]});
+  for (const auto& row : rows_of(node, "draws", 2)) laws.repeat_draws.push_back({row[0], row[1]});
 }
 
-Planning planning_of(const Node& node) {
+Planning planning_of(const JsonReader& node) {
   Planning planning;
   for (const Approach approach : kPlanningOrder) {
-    const Node approaches = node.at("approaches");
+    const JsonReader approaches = node.at("approaches");
     if (!approaches.has(key_of(approach))) continue;
-    const Node verdict = approaches.at(key_of(approach));
-    planning.verdicts.push_back({approach, verdict.flag("supported"), verdict.word("why")});
+    const JsonReader verdict = approaches.at(key_of(approach));
+    planning.verdicts.push_back({approach, verdict.boolean("supported"), verdict.text("why")});
   }
   return planning;
 }
 
-LawFile::Published published_of(const Node& node) {
-  return {node.word("name"), node.word("title"), node.word("source"), node.word("protocol"),
-          node.word("own_law")};
+LawFile::Published published_of(const JsonReader& node) {
+  return {node.text("name"), node.text("title"), node.text("source"), node.text("protocol"),
+          node.text("own_law")};
 }
 
 template <class Fit>
@@ -211,25 +178,25 @@ LawFile law_file(const Laws& laws) {
 
 LawFile read_laws(const std::filesystem::path& file) {
   const Json json = read_json(file);
-  const Node root(json, file.string());
   if (!json.is_object() || !json.contains("format") || json["format"] != kLawsFormat)
     throw Error(
         {.where = file.string(),
          .expected = text("a laws.json of the format '", kLawsFormat, "'"),
          .found = json.is_object() && json.contains("format") ? to_text(json["format"]) : "no such format",
          .advice = "write it with esmscale fit"});
+  const JsonReader root(json, file.string());
   LawFile laws;
   laws.path = file.string();
   laws.basis = basis_of(root.at("basis"));
   if (root.has("approach3")) {
-    const Node node = root.at("approach3");
+    const JsonReader node = root.at("approach3");
     laws.approach3 = {.E = node.number("E"),
                       .A = node.number("A"),
                       .B = node.number("B"),
                       .alpha = node.number("alpha"),
                       .beta = node.number("beta"),
-                      .has_frontier = !node.is_null("a")};
-    for (const auto& row : node.rows("draws", 5))
+                      .has_frontier = !node.json().contains("a") || node.has("a")};
+    for (const auto& row : rows_of(node, "draws", 5))
       laws.draws.push_back({.E = row[0], .A = row[1], .B = row[2], .alpha = row[3], .beta = row[4]});
   }
   if (root.has("approach1")) laws.approach1 = powers_of(root.at("approach1"));
@@ -241,15 +208,14 @@ LawFile read_laws(const std::filesystem::path& file) {
     laws.noise = root.at("point_noise").number("nats");
   if (root.has("repeats")) read_repeats(root.at("repeats"), laws);
   std::vector<Point> points;
-  for (const Json& run : root.list("runs")) {
-    const Node point(run, file.string() + ".runs");
+  for (const JsonReader& point : root.array("runs")) {
     widen(laws.lowest_flops, laws.highest_flops, point.number("flops"));
-    points.push_back({.loss_error = point.has("loss_error") ? point.number("loss_error") : 0});
+    points.push_back({.loss_error = point.number_or("loss_error", 0)});
     if (point.has("parameters"))
       widen(laws.smallest_parameters, laws.largest_parameters, point.number("parameters"));
   }
   laws.holdout_error = mean_loss_error(points);
-  for (const Json& warning : root.list("warnings")) laws.warnings.push_back(warning.get<std::string>());
+  for (const JsonReader& warning : root.array("warnings")) laws.warnings.push_back(warning.text());
   return laws;
 }
 
