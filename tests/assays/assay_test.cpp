@@ -1,10 +1,10 @@
 #include "esmscale/assays/assay.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/data/alphabet.h"
+#include "support/error_of.h"
 #include "support/paths.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,11 +1,11 @@
 // One file that many ranks write and read: the same bytes as from one.
-#include "core/error_of.h"
-#include "core/temporary.h"
-#include "dist/ranks_in_threads.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/files.h"
-#include "model/batches.h"
-#include "optim/same_state.h"
+#include "support/batches.h"
+#include "support/error_of.h"
+#include "support/ranks_in_threads.h"
+#include "support/same_state.h"
+#include "support/temporary.h"
 
 #include <fstream>
 #include <functional>

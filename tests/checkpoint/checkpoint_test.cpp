@@ -1,12 +1,12 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/optim/optimizer.h"
 #include "esmscale/run/run_folder.h"
-#include "optim/same_state.h"
+#include "support/error_of.h"
+#include "support/file_size_limit.h"
+#include "support/same_state.h"
+#include "support/temporary.h"
 
 #include <fstream>
 

@@ -1,7 +1,7 @@
 // Full disks and folders that cannot be written to: one clear error from every verb that writes, nothing half
 // written.
 #include "cli/small_run.h"
-#include "core/file_size_limit.h"
+#include "support/file_size_limit.h"
 
 #include <fstream>
 #include <map>

@@ -1,6 +1,6 @@
 #include "cli/outcome.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

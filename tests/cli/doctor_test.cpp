@@ -1,7 +1,7 @@
 // esmscale doctor, as users start it.
 #include "cli/process.h"
-#include "core/temporary.h"
 #include "esmscale/core/json.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

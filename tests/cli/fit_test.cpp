@@ -1,8 +1,8 @@
 // esmscale fit: what scripts rely on, and every way to ask for it wrongly.
 #include "cli/outcome.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -2,7 +2,7 @@
 #include "cli/small_run.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/data/alphabet.h"
-#include "interop/folders.h"
+#include "support/folders.h"
 
 #include <cstring>
 

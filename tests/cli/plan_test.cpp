@@ -1,8 +1,8 @@
 // esmscale plan, assess and study plan: budgets, known models, studies; every way to ask wrongly.
 #include "cli/outcome.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
 // The verbs prepare, fasta and info of a data set, as users call them.
 #include "cli/outcome.h"
-#include "core/temporary.h"
+#include "support/temporary.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // What ends a run of several ranks, who says why, and that the last checkpoint stays good.
 #include "cli/ranks_run.h"
-#include "core/error_of.h"
 #include "esmscale/checkpoint/checkpoint.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 #include <netinet/in.h>

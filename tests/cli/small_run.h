@@ -2,10 +2,10 @@
 #pragma once
 
 #include "cli/outcome.h"
-#include "core/temporary.h"
-#include "data/dataset/protein_set.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json.h"
+#include "support/protein_set.h"
+#include "support/temporary.h"
 
 #include <string>
 #include <vector>

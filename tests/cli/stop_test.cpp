@@ -1,10 +1,10 @@
 // What ends a training run from outside, and what does not: signals, readers that go away, full disks.
 #include "cli/process.h"
 #include "cli/small_run.h"
-#include "core/file_size_limit.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "support/file_size_limit.h"
 #include "support/paths.h"
 
 #include <cstdlib>

@@ -1,10 +1,10 @@
 #include "esmscale/config/config.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/config/engine_choice.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <algorithm>
 #include <map>

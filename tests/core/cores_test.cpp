@@ -1,7 +1,7 @@
 #include "esmscale/core/cores.h"
 
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "support/temporary.h"
 
 #include <map>
 

@@ -1,6 +1,6 @@
 #include "esmscale/core/csv.h"
 
-#include "core/error_of.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

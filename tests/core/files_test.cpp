@@ -1,10 +1,10 @@
 #include "esmscale/core/files.h"
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/json.h"
+#include "support/error_of.h"
+#include "support/file_size_limit.h"
+#include "support/temporary.h"
 
 #include <fstream>
 

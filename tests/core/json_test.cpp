@@ -1,12 +1,12 @@
 // Oracle: the rules of docs/formats.md and of the headers; every wrong document is written out here.
 #include "esmscale/core/json.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/violations.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

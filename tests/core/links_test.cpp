@@ -1,10 +1,10 @@
 // No write, lock or removal reaches what a symbolic link points to, and no pipe makes a reader hang.
 // Oracle: a file and a folder outside, which keep their content.
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/child.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <fstream>
 #include <functional>

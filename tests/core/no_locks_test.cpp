@@ -1,7 +1,7 @@
 // A file system without locks, such as Lustre mounted without flock: the system call is made to fail.
-#include "core/temporary.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "support/temporary.h"
 
 #include <cerrno>
 #include <cstddef>

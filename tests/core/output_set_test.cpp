@@ -1,8 +1,8 @@
 #include "esmscale/core/output_set.h"
 
-#include "core/error_of.h"
-#include "core/file_size_limit.h"
-#include "core/temporary.h"
+#include "support/error_of.h"
+#include "support/file_size_limit.h"
+#include "support/temporary.h"
 
 #include <set>
 

@@ -1,7 +1,7 @@
 #include "esmscale/core/safetensors.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cstring>
 

@@ -1,6 +1,6 @@
 #include "esmscale/core/stop_signal.h"
 
-#include "core/sanitizers.h"
+#include "support/sanitizers.h"
 
 #include <chrono>
 #include <cstring>

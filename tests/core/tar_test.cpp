@@ -1,9 +1,9 @@
 // Archives against what the system's tar makes of them.
 #include "esmscale/core/tar.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cstdlib>
 

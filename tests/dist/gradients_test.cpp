@@ -1,8 +1,8 @@
 #include "esmscale/dist/gradients.h"
 
 #include "dist/micro_batches.h"
-#include "dist/ranks_in_threads.h"
 #include "esmscale/dist/weight_exchange.h"
+#include "support/ranks_in_threads.h"
 
 #include <limits>
 

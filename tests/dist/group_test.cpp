@@ -1,6 +1,6 @@
 #include "esmscale/dist/group.h"
 
-#include "dist/ranks_in_threads.h"
+#include "support/ranks_in_threads.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/arange.h>

@@ -5,7 +5,7 @@
 #include "esmscale/dist/gradients.h"
 #include "esmscale/model/device_batch.h"
 #include "esmscale/model/engine.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <functional>
 #include <string>

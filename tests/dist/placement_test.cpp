@@ -1,6 +1,6 @@
 #include "esmscale/dist/placement.h"
 
-#include "core/error_of.h"
+#include "support/error_of.h"
 
 #include <map>
 

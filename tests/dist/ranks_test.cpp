@@ -1,7 +1,7 @@
 #include "esmscale/dist/ranks.h"
 
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
+#include "support/error_of.h"
+#include "support/ranks_in_threads.h"
 
 #include <cerrno>
 #include <mutex>

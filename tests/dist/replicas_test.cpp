@@ -1,7 +1,7 @@
 #include "esmscale/dist/replicas.h"
 
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
+#include "support/error_of.h"
+#include "support/ranks_in_threads.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>

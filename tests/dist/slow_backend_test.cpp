@@ -1,9 +1,9 @@
 // The use of collectives, on a backend that punishes every mistake (slow_backend.h); and the mistakes.
 #include "dist/slow_backend.h"
 
-#include "core/error_of.h"
 #include "dist/micro_batches.h"
 #include "esmscale/dist/weight_exchange.h"
+#include "support/error_of.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>

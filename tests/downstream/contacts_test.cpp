@@ -1,11 +1,11 @@
 #include "esmscale/downstream/contacts.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/downstream/known_contacts.h"
-#include "model/batches.h"
+#include "support/batches.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -1,10 +1,10 @@
 #include "esmscale/downstream/variants.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "downstream/window.h"
 #include "esmscale/core/files.h"
-#include "model/batches.h"
+#include "support/batches.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -1,8 +1,8 @@
 // Letter frequencies, errors and differences: the figures beside a model's loss.
-#include "core/error_of.h"
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/eval/evaluator.h"
 #include "eval/scores.h"
+#include "support/error_of.h"
 
 #include <cmath>
 #include <numeric>

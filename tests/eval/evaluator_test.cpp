@@ -1,9 +1,9 @@
 #include "esmscale/eval/evaluator.h"
 
-#include "data/dataset/protein_set.h"
 #include "esmscale/core/text.h"
 #include "eval/scores.h"
-#include "model/batches.h"
+#include "support/batches.h"
+#include "support/protein_set.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,9 +1,9 @@
 #include "esmscale/eval/per_sequence.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
-#include "data/dataset/protein_set.h"
 #include "esmscale/core/files.h"
+#include "support/error_of.h"
+#include "support/protein_set.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 

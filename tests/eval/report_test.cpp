@@ -1,9 +1,9 @@
 #include "esmscale/eval/report.h"
 
-#include "data/dataset/protein_set.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/prepare/prepare.h"
 #include "eval/scores.h"
+#include "support/protein_set.h"
 
 #include <cmath>
 

@@ -5,7 +5,7 @@
 #include "esmscale/core/json.h"
 #include "esmscale/core/safetensors.h"
 #include "golden/rule.h"
-#include "model/batches.h"
+#include "support/batches.h"
 #include "support/paths.h"
 
 #include <cstring>

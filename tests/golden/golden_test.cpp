@@ -1,6 +1,5 @@
 // Ours against transformers' EsmForMaskedLM, from fixtures that scripts/make_golden.sh makes: logits, loss,
 // the gradient of every parameter, ten steps of AdamW; on a GPU too where there is one.
-#include "core/temporary.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/gradients.h"
@@ -8,6 +7,7 @@
 #include "esmscale/optim/optimizer.h"
 #include "golden/fixtures.h"
 #include "model/forward.h"
+#include "support/temporary.h"
 
 #include <map>
 

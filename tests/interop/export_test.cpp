@@ -1,9 +1,9 @@
 // Hugging Face folders out. That transformers itself loads them is tests/golden's to show.
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/model/engine.h"
-#include "interop/folders.h"
-#include "model/batches.h"
+#include "support/batches.h"
+#include "support/error_of.h"
+#include "support/folders.h"
+#include "support/temporary.h"
 
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>

@@ -1,10 +1,10 @@
 // A folder of Hugging Face to import, and ways to spoil it.
 #pragma once
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/interop/hugging_face.h"
-#include "interop/folders.h"
+#include "support/error_of.h"
+#include "support/folders.h"
+#include "support/temporary.h"
 
 #include <filesystem>
 #include <functional>

@@ -1,11 +1,11 @@
 #include "esmscale/interop/scoring.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/interop/loaded_model.h"
-#include "interop/folders.h"
-#include "model/batches.h"
+#include "support/batches.h"
+#include "support/error_of.h"
+#include "support/folders.h"
+#include "support/temporary.h"
 
 #include <ATen/ops/cat.h>
 #include <gmock/gmock.h>

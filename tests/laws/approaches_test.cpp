@@ -3,7 +3,7 @@
 #include "esmscale/laws/fits/approach1.h"
 #include "esmscale/laws/fits/approach2.h"
 #include "esmscale/laws/fits/approach3.h"
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <gmock/gmock.h>
 

@@ -5,7 +5,7 @@
 #include "esmscale/core/parallel.h"
 #include "esmscale/laws/fits/approach2.h"
 #include "esmscale/laws/fits/approach3.h"
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <array>
 #include <cmath>

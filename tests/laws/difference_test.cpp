@@ -1,8 +1,8 @@
 // The difference of two fits. Oracle: studies simulated from laws whose difference is known.
 #include "esmscale/laws/difference.h"
 
-#include "core/error_of.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
 
 #include <cmath>
 

@@ -2,7 +2,7 @@
 // law.
 #include "esmscale/laws/fits/kaplan.h"
 
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <gmock/gmock.h>
 

@@ -1,11 +1,11 @@
 // All laws together: nulls and their reasons, warnings, repeats, the plateau, and laws.json out and in.
 #include "esmscale/laws/laws.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/laws/laws_json.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -246,7 +246,7 @@ TEST(LawsJson, EveryErrorOfTheReader) {
   EXPECT_THAT(error_for_document(other), HasSubstr("approach3.alpha"));
   other = whole;
   other["approach3"]["draws"][0] = Json::array({1, 2});
-  EXPECT_THAT(error_for_document(other), HasSubstr("rows of 5 numbers"));
+  EXPECT_THAT(error_for_document(other), HasSubstr("a row of 5 numbers"));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // Which runs make the answer, runs that lie far off, runs that are left out by name, and the count.
 #include "esmscale/laws/leverage.h"
 
-#include "core/error_of.h"
 #include "esmscale/laws/sensitivity.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
 
 #include <algorithm>
 #include <cmath>

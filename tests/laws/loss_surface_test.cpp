@@ -2,7 +2,7 @@
 // answer.
 #include "esmscale/laws/loss_surface.h"
 
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <cmath>
 

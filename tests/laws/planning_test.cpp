@@ -1,11 +1,11 @@
 // Which approach the points support. Oracles: published protein runs whose measured minima are known, and
 // points of a known law.
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
-#include "laws/synthetic.h"
 #include "support/paths.h"
+#include "support/synthetic.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

@@ -1,8 +1,8 @@
 // The points file: what it means, and one clear error for whatever is wrong with it.
 #include "esmscale/laws/points/points.h"
 
-#include "core/error_of.h"
 #include "esmscale/core/text.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 

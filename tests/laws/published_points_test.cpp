@@ -2,8 +2,8 @@
 // the file tests/laws/data/chinchilla_245.csv holds those points): E 1.8913, A 495.73, B 12845.6, α
 // 0.34931, β 0.45305.
 #include "esmscale/laws/fits/approach3.h"
-#include "laws/synthetic.h"
 #include "support/paths.h"
+#include "support/synthetic.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include "model/attention.h"
 
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <cmath>
 

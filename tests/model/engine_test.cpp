@@ -1,6 +1,6 @@
 // What every engine must hold to.
-#include "core/error_of.h"
 #include "model/engines.h"
+#include "support/error_of.h"
 
 #include <cmath>
 

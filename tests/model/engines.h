@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/model/engine.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <cmath>
 #include <memory>

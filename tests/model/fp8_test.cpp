@@ -1,9 +1,9 @@
 // Products of e4m3, on the host; on a GPU where there is one.
 #include "model/fp8.h"
 
-#include "core/error_of.h"
 #include "model/engines.h"
 #include "model/fused_engine.h"
+#include "support/error_of.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/mm.h>

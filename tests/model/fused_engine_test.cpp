@@ -1,6 +1,6 @@
 // The fused engine, on either set of kernels, against the plain one.
-#include "core/error_of.h"
 #include "model/engines.h"
+#include "support/error_of.h"
 
 #include <cmath>
 #include <ctime>

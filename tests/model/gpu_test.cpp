@@ -3,7 +3,7 @@
 #include "esmscale/kernels/gpu/gpu.h"
 
 #include "esmscale/model/engine.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <array>
 #include <cmath>

@@ -2,7 +2,7 @@
 
 #include "esmscale/data/alphabet.h"
 #include "esmscale/model/engine.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <cmath>
 

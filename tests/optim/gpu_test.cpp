@@ -1,9 +1,9 @@
 // The optimizers on a GPU against the same on the host. Skipped by name where there is no GPU.
-#include "dist/ranks_in_threads.h"
 #include "esmscale/dist/replicas.h"
 #include "optim/muon.h"
 #include "optim/polar.h"
 #include "optim/random_gradient.h"
+#include "support/ranks_in_threads.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/ones.h>

@@ -1,8 +1,8 @@
 #include "optim/muon.h"
 
-#include "dist/ranks_in_threads.h"
 #include "optim/random_gradient.h"
-#include "optim/same_state.h"
+#include "support/ranks_in_threads.h"
+#include "support/same_state.h"
 
 #include <limits>
 

@@ -2,7 +2,7 @@
 // reference.
 #include "report/methods.h"
 
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // Tables for a paper: what CSV and LaTeX need escaped, and the numbers of the fit in full.
 #include "esmscale/report/paper_tables.h"
 
-#include "laws/synthetic.h"
+#include "support/synthetic.h"
 
 #include <gmock/gmock.h>
 

@@ -1,14 +1,14 @@
 // The report of a small study: whole, self-contained, and saying what is null.
 #include "esmscale/report/report.h"
 
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/laws/leverage.h"
 #include "esmscale/laws/sensitivity.h"
 #include "esmscale/report/plan_text.h"
-#include "laws/synthetic.h"
 #include "report/law_plots.h"
 #include "report/well_formed.h"
+#include "support/synthetic.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 

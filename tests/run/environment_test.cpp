@@ -1,7 +1,7 @@
 #include "esmscale/run/environment.h"
 
-#include "core/sanitizers.h"
 #include "esmscale/core/version.h"
+#include "support/sanitizers.h"
 
 #include <vector>
 

@@ -1,11 +1,11 @@
 // Who works in a folder, by its lock and its lease.
 #include "esmscale/run/lease.h"
 
-#include "core/error_of.h"
 #include "core/lock_call.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/environment.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cerrno>
 

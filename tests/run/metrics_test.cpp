@@ -1,8 +1,8 @@
 #include "esmscale/run/metrics.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 #include <fstream>

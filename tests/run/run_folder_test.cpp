@@ -1,7 +1,7 @@
 #include "esmscale/run/run_folder.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

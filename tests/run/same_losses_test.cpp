@@ -1,7 +1,7 @@
 // scripts/same_losses.sh on pairs of metrics files that differ, or do not, by construction.
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "support/paths.h"
+#include "support/temporary.h"
 
 #include <cstdlib>
 #include <fstream>

@@ -1,8 +1,8 @@
 #include "run/tensorboard.h"
 
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/metrics.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,11 +1,11 @@
 // Studies of arms, and the effects of their keys against differences taken by hand.
 #include "esmscale/study/arms.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

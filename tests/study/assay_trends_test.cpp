@@ -1,14 +1,14 @@
 // What a nat is worth downstream: trends of made points, and of run folders that a test writes as train does.
 #include "esmscale/study/runs/assay_trends.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/plan/known_models.h"
 #include "esmscale/study/plan/published_scores.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -2,8 +2,8 @@
 // out by hand, and tables of Student's t.
 #include "esmscale/study/runs/compare.h"
 
-#include "core/error_of.h"
 #include "esmscale/core/text.h"
+#include "support/error_of.h"
 
 #include <cmath>
 

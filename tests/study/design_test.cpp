@@ -2,9 +2,9 @@
 // design assumes, fitted by approach 2.
 #include "esmscale/study/design.h"
 
-#include "core/error_of.h"
 #include "esmscale/core/random.h"
 #include "esmscale/laws/fits/approach2.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
 // Known models and published laws: where the models lie, and what the laws plan.
 #include "esmscale/study/plan/known_models.h"
 
-#include "core/error_of.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/published_laws.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
 
 #include <cmath>
 

@@ -1,11 +1,11 @@
 // A study's layout: its sizes, what its runs cost, its files.
 #include "esmscale/study/layout.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/study/plan/shapes.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
+#include "support/temporary.h"
 
 #include <cmath>
 #include <map>

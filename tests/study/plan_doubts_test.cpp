@@ -1,9 +1,9 @@
 // What a plan says of laws that its points do not support, of approaches that disagree, of extrapolation.
-#include "core/error_of.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/known_models.h"
-#include "laws/synthetic.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
 
 #include <cmath>
 

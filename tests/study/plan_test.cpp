@@ -1,9 +1,9 @@
 // Plans of a budget against the closed form of the law.
-#include "core/error_of.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/study/plan/budget_plan.h"
-#include "laws/synthetic.h"
 #include "study/plan/rates.h"
+#include "support/error_of.h"
+#include "support/synthetic.h"
 
 #include <cmath>
 

@@ -1,12 +1,12 @@
 // Run folders as train writes them, for tests of what reads them.
 #pragma once
 
-#include "core/temporary.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
+#include "support/temporary.h"
 
 #include <filesystem>
 #include <fstream>

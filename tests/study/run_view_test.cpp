@@ -1,10 +1,10 @@
 // The state of runs by their folders, which the test writes as train does.
 #include "esmscale/study/runs/run_view.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/core/files.h"
 #include "esmscale/run/run_folder.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
 // Runs that a fit leaves out or refuses, and why.
-#include "core/error_of.h"
 #include "esmscale/study/runs/runs.h"
 #include "study/run_folders.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 

@@ -1,8 +1,8 @@
 // Points and curves from run folders.
 #include "esmscale/study/runs/runs.h"
 
-#include "core/error_of.h"
 #include "study/run_folders.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 

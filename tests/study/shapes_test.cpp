@@ -1,6 +1,6 @@
 #include "esmscale/study/plan/shapes.h"
 
-#include "core/error_of.h"
+#include "support/error_of.h"
 
 #include <cmath>
 

@@ -1,8 +1,6 @@
 // The state of a study, from folders that a test writes as train and study do.
 #include "esmscale/study/state.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
@@ -10,6 +8,8 @@
 #include "esmscale/run/lease.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/runner.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

@@ -1,12 +1,12 @@
 // Assays that a run scores at its evaluations.
 #include "train/assays.h"
 
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
 #include "esmscale/core/files.h"
 #include "esmscale/downstream/variants.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/dry_run.h"
+#include "support/error_of.h"
+#include "support/ranks_in_threads.h"
 #include "train/trainer_bench.h"
 
 #include <gmock/gmock.h>

@@ -1,8 +1,8 @@
 // Losses that are no numbers: skipped, counted, and the end of a run that has too many in a row.
-#include "core/error_of.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/model/weights.h"
 #include "esmscale/train/trainer.h"
+#include "support/error_of.h"
 #include "train/trainer_bench.h"
 
 #include <functional>

@@ -1,7 +1,7 @@
 #include "esmscale/train/device.h"
 
-#include "core/error_of.h"
 #include "esmscale/core/error.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

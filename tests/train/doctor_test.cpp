@@ -1,8 +1,8 @@
 #include "esmscale/train/doctor.h"
 
-#include "core/temporary.h"
-#include "dist/ranks_in_threads.h"
 #include "esmscale/core/files.h"
+#include "support/ranks_in_threads.h"
+#include "support/temporary.h"
 #include "train/doctor/checks.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "esmscale/train/host_memory.h"
 
-#include "core/sanitizers.h"
+#include "support/sanitizers.h"
 
 #include <algorithm>
 #include <fstream>

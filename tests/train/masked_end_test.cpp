@@ -2,7 +2,7 @@
 // must be what the engine does.
 #include "esmscale/accounting/memory.h"
 #include "esmscale/model/engine.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <gtest/gtest.h>
 

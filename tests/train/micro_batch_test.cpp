@@ -1,6 +1,6 @@
 #include "train/start/micro_batch.h"
 
-#include "core/temporary.h"
+#include "support/temporary.h"
 
 #include <filesystem>
 

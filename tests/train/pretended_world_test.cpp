@@ -1,11 +1,11 @@
 // Rank 0 of a world of 64 without the other 63: collectives that do nothing and return at once. The path of
 // many ranks (buckets, shards, exchange) runs as it would there, and its memory is that of such a rank.
-#include "core/sanitizers.h"
-#include "data/dataset/protein_set.h"
-#include "dist/pretended_backend.h"
 #include "esmscale/accounting/memory.h"
 #include "esmscale/train/host_memory.h"
 #include "esmscale/train/plan.h"
+#include "support/pretended_backend.h"
+#include "support/protein_set.h"
+#include "support/sanitizers.h"
 #include "train/run.h"
 #include "train/step.h"
 

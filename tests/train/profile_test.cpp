@@ -1,10 +1,10 @@
 // Oracle: what two steps of a known run consist of.
-#include "core/temporary.h"
-#include "data/dataset/protein_set.h"
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/trainer.h"
+#include "support/protein_set.h"
+#include "support/temporary.h"
 
 #include <map>
 #include <thread>

@@ -1,6 +1,6 @@
 // What a run does not begin with, by name.
-#include "core/error_of.h"
 #include "esmscale/train/trainer.h"
+#include "support/error_of.h"
 #include "train/trainer_bench.h"
 
 #include <gmock/gmock.h>

@@ -1,8 +1,8 @@
 // Ranks whose weights are no longer the same: found at the first steps and before a checkpoint.
-#include "core/error_of.h"
-#include "dist/ranks_in_threads.h"
 #include "esmscale/model/weights.h"
 #include "esmscale/train/trainer.h"
+#include "support/error_of.h"
+#include "support/ranks_in_threads.h"
 #include "train/trainer_bench.h"
 
 #include <algorithm>

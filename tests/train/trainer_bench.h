@@ -1,11 +1,11 @@
 // What the trainer's tests share: a run that takes a second, and what it leaves.
 #pragma once
 
-#include "core/temporary.h"
-#include "data/dataset/protein_set.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/train/trainer.h"
+#include "support/protein_set.h"
+#include "support/temporary.h"
 
 #include <map>
 

@@ -1,9 +1,9 @@
 // Letter statistics and the search for sequences that two data sets share.
 #include "esmscale/data/dataset/dataset.h"
 
-#include "core/error_of.h"
 #include "data/dataset/fingerprints.h"
 #include "data/dataset/small_set.h"
+#include "support/error_of.h"
 
 #include <cmath>
 #include <set>

@@ -1,8 +1,8 @@
 // A small data set on disk, for tests that read it or damage it.
 #pragma once
 
-#include "core/error_of.h"
 #include "data/dataset/small_set.h"
+#include "support/error_of.h"
 
 #include <gtest/gtest.h>
 

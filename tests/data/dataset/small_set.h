@@ -2,12 +2,12 @@
 // its files.
 #pragma once
 
-#include "core/temporary.h"
 #include "data/dataset/writer.h"
 #include "data/fasta/fasta_text.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/thread_pool.h"
 #include "esmscale/data/dataset/manifest.h"
+#include "support/temporary.h"
 
 #include <cstring>
 #include <filesystem>

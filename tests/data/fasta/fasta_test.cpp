@@ -2,9 +2,9 @@
 // compression.
 #include "esmscale/data/fasta/fasta.h"
 
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "data/fasta/fasta_text.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <cstdio>
 

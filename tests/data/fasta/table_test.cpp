@@ -1,8 +1,8 @@
 // Tables of sequences, and names that must be unique. Oracles: what each text says, written out by hand.
-#include "core/error_of.h"
-#include "core/temporary.h"
 #include "data/fasta/fasta_text.h"
 #include "esmscale/data/fasta/unique_names.h"
+#include "support/error_of.h"
+#include "support/temporary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

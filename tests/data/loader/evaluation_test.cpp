@@ -1,8 +1,8 @@
 #include "esmscale/data/loader/evaluation.h"
 
-#include "data/dataset/protein_set.h"
 #include "data/loader/batch_content.h"
 #include "esmscale/core/error.h"
+#include "support/protein_set.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
 // The loader on storage that is slow, fails, or gives back wrong bytes.
-#include "core/error_of.h"
-#include "data/dataset/protein_set.h"
 #include "data/loader/batch_content.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/data/loader/loader.h"
+#include "support/error_of.h"
+#include "support/protein_set.h"
 
 #include <atomic>
 #include <cerrno>

@@ -1,9 +1,9 @@
 // What the tests of the loader load, and what came of it.
 #pragma once
 
-#include "data/dataset/protein_set.h"
 #include "data/loader/batch_content.h"
 #include "esmscale/data/loader/loader.h"
+#include "support/protein_set.h"
 
 #include <optional>
 #include <vector>

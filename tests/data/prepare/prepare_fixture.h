@@ -1,10 +1,10 @@
 // prepare() on proteins made by a test, in a folder of its own.
 #pragma once
 
-#include "core/error_of.h"
 #include "data/dataset/small_set.h"
 #include "esmscale/core/log.h"
 #include "esmscale/data/prepare/prepare.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 #include <filesystem>

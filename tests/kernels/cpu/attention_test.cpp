@@ -1,7 +1,7 @@
 #include "esmscale/kernels/cpu/attention.h"
 
-#include "core/error_of.h"
 #include "kernels/cpu/attention_oracle.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,6 +1,6 @@
 #include "esmscale/kernels/cpu/isa.h"
 
-#include "core/error_of.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 #include <string>

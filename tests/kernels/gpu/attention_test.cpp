@@ -1,9 +1,9 @@
 // The plain form of attention for GPUs against its definition in double precision. It rounds results to bf16,
 // by 2^-9 of themselves at most, and gradients are made of results that were rounded.
-#include "core/error_of.h"
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/gpu/gpu.h"
 #include "kernels/support.h"
+#include "support/error_of.h"
 
 #include <gmock/gmock.h>
 

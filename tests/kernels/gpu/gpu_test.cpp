@@ -1,11 +1,11 @@
 // All kernels of device_support.h but LayerNorm's (device_norm_test.cpp) and attention
 // (device_attention_test.cpp).
-#include "core/error_of.h"
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/cpu/cross_entropy.h"
 #include "esmscale/kernels/cpu/embedding.h"
 #include "esmscale/kernels/cpu/gelu.h"
 #include "kernels/gpu/gpu_support.h"
+#include "support/error_of.h"
 
 #include <array>
 #include <cmath>

@@ -1,12 +1,12 @@
 // A small data set of random proteins, prepared in a temporary folder with frames of a few sequences each.
 #pragma once
 
-#include "core/temporary.h"
 #include "data/dataset/writer.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/thread_pool.h"
 #include "esmscale/data/alphabet.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "support/temporary.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/interop/hugging_face.h"
-#include "model/batches.h"
+#include "support/batches.h"
 
 #include <cstdint>
 #include <cstring>
