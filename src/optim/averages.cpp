@@ -77,8 +77,7 @@ void Averages::append(std::vector<StatePart>& state, const Average& average,
   for (size_t i = 0; i < ranges_.size(); ++i) {
     std::vector<PackedPart> parts;
     for (const config::RowPart& part : config::rows_in(table_, ranges_[i]))
-      parts.push_back(
-          {.row = part.row, .range = part.range, .at = part.range.begin - ranges_[i].begin});
+      parts.push_back({.row = part.row, .range = part.range, .at = part.range.begin - ranges_[i].begin});
     for (const config::FlatRange& range : within)
       append_state(state, group.c_str(), table_, parts, range, average.values[i]);
   }

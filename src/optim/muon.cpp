@@ -161,8 +161,7 @@ void Muon::append_rows(std::vector<StatePart>& state, std::span<const config::Fl
         const int64_t floats = std::clamp<int64_t>(position - matrix.begin, 0, matrix.size());
         return (floats + matrix.columns - 1) / matrix.columns;
       };
-      for (const config::FlatRange& range : within)
-        add(rows_before(range.begin), rows_before(range.end()));
+      for (const config::FlatRange& range : within) add(rows_before(range.begin), rows_before(range.end()));
     }
 }
 

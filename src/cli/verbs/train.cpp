@@ -31,14 +31,6 @@ struct Options {
   bool dry_run = false, rescore = false;
 };
 
-config::RunConfig resolved_config(const Options& options) {
-  config::RunConfig config = config::load_config(options.config, options.settings);
-  if (!options.data.empty()) config.data.train = options.data;
-  if (!options.holdout.empty()) config.data.holdout = options.holdout;
-  config::resolve(config);
-  return config;
-}
-
 // The device that a run would take here; it need not be there for a plan.
 config::DeviceKind planned_device(const config::RunConfig& config, const std::string& wanted) {
   train::require_device_name(wanted);
@@ -65,11 +57,12 @@ bool takes_tokens_from_preset(const Options& options) {
   return std::find(shipped.begin(), shipped.end(), file) != shipped.end();
 }
 
-bool names_micro_batch(const Options& options) {
-  return config::load_config(options.config, options.settings).train.micro_batch_tokens > 0;
-}
-
-train::TrainOptions train_options(const Program& program, const Options& options, config::RunConfig config) {
+train::TrainOptions train_options(const Program& program, const Options& options) {
+  config::RunConfig config = config::load_config(options.config, options.settings);
+  if (!options.data.empty()) config.data.train = options.data;
+  if (!options.holdout.empty()) config.data.holdout = options.holdout;
+  const bool names_micro_batch = config.train.micro_batch_tokens > 0;
+  config::resolve(config);
   return {.config = std::move(config),
           .given_keys = options.init_from.empty() ? std::vector<std::string>()
                                                   : config::given_keys(options.config, options.settings),
@@ -81,7 +74,7 @@ train::TrainOptions train_options(const Program& program, const Options& options
           .branch_from = options.branch_from,
           .rescore = options.rescore,
           .max_tokens_from_preset = takes_tokens_from_preset(options),
-          .chooses_micro_batch = !names_micro_batch(options),
+          .chooses_micro_batch = !names_micro_batch,
           .max_minutes = options.max_minutes,
           .profile_steps = options.profile_steps,
           .command_line = program.command_line};
@@ -108,23 +101,23 @@ void make_absolute(config::RunConfig& config) {
 }
 
 int train(const Program& program, const Options& options) {
-  config::RunConfig config = resolved_config(options);
+  train::TrainOptions request = train_options(program, options);
   const int local = local_ranks(options.ranks, options.device);
   const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
-  if (options.dry_run)
-    return dry_run(program, train_options(program, options, config), std::max(local, placement.ranks));
+  if (options.dry_run) return dry_run(program, request, std::max(local, placement.ranks));
   if (local == 0) dist::require_all_tasks(placement, ::getenv);
-  make_absolute(config);
+  make_absolute(request.config);
   require_few_processes(local);
-  const auto advice = [run = run::RunFolder(run_folder(options))] {
-    return std::string(run.newest_checkpoint() ? "the last checkpoint is good" : "");
+  const auto advice = [folder = run::RunFolder(request.run)] {
+    return std::string(folder.newest_checkpoint() ? "the last checkpoint is good" : "");
   };
   if (local > 1) return dist::launch_ranks(local, arguments_of_rank(program, local), advice);
   train::set_up_process(program.thread_count());
-  const dist::RanksOptions limits{.heartbeat_seconds = config.parallel.heartbeat_seconds,
-                                  .collective_timeout_seconds = config.parallel.collective_timeout_seconds};
+  const dist::RanksOptions limits{
+      .heartbeat_seconds = request.config.parallel.heartbeat_seconds,
+      .collective_timeout_seconds = request.config.parallel.collective_timeout_seconds};
   const auto work = [&](dist::Ranks& ranks) {
-    train::Trainer trainer(train_options(program, options, config), ranks);
+    train::Trainer trainer(request, ranks);
     const int status = trainer.run();
     if (!ranks.is_first()) return status;
     if (program.json)

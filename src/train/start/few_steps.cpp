@@ -27,7 +27,7 @@ std::string few_steps_warning(const config::RunConfig& config, const RunPlan& pl
     planned = epochs * epoch;
   }
   return text("the run has about ", static_cast<int64_t>(plan.steps),
-              " steps, and training needs some hundred: ", advice, " gives about ", steps_of(planned));
+              " steps; training needs some hundred. Set ", advice, ": about ", steps_of(planned), " steps");
 }
 
 }  // namespace esmscale::train
