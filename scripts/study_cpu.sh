@@ -8,26 +8,26 @@
 #
 # 1 plan      4 budgets over a factor of 11, the same 6 sizes at each
 # 2 study     the sweep of the learning rate at the two smallest sizes, then the runs at the chosen rate
-# 3 arms      decaying against constant learning rate at two sizes with two seeds; the decaying ones of the second
-#             seed are replicates of main runs
+# 3 arms      decaying against constant learning rate at two sizes with two seeds
 #   branches  at one size: what a branch of a trunk loses against a run of its own, at two horizons with two seeds
-# 4 fit       laws and report from the kept metrics, on holdout losses and, for training curves, on training losses
+# 4 fit       laws and report, on holdout losses and, for training curves, on training losses; study.tar.zst holds all
+#             that fits them again
 # 5 predict   the loss of one larger budget, written down before its run is started; then the run, and the difference
 #
 # --study     the folder of the runs; default runs/study_cpu
-# --results   the folder of laws, reports, kept metrics and comparisons; default runs/study_cpu.results
+# --results   the folder of laws, reports and comparisons; default runs/study_cpu.results
 # --until prediction   ends when the prediction is written down, so that it can be kept elsewhere before the run
 # --holdout   its first 1,000 sequences are scored, in windows as long as the models' crops
 #
 # The sum, C by Hoffmann's count (plan prints each run, count-flops each row of it):
-#   main runs    6·(0.32 + 0.72 + 1.6 + 3.6)e12   3.7e13
+#   main runs    7·(0.32 + 0.72 + 1.6 + 3.6)e12   4.4e13 (6 sizes, and a second seed of one)
 #   sweep        8·0.32e12                        0.3e13
-#   arms         6·0.72e12                        0.4e13 (the decaying runs of seed 1 are main runs)
-#   branches     2·1.6·0.72e12                    0.2e13
+#   arms         8·0.72e12                        0.6e13
+#   branches     2·2.6·0.72e12                    0.4e13
 #   prediction   6e12                             0.6e13
-#   total                                         5.2e13
+#   total                                         6.3e13
 # The largest budget keeps the smallest model within one epoch of these data (about 2·10^7 tokens in crops of 256).
-# Two runs go at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
+# Two runs train at a time, each on half the cores: models of some ten thousand parameters do not fill more, and threads
 # that share a core with other work wait for each other.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
@@ -37,7 +37,6 @@ source "$scripts/lib/program.sh"
 data='' holdout='' study='' results='' until=''
 budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=6e12 bootstrap=4000
 rows=256 batch=1024 rate=0.003 scored=1000
-threads=$((($(nproc) + 1) / 2))
 take_arguments "data holdout study results budgets centre predict bootstrap until" "" "" "$@"
 [ "${until:-prediction}" = prediction ] || fail "--until is prediction, not $until"
 # Paths are as the caller means them; inside the tree they are told from its root.
@@ -56,22 +55,9 @@ for set in "$data" "$holdout"; do
     "make both with the scripts under scripts/uniref, or specify your own with --data and --holdout"
 done
 
-train_one() { # CONFIG RUN [MORE…]
-  local config=$1 run=$2
-  shift 2
-  stoppable "$esmscale" train --config "$config" --output "$run" --data "$data" --holdout "$scored_set" \
-    --device cpu --threads "$threads" --resume auto --log-level warning "$@" >/dev/null ||
-    fail "the run $run failed" "Its metrics.jsonl has the last step"
-}
-
-train_all() { # LIST, in lines of CONFIG RUN PARENT SETTINGS…
-  local config run parent settings setting more
-  while read -r config run parent settings; do
-    more=()
-    [ "$parent" = - ] || more=(--branch-from "$parent")
-    for setting in $settings; do more+=(--set "$setting"); done
-    train_one "$config" "$run" "${more[@]}" </dev/null
-  done <<<"$1"
+run_study() {
+  stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" --device cpu --jobs 2 ||
+    fail "some runs failed" "esmscale study retry $study runs them again, then start this script again"
 }
 
 # A part of the holdout is enough here. Its windows are as long as the crops: a model is not scored on rows that it
@@ -107,60 +93,50 @@ if [ -f "$study/study.json" ]; then
   note "$study is laid out"
 else
   "$esmscale" study plan "$study" --isoflop "$budgets" --models 7 --spread 4 --centre "$centre" --exponent 0 \
-    --replicates 0 "${model_flags[@]}" --name study_cpu
+    --replicates 1 "${model_flags[@]}" --name study_cpu
 fi
 
 say "Study: the sweep, then the runs"
-stoppable "$esmscale" study run "$study" --data "$data" --holdout "$scored_set" --device cpu \
-  --jobs 2 ||
-  fail "some runs failed" "esmscale study retry $study runs them again, then start this script again"
-"$esmscale" study status "$study" --json >"$results/status.json"
+run_study
 
 say "Arms: decaying against constant learning rate; branches of a trunk against runs of their own"
-arms=$(esmtools study.cpu list-arms "$study")
-branches=$(esmtools study.cpu list-branches "$study")
-train_all "$arms" &
-train_all "$branches" || exit
-wait $! || exit
-esmtools study.cpu compare-arms "$study" "$results/arms.json"
-esmtools study.cpu compare-branches "$study" "$results/branches.json"
-
-# What is kept is enough to fit again, wherever it lies.
-keep_metrics() {
-  esmtools study.cpu keep-metrics "$study" "$results/metrics"
-  cp "$study/study.json" "$results/"
-}
-
-say "Keeping the metrics"
-keep_metrics
+esmtools study.cpu add-arms "$esmscale" "$study"
+esmtools study.cpu add-branches "$esmscale" "$study"
+run_study
+"$esmscale" study status "$study" --json >"$results/status.json"
+"$esmscale" study effects "$study" --json >"$results/arms.json"
+"$esmscale" study effects "$study"
+esmtools study.cpu link-groups "$study" "$study/groups"
+for horizon in "$study"/groups/*; do
+  "$esmscale" compare "$horizon/branch" "$horizon/own" --json >"$results/branch_${horizon##*/}.json"
+  "$esmscale" compare "$horizon/branch" "$horizon/own" | tail -n 3
+done
 
 say "Fit and report"
-kept=("$results/metrics/runs" "$results"/metrics/arms/exponential_*)
-"$esmscale" fit "${kept[@]}" --output "$results/laws" --bootstrap "$bootstrap" --force
-"$esmscale" fit "${kept[@]}" --loss train --output "$results/laws_train" --bootstrap "$bootstrap" --force
+"$esmscale" fit "$study" --output "$results/laws" --bootstrap "$bootstrap" --force --bundle "$results/study.tar.zst"
+"$esmscale" fit "$study" --loss train --output "$results/laws_train" --bootstrap "$bootstrap" --force
 
 say "Prediction at $predict FLOPs"
 if [ -f "$results/prediction.json" ]; then
   note "$results/prediction.json was written before; it stays"
+elif "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
+  --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
+  note "by the law's optimum"
+  factor=$(json_value "$results/status.json" learning_rate.factor)
+  planned=$(json_value "$study/next/configs/next.json" optimizer.lr)
+  "$esmscale" study add "$study" --base "$study/next/configs/next.json" --name next \
+    --set "optimizer.lr=$(awk -v a="$factor" -v b="$planned" 'BEGIN { print a * b }')"
+  mv "$results/prediction.json.aside" "$results/prediction.json"
 else
-  # With a run that exists already it would not be a prediction.
-  rm -rf "$study/next"
-  if "$esmscale" plan --laws "$results/laws/laws.json" --flops "$predict" --allow-repeats "${model_flags[@]}" \
-    --name next --output "$study/next" --json >"$results/prediction.json.aside"; then
-    note "by the law's optimum"
-  else
-    note "plan has none, and says why above; L(C) predicts the loss of the size that is best so far"
-    esmtools study.cpu predict-by-frontier "$study" "$results/laws/laws.json" "$predict" "$study/next/configs/next.json" \
-      >"$results/prediction.json.aside" || exit
-  fi
+  note "plan has none, and says why above; L(C) predicts the loss of the size that is best so far"
+  esmtools study.cpu predict-by-frontier "$esmscale" "$study" "$results/laws/laws.json" "$predict" \
+    >"$results/prediction.json.aside"
   mv "$results/prediction.json.aside" "$results/prediction.json"
 fi
 if [ "$until" = prediction ]; then
   note "$results/prediction.json is written; the same command without --until trains its run"
   exit
 fi
-rate=$(esmtools study.cpu chosen-rate "$study" "$study/next/configs/next.json")
-train_one "$study/next/configs/next.json" "$study/next/run" --set "optimizer.lr=$rate"
-esmtools study.cpu compare-prediction "$study/next/run" "$results/prediction.json" "$results/outcome.json"
-keep_metrics
+run_study
+esmtools study.cpu compare-prediction "$study/runs/next" "$results/prediction.json" "$results/outcome.json"
 note "$results/laws/report.html is the report"

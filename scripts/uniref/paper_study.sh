@@ -9,11 +9,11 @@
 # --data, --holdout  DIR/train and DIR/holdout of scripts/uniref/holdout.sh
 # --plan             another study.json
 # --samples          other sizes of the samples, such as those of your own levels
-# --device           what submit.sh asks for; default cuda
-# --submit           run OUTPUT/submit.sh now
+# --device           of the runs; default cuda
+# --submit           submit it now: esmscale study run OUTPUT --slurm --data … --holdout … --device …
 #
-# OUTPUT holds configs/, study.json (esmscale study status OUTPUT), plan.md (the table), submit.sh. Hours are FLOPs by
-# Hoffmann's count over 40% of a device's dense peak at the configuration's precision.
+# OUTPUT is a study of esmscale (esmscale study status OUTPUT), with plan.md (the table). Hours are FLOPs by Hoffmann's
+# count over 40% of a device's dense peak at the configuration's precision.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")/..
 source "$scripts/lib/common.sh"
@@ -24,22 +24,21 @@ take_arguments "data holdout output plan samples device" submit "" "$@"
 [ -n "$data" ] && [ -n "$holdout" ] || fail "--data and --holdout are needed" "scripts/uniref/holdout.sh makes both"
 [ -f "$plan" ] || fail "there is no study in $plan"
 [ ! -e "$output/study.json" ] || fail "$output holds a study already" \
-  "sh $output/submit.sh submits it again and resumes its runs; or choose another --output"
+  "esmscale study run $output --slurm submits what is not done; or choose another --output"
 [ -z "$submit" ] || command -v sbatch >/dev/null || fail "--submit needs sbatch on PATH" \
-  "Without it the study is laid out, and $output/submit.sh can be run on the cluster"
+  "Without it the study is laid out, and can be submitted on the cluster"
 
 require_esmscale
 for set in "$data" "$holdout"; do
   require_dataset "$set"
 done
 say "The study of $plan in $output"
-mkdir -p "$output/configs" "$output/logs" "$output/runs"
-cp "$scripts"/slurm/{train,study}.sbatch "$output/"
-esmtools study.paper --esmscale "$esmscale" --plan "$plan" --data "$(realpath "$data")" \
-  --holdout "$(realpath "$holdout")" --output "$output" --samples "$samples" --device "$device" | tee "$output/plan.md"
-note "how far it is: $esmscale study status $output"
+table=$(esmtools study.paper --esmscale "$esmscale" --plan "$plan" --data "$(realpath "$data")" \
+  --holdout "$(realpath "$holdout")" --output "$output" --samples "$samples")
+printf '%s\n' "$table" | tee "$output/plan.md"
+submission=("$esmscale" study run "$output" --slurm --data "$data" --holdout "$holdout" --device "$device")
 if [ -n "$submit" ]; then
-  sh "$output/submit.sh"
+  "${submission[@]}"
 else
-  note "to submit it: sh $output/submit.sh"
+  note "to submit it: ${submission[*]}"
 fi

@@ -247,7 +247,8 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("FLOPs")
           .at_least(0),
       field("study.replicate", &c.study.replicate, "Which repeat with another seed").within(0, 1e6),
-      field("study.stage", &c.study.stage, "main, trunk (not decayed) or lr-sweep; fits take main runs only"),
+      field("study.stage", &c.study.stage,
+            "main, trunk (not decayed), lr-sweep or arm; fits take main runs only"),
   };
 }
 

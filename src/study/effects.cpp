@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -17,8 +18,11 @@ namespace {
 
 using Settings = std::map<std::string, std::string>;
 
+// What a row is made from: runs that differ in it are no pair.
+constexpr const char *kBase = "base", *kParent = "parent";
+
 Settings settings_of(const StudyEntry& run) {
-  Settings settings;
+  Settings settings{{kBase, run.base}, {kParent, run.parent}};
   for (const std::string& setting : run.settings) {
     const size_t equals = std::min(setting.find('='), setting.size() - 1);
     settings[setting.substr(0, equals)] = setting.substr(equals + 1);
@@ -49,23 +53,29 @@ std::vector<double> losses_of(const Study& study, laws::LossKind loss) {
   return losses;
 }
 
-Effect effect_of(const std::vector<Settings>& rows, const std::vector<double>& losses, const std::string& key,
-                 const std::string& value, const std::string& reference) {
+// nullopt where no row has a partner.
+std::optional<Effect> effect_of(const std::vector<Settings>& rows, const std::vector<double>& losses,
+                                const std::string& key, const std::string& value,
+                                const std::string& reference) {
   std::map<Settings, double> references;  // by all other settings
   for (size_t i = 0; i < rows.size(); ++i)
     if (const auto found = rows[i].find(key); found != rows[i].end() && found->second == reference)
       references[rows[i]] = losses[i];
   std::vector<double> differences;
   double sum = 0;
+  bool has_pair = false;
   for (size_t i = 0; i < rows.size(); ++i) {
     Settings other = rows[i];
     if (const auto found = other.find(key); found == other.end() || found->second != value) continue;
     other[key] = reference;
     const auto partner = references.find(other);
-    if (partner == references.end() || std::isnan(losses[i] - partner->second)) continue;
+    if (partner == references.end()) continue;
+    has_pair = true;
+    if (std::isnan(losses[i] - partner->second)) continue;
     differences.push_back(losses[i] - partner->second);
     sum += losses[i];
   }
+  if (!has_pair) return std::nullopt;
   Effect effect{.key = key, .value = value, .reference = reference, .pairs = int(differences.size())};
   if (differences.empty()) return effect;
   const double n = double(differences.size());
@@ -102,14 +112,15 @@ std::vector<Effect> effects_of(const Study& study, laws::LossKind loss) {
   std::map<std::string, bool> keys;
   for (const StudyEntry& run : study.runs) {
     rows.push_back(settings_of(run));
-    for (const auto& [key, value] : rows.back()) keys[key] = key != "train.seed";
+    for (const auto& [key, value] : rows.back())
+      keys[key] = key != "train.seed" && key != kBase && key != kParent;
   }
   const std::vector<double> losses = losses_of(study, loss);
   std::vector<Effect> effects;
   for (const auto& [key, is_factor] : keys) {
     const std::vector<std::string> values = values_of(rows, key);
     for (size_t i = 1; is_factor && i < values.size(); ++i)
-      effects.push_back(effect_of(rows, losses, key, values[i], values[0]));
+      if (const auto effect = effect_of(rows, losses, key, values[i], values[0])) effects.push_back(*effect);
   }
   if (effects.empty())
     throw usage_error({.where = study.folder.string(),

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kGpusOfNode = 8;
+constexpr int kMostHours = 24;  // what most sites grant
 
 using SlurmOptions = std::map<std::string, std::string>;  // without the dashes
 
@@ -38,17 +39,19 @@ std::string with_options(const std::string& script, const SlurmOptions& options)
 
 }  // namespace
 
-void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
-               double hours, const std::vector<std::string>& parents) {
-  // A longer run requeues itself, so no task asks for more than what most sites grant.
-  const int limit = std::clamp(int(std::ceil(hours)), 1, 24);
-  const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
-  const SlurmOptions options{{"job-name", name},
-                             {"array", text("0-", runs.size() - 1)},
-                             {"nodes", text(nodes)},
-                             {"ntasks-per-node", text(per_node)},
-                             {"gpus-per-node", text(per_node)},
-                             {"time", text(limit, ":00:00")}};
+std::map<std::string, std::string> slurm_options(int gpus, double hours) {
+  SlurmOptions options;
+  if (gpus > 0) {
+    const int nodes = (gpus + kGpusOfNode - 1) / kGpusOfNode, per_node = (gpus + nodes - 1) / nodes;
+    options = {
+        {"nodes", text(nodes)}, {"ntasks-per-node", text(per_node)}, {"gpus-per-node", text(per_node)}};
+  }
+  if (hours > 0) options["time"] = text(std::clamp(int(std::ceil(hours)), 1, kMostHours), ":00:00");
+  return options;
+}
+
+void add_tasks(OutputSet& files, const std::vector<std::string>& runs,
+               const std::vector<std::string>& parents) {
   std::string configs;
   for (size_t i = 0; i < runs.size(); ++i) {
     configs += "configs/" + runs[i] + ".json";
@@ -57,6 +60,14 @@ void add_array(OutputSet& files, const std::string& name, const std::vector<std:
   }
   files.add_folder("logs");
   files.add("configs.txt", configs);
+}
+
+void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
+               double hours, const std::vector<std::string>& parents) {
+  SlurmOptions options = slurm_options(gpus, hours);
+  options["job-name"] = name;
+  options["array"] = text("0-", runs.size() - 1);
+  add_tasks(files, runs, parents);
   files.add("train.sbatch", read_file(config::shipped_script("train.sbatch")));
   files.add("array.sbatch", with_options(read_file(config::shipped_script("study.sbatch")), options));
 }

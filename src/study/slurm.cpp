@@ -3,6 +3,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/lease.h"
+#include "esmscale/study/layout.h"
 #include "esmscale/study/runner.h"
 #include "study/child.h"
 
@@ -45,21 +46,63 @@ bool is_left_out(const StudyRecord& record, const std::string& name) {
   return failure != record.failures.end() && failure->second.error == kLeftOut;
 }
 
-// The tasks of one stage and depth (trunks before their branches) that are not done; "" for none.
-std::string array_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
-  std::vector<std::string> tasks;
+// Arguments of sbatch for the tasks of one array.
+using Array = std::vector<std::string>;
+
+// One array for each kind of task: those that ask for the same GPUs and hours.
+std::vector<Array> arrays_of(const Study& study, const std::vector<size_t>& tasks,
+                             const std::string& device) {
+  std::vector<std::pair<int, double>> kinds;
+  std::vector<std::vector<std::string>> numbers;
+  for (const size_t task : tasks) {
+    const std::pair<int, double> kind{study.runs[task].gpus, study.runs[task].hours};
+    const auto place = size_t(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
+    if (place == kinds.size()) {
+      kinds.push_back(kind);
+      numbers.emplace_back();
+    }
+    numbers[place].push_back(std::to_string(task));
+  }
+  std::vector<Array> arrays;
+  for (size_t k = 0; k < kinds.size(); ++k) {
+    Array& array = arrays.emplace_back(Array{"--array=" + join(numbers[k], ",")});
+    for (const auto& [option, value] : slurm_options(kinds[k].first, kinds[k].second))
+      array.push_back("--" + option + "=" + (option == "gpus-per-node" && device == "cpu" ? "0" : value));
+  }
+  return arrays;
+}
+
+// The tasks of one stage and depth (trunks before their branches) that are not done.
+std::vector<size_t> tasks_of(const Study& study, const StudyRecord& record, bool is_sweep, int depth = 0) {
+  std::vector<size_t> tasks;
   for (size_t i = 0; i < study.runs.size(); ++i)
     if (study.runs[i].is_sweep() == is_sweep && study.depth(study.runs[i]) == depth &&
         status_of(study, study.runs[i], record).state != RunState::done &&
         !is_left_out(record, study.runs[i].name))
-      tasks.push_back(std::to_string(i));
-  return tasks.empty() ? "" : "--array=" + join(tasks, ",");
+      tasks.push_back(i);
+  return tasks;
+}
+
+// array.sbatch stays as the user may have changed it; the list of its tasks follows the study, which may have
+// grown.
+void write_array(const Study& study) {
+  std::vector<std::string> names, parents;
+  for (const StudyEntry& run : study.runs) {
+    names.push_back(run.name);
+    parents.push_back(run.parent);
+  }
+  OutputSet files(study.folder);
+  if (fs::exists(study.folder / "array.sbatch"))
+    add_tasks(files, names, parents);
+  else
+    add_array(files, study.name, names, /*gpus=*/1, /*hours=*/24, parents);
+  files.publish();
 }
 
 // Trials that are not done are trained before any main run is, also where a choice was made without them.
 bool needs_choice(const Study& study, const StudyRecord& record) {
   if (!study.runs.front().is_sweep()) return false;
-  return !record.choice || (!array_of(study, record, true).empty() && !has_trained_main_run(study, record));
+  return !record.choice || (!tasks_of(study, record, true).empty() && !has_trained_main_run(study, record));
 }
 
 }  // namespace
@@ -77,6 +120,7 @@ void submit_study(const Study& study, const StudyOptions& options) {
   require_enough_data(study, record);
   const std::string self = fs::read_symlink("/proc/self/exe");
   ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);
+  write_array(study);
   make_own_folder(study.folder / "logs");
   record.jobs.clear();
 
@@ -86,30 +130,34 @@ void submit_study(const Study& study, const StudyOptions& options) {
                                   record.holdout};
   const std::vector<std::string> common = common_arguments(record, options.threads);
   script.insert(script.end(), common.begin(), common.end());
-  const auto submit = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), script.begin(), script.end());
-    return sbatch(signals, study, std::move(arguments));
+  // "" for no tasks, else a dependency on all of them.
+  const auto submit = [&](const std::vector<size_t>& tasks, const std::string& after) {
+    std::string jobs;
+    for (const Array& array : arrays_of(study, tasks, record.device)) {
+      std::vector<std::string> arguments;
+      if (!after.empty()) arguments.push_back(after);
+      arguments.insert(arguments.end(), array.begin(), array.end());
+      arguments.insert(arguments.end(), script.begin(), script.end());
+      record.jobs.push_back(sbatch(signals, study, std::move(arguments)));
+      jobs += ":" + record.jobs.back();
+    }
+    return jobs.empty() ? jobs : "--dependency=afterany" + jobs;
   };
-  std::vector<std::string> after;
+  std::string after;
   if (needs_choice(study, record)) {
     record.choice.reset();
-    if (const std::string tasks = array_of(study, record, true); !tasks.empty()) {
-      record.jobs.push_back(submit({tasks}));
-      after = {"--dependency=afterany:" + record.jobs.back()};
-    }
-    after.insert(after.end(), {"--job-name=" + study.name + "-lr", "--output=logs/select-%j.log",
-                               text("--wrap='", self, "' study select '", study.folder.string(), "'")});
-    record.jobs.push_back(sbatch(signals, study, after));
-    after = {"--dependency=afterok:" + record.jobs.back()};
+    after = submit(tasks_of(study, record, true), "");
+    std::vector<std::string> select{"--job-name=" + study.name + "-lr", "--output=logs/select-%j.log",
+                                    text("--wrap='", self, "' study select '", study.folder.string(), "'")};
+    if (!after.empty()) select.insert(select.begin(), after);
+    record.jobs.push_back(sbatch(signals, study, select));
+    after = "--dependency=afterok:" + record.jobs.back();
   }
   int deepest = 0;
   for (const StudyEntry& run : study.runs) deepest = std::max(deepest, study.depth(run));
   for (int depth = 0; depth <= deepest; ++depth) {
-    const std::string tasks = array_of(study, record, false, depth);
-    if (tasks.empty()) continue;
-    after.push_back(tasks);
-    record.jobs.push_back(submit(after));
-    after = {"--dependency=afterany:" + record.jobs.back()};
+    const std::string jobs = submit(tasks_of(study, record, false, depth), after);
+    if (!jobs.empty()) after = jobs;
   }
   write_record(study, record);
 }

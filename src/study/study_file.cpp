@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMostGpus = 100'000;
+
 bool is_first_format(const JsonReader& json) {
   if (json.text("format") == kFirstStudyFormat) return true;
   json.require_format(kStudyFormat, kStudyVersion);
@@ -63,7 +65,9 @@ StudyEntry entry_of(const JsonReader& row, bool is_first_format) {
                  .flops = row.number_or("flops", NAN),
                  .lr = row.number_or("lr", NAN),
                  .parent = row.text_or("parent", ""),
-                 .tokens_before = row.number_or("tokens_before", NAN)};
+                 .tokens_before = row.number_or("tokens_before", NAN),
+                 .gpus = int(row.integer_or("gpus", 0, 0, kMostGpus)),
+                 .hours = row.number_or("hours", 0)};
   run.settings = settings_of(row);
   // Its own configuration holds the chosen rate once there is one, so the plan's must be in the row.
   if (row.has("base"))

@@ -52,5 +52,29 @@ TEST_F(StudyVerb, SlurmGetsTheSweepThenTheChoiceThenTheRest) {
   EXPECT_THAT(refusal_of(1, {"study", "select", folder}), HasSubstr("study retry"));
 }
 
+// Arms have no array.sbatch until they are submitted, and each kind of run asks for what it needs.
+TEST_F(StudyVerb, ArmsOfSeveralSizesAreArraysOfTheirOwn) {
+  write_file(temporary / "tiny.json", R"({"model": {"layers": 1, "width": 16, "heads": 2},
+                                          "train": {"max_tokens": 600}, "data": {"max_seq_len": 64}})");
+  const std::string base = temporary / "tiny.json";
+  ASSERT_EQ(run({"study", "arms", folder, "--base", base, "--vary", "optimizer.lr=1e-3,2e-3"}).status, 0);
+  ASSERT_EQ(run({"study", "add", folder, "--base", base, "--name", "big", "--set", "model.layers=2", "--gpus",
+                 "16", "--hours", "30"})
+                .status,
+            0);
+  const fs::path calls = stand_in_for_sbatch();
+  ASSERT_EQ(std::system((path_with_stand_in() + command("run", "--slurm")).c_str()), 0) << said();
+  std::istringstream lines(read_file(calls));
+  std::string small, big;
+  std::getline(lines, small);
+  std::getline(lines, big);
+  EXPECT_THAT(small, AllOf(HasSubstr("--array=0,1 "), testing::Not(HasSubstr("nodes"))));
+  EXPECT_THAT(big, AllOf(HasSubstr("--array=2 "), HasSubstr("--nodes=2 "), HasSubstr("--ntasks-per-node=8 "),
+                         HasSubstr("--gpus-per-node=0 "), HasSubstr("--time=24:00:00 ")));
+  EXPECT_THAT(read_file(fs::path(folder) / "configs.txt"), HasSubstr("configs/big.json\n"));
+  EXPECT_TRUE(fs::exists(fs::path(folder) / "train.sbatch"));
+  EXPECT_TRUE(fs::exists(fs::path(folder) / "configs/big.json"));
+}
+
 }  // namespace
 }  // namespace esmscale::cli

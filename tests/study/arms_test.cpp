@@ -7,6 +7,7 @@
 #include "support/error_of.h"
 #include "support/temporary.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gmock/gmock.h>
@@ -114,6 +115,118 @@ TEST_F(Arms, EffectsOfUnfinishedRunsAreUnknown) {
   EXPECT_TRUE(std::isnan(effects[0].error));
   EXPECT_EQ(effects[1].pairs, 0);
   EXPECT_TRUE(to_json(effects)[1]["difference"].is_null());
+}
+
+// A main run of rate 1e-3, whose sweep has chosen twice that.
+class Additions : public Arms {
+ protected:
+  void SetUp() override {
+    write_arms(folder_, small_request());
+    complete_configurations(read_study(folder_));
+    Json content = read_json(folder_ / "study.json");
+    content["runs"] = {{{"name", "main"}, {"base", "base.json"}, {"set", {{"optimizer.name", "adam"}}}}};
+    write_file(folder_ / "study.json", esmscale::to_text(content));
+    const Study study = read_study(folder_);
+    complete_configurations(study);
+    rate_ = study.runs[0].lr;
+    apply_learning_rate(study, 2);
+  }
+  config::RunConfig added(const AdditionRequest& request) {
+    const std::vector<std::string> names = add_arms(folder_, request);
+    const Study study = read_study(folder_);
+    complete_configurations(study);
+    for (const StudyEntry& run : study.runs)
+      if (run.name == names.back()) return config::load_config(study.config(run));
+    return {};
+  }
+  double rate_ = 0;
+};
+
+TEST_F(Additions, TakeTheChosenRateOfTheirBaseOnce) {
+  const config::RunConfig constant =
+      added({.base = "main", .name = "constant", .settings = {"schedule.name=constant", "train.seed=7"}});
+  EXPECT_EQ(constant.schedule.name, config::ScheduleKind::constant);
+  EXPECT_EQ(constant.train.seed, 7);
+  EXPECT_EQ(constant.study.stage, config::RunStage::arm);
+  EXPECT_DOUBLE_EQ(constant.optimizer.lr, 2 * rate_);
+  const Study study = read_study(folder_);
+  EXPECT_DOUBLE_EQ(study.runs[1].lr, rate_) << "as planned";
+  apply_learning_rate(study, 2);  // once more, as a retry of the sweep does
+  EXPECT_DOUBLE_EQ(config::load_config(study.config(study.runs[1])).optimizer.lr, 2 * rate_);
+}
+
+TEST_F(Additions, ComeForEachCombinationAndSeedAndBranchFromTheirParent) {
+  const std::vector<std::string> names =
+      add_arms(folder_, {.base = "main",
+                         .name = "decay",
+                         .parent = "main",
+                         .factors = {factor_of("schedule.name=constant,linear")},
+                         .seeds = 2,
+                         .gpus = 4,
+                         .hours = 3});
+  EXPECT_THAT(names,
+              testing::ElementsAre("decay_schedule.name-constant_s1", "decay_schedule.name-constant_s2",
+                                   "decay_schedule.name-linear_s1", "decay_schedule.name-linear_s2"));
+  const Study study = read_study(folder_);
+  ASSERT_EQ(study.runs.size(), 5u);
+  EXPECT_EQ(study.runs[4].parent, "main");
+  EXPECT_EQ(study.runs[4].gpus, 4);
+  EXPECT_EQ(study.runs[4].hours, 3);
+}
+
+TEST_F(Additions, OfAnotherConfigurationBringItAlong) {
+  write_file(temporary_ / "tiny.json", R"({"model": {"layers": 2, "width": 16, "heads": 2}})");
+  const std::string file = temporary_ / "tiny.json";
+  EXPECT_EQ(added({.base = file, .name = "other", .settings = {}}).model.layers, 2);
+  EXPECT_EQ(added({.base = file, .name = "another", .settings = {}}).model.layers, 2);
+  write_file(file, R"({"model": {"layers": 3, "width": 16, "heads": 2}})");
+  EXPECT_THAT(error_of([&] { add_arms(folder_, {.base = file, .name = "third", .settings = {}}); }),
+              HasSubstr("another of that name"));
+}
+
+// Two bases with the same settings: each constant run has one partner.
+TEST_F(Additions, EffectsPairRunsOfOneBase) {
+  added({.base = "main", .name = "small", .settings = {"model.width=8"}});
+  for (const char* base : {"main", "small"})
+    add_arms(folder_, {.base = base,
+                       .name = text("of_", base),
+                       .settings = {},
+                       .factors = {factor_of("schedule.name=constant,linear")},
+                       .seeds = 1});
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  const double losses[] = {2.9, 2.8, 2.0, 2.1, 3.0, 3.3};
+  for (size_t i = 0; i < study.runs.size(); ++i) finish(study, study.runs[i], losses[i]);
+  const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
+  const auto schedule = std::find_if(effects.begin(), effects.end(),
+                                     [](const Effect& effect) { return effect.key == "schedule.name"; });
+  ASSERT_NE(schedule, effects.end());
+  EXPECT_EQ(schedule->pairs, 2);
+  EXPECT_NEAR(schedule->difference, 0.2, 1e-9);
+}
+
+TEST_F(Additions, BadOnesAreRefusedAndChangeNothing) {
+  const std::string before = read_file(folder_ / "study.json");
+  const auto refusal = [&](const AdditionRequest& request) {
+    return error_of([&] { add_arms(folder_, request); });
+  };
+  EXPECT_THAT(refusal({.base = "main", .name = "main", .settings = {}}),
+              HasSubstr("no run of the study has"));
+  EXPECT_THAT(refusal({.base = "main", .name = "b", .parent = "nobody", .settings = {}}),
+              HasSubstr("nobody"));
+  EXPECT_THAT(refusal({.base = "nothing", .name = "b", .settings = {}}), HasSubstr("nothing"));
+  EXPECT_THAT(refusal({.base = "main", .name = "b", .settings = {"model.heads=3"}}),
+              HasSubstr("does not divide"));
+  for (const char* name : {"../b", "-b", ".b", "b\n"})
+    EXPECT_THAT(refusal({.base = "main", .name = name, .settings = {}}), HasSubstr("a plain name")) << name;
+  EXPECT_THAT(refusal({.base = "main",
+                       .name = "b",
+                       .settings = {"schedule.name=wsd"},
+                       .factors = {factor_of("schedule.name=constant,linear")}}),
+              HasSubstr("schedule.name=wsd"));
+  const FileLock running(folder_ / "lock");
+  EXPECT_NE(refusal({.base = "main", .name = "b", .settings = {}}), "");
+  EXPECT_EQ(read_file(folder_ / "study.json"), before);
 }
 
 }  // namespace

@@ -64,84 +64,70 @@ class StudyCpu(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout + done.stderr
 
-    def result(self, command: str) -> Any:
-        output = self.folder / "result.json"
-        self.run_helper(command, self.study, output)
-        return json.loads(output.read_text())
-
-    def write_all(self, command: str, losses: dict[str, float]) -> None:
-        for line in self.run_helper(command, self.study).splitlines():
-            run = Path(line.split()[1])
-            write_run(run, next(loss for name, loss in losses.items() if name in run.name))
+    def additions(self, command: str, *arguments: object) -> list[dict[str, Any]]:
+        """The calls of `esmscale study add` by COMMAND, which a stand-in for the program notes."""
+        calls, program = self.folder / "calls", self.folder / "esmscale"
+        program.write_text(
+            f"#!/bin/sh\nfor word in \"$@\"; do printf '%s\\t' \"$word\"; done >>{calls}\necho >>{calls}\necho '{{}}'\n"
+        )
+        program.chmod(0o755)
+        self.said = self.run_helper(command, program, self.study, *arguments)
+        found = []
+        for line in calls.read_text().splitlines():
+            words = line.strip().split("\t")
+            self.assertEqual(words[:3], ["study", "add", str(self.study)])
+            one: dict[str, Any] = {
+                word: words[i + 1] for i, word in enumerate(words) if word.startswith("--") and word != "--json"
+            }
+            one["set"] = dict(words[i + 1].split("=") for i, word in enumerate(words) if word == "--set")
+            found.append(one)
+        return found
 
     def test_arms_are_the_two_schedules_at_two_sizes_with_two_seeds(self) -> None:
-        lines = self.run_helper("list-arms", self.study).splitlines()
-        self.assertEqual(len(lines), 6)  # the decaying runs of seed 1 are main runs
-        self.assertTrue(all(str(self.study / "configs") in line and " - " in line for line in lines))
-        self.write_all(
-            "list-arms", {"exponential": 2.52, "constant_1x2x2_s1": 2.56, "constant_1x2x2_s2": 2.60, "constant": 2.5}
-        )
-        result = self.result("compare-arms")
-        # Second size: 2.5 − 2.56 and 2.52 − 2.60, so −0.07 ± 0.01; third: 0 and 0.02, so 0.01 ± 0.01.
-        self.assertAlmostEqual(result["sizes"][0]["difference"], -0.07)
-        self.assertAlmostEqual(result["sizes"][0]["error"], 0.01)
-        self.assertAlmostEqual(result["difference"], -0.03)
-        self.assertAlmostEqual(result["error"], 0.01 / math.sqrt(2))
+        calls = self.additions("add-arms")
+        self.assertEqual([call["--base"] for call in calls], ["c2_2_s1", "c2_3_s1"])
+        self.assertEqual([call["--name"] for call in calls], ["decay_1x2x2", "decay_1x3x2"])
+        for call in calls:
+            self.assertEqual(call["--vary"], "schedule.name=exponential,constant")
+            self.assertEqual(call["--seeds"], "2")
 
     def test_branches_leave_their_trunk_at_four_fifths(self) -> None:
-        self.write_all("list-arms", {"": 2.5})
-        lines = [line.split() for line in self.run_helper("list-branches", self.study).splitlines()]
-        self.assertEqual(len(lines), 10)
+        calls = self.additions("add-branches")
+        self.assertEqual(len(calls), 12)
         seen = set()
-        for _, run, parent, *settings in lines:
-            values = dict(setting.split("=") for setting in settings)
-            self.assertTrue(parent == "-" or parent in seen)
-            share = 1 / 3 if "third" in run else 1
-            if "trunk" in run:
-                self.assertEqual(int(values["train.max_tokens"]), round(0.8 * 6000 * share))
-            else:
-                self.assertEqual(int(values["train.max_tokens"]), round(6000 * share))
-            self.assertEqual("branch_" in run, values["schedule.name"] == "wsd")
-            seen.add(run)
-        self.write_all("list-branches", {"branch": 2.47, "own": 2.48, "trunk": 2.6})
-        result = self.result("compare-branches")
-        self.assertAlmostEqual(result["horizons"][0]["difference"], -0.01)
-        self.assertAlmostEqual(result["horizons"][1]["difference"], -0.03)
+        for call in calls:
+            name, values = call["--name"], call["set"]
+            parent = call.get("--branch-from")
+            self.assertTrue(parent is None or parent in seen)
+            self.assertEqual(parent is None, "own" in name or "trunk-third" in name)
+            share = 1 / 3 if "third" in name else 1
+            tokens = 0.8 * 6000 * share if "trunk" in name else 6000 * share
+            self.assertEqual(int(values["train.max_tokens"]), round(tokens))
+            self.assertEqual("branch" in name, values["schedule.name"] == "wsd")
+            self.assertEqual(values["train.seed"], name[-1])
+            seen.add(name)
 
-    def test_a_run_that_has_not_finished_is_named(self) -> None:
-        self.write_all("list-arms", {"": 2.5})
-        broken = self.study / "arms" / "constant_1x2x2_s1" / "metrics.jsonl"
-        broken.write_text('{"step": 3}\n')
-        self.assertIn("constant_1x2x2_s1", self.run_helper("compare-arms", self.study, self.folder / "x", status=1))
+    def test_what_is_there_is_not_added_again(self) -> None:
+        plan = json.loads((self.study / "study.json").read_text())
+        plan["runs"].append({"name": "decay_1x2x2_schedule.name-constant_s1", "stage": "arm"})
+        (self.study / "study.json").write_text(json.dumps(plan))
+        self.assertEqual([call["--name"] for call in self.additions("add-arms")], ["decay_1x3x2"])
 
-    def test_kept_metrics_are_few_and_have_no_paths(self) -> None:
-        write_run(self.study / "runs" / "long", 2.4, lines=5000)
-        self.run_helper("keep-metrics", self.study, self.folder / "kept")
-        kept = self.folder / "kept" / "runs" / "long"
-        lines = [json.loads(line) for line in (kept / "metrics.jsonl").read_text().splitlines()]
-        late = [line["train/loss"] for line in lines if line["tokens"] >= 0.95 * 5e6 and "train/loss" in line]
-        self.assertEqual(len(late), 251)  # every line of the last twentieth, so that a fit's mean stays what it was
-        self.assertLess(len(lines), 251 + 70)
-        self.assertEqual(lines[-1]["eval/loss"], 2.4)
-        self.assertEqual(lines[-1]["eval/checkpoint"], "step-7")
-        self.assertNotIn("time", lines[0])
-        self.assertNotIn("/home", "".join(path.read_text() for path in kept.iterdir()))
-        self.assertEqual(json.loads((kept / "environment.json").read_text())[-1]["data"]["train"], "abc")
+    def test_groups_are_links_to_the_runs_of_all_seeds(self) -> None:
+        groups = self.folder / "groups"
+        self.run_helper("link-groups", self.study, groups)
+        write_run(self.study / "runs" / "branch-third-s2", 2.5)
+        self.assertTrue((groups / "third" / "branch" / "s2" / "config.json").exists())
+        self.assertEqual(len(list(groups.glob("*/*/*"))), 8)
 
     def test_without_an_optimum_the_frontier_predicts(self) -> None:
         best = self.study / "runs" / "c2_3_s1"
         (best / "metrics.jsonl").write_text('{"step": 1, "tokens": 6000, "eval/loss": 2.4, "finished": true}\n')
-        plan = json.loads((self.study / "study.json").read_text())
-        for run in plan["runs"]:
-            run["lr"] = 0.003
-        (self.study / "study.json").write_text(json.dumps(plan))
         (self.study / "configs").mkdir()
-        (self.study / "configs" / "3.json").write_text(
-            json.dumps(
-                {"train": {"epochs": 2}, "schedule": {"warmup_tokens": 300}, "optimizer": {"lr": 0.006}, "study": {}}
-            )
+        (self.study / "configs" / "c2_3_s1.json").write_text(
+            json.dumps({"train": {"epochs": 2}, "schedule": {"warmup_tokens": 300}})
         )
-        laws, config = self.folder / "laws.json", self.folder / "next" / "next.json"
+        laws = self.folder / "laws.json"
         # Draws from 1.5 + (8/8)^0.5 = 2.5 to 1.5 + (72/8)^0.5 = 4.5, evenly.
         power, draws = {"Cc": 32.0, "alpha_C": 0.5}, [[math.log(8 * (1 + i / 20) ** 2), 0.5, 1.5] for i in range(41)]
         laws.write_text(
@@ -158,15 +144,18 @@ class StudyCpu(unittest.TestCase):
                 }
             )
         )
-        said = json.loads(self.run_helper("predict-by-frontier", self.study, laws, 8, config))
+        [call] = self.additions("predict-by-frontier", laws, 8)
+        said = json.loads(self.said)
         self.assertAlmostEqual(said["optimum"]["loss"]["value"], 1.5 + math.sqrt(32 / 8))
         for found, expected in zip(said["optimum"]["loss"]["interval_80"], (2.7, 4.3), strict=True):
             self.assertAlmostEqual(found, expected)
         self.assertEqual(said["shape"]["name"], "1x3x2")
-        written = json.loads(config.read_text())
-        self.assertEqual(written["train"], {"max_tokens": 24000, "epochs": 8})  # four times the budget
-        self.assertEqual(written["schedule"]["warmup_tokens"], 1200)
-        self.assertEqual(written["optimizer"]["lr"], 0.003)  # the plan's, which the sweep's factor multiplies
+        self.assertEqual((call["--base"], call["--name"]), ("c2_3_s1", "next"))
+        settings = {key: float(value) for key, value in call["set"].items()}
+        self.assertEqual(  # four times the budget
+            settings,
+            {"train.max_tokens": 24000, "train.epochs": 8, "schedule.warmup_tokens": 1200, "study.budget": 8},
+        )
 
     def test_a_prediction_is_compared_or_said_to_be_none(self) -> None:
         write_run(self.folder / "next", 2.45)

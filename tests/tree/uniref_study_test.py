@@ -9,6 +9,7 @@ from typing import Any
 
 from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
 
+SCHEDULES = ("exponential", "constant")
 CONFIG = {
     "model": {"name": "tiny", "layers": 1, "width": 16, "heads": 2},
     "data": {"max_seq_len": 64},
@@ -52,11 +53,8 @@ class Paper(Studies):
                         {"name": "big", "config": "esm2_8M.json", "gpus": 4},
                         {"name": "small", "config": str(self.config), "gpus": 1},
                     ],
-                    "samples": [{"name": "half", "sequences": 30}],
-                    "schedules": [
-                        {"name": "decay", "schedule": "exponential"},
-                        {"name": "constant", "schedule": "constant"},
-                    ],
+                    "samples": [30],
+                    "schedules": ["exponential", "constant"],
                 }
             )
         )
@@ -80,36 +78,34 @@ class Paper(Studies):
     def test_runs_are_laid_out_and_submitted_the_cheap_model_first(self) -> None:
         self.assertIn("61", self.lay_out("--samples", "61", status=1))  # of 60
         self.assertFalse((self.output / "study.json").exists())
-        sbatch = self.programs_with("sbatch", f'echo "$PWD" "$@" >>{self.folder}/submitted')
+        sbatch = self.programs_with("sbatch", f'echo "$@" >>{self.folder}/submitted; wc -l <{self.folder}/submitted')
         said = self.lay_out("--submit", path=sbatch)
         self.check_configurations()
         self.check_submission()
-        self.assertIn("| small_half | 2 |", said)
+        self.assertIn("| small | 30 | 2 |", said)
         self.assertIn("holds a study already", self.lay_out(status=1))
 
     def check_configurations(self) -> None:
-        configs = {path.stem: json.loads(path.read_text()) for path in (self.output / "configs").iterdir()}
-        self.assertEqual(len(configs), 4)
-        constant = configs["small_half_constant"]
-        self.assertEqual(constant["data"]["sequences"], 30)
-        self.assertEqual(constant["schedule"]["name"], "constant")
-        self.assertEqual(constant["study"]["name"], "two_constant")
-        self.assertEqual(configs["big_half_decay"]["model"]["layers"], 6)
-        # 30 sequences of 60 residues, START and END: one epoch.
-        study = json.loads((self.output / "study.json").read_text())
-        self.assertEqual(next(run["tokens"] for run in study["runs"] if run["name"] == "small_half_decay"), 30 * 62)
-        status = json.loads(self.esmscale("study", "status", self.output, "--json"))
-        self.assertEqual([run["state"] for run in status["runs"]], ["waiting"] * 4)
+        runs = [f"{model}_schedule.name-{schedule}_s1" for model in ("small", "big") for schedule in SCHEDULES]
+        configs = {name: json.loads((self.output / "configs" / f"{name}.json").read_text()) for name in runs}
+        self.assertEqual(configs[runs[1]]["data"]["sequences"], 30)
+        self.assertEqual(configs[runs[1]]["schedule"]["name"], "constant")
+        self.assertEqual(configs[runs[1]]["study"]["name"], "two")
+        self.assertEqual(configs[runs[2]]["model"]["layers"], 6)
+        status = json.loads(self.esmscale("study", "status", self.output, "--json"))["runs"]
+        self.assertEqual([run["name"] for run in status], runs)
+        self.assertEqual({(run["state"], run["stage"]) for run in status}, {("waiting", "main")})
+        self.assertEqual(status[0]["tokens"], 30 * 62)  # 30 sequences of 60 residues, START and END: one epoch
 
     def check_submission(self) -> None:
         small, big = (self.folder / "submitted").read_text().splitlines()
-        self.assertTrue(small.startswith(f"{self.output} --job-name=two-small --array=0-1 "))
+        self.assertIn(f"--chdir={self.output} --array=0,1 ", small)
         self.assertIn("--gpus-per-node=1 ", small)
-        self.assertIn("--array=2-3 ", big)
+        self.assertIn("--array=2,3 ", big)
         self.assertIn("--ntasks-per-node=4 ", big)
         configs = (self.output / "configs.txt").read_text().split()
         self.assertEqual([name.split("_")[0] for name in configs], ["configs/small"] * 2 + ["configs/big"] * 2)
-        for name in [*configs, "study.sbatch", "train.sbatch"]:
+        for name in [*configs, "array.sbatch", "train.sbatch"]:
             self.assertTrue((self.output / name).exists(), name)
 
 

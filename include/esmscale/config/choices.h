@@ -10,6 +10,7 @@ enum class RunStage {
   main,      // a point of a fit; also every run outside a study
   trunk,     // its learning rate has not decayed; its branches are the points
   lr_sweep,  // a trial of a learning rate, which may not be the chosen one
+  arm,       // added to a study for a question of its own
 };
 
 // Of matrix products; master weights are fp32 always. automatic: bf16 on a GPU that has it, else fp32
@@ -84,7 +85,7 @@ template <>
 struct EnumNames<config::RunStage> {
   using enum config::RunStage;
   static constexpr std::pair<config::RunStage, std::string_view> table[] = {
-      {main, "main"}, {trunk, "trunk"}, {lr_sweep, "lr-sweep"}};
+      {main, "main"}, {trunk, "trunk"}, {lr_sweep, "lr-sweep"}, {arm, "arm"}};
 };
 
 }  // namespace esmscale

@@ -29,11 +29,34 @@ struct ArmsRequest {
   config::RunConfig base;
   std::vector<Factor> factors;  // of different keys, none of them train.seed or below study.
   int64_t seeds = 1;            // 1 … seeds
+  std::string prefix;           // of the names of the runs
+  std::string data;             // folder of the data set whose tokens the runs train; "": not known yet
+  int gpus = 0;                 // of one run in SLURM, as in StudyEntry
+  double hours = 0;             // likewise
 };
 
 // DIR/study.json with a row for each combination and seed, and DIR/configs/base.json. Usage error for a
 // combination that no configuration can have; the folder must be empty or absent.
 void write_arms(const std::filesystem::path& folder, const ArmsRequest& request);
+
+// Runs for another question, in a study that is there.
+struct AdditionRequest {
+  std::string base;    // a run of the study, at the learning rate that was chosen; else a configuration: a
+                       // file or a shipped name
+  std::string name;    // of the run; with factors or seeds, what the names of all begin with
+  std::string parent;  // the run of the study that each branches from; "": none
+  std::vector<std::string> settings;               // key.path=value, of all
+  std::vector<Factor> factors;                     // may be empty
+  int64_t seeds = 0;                               // 1 … seeds; 0: the base's own, one run a combination
+  config::RunStage stage = config::RunStage::arm;  // fits leave arms out and take main runs
+  std::string data;                                // as in ArmsRequest
+  int gpus = 0;                                    // as in StudyEntry
+  double hours = 0;                                // likewise
+};
+
+// Adds a row for each combination and seed to DIR/study.json; returns their names. Usage error for a run that
+// no configuration can have, a name that is taken and a parent that is not there; Error while the study runs.
+std::vector<std::string> add_arms(const std::filesystem::path& folder, const AdditionRequest& request);
 
 // The mean over all pairs of runs that differ in this key alone: loss with `value` − loss with `reference`.
 struct Effect {
@@ -45,8 +68,8 @@ struct Effect {
   int pairs = 0;
 };
 
-// For every key that differs between rows of study.json, each of its values against the first. Usage
-// error when no key differs.
+// For every key that differs between rows of study.json, each of its values against the first, where rows
+// make a pair: the same base, parent and other settings. Usage error when none does.
 std::vector<Effect> effects_of(const Study& study, laws::LossKind loss);
 
 Json to_json(const std::vector<Effect>& effects);

@@ -10,6 +10,7 @@
 #include "esmscale/study/plan/recipe.h"
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,11 +64,19 @@ StudyLayout lay_out_study(const StudyRequest& request);
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
 // A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with
-// its options filled in, train.sbatch beside it, DIR/configs.txt for the order of the tasks, an empty
-// DIR/logs. gpus: of one run, at most 8 a node. hours: what a run is expected to need; a task asks for at
-// most 24. parents: the run that each branches from, "" for none; may be empty when none does.
+// its options filled in, train.sbatch beside it, and the files of add_tasks.
 void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
                double hours, const std::vector<std::string>& parents = {});
+
+// DIR/configs.txt, whose line N + 1 is task N of array.sbatch, and an empty DIR/logs. parents: the run that
+// each branches from, "" for none; may be empty when none does.
+void add_tasks(OutputSet& files, const std::vector<std::string>& runs,
+               const std::vector<std::string>& parents);
+
+// Options of sbatch for a run on `gpus` GPUs, at most 8 a node, by name without the dashes: nodes,
+// ntasks-per-node, gpus-per-node, and time for the hours that it is expected to need (at most 24 are asked
+// for, as a longer run requeues itself). Of gpus and hours, 0 leaves its options out.
+std::map<std::string, std::string> slurm_options(int gpus, double hours);
 
 Json to_json(const StudyLayout& layout);
 

@@ -25,6 +25,8 @@ struct StudyEntry {
   // (key.path=value) over it. "": configs/NAME.json was written with the study.
   std::string base{};
   std::vector<std::string> settings{};
+  int gpus = 0;      // of one run in SLURM; 0: as array.sbatch says
+  double hours = 0;  // that a task of SLURM asks for; 0: likewise
 
   bool is_sweep() const { return stage == config::RunStage::lr_sweep; }
 };

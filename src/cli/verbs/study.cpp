@@ -132,7 +132,7 @@ void add_study(CLI::App& app, Program& program) {
   verb->callback([verb] {
     if (verb->get_subcommands().empty())
       throw usage_error({.where = "esmscale study",
-                         .expected = "an action: plan, arms, run, status, retry, select or effects",
+                         .expected = "an action: plan, arms, add, run, status, retry, select or effects",
                          .found = "none",
                          .advice = "see esmscale study --help"});
   });

@@ -1,5 +1,5 @@
-// esmscale study arms: lays out every combination of some keys' values. esmscale study effects: what each
-// value changes.
+// esmscale study arms: lays out every combination of some keys' values. esmscale study add: adds such runs to
+// a study. esmscale study effects: what each value changes.
 #include "cli/verbs/study_arms.h"
 
 #include "cli/checks.h"
@@ -10,46 +10,73 @@
 #include "esmscale/core/text.h"
 #include "esmscale/study/arms.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace esmscale::cli {
 namespace {
 
 struct ArmsOptions {
-  std::string folder, base, name;
+  std::string folder, base, name, prefix, data;
   std::vector<std::string> vary, settings;
   int64_t seeds = 1;
+  int gpus = 0;
+  double hours = 0;
 };
 
 std::string count_or_unknown(double value, std::string (*shown)(double)) {
   return value > 0 ? shown(value) : "by the data";
 }
 
-int write_arms(const Program& program, const ArmsOptions& options) {
-  require_no_dataset(options.folder);
-  study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
-                             .seeds = options.seeds};
-  for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
-  if (!options.name.empty()) request.name = options.name;
-  for (const std::string& factor : options.vary) request.factors.push_back(study::factor_of(factor));
-  study::write_arms(options.folder, request);
-  const study::Study study = study::read_study(options.folder);
+// The runs whose names are given; all for none.
+int show_runs(const Program& program, const std::string& folder, const std::vector<std::string>& names = {}) {
+  const study::Study study = study::read_study(folder);
   double flops = 0;
+  size_t count = 0;
   Table table({"run", "parameters", "tokens", "FLOPs"});
   for (const study::StudyEntry& run : study.runs) {
+    if (!names.empty() && std::find(names.begin(), names.end(), run.name) == names.end()) continue;
+    ++count;
     flops += run.flops;
     table.add({run.name, human_count(run.parameters),
                count_or_unknown(run.tokens, [](double n) { return human_count(n); }),
                count_or_unknown(run.flops, [](double n) { return scientific(n, 2); })});
   }
   if (program.json)
-    program.print({{"folder", options.folder}, {"runs", study.runs.size()}, {"flops", flops}});
+    program.print({{"folder", folder}, {"runs", count}, {"flops", flops}});
   else
-    program.out << table.str() << study.runs.size() << " runs, "
+    program.out << table.str() << count << (count == 1 ? " run, " : " runs, ")
                 << count_or_unknown(flops, [](double n) { return scientific(n, 2); })
                 << " FLOPs; train them: "
-                << "esmscale study run " << options.folder << " --data DIR --holdout DIR\n";
+                << "esmscale study run " << folder << " --data DIR --holdout DIR\n";
   return 0;
+}
+
+int write_arms(const Program& program, const ArmsOptions& options) {
+  require_no_dataset(options.folder);
+  study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
+                             .seeds = options.seeds,
+                             .prefix = options.prefix,
+                             .data = options.data,
+                             .gpus = options.gpus,
+                             .hours = options.hours};
+  for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
+  if (!options.name.empty()) request.name = options.name;
+  for (const std::string& factor : options.vary) request.factors.push_back(study::factor_of(factor));
+  study::write_arms(options.folder, request);
+  return show_runs(program, options.folder);
+}
+
+struct AddOptions {
+  std::string folder;
+  std::vector<std::string> vary;
+  study::AdditionRequest request;
+};
+
+int add_arms(const Program& program, AddOptions options) {
+  for (const std::string& factor : options.vary) options.request.factors.push_back(study::factor_of(factor));
+  return show_runs(program, options.folder, study::add_arms(options.folder, options.request));
 }
 
 struct EffectsOptions {
@@ -70,6 +97,55 @@ int show_effects(const Program& program, const EffectsOptions& options) {
   return 0;
 }
 
+void add_vary_flag(CLI::App& action, std::vector<std::string>& vary, bool is_required) {
+  action
+      .add_option("--vary", vary,
+                  "KEY=VALUE,VALUE,…: a key of the configuration and its values; repeat it for several keys")
+      ->required(is_required)
+      ->allow_extra_args(false);
+}
+
+void add_size_flags(CLI::App& action, std::string& data, int& gpus, double& hours) {
+  action.add_option("--data", data,
+                    "Training set whose tokens and FLOPs are planned; default: by max_tokens");
+  action.add_option("--gpus", gpus, "GPUs of one run, for study run --slurm; default: as array.sbatch says")
+      ->check(CLI::Range(1, 100'000));
+  action.add_option("--hours", hours, "Hours that a run is expected to need, for study run --slurm")
+      ->check(CLI::PositiveNumber);
+}
+
+void add_add(CLI::App& study, Program& program) {
+  auto options = std::make_shared<AddOptions>();
+  CLI::App* action = program.add_verb(
+      study, "add", "Adds runs for another question to a study; fits of the study leave them out",
+      "esmscale study add studies/first --base C1e18_8x320x20 --vary schedule.name=exponential,constant "
+      "--seeds 2 --name decay");
+  study::AdditionRequest& request = options->request;
+  action->add_option("DIR", options->folder, "A study")->required();
+  action
+      ->add_option("--base", request.base,
+                   "A run of the study, at the learning rate that its sweep chose; else a configuration: a "
+                   "file, or a shipped name")
+      ->required();
+  action
+      ->add_option("--name", request.name,
+                   "Name of the run; with --vary or --seeds, what the names begin with")
+      ->required();
+  add_vary_flag(*action, options->vary, /*is_required=*/false);
+  action->add_option("--set", request.settings, "key.path=value, over the base (repeatable)")
+      ->allow_extra_args(false);
+  action
+      ->add_option("--seeds", request.seeds, "Runs of each combination, with seeds 1 to N; default: one run")
+      ->check(CLI::Range(1, 1000));
+  action->add_option("--branch-from", request.parent, "The run of the study from whose end each begins");
+  add_enum_flag(*action, "--stage", request.stage,
+                "arm or trunk, which fits leave out, or main: points of the study's law too",
+                {"arm", "trunk", "main"});
+  add_size_flags(*action, request.data, request.gpus, request.hours);
+  action->callback(
+      [&program, options] { program.action = [&program, options] { return add_arms(program, *options); }; });
+}
+
 }  // namespace
 
 void add_study_arms(CLI::App& study, Program& program) {
@@ -80,19 +156,19 @@ void add_study_arms(CLI::App& study, Program& program) {
   action->add_option("DIR", arms->folder, "Folder of the new study")->required();
   action->add_option("--base", arms->base, "Configuration that all arms share: a file, or a shipped name")
       ->required();
-  action
-      ->add_option("--vary", arms->vary,
-                   "KEY=VALUE,VALUE,…: a key of the configuration and its values; repeat it for several keys")
-      ->required()
-      ->allow_extra_args(false);
+  add_vary_flag(*action, arms->vary, /*is_required=*/true);
   action->add_option("--set", arms->settings, "key.path=value, over the base (repeatable)")
       ->allow_extra_args(false);
   action->add_option("--seeds", arms->seeds, "Runs of each combination, with seeds 1 to N")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   action->add_option("--name", arms->name, "Name of the study");
+  action->add_option("--prefix", arms->prefix, "What the names of the runs begin with");
+  add_size_flags(*action, arms->data, arms->gpus, arms->hours);
   action->callback(
       [&program, arms] { program.action = [&program, arms] { return write_arms(program, *arms); }; });
+
+  add_add(study, program);
 
   auto effects = std::make_shared<EffectsOptions>();
   action = program.add_verb(study, "effects", "Shows what each value of a study's arms changes in the loss",

@@ -161,6 +161,7 @@ std::string why_not(const FinishedRun& run, const laws::PointOptions& options) {
   if (run.stage == config::RunStage::lr_sweep) return "it is a trial of the sweep of learning rates";
   if (run.stage == config::RunStage::trunk)
     return "it is a trunk, whose rate has not decayed: its branches are the points";
+  if (run.stage == config::RunStage::arm) return "it is an arm, added to its study for another question";
   if (!(final_loss(run, options.loss) > 0)) return text("it has no ", loss_key(options.loss));
   return "";
 }
