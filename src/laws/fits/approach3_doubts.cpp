@@ -36,6 +36,10 @@ TermEffect effect_of(double factor, double exponent, double Point::*member, cons
           .points = use.size()};
 }
 
+std::string count_or_none(double parameters) {
+  return std::isfinite(parameters) ? human_count(parameters) : "none";
+}
+
 // Another set of constants that the points do not reject, with what it would plan.
 std::string other_basin(const Approach3& fit, const PointSet& set, const std::vector<size_t>& use) {
   const double margin = largest_ratio(fit.objective, use.size());
@@ -46,7 +50,7 @@ std::string other_basin(const Approach3& fit, const PointSet& set, const std::ve
     return text("approach 3: the points do not reject a second set of constants (its sum is ",
                 fixed(100 * (fit.optima[i].objective / fit.optima[0].objective - 1), 1),
                 "% larger): N_opt at C = ", scientific(std::sqrt(range.low * range.high), 1), " is ",
-                human_count(best.parameters), " by the first and ", human_count(other.parameters),
+                count_or_none(best.parameters), " by the first and ", count_or_none(other.parameters),
                 " by the second");
   }
   return {};
