@@ -74,17 +74,17 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   if (status_.is_due()) show_progress(at, values.loss);
   if (at.step % config_.log.every_steps != 0) return;
 
-  const run::Pace pace = meter_.pace();
+  const run::Throughput throughput = meter_.throughput();
   Json line = head(at);
   line["train/loss"] = values.loss;
   line["train/perplexity"] = std::exp(values.loss);
   line["train/learning_rate"] = rates.adam;
   if (config::has_matrix_updates(config_.optimizer.name)) line["train/matrix_learning_rate"] = rates.matrices;
   line["train/grad_norm"] = values.grad_norm;
-  line["train/tokens_per_second"] = pace.tokens_per_second;
-  line["train/gflops_per_second"] = pace.flops_per_second / 1e9;
+  line["train/tokens_per_second"] = throughput.tokens_per_second;
+  line["train/gflops_per_second"] = throughput.flops_per_second / 1e9;
   if (peak_.flops > 0) {
-    line["train/mfu"] = pace.flops_per_second / peak_.flops;
+    line["train/mfu"] = throughput.flops_per_second / peak_.flops;
     line["train/mfu_peak"] = peak_.name;
   } else {
     line["train/mfu"] = nullptr;  // no peak is known for this device
@@ -144,7 +144,7 @@ void Recorder::show_progress(const checkpoint::RunPosition& at, double loss) {
                                    .tokens = static_cast<double>(at.tokens),
                                    .planned_tokens = static_cast<double>(plan_.tokens),
                                    .loss = loss,
-                                   .pace = meter_.pace(),
+                                   .throughput = meter_.throughput(),
                                    .peak_flops = peak_.flops,
                                    .memory_bytes = run::peak_resident_bytes()}));
 }

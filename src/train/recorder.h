@@ -7,9 +7,9 @@
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/eval/report.h"
-#include "esmscale/run/meter.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/run/throughput.h"
 #include "esmscale/train/plan.h"
 #include "train/step.h"
 
@@ -66,7 +66,7 @@ class Recorder {
   accounting::DevicePeak peak_;
   std::optional<run::MetricsWriter> metrics_;
   std::chrono::steady_clock::time_point begin_;
-  run::Meter meter_;
+  run::ThroughputMeter meter_;
   StatusLine status_;
   double training_seconds_ = 0, last_mark_ = 0, session_tokens_ = 0;
 };

@@ -1,4 +1,4 @@
-#include "esmscale/run/meter.h"
+#include "esmscale/run/throughput.h"
 
 #include <cmath>
 
@@ -7,52 +7,52 @@
 namespace esmscale::run {
 namespace {
 
-TEST(Meter, NothingIsKnownBeforeTheFirstStep) {
-  const Pace pace = Meter(1000, 0, 5).pace();
-  EXPECT_EQ(pace.tokens_per_second, 0);
-  EXPECT_TRUE(std::isnan(pace.seconds_left));
+TEST(ThroughputMeter, NothingIsKnownBeforeTheFirstStep) {
+  const Throughput throughput = ThroughputMeter(1000, 0, 5).throughput();
+  EXPECT_EQ(throughput.tokens_per_second, 0);
+  EXPECT_TRUE(std::isnan(throughput.seconds_left));
 }
 
 // Oracle: 100 tokens and 1,000 FLOPs every 2 s, written out.
-TEST(Meter, SteadyPace) {
-  Meter meter(1000, 300, 10);
+TEST(ThroughputMeter, SteadyPace) {
+  ThroughputMeter meter(1000, 300, 10);
   for (int step = 1; step <= 3; ++step) meter.add_step(10 + 2 * step, 100, 1000);
-  const Pace pace = meter.pace();
-  EXPECT_EQ(pace.tokens_per_second, 50);
-  EXPECT_EQ(pace.flops_per_second, 500);
-  EXPECT_EQ(pace.seconds_left, (1000 - 600) / 50.0);
+  const Throughput throughput = meter.throughput();
+  EXPECT_EQ(throughput.tokens_per_second, 50);
+  EXPECT_EQ(throughput.flops_per_second, 500);
+  EXPECT_EQ(throughput.seconds_left, (1000 - 600) / 50.0);
 }
 
 // Oracle: the last 30 s alone: a slow beginning is forgotten, whatever the number of steps in the window.
-TEST(Meter, OnlyTheWindowCounts) {
-  Meter meter(0, 0, 0, 30);
+TEST(ThroughputMeter, OnlyTheWindowCounts) {
+  ThroughputMeter meter(0, 0, 0, 30);
   meter.add_step(100, 10, 10);
   for (int step = 1; step <= 20; ++step) meter.add_step(100 + 3 * step, 90, 9);
-  EXPECT_EQ(meter.pace().tokens_per_second, 30);
-  EXPECT_EQ(meter.pace().flops_per_second, 3);
-  EXPECT_TRUE(std::isnan(meter.pace().seconds_left)) << "no plan, no end";
+  EXPECT_EQ(meter.throughput().tokens_per_second, 30);
+  EXPECT_EQ(meter.throughput().flops_per_second, 3);
+  EXPECT_TRUE(std::isnan(meter.throughput().seconds_left)) << "no plan, no end";
 }
 
-TEST(Meter, StepsLongerThanTheWindow) {
-  Meter meter(0, 0, 0, 30);
+TEST(ThroughputMeter, StepsLongerThanTheWindow) {
+  ThroughputMeter meter(0, 0, 0, 30);
   meter.add_step(100, 1000, 0);
   meter.add_step(200, 3000, 0);
-  EXPECT_EQ(meter.pace().tokens_per_second, 30);
+  EXPECT_EQ(meter.throughput().tokens_per_second, 30);
 }
 
-// Oracle: the pace without the evaluation in between.
-TEST(Meter, TimeLeftOutDoesNotCount) {
-  Meter meter(0, 0, 0, 1000);
+// Oracle: the rate without the evaluation in between.
+TEST(ThroughputMeter, TimeLeftOutDoesNotCount) {
+  ThroughputMeter meter(0, 0, 0, 1000);
   meter.add_step(10, 100, 0);
   meter.leave_out(500);
   meter.add_step(520, 100, 0);
-  EXPECT_EQ(meter.pace().tokens_per_second, 10);
+  EXPECT_EQ(meter.throughput().tokens_per_second, 10);
 }
 
-TEST(Meter, NeverNegativeTimeLeft) {
-  Meter meter(50, 0, 0);
+TEST(ThroughputMeter, NeverNegativeTimeLeft) {
+  ThroughputMeter meter(50, 0, 0);
   meter.add_step(1, 100, 0);
-  EXPECT_EQ(meter.pace().seconds_left, 0);
+  EXPECT_EQ(meter.throughput().seconds_left, 0);
 }
 
 // Oracle: the lines, written by hand.
@@ -62,7 +62,7 @@ TEST(ProgressLine, OnAKnownDevice) {
       .tokens = 413,
       .planned_tokens = 1000,
       .loss = 2.7128,
-      .pace = {.tokens_per_second = 12345, .flops_per_second = 381e12, .seconds_left = 750},
+      .throughput = {.tokens_per_second = 12345, .flops_per_second = 381e12, .seconds_left = 750},
       .peak_flops = 1e15,
       .memory_bytes = 1.2 * 0x1p30};
   EXPECT_EQ(progress_line(figures),
@@ -72,7 +72,7 @@ TEST(ProgressLine, OnAKnownDevice) {
 TEST(ProgressLine, OnAnUnknownDeviceWithoutAPlan) {
   const StepFigures figures{.step = 3,
                             .loss = 3.5,
-                            .pace = {.tokens_per_second = 900, .flops_per_second = 143.25e9},
+                            .throughput = {.tokens_per_second = 900, .flops_per_second = 143.25e9},
                             .memory_bytes = 512 * 0x1p20};
   EXPECT_EQ(progress_line(figures), "step 3  loss 3.500  900 tokens/s  143.2 GFLOP/s  512.00 MiB");
 }

@@ -8,7 +8,7 @@
 
 namespace esmscale::run {
 
-struct Pace {
+struct Throughput {
   double tokens_per_second = 0;
   double flops_per_second = 0;                                     // executed FLOPs
   double seconds_left = std::numeric_limits<double>::quiet_NaN();  // NaN: unknown
@@ -16,10 +16,10 @@ struct Pace {
 
 // Rates over the last steps: the shortest run of them that lasts `window` seconds. All times are seconds of
 // one steady clock of the caller's.
-class Meter {
+class ThroughputMeter {
  public:
   // planned_tokens: of the whole run, 0 when unknown; done_tokens: consumed before `now` (a resumed run).
-  Meter(double planned_tokens, double done_tokens, double now, double window = 30);
+  ThroughputMeter(double planned_tokens, double done_tokens, double now, double window = 30);
 
   // A step that ended at `now`.
   void add_step(double now, double tokens, double executed_flops);
@@ -27,7 +27,7 @@ class Meter {
   void leave_out(double seconds);
 
   // Zero before the first step.
-  Pace pace() const;
+  Throughput throughput() const;
 
  private:
   struct Mark {
@@ -43,7 +43,7 @@ struct StepFigures {
   int64_t step = 0;
   double tokens = 0, planned_tokens = 0;  // 0 planned: no share is shown
   double loss = 0;                        // nats
-  Pace pace;
+  Throughput throughput;
   double peak_flops = 0;  // of all ranks' devices; 0: GFLOP/s are shown instead of MFU
   double memory_bytes = 0;
 };
