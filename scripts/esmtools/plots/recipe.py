@@ -1,9 +1,18 @@
 """What a recipe gains at each size: the pictures of docs/studies/recipe."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from esmtools.plots import figure
 from esmtools.results import Json
+
+
+def millions(axes: Any, ticks: Sequence[float]) -> None:
+    """A logarithmic axis with these ticks and no others."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
 
 
 def draw(svg: Path, sizes: list[Json]) -> None:
@@ -20,7 +29,7 @@ def draw(svg: Path, sizes: list[Json]) -> None:
         curves.plot(tokens, losses, "o-", color=colour, label=f"{size['size']}, baseline")
         ours = sum(size["ours"]["losses"]) / len(size["ours"]["losses"])
         curves.plot([tokens[0]], [ours], "*", markersize=12, color=colour, label=f"{size['size']}, ours")
-    curves.set_xscale("log")
+    millions(curves, [0.25, 0.5, 1, 2, 4, 8])
     curves.set_xlabel("tokens, millions")
     curves.set_ylabel("holdout loss, nats")
     curves.legend(frameon=False, fontsize=8)
@@ -30,7 +39,8 @@ def draw(svg: Path, sizes: list[Json]) -> None:
     gains.errorbar(parameters, values, yerr=errors, fmt="o", capsize=4, color=figure.BLUE)
     for size, x, y in zip(sizes, parameters, values, strict=True):
         gains.annotate(f"  D/N {size['tokens'] / size['parameters']:.2g}", (x, y), fontsize=8)
-    gains.set_xscale("log")
+    millions(gains, [round(n, 2) for n in parameters])
+    gains.set_xlim(parameters[0] / 1.5, parameters[-1] * 2)
     gains.set_ylim(bottom=0)
     gains.set_xlabel("parameters N, millions")
     gains.set_ylabel("gain, thousandths of a nat (95%)")

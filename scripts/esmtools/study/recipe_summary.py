@@ -21,6 +21,7 @@ from esmtools.study.recipe_runs import (
 
 DRAWS = 1000  # of the bootstrap
 MULTIPLES = (1, 2, 4)  # of the tokens, in the baseline's curve
+MOST = math.log(1e6)  # a curve whose end is level reaches a gain beyond it nowhere
 
 Sums = list[tuple[float, int]]  # summed loss and masked residues of each sequence
 
@@ -59,7 +60,7 @@ def multiple_for(gain: float, curve: dict[int, float]) -> float:
     points = sorted((math.log(multiple), curve[1] - loss) for multiple, loss in curve.items())
     for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
         if gain <= y1 or x1 == points[-1][0]:
-            return math.exp(x0 + (gain - y0) * (x1 - x0) / max(y1 - y0, 1e-9))
+            return math.exp(min(MOST, x0 + (gain - y0) * (x1 - x0) / max(y1 - y0, 1e-9)))
     return math.nan
 
 
