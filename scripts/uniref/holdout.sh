@@ -16,6 +16,8 @@
 # DIR/train           the first N of DATASET in the same order, so prefixes of it are prefixes of DATASET
 # DIR/holdout         SIZE checked sequences; its manifest carries the report
 # DIR/holdout_random  SIZE candidates as they came, and how near they are: a random split of the same data
+# DIR/holdout.identity.csv, holdout_random.identity.csv   the largest identity of each sequence to the training set, for
+#                     esmscale eval --groups: the loss by identity
 # DIR/drawn.txt       identifiers of all candidates: what no other training set may hold
 # DIR/report.json     the distribution of identities, of both
 # DIR/identity.svg    its picture, if Python has matplotlib
@@ -155,6 +157,8 @@ write_sets() {
   for name in holdout holdout_random; do
     esmtools uniref.holdout report "$work" "$name" "$training_hash" "$(mmseqs version)" >"$work/$name.json"
     "$esmscale" prepare --output "$output/$name" --attach-report "$work/$name.json" >/dev/null
+    "$esmscale" fasta "$output/$name" | sed -n 's/^>\([^ ]*\).*/\1/p' |
+      esmtools uniref.holdout identities "$work" "$name" "$output/$name.identity.csv"
   done
 }
 

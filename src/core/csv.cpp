@@ -115,8 +115,17 @@ std::string csv_line(std::span<const std::string> cells) {
   return line + "\n";
 }
 
+namespace {
+
+char separator_or_comma(std::string_view table) {
+  const char separator = separator_of(table);
+  return separator == 0 ? ',' : separator;
+}
+
+}  // namespace
+
 CsvTable::CsvTable(std::string_view source, std::string where)
-    : where_(std::move(where)), rows_(parse_csv(source, where_)) {
+    : where_(std::move(where)), rows_(parse_csv(source, where_, separator_or_comma(source))) {
   if (rows_.empty())
     throw Error({.where = where_, .expected = "a header line and rows", .found = "an empty file"});
   header_ = std::move(rows_.front().cells);

@@ -136,6 +136,18 @@ std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::Mo
   return gather(scores, ranks);
 }
 
+SequenceScore& SequenceScore::operator+=(const SequenceScore& other) {
+  tokens += other.tokens;
+  masked += other.masked;
+  hits += other.hits;
+  loss += other.loss;
+  inner_masked += other.inner_masked;
+  inner_loss += other.inner_loss;
+  inner_baseline += other.inner_baseline;
+  baseline += other.baseline;
+  return *this;
+}
+
 PatternResult summarise(std::span<const SequenceScore> scores) {
   PatternResult result;
   double baseline = 0, hits = 0;
@@ -177,15 +189,9 @@ namespace {
 // Sums over the draws, by sequence; its tokens count once.
 void add_draw(std::vector<SequenceScore>& sums, const std::vector<SequenceScore>& draw) {
   for (size_t i = 0; i < sums.size(); ++i) {
-    SequenceScore& sum = sums[i];
-    const SequenceScore& one = draw[i];
-    sum.masked += one.masked;
-    sum.hits += one.hits;
-    sum.loss += one.loss;
-    sum.inner_masked += one.inner_masked;
-    sum.inner_loss += one.inner_loss;
-    sum.inner_baseline += one.inner_baseline;
-    sum.baseline += one.baseline;
+    const int64_t tokens = sums[i].tokens;
+    sums[i] += draw[i];
+    sums[i].tokens = tokens;
   }
 }
 

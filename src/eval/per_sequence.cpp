@@ -14,8 +14,11 @@
 namespace esmscale::eval {
 namespace {
 
-constexpr const char* kHeader = "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits";
-constexpr size_t kColumns = 8;
+// Files of earlier versions end there.
+constexpr std::string_view kFirstColumns =
+    "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits";
+constexpr std::string_view kInnerColumns = "\tinner_masked\tinner_loss_sum\tinner_baseline_sum";
+constexpr size_t kFewestCells = 8, kCells = 11;
 
 template <class Number>
 Number number_in(const std::string& cell, const std::string& where) {
@@ -64,12 +67,13 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
   std::ostringstream lines;
   lines.precision(17);
   if (identity) lines << line_of(*identity) << '\n';
-  lines << kHeader << '\n';
+  lines << kFirstColumns << kInnerColumns << '\n';
   data::SequenceReader reader(holdout);
   const auto add = [&](const std::vector<SequenceScore>& scores, const char* pattern) {
     for (const SequenceScore& s : scores)
       lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << pattern << '\t' << s.tokens
-            << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\n';
+            << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\t'
+            << s.inner_masked << '\t' << s.inner_loss << '\t' << s.inner_baseline << '\n';
   };
   add(evaluation.bert_scores, "bert");
   add(evaluation.mask_only_scores, "mask-only");
@@ -86,7 +90,8 @@ PerSequence read_per_sequence(const std::filesystem::path& file) {
     std::getline(lines, line);
     ++number;
   }
-  if (line != kHeader)
+  const bool has_inner = line == text(kFirstColumns, kInnerColumns);
+  if (!has_inner && line != kFirstColumns)
     throw Error({.where = file.string(),
                  .expected = "scores by sequence",
                  .found = "another file",
@@ -95,8 +100,8 @@ PerSequence read_per_sequence(const std::filesystem::path& file) {
     ++number;
     const std::string where = text(file.string(), ":", number);
     const std::vector<std::string> cells = cells_of(line, '\t');
-    if (cells.size() != kColumns)
-      throw Error({.where = where, .expected = text(kColumns, " cells"), .found = text(cells.size())});
+    if (const size_t expected = has_inner ? kCells : kFewestCells; cells.size() != expected)
+      throw Error({.where = where, .expected = text(expected, " cells"), .found = text(cells.size())});
     if (cells[2] != "bert") continue;
     SequenceScore score;
     score.sequence = number_in<int64_t>(cells[0], where);
@@ -105,6 +110,11 @@ PerSequence read_per_sequence(const std::filesystem::path& file) {
     score.loss = number_in<double>(cells[5], where);
     score.baseline = number_in<double>(cells[6], where);
     score.hits = number_in<int64_t>(cells[7], where);
+    if (has_inner) {
+      score.inner_masked = number_in<int64_t>(cells[8], where);
+      score.inner_loss = number_in<double>(cells[9], where);
+      score.inner_baseline = number_in<double>(cells[10], where);
+    }
     result.scores.push_back(score);
   }
   return result;

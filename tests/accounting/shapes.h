@@ -1,15 +1,12 @@
 // The published ESM-2 shapes, for tests.
 #pragma once
 
-#include "esmscale/config/config.h"
+#include "support/shapes.h"
 
 namespace esmscale::accounting {
 
 inline config::ModelConfig esm2(int64_t layers, int64_t width, int64_t heads, int64_t tokens = 33) {
-  config::ModelConfig model;
-  model.layers = layers;
-  model.width = width;
-  model.heads = heads;
+  config::ModelConfig model = config::model_of(layers, width, heads);
   model.alphabet = tokens;
   return model;
 }

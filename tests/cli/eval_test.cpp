@@ -43,6 +43,31 @@ TEST(Eval, HasTheKeysAndAgreesWithTheRun) {
               AllOf(HasSubstr("bert 80/10/10"), HasSubstr("mask only"), HasSubstr("12 sequences")));
 }
 
+TEST(Eval, LossesByGroup) {
+  const SmallRun small;
+  const std::string table = small.path("groups.csv");
+  write_file(table, "identifier,family\nprotein0,a\nprotein1,a\nprotein2,b\nprotein3,b\nprotein4,b\n");
+  const std::string a = small.trained("a"), b = small.trained("b", {"--set", "train.seed=5"});
+  const Arguments groups{"--groups", table, "--group-column", "family"};
+  const Json one = json_of(small.eval(Arguments{"--checkpoint", a} + groups));
+  ASSERT_EQ(one["groups"].size(), 3u);
+  EXPECT_EQ(one["groups"][0]["group"], "(none)");
+  EXPECT_EQ(one["groups"][2]["sequences"], 3);
+  double sum = 0;
+  int64_t masked = 0;
+  for (const Json& group : one["groups"]) {
+    sum += group["loss"].get<double>() * double(group["masked"].get<int64_t>());
+    masked += group["masked"].get<int64_t>();
+  }
+  EXPECT_NEAR(sum / double(masked), one["loss"].get<double>(), 1e-12);
+  EXPECT_GT(one["standard_error_by_group"].get<double>(), 0);
+  const Json two = json_of(small.eval(Arguments{"--checkpoint", a, "--checkpoint", b} + groups));
+  EXPECT_EQ(two["difference"]["groups"].size(), 3u);
+  EXPECT_THAT(run(small.eval(Arguments{"--checkpoint", a, "--checkpoint", b} + groups)).out,
+              AllOf(HasSubstr("(none)"), HasSubstr("a − b with the error of drawing groups")));
+  EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", a, "--groups", table})), HasSubstr("family"));
+}
+
 struct CurrentFolder {
   explicit CurrentFolder(const fs::path& folder) { fs::current_path(folder); }
   ~CurrentFolder() { fs::current_path(before); }
@@ -152,7 +177,9 @@ TEST(Eval, PerSequenceSumsAreTheTotal) {
   std::istringstream lines(read_file(file));
   std::string line;
   std::getline(lines, line);
-  EXPECT_EQ(line, "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits");
+  EXPECT_EQ(line,
+            "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits"
+            "\tinner_masked\tinner_loss_sum\tinner_baseline_sum");
   struct Sums {
     int64_t lines = 0, tokens = 0, masked = 0, hits = 0;
     double loss = 0, baseline = 0;

@@ -1,6 +1,7 @@
 #include "esmscale/eval/per_sequence.h"
 
 #include "esmscale/core/files.h"
+#include "eval/scores.h"
 #include "support/error_of.h"
 #include "support/protein_set.h"
 #include "support/temporary.h"
@@ -48,6 +49,27 @@ TEST(PerSequence, ComesBackWithWhatItIsOf) {
   EXPECT_THAT(read_file(folder / "without.tsv"), ::testing::StartsWith("sequence\tidentifier\t"));
 }
 
+// `eval` states how far the loss is below the baseline, without first residues.
+TEST(PerSequence, TheDifferenceToTheBaselineFollowsFromIt) {
+  const data::ProteinSet holdout(data::ProteinSet::random(20, 40));
+  const TemporaryFolder folder;
+  Evaluation evaluation;
+  evaluation.bert_scores = random_scores(20);
+  write_per_sequence(folder / "sums.tsv", evaluation, holdout.dataset());
+  const PatternResult stated = summarise(evaluation.bert_scores),
+                      found = summarise(read_per_sequence(folder / "sums.tsv").scores);
+  EXPECT_EQ(found.below_baseline.value, stated.below_baseline.value);
+  EXPECT_EQ(found.below_baseline.error, stated.below_baseline.error);
+}
+
+TEST(PerSequence, FilesOfEarlierVersionsAreRead) {
+  const TemporaryFolder folder;
+  write_file(folder / "old.tsv",
+             "sequence\tidentifier\tpattern\ttokens\tmasked\tloss_sum\tbaseline_sum\thits\n"
+             "0\tP1\tbert\t40\t6\t15.5\t16.5\t2\n");
+  EXPECT_EQ(read_per_sequence(folder / "old.tsv").scores.at(0).loss, 15.5);
+}
+
 TEST(PerSequence, DamageIsNamed) {
   const data::ProteinSet holdout(data::ProteinSet::random(2, 40));
   const TemporaryFolder folder;
@@ -64,7 +86,7 @@ TEST(PerSequence, DamageIsNamed) {
   EXPECT_THAT(refusal("# {\n"), HasSubstr("bad.tsv:1"));
   EXPECT_THAT(refusal(good.substr(0, good.find('\n') + 1)), HasSubstr("another file"));
   std::string without_hits = good;
-  without_hits.erase(good.find("\t2\n") + 1, 1);
+  without_hits.erase(good.find("\t2\t") + 1, 1);
   EXPECT_THAT(refusal(without_hits), AllOf(HasSubstr("bad.tsv:3"), HasSubstr("number")));
 }
 

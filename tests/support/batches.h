@@ -6,6 +6,7 @@
 #include "esmscale/data/loader/batch.h"
 #include "esmscale/model/sink.h"
 #include "esmscale/model/weights.h"
+#include "support/shapes.h"
 
 #include <cctype>
 #include <string>
@@ -17,15 +18,7 @@
 
 namespace esmscale::model {
 
-// The rest of the shape is as ModelConfig has it: 29 tokens, token dropout, `xavier`. ffn 0 is 4 · width.
-inline config::ModelConfig model_of(int64_t layers, int64_t width, int64_t heads, int64_t ffn = 0) {
-  config::ModelConfig model;
-  model.layers = layers;
-  model.width = width;
-  model.heads = heads;
-  model.ffn = ffn;
-  return model;
-}
+using config::model_of;
 
 // What a protein is and what the model sees of it, residue by residue: `_` is <mask>; a lower-case letter
 // stands at a chosen residue too (the random and kept ones of BERT's pattern); an upper-case one was not

@@ -171,6 +171,10 @@ class Holdout(Scripts):
         self.assertLessEqual(report["largest_identity"], 0.5)
         self.assertEqual(report["above_limit"], 0)
         self.assertEqual(report["rejected"], {"too_short": 1, "near_training": 20, "near_holdout": 20})
+        lines = (self.output / "holdout.identity.csv").read_text().splitlines()
+        self.assertEqual(lines[0], "identifier,identity,group")
+        self.assertEqual([line.split(",")[0] for line in lines[1:]], held)
+        self.assertLessEqual(max(float(line.split(",")[1]) for line in lines[1:]), 0.5)
         random_report = self.info(self.output / "holdout_random")["holdout_report"]
         self.assertEqual(random_report["split"], "random split, homologues present")
         self.assertGreater(random_report["largest_identity"], 0.7)

@@ -26,6 +26,8 @@ struct SequenceScore {
   int64_t inner_masked = 0;
   double inner_loss = 0, inner_baseline = 0;
   double baseline = 0;
+
+  SequenceScore& operator+=(const SequenceScore& other);  // all sums; `sequence` stays
 };
 
 // The frequency-only predictor: P(true letter | what is shown) from letter counts.

@@ -26,7 +26,7 @@ EvaluationIdentity identity_of(const EvaluationReport& report);
 
 struct PerSequence {
   std::optional<EvaluationIdentity> identity;  // files of eval have none
-  // The sums of the bert pattern, without those that leave the first residue out.
+  // The sums of the bert pattern. Those that leave the first residue out are 0 in files of earlier versions.
   std::vector<SequenceScore> scores;
 
   double loss() const;  // nats per masked position
@@ -34,7 +34,7 @@ struct PerSequence {
 
 // A first line "# {"step":…,"holdout_hash":…,"mlm_probability":…,"draws":…,"precision":…}" if there is an
 // identity, then the columns: sequence, identifier, pattern (bert or mask-only), tokens, masked, loss_sum,
-// baseline_sum, hits.
+// baseline_sum, hits, and without the first residue inner_masked, inner_loss_sum, inner_baseline_sum.
 void write_per_sequence(const std::filesystem::path& file, const Evaluation& evaluation,
                         const data::Dataset& holdout, const std::optional<EvaluationIdentity>& identity = {});
 

@@ -130,6 +130,20 @@ def pick(numbers: Path, first: int) -> None:
             sys.stdout.write(line)
 
 
+def identities(work: Path, name: str, output: Path) -> None:
+    """Read the identifiers of one holdout, `holdout` or `holdout_random`, from stdin, one a line in its order; write to
+    OUTPUT the largest identity of each to the training set, and its tenth as the column `group`."""
+    outcome = read_json(work / "outcome.json")
+    numbers = read_numbers(work / ("random.numbers" if name == "holdout_random" else "holdout.numbers"))
+    lines = ["identifier,identity,group\n"]
+    for identifier, number in zip(sys.stdin.read().split("\n"), numbers, strict=False):
+        identity = outcome["covered"][str(number)]
+        low = min(9, int(10 * identity))
+        group = f"{low / 10:.1f} to {(low + 1) / 10:.1f}" if identity > 0 else "no hit"
+        lines.append(f"{identifier},{identity:g},{group}\n")
+    output.write_text("".join(lines))
+
+
 def histogram(identities: Iterable[float]) -> list[tuple[float, int]]:
     counts = [0] * BINS
     for identity in identities:
@@ -192,4 +206,4 @@ def summary(checked: Path, random: Path, output: Path, settings: str) -> None:
 
 
 if __name__ == "__main__":
-    run_commands(__doc__, decide, pick, report, summary)
+    run_commands(__doc__, decide, pick, identities, report, summary)

@@ -1,10 +1,12 @@
 #include "cli/checks.h"
 #include "cli/model_flags.h"
 #include "cli/verb.h"
+#include "cli/verbs/eval_groups.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
+#include "esmscale/eval/groups.h"
 #include "esmscale/eval/per_sequence.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
@@ -21,7 +23,7 @@ namespace {
 struct Options {
   std::vector<std::string> checkpoints, weights;
   std::optional<std::string> holdout;
-  std::string device = "auto", pattern, per_sequence;
+  std::string device = "auto", pattern, per_sequence, groups, group_column = "group";
   double mlm_probability = 0.15;
   int64_t max_sequences = 0, draws = 1;
   bool allow_longer = false;
@@ -191,8 +193,41 @@ void print_difference(std::ostream& out, const Difference& difference) {
   if (difference.mask_only) out << "a − b, mask only: " << eval::to_text(*difference.mask_only) << " nats\n";
 }
 
-int evaluate_checkpoints(const Program& program, Options options) {
-  if (options.checkpoints.empty()) options.checkpoints.push_back(".");
+void report_one(const Program& program, const Scored& scored, std::span<const std::string> group_of) {
+  if (program.json) {
+    Json json = to_json(scored);
+    if (!group_of.empty()) json.update(groups_json(scored.evaluation, group_of));
+    program.print(json);
+    return;
+  }
+  print_table(program.out, scored);
+  if (!group_of.empty()) print_groups(program.out, scored.evaluation, group_of);
+}
+
+void report_two(const Program& program, const Scored& a, const Scored& b,
+                std::span<const std::string> group_of) {
+  const Difference d = difference(a.evaluation, b.evaluation);
+  if (program.json) {
+    Json json = to_json(d);
+    if (!group_of.empty()) json.update(group_differences_json(a.evaluation, b.evaluation, group_of));
+    program.print({{"a", to_json(a)}, {"b", to_json(b)}, {"difference", std::move(json)}});
+    return;
+  }
+  print_table(program.out, a);
+  print_table(program.out, b);
+  print_difference(program.out, d);
+  if (!group_of.empty()) print_group_differences(program.out, a.evaluation, b.evaluation, group_of);
+}
+
+// By sequence of the holdout; empty when no groups are asked for.
+std::vector<std::string> groups_of(const Options& options) {
+  if (options.groups.empty()) return {};
+  const interop::LoadedModel model = interop::load_model(options.checkpoints.front());
+  return eval::read_groups(options.groups, options.group_column,
+                           data::Dataset(holdout_folder(options, model)));
+}
+
+void check(const Options& options) {
   if (options.checkpoints.size() > 2)
     throw usage_error({.where = "--checkpoint",
                        .expected = "one, or two to compare",
@@ -206,28 +241,23 @@ int evaluate_checkpoints(const Program& program, Options options) {
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
   // Before an hour of scoring, not after it.
   if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
+}
+
+int evaluate_checkpoints(const Program& program, Options options) {
+  if (options.checkpoints.empty()) options.checkpoints.push_back(".");
+  check(options);
+  const std::vector<std::string> group_of = groups_of(options);
   const Scored a = score(program, options, 0);
   if (!options.per_sequence.empty())
     eval::write_per_sequence(options.per_sequence, a.evaluation,
                              data::Dataset(holdout_folder(options, a.model)));
   if (options.checkpoints.size() == 1) {
-    if (program.json)
-      program.print(to_json(a));
-    else
-      print_table(program.out, a);
+    report_one(program, a, group_of);
     return 0;
   }
   if (!options.holdout || options.holdout->empty())
     options.holdout = holdout_folder(options, a.model).string();
-  const Scored b = score(program, options, 1);
-  const Difference d = difference(a.evaluation, b.evaluation);
-  if (program.json) {
-    program.print({{"a", to_json(a)}, {"b", to_json(b)}, {"difference", to_json(d)}});
-    return 0;
-  }
-  print_table(program.out, a);
-  print_table(program.out, b);
-  print_difference(program.out, d);
+  report_two(program, a, score(program, options, 1), group_of);
   return 0;
 }
 
@@ -259,6 +289,10 @@ void add_eval(CLI::App& app, Program& program) {
       ->check(CLI::IsMember({"bert", "mask-only"}));
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
+  verb->add_option("--groups", options->groups,
+                   "A table of identifiers and their groups: losses by group, and the error when groups are "
+                   "drawn, not sequences");
+  verb->add_option("--group-column", options->group_column, "Its column of groups")->capture_default_str();
   verb->add_option("--max-sequences", options->max_sequences, "Score the first N sequences; 0: all")
       ->check(whole_number());
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
