@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 
 namespace esmscale::checkpoint {

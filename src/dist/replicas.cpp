@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/remainder.h>
 #include <ATen/ops/stack.h>

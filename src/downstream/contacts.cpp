@@ -3,6 +3,7 @@
 #include "downstream/passes.h"
 #include "esmscale/model/observe.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/sigmoid.h>

@@ -1,6 +1,7 @@
 // Windows of a protein that is longer than what a model was trained on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -2,6 +2,7 @@
 
 #include "model/gpu_work.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/_scaled_mm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>

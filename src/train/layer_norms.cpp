@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <nlohmann/json.hpp>
