@@ -26,6 +26,13 @@ Json request_of(const ModelOnDevice& model, const Options& options) {
           {"precision", options.model.precision}};
 }
 
+// "layer 6", "layers 0, 3, 6".
+std::string layers_text(const std::vector<int64_t>& layers) {
+  std::vector<std::string> numbers;
+  for (const int64_t layer : layers) numbers.push_back(std::to_string(layer));
+  return (layers.size() == 1 ? "layer " : "layers ") + join(numbers, ", ");
+}
+
 int embed_proteins(const Program& program, Options options) {
   downstream::EmbedOptions& how = options.embed;
   how.type = enum_from_name<downstream::EmbeddingType>(options.dtype, "--dtype");
@@ -49,7 +56,7 @@ int embed_proteins(const Program& program, Options options) {
                    {"dtype", options.dtype},
                    {"format", options.format}});
   else
-    program.out << options.output << ": layers " << options.layers << " of " << proteins << " proteins, "
+    program.out << options.output << ": " << proteins << " proteins, " << layers_text(how.layers) << ", "
                 << (how.per_residue ? "by residue" : "means over rows") << ", START and END "
                 << (how.include_ends ? "included" : "excluded") << "\n";
   return 0;

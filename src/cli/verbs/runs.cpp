@@ -4,6 +4,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/study/runs/run_view.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -25,19 +26,23 @@ Json to_json(const study::RunView& run) {
           {"stopped_by", run.stopped_by.empty() ? Json() : Json(run.stopped_by)}};
 }
 
+// The last batch may go beyond the planned tokens.
+std::string share_done(const study::RunView& run) {
+  return fixed(100 * std::min(1.0, run.tokens / run.planned_tokens), 0) + "%";
+}
+
 void print_table(std::ostream& out, const std::vector<study::RunView>& runs) {
   const auto or_dash = [](double value, const std::string& shown) {
     return std::isfinite(value) ? shown : "–";
   };
   Table table({"run", "state", "step", "tokens", "done", "loss", "tokens/s", "left"}, 2);
   for (const study::RunView& run : runs)
-    table.add(
-        {run.path.string(), run.state, or_dash(run.step, fixed(run.step, 0)),
-         or_dash(run.tokens, human_count(run.tokens)),
-         or_dash(run.tokens / run.planned_tokens, fixed(100 * run.tokens / run.planned_tokens, 0) + "%"),
-         or_dash(run.loss, fixed(run.loss, 4)),
-         or_dash(run.tokens_per_second, human_count(run.tokens_per_second)),
-         or_dash(run.seconds_left, human_duration(run.seconds_left))});
+    table.add({run.path.string(), run.state, or_dash(run.step, fixed(run.step, 0)),
+               or_dash(run.tokens, human_count(run.tokens)),
+               or_dash(run.tokens / run.planned_tokens, share_done(run)),
+               or_dash(run.loss, fixed(run.loss, 4)),
+               or_dash(run.tokens_per_second, human_count(run.tokens_per_second)),
+               or_dash(run.seconds_left, human_duration(run.seconds_left))});
   out << table.str();
   for (const study::RunView& run : runs)
     if (!run.stopped_by.empty()) out << run.path.string() << ": " << one_line(run.stopped_by) << "\n";
