@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace, spin: str, folder: Path) -> Speed:
         "--device",
         "cpu",
     ]
-    settings = ["log.every_steps=1", "checkpoint.every_minutes=0", "data.holdout=", *options.set]
+    settings = ["log.every_steps=1", "checkpoint.every_minutes=0", "data.holdout=", "optimizer.name=adam", *options.set]
     choose(spin)
     before = os.times()
     records, _ = runs.train_for(

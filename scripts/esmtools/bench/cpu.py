@@ -48,6 +48,7 @@ class Benchmark:
             "log.every_steps=1",
             "checkpoint.every_minutes=0",
             "data.holdout=",
+            "optimizer.name=adam",  # as the peers
             *options.set,
         ]
         command = [options.esmscale, "train", "--config", runs.config_name(model), "--data", options.data]

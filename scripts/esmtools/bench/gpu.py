@@ -91,6 +91,7 @@ class Benchmark:
             "log.every_steps=1",
             "checkpoint.every_minutes=0",
             "train.epochs=1000",
+            "optimizer.name=adam",  # as the peers
             *options.set,
         ]
         command = [options.esmscale, "train", "--config", runs.config_name(model), "--data", options.data]
