@@ -92,7 +92,7 @@ Grouped grouped(std::span<const BenchmarkEntry> entries, std::span<const AssayRe
   Grouped grouped;
   const auto settle = [&](const Figure& figure, const std::function<void(GroupMean&, double)>& set) {
     std::vector<double> means;
-    const auto proteins = protein_means(entries, results, key, figure);
+    auto proteins = protein_means(entries, results, key, figure);
     for (const auto& [name, values] : proteins) {
       means.push_back(mean_of(values));
       set(grouped.groups[name], means.back());

@@ -94,11 +94,12 @@ Cores usable_cores(const CoreLimits& limits) {
     if (count < cores.count) cores = {.count = count, .limit = limit};
   };
   const std::string shared = limits.node_ranks > 1 ? text(" for ", limits.node_ranks, " ranks") : "";
+  const int share = limits.affinity / limits.node_ranks;  // whole cores
   const bool is_bound = limits.affinity * limits.node_ranks <= limits.machine;
   if (is_bound)
     lower(limits.affinity, "an affinity mask of " + cores_text(limits.affinity));
   else
-    lower(limits.affinity / limits.node_ranks, cores_text(limits.affinity) + shared);
+    lower(share, cores_text(limits.affinity) + shared);
   if (limits.quota > 0)
     lower(limits.quota / limits.node_ranks, text("a quota of ", fixed(limits.quota, 2), " cores", shared));
   if (limits.slurm > 0) lower(limits.slurm, text("SLURM_CPUS_PER_TASK = ", limits.slurm));

@@ -35,9 +35,8 @@ class Descriptor {
 [[noreturn]] inline void fail_io(const std::filesystem::path& path, std::string_view attempt,
                                  const std::string& advice = {}) {
   const int number = errno;
-  const Error error = io_error(path, attempt, number, advice);
-  if (number == ENOSPC || number == EDQUOT) throw NoRoom(error.report());
-  throw error;
+  if (number == ENOSPC || number == EDQUOT) throw NoRoom(io_error(path, attempt, number, advice).report());
+  throw io_error(path, attempt, number, advice);
 }
 
 // Opens a file for writing: a link in its place is an Error, and a pipe does not make it wait.
