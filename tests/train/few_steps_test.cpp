@@ -28,7 +28,7 @@ TEST(FewSteps, NamesTheBatchThatMendsThem) {
   const config::RunConfig large = config_of(1 << 20);
   // 10M tokens: 9 steps; of 16 packs 305, of 32 packs 153.
   EXPECT_THAT(few_steps_warning(large, plan_of(large, 10'000'000)),
-              AllOf(HasSubstr("about 9 steps"), HasSubstr("train.batch_tokens=32768 gives about 306"),
+              AllOf(HasSubstr("about 9 steps"), HasSubstr("train.batch_tokens=32768: about 306 steps"),
                     Not(HasSubstr("epochs")), Not(HasSubstr("micro"))));
   const config::RunConfig mended = config_of(32768);
   EXPECT_EQ(few_steps_warning(mended, plan_of(mended, 10'000'000)), "");
@@ -39,7 +39,7 @@ TEST(FewSteps, NamesEpochsWhereOnePackIsTooMuch) {
   // 100,000 tokens are 49 packs: 300 need 7 epochs, which are 342.
   EXPECT_THAT(few_steps_warning(small, plan_of(small, 100'000)),
               AllOf(HasSubstr("train.batch_tokens=2048 and train.micro_batch_tokens=2048"),
-                    HasSubstr("train.epochs=7 gives about 342")));
+                    HasSubstr("train.epochs=7: about 342 steps")));
 }
 
 TEST(FewSteps, SayNothingWithoutTokens) {
