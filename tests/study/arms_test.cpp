@@ -21,10 +21,10 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 ArmsRequest small_request() {
-  ArmsRequest request{.name = "rates", .seeds = 2};
+  ArmsRequest request{.name = "rates", .grid = {.seeds = 2}};
   request.base.model = {.layers = 1, .width = 16, .heads = 2};
   request.base.train.max_tokens = 1000;
-  request.factors = {factor_of("optimizer.lr=1e-3,2e-3"), factor_of("schedule.name=constant,linear")};
+  request.grid.factors = {factor_of("optimizer.lr=1e-3,2e-3"), factor_of("schedule.name=constant,linear")};
   return request;
 }
 
@@ -64,12 +64,12 @@ TEST_F(Arms, BadRequestsAreRefusedAndLeaveNothing) {
   for (const char* factor : {"optimizer.lr", "optimizer.lr=1e-3", "=1,2", "optimizer.lr=1e-3,1e-3", "a=1,"})
     EXPECT_THAT(error_of([&] { factor_of(factor); }), HasSubstr("two different values")) << factor;
   ArmsRequest request = small_request();
-  request.factors = {factor_of("optimizer.lrr=1,2")};
+  request.grid.factors = {factor_of("optimizer.lrr=1,2")};
   EXPECT_THAT(error_of([&] { write_arms(folder_, request); }), HasSubstr("optimizer.lr"));
-  request.factors = {factor_of("model.heads=2,3")};
+  request.grid.factors = {factor_of("model.heads=2,3")};
   EXPECT_THAT(error_of([&] { write_arms(folder_, request); }),
               AllOf(HasSubstr("model.heads-3"), HasSubstr("does not divide")));
-  request.factors = {factor_of("train.seed=1,2")};
+  request.grid.factors = {factor_of("train.seed=1,2")};
   EXPECT_THAT(error_of([&] { write_arms(folder_, request); }), HasSubstr("--seeds"));
   EXPECT_FALSE(fs::exists(folder_));
   write_arms(folder_, small_request());
@@ -156,14 +156,12 @@ TEST_F(Additions, TakeTheChosenRateOfTheirBaseOnce) {
 }
 
 TEST_F(Additions, ComeForEachCombinationAndSeedAndBranchFromTheirParent) {
-  const std::vector<std::string> names =
-      add_arms(folder_, {.base = "main",
-                         .name = "decay",
-                         .parent = "main",
-                         .factors = {factor_of("schedule.name=constant,linear")},
-                         .seeds = 2,
-                         .gpus = 4,
-                         .hours = 3});
+  const std::vector<std::string> names = add_arms(
+      folder_,
+      {.base = "main",
+       .name = "decay",
+       .parent = "main",
+       .grid = {.factors = {factor_of("schedule.name=constant,linear")}, .seeds = 2, .gpus = 4, .hours = 3}});
   EXPECT_THAT(names,
               testing::ElementsAre("decay_schedule.name-constant_s1", "decay_schedule.name-constant_s2",
                                    "decay_schedule.name-linear_s1", "decay_schedule.name-linear_s2"));
@@ -191,8 +189,7 @@ TEST_F(Additions, EffectsPairRunsOfOneBase) {
     add_arms(folder_, {.base = base,
                        .name = text("of_", base),
                        .settings = {},
-                       .factors = {factor_of("schedule.name=constant,linear")},
-                       .seeds = 1});
+                       .grid = {.factors = {factor_of("schedule.name=constant,linear")}, .seeds = 1}});
   const Study study = read_study(folder_);
   complete_configurations(study);
   const double losses[] = {2.9, 2.8, 2.0, 2.1, 3.0, 3.3};
@@ -222,7 +219,7 @@ TEST_F(Additions, BadOnesAreRefusedAndChangeNothing) {
   EXPECT_THAT(refusal({.base = "main",
                        .name = "b",
                        .settings = {"schedule.name=wsd"},
-                       .factors = {factor_of("schedule.name=constant,linear")}}),
+                       .grid = {.factors = {factor_of("schedule.name=constant,linear")}}}),
               HasSubstr("schedule.name=wsd"));
   const FileLock running(folder_ / "lock");
   EXPECT_NE(refusal({.base = "main", .name = "b", .settings = {}}), "");

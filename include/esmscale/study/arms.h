@@ -24,15 +24,20 @@ struct Factor {
 // two values or more.
 Factor factor_of(std::string_view text);
 
-struct ArmsRequest {
-  std::string name = "study";
-  config::RunConfig base;
+// Every combination of the factors' values, each with several seeds.
+struct ArmGrid {
   std::vector<Factor> factors;  // of different keys, none of them train.seed or below study.
-  int64_t seeds = 1;            // 1 … seeds
-  std::string prefix;           // of the names of the runs
+  int64_t seeds = 0;            // 1 … seeds; 0: the base's own, one run a combination
   std::string data;             // folder of the data set whose tokens the runs train; "": not known yet
   int gpus = 0;                 // of one run in SLURM, as in StudyEntry
   double hours = 0;             // likewise
+};
+
+struct ArmsRequest {
+  std::string name = "study";
+  config::RunConfig base;
+  std::string prefix;  // of the names of the runs
+  ArmGrid grid;        // of one factor and one seed at least
 };
 
 // DIR/study.json with a row for each combination and seed, and DIR/configs/base.json. Usage error for a
@@ -46,12 +51,8 @@ struct AdditionRequest {
   std::string name;    // of the run; with factors or seeds, what the names of all begin with
   std::string parent;  // the run of the study that each branches from; "": none
   std::vector<std::string> settings;               // key.path=value, of all
-  std::vector<Factor> factors;                     // may be empty
-  int64_t seeds = 0;                               // 1 … seeds; 0: the base's own, one run a combination
   config::RunStage stage = config::RunStage::arm;  // fits leave arms out and take main runs
-  std::string data;                                // as in ArmsRequest
-  int gpus = 0;                                    // as in StudyEntry
-  double hours = 0;                                // likewise
+  ArmGrid grid;                                    // may have no factors
 };
 
 // Adds a row for each combination and seed to DIR/study.json; returns their names. Usage error for a run that

@@ -18,11 +18,9 @@ namespace esmscale::cli {
 namespace {
 
 struct ArmsOptions {
-  std::string folder, base, name, prefix, data;
+  std::string folder, base, name, prefix;
   std::vector<std::string> vary, settings;
-  int64_t seeds = 1;
-  int gpus = 0;
-  double hours = 0;
+  study::ArmGrid grid{.seeds = 1};
 };
 
 std::string count_or_unknown(double value, std::string (*shown)(double)) {
@@ -56,14 +54,11 @@ int show_runs(const Program& program, const std::string& folder, const std::vect
 int write_arms(const Program& program, const ArmsOptions& options) {
   require_no_dataset(options.folder);
   study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
-                             .seeds = options.seeds,
                              .prefix = options.prefix,
-                             .data = options.data,
-                             .gpus = options.gpus,
-                             .hours = options.hours};
+                             .grid = options.grid};
   for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
   if (!options.name.empty()) request.name = options.name;
-  for (const std::string& factor : options.vary) request.factors.push_back(study::factor_of(factor));
+  for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
   study::write_arms(options.folder, request);
   return show_runs(program, options.folder);
 }
@@ -75,7 +70,8 @@ struct AddOptions {
 };
 
 int add_arms(const Program& program, AddOptions options) {
-  for (const std::string& factor : options.vary) options.request.factors.push_back(study::factor_of(factor));
+  for (const std::string& factor : options.vary)
+    options.request.grid.factors.push_back(study::factor_of(factor));
   return show_runs(program, options.folder, study::add_arms(options.folder, options.request));
 }
 
@@ -105,12 +101,14 @@ void add_vary_flag(CLI::App& action, std::vector<std::string>& vary, bool is_req
       ->allow_extra_args(false);
 }
 
-void add_size_flags(CLI::App& action, std::string& data, int& gpus, double& hours) {
-  action.add_option("--data", data,
+void add_size_flags(CLI::App& action, study::ArmGrid& grid) {
+  action.add_option("--data", grid.data,
                     "Training set whose tokens and FLOPs are planned; default: by max_tokens");
-  action.add_option("--gpus", gpus, "GPUs of one run, for study run --slurm; default: as array.sbatch says")
+  action
+      .add_option("--gpus", grid.gpus,
+                  "GPUs of one run, for study run --slurm; default: as array.sbatch says")
       ->check(CLI::Range(1, 100'000));
-  action.add_option("--hours", hours, "Hours that a run is expected to need, for study run --slurm")
+  action.add_option("--hours", grid.hours, "Hours that a run is expected to need, for study run --slurm")
       ->check(CLI::PositiveNumber);
 }
 
@@ -135,13 +133,14 @@ void add_add(CLI::App& study, Program& program) {
   action->add_option("--set", request.settings, "key.path=value, over the base (repeatable)")
       ->allow_extra_args(false);
   action
-      ->add_option("--seeds", request.seeds, "Runs of each combination, with seeds 1 to N; default: one run")
+      ->add_option("--seeds", request.grid.seeds,
+                   "Runs of each combination, with seeds 1 to N; default: one run")
       ->check(CLI::Range(1, 1000));
   action->add_option("--branch-from", request.parent, "The run of the study from whose end each begins");
   add_enum_flag(*action, "--stage", request.stage,
                 "arm or trunk, which fits leave out, or main: points of the study's law too",
                 {"arm", "trunk", "main"});
-  add_size_flags(*action, request.data, request.gpus, request.hours);
+  add_size_flags(*action, request.grid);
   action->callback(
       [&program, options] { program.action = [&program, options] { return add_arms(program, *options); }; });
 }
@@ -159,12 +158,12 @@ void add_study_arms(CLI::App& study, Program& program) {
   add_vary_flag(*action, arms->vary, /*is_required=*/true);
   action->add_option("--set", arms->settings, "key.path=value, over the base (repeatable)")
       ->allow_extra_args(false);
-  action->add_option("--seeds", arms->seeds, "Runs of each combination, with seeds 1 to N")
+  action->add_option("--seeds", arms->grid.seeds, "Runs of each combination, with seeds 1 to N")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   action->add_option("--name", arms->name, "Name of the study");
   action->add_option("--prefix", arms->prefix, "What the names of the runs begin with");
-  add_size_flags(*action, arms->data, arms->gpus, arms->hours);
+  add_size_flags(*action, arms->grid);
   action->callback(
       [&program, arms] { program.action = [&program, arms] { return write_arms(program, *arms); }; });
 
