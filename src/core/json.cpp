@@ -6,6 +6,7 @@
 #include "esmscale/core/text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <set>
 #include <vector>
@@ -82,6 +83,10 @@ Json parse_json_by_hand(std::string_view source, std::string_view where) {
 
 Json read_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
+}
+
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
 }
 
 std::string to_text(const Json& json, int indent) {

@@ -128,10 +128,12 @@ void add_warnings(LawDifference& difference, const LawFile& first, const LawFile
 }
 
 Json change_json(const Change& change, const char* name) {
-  Json json{
-      {"first", finite(change.first)}, {"second", finite(change.second)}, {name, finite(change.change)}};
-  json["interval"] =
-      change.interval ? Json{finite(change.interval->low), finite(change.interval->high)} : Json();
+  Json json{{"first", number_or_null(change.first)},
+            {"second", number_or_null(change.second)},
+            {name, number_or_null(change.change)}};
+  json["interval"] = change.interval
+                         ? Json{number_or_null(change.interval->low), number_or_null(change.interval->high)}
+                         : Json();
   return json;
 }
 

@@ -27,7 +27,7 @@ Json draws_of_powers(const Draws& draws) {
 }
 
 Json of_kaplan_fit(const KaplanFit& fit) {
-  Json json{{"objective", fit.objective}, {"held_out_error", finite(fit.held_out_error)}};
+  Json json{{"objective", fit.objective}, {"held_out_error", number_or_null(fit.held_out_error)}};
   add_estimates(json, fit.estimates);
   return json;
 }
@@ -47,7 +47,7 @@ Json draws_of_frontier(const KaplanFit& fit) {
 Json draws_of_surface(const KaplanFit& fit) {
   return stored_draws(fit.draws.size(), [&](size_t i) -> Json {
     const ParametricLaw law = surface_of(fit.draws[i]);
-    return {finite(law.A), finite(law.B), law.alpha, law.power, law.E};
+    return {number_or_null(law.A), number_or_null(law.B), law.alpha, law.power, law.E};
   });
 }
 
@@ -56,10 +56,10 @@ Json draws_of_surface(const KaplanFit& fit) {
 void add_estimates(Json& json, const std::vector<Estimate>& estimates) {
   Json ci95 = Json::object(), ci80 = Json::object();
   for (const Estimate& e : estimates) {
-    json[e.name] = finite(e.value);
+    json[e.name] = number_or_null(e.value);
     if (!e.has_interval) continue;
-    ci95[e.name] = {finite(e.ci95.low), finite(e.ci95.high)};
-    ci80[e.name] = {finite(e.ci80.low), finite(e.ci80.high)};
+    ci95[e.name] = {number_or_null(e.ci95.low), number_or_null(e.ci95.high)};
+    ci80[e.name] = {number_or_null(e.ci80.low), number_or_null(e.ci80.high)};
   }
   json["intervals"] = std::move(ci95);
   json["intervals_80"] = std::move(ci80);
@@ -80,7 +80,8 @@ Json to_json(const Approach3& fit) {
                           {"objective", fit.optima[i].objective}});
   }
   json["runners_up"] = std::move(runners_up);
-  json["E_by_profile"] = {finite(fit.floor_by_profile.low), finite(fit.floor_by_profile.high)};
+  json["E_by_profile"] = {number_or_null(fit.floor_by_profile.low),
+                          number_or_null(fit.floor_by_profile.high)};
   json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
     const ParametricLaw& law = fit.draws[i].law;
     return {law.E, law.A, law.B, law.alpha, law.beta};
@@ -139,8 +140,8 @@ Json to_json(const KaplanLaw& law) {
           {"pure", fit(law.pure)},
           {"irreducible", law.irreducible ? fit(*law.irreducible) : Json()},
           {"better", law.better},
-          {"gain", finite(law.gain)},
-          {"gain_error", finite(law.gain_error)}};
+          {"gain", number_or_null(law.gain)},
+          {"gain_error", number_or_null(law.gain_error)}};
 }
 
 Json to_json(const Repeats& fit) {

@@ -4,7 +4,6 @@
 #include "laws/fits_json.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -15,15 +14,15 @@ Json of_plateau(const Plateau& plateau) {
   Json comparisons = Json::object(), frontier = Json::array();
   for (const auto& c : plateau.comparisons)
     comparisons[c.law] = {
-        {"better", c.better}, {"gain", finite(c.gain)}, {"gain_error", finite(c.gain_error)}};
+        {"better", c.better}, {"gain", number_or_null(c.gain)}, {"gain_error", number_or_null(c.gain_error)}};
   for (const auto& row : plateau.frontier)
     frontier.push_back({{"flops", row.optimum.flops},
-                        {"parameters", finite(row.optimum.parameters)},
-                        {"tokens", finite(row.optimum.tokens)},
-                        {"loss", finite(row.optimum.loss)},
-                        {"dL_dlnN", finite(row.slope_parameters)},
-                        {"dL_dlnD", finite(row.slope_tokens)},
-                        {"above_E", finite(row.above_floor)}});
+                        {"parameters", number_or_null(row.optimum.parameters)},
+                        {"tokens", number_or_null(row.optimum.tokens)},
+                        {"loss", number_or_null(row.optimum.loss)},
+                        {"dL_dlnN", number_or_null(row.slope_parameters)},
+                        {"dL_dlnD", number_or_null(row.slope_tokens)},
+                        {"above_E", number_or_null(row.above_floor)}});
   return {{"verdict", plateau.verdict}, {"floor_against_power_law", comparisons}, {"frontier", frontier}};
 }
 
@@ -33,13 +32,13 @@ Json of_lack_of_fit(const std::vector<LackOfFit>& all) {
     rows[fit.key] = {{"law", fit.law},
                      {"points", fit.points},
                      {"constants", fit.constants},
-                     {"rms", finite(fit.rms)},
-                     {"scale", finite(fit.scale)},
-                     {"ratio", finite(fit.ratio)},
-                     {"trend_flops", finite(fit.trend_flops)},
-                     {"trend_parameters", finite(fit.trend_parameters)},
-                     {"trend_tokens", finite(fit.trend_tokens)},
-                     {"held_out_error", finite(fit.held_out_error)}};
+                     {"rms", number_or_null(fit.rms)},
+                     {"scale", number_or_null(fit.scale)},
+                     {"ratio", number_or_null(fit.ratio)},
+                     {"trend_flops", number_or_null(fit.trend_flops)},
+                     {"trend_parameters", number_or_null(fit.trend_parameters)},
+                     {"trend_tokens", number_or_null(fit.trend_tokens)},
+                     {"held_out_error", number_or_null(fit.held_out_error)}};
   return rows;
 }
 
@@ -71,14 +70,15 @@ Json of_leverage(const Laws& laws) {
   const auto rows_of = [](const std::vector<Leverage::Without>& all, const char* name) {
     Json rows = Json::array();
     for (const Leverage::Without& one : all)
-      rows.push_back({{name, one.what}, {"a", finite(one.a)}, {"parameters", finite(one.parameters)}});
+      rows.push_back(
+          {{name, one.what}, {"a", number_or_null(one.a)}, {"parameters", number_or_null(one.parameters)}});
     return rows;
   };
   Json json = Json::object();
   for (const Leverage& leverage : laws.leverage)
     json[key_of(leverage.approach)] = {{"flops", leverage.flops},
-                                       {"a", finite(leverage.a)},
-                                       {"parameters", finite(leverage.parameters)},
+                                       {"a", number_or_null(leverage.a)},
+                                       {"parameters", number_or_null(leverage.parameters)},
                                        {"without_run", rows_of(leverage.runs, "run")},
                                        {"without_budget", rows_of(leverage.budgets, "budget")}};
   return json;
@@ -143,10 +143,6 @@ Json or_null(const std::optional<Part>& part, const auto& convert) {
 
 }  // namespace
 
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json to_json(const Laws& laws) {
   Json kaplan{{"L_N", nullptr}, {"L_D", nullptr}, {"L_C", nullptr}, {"L_ND", nullptr}};
   for (const KaplanLaw& law : laws.kaplan) kaplan[law.name] = to_json(law);
@@ -173,8 +169,8 @@ Json to_json(const Laws& laws) {
             {"published", std::move(published)},
             {"planning", of_planning(laws.planning)},
             {"point_noise",
-             {{"nats", finite(laws.point_noise.sigma)},
-              {"scale", finite(laws.point_noise.scale)},
+             {{"nats", number_or_null(laws.point_noise.sigma)},
+              {"scale", number_or_null(laws.point_noise.scale)},
               {"from", laws.point_noise.from}}},
             {"sensitivity", of_sensitivity(laws.sensitivity)},
             {"leverage", of_leverage(laws)},

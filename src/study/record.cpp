@@ -15,10 +15,6 @@ namespace {
 
 constexpr const char* kRule = "lowest mean of final losses over the sizes of the sweep";
 
-Json number_or_null(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json to_json(const LearningRateChoice& choice) {
   Json trials = Json::array();
   for (const LearningRateTrial& trial : choice.trials)

@@ -24,10 +24,6 @@ size_t largest(const std::vector<double>& values) {
       values.begin());
 }
 
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 std::vector<double> on_host(const std::vector<at::Tensor>& scalars) {
   const at::Tensor all = at::stack(scalars).to(at::kCPU, at::kDouble);
   return {all.const_data_ptr<double>(), all.const_data_ptr<double>() + all.numel()};
@@ -92,12 +88,12 @@ Json LayerNorms::finish(int64_t step, const data::GlobalBatch& batch) {
   std::vector<double> ratios;
   for (size_t i = 0; i < layers_.size(); ++i) {
     ratios.push_back(norms_before[i] > 0 ? moved[i] / norms_before[i] : 0);
-    line[layers_[i].key + "/weight_norm"] = number(weights[i]);
-    line[layers_[i].key + "/update_ratio"] = number(ratios[i]);
-    if (i > 0 && i <= logits.size()) line[layers_[i].key + "/largest_logit"] = number(logits[i - 1]);
+    line[layers_[i].key + "/weight_norm"] = number_or_null(weights[i]);
+    line[layers_[i].key + "/update_ratio"] = number_or_null(ratios[i]);
+    if (i > 0 && i <= logits.size()) line[layers_[i].key + "/largest_logit"] = number_or_null(logits[i - 1]);
   }
   const size_t most = largest(ratios);
-  line["layers/largest_update_ratio"] = number(ratios[most]);
+  line["layers/largest_update_ratio"] = number_or_null(ratios[most]);
   worst_ = text("at step ", step, " ", layers_[most].name);
   if (!std::isfinite(ratios[most])) {
     worst_ += " has weights that are not finite";
@@ -106,7 +102,7 @@ Json LayerNorms::finish(int64_t step, const data::GlobalBatch& batch) {
   worst_ += text(" moved most, by ", fixed(ratios[most], 4), " of its weights' norm");
   if (!logits.empty()) {
     const size_t hottest = largest(logits);
-    line["layers/largest_logit"] = number(logits[hottest]);
+    line["layers/largest_logit"] = number_or_null(logits[hottest]);
     worst_ += text("; ", layers_[hottest + 1].name, " has the largest attention logit, ",
                    fixed(logits[hottest], 1));
   }

@@ -19,6 +19,7 @@ Json read_json(const std::filesystem::path& path);
 
 // Full precision, NaN and infinities as null.
 std::string to_text(const Json& json, int indent = -1);
+Json number_or_null(double value);  // null for NaN and infinities
 
 // A document that carries a checksum of itself under "checksum", over its compact text without that key: a
 // flipped digit in JSON is still JSON. read_ checks it.

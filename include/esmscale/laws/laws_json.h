@@ -16,8 +16,6 @@ inline constexpr const char* kLawsFormat = "esmscale laws 1";
 
 Json to_json(const Laws& laws);
 
-Json finite(double value);  // null where it is not
-
 // Objects over several lines, lists of numbers on one.
 std::string readable_text(const Json& json);
 

@@ -13,16 +13,15 @@ namespace esmscale::cli {
 namespace {
 
 Json to_json(const study::RunView& run) {
-  const auto known = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   const auto whole = [](double value) { return std::isfinite(value) ? Json(int64_t(value)) : Json(); };
   return {{"path", run.path.string()},
           {"state", run.state},
           {"step", whole(run.step)},
           {"tokens", whole(run.tokens)},
           {"planned_tokens", whole(run.planned_tokens)},
-          {"loss", known(run.loss)},
-          {"tokens_per_second", known(run.tokens_per_second)},
-          {"seconds_left", known(run.seconds_left)},
+          {"loss", number_or_null(run.loss)},
+          {"tokens_per_second", number_or_null(run.tokens_per_second)},
+          {"seconds_left", number_or_null(run.seconds_left)},
           {"stopped_by", run.stopped_by.empty() ? Json() : Json(run.stopped_by)}};
 }
 

@@ -90,10 +90,6 @@ std::optional<Effect> effect_of(const std::vector<Settings>& rows, const std::ve
   return effect;
 }
 
-Json number_or_null(double value) {
-  return std::isnan(value) ? Json() : Json(value);
-}
-
 Json interval_of(const Effect& effect) {
   if (std::isnan(effect.half_width)) return nullptr;
   return Json::array({effect.difference - effect.half_width, effect.difference + effect.half_width});

@@ -8,7 +8,7 @@ namespace esmscale::study {
 namespace {
 
 Json of_planned(const Planned& planned) {
-  Json json{{"value", laws::finite(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
+  Json json{{"value", number_or_null(planned.value)}, {"interval", nullptr}, {"interval_80", nullptr}};
   if (planned.ci95) json["interval"] = {planned.ci95->low, planned.ci95->high};
   if (planned.ci80) json["interval_80"] = {planned.ci80->low, planned.ci80->high};
   return json;
@@ -39,7 +39,7 @@ Json of_side_by_side(const std::vector<RankPlan>& plans) {
                     {"recompute", p.recompute},
                     {"tokens_per_second", known(p.tokens_per_second)},
                     {"rate_from", p.rate_from},
-                    {"days", laws::finite(p.days)}});
+                    {"days", number_or_null(p.days)}});
   return rows;
 }
 
@@ -54,10 +54,10 @@ Json of_question(const PlanRequest& request) {
 }
 
 Json of_optimum(const laws::Optimum& best) {
-  return {{"flops", laws::finite(best.flops)},
-          {"parameters", laws::finite(best.parameters)},
-          {"tokens", laws::finite(best.tokens)},
-          {"loss", laws::finite(best.loss)}};
+  return {{"flops", number_or_null(best.flops)},
+          {"parameters", number_or_null(best.parameters)},
+          {"tokens", number_or_null(best.tokens)},
+          {"loss", number_or_null(best.loss)}};
 }
 
 Json of_approaches(const BudgetPlan& plan) {
@@ -91,10 +91,11 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
     off.push_back({{"factor", row.factor},
                    {"parameters", row.parameters},
                    {"tokens", row.tokens},
-                   {"nats_lost", laws::finite(row.lost)},
-                   {"extra_compute", laws::finite(row.extra_compute)}});
+                   {"nats_lost", number_or_null(row.lost)},
+                   {"extra_compute", number_or_null(row.extra_compute)}});
   for (const DeviceTime& time : plan.times)
-    times.push_back({{"device", time.device}, {"peak_flops", time.peak}, {"days", laws::finite(time.days)}});
+    times.push_back(
+        {{"device", time.device}, {"peak_flops", time.peak}, {"days", number_or_null(time.days)}});
   return {{"asked", of_question(request)},
           {"flops", plan.flops},
           {"inference_flops", plan.inference_flops},
@@ -117,7 +118,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
           {"noise", laws.noise > 0 ? Json(laws.noise) : Json()},
           {"holdout_error", laws.holdout_error > 0 ? Json(laws.holdout_error) : Json()},
           {"best", of_optimum(plan.best)},
-          {"nats_lost", laws::finite(plan.lost)},
+          {"nats_lost", number_or_null(plan.lost)},
           {"extrapolated_decades", plan.decades_beyond},
           {"approaches", of_approaches(plan)},
           {"epochs", plan.epochs > 0 ? Json(plan.epochs) : Json()},
@@ -129,7 +130,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
             {"ffn", plan.shape.ffn},
             {"parameters", plan.shape_parameters},
             {"tokens", plan.shape_tokens},
-            {"nats_lost", laws::finite(plan.shape_cost)}}},
+            {"nats_lost", number_or_null(plan.shape_cost)}}},
           {"lr", of_advice(plan.recipe.lr)},
           {"matrix_lr", plan.recipe.matrix_lr.value > 0 ? of_advice(plan.recipe.matrix_lr) : Json()},
           {"batch_tokens", of_advice(plan.recipe.batch_tokens)},

@@ -204,14 +204,14 @@ Json to_json(const Assessment& assessment) {
     Json row{{"name", p.model->name},
              {"law", p.law},
              {"parameters", p.parameters},
-             {"tokens", laws::finite(p.tokens)},
+             {"tokens", number_or_null(p.tokens)},
              {"tokens_source", p.model->tokens_source},
-             {"flops", laws::finite(p.flops)},
-             {"parameters_optimal", laws::finite(p.best_parameters)},
-             {"ratio", laws::finite(p.ratio)},
+             {"flops", number_or_null(p.flops)},
+             {"parameters_optimal", number_or_null(p.best_parameters)},
+             {"ratio", number_or_null(p.ratio)},
              {"interval", nullptr},
-             {"nats_lost", laws::finite(p.nats_lost)},
-             {"compute_lost", laws::finite(p.compute_lost)},
+             {"nats_lost", number_or_null(p.nats_lost)},
+             {"compute_lost", number_or_null(p.compute_lost)},
              {"extrapolated", p.is_beyond_law}};
     if (p.interval) row["interval"] = {p.interval->low, p.interval->high};
     rows.push_back(std::move(row));

@@ -67,7 +67,8 @@ PublishedReach reach_of_published(double loss, const laws::LawFile& laws) {
 }
 
 Json to_json(const PublishedScore& score) {
-  return {{"name", score.model}, {"loss_mask_only", laws::finite(score.loss)}, {"spearman", score.spearman}};
+  return {
+      {"name", score.model}, {"loss_mask_only", number_or_null(score.loss)}, {"spearman", score.spearman}};
 }
 
 Json to_json(const PublishedReach& reach) {

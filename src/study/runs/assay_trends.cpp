@@ -133,8 +133,8 @@ void settle(AssayTrend& trend) {
 }
 
 Json to_json(const Worth& worth) {
-  Json json{{"slope", laws::finite(worth.slope)},
-            {"slope_error", laws::finite(worth.slope_error)},
+  Json json{{"slope", number_or_null(worth.slope)},
+            {"slope_error", number_or_null(worth.slope_error)},
             {"saturation", nullptr},
             {"verdict", worth.verdict}};
   if (const auto& end = worth.saturation)
@@ -179,7 +179,7 @@ Json to_json(const std::vector<AssayTrend>& trends) {
                         {"tokens", point.of.tokens},
                         {"flops", point.of.flops},
                         {"spearman", point.spearman},
-                        {"spearman_error", laws::finite(point.error)}});
+                        {"spearman_error", number_or_null(point.error)}});
     Json row{{"name", trend.name}, {"method", trend.method}};
     row.update(to_json(trend.worth));
     row["points"] = std::move(points);

@@ -15,10 +15,6 @@ std::string signed_loss(double value) {
   return text(value > 0 ? "+" : "", fixed(value, 4));
 }
 
-Json number_or_null(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 std::string seeds_sentence(const Comparison& comparison) {
   const std::string notable = fixed(kNotableDifference, 3);
   if (comparison.seeds_needed == 0)
