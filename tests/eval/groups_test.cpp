@@ -28,18 +28,32 @@ TEST(Groups, EachHasTheEstimateOfItsSequences) {
   EXPECT_EQ(results[0].result.sequences, 2);
   EXPECT_DOUBLE_EQ(results[0].result.loss.value,
                    (scores[1].loss + scores[3].loss) / double(scores[1].masked + scores[3].masked));
-  EXPECT_DOUBLE_EQ(results[1].result.loss.error,
-                   summarise(std::vector{scores[0], scores[2], scores[4]}).loss.error);
+}
+
+TEST(Groups, AnErrorNeedsTenSequencesOrTenGroups) {
+  const std::vector<SequenceScore> scores = random_scores(19), others = random_scores(19);
+  std::vector<std::string> group_of(19, "large");
+  std::fill_n(group_of.begin(), 9, "small");
+  const std::vector<GroupResult> results = results_by_group(scores, group_of);
+  EXPECT_DOUBLE_EQ(results[0].result.loss.error, summarise(std::span(scores).subspan(9)).loss.error);
+  EXPECT_TRUE(std::isnan(results[1].result.loss.error) && std::isnan(results[1].result.below_baseline.error));
+  const std::vector<GroupDifference> differences = differences_by_group(scores, others, group_of);
+  EXPECT_EQ(differences[0].sequences, 10);
+  EXPECT_DOUBLE_EQ(differences[0].difference.error,
+                   paired_difference(std::span(scores).subspan(9), std::span(others).subspan(9)).error);
+  EXPECT_TRUE(std::isnan(differences[1].difference.error));
+  EXPECT_DOUBLE_EQ(loss_over_groups(scores, group_of).value, summarise(scores).loss.value);
+  EXPECT_TRUE(std::isnan(loss_over_groups(scores, group_of).error));
+  EXPECT_TRUE(std::isnan(difference_over_groups(scores, others, group_of).error));
 }
 
 TEST(Groups, OfOneSequenceEachGiveTheErrorBySequence) {
   const std::vector<SequenceScore> scores = random_scores(30);
   std::vector<std::string> group_of;
   for (size_t i = 0; i < scores.size(); ++i) group_of.push_back("family" + std::to_string(100 + i));
-  const PatternResult whole = summarise(scores), grouped = summarise(sums_by_group(scores, group_of));
-  EXPECT_DOUBLE_EQ(grouped.loss.value, whole.loss.value);
-  EXPECT_DOUBLE_EQ(grouped.loss.error, whole.loss.error);
-  EXPECT_DOUBLE_EQ(grouped.below_baseline.error, whole.below_baseline.error);
+  const LossEstimate whole = summarise(scores).loss, grouped = loss_over_groups(scores, group_of);
+  EXPECT_DOUBLE_EQ(grouped.value, whole.value);
+  EXPECT_DOUBLE_EQ(grouped.error, whole.error);
 }
 
 // Families of ten sequences that share a deviation of 0.2 nats: the loss of a set of 40 families varies by
@@ -60,7 +74,7 @@ TEST(Groups, ErrorOfDrawnGroupsIsTheirScatter) {
         group_of.push_back(std::to_string(family));
       }
     }
-    const LossEstimate grouped = summarise(sums_by_group(scores, group_of)).loss;
+    const LossEstimate grouped = loss_over_groups(scores, group_of);
     sum += grouped.value;
     squares += grouped.value * grouped.value;
     by_group += grouped.error / kSets;

@@ -22,17 +22,30 @@ inline constexpr const char* kNoGroup = "(none)";
 std::vector<std::string> read_groups(const std::filesystem::path& table, const std::string& column,
                                      const data::Dataset& holdout);
 
+// The least number of sequences in a group, or of groups, from which a standard error is given; NaN below.
+inline constexpr int64_t kLeastForError = 10;
+
+// All of these are by name, with `group_of` by SequenceScore::sequence.
 struct GroupResult {
   std::string group;
   PatternResult result;
 };
-// By name. `group_of`: by SequenceScore::sequence.
 std::vector<GroupResult> results_by_group(std::span<const SequenceScore> scores,
                                           std::span<const std::string> group_of);
 
-// The sums of each group as one score: an estimate from them has the error of drawing groups, not sequences.
-// By name; for two models of one holdout, in the same order.
-std::vector<SequenceScore> sums_by_group(std::span<const SequenceScore> scores,
-                                         std::span<const std::string> group_of);
+// a − b, paired by sequence within each group; of two models on one holdout.
+struct GroupDifference {
+  std::string group;
+  int64_t sequences;
+  LossEstimate difference;
+};
+std::vector<GroupDifference> differences_by_group(std::span<const SequenceScore> a,
+                                                  std::span<const SequenceScore> b,
+                                                  std::span<const std::string> group_of);
+
+// The loss, and the difference a − b, of the whole holdout with the error of drawing groups, not sequences.
+LossEstimate loss_over_groups(std::span<const SequenceScore> scores, std::span<const std::string> group_of);
+LossEstimate difference_over_groups(std::span<const SequenceScore> a, std::span<const SequenceScore> b,
+                                    std::span<const std::string> group_of);
 
 }  // namespace esmscale::eval

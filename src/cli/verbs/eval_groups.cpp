@@ -6,8 +6,6 @@
 #include "esmscale/eval/report.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -16,39 +14,11 @@ namespace esmscale::cli {
 namespace {
 
 constexpr size_t kMostShown = 40;  // groups in a table for people
+const std::string kWhyUnknown = text("± needs ", eval::kLeastForError, " sequences of a group, or ",
+                                     eval::kLeastForError, " groups; it is unknown with fewer\n");
 
 const std::vector<eval::SequenceScore>& scores_of(const eval::Evaluation& evaluation) {
   return evaluation.bert ? evaluation.bert_scores : evaluation.mask_only_scores;
-}
-
-Json number_or_null(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
-struct GroupDifference {
-  std::string group;
-  int64_t sequences;
-  eval::LossEstimate difference;
-};
-
-std::vector<GroupDifference> differences(const eval::Evaluation& a, const eval::Evaluation& b,
-                                         std::span<const std::string> group_of) {
-  std::map<std::string, std::pair<std::vector<eval::SequenceScore>, std::vector<eval::SequenceScore>>>
-      members;
-  for (const eval::SequenceScore& score : scores_of(a))
-    members[group_of[size_t(score.sequence)]].first.push_back(score);
-  for (const eval::SequenceScore& score : scores_of(b))
-    members[group_of[size_t(score.sequence)]].second.push_back(score);
-  std::vector<GroupDifference> all;
-  for (const auto& [group, both] : members)
-    all.push_back({group, int64_t(both.first.size()), eval::paired_difference(both.first, both.second)});
-  return all;
-}
-
-eval::LossEstimate difference_by_group(const eval::Evaluation& a, const eval::Evaluation& b,
-                                       std::span<const std::string> group_of) {
-  return eval::paired_difference(eval::sums_by_group(scores_of(a), group_of),
-                                 eval::sums_by_group(scores_of(b), group_of));
 }
 
 // Those with the most sequences, by name; the rest are counted.
@@ -76,9 +46,8 @@ Json groups_json(const eval::Evaluation& evaluation, std::span<const std::string
                     {"below_baseline", number_or_null(r.below_baseline.value)},
                     {"below_baseline_error", number_or_null(r.below_baseline.error)}});
   }
-  const auto sums = eval::sums_by_group(scores_of(evaluation), group_of);
-  return {{"groups", std::move(rows)},
-          {"standard_error_by_group", number_or_null(eval::summarise(sums).loss.error)}};
+  const double error = eval::loss_over_groups(scores_of(evaluation), group_of).error;
+  return {{"groups", std::move(rows)}, {"standard_error_by_group", number_or_null(error)}};
 }
 
 void print_groups(std::ostream& out, const eval::Evaluation& evaluation,
@@ -91,34 +60,32 @@ void print_groups(std::ostream& out, const eval::Evaluation& evaluation,
   for (const auto& [group, r] : groups)
     table.add({group, std::to_string(r.sequences), std::to_string(r.masked), eval::to_text(r.loss),
                eval::to_text(r.below_baseline)});
-  const auto sums = eval::sums_by_group(scores_of(evaluation), group_of);
-  out << table.str() << rest << "over " << count
-      << " groups, with the error of drawing groups: " << eval::to_text(eval::summarise(sums).loss)
-      << " nats\n";
+  out << table.str() << rest << kWhyUnknown << "over " << count
+      << " groups, with the error of drawing groups: "
+      << eval::to_text(eval::loss_over_groups(scores_of(evaluation), group_of)) << " nats\n";
 }
 
 Json group_differences_json(const eval::Evaluation& a, const eval::Evaluation& b,
                             std::span<const std::string> group_of) {
   Json rows = Json::array();
-  for (const GroupDifference& row : differences(a, b, group_of))
+  for (const eval::GroupDifference& row : eval::differences_by_group(scores_of(a), scores_of(b), group_of))
     rows.push_back({{"group", row.group},
                     {"sequences", row.sequences},
                     {"loss", number_or_null(row.difference.value)},
                     {"standard_error", number_or_null(row.difference.error)}});
-  return {{"groups", std::move(rows)},
-          {"standard_error_by_group", number_or_null(difference_by_group(a, b, group_of).error)}};
+  const double error = eval::difference_over_groups(scores_of(a), scores_of(b), group_of).error;
+  return {{"groups", std::move(rows)}, {"standard_error_by_group", number_or_null(error)}};
 }
 
 void print_group_differences(std::ostream& out, const eval::Evaluation& a, const eval::Evaluation& b,
                              std::span<const std::string> group_of) {
-  std::vector<GroupDifference> rows = differences(a, b, group_of);
-  const std::string rest = keep_largest(rows, [](const GroupDifference& row) { return row.sequences; });
+  std::vector<eval::GroupDifference> rows = eval::differences_by_group(scores_of(a), scores_of(b), group_of);
+  const std::string rest = keep_largest(rows, [](const eval::GroupDifference& row) { return row.sequences; });
   Table table({"group", "sequences", "a − b (nats)"});
-  for (const GroupDifference& row : rows)
+  for (const eval::GroupDifference& row : rows)
     table.add({row.group, std::to_string(row.sequences), eval::to_text(row.difference)});
-  out << table.str() << rest
-      << "a − b with the error of drawing groups: " << eval::to_text(difference_by_group(a, b, group_of))
-      << " nats\n";
+  out << table.str() << rest << kWhyUnknown << "a − b with the error of drawing groups: "
+      << eval::to_text(eval::difference_over_groups(scores_of(a), scores_of(b), group_of)) << " nats\n";
 }
 
 }  // namespace esmscale::cli
