@@ -4,6 +4,7 @@
 //   benchmark_gpu_energy [WIDTH] [HEAD_DIM] [ROWS] [SECONDS]     default 1280 64 32768 1: a block of 650M
 // Prints a line a kernel as soon as it is measured. Products: x [ROWS, in] · Wᵀ, its two gradients, in bf16
 // and in e4m3 with one scale a tensor or one a row. Without a GPU it says so, with status 77.
+#include "energy_counter.h"
 #include "esmscale/core/random.h"
 #include "esmscale/kernels/gpu/gpu.h"
 
@@ -28,37 +29,12 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <dlfcn.h>
 
 namespace {
 
 using namespace esmscale;
 namespace gpu = kernels::gpu;
 using kernels::BFloat16;
-
-// The card's counter of energy, by the driver's library for management.
-class EnergyCounter {
- public:
-  EnergyCounter() {
-    void* library = dlopen("libnvidia-ml.so.1", RTLD_NOW);
-    if (!library) return;
-    const auto start = reinterpret_cast<int (*)()>(dlsym(library, "nvmlInit_v2"));
-    const auto find =
-        reinterpret_cast<int (*)(unsigned, void**)>(dlsym(library, "nvmlDeviceGetHandleByIndex_v2"));
-    read_ = reinterpret_cast<Read>(dlsym(library, "nvmlDeviceGetTotalEnergyConsumption"));
-    if (!start || !find || start() != 0 || find(0, &card_) != 0) read_ = nullptr;
-  }
-  std::optional<double> joules() const {
-    unsigned long long millijoules = 0;
-    if (!read_ || read_(card_, &millijoules) != 0) return std::nullopt;
-    return 1e-3 * static_cast<double>(millijoules);
-  }
-
- private:
-  using Read = int (*)(void*, unsigned long long*);
-  Read read_ = nullptr;
-  void* card_ = nullptr;
-};
 
 void wait_for_gpu() {
   static const c10::impl::VirtualGuardImpl guard(at::kCUDA);

@@ -13,6 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LETTERS = "LAGVSERTIDPKQNFYMHWC"
+FULL_DISK = "echo Avail; echo 1000"  # a script in place of df
 
 
 def protein(source: random.Random, length: int = 150) -> str:
@@ -33,6 +34,11 @@ def fasta(records: Iterable[tuple[str, str]]) -> str:
 
 def names_in(text: str) -> list[str]:
     return [line[1:].split()[0] for line in text.splitlines() if line.startswith(">")]
+
+
+def failing_mmseqs(pattern: str) -> str:
+    """MMseqs2 that fails when its arguments match the shell's pattern."""
+    return f'case "$*" in {pattern}) echo no luck; exit 3 ;; esac\nexec {shutil.which("mmseqs")} "$@"'
 
 
 class Scripts(unittest.TestCase):

@@ -13,15 +13,9 @@ import sys
 import unittest
 from typing import Any
 
-from uniref_fixture import Scripts, copy_of, fasta, names_in, protein
+from uniref_fixture import FULL_DISK, Scripts, copy_of, failing_mmseqs, fasta, names_in, protein
 
 SKIPPED = 77  # what ctest takes for a skipped test
-FULL_DISK = "echo Avail; echo 1000"  # in place of df
-
-
-def failing_mmseqs(pattern: str) -> str:
-    """MMseqs2 that fails when its arguments match the shell's pattern."""
-    return f'case "$*" in {pattern}) echo no luck; exit 3 ;; esac\nexec {shutil.which("mmseqs")} "$@"'
 
 
 class Levels(Scripts):
