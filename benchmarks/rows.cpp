@@ -67,14 +67,14 @@ void table(int64_t rows, int64_t width) {
 
   const at::Tensor a = at::randn({rows, width}), b = at::randn({rows, width}), g = at::randn({width});
   const at::Tensor product = at::empty_like(a), gradient = at::randn({rows, width});
-  const auto norm = at::native_layer_norm(a, {width}, g, g, cpu::kLayerNormEps);
+  const auto norm = at::native_layer_norm(a, {width}, g, g, 1e-5);
   const auto write_bias = [&] { product.copy_(g.expand_as(product)); };
 
   const RowKernel kernels[] = {
       {"residual + LayerNorm", rows, 4 * array, [&](cpu::Range r) { cpu::layer_norm_forward(ln, r); },
        [&] {
          write_bias();
-         at::native_layer_norm(at::add(a, product), {width}, g, g, cpu::kLayerNormEps);
+         at::native_layer_norm(at::add(a, product), {width}, g, g, 1e-5);
        }},
       {"LayerNorm again", rows, 2 * array, [&](cpu::Range r) { cpu::layer_norm_recompute(again, r); }, {}},
       {"LayerNorm backward", cpu::row_blocks(rows), 4 * array,

@@ -41,6 +41,10 @@ std::vector<Field> fields(RunConfig& c) {
             "masks of training are")
           .within(0, 0.9)
           .identity(),
+      field("model.layer_norm_eps", &c.model.layer_norm_eps,
+            "ε of every LayerNorm: 1e-5 in ESM-2, 1e-12 where a Hugging Face configuration names none")
+          .within(1e-20, 0.1)
+          .identity(),
       field("model.init.scheme", &c.model.init.scheme,
             "Initialisation of the weights: xavier, or hf (normal with deviation 0.02, as in transformers)")
           .identity(),

@@ -7,7 +7,6 @@
 #include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"
 #include "esmscale/data/alphabet.h"
-#include "esmscale/model/layer_norm.h"
 #include "interop/other_models.h"
 
 #include <nlohmann/json.hpp>
@@ -18,7 +17,8 @@ namespace {
 // RoBERTa counts positions from pad_token_id + 1 = 2.
 constexpr int64_t kFirstPosition = 2;
 constexpr int64_t kOfficialPositions = 1026;
-constexpr int64_t kShortest = 8;  // rows of the shortest crop
+constexpr double kTheirLayerNormEps = 1e-12;  // where the key is absent; ESM-2 has 1e-5
+constexpr int64_t kShortest = 8;              // rows of the shortest crop
 
 // Settings that decide what is computed. `fallback` is what transformers takes when the key is absent.
 struct Demand {
@@ -27,15 +27,11 @@ struct Demand {
 };
 
 const std::vector<Demand>& demands() {
-  static const std::vector<Demand> all{{"model_type", "esm", nullptr},
-                                       {"position_embedding_type", "rotary", "absolute"},
-                                       {"hidden_act", "gelu", "gelu"},
-                                       {"emb_layer_norm_before", false, false},
-                                       {"layer_norm_eps", model::kLayerNormEps, 1e-12},
-                                       {"is_folding_model", false, false},
-                                       {"is_decoder", false, false},
-                                       {"add_cross_attention", false, false},
-                                       {"rope_theta", 10000.0, 10000.0}};
+  static const std::vector<Demand> all{
+      {"model_type", "esm", nullptr},        {"position_embedding_type", "rotary", "absolute"},
+      {"hidden_act", "gelu", "gelu"},        {"emb_layer_norm_before", false, false},
+      {"is_folding_model", false, false},    {"is_decoder", false, false},
+      {"add_cross_attention", false, false}, {"rope_theta", 10000.0, 10000.0}};
   return all;
 }
 
@@ -70,6 +66,9 @@ HuggingFaceConfig read_hugging_face_config(const std::filesystem::path& folder) 
   faults.collect([&] { model.heads = settings.integer("num_attention_heads", 1, 4096); });
   faults.collect([&] { model.ffn = settings.integer("intermediate_size", 1, 1 << 20); });
   faults.collect([&] { model.alphabet = settings.integer("vocab_size", 1, 1 << 20); });
+  faults.collect([&] { model.layer_norm_eps = settings.number_or("layer_norm_eps", kTheirLayerNormEps); });
+  faults.require(model.layer_norm_eps > 0,
+                 text("layer_norm_eps: expected a number above 0, found ", model.layer_norm_eps));
   faults.collect([&] { model.token_dropout = settings.boolean_or("token_dropout", false); });
   faults.collect([&] {
     config.max_seq_len = settings.integer_or("max_position_embeddings", kOfficialPositions,
@@ -102,7 +101,7 @@ Json hugging_face_config(const config::RunConfig& config, int64_t alphabet) {
           {"initializer_range", 0.02},
           {"intermediate_size", model.ffn_dim()},
           {"is_folding_model", false},
-          {"layer_norm_eps", model::kLayerNormEps},
+          {"layer_norm_eps", model.layer_norm_eps},
           {"mask_token_id", tokens.mask()},
           {"max_position_embeddings", config.data.max_seq_len + kFirstPosition},
           {"model_type", "esm"},

@@ -100,7 +100,8 @@ class CpuOps final : public FusedOps {
                                               .beta = data(norm.bias_D),
                                               .y = data(y_TD),
                                               .mean = data(state.mean_T),
-                                              .rstd = data(state.rstd_T)};
+                                              .rstd = data(state.rstd_T),
+                                              .epsilon = static_cast<float>(norm.epsilon)};
     over_rows(y_TD.size(0), [&](Range rows) { kernels::cpu::layer_norm_forward(work, rows); });
   }
 

@@ -1,6 +1,5 @@
 #include "model/forward.h"
 
-#include "esmscale/model/layer_norm.h"
 #include "esmscale/model/observe.h"
 
 #include <cmath>
@@ -24,7 +23,7 @@ at::Tensor linear(const at::Tensor& x, const Linear& layer) {
 
 at::Tensor layer_norm(const at::Tensor& x, const Norm& norm) {
   return at::layer_norm(x, {x.size(-1)}, norm.weight_D.to(x.scalar_type()), norm.bias_D.to(x.scalar_type()),
-                        kLayerNormEps);
+                        norm.epsilon);
 }
 
 // Of one sequence; q carries the scale.

@@ -60,7 +60,8 @@ class GpuOps final : public FusedOps {
                             .beta = floats(norm.bias_D),
                             .y = data(y_TD),
                             .mean = floats(state.mean_T),
-                            .rstd = floats(state.rstd_T)});
+                            .rstd = floats(state.rstd_T),
+                            .epsilon = static_cast<float>(norm.epsilon)});
   }
 
   void norm_recompute(const NormState& state, const Norm& norm, const at::Tensor& y_TD) override {

@@ -90,7 +90,9 @@ at::Tensor log_frequencies(const data::TokenList& tokens, std::span<const int64_
 }  // namespace
 
 Weights with_tensors(const Weights& like, std::vector<at::Tensor> all) {
-  const auto norm = [&](const config::LayerRows& rows) { return Norm{all[rows.weight], all[rows.bias]}; };
+  const auto norm = [&](const config::LayerRows& rows) {
+    return Norm{all[rows.weight], all[rows.bias], like.config.layer_norm_eps};
+  };
   const auto linear = [&](const config::LayerRows& rows) { return Linear{all[rows.weight], all[rows.bias]}; };
   const config::ParameterIndex& rows = like.rows;
   Weights named{.config = like.config,

@@ -133,6 +133,12 @@ TEST_F(Export, RotaryFrequenciesAreThoseInUse) {
   EXPECT_TRUE(import_hugging_face(temporary_ / "33").weights.inv_freq.eq(0.125).all().item<bool>());
 }
 
+TEST_F(Export, LayerNormEpsIsTheModels) {
+  info_.config.model.layer_norm_eps = weights_.config.layer_norm_eps = 1e-12;
+  export_hugging_face(info_, weights_, temporary_ / "33", 33);
+  EXPECT_EQ(import_hugging_face(temporary_ / "33").weights.config.layer_norm_eps, 1e-12);
+}
+
 TEST_F(Export, OtherMaskingProbabilityIsSaid) {
   info_.config.model.token_dropout_rate = weights_.config.token_dropout_rate = 0.3;
   ::testing::internal::CaptureStderr();

@@ -35,7 +35,7 @@ TEST_F(Import, OtherArchitecturesAreRefusedByNameAllAtOnce) {
     config["position_embedding_type"] = "absolute";
     config["hidden_act"] = "relu";
     config["emb_layer_norm_before"] = true;
-    config["layer_norm_eps"] = 1e-12;
+    config["layer_norm_eps"] = 0;
     config["is_folding_model"] = true;
     config["hidden_size"] = 30;
     config["num_hidden_layers"] = "six";
@@ -45,7 +45,7 @@ TEST_F(Import, OtherArchitecturesAreRefusedByNameAllAtOnce) {
   EXPECT_THAT(said,
               AllOf(HasSubstr("position_embedding_type: expected \"rotary\", found \"absolute\""),
                     HasSubstr("hidden_act"), HasSubstr("emb_layer_norm_before"),
-                    HasSubstr("layer_norm_eps: expected 1e-05, found 1e-12"), HasSubstr("is_folding_model")));
+                    HasSubstr("layer_norm_eps: expected a number above 0"), HasSubstr("is_folding_model")));
   EXPECT_THAT(said,
               AllOf(HasSubstr("hidden_size 30"),
                     HasSubstr("num_hidden_layers: expected a whole number from 1 to 1000, found \"six\""),

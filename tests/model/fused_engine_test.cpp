@@ -40,6 +40,24 @@ TEST_P(FusedEngines, AgreeWithThePlainOne) {
   }
 }
 
+// The same bounds; an ε of 0.1 changes the loss of these weights by far more.
+TEST_P(FusedEngines, AgreeWithThePlainOneOnAnotherEpsilon) {
+  config::ModelConfig model = model_of(2, 48, 3);
+  const data::TokenList& tokens = data::TokenList::of(29);
+  const auto losses_with = [&](double epsilon) {
+    model.layer_norm_eps = epsilon;
+    const Weights weights = random_weights(model, 9);
+    const DeviceBatch batch = to_device(pack(tokens, mixed_sequences()), model, tokens, at::kCPU);
+    CollectedGradients a(weights), b(weights);
+    const double plain = engine_named("plain", weights)->forward_backward(batch, a).item<double>();
+    const double fused = engine_named(GetParam(), weights)->forward_backward(batch, b).item<double>();
+    EXPECT_NEAR(plain, fused, 1e-4);
+    EXPECT_LT(distance(b.sums, a.sums), 1e-5);
+    return plain;
+  };
+  EXPECT_GT(std::abs(losses_with(0.1) - losses_with(1e-5)), 0.1);
+}
+
 // No tolerance: the same arithmetic twice.
 TEST_P(FusedEngines, WhatIsMadeAgainGivesTheSameBits) {
   const config::ModelConfig model = model_of(3, 48, 3);

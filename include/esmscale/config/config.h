@@ -24,6 +24,7 @@ struct ModelConfig {
   int64_t alphabet = 29;  // 29 (the paper's tokens) or 33 (the official order)
   bool token_dropout = true;
   double token_dropout_rate = 0.15;  // p of its scale; whatever the masks' rate is
+  double layer_norm_eps = 1e-5;      // ε of every LayerNorm; ESM-2 has 1e-5
   struct Init {
     InitScheme scheme = InitScheme::xavier;
     DecoderBias decoder_bias = DecoderBias::zeros;

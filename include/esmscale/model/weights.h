@@ -16,6 +16,7 @@ namespace esmscale::model {
 
 struct Norm {
   at::Tensor weight_D, bias_D;
+  double epsilon = 1e-5;  // model.layer_norm_eps
 };
 
 struct Linear {

@@ -87,6 +87,7 @@ void adopt_model(config::RunConfig& config, std::span<const std::string> given_k
   if (model.token_dropout)
     adopt_value("model.token_dropout_rate", model.token_dropout_rate, config.model.token_dropout_rate,
                 given_keys, from);
+  adopt_value("model.layer_norm_eps", model.layer_norm_eps, config.model.layer_norm_eps, given_keys, from);
   if (other.masking.mlm_probability != config.masking.mlm_probability)
     warnings.push_back(text("the model that training begins with was trained at masking.mlm_probability = ",
                             other.masking.mlm_probability, ", this run masks ",

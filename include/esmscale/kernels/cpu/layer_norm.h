@@ -7,8 +7,6 @@
 
 namespace esmscale::kernels::cpu {
 
-inline constexpr double kLayerNormEps = 1e-5;  // ε
-
 struct LayerNormForward {
   int64_t width = 0;
   const float* x = nullptr;            // [T, D]
@@ -20,6 +18,7 @@ struct LayerNormForward {
   float* y = nullptr;                  // [T, D]; may be x or branch if that is not needed any more
   float* mean = nullptr;               // [T]
   float* rstd = nullptr;               // [T]
+  float epsilon = 1e-5f;               // ε
 };
 
 void layer_norm_forward(const LayerNormForward& work, Range rows);

@@ -51,6 +51,7 @@ struct NormForward {
   T* y = nullptr;                      // [T, D]
   float* mean = nullptr;               // [T]
   float* rstd = nullptr;               // [T]
+  float epsilon = 1e-5f;               // added to the variance
 };
 
 // y computed again from the saved statistics, bit for bit.

@@ -50,7 +50,7 @@ void layer_norm_forward(const LayerNormForward& w, Range rows) {
     if (w.branch) add_branch(w, r);
     const float* x = (w.branch ? w.sum : w.x) + r * w.width;
     w.mean[r] = row_mean(x, w.width);
-    w.rstd[r] = 1.0f / std::sqrt(row_variance(x, w.width, w.mean[r]) + float(kLayerNormEps));
+    w.rstd[r] = 1.0f / std::sqrt(row_variance(x, w.width, w.mean[r]) + w.epsilon);
     normalise_row(x, w.mean[r], w.rstd[r], w.gamma, w.beta, w.width, w.y + r * w.width);
   }
 }

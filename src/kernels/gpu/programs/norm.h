@@ -3,7 +3,6 @@
 // thread at 16 bytes of the columns, so that the sums over rows stay in registers.
 #pragma once
 
-#include "esmscale/kernels/cpu/layer_norm.h"
 #include "kernels/gpu/programs/values.h"
 
 namespace esmscale::kernels::gpu {
@@ -51,7 +50,7 @@ ESMSCALE_HOST_DEVICE void row_program(const Team& team, const NormForward<T>& w,
     for (int i = 0; i < N; ++i) squares += deviation.at[i] * deviation.at[i];
   }
   const float variance = sum(team, squares) / static_cast<float>(w.width);
-  const float rstd = 1 / sqrtf(variance + float(cpu::kLayerNormEps));
+  const float rstd = 1 / sqrtf(variance + w.epsilon);
   for (int64_t c = team.lane() * N; c < w.width; c += team.lanes() * N)
     put_normalised<N>(x + c, mean, rstd, w.gamma + c, w.beta + c, w.y + first + c);
   if (team.lane() == 0) {
