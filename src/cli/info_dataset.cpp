@@ -74,6 +74,7 @@ Json dataset_info(const std::filesystem::path& path, bool verify, const std::vec
       {"sequences", manifest.sequences},
       {"tokens", manifest.tokens},
       {"residues", manifest.residues},
+      {"clusters", manifest.clusters},
       {"shards", manifest.shards},
       {"bytes", manifest.bytes},
       {"seed", manifest.seed},
@@ -99,6 +100,8 @@ void print_dataset_info(std::ostream& out, const Json& info) {
   };
   row("data set", info.at("path"));
   row("sequences", text(info.at("sequences").get<int64_t>()));
+  if (const int64_t clusters = info.at("clusters").get<int64_t>(); clusters > 0)
+    row("clusters", text(clusters, "  (an epoch trains one member of each)"));
   row("residues", text(info.at("residues").get<int64_t>(), "  (mean ", fixed(number("mean_length"), 1),
                        ", longest ", info.at("max_length").get<int64_t>(), ")"));
   row("tokens", text(info.at("tokens").get<int64_t>(), "  (with START and END)"));

@@ -6,6 +6,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/study/plan/published_laws.h"
 
 namespace esmscale::cli {
@@ -78,7 +79,8 @@ laws::LawFile law_or_default(PlanningOptions options) {
 
 double unique_tokens_of(const PlanningOptions& options) {
   if (options.data.empty()) return optional_number(options.unique_tokens, "--unique-tokens");
-  return accounting::real_lengths(data::Dataset(options.data).lengths(), options.config.max_seq_len).tokens;
+  return static_cast<double>(
+      data::unique_tokens(data::Dataset(options.data), {.max_seq_len = options.config.max_seq_len}));
 }
 
 study::ConfigOptions config_of(const PlanningOptions& options) {

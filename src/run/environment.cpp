@@ -46,7 +46,10 @@ Json environment_record(const EnvironmentFacts& facts) {
               {"ranks", facts.ranks},
               {"threads", facts.threads},
               {"command_line", facts.command_line},
-              {"data", {{"train", facts.train_hash}, {"epoch_tokens", facts.epoch_tokens}}}};
+              {"data",
+               {{"train", facts.train_hash},
+                {"epoch_tokens", facts.epoch_tokens},
+                {"unique_tokens", facts.unique_tokens}}}};
   if (!facts.holdout_hash.empty()) record["data"]["holdout"] = facts.holdout_hash;
   if (const char* job = std::getenv("SLURM_JOB_ID")) record["slurm_job"] = job;
   return record;

@@ -66,17 +66,21 @@ class EpochTokens {
 
   int64_t of(const config::RunConfig& config) {
     const std::string folder = data_.empty() ? config.data.train : data_;
-    const auto [place, is_new] =
-        counted_.try_emplace({folder, config.data.sequences, config.data.max_seq_len}, 0);
+    const auto [place, is_new] = counted_.try_emplace(
+        {folder, config.data.sequences, config.data.max_seq_len, config.train.seed, config.train.epochs}, 0);
     if (is_new)
-      place->second = data::tokens_per_epoch(data::Dataset(folder), {.sequences = config.data.sequences,
-                                                                     .max_seq_len = config.data.max_seq_len});
+      place->second =
+          data::tokens_per_epoch(data::Dataset(folder), {.seed = static_cast<uint64_t>(config.train.seed),
+                                                         .sequences = config.data.sequences,
+                                                         .max_seq_len = config.data.max_seq_len,
+                                                         .epochs = config.train.epochs})
+              .tokens;
     return place->second;
   }
 
  private:
   std::string data_;
-  std::map<std::tuple<std::string, int64_t, int64_t>, int64_t> counted_;
+  std::map<std::tuple<std::string, int64_t, int64_t, int64_t, int64_t>, int64_t> counted_;
 };
 
 }  // namespace

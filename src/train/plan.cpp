@@ -16,13 +16,6 @@ namespace {
 
 constexpr double kSecondsPerHour = 3600;
 
-double squared_tokens_per_epoch(const data::Dataset& train, int64_t sequences, int64_t max_seq_len) {
-  double sum = 0;
-  for (const uint32_t length : train.lengths().first(static_cast<size_t>(sequences)))
-    sum += std::pow(static_cast<double>(std::min<int64_t>(length, max_seq_len - 2) + 2), 2);
-  return sum;
-}
-
 std::vector<std::string> notes_on(const config::RunConfig& config, int64_t tokens) {
   const config::Schedule schedule(config.schedule, config.optimizer.lr, tokens);
   std::vector<std::string> notes;
@@ -102,16 +95,17 @@ data::LoaderOptions loader_options(const config::RunConfig& config, int rank, in
 
 int64_t sequences_used(const config::RunConfig& config, const data::Dataset& train) {
   const int64_t wanted = config.data.sequences;
-  if (wanted > train.sequences())
+  const int64_t most = train.epoch_sequences();
+  if (wanted > most)
     throw usage_error({.where = "data.sequences",
-                       .expected = text("at most the ", train.sequences(), " of ", train.folder().string()),
+                       .expected = text("at most the ", most, " of ", train.folder().string()),
                        .found = std::to_string(wanted)});
-  return wanted > 0 ? wanted : train.sequences();
+  return wanted > 0 ? wanted : most;
 }
 
 namespace {
 
-int64_t epoch_tokens(const config::RunConfig& config, const data::Dataset& train) {
+data::EpochTokens epoch_tokens(const config::RunConfig& config, const data::Dataset& train) {
   return data::tokens_per_epoch(train, loader_options(config, 0, 1, 1, false));
 }
 
@@ -123,7 +117,7 @@ int64_t tokens_of_epochs(const config::RunConfig& config, int64_t epoch) {
 }  // namespace
 
 int64_t tokens_of_run(const config::RunConfig& config, const data::Dataset& train) {
-  return tokens_of_epochs(config, epoch_tokens(config, train));
+  return tokens_of_epochs(config, epoch_tokens(config, train).tokens);
 }
 
 RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, int ranks,
@@ -131,11 +125,11 @@ RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, in
   RunPlan plan;
   plan.sequences = sequences_used(config, train);
   data::check_loader_options(train, loader_options(config, /*rank=*/0, ranks, /*threads=*/1, false));
-  plan.epoch_tokens = epoch_tokens(config, train);
+  const data::EpochTokens epoch = epoch_tokens(config, train);
+  plan.epoch_tokens = epoch.tokens;
   plan.tokens = tokens_of_epochs(config, plan.epoch_tokens);
   plan.memory = memory_of(config, ranks, device);
-  count(plan, config, static_cast<double>(plan.epoch_tokens),
-        squared_tokens_per_epoch(train, plan.sequences, config.data.max_seq_len));
+  count(plan, config, static_cast<double>(epoch.tokens), epoch.squared);
   if (config.train.max_tokens > plan.tokens)
     plan.notes.push_back(text("the run ends after ", plan.tokens,
                               " tokens, train.epochs = ", config.train.epochs,

@@ -159,7 +159,9 @@ void record_start(const Run& run) {
          .threads = run.options.threads,
          .train_hash = run.inputs.train.manifest().hash,
          .holdout_hash = holdout ? holdout->manifest().hash : "",
-         .epoch_tokens = run.plan.epoch_tokens}));
+         .epoch_tokens = run.plan.epoch_tokens,
+         .unique_tokens =
+             data::unique_tokens(run.inputs.train, loader_options(run.options.config, 0, 1, 1, false))}));
     run.claim->keep();
   }
   log_info(run.machinery->engine->name(), " engine in ", enum_name(run.options.config.train.precision),

@@ -54,6 +54,38 @@ TEST(Resume, FromAnEarlierCheckpointOfTheSameFolder) {
   EXPECT_EQ(run::RunFolder(folder).list_checkpoints().size(), checkpoints.size());
 }
 
+// Oracle: the run that went straight through. 60 proteins in clusters of three; later epochs draw other
+// members.
+TEST(Resume, OnClustersEachEpochDrawsAsIfItHadNotStopped) {
+  const SmallRun small;
+  std::string fasta, table;
+  for (int i = 0; i < 60; ++i) {
+    fasta += text(">p", i, "\nMKV", std::string(size_t(5 + i % 40), "LAGESV"[i % 6]), "\n");
+    table += text("c", i / 3, "\tp", i, "\n");
+  }
+  write_file(small.path("in.fasta"), fasta);
+  write_file(small.path("clusters.tsv"), table);
+  const std::string set = small.path("set");
+  EXPECT_EQ(json_of({"prepare", "--input", small.path("in.fasta"), "--clusters", small.path("clusters.tsv"),
+                     "--output", set, "--log-level", "error"})["clusters"],
+            20);
+  EXPECT_THAT(run({"info", set}).out, HasSubstr("one member of each"));
+  const Arguments clustered = kEveryStep + Arguments{"--data", set,
+                                                     "--set",  "train.epochs=3",
+                                                     "--set",  "train.batch_tokens=256",
+                                                     "--set",  "train.micro_batch_tokens=256"};
+  const Json plan = json_of(small.train("run", clustered + Arguments{"--dry-run"}))["plan"];
+  EXPECT_EQ(plan["sequences"], 20);
+  const std::string folder = small.trained("run", clustered);
+  const auto whole = losses(folder);
+  const auto trained = run::read_metrics(run::RunFolder(folder).metrics()).back()["tokens"].get<int64_t>();
+  EXPECT_NEAR(double(trained), plan["tokens"].get<double>(), 2) << "as drawn, rounded down for each epoch";
+  for (const run::CheckpointFolder& checkpoint : run::RunFolder(folder).list_checkpoints()) {
+    small.trained("run", clustered + Arguments{"--resume", checkpoint.path});
+    EXPECT_EQ(losses(folder), whole) << checkpoint.step;
+  }
+}
+
 TEST(Resume, ACheckpointOfAnotherRunNeedsAnEmptyFolder) {
   const SmallRun small;
   const std::string folder = small.trained("run", kEveryStep);

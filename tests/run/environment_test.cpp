@@ -19,8 +19,9 @@ TEST(Environment, RecordHoldsFactsAndMachine) {
                                           .ranks = 2,
                                           .threads = 4,
                                           .train_hash = "abc",
-                                          .epoch_tokens = 5000});
-  EXPECT_EQ(to_text(record["data"]), R"({"train":"abc","epoch_tokens":5000})");
+                                          .epoch_tokens = 5000,
+                                          .unique_tokens = 6000});
+  EXPECT_EQ(to_text(record["data"]), R"({"train":"abc","epoch_tokens":5000,"unique_tokens":6000})");
   EXPECT_EQ(record["command_line"], (std::vector<std::string>{"esmscale", "train"}));
   EXPECT_EQ(record["devices"][0], "NVIDIA H100");
   EXPECT_EQ(record["libtorch"], "2.11.0");

@@ -20,6 +20,7 @@ enum class Purpose : uint32_t {
   initialisation = 7,  // subject: parameter
   bootstrap = 8,       // subject: draw
   fit_start = 9,
+  cluster = 10,  // the member that an epoch trains; subject: cluster
   test = 255,
 };
 

@@ -18,7 +18,7 @@ struct EnvironmentFacts {
   int threads = 1;
   // Hashes of the data sets' manifests: they identify the data of a run, whatever its path; "": no holdout.
   std::string train_hash, holdout_hash;
-  int64_t epoch_tokens = 0;
+  int64_t epoch_tokens = 0, unique_tokens = 0;  // these differ for a set with clusters
 };
 
 // One start of a run: version, revision, host, CPU, memory, devices, LibTorch, date (UTC), command line,

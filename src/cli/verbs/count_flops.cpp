@@ -4,6 +4,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
 
 #include <algorithm>
 #include <map>
@@ -63,13 +64,12 @@ class TrainingLengths {
 
   accounting::Lengths operator()(const config::RunConfig& config) {
     if (!data_) return accounting::equal_lengths(one_length_);
-    const int64_t all = data_->sequences();
+    const int64_t all = data_->epoch_sequences();
     const int64_t used = config.data.sequences > 0 ? std::min(config.data.sequences, all) : all;
     // Presets share them, and 64 million lengths are worth reading once only.
     const auto [known, is_new] = known_.try_emplace({used, config.data.max_seq_len});
     if (is_new)
-      known->second = accounting::real_lengths(data_->lengths().first(static_cast<size_t>(used)),
-                                               config.data.max_seq_len);
+      known->second = accounting::real_lengths(data::epoch_lengths(*data_, used), config.data.max_seq_len);
     return known->second;
   }
 

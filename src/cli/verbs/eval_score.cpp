@@ -77,7 +77,8 @@ interop::LoadedModel load_for_eval(const EvalOptions& options, size_t index) {
 Scored score(const EvalOptions& options, size_t index, interop::LoadedModel loaded,
              const data::Dataset& holdout) {
   require_reach(loaded, holdout, options.allow_longer);
-  Scored scored{.weights = options.weights_of(index), .model = std::move(loaded), .evaluation = {}, .report = {}};
+  Scored scored{
+      .weights = options.weights_of(index), .model = std::move(loaded), .evaluation = {}, .report = {}};
   const interop::LoadedModel& model = scored.model;
 
   const at::Device device = train::choose_device(options.device);

@@ -16,6 +16,7 @@ namespace {
 Json set_json(const std::filesystem::path& folder, const data::DatasetManifest& manifest) {
   return {{"output", folder.string()},
           {"sequences", manifest.sequences},
+          {"clusters", manifest.clusters},
           {"residues", manifest.residues},
           {"tokens", manifest.tokens},
           {"max_length", manifest.max_length},
@@ -42,9 +43,10 @@ Json summary_json(const data::PrepareOptions& options, const data::PrepareSummar
 
 void print_set(std::ostream& out, const std::filesystem::path& folder,
                const data::DatasetManifest& manifest) {
-  out << folder.string() << ": " << manifest.sequences << " sequences, " << manifest.residues << " residues, "
-      << human_bytes(static_cast<double>(manifest.bytes)) << " in " << manifest.shards
-      << " shards, baseline loss " << fixed(manifest.baseline_loss, 4) << " nats";
+  out << folder.string() << ": " << manifest.sequences << " sequences, ";
+  if (manifest.clusters > 0) out << manifest.clusters << " clusters, ";
+  out << manifest.residues << " residues, " << human_bytes(static_cast<double>(manifest.bytes)) << " in "
+      << manifest.shards << " shards, baseline loss " << fixed(manifest.baseline_loss, 4) << " nats";
   if (!manifest.split.empty()) out << " (" << manifest.split << ")";
   out << "\n";
 }
@@ -97,12 +99,19 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_flag("--keep-order", o.keep_order,
                  "No shuffle: the input is what esmscale fasta wrote, in random order already");
   verb->add_option("--exclude", o.exclude, "File of identifiers to leave out, one a line");
+  verb->add_option(
+      "--clusters", o.clusters,
+      "Table of clusters and members (MMseqs2's *_cluster.tsv): an epoch trains one member of each, "
+      "drawn anew every epoch");
   verb->add_flag("--allow-missing", o.allow_missing,
-                 "No error when no sequence has an identifier of --exclude");
-  verb->add_option("--holdout", o.holdout, "The last N sequences in shuffled order go to --holdout-output")
+                 "No error when no sequence has an identifier of --exclude, or of --clusters");
+  verb->add_option(
+          "--holdout", o.holdout,
+          "The last N sequences (with --clusters: clusters) in shuffled order go to --holdout-output")
       ->check(whole_number());
   verb->add_option("--holdout-output", o.holdout_output, "Folder of the held-out data set");
-  verb->add_option("--limit", o.limit, "Then keep the first N in shuffled order")->check(whole_number());
+  verb->add_option("--limit", o.limit, "Then keep the first N sequences, or clusters, in shuffled order")
+      ->check(whole_number());
   verb->add_option("--min-length", o.min_length, "Leave out shorter sequences, in residues")
       ->check(whole_number())
       ->capture_default_str();

@@ -81,6 +81,10 @@ void Dataset::Impl::open(const FileRecord& record) {
     case FileKind::index:
       index = MappedPayload(folder, record);
       break;
+    case FileKind::clusters:
+      clusters = MappedPayload(folder, record);
+      clusters.check_payload(record);  // 8 bytes a cluster decide what is trained
+      break;
     case FileKind::fingerprints:
       fingerprints = std::make_unique<FrameFile>(folder, record, read);
       break;
@@ -89,12 +93,13 @@ void Dataset::Impl::open(const FileRecord& record) {
 
 void Dataset::Impl::check_whole() const {
   const auto n = static_cast<uint64_t>(manifest.sequences);
-  std::array<uint64_t, 6> items{};
+  std::array<uint64_t, 7> items{};
   for (const FileRecord& record : files) items[static_cast<size_t>(record.kind)] += record.items;
   const auto count = [&](FileKind kind) { return items[static_cast<size_t>(kind)]; };
   const bool counts_agree = identifiers && fingerprints && count(FileKind::lengths) == n &&
                             count(FileKind::identifiers) == n && count(FileKind::fingerprints) == n &&
-                            count(FileKind::index) == count(FileKind::shard);
+                            count(FileKind::index) == count(FileKind::shard) &&
+                            count(FileKind::clusters) == static_cast<uint64_t>(manifest.clusters);
   if (!counts_agree || n == 0)
     throw Error({.where = (folder / kManifestName).string(),
                  .expected = text("files that hold ", n, " sequences, at least one"),
@@ -146,6 +151,24 @@ std::span<const uint32_t> Dataset::lengths() const {
   return impl_->lengths.items<uint32_t>();
 }
 
+SequenceRange Dataset::cluster(int64_t i) const {
+  if (i < 0 || i >= epoch_sequences())
+    throw Error({.where = folder().string(),
+                 .expected = text("a cluster below ", epoch_sequences()),
+                 .found = text(i)});
+  if (manifest().clusters == 0) return {i, 1};
+  const std::span<const uint64_t> begins = impl_->clusters.items<uint64_t>();
+  const auto place = static_cast<size_t>(i);
+  const auto all = static_cast<uint64_t>(sequences());
+  const uint64_t begin = begins[place], end = place + 1 < begins.size() ? begins[place + 1] : all;
+  if (begin >= end || end > all || (i == 0 && begin != 0))
+    throw Error({.where = impl_->clusters.path().string(),
+                 .expected = text("a first sequence for cluster ", i, " below that of the next one"),
+                 .found = text(begin, ", then ", end),
+                 .advice = "prepare the data set again"});
+  return {static_cast<int64_t>(begin), static_cast<int64_t>(end - begin)};
+}
+
 void Dataset::verify() const {
   std::vector<std::byte> piece(1 << 20);
   for (const FileRecord& record : impl_->files) {
@@ -157,11 +180,7 @@ void Dataset::verify() const {
       checksum.add(bytes);
       at += bytes.size();
     }
-    if (const std::string found = checksum.hex(); found != record.payload_checksum)
-      throw Error({.where = file.path().string(),
-                   .expected = "checksum " + record.payload_checksum,
-                   .found = found,
-                   .advice = "the file is damaged: copy the data set again"});
+    require_payload_checksum(checksum.hex(), record, file.path());
   }
 }
 

@@ -75,13 +75,14 @@ void FingerprintLookup::for_each(const std::function<void(const Fingerprint&)>& 
     for (const Fingerprint& fingerprint : used(load(block))) visit(fingerprint);
 }
 
-Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t train_sequences) {
+Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t epoch_sequences) {
+  const SequenceRange last = epoch_sequences > 0 ? train.cluster(epoch_sequences - 1) : SequenceRange{};
   FingerprintLookup held_out(holdout.impl()), trained(train.impl());
   Overlap overlap;
   std::vector<int64_t> first;  // the first few of the holdout that are shared, ascending
   held_out.for_each([&](const Fingerprint& fingerprint) {
     const std::optional<uint64_t> found = trained.find(fingerprint.hash);
-    if (!found || static_cast<int64_t>(*found) >= train_sequences) return;
+    if (!found || static_cast<int64_t>(*found) >= last.first + last.count) return;
     ++overlap.count;
     const auto sequence = static_cast<int64_t>(fingerprint.sequence);
     first.insert(std::lower_bound(first.begin(), first.end(), sequence), sequence);

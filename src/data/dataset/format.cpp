@@ -23,6 +23,8 @@ uint64_t payload_bytes(const FileRecord& record) {
       return record.items * sizeof(uint32_t);
     case FileKind::index:
       return record.items * sizeof(FrameEntry);
+    case FileKind::clusters:
+      return record.items * sizeof(uint64_t);
     case FileKind::fingerprints:
       return (record.items + FingerprintBlock::kCapacity - 1) / FingerprintBlock::kCapacity *
              sizeof(FingerprintBlock);
@@ -54,6 +56,8 @@ std::string file_name(FileKind kind, int64_t shard) {
       return "identifiers.zst";
     case FileKind::fingerprints:
       return "fingerprints.bin";
+    case FileKind::clusters:
+      return "clusters.bin";
     case FileKind::shard:
       break;
   }
@@ -117,10 +121,25 @@ void check_size(uint64_t found, const FileRecord& record, const std::filesystem:
                  .advice = "prepare the data set again"});
 }
 
+void require_payload_checksum(const std::string& found, const FileRecord& record,
+                              const std::filesystem::path& path) {
+  if (found != record.payload_checksum)
+    throw Error({.where = path.string(),
+                 .expected = "checksum " + record.payload_checksum,
+                 .found = found,
+                 .advice = "the file is damaged: copy the data set again"});
+}
+
 MappedPayload::MappedPayload(const std::filesystem::path& folder, const FileRecord& record)
     : file_(folder / record.name) {
   check_header(header_of(file_.bytes(), file_.path()), record, folder);
   check_size(file_.bytes().size(), record, folder);
+}
+
+void MappedPayload::check_payload(const FileRecord& record) const {
+  RunningChecksum checksum;
+  checksum.add(items<std::byte>());
+  require_payload_checksum(checksum.hex(), record, file_.path());
 }
 
 }  // namespace esmscale::data

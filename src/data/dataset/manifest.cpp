@@ -15,12 +15,13 @@
 namespace esmscale::data {
 namespace {
 
-constexpr std::array<std::pair<FileKind, std::string_view>, 5> kKindNames{
+constexpr std::array<std::pair<FileKind, std::string_view>, 6> kKindNames{
     {{FileKind::shard, "shard"},
      {FileKind::lengths, "lengths"},
      {FileKind::index, "index"},
      {FileKind::identifiers, "identifiers"},
-     {FileKind::fingerprints, "fingerprints"}}};
+     {FileKind::fingerprints, "fingerprints"},
+     {FileKind::clusters, "clusters"}}};
 
 Json to_json(const FileRecord& file) {
   std::string_view kind;
@@ -86,10 +87,11 @@ Json manifest_document(const DatasetManifest& manifest, const std::vector<FileRe
     counts[std::string(1, kLetters[code])] = manifest.residue_counts[code];
   Json list = Json::array();
   for (const FileRecord& file : files) list.push_back(to_json(file));
-  const Json content = {{"sequences", manifest.sequences}, {"residues", manifest.residues},
-                        {"tokens", manifest.tokens},       {"max_length", manifest.max_length},
-                        {"seed", manifest.seed},           {"eval_length", manifest.eval_length},
-                        {"residue_counts", counts},        {"files", list}};
+  Json content = {{"sequences", manifest.sequences}, {"residues", manifest.residues},
+                  {"tokens", manifest.tokens},       {"max_length", manifest.max_length},
+                  {"seed", manifest.seed},           {"eval_length", manifest.eval_length},
+                  {"residue_counts", counts},        {"files", list}};
+  if (manifest.clusters > 0) content["clusters"] = manifest.clusters;
   return {{"format", kDatasetFormat}, {"version", kDatasetVersion}, {"hash", checksum_hex(to_text(content))},
           {"split", manifest.split},  {"content", content},         {"provenance", provenance}};
 }
@@ -113,6 +115,7 @@ DatasetManifest manifest_of(const Json& document, const std::filesystem::path& f
   const JsonReader reader = reader_of(document, folder), content = reader.object("content");
   DatasetManifest manifest{.sequences = content.integer("sequences", 0, kMostItems),
                            .residues = content.integer("residues", 0, kMostBytes),
+                           .clusters = content.integer_or("clusters", 0, 1, kMostItems),
                            .tokens = content.integer("tokens", 0, kMostBytes),
                            .max_length = content.integer("max_length", 0, UINT32_MAX),
                            .seed = content.at("seed").bits(),

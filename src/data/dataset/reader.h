@@ -44,7 +44,7 @@ struct Dataset::Impl {
   Json document;
   DatasetManifest manifest;
   std::vector<FileRecord> files;
-  MappedPayload lengths, index;
+  MappedPayload lengths, index, clusters;
   std::vector<std::unique_ptr<FrameFile>> shards;
   std::unique_ptr<FrameFile> identifiers, fingerprints;
 

@@ -111,6 +111,13 @@ void DatasetWriter::add(std::string_view identifier, std::span<const uint8_t> re
     close_frame();
 }
 
+void DatasetWriter::begin_cluster() {
+  if (!clusters_) clusters_ = std::make_unique<PayloadFile>(folder_, FileKind::clusters);
+  const auto first = static_cast<uint64_t>(manifest_.sequences);
+  clusters_->write(std::as_bytes(std::span(&first, 1)));
+  ++manifest_.clusters;
+}
+
 void DatasetWriter::close_frame() {
   const std::shared_ptr<Frame> frame = std::move(frame_);
   frame_ = std::make_unique<Frame>();
@@ -170,6 +177,7 @@ DatasetManifest DatasetWriter::finish(const std::string& split, const Json& prov
   files_.push_back(index_->finish(frames_));
   files_.push_back(identifiers_->finish(sequences));
   files_.push_back(write_fingerprints());
+  if (clusters_) files_.push_back(clusters_->finish(static_cast<uint64_t>(manifest_.clusters)));
   manifest_.tokens = manifest_.residues + 2 * manifest_.sequences;
   manifest_.split = split;
   const Json document = manifest_document(manifest_, files_, provenance);

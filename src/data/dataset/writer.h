@@ -51,6 +51,9 @@ class DatasetWriter {
   ~DatasetWriter();
 
   void add(std::string_view identifier, std::span<const uint8_t> residues);
+  // The sequences that are added from here on belong to a cluster of their own, until the next call. A data
+  // set has clusters throughout, or none.
+  void begin_cluster();
 
   // Closes and syncs the files and writes manifest.json, last. Error when no sequence was added.
   DatasetManifest finish(const std::string& split, const Json& provenance);
@@ -68,7 +71,7 @@ class DatasetWriter {
   WriterOptions options_;
   DatasetManifest manifest_;
   std::unique_ptr<Frame> frame_;
-  std::unique_ptr<PayloadFile> shard_, lengths_, index_, identifiers_;
+  std::unique_ptr<PayloadFile> shard_, lengths_, index_, identifiers_, clusters_;
   uint64_t shard_frames_ = 0, shard_residues_ = 0, frames_ = 0;
   std::vector<FileRecord> files_;
   FingerprintSorter fingerprints_;

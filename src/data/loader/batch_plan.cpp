@@ -29,16 +29,16 @@ PackRange packs_of_micro_batch(int64_t micro, int64_t packs, const LoaderOptions
   return {micro * stride + options.rank, std::min(packs, (micro + 1) * stride)};
 }
 
-BatchPlanner::BatchPlanner(std::span<const uint32_t> lengths, const LoaderOptions& options, DataState from)
-    : lengths_(lengths),
+BatchPlanner::BatchPlanner(const EpochSample& sample, const LoaderOptions& options, DataState from)
+    : sample_(sample),
       seed_(options.seed),
       epochs_(options.epochs),
       pack_tokens_(options.pack_tokens),
       max_seq_len_(options.max_seq_len),
       ramp_(batch_ramp(options)),
-      state_(normalised(from, static_cast<int64_t>(lengths.size()))),
+      state_(normalised(from, sample.size())),
       tokens_(options.tokens_before),
-      order_(seed_, state_.epoch, static_cast<int64_t>(lengths.size())),
+      order_(seed_, state_.epoch, sample.size()),
       packer_(packer_at(tokens_)) {}
 
 Packer BatchPlanner::packer_at(int64_t tokens) const {
@@ -57,8 +57,8 @@ std::optional<BatchPlan> BatchPlanner::next() {
   int64_t room = 0;
   for (int64_t position = state_.next; position < order_.sequences() && room <= packer_.total_room();
        ++position) {
-    plan.sequences.push_back(order_.at(position));
-    const int64_t rows = rows_of(lengths_[plan.sequences.back()], max_seq_len_ - 2);
+    plan.sequences.push_back(sample_.sequence(state_.epoch, order_.at(position)));
+    const int64_t rows = rows_of(sample_.length(plan.sequences.back()), max_seq_len_ - 2);
     plan.rows.push_back(static_cast<int32_t>(rows));
     room += packer_.room(rows);
   }

@@ -2,6 +2,7 @@
 // rank.
 #pragma once
 
+#include "data/loader/epoch_sample.h"
 #include "data/loader/order.h"
 #include "data/loader/packing.h"
 #include "esmscale/data/loader/batch.h"
@@ -9,7 +10,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 namespace esmscale::data {
@@ -33,8 +33,7 @@ PackRange packs_of_micro_batch(int64_t micro, int64_t packs, const LoaderOptions
 
 class BatchPlanner {
  public:
-  // `lengths` (residues) of the sequences to train on; they must outlive the planner.
-  BatchPlanner(std::span<const uint32_t> lengths, const LoaderOptions& options, DataState from);
+  BatchPlanner(const EpochSample& sample, const LoaderOptions& options, DataState from);
 
   // Nothing after the last epoch.
   std::optional<BatchPlan> next();
@@ -42,7 +41,7 @@ class BatchPlanner {
  private:
   Packer packer_at(int64_t tokens) const;
 
-  std::span<const uint32_t> lengths_;
+  EpochSample sample_;
   uint64_t seed_;
   int64_t epochs_, pack_tokens_, max_seq_len_;
   BatchRamp ramp_;

@@ -21,8 +21,12 @@ namespace {
 
 constexpr int64_t kRowsAhead = 1 << 20;
 
-int64_t prefix_of(const Dataset& dataset, const LoaderOptions& options) {
-  return options.sequences == 0 ? dataset.sequences() : options.sequences;
+int64_t epoch_size(const Dataset& dataset, const LoaderOptions& options) {
+  return options.sequences == 0 ? dataset.epoch_sequences() : options.sequences;
+}
+
+EpochSample sample_of(const Dataset& dataset, const LoaderOptions& options) {
+  return {dataset, epoch_size(dataset, options), options.seed};
 }
 
 // Batches that may be ready ahead of the trainer: enough to hide slow reads, few enough to bound memory.
@@ -58,7 +62,7 @@ struct Loader::Impl {
   };
 
   Impl(const Dataset& data, const LoaderOptions& given, DataState from)
-      : dataset(data), options(given), planner(data.lengths().first(prefix_of(data, given)), options, from) {
+      : dataset(data), options(given), planner(sample_of(data, given), options, from) {
     const int64_t ahead = (batches_ahead(options) + options.threads - 1) / options.threads;
     for (int i = 0; i < options.threads; ++i) workers.emplace_back(ahead);
     try {
@@ -130,8 +134,9 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataSt
   const auto require = [&](bool holds, const auto&... what) {
     if (!holds) wrong.push_back(text(what...));
   };
-  require(o.sequences >= 0 && o.sequences <= dataset.sequences(), "data.sequences is ", o.sequences,
-          ", the data set has ", dataset.sequences());
+  require(o.sequences >= 0 && o.sequences <= dataset.epoch_sequences(), "data.sequences is ", o.sequences,
+          ", the data set has ", dataset.epoch_sequences(),
+          dataset.manifest().clusters > 0 ? " clusters" : "");
   require(o.max_seq_len >= 3, "data.max_seq_len is ", o.max_seq_len, ", less than START, a residue and END");
   require(o.pack_tokens >= std::max<int64_t>(3, o.max_seq_len), "train.pack_tokens is ", o.pack_tokens,
           ", less than data.max_seq_len (", o.max_seq_len, ")");
@@ -150,8 +155,8 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataSt
     require(rate >= 0 && rate <= 1, name, " is ", rate);
   require(o.epochs >= 1, "train.epochs is ", o.epochs);
   require(o.threads >= 1, "threads is ", o.threads);
-  require(from.epoch >= 0 && from.next >= 0 && from.next <= prefix_of(dataset, o), "data state (epoch ",
-          from.epoch, ", sequence ", from.next, ") lies outside the ", prefix_of(dataset, o), " sequences");
+  require(from.epoch >= 0 && from.next >= 0 && from.next <= epoch_size(dataset, o), "data state (epoch ",
+          from.epoch, ", sequence ", from.next, ") lies outside the ", epoch_size(dataset, o), " sequences");
   if (!wrong.empty())
     throw usage_error({.where = text("training data ", dataset.folder().string()),
                        .expected = "options that agree with each other and with the data set",
@@ -177,11 +182,37 @@ std::optional<GlobalBatch> Loader::next() {
   return impl_->next();
 }
 
-int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options) {
+int data_order_version(const Dataset& dataset) {
+  return dataset.manifest().clusters > 0 ? kDataOrderVersion : kDataOrderWithoutClusters;
+}
+
+EpochTokens tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options) {
+  const EpochSample sample = sample_of(dataset, options);
+  const int64_t epochs = dataset.manifest().clusters > 0 ? options.epochs : 1;
+  EpochTokens sum;
+  for (int64_t epoch = 0; epoch < epochs; ++epoch)
+    for (int64_t i = 0; i < sample.size(); ++i) {
+      const int64_t rows = rows_of(sample.length(sample.sequence(epoch, i)), options.max_seq_len - 2);
+      sum.tokens += rows;
+      sum.squared += static_cast<double>(rows * rows);
+    }
+  return {sum.tokens / epochs, sum.squared / static_cast<double>(epochs)};
+}
+
+int64_t unique_tokens(const Dataset& dataset, const LoaderOptions& options) {
+  const SequenceRange last = dataset.cluster(epoch_size(dataset, options) - 1);
   int64_t tokens = 0;
-  for (const uint32_t length : dataset.lengths().first(prefix_of(dataset, options)))
+  for (const uint32_t length : dataset.lengths().first(static_cast<size_t>(last.first + last.count)))
     tokens += rows_of(length, options.max_seq_len - 2);
   return tokens;
+}
+
+std::vector<uint32_t> epoch_lengths(const Dataset& dataset, int64_t sequences) {
+  const EpochSample sample = sample_of(dataset, {.sequences = sequences});
+  std::vector<uint32_t> lengths(static_cast<size_t>(sample.size()));
+  for (int64_t i = 0; i < sample.size(); ++i)
+    lengths[static_cast<size_t>(i)] = sample.length(sample.sequence(0, i));
+  return lengths;
 }
 
 }  // namespace esmscale::data

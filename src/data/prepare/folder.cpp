@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 bool is_ours(const fs::path& path) {
   const std::string name = path.filename().string();
   if (name == kManifestName) return true;
-  for (const FileKind kind :
-       {FileKind::lengths, FileKind::index, FileKind::identifiers, FileKind::fingerprints})
+  for (const FileKind kind : {FileKind::lengths, FileKind::index, FileKind::identifiers,
+                              FileKind::fingerprints, FileKind::clusters})
     if (name == file_name(kind)) return true;
   return name.starts_with("shard-") && name.ends_with(".zst") &&
          name.size() >= file_name(FileKind::shard).size();

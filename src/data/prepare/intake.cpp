@@ -3,6 +3,7 @@
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/progress.h"
+#include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/utf8.h"
 #include "esmscale/data/alphabet.h"
@@ -15,7 +16,7 @@ namespace esmscale::data {
 namespace {
 
 // Shares of the memory. Records and sorting use memory at the same time while reading.
-constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12;
+constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12, kForClusters = 0.08;
 constexpr int64_t kSampledResidues = 1'000'000;
 constexpr double kDnaShare = 0.95;  // of A C G T U N; in proteins these are a quarter
 // Of D, P and V. By the background frequencies of Foldseek's matrix of 3Di states they are 0.40, in proteins
@@ -98,13 +99,17 @@ bool ExcludedIdentifiers::contains(std::string_view identifier) const {
 }
 
 Intake::Intake(const PrepareOptions& options, const ExcludedIdentifiers& excluded,
-               const std::filesystem::path& temporary, uint64_t memory, ThreadPool& workers)
+               const ClusterMembers& clusters, const std::filesystem::path& temporary, uint64_t memory,
+               ThreadPool& workers)
     : options_(options),
       excluded_identifiers_(excluded),
-      records_(temporary, options.keep_order ? std::nullopt : ShuffleSeed(options.seed),
-               share(memory, kForRecords), workers),
+      members_(clusters),
+      records_(
+          temporary, [this](uint64_t ordinal, std::string_view name) { return key_of(ordinal, name); },
+          share(memory, kForRecords), workers),
       identifier_hashes_(temporary / "identifiers", share(memory, kForIdentifiers)) {
   if (options.deduplicate) residue_hashes_.emplace(temporary / "residues", share(memory, kForResidues));
+  if (!clusters.empty()) cluster_keys_.emplace(temporary / "clusters", share(memory, kForClusters));
 }
 
 void Intake::read() {
@@ -123,6 +128,7 @@ void Intake::read() {
   }
   raw_bytes_ = static_cast<int64_t>(before);
   require_exclusions();
+  require_members();
   progress.finish(
       text(fasta_.records, " records, ", human_bytes(static_cast<double>(text_bytes_)), " of FASTA"));
 }
@@ -148,6 +154,22 @@ void Intake::require_exclusions() const {
        .advice = "write them as the headers do, or give --allow-missing"});
 }
 
+void Intake::require_members() const {
+  if (members_.empty() || unclustered_ < stored_ || options_.allow_missing) return;
+  throw Error(
+      {.where = options_.clusters.string(),
+       .expected = "members that are sequences of the input, by the first words of its headers",
+       .found = text("none among ", members_.size(), ", where the input has '", first_identifier_, "', …"),
+       .advice = "the second column holds the members; write them as the headers do"});
+}
+
+uint64_t Intake::key_of(uint64_t ordinal, std::string_view identifier) const {
+  if (options_.keep_order) return ordinal;
+  uint64_t subject = ordinal;
+  if (!members_.empty()) subject = members_.cluster_of(identifier).value_or(checksum64(bytes_of(identifier)));
+  return RandomStream(options_.seed, Purpose::shuffle, subject).next_u64();
+}
+
 void Intake::add(const FastaRecord& record) {
   if (first_identifier_.empty()) first_identifier_ = record.identifier;
   if (excluded_identifiers_.size() > 0 && excluded_identifiers_.contains(record.identifier)) {
@@ -162,6 +184,10 @@ void Intake::add(const FastaRecord& record) {
   // The ordinal counts all records: leaving some out leaves the order of the others alone.
   const auto ordinal = static_cast<uint64_t>(fasta_.records - 1);
   records_.add({ordinal, record.identifier, record.residues});
+  if (cluster_keys_) {
+    cluster_keys_->add({key_of(ordinal, record.identifier), ordinal});
+    unclustered_ += !members_.cluster_of(record.identifier);
+  }
   identifier_hashes_.add({checksum64(bytes_of(std::string_view(record.identifier))), ordinal});
   if (residue_hashes_) residue_hashes_->add({checksum64(std::as_bytes(std::span(record.residues))), ordinal});
   ++stored_;
@@ -203,6 +229,16 @@ void Intake::find_duplicates() {
     previous = f.hash;
     any = true;
   });
+  if (cluster_keys_) count_clusters();
+}
+
+void Intake::count_clusters() {
+  std::optional<uint64_t> previous;
+  cluster_keys_->for_each([&](const Fingerprint& member) {
+    if (is_dropped(member.sequence)) return;
+    clusters_ += member.hash != previous;
+    previous = member.hash;
+  });
 }
 
 double Intake::residues_kept() const {
@@ -221,7 +257,8 @@ void Intake::for_each(const std::function<void(const RecordView&)>& visit) {
 
 int64_t Intake::spilled_bytes() const {
   return static_cast<int64_t>(records_.spilled_bytes() + identifier_hashes_.spilled_bytes() +
-                              (residue_hashes_ ? residue_hashes_->spilled_bytes() : 0));
+                              (residue_hashes_ ? residue_hashes_->spilled_bytes() : 0) +
+                              (cluster_keys_ ? cluster_keys_->spilled_bytes() : 0));
 }
 
 Json Intake::counts() const {
@@ -230,6 +267,10 @@ Json Intake::counts() const {
   counts["too_short"] = too_short_;
   counts["duplicates_removed"] = duplicates_;
   counts["repeated_identifiers"] = repeated_identifiers_;
+  if (cluster_keys_) {
+    counts["clusters"] = clusters_;
+    counts["unclustered"] = unclustered_;
+  }
   return counts;
 }
 
@@ -266,6 +307,9 @@ std::vector<std::string> Intake::warnings() const {
     warnings.push_back(text(repeated_identifiers_,
                             " sequences have an identifier that another one has already, the first '",
                             repeated_identifier_, "'"));
+  if (unclustered_ > 0)
+    warnings.push_back(text(unclustered_, " of ", stored_, " sequences are no members in ",
+                            options_.clusters.string(), ": each is a cluster of its own"));
   if (excluded_identifiers_.size() > static_cast<size_t>(excluded_))
     warnings.push_back(text("--exclude names ", excluded_identifiers_.size(), " identifiers, and only ",
                             excluded_, " sequences have one of them"));

@@ -72,7 +72,10 @@ void check(const PrepareOptions& options) {
   require(options.eval_length >= 1, "--eval-length is below 1");
   require(options.columns.identifier.empty() || !options.columns.sequence.empty(),
           "--id-column needs --sequence-column");
-  require(!options.allow_missing || !options.exclude.empty(), "--allow-missing needs --exclude");
+  require(!options.allow_missing || !options.exclude.empty() || !options.clusters.empty(),
+          "--allow-missing needs --exclude or --clusters");
+  require(!options.keep_order || options.clusters.empty(),
+          "--keep-order and --clusters contradict each other: clusters are shuffled as wholes");
   require(options.memory > 0, "--memory is not positive");
   require(options.threads >= 1, "--threads is below 1");
   const auto place = [](const std::filesystem::path& path) {
@@ -93,6 +96,7 @@ class Preparation {
   explicit Preparation(const PrepareOptions& options)
       : options_(options),
         excluded_(options.exclude, options.memory / 2),
+        clusters_(options.clusters, options.memory / 2),
         memory_(working_memory(options)),
         workers_(static_cast<int>(
             std::clamp<int64_t>(options.threads, 1, std::max<int64_t>(1, memory_ / kMemoryPerWorker)))),
@@ -101,7 +105,8 @@ class Preparation {
   }
 
   PrepareSummary run() {
-    Intake intake(options_, excluded_, output_.temporary(), static_cast<uint64_t>(memory_), workers_);
+    Intake intake(options_, excluded_, clusters_, output_.temporary(), static_cast<uint64_t>(memory_),
+                  workers_);
     intake.read();
     intake.find_duplicates();
     plan(intake);
@@ -121,12 +126,13 @@ class Preparation {
   Json provenance(const Intake& intake) const;
 
   const PrepareOptions& options_;
-  ExcludedIdentifiers excluded_;  // read first: the working memory is what it leaves
+  ExcludedIdentifiers excluded_;  // these two are read first: the working memory is what they leave
+  ClusterMembers clusters_;
   int64_t memory_;
   ThreadPool workers_;
   StagedFolder output_;
   std::optional<StagedFolder> holdout_output_;
-  int64_t train_ = 0;          // sequences of the training set: 0 … train_ of the shuffled order
+  int64_t train_ = 0;          // units of the training set: 0 … train_ of the shuffled order
   int64_t holdout_begin_ = 0;  // and from here on the holdout
   PrepareSummary summary_;
 };
@@ -139,23 +145,24 @@ void Preparation::plan(const Intake& intake) {
                  .found = text("none: records ", intake.counts().at("records").get<int64_t>(), ", of them ",
                                listed_counts(intake.counts())),
                  .advice = "look at --exclude and --min-length"});
-  if (options_.holdout >= kept)
+  const int64_t units = intake.units();
+  const char* const what = clusters_.empty() ? " sequences" : " clusters";
+  if (options_.holdout >= units)
     throw Error({.where = "--holdout",
-                 .expected = text("fewer than the ", kept, " sequences that are kept"),
+                 .expected = text("fewer than the ", units, what, " that are kept"),
                  .found = text(options_.holdout),
                  .advice = "hold out fewer"});
-  holdout_begin_ = kept - options_.holdout;
+  holdout_begin_ = units - options_.holdout;
   if (options_.limit > holdout_begin_)
     throw Error({.where = "--limit",
-                 .expected = text("at most the ", holdout_begin_, " sequences there are"),
+                 .expected = text("at most the ", holdout_begin_, what, " there are"),
                  .found = text(options_.limit),
                  .advice = "leave it out to keep all"});
   train_ = options_.limit > 0 ? options_.limit : holdout_begin_;
-  const auto written = static_cast<double>(train_ + options_.holdout);
-  require_free_space(
-      output_.output(),
-      static_cast<uint64_t>(intake.residues_kept() * written / static_cast<double>(kept) * kBytesPerResidue +
-                            written * kBytesPerSequence));
+  const double share = static_cast<double>(train_ + options_.holdout) / static_cast<double>(units);
+  require_free_space(output_.output(),
+                     static_cast<uint64_t>(share * (intake.residues_kept() * kBytesPerResidue +
+                                                    static_cast<double>(kept) * kBytesPerSequence)));
 }
 
 WriterOptions Preparation::writer_options() const {
@@ -174,14 +181,26 @@ void Preparation::write(Intake& intake) {
   if (holdout_output_)
     holdout.emplace(holdout_output_->set(), holdout_output_->temporary(), workers_, writer_options());
   Progress progress("writing", static_cast<double>(intake.kept()), "sequences");
-  int64_t place = 0;
+  std::optional<Representatives> representatives;
+  if (holdout && !clusters_.empty()) representatives.emplace(*holdout);
+  std::optional<uint64_t> cluster;
+  int64_t unit = -1, sequences = 0;
   intake.for_each([&](const RecordView& record) {
-    if (place < train_)
+    const bool is_new = clusters_.empty() || record.key != cluster;
+    cluster = record.key;
+    unit += is_new;
+    if (unit < train_) {
+      if (is_new && !clusters_.empty()) train.begin_cluster();
       train.add(record.identifier, record.residues);
-    else if (place >= holdout_begin_)
-      holdout->add(record.identifier, record.residues);
-    if (++place % kSequencesPerUpdate == 0) progress.update(static_cast<double>(place));
+    } else if (unit >= holdout_begin_) {
+      if (representatives)
+        representatives->add(record, clusters_.is_name_of_its_cluster(record.identifier));
+      else
+        holdout->add(record.identifier, record.residues);
+    }
+    if (++sequences % kSequencesPerUpdate == 0) progress.update(static_cast<double>(sequences));
   });
+  if (representatives) representatives->finish();
   for (std::string& warning : intake.warnings()) warn(std::move(warning));
   const Json from = provenance(intake);
   summary_.train = train.finish("", from);
@@ -190,7 +209,7 @@ void Preparation::write(Intake& intake) {
   summary_.input_bytes = intake.raw_bytes();
   summary_.text_bytes = intake.text_bytes();
   summary_.temporary_bytes = intake.spilled_bytes();
-  progress.finish(text(train_ + options_.holdout, " sequences"));
+  progress.finish(text(summary_.train.sequences + (holdout ? summary_.holdout->sequences : 0), " sequences"));
 }
 
 void Preparation::warn(std::string warning) {
@@ -201,7 +220,7 @@ void Preparation::warn(std::string warning) {
 void Preparation::warn_of_overlap() {
   if (!holdout_output_) return;
   const Dataset train(output_.set()), holdout(holdout_output_->set());
-  const Overlap overlap = find_overlap(holdout, train, train.sequences());
+  const Overlap overlap = find_overlap(holdout, train, train.epoch_sequences());
   if (overlap.count > 0)
     warn(text(overlap.count, " of the ", holdout.sequences(),
               " held-out sequences are also in the training set (", join(overlap.examples, ", "),
@@ -215,6 +234,7 @@ Json Preparation::provenance(const Intake& intake) const {
           {"sequence_column", options_.columns.sequence},
           {"id_column", options_.columns.identifier},
           {"exclude", options_.exclude.string()},
+          {"clusters", options_.clusters.string()},
           {"holdout", options_.holdout},
           {"limit", options_.limit},
           {"keep_order", options_.keep_order},

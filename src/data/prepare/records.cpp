@@ -37,10 +37,10 @@ struct ShuffledRecords::Entry {
   auto operator<=>(const Entry&) const = default;
 };
 
-ShuffledRecords::ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory,
+ShuffledRecords::ShuffledRecords(std::filesystem::path folder, KeyOf key_of, uint64_t memory,
                                  ThreadPool& workers)
     : folder_(std::move(folder)),
-      seed_(seed),
+      key_of_(std::move(key_of)),
       workers_(workers),
       capacity_(memory / sizeof(Entry) * sizeof(Entry)),
       chunk_bytes_(std::clamp<size_t>(memory / kChunksInMemory, kSmallestChunk, kLargestChunk)),
@@ -76,7 +76,7 @@ void ShuffledRecords::add(const RecordView& record) {
   std::memcpy(at, &header, sizeof header);
   std::memcpy(at + sizeof header, record.identifier.data(), record.identifier.size());
   std::memcpy(at + sizeof header + record.identifier.size(), record.residues.data(), record.residues.size());
-  *--begin_ = {shuffle_key(seed_, record.ordinal), used_};
+  *--begin_ = {key_of_(record.ordinal, record.identifier), used_};
   used_ += size;
 }
 
@@ -87,7 +87,8 @@ RecordView ShuffledRecords::view(const Entry& entry) const {
   at += sizeof header;
   return {header.ordinal,
           {reinterpret_cast<const char*>(at), header.identifier_bytes},
-          {reinterpret_cast<const uint8_t*>(at) + header.identifier_bytes, header.residues}};
+          {reinterpret_cast<const uint8_t*>(at) + header.identifier_bytes, header.residues},
+          entry.key};
 }
 
 void ShuffledRecords::sort() {
@@ -131,7 +132,7 @@ void ShuffledRecords::merge_into_one() {
     if (!chunk.empty()) file.write(chunk.encode());
     chunk.clear();
   };
-  merge_runs(runs_, seed_, [&](const RecordView& record) {
+  merge_runs(runs_, key_of_, [&](const RecordView& record) {
     chunk.add(record);
     if (chunk.bytes() >= chunk_bytes_) flush();
   });
@@ -152,7 +153,7 @@ void ShuffledRecords::for_each(const std::function<void(const RecordView&)>& vis
   } else {
     spill();
     arena_.reset();
-    merge_runs(runs_, seed_, visit);
+    merge_runs(runs_, key_of_, visit);
     remove_runs();
   }
   arena_.reset();

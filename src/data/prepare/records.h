@@ -18,12 +18,12 @@ namespace esmscale::data {
 class ShuffledRecords {
  public:
   // `memory`: bytes of records held at a time. `folder` takes the runs; they are removed in the end.
-  ShuffledRecords(std::filesystem::path folder, ShuffleSeed seed, uint64_t memory, ThreadPool& workers);
+  ShuffledRecords(std::filesystem::path folder, KeyOf key_of, uint64_t memory, ThreadPool& workers);
   ~ShuffledRecords();
   ShuffledRecords(const ShuffledRecords&) = delete;
   ShuffledRecords& operator=(const ShuffledRecords&) = delete;
 
-  // Ordinals ascend. Error when one record alone is larger than the memory.
+  // Ordinals ascend; the key is found here. Error when one record alone is larger than the memory.
   void add(const RecordView& record);
 
   // Every record in the order of (key, ordinal); once, after the last add().
@@ -42,7 +42,7 @@ class ShuffledRecords {
   void remove_runs();
 
   std::filesystem::path folder_;
-  ShuffleSeed seed_;
+  KeyOf key_of_;
   ThreadPool& workers_;
   size_t capacity_, chunk_bytes_;
   std::unique_ptr<std::byte[]>

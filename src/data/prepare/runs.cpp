@@ -3,7 +3,6 @@
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
 
 #include <array>
@@ -24,11 +23,6 @@ struct ChunkHeader {
 };
 
 }  // namespace
-
-uint64_t shuffle_key(ShuffleSeed seed, uint64_t ordinal) {
-  if (!seed) return ordinal;
-  return RandomStream(*seed, Purpose::shuffle, ordinal).next_u64();
-}
 
 void ChunkBuilder::add(const RecordView& record) {
   ordinals_.push_back(record.ordinal);
@@ -64,8 +58,8 @@ void ChunkBuilder::clear() {
   residues_.clear();
 }
 
-RunReader::RunReader(std::filesystem::path path, ShuffleSeed seed)
-    : path_(std::move(path)), in_(path_, std::ios::binary), seed_(seed) {
+RunReader::RunReader(std::filesystem::path path, const KeyOf& key_of)
+    : path_(std::move(path)), in_(path_, std::ios::binary), key_of_(key_of) {
   load();
 }
 
@@ -97,30 +91,36 @@ void RunReader::load() {
   unpack(identifiers_);
   unpack(residues_);
   identifier_at_ = residues_at_ = 0;
-  key_ = shuffle_key(seed_, ordinals_[0]);
+  find_key();
+}
+
+void RunReader::find_key() {
+  const RecordView record = head();
+  key_ = key_of_(record.ordinal, record.identifier);
 }
 
 RecordView RunReader::head() const {
   return {ordinals_[next_],
           {identifiers_.data() + identifier_at_, identifier_bytes_[next_]},
-          {residues_.data() + residues_at_, residue_counts_[next_]}};
+          {residues_.data() + residues_at_, residue_counts_[next_]},
+          key_};
 }
 
 void RunReader::advance() {
   identifier_at_ += identifier_bytes_[next_];
   residues_at_ += residue_counts_[next_];
   if (++next_ == ordinals_.size()) return load();
-  key_ = shuffle_key(seed_, ordinals_[next_]);
+  find_key();
 }
 
-void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed,
+void merge_runs(const std::vector<std::filesystem::path>& runs, const KeyOf& key_of,
                 const std::function<void(const RecordView&)>& visit) {
   std::vector<RunReader> readers;
   readers.reserve(runs.size());
-  for (const auto& run : runs) readers.emplace_back(run, seed);
+  for (const auto& run : runs) readers.emplace_back(run, key_of);
   const auto later = [&](size_t a, size_t b) {
-    return std::pair(readers[b].key(), readers[b].head().ordinal) <
-           std::pair(readers[a].key(), readers[a].head().ordinal);
+    const RecordView first = readers[b].head(), second = readers[a].head();
+    return std::pair(first.key, first.ordinal) < std::pair(second.key, second.ordinal);
   };
   std::priority_queue<size_t, std::vector<size_t>, decltype(later)> heads(later);
   for (size_t i = 0; i < readers.size(); ++i)

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -19,13 +18,11 @@ struct RecordView {
   uint64_t ordinal;  // in the input
   std::string_view identifier;
   std::span<const uint8_t> residues;
+  uint64_t key = 0;  // records are given back in the order of (key, ordinal)
 };
 
-// Seed of the shuffle; without one, records keep the order of the input.
-using ShuffleSeed = std::optional<uint64_t>;
-
-// The key by which records are sorted: the shuffle's key of an ordinal, or the ordinal itself.
-uint64_t shuffle_key(ShuffleSeed seed, uint64_t ordinal);
+// Of a record whose key is not known yet; a pure function, also from several threads.
+using KeyOf = std::function<uint64_t(uint64_t ordinal, std::string_view identifier)>;
 
 // Records next to each other in a run, in columns: letters compress better among letters.
 class ChunkBuilder {
@@ -46,20 +43,21 @@ class ChunkBuilder {
 // Reads a run from front to back, holding one chunk.
 class RunReader {
  public:
-  RunReader(std::filesystem::path path, ShuffleSeed seed);
+  // Keys are not in the file: 8 bytes of noise for each record.
+  RunReader(std::filesystem::path path, const KeyOf& key_of);
 
   bool at_end() const { return next_ == ordinals_.size(); }
-  uint64_t key() const { return key_; }
   RecordView head() const;  // valid until advance()
   void advance();
 
  private:
   void load();
+  void find_key();
 
   std::filesystem::path path_;
   std::ifstream in_;
-  ShuffleSeed seed_;
-  uint64_t key_ = 0;
+  const KeyOf& key_of_;
+  uint64_t key_ = 0;  // of the head
   size_t next_ = 0, identifier_at_ = 0, residues_at_ = 0;
   std::vector<uint64_t> ordinals_;
   std::vector<uint32_t> identifier_bytes_, residue_counts_;
@@ -68,7 +66,7 @@ class RunReader {
 };
 
 // The records of all runs in the order of (key, ordinal).
-void merge_runs(const std::vector<std::filesystem::path>& runs, ShuffleSeed seed,
+void merge_runs(const std::vector<std::filesystem::path>& runs, const KeyOf& key_of,
                 const std::function<void(const RecordView&)>& visit);
 
 }  // namespace esmscale::data

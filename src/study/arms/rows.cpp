@@ -1,6 +1,5 @@
 #include "study/arms/rows.h"
 
-#include "esmscale/accounting/account.h"
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
@@ -36,20 +35,20 @@ std::vector<std::string> values_of(std::string_view list) {
 
 // What it trains of the data, and the FLOPs of that by Hoffmann's count.
 void add_tokens(Json& row, const config::RunConfig& config, const data::Dataset& data) {
-  const int64_t sequences = config.data.sequences > 0 ? config.data.sequences : data.sequences();
-  if (sequences > data.sequences())
-    throw usage_error({.where = "data.sequences",
-                       .expected = text("at most the ", data.sequences(), " of ", data.folder().string()),
-                       .found = std::to_string(sequences)});
-  const int64_t epoch = data::tokens_per_epoch(
-      data, {.sequences = config.data.sequences, .max_seq_len = config.data.max_seq_len});
-  const int64_t all = config.train.epochs * epoch, most = config.train.max_tokens;
+  if (config.data.sequences > data.epoch_sequences())
+    throw usage_error(
+        {.where = "data.sequences",
+         .expected = text("at most the ", data.epoch_sequences(), " of ", data.folder().string()),
+         .found = std::to_string(config.data.sequences)});
+  const data::EpochTokens epoch = data::tokens_per_epoch(data, {.seed = uint64_t(config.train.seed),
+                                                                .sequences = config.data.sequences,
+                                                                .max_seq_len = config.data.max_seq_len,
+                                                                .epochs = config.train.epochs});
+  const int64_t all = config.train.epochs * epoch.tokens, most = config.train.max_tokens;
   const double tokens = double(most > 0 ? std::min(all, most) : all);
-  const accounting::Lengths lengths =
-      accounting::real_lengths(data.lengths().first(size_t(sequences)), config.data.max_seq_len);
   row["tokens"] = tokens;
-  row["flops"] = accounting::FlopCounter(config.model)
-                     .training(tokens, tokens * lengths.squared_tokens / lengths.tokens);
+  row["flops"] =
+      accounting::FlopCounter(config.model).training(tokens, tokens * epoch.squared / double(epoch.tokens));
 }
 
 }  // namespace
@@ -76,10 +75,11 @@ void require_factors(const std::vector<Factor>& factors, const char* where, bool
                        factor.key + " is set by the study itself");
   }
   violations.require(may_be_none || !factors.empty(), "no key is varied");
-  violations.refuse({.where = where,
-                     .expected = "",
-                     .found = "",
-                     .advice = "--vary KEY=VALUE,VALUE for each key, --seeds N for repeats"});
+  violations.refuse(
+      {.where = where,
+       .expected = "",
+       .found = "",
+       .advice = "--layout NAME, or --vary KEY=VALUE,VALUE for each key; --seeds N for repeats"});
 }
 
 std::vector<Settings> combinations(const std::vector<Factor>& factors) {

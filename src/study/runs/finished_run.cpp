@@ -32,11 +32,15 @@ config::RunStage stage_of(const run::RunFolder& folder, const config::RunConfig&
   return planned.value_or(stage_by_suffix(config.study.name));
 }
 
-// 0: not written down.
-double epoch_tokens_of(const run::RunFolder& folder) {
+// A key of the last start's data; 0: not written down.
+double tokens_in_start(const run::RunFolder& folder, const char* key) {
   const Json start = folder.last_start();
-  const double tokens = start.contains("data") ? number(start["data"], "epoch_tokens") : NAN;
+  const double tokens = start.contains("data") ? number(start["data"], key) : NAN;
   return tokens > 0 ? tokens : 0;
+}
+
+double epoch_tokens_of(const run::RunFolder& folder) {
+  return tokens_in_start(folder, "epoch_tokens");
 }
 
 // 0: unknown.
@@ -155,7 +159,7 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
   run.name = fs::weakly_canonical(path).filename().string();
   run.config = folder.read_config();
   run.stage = stage_of(folder, run.config);
-  run.epoch_tokens = epoch_tokens_of(folder);
+  run.unique_tokens = std::max(epoch_tokens_of(folder), tokens_in_start(folder, "unique_tokens"));
   read_provenance(folder, run);
   if (!fs::exists(folder.metrics())) {
     why = "it has no metrics.jsonl";

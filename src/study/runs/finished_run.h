@@ -21,8 +21,8 @@ struct FinishedRun {
   config::RunStage stage = config::RunStage::main;
   std::string dataset, holdout;  // hashes, or paths where the run did not write them down
   std::string holdout_label;
-  double epoch_tokens = 0;  // 0: not written down
-  Json last;                // its last line of metrics
+  double unique_tokens = 0;  // of all sequences that some epoch may train; 0: not written down
+  Json last;                 // its last line of metrics
   std::vector<Json> lines;
 };
 

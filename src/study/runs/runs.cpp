@@ -41,7 +41,7 @@ laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, 
   point.run = run.name;
   point.recipe = enum_name(run.config.schedule.name);
   point.seed = run.config.train.seed;
-  if (run.epoch_tokens > 0 && point.tokens > run.epoch_tokens) point.unique_tokens = run.epoch_tokens;
+  if (run.unique_tokens > 0 && point.tokens > run.unique_tokens) point.unique_tokens = run.unique_tokens;
   return point;
 }
 

@@ -93,9 +93,9 @@ void require_same_identity(const config::RunConfig& stored, const config::RunCon
 void require_same_data(const checkpoint::CheckpointInfo& info, const data::Dataset& train,
                        const fs::path& where) {
   require_same_hash(info.dataset_hash, train, where);
-  if (info.data_order_version != data::kDataOrderVersion)
+  if (const int version = data::data_order_version(train); info.data_order_version != version)
     throw Error({.where = where.string(),
-                 .expected = text("data order version ", data::kDataOrderVersion),
+                 .expected = text("data order version ", version),
                  .found = std::to_string(info.data_order_version),
                  .advice = "resume it with the esmscale that began it"});
 }

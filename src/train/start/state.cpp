@@ -97,7 +97,7 @@ TrainingState begin_training(const TrainOptions& options, const fs::path& resume
   }
   TrainingState state = options.branch_from.empty() ? fresh(setting, train) : branched(setting);
   state.info.dataset_hash = train.manifest().hash;
-  state.info.data_order_version = data::kDataOrderVersion;
+  state.info.data_order_version = data::data_order_version(train);
   return state;
 }
 

@@ -59,7 +59,7 @@ LoaderOptions growing() {
   o.first_batch_tokens = 512;
   o.batch_warmup_tokens = 20'000;
   o.final_mlm_probability = 0.4;
-  o.planned_tokens = 2 * tokens_per_epoch(dataset(), o);
+  o.planned_tokens = 2 * tokens_per_epoch(dataset(), o).tokens;
   return o;
 }
 

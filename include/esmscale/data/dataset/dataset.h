@@ -18,6 +18,7 @@ namespace esmscale::data {
 struct DatasetManifest {
   int64_t sequences = 0;
   int64_t residues = 0;
+  int64_t clusters = 0;    // 0: sequences belong to none
   int64_t tokens = 0;      // residues + 2 a sequence, nothing cropped
   int64_t max_length = 0;  // residues of the longest sequence
   int64_t shards = 0;
@@ -35,6 +36,11 @@ struct DatasetManifest {
 // Entropy and BERT-pattern frequency-only loss of the 20 standard letters (science.md, section 3), nats.
 double unigram_entropy(std::span<const int64_t> residue_counts);
 double bert_baseline_loss(std::span<const int64_t> residue_counts);
+
+// Sequences that are neighbours in the data set's order: first, …, first + count − 1.
+struct SequenceRange {
+  int64_t first = 0, count = 0;
+};
 
 // As pread(2): bytes read, 0 at the end of the file, −1 with errno set. Tests put delays and faults here.
 using ReadBytes = std::function<int64_t(int descriptor, std::span<std::byte> into, uint64_t offset)>;
@@ -56,6 +62,13 @@ class Dataset {
   const std::filesystem::path& folder() const;
   int64_t sequences() const { return manifest().sequences; }
   std::span<const uint32_t> lengths() const;  // residues of each sequence, mapped
+
+  // What an epoch trains: one sequence of each cluster, or every sequence where there are no clusters.
+  // `data.sequences` counts these.
+  int64_t epoch_sequences() const { return manifest().clusters > 0 ? manifest().clusters : sequences(); }
+  // The sequences of cluster i, of which an epoch trains one; without clusters, sequence i. Error for an
+  // i that is not below epoch_sequences(), and where the file of clusters is damaged.
+  SequenceRange cluster(int64_t i) const;
 
   // Re-reads every byte of every file against its checksum; the first that does not hold is an Error.
   void verify() const;
@@ -83,12 +96,12 @@ class SequenceReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// Number of sequences of `holdout` that are also among the first `train_sequences` of `train` (same
-// residues), and the identifiers of the first few.
+// Number of sequences of `holdout` that also occur (same residues) in what an epoch of the first
+// `epoch_sequences` of `train` may train, and the identifiers of the first few.
 struct Overlap {
   int64_t count = 0;
   std::vector<std::string> examples{};
 };
-Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t train_sequences);
+Overlap find_overlap(const Dataset& holdout, const Dataset& train, int64_t epoch_sequences);
 
 }  // namespace esmscale::data

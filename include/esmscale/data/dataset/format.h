@@ -20,7 +20,14 @@ inline constexpr std::string_view kManifestName = "manifest.json";
 inline constexpr std::string_view kDatasetFormat = "esmscale data set";
 inline constexpr int kDatasetVersion = 1;
 
-enum class FileKind : uint32_t { shard = 1, lengths = 2, index = 3, identifiers = 4, fingerprints = 5 };
+enum class FileKind : uint32_t {
+  shard = 1,
+  lengths = 2,
+  index = 3,
+  identifiers = 4,
+  fingerprints = 5,
+  clusters = 6,
+};
 
 // "shard-00012.zst" for a shard, else the one file of its kind.
 std::string file_name(FileKind kind, int64_t shard = 0);
@@ -32,7 +39,8 @@ struct FileHeader {
   FileKind kind = FileKind::shard;
   uint32_t version = kDatasetVersion;
   uint64_t payload_bytes = 0;  // from the end of the header to the end of the file
-  uint64_t items = 0;          // shard: frames; lengths, identifiers, fingerprints: sequences; index: frames
+  // shard, index: frames; lengths, identifiers, fingerprints: sequences; clusters: clusters
+  uint64_t items = 0;
   char payload_checksum[32] = {};  // XXH3-128 of the payload, as hexadecimal digits
   uint64_t reserved[2] = {};
   uint64_t header_checksum = 0;  // XXH3-64 of the bytes before it
@@ -102,6 +110,9 @@ struct FileRecord {
 void check_header(const FileHeader& header, const FileRecord& record, const std::filesystem::path& folder);
 // Error unless the file of `record` has the size that the manifest says, and that size fits its items.
 void check_size(uint64_t found, const FileRecord& record, const std::filesystem::path& folder);
+// Error unless the checksum of the payload is the one that the manifest says.
+void require_payload_checksum(const std::string& found, const FileRecord& record,
+                              const std::filesystem::path& path);
 
 // A mapped file of the data set, its size and header checked; the payload is not read.
 class MappedPayload {
@@ -115,6 +126,8 @@ class MappedPayload {
     return {reinterpret_cast<const T*>(payload.data()), payload.size() / sizeof(T)};
   }
   const std::filesystem::path& path() const { return file_.path(); }
+  // Reads the whole payload. Error unless it has the checksum of the record.
+  void check_payload(const FileRecord& record) const;
 
  private:
   MappedFile file_;

@@ -11,11 +11,15 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace esmscale::data {
 
-// Version of the rule in docs/data_order.md; kept in checkpoints.
-inline constexpr int kDataOrderVersion = 1;
+// Version of the rule in docs/data_order.md. Without clusters it is the same as the one before.
+inline constexpr int kDataOrderVersion = 2, kDataOrderWithoutClusters = 1;
+
+// Of the rule by which this data set is trained; kept in checkpoints.
+int data_order_version(const Dataset& dataset);
 
 // The number of attempts to read a sequence before a failure is an Error, and the first pause between them.
 // Each pause is four times the one before.
@@ -26,7 +30,7 @@ struct ReadPatience {
 
 struct LoaderOptions {
   uint64_t seed = 1;
-  int64_t sequences = 0;           // the first N of the data set; 0: all
+  int64_t sequences = 0;           // the first N of the data set, or clusters of it; 0: all
   int64_t max_seq_len = 1024;      // rows of the longest crop, START and END included
   int64_t pack_tokens = 2048;      // rows of a pack
   int64_t batch_tokens = 524288;   // rows of a global batch: a multiple of pack_tokens
@@ -69,7 +73,19 @@ class Loader {
 // One Error for all that is wrong with them, as a Loader throws it.
 void check_loader_options(const Dataset& dataset, const LoaderOptions& options, DataState from = {});
 
-// Real tokens of one epoch: lengths after cropping. Reads the whole mapped length file once.
-int64_t tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
+// Real tokens of an epoch, cropped: Σ n and Σ n². With clusters, the mean over options.epochs as they are
+// drawn, Σ n rounded down. Reads the whole mapped length file, with clusters once for each epoch.
+struct EpochTokens {
+  int64_t tokens = 0;
+  double squared = 0;
+};
+EpochTokens tokens_per_epoch(const Dataset& dataset, const LoaderOptions& options);
+
+// Real tokens of all sequences that some epoch may train, cropped.
+int64_t unique_tokens(const Dataset& dataset, const LoaderOptions& options);
+
+// Residues of the sequences of an epoch, without crops; `sequences` as in LoaderOptions. With clusters, those
+// of epoch 0 by seed 1.
+std::vector<uint32_t> epoch_lengths(const Dataset& dataset, int64_t sequences = 0);
 
 }  // namespace esmscale::data

@@ -24,10 +24,12 @@ struct PrepareOptions {
   uint64_t seed = 1;                // shuffle seed
   bool keep_order = false;          // no shuffle: the input is already in the random order of `seed`
   std::filesystem::path exclude{};  // identifiers to leave out, one a line; empty: none
-  bool allow_missing = false;       // no error when no record has an identifier of `exclude`
-  int64_t holdout = 0;              // the last N sequences in shuffled order go to holdout_output
+  bool allow_missing = false;  // no error when no record has an identifier of `exclude`, or of `clusters`
+  // Table of clusters and members; an epoch trains one member of each (docs/formats.md); empty: none.
+  std::filesystem::path clusters{};
+  int64_t holdout = 0;  // the last N sequences, or clusters, in shuffled order go to holdout_output
   std::filesystem::path holdout_output{};
-  int64_t limit = 0;           // then the first N are kept; 0: all
+  int64_t limit = 0;           // then the first N (clusters, where there are some) are kept; 0: all
   int64_t min_length = 1;      // residues
   int64_t eval_length = 1022;  // residues of an evaluation window
   bool deduplicate = false;    // identical residues once: the first in the input stays
@@ -51,8 +53,11 @@ struct PrepareSummary {
 };
 
 // Sequences are ordered by the key Philox(seed, shuffle, ordinal in the input), ties by ordinal: a prefix of
-// the data set is a random sample. On failure the output folders are as they were before. Usage errors name
-// the flag; a limit or holdout larger than the set is an Error.
+// the data set is a random sample. With clusters the subject of the key is the XXH3-64 of the cluster's name,
+// so members lie together; a record that the table does not have is a cluster of its own. A holdout gets one
+// member of each of its clusters, the one the cluster is named after or else the first in the input. On
+// failure the output folders are as they were before. Usage errors name the flag; a limit or holdout larger
+// than the set is an Error.
 PrepareSummary prepare(const PrepareOptions& options);
 
 // Publishes the manifest of `folder` again with "holdout_report" set, and `split` replaced by the report's
