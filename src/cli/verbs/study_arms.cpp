@@ -8,7 +8,7 @@
 #include "esmscale/config/config.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
-#include "esmscale/study/arms.h"
+#include "esmscale/study/layouts.h"
 
 #include <algorithm>
 
@@ -16,12 +16,6 @@
 
 namespace esmscale::cli {
 namespace {
-
-struct ArmsOptions {
-  std::string folder, base, name, prefix;
-  std::vector<std::string> vary, settings;
-  study::ArmGrid grid{.seeds = 1};
-};
 
 std::string count_or_unknown(double value, std::string (*shown)(double)) {
   return value > 0 ? shown(value) : "by the data";
@@ -44,23 +38,10 @@ int show_runs(const Program& program, const std::string& folder, const std::vect
   if (program.json)
     program.print({{"folder", folder}, {"runs", count}, {"flops", flops}});
   else
-    program.out << table.str() << count << (count == 1 ? " run, " : " runs, ")
-                << count_or_unknown(flops, [](double n) { return scientific(n, 2); })
-                << " FLOPs; train them: "
-                << "esmscale study run " << folder << " --data DIR --holdout DIR\n";
+    program.out << table.str() << count << (count == 1 ? " run" : " runs")
+                << (flops > 0 ? text(", ", scientific(flops, 2), " FLOPs") : "")
+                << "; train them: esmscale study run " << folder << " --data DIR --holdout DIR\n";
   return 0;
-}
-
-int write_arms(const Program& program, const ArmsOptions& options) {
-  require_no_dataset(options.folder);
-  study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
-                             .prefix = options.prefix,
-                             .grid = options.grid};
-  for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
-  if (!options.name.empty()) request.name = options.name;
-  for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
-  study::write_arms(options.folder, request);
-  return show_runs(program, options.folder);
 }
 
 struct AddOptions {
@@ -93,11 +74,25 @@ int show_effects(const Program& program, const EffectsOptions& options) {
   return 0;
 }
 
-void add_vary_flag(CLI::App& action, std::vector<std::string>& vary, bool is_required) {
+// The layout's settings come before those of --set, which win.
+void apply_layout(const ArmsOptions& options, study::ArmsRequest& request) {
+  study::LayoutArms arms = study::arms_of_layout(options.layout, request.base, options.grid.data);
+  arms.settings.insert(arms.settings.end(), options.settings.begin(), options.settings.end());
+  request.base = config::load_config(options.base, arms.settings);
+  request.grid.factors = std::move(arms.factors);
+}
+
+std::string layout_names() {
+  std::vector<std::string> lines;
+  for (const study::Layout& layout : study::layouts())
+    lines.push_back(text(layout.name, " (", layout.question, ")"));
+  return join(lines, ", ");
+}
+
+void add_vary_flag(CLI::App& action, std::vector<std::string>& vary) {
   action
       .add_option("--vary", vary,
                   "KEY=VALUE,VALUE,…: a key of the configuration and its values; repeat it for several keys")
-      ->required(is_required)
       ->allow_extra_args(false);
 }
 
@@ -129,7 +124,7 @@ void add_add(CLI::App& study, Program& program) {
       ->add_option("--name", request.name,
                    "Name of the run; with --vary or --seeds, what the names begin with")
       ->required();
-  add_vary_flag(*action, options->vary, /*is_required=*/false);
+  add_vary_flag(*action, options->vary);
   action->add_option("--set", request.settings, "key.path=value, over the base (repeatable)")
       ->allow_extra_args(false);
   action
@@ -147,20 +142,38 @@ void add_add(CLI::App& study, Program& program) {
 
 }  // namespace
 
+void add_arms_flags(CLI::App& action, ArmsOptions& options) {
+  action.add_option("--base", options.base, "Configuration that all arms share: a file, or a shipped name");
+  action.add_option("--layout", options.layout, "A ready layout: " + layout_names());
+  add_vary_flag(action, options.vary);
+  action.add_option("--set", options.settings, "key.path=value, over the base (repeatable)")
+      ->allow_extra_args(false);
+  action.add_option("--seeds", options.grid.seeds, "Runs of each combination, with seeds 1 to N")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+}
+
+int write_arms(const Program& program, const ArmsOptions& options) {
+  require_no_dataset(options.folder);
+  study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
+                             .prefix = options.prefix,
+                             .grid = options.grid};
+  if (!options.layout.empty()) apply_layout(options, request);
+  for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
+  if (!options.name.empty()) request.name = options.name;
+  for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
+  study::write_arms(options.folder, request);
+  return show_runs(program, options.folder);
+}
+
 void add_study_arms(CLI::App& study, Program& program) {
   auto arms = std::make_shared<ArmsOptions>();
   CLI::App* action = program.add_verb(
       study, "arms", "Lays out every combination of the values of some keys, each with several seeds",
       "esmscale study arms studies/rates --base quickstart --vary optimizer.lr=2e-3,4e-3 --seeds 3");
   action->add_option("DIR", arms->folder, "Folder of the new study")->required();
-  action->add_option("--base", arms->base, "Configuration that all arms share: a file, or a shipped name")
-      ->required();
-  add_vary_flag(*action, arms->vary, /*is_required=*/true);
-  action->add_option("--set", arms->settings, "key.path=value, over the base (repeatable)")
-      ->allow_extra_args(false);
-  action->add_option("--seeds", arms->grid.seeds, "Runs of each combination, with seeds 1 to N")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  add_arms_flags(*action, *arms);
+  action->get_option("--base")->required();
   action->add_option("--name", arms->name, "Name of the study");
   action->add_option("--prefix", arms->prefix, "What the names of the runs begin with");
   add_size_flags(*action, arms->grid);

@@ -3,9 +3,11 @@
 
 #include "cli/checks.h"
 #include "cli/planning_flags.h"
+#include "cli/verbs/study_arms.h"
 #include "esmscale/accounting/account.h"
 #include "esmscale/core/error.h"
 #include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
 #include "esmscale/report/plan_text.h"
 #include "esmscale/study/design.h"
 
@@ -19,6 +21,7 @@ namespace {
 struct Options : PlanningOptions {
   std::string folder, isoflop, centre, study_flops, target_flops;
   study::StudyRequest request;
+  ArmsOptions arms;  // with --layout or --vary
   bool fixed_models = false, fixed_replicates = false;
   double sequence_length = 0;
   bool no_sweep = false;
@@ -37,8 +40,8 @@ std::vector<double> numbers_of(const std::string& list, const char* where) {
 // Σn²/Σn of the data, or that of equal lengths.
 double mean_squared_length_of(const Options& options, const std::optional<laws::LawFile>& laws) {
   if (!options.data.empty()) {
-    const accounting::Lengths lengths =
-        accounting::real_lengths(data::Dataset(options.data).lengths(), options.config.max_seq_len);
+    const accounting::Lengths lengths = accounting::real_lengths(
+        data::epoch_lengths(data::Dataset(options.data)), options.config.max_seq_len);
     return lengths.squared_tokens / lengths.tokens;
   }
   if (options.sequence_length > 0) return options.sequence_length;
@@ -107,7 +110,26 @@ void print_layout(const Program& program, const std::optional<study::DesignChoic
                 << " configs\n";
 }
 
+// --layout and --vary ask another question than budgets and sizes do.
+int plan_arms(const Program& program, const Options& options) {
+  if (!options.isoflop.empty() || !options.study_flops.empty())
+    throw usage_error({.where = "study plan",
+                       .expected = "budgets (--isoflop, --study-flops), or arms (--layout, --vary)",
+                       .found = "both",
+                       .advice = "lay out two studies"});
+  ArmsOptions arms = options.arms;
+  arms.folder = folder_of(options);
+  if (arms.folder.empty() || arms.base.empty())
+    throw usage_error({.where = "study plan",
+                       .expected = "DIR and --base CONFIG with --layout or --vary",
+                       .found = arms.folder.empty() ? "no DIR" : "no --base"});
+  arms.name = options.name;
+  arms.grid.data = options.data;
+  return write_arms(program, arms);
+}
+
 int plan(const Program& program, const Options& options) {
+  if (!options.arms.layout.empty() || !options.arms.vary.empty()) return plan_arms(program, options);
   const std::string folder = folder_of(options);
   if (!folder.empty()) require_no_dataset(folder);
   const std::optional<laws::LawFile> laws = laws_of(options);
@@ -168,6 +190,7 @@ void add_study_plan(CLI::App& study, Program& program) {
   add_basis_flags(*action, *options);
   add_data_flags(*action, *options);
   add_layout_flags(*action, *options);
+  add_arms_flags(*action, options->arms);
   add_config_flags(*action, *options);
   action->get_option("--trunks")->excludes(action->get_option("--schedule"));
   action->callback([&program, options, action] {

@@ -1,0 +1,130 @@
+#include "esmscale/study/layouts.h"
+
+#include "esmscale/config/hidden_matrices.h"
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+#include "esmscale/data/dataset/dataset.h"
+#include "esmscale/data/loader/loader.h"
+
+#include <algorithm>
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::study {
+namespace {
+
+struct Request {
+  const config::RunConfig& base;
+  const std::string& data;
+};
+
+std::string shown(double value) {
+  return esmscale::to_text(Json(value));
+}
+
+// KEY = value · each multiple.
+Factor multiples_of(const std::string& key, double value, std::initializer_list<double> multiples) {
+  Factor factor{.key = key, .values = {}};
+  for (const double multiple : multiples) factor.values.push_back(shown(multiple * value));
+  return factor;
+}
+
+LayoutArms schedules(const Request&) {
+  return {.factors = {factor_of("schedule.name=exponential,constant,linear,cosine,wsd")},
+          .settings = {"schedule.decay_factor=0.1"}};
+}
+
+LayoutArms decay(const Request&) {
+  return {.factors = {factor_of("schedule.name=linear,cosine"), factor_of("schedule.decay_factor=0.1,0")},
+          .settings = {}};
+}
+
+// The rate of vectors and, where matrices have one of their own, of matrices.
+LayoutArms rates(const Request& request) {
+  const config::OptimizerConfig& optimizer = request.base.optimizer;
+  LayoutArms arms{.factors = {multiples_of("optimizer.lr", optimizer.lr, {1, 0.25, 0.5, 2, 4})},
+                  .settings = {}};
+  if (config::has_matrix_updates(optimizer.name))
+    arms.factors.push_back(multiples_of("optimizer.matrix_lr", optimizer.matrix_lr, {1, 0.5, 2}));
+  return arms;
+}
+
+// Whole packs; a batch of one pack has no half.
+LayoutArms batches(const Request& request) {
+  const config::TrainConfig& train = request.base.train;
+  Factor batch{.key = "train.batch_tokens", .values = {}};
+  for (const double multiple : {1.0, 0.5, 2.0, 4.0})
+    if (const auto rows = static_cast<int64_t>(multiple * double(train.batch_tokens));
+        rows > 0 && rows % train.pack_tokens == 0)
+      batch.values.push_back(std::to_string(rows));
+  return {.factors = {batch, multiples_of("optimizer.lr", request.base.optimizer.lr, {1, 0.5, 2})},
+          .settings = {}};
+}
+
+LayoutArms masks(const Request&) {
+  return {.factors = {factor_of("masking.mlm_probability=0.15,0.1,0.2,0.25,0.3")}, .settings = {}};
+}
+
+// As many tokens each, from fewer and fewer sequences: one epoch of fresh data against 2, 4, 8 and 16.
+LayoutArms epochs(const Request& request) {
+  constexpr std::array kEpochs{1, 2, 4, 8, 16};
+  if (request.data.empty())
+    throw usage_error(
+        {.where = "--layout epochs", .expected = "--data DIR, whose sequences are counted", .found = "none"});
+  const data::Dataset data(request.data);
+  const int64_t epoch = data::tokens_per_epoch(data, {.max_seq_len = request.base.data.max_seq_len}).tokens;
+  const int64_t most = request.base.train.max_tokens;
+  const int64_t tokens = most > 0 ? std::min(most, epoch) : epoch;
+  const double sequences = double(data.epoch_sequences()) * double(tokens) / double(epoch);
+  LayoutArms arms{.factors = {{.key = "data.sequences", .values = {}}},
+                  .settings = {text("train.max_tokens=", tokens), text("train.epochs=", 2 * kEpochs.back())}};
+  for (const int repeats : kEpochs) {
+    const auto used = static_cast<int64_t>(sequences / repeats);
+    if (used < 1)
+      throw usage_error({.where = "--layout epochs",
+                         .expected = "sequences for 16 epochs",
+                         .found = text("fewer than 16, for ", tokens, " tokens"),
+                         .advice = "give more data, or a larger --set train.max_tokens"});
+    arms.factors[0].values.push_back(std::to_string(used));
+  }
+  return arms;
+}
+
+struct Named {
+  Layout layout;
+  LayoutArms (*make)(const Request&);
+};
+
+constexpr std::array kLayouts{
+    Named{{"schedules", "which schedule of the learning rate"}, schedules},
+    Named{{"decay", "decay to a tenth, or to zero"}, decay},
+    Named{{"lr", "a quarter to four times the learning rate"}, rates},
+    Named{{"batch", "half to four times the batch, each with its rates"}, batches},
+    Named{{"mask", "which masking rate, all evaluated alike"}, masks},
+    Named{{"epochs", "1 to 16 epochs of fewer sequences, at equal tokens"}, epochs},
+};
+
+}  // namespace
+
+std::vector<Layout> layouts() {
+  std::vector<Layout> all;
+  for (const Named& named : kLayouts) all.push_back(named.layout);
+  return all;
+}
+
+LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, const std::string& data) {
+  config::RunConfig resolved = base;
+  config::resolve(resolved);
+  std::vector<std::string> names;
+  for (const Named& named : kLayouts) {
+    if (name == named.layout.name) return named.make({resolved, data});
+    names.emplace_back(named.layout.name);
+  }
+  throw usage_error({.where = "--layout",
+                     .expected = join(names, ", "),
+                     .found = std::string(name),
+                     .advice = text("did you mean ", nearest(name, names), "?")});
+}
+
+}  // namespace esmscale::study

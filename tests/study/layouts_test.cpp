@@ -1,0 +1,81 @@
+// Ready layouts. Oracles: values taken by hand from the base's, and every run's configuration loads.
+#include "esmscale/study/layouts.h"
+
+#include "esmscale/config/config.h"
+#include "support/error_of.h"
+#include "support/protein_set.h"
+#include "support/temporary.h"
+
+#include <gmock/gmock.h>
+
+namespace esmscale::study {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<std::string> set_of(const LayoutArms& arms, const std::string& key) {
+  for (const Factor& factor : arms.factors)
+    if (factor.key == key) return factor.values;
+  return {};
+}
+
+TEST(Layouts, TakeTheBasesValuesFirst) {
+  config::RunConfig base = config::load_config("quickstart");
+  base.train.batch_tokens = 4 * base.train.pack_tokens;
+  const int64_t pack = base.train.pack_tokens;
+  EXPECT_THAT(set_of(arms_of_layout("batch", base, ""), "train.batch_tokens"),
+              ElementsAre(std::to_string(4 * pack), std::to_string(2 * pack), std::to_string(8 * pack),
+                          std::to_string(16 * pack)));
+  base.train.batch_tokens = pack;
+  EXPECT_THAT(set_of(arms_of_layout("batch", base, ""), "train.batch_tokens"),
+              ElementsAre(std::to_string(pack), std::to_string(2 * pack), std::to_string(4 * pack)));
+  base.optimizer.lr = 0.004;
+  base.optimizer.name = config::OptimizerKind::adam;
+  const LayoutArms rates = arms_of_layout("lr", base, "");
+  EXPECT_THAT(set_of(rates, "optimizer.lr"), ElementsAre("0.004", "0.001", "0.002", "0.008", "0.016"));
+  EXPECT_EQ(rates.factors.size(), 1u);
+  base.optimizer.name = config::OptimizerKind::muon;
+  EXPECT_EQ(set_of(arms_of_layout("lr", base, ""), "optimizer.matrix_lr").size(), 3u);
+}
+
+TEST(Layouts, OfEverySortAreRunsThatAConfigurationCanHave) {
+  const data::ProteinSet set(data::ProteinSet::random(200, 60));
+  for (const char* base : {"quickstart", "esm2_8M"})
+    for (const Layout& layout : layouts()) {
+      const TemporaryFolder temporary;
+      config::RunConfig config = config::load_config(base);
+      config.train.max_tokens = 4000;
+      const LayoutArms arms = arms_of_layout(layout.name, config, set.folder());
+      const std::filesystem::path file = temporary / "base.json";
+      write_file(file, esmscale::to_text(config::to_json(config)));
+      ArmsRequest request{.base = config::load_config(file, arms.settings),
+                          .grid = {.factors = arms.factors, .seeds = 1}};
+      write_arms(temporary / "study", request);
+      size_t runs = 1;
+      for (const Factor& factor : arms.factors) runs *= factor.values.size();
+      EXPECT_EQ(read_study(temporary / "study").runs.size(), runs) << base << ", " << layout.name;
+    }
+}
+
+// 1,000 tokens of fresh data, then the same number from half, a quarter, … of the sequences.
+TEST(Layouts, EpochsHaveEqualTokens) {
+  const data::ProteinSet set(std::vector<std::string>(64, std::string(98, 'A')));  // 100 tokens each
+  config::RunConfig base = config::load_config("quickstart");
+  base.train.max_tokens = 3200;
+  const LayoutArms arms = arms_of_layout("epochs", base, set.folder());
+  EXPECT_THAT(set_of(arms, "data.sequences"), ElementsAre("32", "16", "8", "4", "2"));
+  EXPECT_THAT(arms.settings, ElementsAre("train.max_tokens=3200", "train.epochs=32"));
+  base.train.max_tokens = 1000;
+  EXPECT_THAT(error_of([&] { arms_of_layout("epochs", base, set.folder()); }), HasSubstr("16 epochs"));
+  EXPECT_THAT(error_of([&] { arms_of_layout("epochs", base, ""); }), HasSubstr("--data"));
+}
+
+TEST(Layouts, UnknownNamesAreAnsweredWithTheNearest) {
+  EXPECT_THAT(error_of([] { arms_of_layout("schedule", config::load_config("quickstart"), ""); }),
+              AllOf(HasSubstr("did you mean schedules?"), HasSubstr("epochs")));
+}
+
+}  // namespace
+}  // namespace esmscale::study
