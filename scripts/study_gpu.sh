@@ -24,13 +24,19 @@ require_dataset "$holdout" "Make one with esmscale prepare"
 if [ ! -f "$output/study.json" ]; then
   "$esmscale" study plan "$output" --isoflop "$budgets" --models "$models" --spread "$spread" --centre "$centre" \
     --exponent 0 --replicates 0 --no-lr-sweep --data "$data" --max-seq-len "$max_seq_len" --batch-tokens "$batch" \
-    --optimizer normuon --schedule linear --decoder-bias frequencies --precision bf16 --name study_gpu
+    --optimizer normuon --schedule linear --decoder-bias frequencies --precision auto --name study_gpu
 fi
 if [ -n "$dry_run" ]; then
   "$esmscale" study status "$output"
   exit
 fi
+status=0
 timeout --signal=TERM "$(awk -v m="$minutes" 'BEGIN { print int(60 * m) }')" \
   "$esmscale" study run "$output" --data "$data" --holdout "$holdout" --device "$device" --jobs "$jobs" \
-  --set masking.mlm_probability=0.2 --set schedule.decay_factor=0 || note "stopped after $minutes minutes"
+  --set masking.mlm_probability=0.2 --set schedule.decay_factor=0 || status=$?
+case $status in
+  0) ;;
+  85 | 124) note "stopped after $minutes minutes; run the command again for the rest" ;;
+  *) exit "$status" ;;
+esac
 "$esmscale" fit "$output" --output "$output/laws" --force
