@@ -3,6 +3,7 @@
 #include "esmscale/laws/fits/approach1.h"
 #include "esmscale/laws/fits/approach2.h"
 #include "esmscale/laws/fits/approach3.h"
+#include "laws/fits/profiles.h"
 #include "support/synthetic.h"
 
 #include <gmock/gmock.h>
@@ -181,6 +182,31 @@ TEST(Approach2, ParabolasComeBackExactly) {
   EXPECT_NEAR(fit->parameters.exponent, 1 / std::log(10), 1e-9);
   EXPECT_NEAR(fit->sigma, 0, 1e-9);
   EXPECT_NEAR(fit->estimates[0].ci95.low, fit->estimates[0].ci95.high, 1e-6);
+}
+
+// Oracle: the scatter of 20,000 fitted minima. Its own error is 0.5%, and the second order of 1/c adds less
+// than 1% at this noise.
+TEST(Approach2, TheErrorOfAMinimumIsThatOfDraws) {
+  const std::vector<double> log_n{16, 16.4, 17, 17.3, 18.1};
+  const double c = 0.03, sigma = 2e-4, minimum = 17.6;
+  RandomStream random(3, Purpose::test, 0);
+  double squares = 0;
+  constexpr int kDraws = 20000;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    std::vector<double> loss;
+    for (const double x : log_n)
+      loss.push_back(2 + c * (x - minimum) * (x - minimum) + sigma * random.normal());
+    squares += std::pow(fit_parabola(log_n, loss).minimum() - minimum, 2) / kDraws;
+  }
+  EXPECT_NEAR(sigma * std::sqrt(slope_variance(log_n, minimum)) / (2 * c) / std::sqrt(squares), 1, 0.02);
+}
+
+// Oracle: a weight of two is the point twice, and a weight of zero is no point.
+TEST(Approach2, AWeightIsANumberOfPoints) {
+  const PowerLaw weighted = fit_power_law({1, 2, 4, 9}, {3, 5, 8, 99}, {1, 2, 1, 0});
+  const PowerLaw counted = fit_power_law({1, 2, 2, 4}, {3, 5, 5, 8});
+  EXPECT_NEAR(weighted.exponent, counted.exponent, 1e-12);
+  EXPECT_NEAR(weighted.coefficient, counted.coefficient, 1e-12);
 }
 
 TEST(Approach2, AMinimumAtAnEdgeIsRejected) {

@@ -30,10 +30,15 @@ void settle_noise(Approach2& fit, const PointSet& set) {
   }
 }
 
+// What the lines go through. A minimum weighs as the inverse of its variance. The curvature is pooled over
+// the budgets, so it cancels, as the noise does: a budget whose noise makes its parabola steep would count
+// too much.
 struct Minima {
-  std::vector<double> flops, parameters, tokens, loss;
+  std::vector<double> flops, parameters, tokens, loss, weights;
 
-  void add(const PointSet& set, double at_flops, double log_n, double at_loss) {
+  void add(const PointSet& set, const std::vector<double>& sizes, double at_flops, double log_n,
+           double at_loss) {
+    weights.push_back(1 / slope_variance(sizes, log_n));
     flops.push_back(at_flops);
     parameters.push_back(std::exp(log_n));
     tokens.push_back(set.basis.flop_ratio.tokens(std::exp(log_n), at_flops));
@@ -42,9 +47,9 @@ struct Minima {
 };
 
 DrawValues values_of(const Minima& minima) {
-  const PowerLaw parameters = fit_power_law(minima.flops, minima.parameters);
-  const PowerLaw tokens = fit_power_law(minima.flops, minima.tokens);
-  const PowerLaw loss = fit_power_law(minima.flops, minima.loss);
+  const PowerLaw parameters = fit_power_law(minima.flops, minima.parameters, minima.weights);
+  const PowerLaw tokens = fit_power_law(minima.flops, minima.tokens, minima.weights);
+  const PowerLaw loss = fit_power_law(minima.flops, minima.loss);  // all about equally certain
   return {parameters.exponent, tokens.exponent, parameters.coefficient,
           tokens.coefficient,  -loss.exponent,  loss.coefficient};
 }
@@ -70,7 +75,7 @@ DrawValues drawn_values(const Approach2& fit, const PointSet& set, uint64_t seed
       data.loss[i] = profile.parabola.at(data.log_n[i]) + fit.sigma * random.normal();
     const Parabola parabola = fit_parabola(data.log_n, data.loss);
     const double log_n = reached_minimum(parabola, data.log_n);
-    minima.add(set, profile.flops, log_n, parabola.at(log_n));
+    minima.add(set, data.log_n, profile.flops, log_n, parabola.at(log_n));
     of_profiles.push_back(log_n);
     of_profiles.push_back(is_inside(parabola, data.log_n));
   }
@@ -147,7 +152,8 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
       reasons += text("; budget ", scientific(profile.budget, 2), ": ", profile.rejected);
       continue;
     }
-    minima.add(set, profile.flops, profile.log_parameters.value, profile.minimum.loss);
+    minima.add(set, data_of(set, profile).log_n, profile.flops, profile.log_parameters.value,
+               profile.minimum.loss);
   }
   if (fit.profiles.empty()) {
     why = "no IsoFLOP groups: points have no budget, and no five sizes lie within 8% in C";
@@ -157,10 +163,10 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
     why = text("a power law needs minima at two budgets or more; there are ", minima.flops.size(), reasons);
     return std::nullopt;
   }
-  fit.parameters = fit_power_law(minima.flops, minima.parameters);
-  fit.tokens = fit_power_law(minima.flops, minima.tokens);
-  fit.loss = fit_power_law(minima.flops, minima.loss);
   const DrawValues values = values_of(minima);
+  fit.parameters = {values[2], values[0]};
+  fit.tokens = {values[3], values[1]};
+  fit.loss = {values[5], -values[4]};
   const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
   settle_noise(fit, set);

@@ -77,18 +77,22 @@ double PowerLaw::at(double flops) const {
   return coefficient * std::pow(flops, exponent);
 }
 
-PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y) {
-  const double count = double(x.size());
-  double mean_x = 0, mean_y = 0;
+PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y,
+                       std::vector<double> weights) {
+  if (weights.empty()) weights.assign(x.size(), 1);
+  double sum = 0, mean_x = 0, mean_y = 0;
   for (size_t i = 0; i < x.size(); ++i) {
-    mean_x += std::log(x[i]) / count;
-    mean_y += std::log(y[i]) / count;
+    sum += weights[i];
+    mean_x += weights[i] * std::log(x[i]);
+    mean_y += weights[i] * std::log(y[i]);
   }
+  mean_x /= sum;
+  mean_y /= sum;
   double xx = 0, xy = 0;
   for (size_t i = 0; i < x.size(); ++i) {
     const double dx = std::log(x[i]) - mean_x;
-    xx += dx * dx;
-    xy += dx * (std::log(y[i]) - mean_y);
+    xx += weights[i] * dx * dx;
+    xy += weights[i] * dx * (std::log(y[i]) - mean_y);
   }
   const double exponent = xy / xx;
   return {std::exp(mean_y - exponent * mean_x), exponent};

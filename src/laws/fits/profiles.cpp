@@ -13,6 +13,30 @@ constexpr size_t kFewestSizes = 4;
 constexpr double kWidestBudget = 1.25;  // of the C of one profile
 constexpr double kStray = 0.08;         // in ln C, of a run from the median of its budget
 
+// 1, x, x² − q·x − m over x = ln N − centre: the coefficients of a parabola come out one by one, and their
+// errors are independent.
+struct OrthogonalBasis {
+  double centre = 0, x2 = 0, q = 0, m = 0, square_norm = 0;
+
+  explicit OrthogonalBasis(const std::vector<double>& log_n) {
+    const double count = double(log_n.size());
+    for (const double x : log_n) centre += x / count;
+    double x3 = 0;
+    for (const double v : log_n) {
+      const double x = v - centre;
+      x2 += x * x;
+      x3 += x * x * x;
+    }
+    q = x3 / x2;
+    m = x2 / count;
+    for (const double v : log_n) square_norm += std::pow(square(v), 2);
+  }
+  double square(double log_n) const {
+    const double x = log_n - centre;
+    return x * x - q * x - m;
+  }
+};
+
 // Mean loss of each size, by size: replicates count once when the lowest is looked for.
 std::vector<double> mean_losses(const PointSet& set, const IsoflopProfile& profile) {
   std::vector<double> means;
@@ -88,29 +112,24 @@ double Parabola::at(double log_n) const {
 }
 
 Parabola fit_parabola(const std::vector<double>& log_n, const std::vector<double>& loss) {
-  const double count = double(log_n.size());
-  Parabola p;
-  for (const double x : log_n) p.centre += x / count;
-  // Orthogonal basis 1, x, x² − q·x − m: the three coefficients come out one by one.
-  double x2 = 0, x3 = 0;
-  for (const double v : log_n) {
-    const double x = v - p.centre;
-    x2 += x * x;
-    x3 += x * x * x;
-  }
-  const double q = x3 / x2, m = x2 / count;
-  double on_1 = 0, on_x = 0, on_square = 0, square_norm = 0;
+  const OrthogonalBasis basis(log_n);
+  double on_1 = 0, on_x = 0, on_square = 0;
   for (size_t i = 0; i < log_n.size(); ++i) {
-    const double x = log_n[i] - p.centre, square = x * x - q * x - m;
-    on_1 += loss[i] / count;
-    on_x += loss[i] * x / x2;
-    on_square += loss[i] * square;
-    square_norm += square * square;
+    on_1 += loss[i] / double(log_n.size());
+    on_x += loss[i] * (log_n[i] - basis.centre) / basis.x2;
+    on_square += loss[i] * basis.square(log_n[i]);
   }
-  p.curvature = on_square / square_norm;
-  p.slope = on_x - p.curvature * q;
-  p.base = on_1 - p.curvature * m;
+  Parabola p;
+  p.centre = basis.centre;
+  p.curvature = on_square / basis.square_norm;
+  p.slope = on_x - p.curvature * basis.q;
+  p.base = on_1 - p.curvature * basis.m;
   return p;
+}
+
+double slope_variance(const std::vector<double>& log_n, double at) {
+  const OrthogonalBasis basis(log_n);
+  return 1 / basis.x2 + std::pow(2 * (at - basis.centre) - basis.q, 2) / basis.square_norm;
 }
 
 ProfileData data_of(const PointSet& set, const IsoflopProfile& profile) {

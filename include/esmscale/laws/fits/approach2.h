@@ -67,11 +67,11 @@ ProfileScatter scatter_about(const PointSet& set, const std::vector<IsoflopProfi
 // budget without it; NaN where no profile can lose a run.
 double held_out_error_of(const PointSet& set, const std::vector<IsoflopProfile>& profiles);
 
-// The power laws of the minima of the profiles that are not rejected. Draws add noise of sigma to the fitted
-// profiles: the design is fixed, and 7 points cannot be resampled. A draw whose minimum leaves the sizes
-// takes it, up to twice beyond them: with the budget dropped, draws would rest on other budgets than the
-// estimate. nullopt and a reason when fewer than two
-// profiles are left.
+// The power laws of the minima of the profiles that are not rejected: of N and D by weighted least squares,
+// each minimum with the inverse of its variance (profiles.h) at a curvature pooled over the budgets. Draws
+// add noise of sigma to the fitted profiles: the design is fixed, and 7 points cannot be resampled. A draw
+// whose minimum leaves the sizes takes it, up to twice beyond them: with the budget dropped, draws would rest
+// on other budgets than the estimate. nullopt and a reason when fewer than two profiles are left.
 std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);
 

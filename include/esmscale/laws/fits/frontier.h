@@ -50,8 +50,10 @@ struct PowerLaw {
   double at(double flops) const;
 };
 
-// Least squares of ln y on ln x. At least two different x.
-PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y);
+// Least squares of ln y on ln x, each point with its weight; no weights: all the same. At least two different
+// x.
+PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y,
+                       std::vector<double> weights = {});
 
 // N_opt ∝ C^a and D_opt ∝ C^b over [low, high] FLOPs, as the chord in logarithms: exact under 6ND at any
 // ends. NaN where the law has no optimum.
