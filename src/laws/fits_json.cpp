@@ -103,6 +103,7 @@ Json to_json(const Approach2& fit, const PointSet& set) {
              {"loss", p.minimum.loss},
              {"curvature", p.parabola.curvature},
              {"runs", p.points.size()},
+             {"log_parameters_error", p.error},
              {"draws_inside", p.draws_inside}};
     if (const Estimate& e = p.log_parameters; e.has_interval)
       row["parameters_interval"] = {std::exp(e.ci95.low), std::exp(e.ci95.high)};

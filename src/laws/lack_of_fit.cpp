@@ -53,6 +53,7 @@ LackOfFit measured(std::string law, std::string key, size_t constants, const std
   fit.trend_parameters = trend_in(residuals, &Point::parameters);
   fit.trend_tokens = trend_in(residuals, &Point::tokens);
   fit.held_out_error = NAN;
+  fit.off_line = NAN;
   return fit;
 }
 
@@ -113,6 +114,7 @@ std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t
     }
     all.push_back(measured("approach 2", "approach2", constants, residuals, noise));
     all.back().held_out_error = held_out_error_of(set, profiles);
+    all.back().off_line = approach2->misfit;
   }
   if (approach3) {
     std::vector<Residual> residuals;

@@ -38,7 +38,8 @@ Json of_lack_of_fit(const std::vector<LackOfFit>& all) {
                      {"trend_flops", number_or_null(fit.trend_flops)},
                      {"trend_parameters", number_or_null(fit.trend_parameters)},
                      {"trend_tokens", number_or_null(fit.trend_tokens)},
-                     {"held_out_error", number_or_null(fit.held_out_error)}};
+                     {"held_out_error", number_or_null(fit.held_out_error)},
+                     {"off_line", number_or_null(fit.off_line)}};
   return rows;
 }
 

@@ -64,24 +64,17 @@ std::string misfit(const Laws& laws, const std::string& key) {
   return {};
 }
 
+std::string off_line(const Approach2& fit) {
+  return text("minima off their line: ", fixed(fit.misfit, 1), " times their errors");
+}
+
 std::string against_approach2(const Laws& laws) {
   size_t kept = 0;
   for (const IsoflopProfile& profile : laws.profiles) kept += profile.rejected.empty();
   if (kept < kFewestBudgets)
     return text("it rests on ", kept, " bracketed budgets; ", kFewestBudgets, " are needed");
-  // Minima about their power law, against their own errors.
-  double squares = 0, terms = 0;
-  for (const IsoflopProfile& profile : laws.profiles) {
-    const Estimate& e = profile.log_parameters;
-    if (!profile.rejected.empty() || !e.has_interval) continue;
-    const double error = (e.ci80.high - e.ci80.low) / (2 * 1.2816);  // 80% of a normal distribution
-    squares += std::pow((e.value - std::log(laws.approach2->parameters.at(profile.flops))) / error, 2);
-    terms += 1;
-  }
-  const double ratio = std::sqrt(squares / std::max(1.0, terms - 2));
   constexpr double kWorstLine = 3;
-  if (terms > 2 && ratio > kWorstLine)
-    return text("its minima lie ", fixed(ratio, 1), " times their errors off a power law");
+  if (laws.approach2->misfit > kWorstLine) return off_line(*laws.approach2);
   return {};
 }
 
@@ -146,7 +139,8 @@ std::string in_favour(const Laws& laws, Approach approach) {
   if (approach == Approach::two) {
     const auto kept = std::count_if(laws.profiles.begin(), laws.profiles.end(),
                                     [](const IsoflopProfile& p) { return p.rejected.empty(); });
-    return text(kept, " budgets with their minimum bracketed, and nothing assumed of the loss between them");
+    return text(kept, " budgets with their minimum bracketed, and nothing assumed of the loss between them",
+                std::isfinite(laws.approach2->misfit) ? "; " + off_line(*laws.approach2) : "");
   }
   return "its residuals are within the noise of the points, and its optima lie among the sizes run";
 }

@@ -41,13 +41,15 @@ PaperTable constants_of(const laws::Laws& laws) {
 }
 
 PaperTable comparison_of(const laws::Laws& laws) {
-  PaperTable table{"comparison",
-                   "Residuals (root mean square, nats), their ratio to the noise, and held-out errors.",
-                   {"law", "points", "constants", "residual", "ratio", "held_out_error"},
-                   {}};
+  PaperTable table{
+      "comparison",
+      "Residuals (root mean square, nats), their ratio to the noise, held-out errors, and the minima "
+      "off their line in their errors.",
+      {"law", "points", "constants", "residual", "ratio", "held_out_error", "off_line"},
+      {}};
   for (const laws::LackOfFit& fit : laws.lack_of_fit)
     table.rows.push_back({fit.law, text(fit.points), text(fit.constants), full(fit.rms), full(fit.ratio),
-                          full(fit.held_out_error)});
+                          full(fit.held_out_error), full(fit.off_line)});
   return table;
 }
 

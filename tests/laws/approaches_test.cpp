@@ -209,6 +209,37 @@ TEST(Approach2, AWeightIsANumberOfPoints) {
   EXPECT_NEAR(weighted.coefficient, counted.coefficient, 1e-12);
 }
 
+// Budgets whose sizes and minimum are moved together have the same parabolas, weights and noise. Oracle: the
+// intervals grow as the minima leave their line. Drawn weights shift the line of a draw a little too: 5%.
+TEST(Approach2, MinimaOffTheirLineWidenTheIntervals) {
+  const auto fitted = [](double step) {
+    PointSet set;
+    RandomStream random(5, Purpose::test, 0);
+    for (int k = 0; k < 5; ++k)
+      for (int i = -3; i <= 3; ++i) {
+        const double c = 1e18 * std::pow(10, k / 2.0), log_n = 18 + k + 0.4 * i + (k % 2 ? step : -step);
+        const double loss = 3 - 0.1 * k + 0.03 * 0.16 * i * i + 0.002 * random.normal();
+        set.points.push_back({.parameters = std::exp(log_n),
+                              .tokens = c / (6 * std::exp(log_n)),
+                              .loss = loss,
+                              .flops = c,
+                              .budget = c});
+      }
+    std::string why;
+    return *fit_approach2(set, all_of(set), {.draws = 200, .threads = 1}, why);
+  };
+  const Approach2 near = fitted(0), far = fitted(0.3);
+  ASSERT_GT(far.misfit, 3);
+  const auto width = [](const Approach2& fit, size_t i) {
+    return fit.estimates[i].ci95.high - fit.estimates[i].ci95.low;
+  };
+  EXPECT_NEAR(far.sigma / near.sigma, 1, 1e-9);
+  for (const size_t exponent : {0, 1})
+    EXPECT_NEAR(width(far, exponent) / width(near, exponent) * std::max(1.0, near.misfit) / far.misfit, 1,
+                0.05);
+  for (size_t k = 0; k < 5; ++k) EXPECT_NEAR(far.profiles[k].error / near.profiles[k].error, 1, 1e-6);
+}
+
 TEST(Approach2, AMinimumAtAnEdgeIsRejected) {
   PointSet set = isoflop_points(known_law, budgets, 7, 4);
   const PointSet one_sided = isoflop_points(known_law, {1e21}, 7, 4);

@@ -32,6 +32,7 @@ struct LackOfFit {
   // Share of the residuals' variance that a parabola in ln C, ln N, ln D takes (R²).
   double trend_flops = 0, trend_parameters = 0, trend_tokens = 0;
   double held_out_error = 0;  // root mean square, nats; NaN: unknown
+  double off_line = 0;        // Approach2::misfit; NaN for the other laws
 };
 
 // Of approaches 3 and 2 and of Kaplan's laws with and without a floor, those that are there.

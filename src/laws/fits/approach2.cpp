@@ -54,6 +54,31 @@ DrawValues values_of(const Minima& minima) {
           tokens.coefficient,  -loss.exponent,  loss.coefficient};
 }
 
+void settle_misfit(Approach2& fit, const PointSet& set) {
+  double squares = 0, kept = 0;
+  for (IsoflopProfile& profile : fit.profiles) {
+    if (!profile.rejected.empty()) continue;
+    const double log_n = profile.log_parameters.value;
+    profile.error = fit.sigma * std::sqrt(slope_variance(data_of(set, profile).log_n, log_n)) /
+                    (2 * profile.parabola.curvature);
+    squares += std::pow((log_n - std::log(fit.parameters.at(profile.flops))) / profile.error, 2);
+    kept += 1;
+  }
+  fit.misfit = kept > 2 && fit.sigma > 0 ? std::sqrt(squares / (kept - 2)) : NAN;
+}
+
+// The draws know the noise of the losses only. Where the minima scatter more than that, all deviations from
+// the estimate grow alike: a and b, and G_N and G_D in the logarithm.
+void widen(std::vector<DrawValues>& draws, const Approach2& fit) {
+  if (!(fit.misfit > 1)) return;
+  for (DrawValues& values : draws)
+    for (size_t i = 0; i < 4; ++i) {
+      const double estimate = fit.estimates[i].value;
+      values[i] = i < 2 ? estimate + fit.misfit * (values[i] - estimate)
+                        : estimate * std::pow(values[i] / estimate, fit.misfit);
+    }
+}
+
 // ln N of a drawn profile's minimum, at most kReach beyond the sizes. A parabola that opens downwards has its
 // lowest point at one of those ends.
 double reached_minimum(const Parabola& parabola, const std::vector<double>& log_n) {
@@ -86,8 +111,9 @@ DrawValues drawn_values(const Approach2& fit, const PointSet& set, uint64_t seed
 
 void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& options) {
   constexpr double kFewestInside = 0.9;
-  const auto draws =
+  std::vector<DrawValues> draws =
       bootstrap(options, [&](uint64_t draw) { return drawn_values(fit, set, options.seed, draw); });
+  widen(draws, fit);
   const size_t laws = fit.estimates.size();
   std::vector<Estimate> all = fit.estimates;
   for (const IsoflopProfile& profile : fit.profiles)
@@ -170,6 +196,7 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
   const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
   settle_noise(fit, set);
+  settle_misfit(fit, set);
   add_intervals(fit, set, options);
   add_doubts(fit, set, minima.flops.size());
   return fit;

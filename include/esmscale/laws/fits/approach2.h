@@ -30,6 +30,7 @@ struct IsoflopProfile {
   Optimum minimum;
   std::string rejected;     // why it is left out of the power laws; "" when it is in
   Estimate log_parameters;  // ln N at the minimum, with intervals
+  double error = 0;         // its standard error by propagation, at its own curvature and Approach2::sigma
   size_t draws_inside = 0;  // draws whose minimum stays inside the sizes
 };
 
@@ -39,6 +40,9 @@ struct Approach2 {
   std::string sigma_from;
   bool grouped_by_flops = false;  // no budgets were given
   PowerLaw parameters, tokens, loss;
+  // Root mean square of the minima's distances from their line in ln N, each in its own error, by minima less
+  // two; NaN with two minima, or without noise. Above 1 it widens the draws of a, b, G_N and G_D.
+  double misfit = 0;
   // a, b, G_N, G_D, alpha_L, G_L: N_opt = G_N·C^a, D_opt = G_D·C^b, L_min = G_L·C^−alpha_L.
   std::vector<Estimate> estimates;
   std::vector<std::vector<double>> draws;  // the same, one row a draw
