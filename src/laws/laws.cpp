@@ -83,7 +83,6 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   }
   laws.repeats = fit_repeats(laws.set, laws.approach3, options, why);
   note("repeats", laws.repeats.has_value());
-  laws.plateau = test_plateau(laws.set, laws.use, laws.approach3, laws.kaplan);
 
   if (laws.approach3) append(laws.warnings, laws.approach3->warnings);
   if (laws.approach2) append(laws.warnings, laws.approach2->warnings);
@@ -94,6 +93,9 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   laws.lack_of_fit = lack_of_fit(laws.set, laws.use, laws.point_noise, laws.profiles, laws.approach2,
                                  laws.approach3, laws.kaplan);
   laws.planning = judge(laws);
+  const Planning::Verdict& three = *laws.planning.of(Approach::three);
+  laws.plateau = test_plateau(laws.set, laws.use, laws.approach3, laws.kaplan,
+                              three.is_supported ? std::string() : three.why);
   warn_of_planning(laws);
   return laws;
 }

@@ -2,6 +2,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
 #include "report/plot_data.h"
+#include "report/shown_law.h"
 
 #include <algorithm>
 #include <cmath>
@@ -47,66 +48,61 @@ Plot isoflop_profiles(const laws::Laws& laws, const std::vector<laws::IsoflopPro
 
 // One of N_opt and D_opt: which member of each law it is.
 struct Side {
-  const char *name, *title, *exponent;
+  const char *name, *title;
   std::string axis;
   double laws::Optimum::*value;
-  laws::PowerLaw laws::Approach1::*of_approach1;
-  laws::PowerLaw laws::Approach2::*of_approach2;
-  double laws::PublishedFrontier::*published;
+  double laws::PublishedFrontier::*exponent;
+  double laws::PublishedFrontier::*coefficient;
 };
 
+// An approach that the points do not support is a dashed line without a band.
 void add_own(Plot& plot, const laws::Laws& laws, const Side& side, const std::vector<double>& grid) {
-  if (laws.approach3 && laws::has_optimum(laws.approach3->law)) {
-    const auto& fit = *laws.approach3;
-    const laws::FlopRatio& ratio = laws.set.basis.flop_ratio;
-    plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
-                    return laws::optimum(fit.draws[draw].law, ratio, c).*side.value;
+  const laws::LawFile file = laws::law_file(laws);
+  const std::pair<laws::Approach, Colour> all[] = {{laws::Approach::three, category(0)},
+                                                   {laws::Approach::two, category(1)},
+                                                   {laws::Approach::one, category(2)},
+                                                   {laws::Approach::kaplan, quiet()}};
+  for (const auto& [approach, colour] : all) {
+    const std::optional<ShownLaw> law = shown_law(file, approach);
+    if (!law || (approach == laws::Approach::kaplan && !law->is_supported)) continue;
+    const auto at = [&](double c) { return law->surface.optimum(c).*side.value; };
+    plot.add_band(colour, band_of(grid, law->draws.size(), [&](size_t draw, double c) {
+                    return law->draws[draw].optimum(c).*side.value;
                   }));
-    plot.add_line(text("approach 3, C^", fixed(fit.estimate(side.exponent).value, 2)), category(0),
-                  sampled(grid, [&](double c) { return laws::optimum(fit.law, ratio, c).*side.value; }));
+    const double exponent = std::log(at(file.highest_flops) / at(file.lowest_flops)) /
+                            std::log(file.highest_flops / file.lowest_flops);
+    plot.add_line(text(laws::name_of(approach), ", C^", fixed(exponent, 2),
+                       law->is_supported ? "" : " (not supported)"),
+                  colour, sampled(grid, at), !law->is_supported);
   }
+}
+
+void add_minima(Plot& plot, const laws::Laws& laws, const Side& side) {
+  if (!laws.approach2) return;
   const bool is_parameters = side.value == &laws::Optimum::parameters;
-  if (laws.approach2) {
-    const auto& fit = *laws.approach2;
-    const size_t exponent = is_parameters ? 0 : 1, coefficient = is_parameters ? 2 : 3;
-    plot.add_band(category(1), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
-                    return fit.draws[draw][coefficient] * std::pow(c, fit.draws[draw][exponent]);
-                  }));
-    const laws::PowerLaw& law = fit.*side.of_approach2;
-    plot.add_line(text("approach 2, C^", fixed(law.exponent, 2)), category(1),
-                  sampled(grid, [&](double c) { return law.at(c); }));
-    std::vector<PlotPoint> minima;
-    for (const laws::IsoflopProfile& p : fit.profiles) {
-      if (!p.rejected.empty()) continue;
-      PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
-      if (const laws::Estimate& e = p.log_parameters; e.has_interval) {
-        const double low = std::exp(e.ci95.low - e.value), high = std::exp(e.ci95.high - e.value);
-        minimum.low = is_parameters ? minimum.y * low : minimum.y / high;
-        minimum.high = is_parameters ? minimum.y * high : minimum.y / low;
-      }
-      minimum.title = text("C ", scientific(p.flops, 2), ": ", human_count(minimum.y));
-      if (minimum.high > minimum.low)
-        minimum.title += text(" (95%: ", human_count(minimum.low), " to ", human_count(minimum.high), ")");
-      minima.push_back(std::move(minimum));
+  std::vector<PlotPoint> minima;
+  for (const laws::IsoflopProfile& p : laws.approach2->profiles) {
+    if (!p.rejected.empty()) continue;
+    PlotPoint minimum{.x = p.flops, .y = p.minimum.*side.value, .title = {}};
+    if (const laws::Estimate& e = p.log_parameters; e.has_interval) {
+      const double low = std::exp(e.ci95.low - e.value), high = std::exp(e.ci95.high - e.value);
+      minimum.low = is_parameters ? minimum.y * low : minimum.y / high;
+      minimum.high = is_parameters ? minimum.y * high : minimum.y / low;
     }
-    plot.add_points("IsoFLOP minima", category(1), std::move(minima));
+    minimum.title = text("C ", scientific(p.flops, 2), ": ", human_count(minimum.y));
+    if (minimum.high > minimum.low)
+      minimum.title += text(" (95%: ", human_count(minimum.low), " to ", human_count(minimum.high), ")");
+    minima.push_back(std::move(minimum));
   }
-  if (laws.approach1) {
-    const laws::PowerLaw& law = (*laws.approach1).*side.of_approach1;
-    plot.add_line(text("approach 1, C^", fixed(law.exponent, 2)), category(2),
-                  sampled(grid, [&](double c) { return law.at(c); }));
-  }
+  plot.add_points("IsoFLOP minima", category(1), std::move(minima));
 }
 
 // Only slopes are published for most, and for other data: each is drawn through the middle of one's own
 // frontier.
 void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent span) {
   const double middle = std::sqrt(span.low * span.high);
-  const laws::LawFile file = laws::law_file(laws);
-  laws::Approach anchor = laws::Approach::one;
-  for (const laws::Approach approach : {laws::Approach::three, laws::Approach::two})
-    if (file.has(approach)) anchor = approach;
-  const double through = file.optimum(laws.planning.taken().value_or(anchor), middle).*side.value;
+  const std::optional<ShownLaw> own = shown_law(laws);
+  const double through = own ? own->surface.optimum(middle).*side.value : NAN;
   const struct {
     const char* name;
     int colour;
@@ -115,7 +111,7 @@ void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent 
     double low = INFINITY, high = -INFINITY;
     for (const laws::PublishedFrontier& p : laws::published_frontiers()) {
       if (!std::string(p.name).starts_with(family.name)) continue;
-      const double slope = p.*side.published;
+      const double slope = p.*side.exponent;
       low = std::min(low, slope);
       high = std::max(high, slope);
     }
@@ -135,6 +131,7 @@ Plot optimum_against_flops(const laws::Laws& laws, const Side& side) {
             {side.axis, Axis::Kind::counts});
   const Extent span = span_of(laws.set, &laws::Point::flops);
   add_own(plot, laws, side, log_grid(span, 1.5, kGrid));
+  add_minima(plot, laws, side);
   add_published(plot, laws, side, span);
   return plot;
 }
@@ -146,12 +143,12 @@ void add_frontier_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
   const bool has_three = laws.approach3 && laws::has_optimum(laws.approach3->law);
   if (!laws.approach1 && !laws.approach2 && !has_three) return;
   plots.push_back(optimum_against_flops(
-      laws, {"n_opt", "Best model size for a budget", "a",
-             "N_opt " + parameters_label(laws.set.basis).substr(2), &laws::Optimum::parameters,
-             &laws::Approach1::parameters, &laws::Approach2::parameters, &laws::PublishedFrontier::a}));
+      laws, {"n_opt", "Best model size for a budget", "N_opt " + parameters_label(laws.set.basis).substr(2),
+             &laws::Optimum::parameters, &laws::PublishedFrontier::a,
+             &laws::PublishedFrontier::coefficient_parameters}));
   plots.push_back(optimum_against_flops(
-      laws, {"d_opt", "Best number of tokens for a budget", "b", "D_opt (tokens)", &laws::Optimum::tokens,
-             &laws::Approach1::tokens, &laws::Approach2::tokens, &laws::PublishedFrontier::b}));
+      laws, {"d_opt", "Best number of tokens for a budget", "D_opt (tokens)", &laws::Optimum::tokens,
+             &laws::PublishedFrontier::b, &laws::PublishedFrontier::coefficient_tokens}));
 }
 
 }  // namespace esmscale::report

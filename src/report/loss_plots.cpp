@@ -1,6 +1,7 @@
-// Loss against C, N and D, and what approach 3 leaves over.
+// Loss against C, N and D, and what the law that is planned from leaves over.
 #include "esmscale/core/text.h"
 #include "report/plot_data.h"
+#include "report/shown_law.h"
 
 #include <algorithm>
 #include <cmath>
@@ -68,15 +69,14 @@ Plot loss_against_flops(const laws::Laws& laws) {
     }
     plot.add_line("envelope", category(1), std::move(line));
   }
-  if (laws.approach3 && laws::has_optimum(laws.approach3->law)) {
-    const auto& fit = *laws.approach3;
-    const laws::FlopRatio& ratio = set.basis.flop_ratio;
-    plot.add_band(category(0), band_of(grid, fit.draws.size(), [&](size_t draw, double c) {
-                    return laws::optimum(fit.draws[draw].law, ratio, c).loss;
+  const std::optional<ShownLaw> shown = shown_law(laws);
+  if (shown && std::isfinite(shown->surface.optimum(span.high).loss)) {
+    plot.add_band(category(0), band_of(grid, shown->draws.size(), [&](size_t draw, double c) {
+                    return shown->draws[draw].optimum(c).loss;
                   }));
-    plot.add_line("frontier, approach 3", category(0),
-                  sampled(grid, [&](double c) { return laws::optimum(fit.law, ratio, c).loss; }), false,
-                  false);
+    plot.add_line("frontier, " + shown->name, category(0),
+                  sampled(grid, [&](double c) { return shown->surface.optimum(c).loss; }),
+                  !shown->is_supported, false);
   }
   if (const laws::KaplanLaw* law = laws.find_kaplan("L_C")) {
     const laws::KaplanFit& fit = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
@@ -103,15 +103,16 @@ Plot loss_against_tokens(const laws::Laws& laws) {
   return plot;
 }
 
-Plot residuals(const laws::Laws& laws) {
-  Plot plot("residuals", "What approach 3 leaves over", {flops_label(laws.set.basis), Axis::Kind::powers},
+Plot residuals(const laws::Laws& laws, const ShownLaw& shown) {
+  Plot plot("residuals", text("What ", shown.name, " leaves over"),
+            {flops_label(laws.set.basis), Axis::Kind::powers},
             {"measured − predicted (nats)", Axis::Kind::linear});
-  const laws::ParametricLaw& law = laws.approach3->law;
   std::vector<PlotPoint> used, repeated;
   for (size_t i = 0; i < laws.set.points.size(); ++i) {
     const laws::Point& p = laws.set.points[i];
     const bool is_used = std::find(laws.use.begin(), laws.use.end(), i) != laws.use.end();
-    const double rest = p.loss - law.loss(p.parameters, p.tokens);
+    const double rest = shown.residual_of(p);
+    if (!std::isfinite(rest)) continue;
     (is_used ? used : repeated)
         .push_back({.x = p.flops, .y = rest, .title = text(title_of(p), ", residual ", fixed(rest, 4))});
   }
@@ -129,7 +130,10 @@ void add_loss_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
   plots.push_back(loss_against_flops(laws));
   plots.push_back(loss_against_parameters(laws));
   plots.push_back(loss_against_tokens(laws));
-  if (laws.approach3) plots.push_back(residuals(laws));
+  const std::optional<ShownLaw> shown = shown_law(laws);
+  if (shown && std::any_of(laws.set.points.begin(), laws.set.points.end(),
+                           [&](const laws::Point& p) { return std::isfinite(shown->residual_of(p)); }))
+    plots.push_back(residuals(laws, *shown));
 }
 
 }  // namespace esmscale::report

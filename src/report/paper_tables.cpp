@@ -4,6 +4,7 @@
 #include "esmscale/core/text.h"
 #include "report/html.h"
 #include "report/methods.h"
+#include "report/shown_law.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,14 +55,18 @@ PaperTable comparison_of(const laws::Laws& laws) {
 }
 
 PaperTable runs_of(const laws::Laws& laws) {
-  PaperTable table{"runs",
-                   "The runs, with the loss by approach 3.",
-                   {"run", "seed", "parameters", "tokens", "flops", "budget", "loss", "approach3"},
-                   {}};
-  for (const laws::Point& p : laws.set.points)
+  const std::optional<ShownLaw> shown = shown_law(laws);
+  PaperTable table{
+      "runs",
+      shown ? text("The runs, with the loss by ", shown->name, " and what is left over.") : "The runs.",
+      {"run", "seed", "parameters", "tokens", "flops", "budget", "loss", "predicted", "residual"},
+      {}};
+  for (const laws::Point& p : laws.set.points) {
+    const double residual = shown ? shown->residual_of(p) : NAN;
     table.rows.push_back({p.run, text(p.seed), full(p.parameters), full(p.tokens), full(p.flops),
-                          p.budget > 0 ? full(p.budget) : "", full(p.loss),
-                          laws.approach3 ? full(laws.approach3->law.loss(p.parameters, p.tokens)) : ""});
+                          p.budget > 0 ? full(p.budget) : "", full(p.loss), full(p.loss - residual),
+                          full(residual)});
+  }
   return table;
 }
 

@@ -8,6 +8,7 @@
 #include "report/methods.h"
 #include "report/plot_data.h"
 #include "report/report_tables.h"
+#include "report/shown_law.h"
 
 #include <algorithm>
 #include <cmath>
@@ -24,27 +25,33 @@ std::string with_interval(const laws::Estimate& e, int decimals) {
                         : "no interval";
 }
 
+// The exponents of an approach; nothing where it is null.
+std::string exponent_cards(const laws::Laws& laws, laws::Approach approach) {
+  const std::string name = label_of(laws.planning, approach);
+  const auto both = [&](const laws::Estimate& a, const laws::Estimate& b) {
+    if (!std::isfinite(a.value)) return card("no optimum", name + ": no budget has a best N");
+    return card(text("C^", fixed(a.value, 2)), text("N_opt, ", name, "; ", with_interval(a, 2))) +
+           card(text("C^", fixed(b.value, 2)), text("D_opt, ", name, "; ", with_interval(b, 2)));
+  };
+  if (approach == laws::Approach::one && laws.approach1)
+    return both(laws.approach1->estimates[0], laws.approach1->estimates[1]);
+  if (approach == laws::Approach::two && laws.approach2)
+    return both(laws.approach2->estimates[0], laws.approach2->estimates[1]);
+  if (approach == laws::Approach::three && laws.approach3)
+    return both(laws.approach3->estimate("a"), laws.approach3->estimate("b"));
+  return "";
+}
+
+// In the order of planning.
 std::string cards(const laws::Laws& laws) {
   std::string out = "<div class=\"cards\">" + card(text(laws.set.points.size()), "points");
-  const auto exponents = [&](const char* approach, const laws::Estimate& a, const laws::Estimate& b) {
-    if (!std::isfinite(a.value)) {
-      out += card("no optimum", text(approach, ": no budget has a best N"));
-      return;
-    }
-    out += card(text("C^", fixed(a.value, 2)), text("N_opt, ", approach, "; ", with_interval(a, 2)));
-    out += card(text("C^", fixed(b.value, 2)), text("D_opt, ", approach, "; ", with_interval(b, 2)));
-  };
+  for (const laws::Approach approach : laws::kPlanningOrder) out += exponent_cards(laws, approach);
   if (laws.approach3) {
     const laws::Estimate& e = laws.approach3->estimate("E");
-    exponents("approach 3", laws.approach3->estimate("a"), laws.approach3->estimate("b"));
-    if (e.has_interval)
-      out += card(fixed(e.value, 3), text("E, nats; ", with_interval(e, 2)));
-    else
-      out += card(laws.approach3->floor_text(), "nats, approach 3");
+    const std::string name = label_of(laws.planning, laws::Approach::three);
+    out += e.has_interval ? card(fixed(e.value, 3), text("E, nats, ", name, "; ", with_interval(e, 2)))
+                          : card(laws.approach3->floor_text(), "nats, " + name);
   }
-  if (laws.approach2) exponents("approach 2", laws.approach2->estimates[0], laws.approach2->estimates[1]);
-  if (!laws.approach3 && laws.approach1)
-    exponents("approach 1", laws.approach1->estimates[0], laws.approach1->estimates[1]);
   return out + "</div>\n";
 }
 
@@ -132,7 +139,7 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
   body += optional_section("Which runs and budgets make the answer",
                            "Every budget left out, and of the runs those that move N_opt most.",
                            leverage_table(laws));
-  body += optional_section("Is there a plateau?", laws.plateau.verdict, frontier_table(laws));
+  body += section("Is there a plateau?", paragraph(laws.plateau.verdict) + frontier_table(laws));
   body += optional_section("Floor or pure power law", "Root mean square error on held-out runs, nats.",
                            kaplan_table(laws));
   body += optional_section("IsoFLOP minima", "", minima_table(laws));

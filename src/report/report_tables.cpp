@@ -4,6 +4,7 @@
 #include "esmscale/report/plan_text.h"
 #include "report/html.h"
 #include "report/plot_data.h"
+#include "report/shown_law.h"
 
 #include <algorithm>
 #include <cmath>
@@ -186,15 +187,16 @@ std::string known_models_table(const laws::Laws& laws) {
 }
 
 std::string runs_table(const laws::Laws& laws) {
-  HtmlTable table(
-      {"run", "N", "D", "C (FLOPs)", "D/N", "epochs", "budget", "seed", "loss", "approach 3", "residual"});
+  const std::optional<ShownLaw> shown = shown_law(laws);
+  HtmlTable table({"run", "N", "D", "C (FLOPs)", "D/N", "epochs", "budget", "seed", "loss",
+                   shown ? "by " + shown->name : "predicted", "residual"});
+  const auto nats = [](double value) { return std::isfinite(value) ? fixed(value, 4) : "–"; };
   for (const laws::Point& p : laws.set.points) {
-    const double predicted = laws.approach3 ? laws.approach3->law.loss(p.parameters, p.tokens) : NAN;
+    const double residual = shown ? shown->residual_of(p) : NAN;
     table.add({p.run, human_count(p.parameters), human_count(p.tokens), scientific(p.flops, 2),
                significant(p.tokens / p.parameters, 3), fixed(p.epochs(), p.unique_tokens > 0 ? 1 : 0),
                p.budget > 0 ? scientific(p.budget, 1) : "–", text(p.seed), fixed(p.loss, 4),
-               laws.approach3 ? fixed(predicted, 4) : "–",
-               laws.approach3 ? fixed(p.loss - predicted, 4) : "–"});
+               nats(p.loss - residual), nats(residual)});
   }
   return table.html();
 }

@@ -55,6 +55,12 @@ TEST_F(ChengPoints, Approach3LacksFit) {
   EXPECT_NEAR(laws().point_noise.sigma, 0.0094, 2e-3);
 }
 
+// A law that is refuted states no floor and no slopes.
+TEST_F(ChengPoints, ThePlateauIsWithheld) {
+  EXPECT_TRUE(laws().plateau.frontier.empty());
+  EXPECT_THAT(laws().plateau.verdict, HasSubstr("the points do not support it: "));
+}
+
 // Oracle: numpy, with each minimum's own curvature in its error.
 TEST_F(ChengPoints, TheirMinimaLieOffTheirLineByHalfTheirErrorsMore) {
   EXPECT_NEAR(laws().approach2->misfit, 1.461, 0.002);

@@ -4,9 +4,11 @@
 #include "esmscale/core/files.h"
 #include "esmscale/laws/leverage.h"
 #include "esmscale/laws/sensitivity.h"
+#include "esmscale/report/paper_tables.h"
 #include "esmscale/report/plan_text.h"
 #include "report/law_plots.h"
 #include "report/well_formed.h"
+#include "support/paths.h"
 #include "support/synthetic.h"
 #include "support/temporary.h"
 
@@ -97,6 +99,48 @@ TEST(Report, AssaysHaveASectionAndPictures) {
   write_report(folder / "laws", laws);
   EXPECT_FALSE(std::filesystem::exists(folder / "laws/spearman_1_loss.svg"));
   EXPECT_THAT(read_file(folder / "laws/report.html"), Not(HasSubstr("What a nat is worth downstream")));
+}
+
+// 72 runs that refute approach 3 and L(N,D) (tests/laws/planning_test.cpp): planning takes approach 2, and so
+// do pictures, cards and runs.
+class RefutedLaws : public testing::Test {
+ protected:
+  static const laws::Laws& laws() {
+    static const laws::Laws fitted =
+        laws::fit_laws(laws::read_points(source_folder() / "tests/laws/data/cheng_mlm_isoflop.csv", {}),
+                       {.draws = 40, .threads = 2});
+    return fitted;
+  }
+};
+
+TEST_F(RefutedLaws, AreNotWhatTheReportSpeaksBy) {
+  const std::string page = report_page(laws());
+  EXPECT_EQ(markup_problem(page), "");
+  // The first card after the number of points is the approach that is planned from.
+  EXPECT_LT(page.find("N_opt, approach 2; "), page.find("N_opt, approach 3 (not supported); "));
+  EXPECT_THAT(page, AllOf(HasSubstr("What approach 2 leaves over"), HasSubstr("frontier, approach 2<"),
+                          HasSubstr("by approach 2"), HasSubstr("approach 3, C^0.32 (not supported)"),
+                          HasSubstr("approach 3 states no floor and no slopes")));
+  EXPECT_THAT(page,
+              AllOf(Not(HasSubstr("frontier, approach 3")), Not(HasSubstr("an e-fold of N is still worth"))));
+}
+
+// Oracle: the loss of approach 2 by hand: G_L·C^−alpha_L + c·(ln N/N_opt)².
+TEST_F(RefutedLaws, TheTableOfRunsPredictsByWhatIsPlannedFrom) {
+  const laws::Approach2& two = *laws().approach2;
+  double curvature = 0, kept = 0;
+  for (const laws::IsoflopProfile& profile : two.profiles)
+    if (profile.rejected.empty()) curvature += profile.parabola.curvature, kept += 1;
+  const laws::Point& p = laws().set.points[20];
+  const double flops = 6 * p.parameters * p.tokens;  // the table's C differs from it by a step
+  const double by_hand =
+      two.loss.at(flops) + curvature / kept * std::pow(std::log(p.parameters / two.parameters.at(flops)), 2);
+  for (const PaperTable& table : paper_tables(laws()))
+    if (table.name == "runs") {
+      EXPECT_EQ(table.header[7], "predicted");
+      EXPECT_NEAR(std::stod(table.rows[20][7]), by_hand, 1e-9);
+      EXPECT_NEAR(std::stod(table.rows[20][8]), p.loss - by_hand, 1e-9);
+    }
 }
 
 // Approach 2 is null when every minimum lies at an edge; the profiles are what shows it.

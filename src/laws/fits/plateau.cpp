@@ -25,7 +25,8 @@ std::vector<Plateau::OnFrontier> along_frontier(const PointSet& set, const std::
   return rows;
 }
 
-std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& approach3) {
+std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& approach3,
+                       const std::string& against_approach3) {
   const auto votes = [&](const char* for_whom) {
     return std::count_if(plateau.comparisons.begin(), plateau.comparisons.end(),
                          [&](const auto& c) { return c.better == for_whom; });
@@ -38,6 +39,10 @@ std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& a
   verdict +=
       text(" (", with, " of ", plateau.comparisons.size(), " laws for a floor, ", without, " against)");
   if (!approach3) return verdict + "; approach 3 is null, so E is not known.";
+  if (!against_approach3.empty())
+    return verdict +
+           text("; approach 3 states no floor and no slopes, because the points do not support it: ",
+                against_approach3, ".");
   verdict += text("; by approach 3 ", approach3->floor_text());
   if (!plateau.frontier.empty()) {
     const auto& last = plateau.frontier.back();
@@ -50,12 +55,13 @@ std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& a
 }  // namespace
 
 Plateau test_plateau(const PointSet& set, const std::vector<size_t>& use,
-                     const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan) {
+                     const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan,
+                     const std::string& against_approach3) {
   Plateau plateau;
   for (const KaplanLaw& law : kaplan)
     if (law.irreducible) plateau.comparisons.push_back({law.name, law.better, law.gain, law.gain_error});
-  if (approach3) plateau.frontier = along_frontier(set, use, approach3->law);
-  plateau.verdict = verdict_of(plateau, approach3);
+  if (approach3 && against_approach3.empty()) plateau.frontier = along_frontier(set, use, approach3->law);
+  plateau.verdict = verdict_of(plateau, approach3, against_approach3);
   return plateau;
 }
 

@@ -22,11 +22,14 @@ struct Plateau {
     double gain = 0, gain_error = 0;
   };
   std::vector<Comparison> comparisons;
-  std::vector<OnFrontier> frontier;  // by half decades of C over the points, from approach 3
-  std::string verdict;               // one sentence
+  std::vector<OnFrontier>
+      frontier;         // by half decades of C over the points, from approach 3 where it is supported
+  std::string verdict;  // one sentence
 };
 
+// against_approach3: why the points do not support it; "" where they do. Without support it states no floor.
 Plateau test_plateau(const PointSet& set, const std::vector<size_t>& use,
-                     const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan);
+                     const std::optional<Approach3>& approach3, const std::vector<KaplanLaw>& kaplan,
+                     const std::string& against_approach3);
 
 }  // namespace esmscale::laws

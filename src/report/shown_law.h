@@ -1,0 +1,32 @@
+// The law that the pictures and the runs of a report speak by.
+#pragma once
+
+#include "esmscale/laws/laws.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace esmscale::report {
+
+// The approach that is planned from; where the points support none, the first in the order of planning that
+// has an optimum, else approach 3 as it is.
+struct ShownLaw {
+  laws::Approach approach{};
+  bool is_supported = false;
+  std::string name;  // "approach 2", "approach 3 (not supported)"
+  laws::LossSurface surface;
+  std::vector<laws::LossSurface> draws;  // for a band; none where it is not supported
+
+  double residual_of(
+      const laws::Point& point) const;  // measured − predicted, nats; NaN: it knows no loss there
+};
+std::optional<ShownLaw> shown_law(const laws::Laws& laws);
+
+// Of one approach that has an optimum.
+std::optional<ShownLaw> shown_law(const laws::LawFile& file, laws::Approach approach);
+
+// "approach 3", with " (not supported)" where it is not.
+std::string label_of(const laws::Planning& planning, laws::Approach approach);
+
+}  // namespace esmscale::report
