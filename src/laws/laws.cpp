@@ -42,6 +42,17 @@ void warn_of_planning(Laws& laws) {
   laws.warnings.insert(laws.warnings.begin(), first.begin(), first.end());
 }
 
+// The frontier of published constants under C = 6ND: any two budgets give it.
+PublishedFrontier by_constants(const char* name, const char* source, const ParametricLaw& law) {
+  const FrontierLaws frontier = frontier_laws(law, {}, 1e18, 1e22);
+  return {name,
+          source,
+          frontier.parameters.exponent,
+          frontier.tokens.exponent,
+          frontier.parameters.coefficient,
+          frontier.tokens.coefficient};
+}
+
 }  // namespace
 
 const KaplanLaw* Laws::find_kaplan(const std::string& name) const {
@@ -102,10 +113,19 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
 
 const std::vector<PublishedFrontier>& published_frontiers() {
   static const std::vector<PublishedFrontier> published{
-      {"Kaplan et al. 2020", "text; arXiv 2001.08361", 0.73, 0.27},
+      {"Kaplan et al. 2020", "text; N without embeddings, N = 1.3e9 (C/8.64e19)^0.73; arXiv 2001.08361", 0.73,
+       0.27, 1.3e9 * std::pow(8.64e19, -0.73), std::pow(8.64e19, 0.73) / (6 * 1.3e9)},
       {"Hoffmann et al. 2022, approach 1", "text; arXiv 2203.15556", 0.50, 0.50},
       {"Hoffmann et al. 2022, approach 2", "text; arXiv 2203.15556", 0.49, 0.51},
       {"Hoffmann et al. 2022, approach 3", "text; arXiv 2203.15556", 0.46, 0.54},
+      by_constants("Hoffmann et al. 2022, constants",
+                   "text; E 1.69, A 406.4, B 410.7, alpha 0.34, beta 0.28; arXiv 2203.15556",
+                   {.E = 1.69, .A = 406.4, .B = 410.7, .alpha = 0.34, .beta = 0.28}),
+      by_constants(
+          "Besiroglu et al. 2024",
+          "text; Hoffmann's points fitted again: E 1.8172, A 482.01, B 2085.43, alpha 0.3478, beta 0.3658; "
+          "arXiv 2404.10102",
+          {.E = 1.8172, .A = 482.01, .B = 2085.43, .alpha = 0.3478, .beta = 0.3658}),
       {"Serrano et al. 2024", "protein MLM; arXiv 2406.07249", 0.27, 0.71},
       {"Cheng et al. 2024", "protein MLM; exponents as the paper states them, arXiv 2411.02142", 0.776,
        0.230},

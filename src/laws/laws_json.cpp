@@ -106,6 +106,13 @@ Json of_sensitivity(const std::vector<CountRow>& all) {
   return rows;
 }
 
+Json of_published(const PublishedFrontier& p) {
+  Json json{{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}};
+  if (p.coefficient_parameters > 0) json["G_N"] = p.coefficient_parameters;
+  if (p.coefficient_tokens > 0) json["G_D"] = p.coefficient_tokens;
+  return json;
+}
+
 Json of_basis(const PointSet& set) {
   const Basis& b = set.basis;
   Json knots = Json::array();
@@ -149,8 +156,7 @@ Json to_json(const Laws& laws) {
   for (const KaplanLaw& law : laws.kaplan) kaplan[law.name] = to_json(law);
   Json excluded = Json::array(), published = Json::array();
   for (const auto& e : laws.set.excluded) excluded.push_back({{"run", e.run}, {"why", e.why}});
-  for (const PublishedFrontier& p : published_frontiers())
-    published.push_back({{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}});
+  for (const PublishedFrontier& p : published_frontiers()) published.push_back(of_published(p));
   Json json{{"format", kLawsFormat},
             {"version", version()},
             {"points", laws.set.points.size()},

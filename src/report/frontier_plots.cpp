@@ -97,32 +97,27 @@ void add_minima(Plot& plot, const laws::Laws& laws, const Side& side) {
   plot.add_points("IsoFLOP minima", category(1), std::move(minima));
 }
 
-// Only slopes are published for most, and for other data: each is drawn through the middle of one's own
-// frontier.
+// A law with a coefficient is drawn where it lies, those of its family that are slopes only are left to the
+// table. A family without one is drawn through the middle of one's own frontier.
 void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent span) {
   const double middle = std::sqrt(span.low * span.high);
   const std::optional<ShownLaw> own = shown_law(laws);
   const double through = own ? own->surface.optimum(middle).*side.value : NAN;
-  const struct {
-    const char* name;
-    int colour;
-  } families[] = {{"Kaplan", 5}, {"Hoffmann", 3}, {"Serrano", 4}, {"Cheng", 6}};
-  for (const auto& family : families) {
-    double low = INFINITY, high = -INFINITY;
-    for (const laws::PublishedFrontier& p : laws::published_frontiers()) {
-      if (!std::string(p.name).starts_with(family.name)) continue;
-      const double slope = p.*side.exponent;
-      low = std::min(low, slope);
-      high = std::max(high, slope);
-    }
-    const std::string label =
-        text(family.name, " ", fixed(low, 2), high > low + 0.005 ? "–" + fixed(high, 2) : "");
-    const auto grid = log_grid(span, 1.5, 2);
-    const auto line = [&](double slope) {
-      return sampled(grid, [&](double c) { return through * std::pow(c / middle, slope); });
-    };
-    plot.add_line(label, category(family.colour), line(low), true, false);
-    if (high > low + 0.005) plot.add_line("", category(family.colour), line(high), true, false);
+  const std::pair<const char*, Colour> families[] = {{"Kaplan", category(5)},
+                                                     {"Hoffmann", category(3)},
+                                                     {"Besiroglu", category(0)},
+                                                     {"Serrano", category(4)},
+                                                     {"Cheng", category(6)}};
+  const auto grid = log_grid(span, 1.5, 2);
+  for (const auto& [family, colour] : families) {
+    const laws::PublishedFrontier* shown = nullptr;
+    for (const laws::PublishedFrontier& p : laws::published_frontiers())
+      if (std::string(p.name).starts_with(family) && (!shown || p.*side.coefficient > 0)) shown = &p;
+    const double slope = shown->*side.exponent;
+    const bool is_placed = shown->*side.coefficient > 0;
+    const double coefficient = is_placed ? shown->*side.coefficient : through * std::pow(middle, -slope);
+    plot.add_line(text(family, " ", fixed(slope, 2), is_placed ? "" : ", slope only"), colour,
+                  sampled(grid, [&](double c) { return coefficient * std::pow(c, slope); }), true, false);
   }
 }
 

@@ -109,8 +109,10 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
   body += optional_section("Which approach is planned from", planning_sentence(laws), approaches_table(laws));
   body += section(
       "Pictures",
-      paragraph("Bands hold 80% of the bootstrap. Hover or tap a point for its run. Published slopes are for "
-                "other data and are drawn through the middle of the frontier that is planned from.") +
+      paragraph(
+          "Bands hold 80% of the bootstrap. Hover or tap a point for its run. A law that the points do not "
+          "support is dashed and has no band. Published laws are for other data and count N their way; "
+          "one marked 'slope only' has no coefficient and is drawn through the middle of one's own.") +
           figures(plots));
   if (!trends.empty())
     body += section("What a nat is worth downstream",

@@ -158,23 +158,27 @@ std::string minima_table(const laws::Laws& laws) {
 }
 
 std::string published_table(const laws::Laws& laws) {
-  HtmlTable table({"frontier", "data and source", "a (N_opt ∝ C^a)", "b (D_opt ∝ C^b)"}, 2);
-  const auto own = [&](const char* name, const std::vector<laws::Estimate>& estimates, const char* a,
-                       const char* b) {
+  HtmlTable table(
+      {"frontier", "data and source", "a (N_opt ∝ C^a)", "b (D_opt ∝ C^b)", "N_opt at the highest C"}, 2);
+  const laws::LawFile file = laws::law_file(laws);
+  const auto count = [](double n) { return std::isfinite(n) && n > 0 ? human_count(n) : "–"; };
+  const auto own = [&](laws::Approach approach, const std::vector<laws::Estimate>& estimates) {
     std::string cells[2];
     for (const laws::Estimate& e : estimates)
       for (const int i : {0, 1})
-        if (e.name == (i == 0 ? a : b))
+        if (e.name == (i == 0 ? "a" : "b"))
           cells[i] =
               (std::isfinite(e.value) ? fixed(e.value, 3) : "–") +
               (e.has_interval ? text(" (", fixed(e.ci95.low, 3), " to ", fixed(e.ci95.high, 3), ")") : "");
-    table.add({name, "these points", cells[0], cells[1]});
+    table.add({label_of(laws.planning, approach), "these points", cells[0], cells[1],
+               count(file.optimum(approach, file.highest_flops).parameters)});
   };
-  if (laws.approach1) own("approach 1", laws.approach1->estimates, "a", "b");
-  if (laws.approach2) own("approach 2", laws.approach2->estimates, "a", "b");
-  if (laws.approach3) own("approach 3", laws.approach3->estimates, "a", "b");
+  if (laws.approach1) own(laws::Approach::one, laws.approach1->estimates);
+  if (laws.approach2) own(laws::Approach::two, laws.approach2->estimates);
+  if (laws.approach3) own(laws::Approach::three, laws.approach3->estimates);
   for (const laws::PublishedFrontier& p : laws::published_frontiers())
-    table.add({p.name, p.source, significant(p.a), significant(p.b)});
+    table.add({p.name, p.source, significant(p.a, 3), significant(p.b, 3),
+               count(p.coefficient_parameters * std::pow(file.highest_flops, p.a))});
   return table.html();
 }
 

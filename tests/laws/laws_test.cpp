@@ -55,6 +55,30 @@ TEST(Laws, ThreadsChangeNothing) {
             to_json(fit_laws(set, {.draws = 30, .seed = 2, .threads = 1}))["approach2"]["intervals"]);
 }
 
+// Oracles: N_opt·D_opt = C/6; Kaplan's statement; and for published constants ∂L/∂lnN = ∂L/∂lnD at the
+// optimum.
+TEST(Laws, PublishedFrontiersLieWhereTheirAuthorsPutThem) {
+  size_t placed = 0;
+  for (const PublishedFrontier& p : published_frontiers()) {
+    if (p.coefficient_parameters == 0) continue;
+    placed += 1;
+    const double c = 1e20, n = p.coefficient_parameters * std::pow(c, p.a),
+                 d = p.coefficient_tokens * std::pow(c, p.b);
+    EXPECT_NEAR(6 * n * d / c, 1, std::string(p.name).starts_with("Cheng") ? 0.1 : 1e-9) << p.name;
+    if (std::string(p.name).starts_with("Kaplan")) {
+      EXPECT_NEAR(n / (1.3e9 * std::pow(c / 8.64e19, 0.73)), 1, 1e-9);
+    }
+    if (std::string(p.name).starts_with("Hoffmann")) {
+      EXPECT_NEAR(0.34 * 406.4 * std::pow(n, -0.34) / (0.28 * 410.7 * std::pow(d, -0.28)), 1, 1e-9);
+    }
+    if (std::string(p.name).starts_with("Besiroglu")) {
+      EXPECT_NEAR(0.3478 * 482.01 * std::pow(n, -0.3478) / (0.3658 * 2085.43 * std::pow(d, -0.3658)), 1,
+                  1e-9);
+    }
+  }
+  EXPECT_EQ(placed, 4u);
+}
+
 TEST(Laws, TwoPointsAreNullsWithReasons) {
   PointSet set;
   set.points = {known_point(known_law, 1e7, 1e9), known_point(known_law, 1e8, 1e9)};

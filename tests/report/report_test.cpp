@@ -120,7 +120,8 @@ TEST_F(RefutedLaws, AreNotWhatTheReportSpeaksBy) {
   EXPECT_LT(page.find("N_opt, approach 2; "), page.find("N_opt, approach 3 (not supported); "));
   EXPECT_THAT(page, AllOf(HasSubstr("What approach 2 leaves over"), HasSubstr("frontier, approach 2<"),
                           HasSubstr("by approach 2"), HasSubstr("approach 3, C^0.32 (not supported)"),
-                          HasSubstr("approach 3 states no floor and no slopes")));
+                          HasSubstr("approach 3 states no floor and no slopes"), HasSubstr("Cheng 0.76<"),
+                          HasSubstr("Serrano 0.27, slope only")));
   EXPECT_THAT(page,
               AllOf(Not(HasSubstr("frontier, approach 3")), Not(HasSubstr("an e-fold of N is still worth"))));
 }
