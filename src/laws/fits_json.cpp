@@ -57,6 +57,7 @@ void add_estimates(Json& json, const std::vector<Estimate>& estimates) {
   Json ci95 = Json::object(), ci80 = Json::object();
   for (const Estimate& e : estimates) {
     json[e.name] = number_or_null(e.value);
+    if (e.is_bound) json[e.name + "_below"] = number_or_null(e.ci95.high);
     if (!e.has_interval) continue;
     ci95[e.name] = {number_or_null(e.ci95.low), number_or_null(e.ci95.high)};
     ci80[e.name] = {number_or_null(e.ci80.low), number_or_null(e.ci80.high)};

@@ -4,6 +4,7 @@
 #include "esmscale/core/text.h"
 #include "report/html.h"
 #include "report/methods.h"
+#include "report/plot_data.h"
 #include "report/shown_law.h"
 
 #include <algorithm>
@@ -22,8 +23,8 @@ std::string full(double value) {
 
 void add_estimates(PaperTable& table, const std::string& law, const std::vector<laws::Estimate>& all) {
   for (const laws::Estimate& e : all)
-    table.rows.push_back({law, e.name, full(e.value), e.has_interval ? full(e.ci95.low) : "",
-                          e.has_interval ? full(e.ci95.high) : ""});
+    table.rows.push_back({law, e.name, e.is_bound ? below_text(e) : full(e.value),
+                          e.has_interval ? full(e.ci95.low) : "", e.has_interval ? full(e.ci95.high) : ""});
 }
 
 PaperTable constants_of(const laws::Laws& laws) {
@@ -111,6 +112,8 @@ std::string latex(const std::string& cell) {
   for (const char c : cell) {
     if (c == '\\') {
       out.append("\\textbackslash{}");
+    } else if (c == '<') {  // the plain character is another one in TeX's fonts
+      out.append("$<$");
     } else if (c == '^' || c == '~') {
       out.append("\\").append(1, c).append("{}");
     } else {

@@ -1,6 +1,7 @@
 #include "report/plot_data.h"
 
 #include "esmscale/core/text.h"
+#include "report/html.h"
 #include "report/law_plots.h"
 
 #include <algorithm>
@@ -43,6 +44,10 @@ std::string parameters_label(const laws::Basis& basis) {
 }
 std::string loss_label(const laws::Basis& basis) {
   return text("loss (nats, ", enum_name(basis.loss), ")");
+}
+
+std::string below_text(const laws::Estimate& e) {
+  return text("< ", significant(e.ci95.high, 3));
 }
 
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y) {

@@ -26,6 +26,9 @@ std::string flops_label(const laws::Basis& basis);       // "C (FLOPs, 6·N·D)"
 std::string parameters_label(const laws::Basis& basis);  // "N (parameters, kaplan)"
 std::string loss_label(const laws::Basis& basis);        // "loss (nats, eval)"
 
+// "< 1.15": of an estimate at its bound.
+std::string below_text(const laws::Estimate& e);
+
 // y(x) over a grid.
 std::vector<PlotPoint> sampled(const std::vector<double>& grid, const std::function<double(double)>& y);
 // The central 80% over draws of y(draw, x), from at most 200 draws; empty with fewer than 20.

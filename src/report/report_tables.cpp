@@ -19,8 +19,8 @@ std::string interval_text(const laws::Estimate& e, const laws::Interval& interva
 void add_constants(HtmlTable& table, const std::string& part, const std::string& formula,
                    const std::vector<laws::Estimate>& estimates) {
   for (const laws::Estimate& e : estimates)
-    table.add(
-        {part, e.name, significant(e.value), interval_text(e, e.ci95), interval_text(e, e.ci80), formula});
+    table.add({part, e.name, e.is_bound ? below_text(e) : significant(e.value),
+               e.is_bound ? "by profile" : interval_text(e, e.ci95), interval_text(e, e.ci80), formula});
 }
 
 }  // namespace

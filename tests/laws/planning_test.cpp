@@ -61,6 +61,24 @@ TEST_F(ChengPoints, ThePlateauIsWithheld) {
   EXPECT_THAT(laws().plateau.verdict, HasSubstr("the points do not support it: "));
 }
 
+// Approach 3 has E at its bound, and so has a floor of Kaplan's: no number is made up for them. Where only
+// drawn ends lie there, the lower one is the profile's: zero, or a number above the bound.
+TEST_F(ChengPoints, AFloorAtItsBoundIsLessThanItsProfile) {
+  const Estimate& E = laws().approach3->estimate("E");
+  ASSERT_TRUE(E.is_bound);
+  EXPECT_FALSE(E.has_interval);
+  EXPECT_EQ(E.ci95.high, laws().approach3->floor_by_profile.high);
+  EXPECT_GT(E.ci95.high, 0.5);
+  for (const KaplanLaw& law : laws().kaplan) {
+    if (!law.irreducible) continue;
+    const Estimate& floor = law.irreducible->estimates.back();
+    EXPECT_EQ(floor.is_bound, floor.value < 2e-3) << law.name;
+    if (floor.has_interval) {
+      EXPECT_TRUE(floor.ci95.low == 0 || floor.ci95.low > 2e-3) << law.name << " " << floor.ci95.low;
+    }
+  }
+}
+
 // Oracle: numpy, with each minimum's own curvature in its error.
 TEST_F(ChengPoints, TheirMinimaLieOffTheirLineByHalfTheirErrorsMore) {
   EXPECT_NEAR(laws().approach2->misfit, 1.461, 0.002);

@@ -126,6 +126,16 @@ TEST_F(RefutedLaws, AreNotWhatTheReportSpeaksBy) {
               AllOf(Not(HasSubstr("frontier, approach 3")), Not(HasSubstr("an e-fold of N is still worth"))));
 }
 
+TEST_F(RefutedLaws, AConstantAtItsBoundIsLessThanItsProfile) {
+  EXPECT_THAT(report_page(laws()),
+              AllOf(HasSubstr("&lt; "), HasSubstr("by profile"), Not(HasSubstr("e-15"))));
+  for (const PaperTable& table : paper_tables(laws()))
+    if (table.name == "constants") {
+      EXPECT_THAT(csv_of(table), AllOf(HasSubstr("approach 3,E,< "), Not(HasSubstr("e-15"))));
+      EXPECT_THAT(latex_of(table), HasSubstr("E & $<$ "));
+    }
+}
+
 // Oracle: the loss of approach 2 by hand: G_L·C^−alpha_L + c·(ln N/N_opt)².
 TEST_F(RefutedLaws, TheTableOfRunsPredictsByWhatIsPlannedFrom) {
   const laws::Approach2& two = *laws().approach2;

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "laws/fits/approach3_doubts.h"
+#include "laws/fits/floor_profile.h"
 #include "laws/fits/held_out.h"
 
 #include <algorithm>
@@ -54,35 +55,6 @@ void keep_different_frontiers(std::vector<FormFit>& optima, const PointSet& set,
   constexpr size_t kMostStarts = 4;  // of a draw
   if (kept.size() > kMostStarts) kept.resize(kMostStarts);
   optima = std::move(kept);
-}
-
-// By bisection in E from the optimum up, and down to nothing.
-Interval profile_of_floor(const std::vector<FormFit>& optima, const Observations& observations) {
-  const double margin = largest_ratio(optima.front().objective, observations.size());
-  const double lowest =
-      std::exp(*std::min_element(observations.log_loss.begin(), observations.log_loss.end()));
-  const double best = std::exp(optima.front().theta[2]);
-  const auto is_left = [&](double floor) {
-    const FormFit fit = refit_with(parametric_form, observations, optima, 2, std::log(floor));
-    return !fit.theta.empty() && fit.objective <= margin * optima.front().objective;
-  };
-  constexpr int kSteps = 8;  // to a 256th of the range
-  Interval interval{0, lowest};
-  const double least = kAtFloorBound * lowest;
-  double inside = std::clamp(best, least, lowest), outside = lowest;
-  for (int i = 0; i < kSteps; ++i) {
-    const double middle = (inside + outside) / 2;
-    (is_left(middle) ? inside : outside) = middle;
-  }
-  interval.high = outside;
-  if (best <= least || is_left(least)) return interval;
-  inside = best, outside = least;
-  for (int i = 0; i < kSteps; ++i) {
-    const double middle = (inside + outside) / 2;
-    (is_left(middle) ? inside : outside) = middle;
-  }
-  interval.low = outside;
-  return interval;
 }
 
 }  // namespace
@@ -146,7 +118,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   fit.objective = fit.optima.front().objective;
   keep_different_frontiers(fit.optima, set, use);
   const Observations observations = observations_of(set, use);
-  fit.floor_by_profile = profile_of_floor(fit.optima, observations);
+  fit.floor_by_profile = profile_of_floor(parametric_form, 2, fit.optima, observations);
   bootstrap_approach3(fit, set, use, options);
   fit.held_out_error =
       held_out_error(held_out_squares(parametric_form, observations, set.points.size(), fit.optima, options));
@@ -194,8 +166,7 @@ void bootstrap_approach3(Approach3& fit, const PointSet& set, const std::vector<
     return values_of(law, frontier_laws(law, set.basis.flop_ratio, range.low, range.high));
   });
   set_intervals(fit.estimates, draws);
-  // At its bound nearly every draw has E there too, and percentiles of such draws promise nothing.
-  if (fit.is_floor_at_bound(set, use)) fit.estimates.front().has_interval = false;
+  settle_floor(fit.estimates.front(), lowest_loss(observations), fit.floor_by_profile);
   fit.draws.clear();
   for (size_t i = 0; i < draws.size(); ++i)
     if (const DrawValues& v = draws[i]; !v.empty())

@@ -1,6 +1,7 @@
 #include "esmscale/laws/fits/kaplan.h"
 
 #include "esmscale/core/text.h"
+#include "laws/fits/floor_profile.h"
 #include "laws/fits/held_out.h"
 
 #include <algorithm>
@@ -128,10 +129,11 @@ std::optional<KaplanFit> fit_one(const Kind& kind, bool irreducible, const Obser
   std::vector<DrawValues> draws;
   for (const DrawValues& theta : thetas) draws.push_back(theta.empty() ? theta : constants_of(kind, theta));
   set_intervals(fit.estimates, draws);
-  // At its bound nearly every draw lies there too, and percentiles of such draws promise nothing.
-  const double lowest = std::exp(*std::min_element(points.log_loss.begin(), points.log_loss.end()));
-  if (irreducible && fit.estimates.back().value < kAtFloorBound * lowest)
-    fit.estimates.back().has_interval = false;
+  if (Estimate& floor = fit.estimates.back(); irreducible) {
+    const double lowest = lowest_loss(points), least = kAtFloorBound * lowest;
+    if (floor.value < least || (floor.has_interval && floor.ci95.low < least))
+      settle_floor(floor, lowest, profile_of_floor(form, form.size - 1, optima, points));
+  }
   std::copy_if(thetas.begin(), thetas.end(), std::back_inserter(fit.draws),
                [](const auto& t) { return !t.empty(); });
   return fit;

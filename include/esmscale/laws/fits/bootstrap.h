@@ -27,6 +27,9 @@ struct Estimate {
   double value = 0;
   bool has_interval = false;
   Interval ci80{}, ci95{};
+  // The value lies at its lower bound, zero: it is below ci95.high, by profile. There is no interval by draws
+  // then.
+  bool is_bound = false;
 };
 
 // Weights of `runs` runs in one draw; a pure function of (seed, draw, runs).
