@@ -3,6 +3,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
+#include "esmscale/laws/warnings.h"
 
 #include <cmath>
 
@@ -40,6 +41,7 @@ void warn_of_planning(Laws& laws) {
   if (!laws.planning.taken())
     first.push_back("no approach is supported for planning: " + laws.planning.reasons());
   laws.warnings.insert(laws.warnings.begin(), first.begin(), first.end());
+  order_warnings(laws.warnings, laws.planning.taken());
 }
 
 // The frontier of published constants under C = 6ND: any two budgets give it.

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
+#include "esmscale/laws/warnings.h"
 #include "laws/robust.h"
 
 #include <algorithm>
@@ -156,6 +157,7 @@ void add_leverage(Laws& laws) {
   if (laws.outliers.size() > kMostNamed)
     laws.warnings.push_back(
         text(laws.outliers.size() - kMostNamed, " further outliers are listed in laws.json"));
+  order_warnings(laws.warnings, laws.planning.taken());
 }
 
 }  // namespace esmscale::laws

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
+#include "esmscale/laws/warnings.h"
 #include "report/assay_plots.h"
 #include "report/html.h"
 #include "report/law_plots.h"
@@ -69,9 +70,13 @@ std::string head(const laws::Laws& laws) {
 
 std::string doubts(const laws::Laws& laws) {
   std::string out;
-  if (!laws.warnings.empty())
-    out += "<div class=\"warnings\"><h3>What these points do not carry</h3>" + bullets(laws.warnings) +
+  const laws::FoldedWarnings warnings = laws::fold_warnings(laws.warnings, laws.planning.taken());
+  if (!warnings.first.empty())
+    out += "<div class=\"warnings\"><h3>What these points do not carry</h3>" + bullets(warnings.first) +
            "</div>\n";
+  if (!warnings.others.empty())
+    out += text("<details><summary>", warnings.others.size(),
+                " about laws that are not planned from</summary>", bullets(warnings.others), "</details>\n");
   std::vector<std::string> nulls;
   for (const auto& [part, why] : laws.why) nulls.push_back(text(part, ": null, because ", why));
   if (!nulls.empty()) out += section("Parts that are null", bullets(nulls));

@@ -3,6 +3,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
+#include "esmscale/laws/warnings.h"
 #include "support/paths.h"
 #include "support/synthetic.h"
 #include "support/temporary.h"
@@ -77,6 +78,32 @@ TEST_F(ChengPoints, AFloorAtItsBoundIsLessThanItsProfile) {
       EXPECT_TRUE(floor.ci95.low == 0 || floor.ci95.low > 2e-3) << law.name << " " << floor.ci95.low;
     }
   }
+}
+
+// What bears on the answer comes first, and what is about laws that nobody plans from is apart.
+TEST_F(ChengPoints, WarningsAboutOtherLawsComeLast) {
+  const FoldedWarnings folded = fold_warnings(laws().warnings, laws().planning.taken());
+  std::vector<std::string> all = folded.first;
+  all.insert(all.end(), folded.others.begin(), folded.others.end());
+  EXPECT_EQ(all, laws().warnings);
+  for (const std::string& warning : folded.first)
+    EXPECT_FALSE(warning.starts_with("Kaplan") || warning.starts_with("approach 3")) << warning;
+  for (const std::string& warning : folded.others) EXPECT_FALSE(warning.starts_with("approach 2")) << warning;
+  EXPECT_GE(folded.others.size(), 5u);
+}
+
+TEST(Warnings, AreOrderedByWhatTheyBearOn) {
+  std::vector<std::string> warnings{"Kaplan L_N: x", "no replicates",     "approach 3: y",
+                                    "approach 2: z", "L(N,D): without a", "the approaches disagree: 1, 2"};
+  order_warnings(warnings, Approach::two);
+  EXPECT_THAT(warnings,
+              testing::ElementsAre("the approaches disagree: 1, 2", "approach 2: z", "no replicates",
+                                   "Kaplan L_N: x", "approach 3: y", "L(N,D): without a"));
+  EXPECT_FALSE(is_about_another("Kaplan L_ND: w", Approach::kaplan));
+  EXPECT_FALSE(is_about_another("L(N,D): without a", Approach::kaplan));
+  // Where nothing is planned from, every approach that might be is to be read about.
+  EXPECT_FALSE(is_about_another("approach 3: y", std::nullopt));
+  EXPECT_TRUE(is_about_another("Kaplan L_N: x", std::nullopt));
 }
 
 // Oracle: numpy, with each minimum's own curvature in its error.

@@ -10,6 +10,7 @@
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/laws/leverage.h"
 #include "esmscale/laws/sensitivity.h"
+#include "esmscale/laws/warnings.h"
 #include "esmscale/report/paper_tables.h"
 #include "esmscale/report/report.h"
 #include "esmscale/study/runs/assay_trends.h"
@@ -105,7 +106,11 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::vector<
   for (const study::AssayTrend& trend : trends) out << trend.name << ": " << trend.worth.verdict << "\n";
   for (const auto& [part, why] : laws.why) out << part << ": null, because " << why << "\n";
   for (const auto& e : laws.set.excluded) out << "left out: " << e.run << ": " << e.why << "\n";
-  for (const std::string& warning : laws.warnings) out << "warning: " << warning << "\n";
+  const laws::FoldedWarnings warnings = laws::fold_warnings(laws.warnings, laws.planning.taken());
+  for (const std::string& warning : warnings.first) out << "warning: " << warning << "\n";
+  if (!warnings.others.empty())
+    out << warnings.others.size() << " warnings about laws that are not planned from are in " << folder
+        << "/report.html\n";
   out << "written: " << folder << "/laws.json, " << folder << "/report.html\n";
 }
 

@@ -2,6 +2,7 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws.h"
+#include "esmscale/laws/warnings.h"
 #include "study/plan/answers.h"
 
 #include <cmath>
@@ -19,14 +20,10 @@ void doubt_shape(BudgetPlan& plan) {
                                  human_count(plan.parameters.value)));
 }
 
-// A warning of the fit that is about an approach or a law by name, and not about the one that is planned
-// from.
-bool is_about_another(const std::string& warning, laws::Approach approach) {
-  const std::string own = approach == laws::Approach::kaplan ? "Kaplan L_ND" : laws::name_of(approach);
-  if (warning.starts_with(own)) return false;
-  for (const char* other : {"approach ", "Kaplan ", "the approaches disagree", "no approach is supported"})
-    if (warning.starts_with(other)) return true;
-  return false;
+// A plan says itself whether the approaches disagree.
+bool is_of_no_concern(const std::string& warning, laws::Approach approach) {
+  return laws::is_about_another(warning, approach) || warning.starts_with("the approaches disagree") ||
+         warning.starts_with("no approach is supported");
 }
 
 bool is_bound_by_data(const BudgetPlan& plan, const PlanRequest& request) {
@@ -120,7 +117,7 @@ void add_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& 
   plan.warnings.insert(plan.warnings.end(), plan.recipe.warnings.begin(), plan.recipe.warnings.end());
   size_t folded = 0;
   for (const std::string& warning : laws.warnings)
-    if (is_about_another(warning, plan.approach))
+    if (is_of_no_concern(warning, plan.approach))
       ++folded;
     else
       plan.warnings.push_back("the law: " + warning);
