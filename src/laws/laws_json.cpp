@@ -106,6 +106,15 @@ Json of_sensitivity(const std::vector<CountRow>& all) {
   return rows;
 }
 
+Json of_seed_noise(const Laws& laws) {
+  Json runs = Json::array();
+  for (const size_t i : laws.noise.largest) runs.push_back(laws.set.points[i].run);
+  return {{"sigma_log_loss", laws.noise.sigma},
+          {"degrees", laws.noise.degrees},
+          {"largest_share", laws.noise.share},
+          {"largest_runs", std::move(runs)}};
+}
+
 Json of_published(const PublishedFrontier& p) {
   Json json{{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}};
   if (p.coefficient_parameters > 0) json["G_N"] = p.coefficient_parameters;
@@ -163,7 +172,7 @@ Json to_json(const Laws& laws) {
             {"basis", of_basis(laws.set)},
             {"interval_level", 0.95},
             {"bootstrap", {{"draws", laws.options.draws}, {"seed", laws.options.seed}}},
-            {"seed_noise", {{"sigma_log_loss", laws.noise.sigma}, {"degrees", laws.noise.degrees}}},
+            {"seed_noise", of_seed_noise(laws)},
             {"approach3", or_null(laws.approach3, [](const Approach3& fit) { return to_json(fit); })},
             {"approach2", or_null(laws.approach2, [&](const Approach2& a) { return to_json(a, laws.set); })},
             {"approach1", or_null(laws.approach1, [](const Approach1& fit) { return to_json(fit); })},

@@ -78,17 +78,33 @@ struct Residual {
 };
 
 void add_outliers(std::vector<Outlier>& to, const std::vector<Residual>& residuals, const char* from,
-                  const Laws& laws) {
+                  const Laws& laws, double degrees) {
   constexpr size_t kFewest = 10;
   constexpr double kFar = 4;
   if (residuals.size() < kFewest) return;
   std::vector<double> nats;
   for (const Residual& r : residuals) nats.push_back(r.nats);
-  const double typical = robust_scale(nats);
+  const double typical = robust_scale(nats, degrees);
   for (const Residual& r : residuals)
     if (std::abs(r.nats) > kFar * typical && typical > 0)
       to.push_back(
           {label_of(laws.set.points[r.point], laws.set.points), from, r.nats, std::abs(r.nats) / typical});
+}
+
+// From the median of the runs with the same N and D, where there are three or more. `groups`: of such runs.
+std::vector<Residual> from_replicates(const Laws& laws, size_t& groups) {
+  constexpr size_t kFewestReplicates = 3;  // of two nobody can tell which one is off
+  std::vector<Residual> residuals;
+  for (const std::vector<size_t>& group : replicates_of(laws.set.points)) {
+    if (group.size() < kFewestReplicates) continue;
+    ++groups;
+    std::vector<double> losses;
+    for (const size_t i : group) losses.push_back(laws.set.points[i].loss);
+    std::sort(losses.begin(), losses.end());
+    const double median = (losses[(losses.size() - 1) / 2] + losses[losses.size() / 2]) / 2;
+    for (const size_t i : group) residuals.push_back({i, laws.set.points[i].loss - median});
+  }
+  return residuals;
 }
 
 double moved(double without, double with) {
@@ -123,8 +139,12 @@ std::vector<Outlier> outliers_of(const Laws& laws) {
       of_law.push_back({i, p.loss - laws.approach3->law.loss(p.parameters, p.tokens)});
     }
   std::vector<Outlier> outliers;
-  add_outliers(outliers, of_profiles, "the profile of its budget", laws);
-  add_outliers(outliers, of_law, "approach 3", laws);
+  add_outliers(outliers, of_profiles, "the profile of its budget", laws, double(of_profiles.size()));
+  add_outliers(outliers, of_law, "approach 3", laws, double(of_law.size()));
+  size_t groups = 0;
+  const std::vector<Residual> of_replicates = from_replicates(laws, groups);
+  add_outliers(outliers, of_replicates, "the median of its replicates", laws,
+               double(of_replicates.size() - groups));
   std::stable_sort(outliers.begin(), outliers.end(),
                    [](const Outlier& a, const Outlier& b) { return a.times > b.times; });
   return outliers;

@@ -97,8 +97,14 @@ std::string optional_section(const std::string& title, const std::string& lead, 
 
 std::string noise_sentence(const laws::Laws& laws) {
   if (laws.noise.degrees == 0) return "There are no replicates, so the noise between seeds is not known.";
+  if (laws.noise.largest.empty()) return "Replicates do not differ.";
+  const laws::Point& most = laws.set.points[laws.noise.largest.front()];
+  std::vector<std::string> names;
+  for (const size_t i : laws.noise.largest) names.push_back(laws.set.points[i].run);
   return text("Between seeds ln L varies with a standard deviation of ", significant(laws.noise.sigma, 2),
-              " (", laws.noise.degrees, " degrees of freedom).");
+              " (", laws.noise.degrees, " degrees of freedom). The runs of ", human_count(most.parameters),
+              " parameters and ", human_count(most.tokens), " tokens have ", fixed(100 * laws.noise.share, 0),
+              "% of its variance: ", join(names, ", "), ".");
 }
 
 std::string planning_sentence(const laws::Laws& laws) {

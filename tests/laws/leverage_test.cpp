@@ -3,6 +3,7 @@
 
 #include "esmscale/laws/sensitivity.h"
 #include "support/error_of.h"
+#include "support/paths.h"
 #include "support/synthetic.h"
 
 #include <algorithm>
@@ -34,6 +35,21 @@ Laws fitted(PointSet set, const BootstrapOptions& options = {.draws = 0}) {
 
 PointSet study(double sigma) {
   return with_noise(isoflop_points(known_law, {1e18, 1e19, 1e20, 1e21}, 7, 4), sigma, 3);
+}
+
+// nanoprot's sweep-M-r12 is 0.0636 nats below the median of the three runs of its N and D (by hand from the
+// table), and sweep-XS-r12 0.0186 above; no other is 0.012 off.
+TEST(Outliers, ARunFarFromItsReplicatesIsNamed) {
+  Laws laws;
+  laws.set = read_points(source_folder() / "tests/laws/data/nanoprot_esm2.csv", {});
+  const std::vector<Outlier> outliers = outliers_of(laws);
+  ASSERT_EQ(outliers.size(), 2u);
+  EXPECT_EQ(outliers[0].run.substr(0, 11), "sweep-M-r12");
+  EXPECT_NEAR(outliers[0].nats, 2.357172 - 2.420746, 1e-9);
+  EXPECT_EQ(outliers[1].run.substr(0, 12), "sweep-XS-r12");
+  const SeedNoise noise = seed_noise(laws.set.points);
+  EXPECT_EQ(laws.set.points[noise.largest.front()].run, "sweep-M-r12");
+  EXPECT_GT(noise.share, 0.8);
 }
 
 // Oracle: approach 2 fitted to the points without the run, or without the budget.

@@ -13,7 +13,8 @@ namespace esmscale::laws {
 std::vector<Leverage> leverage_of(const Laws& laws);
 
 // Runs more than four robust standard deviations (1.4826 · median |residual|) off the profile of their budget
-// or off approach 3; those of ten residuals or more. Farthest first.
+// or off approach 3, or off the median of their replicates (three or more); those of ten residuals or more. A
+// run that lies far from several is named for each. Farthest first.
 std::vector<Outlier> outliers_of(const Laws& laws);
 
 // Fills Laws::leverage and Laws::outliers, and warns of a run without which N_opt of an approach that may be

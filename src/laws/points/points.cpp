@@ -72,29 +72,46 @@ void drop_runs(PointSet& set, const std::vector<std::string>& names) {
                        .found = text(set.points.size(), " left")});
 }
 
-SeedNoise seed_noise(const std::vector<Point>& points) {
-  std::vector<double> residuals;
-  SeedNoise noise;
+std::vector<std::vector<size_t>> replicates_of(const std::vector<Point>& points) {
+  std::vector<std::vector<size_t>> groups;
   std::vector<bool> seen(points.size(), false);
   for (size_t i = 0; i < points.size(); ++i) {
     if (seen[i]) continue;
-    std::vector<double> losses;
+    std::vector<size_t> group;
     for (size_t j = i; j < points.size(); ++j) {
       const Point &a = points[i], &b = points[j];
       if (seen[j] || a.recipe != b.recipe || !same_size(a.parameters, b.parameters) ||
           !same_size(a.tokens, b.tokens) || (j > i && a.seed == b.seed))
         continue;
       seen[j] = true;
-      losses.push_back(std::log(b.loss));
+      group.push_back(j);
     }
-    if (losses.size() < 2) continue;
-    const double mean = std::accumulate(losses.begin(), losses.end(), 0.0) / double(losses.size());
-    for (const double loss : losses) residuals.push_back(loss - mean);
-    noise.degrees += int64_t(losses.size()) - 1;
+    if (group.size() > 1) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+SeedNoise seed_noise(const std::vector<Point>& points) {
+  std::vector<double> residuals;
+  SeedNoise noise;
+  double total = 0, most = 0;
+  for (const std::vector<size_t>& group : replicates_of(points)) {
+    double mean = 0, squares = 0;
+    for (const size_t i : group) mean += std::log(points[i].loss) / double(group.size());
+    for (const size_t i : group) {
+      residuals.push_back(std::log(points[i].loss) - mean);
+      squares += residuals.back() * residuals.back();
+    }
+    noise.degrees += int64_t(group.size()) - 1;
+    total += squares;
+    if (squares > most) {
+      most = squares;
+      noise.largest = group;
+    }
   }
   if (noise.degrees == 0) return noise;
-  const double squares = std::inner_product(residuals.begin(), residuals.end(), residuals.begin(), 0.0);
-  noise.sigma = std::sqrt(squares / double(noise.degrees));
+  noise.share = total > 0 ? most / total : 0;
+  noise.sigma = std::sqrt(total / double(noise.degrees));
   noise.scale = robust_scale(std::move(residuals), double(noise.degrees));
   return noise;
 }

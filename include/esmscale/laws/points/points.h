@@ -87,11 +87,16 @@ void drop_runs(PointSet& set, const std::vector<std::string>& names);
 // Same size: their numbers of parameters differ by less than a hundredth (points read off a figure wobble).
 bool same_size(double a, double b);
 
-// Standard deviation of ln L between replicates (the same N, D and recipe), pooled, and the same as a scale
-// that a few outliers do not move (laws/robust.h). degrees 0: there are none.
+// Places of runs of the same N, D and recipe with different seeds, two or more in each group.
+std::vector<std::vector<size_t>> replicates_of(const std::vector<Point>& points);
+
+// Standard deviation of ln L between replicates, pooled, and the same as a scale that a few outliers do not
+// move (laws/robust.h). degrees 0: there are none.
 struct SeedNoise {
   double sigma = 0, scale = 0;
   int64_t degrees = 0;
+  std::vector<size_t> largest;  // the group with the largest share of σ², as places
+  double share = 0;             // its share
 };
 SeedNoise seed_noise(const std::vector<Point>& points);
 
