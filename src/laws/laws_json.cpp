@@ -122,6 +122,17 @@ Json of_published(const PublishedFrontier& p) {
   return json;
 }
 
+Json of_huber(const std::vector<HuberRow>& all) {
+  Json rows = Json::array();
+  for (const HuberRow& row : all)
+    rows.push_back({{"delta", std::isfinite(row.delta) ? Json(row.delta) : Json("least squares")},
+                    {"approach", key_of(row.approach)},
+                    {"flops", row.flops},
+                    {"a", finite(row.a)},
+                    {"parameters", finite(row.parameters)}});
+  return rows;
+}
+
 Json of_basis(const PointSet& set) {
   const Basis& b = set.basis;
   Json knots = Json::array();
@@ -189,6 +200,7 @@ Json to_json(const Laws& laws) {
               {"scale", number_or_null(laws.point_noise.scale)},
               {"from", laws.point_noise.from}}},
             {"sensitivity", of_sensitivity(laws.sensitivity)},
+            {"huber", of_huber(laws.huber)},
             {"leverage", of_leverage(laws)},
             {"outliers", of_outliers(laws.outliers)},
             {"runs", of_points(laws.set)}};

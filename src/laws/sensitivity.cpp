@@ -61,4 +61,27 @@ std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, c
   return rows;
 }
 
+std::vector<HuberRow> sensitivity_to_huber(const Laws& laws) {
+  double highest = 0;
+  for (const size_t i : laws.use) highest = std::max(highest, laws.set.points[i].flops);
+  std::vector<HuberRow> rows;
+  const auto add = [&](double delta, Approach approach, const std::optional<ParametricLaw>& law) {
+    HuberRow row{.delta = delta, .approach = approach, .flops = highest, .a = NAN, .parameters = NAN};
+    if (law && has_optimum(*law)) {
+      const FlopRatio& ratio = laws.set.basis.flop_ratio;
+      row.a = frontier_laws(*law, ratio, highest / 10, highest).parameters.exponent;
+      row.parameters = optimum(*law, ratio, highest).parameters;
+    }
+    rows.push_back(row);
+  };
+  constexpr double kDeltas[] = {1e-4, kHuberDelta, 1e-2, INFINITY};
+  if (laws.approach3)
+    for (const double delta : kDeltas)
+      add(delta, Approach::three, refit_approach3(*laws.approach3, laws.set, laws.use, delta));
+  if (const KaplanLaw* law = laws.find_kaplan("L_ND"))
+    for (const double delta : kDeltas)
+      add(delta, Approach::kaplan, refit_kaplan(*law, laws.set, laws.use, delta));
+  return rows;
+}
+
 }  // namespace esmscale::laws

@@ -90,6 +90,17 @@ PaperTable sensitivity_of(const laws::Laws& laws) {
   return table;
 }
 
+PaperTable huber_of(const laws::Laws& laws) {
+  PaperTable table{"huber",
+                   "The exponent and N_opt at the highest C by the Huber loss's delta; inf: least squares.",
+                   {"approach", "delta", "a", "flops", "N_opt"},
+                   {}};
+  for (const laws::HuberRow& row : laws.huber)
+    table.rows.push_back({laws::name_of(row.approach), std::isfinite(row.delta) ? full(row.delta) : "inf",
+                          full(row.a), full(row.flops), full(row.parameters)});
+  return table;
+}
+
 PaperTable leverage_of(const laws::Laws& laws) {
   PaperTable table{"leverage",
                    "The exponent and N_opt at the highest C without each budget and each run.",
@@ -141,8 +152,8 @@ std::string joined(const std::vector<std::string>& cells, const char* separator,
 }  // namespace
 
 std::vector<PaperTable> paper_tables(const laws::Laws& laws) {
-  std::vector<PaperTable> tables{constants_of(laws), comparison_of(laws), runs_of(laws), sensitivity_of(laws),
-                                 leverage_of(laws)};
+  std::vector<PaperTable> tables{constants_of(laws),   comparison_of(laws), runs_of(laws),
+                                 sensitivity_of(laws), huber_of(laws),      leverage_of(laws)};
   std::erase_if(tables, [](const PaperTable& table) { return table.rows.empty(); });
   return tables;
 }

@@ -149,6 +149,9 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
       "The same runs by each count of C and of N: the terms that 6·N·D and Kaplan's N leave out. N_opt is "
       "that at the highest C of the points by the count itself.",
       sensitivity_table(laws));
+  body += optional_section("What the Huber loss changes",
+                           "The same points by another δ, from the optima of the fit, whose own is 0.001.",
+                           huber_table(laws));
   body += optional_section("Which runs and budgets make the answer",
                            "Every budget left out, and of the runs those that move N_opt most.",
                            leverage_table(laws));

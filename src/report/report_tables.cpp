@@ -95,6 +95,16 @@ std::string sensitivity_table(const laws::Laws& laws) {
   return table.empty() ? "" : table.html();
 }
 
+std::string huber_table(const laws::Laws& laws) {
+  HtmlTable table({"approach", "δ", "a", "at C =", "N_opt"}, 1);
+  for (const laws::HuberRow& row : laws.huber)
+    table.add({label_of(laws.planning, row.approach),
+               std::isfinite(row.delta) ? significant(row.delta, 1) : "least squares",
+               std::isfinite(row.a) ? fixed(row.a, 3) : "–", scientific(row.flops, 1),
+               std::isfinite(row.parameters) ? human_count(row.parameters) : "–"});
+  return table.empty() ? "" : table.html();
+}
+
 std::string leverage_table(const laws::Laws& laws) {
   constexpr size_t kMostRuns = 8;
   HtmlTable table({"approach", "without", "a", "N_opt at the highest C", "times"}, 2);

@@ -11,6 +11,7 @@ std::string constants_table(const laws::Laws& laws);    // every constant with i
 std::string comparison_table(const laws::Laws& laws);   // lack of fit, held-out error and optimum of each law
 std::string approaches_table(const laws::Laws& laws);   // which approach planning takes, and why
 std::string sensitivity_table(const laws::Laws& laws);  // a and N_opt by what is counted as N and C
+std::string huber_table(const laws::Laws& laws);        // a and N_opt by δ of the Huber loss
 std::string leverage_table(const laws::Laws& laws);     // without each budget, and the runs that move most
 std::string kaplan_table(const laws::Laws& laws);       // floor against pure power law, held out
 std::string frontier_table(const laws::Laws& laws);     // the plateau along the frontier

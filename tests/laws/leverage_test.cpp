@@ -167,5 +167,24 @@ TEST(Sensitivity, TwiceTheCountIsTwiceTheOptimum) {
   }
 }
 
+// Oracle: exact points of a law have the same constants by every loss; with one run 0.3 nats off, least
+// squares follow it and a small δ does not.
+TEST(Sensitivity, ToTheHuberLoss) {
+  PointSet set = study(0);
+  Laws laws = fitted(set);
+  for (const HuberRow& row : sensitivity_to_huber(laws))
+    EXPECT_NEAR(row.a, known_law.beta / (known_law.alpha + known_law.beta), 2e-3) << row.delta;
+  set.points[5].loss += 0.3;
+  laws = fitted(std::move(set));
+  const std::vector<HuberRow> rows = sensitivity_to_huber(laws);
+  ASSERT_EQ(rows.size(), 4u);
+  const double exact = optimum(known_law, {}, rows[0].flops).parameters;
+  EXPECT_NEAR(rows[0].parameters / exact, 1, 0.05);
+  EXPECT_GT(std::abs(std::log(rows[3].parameters / exact)), 0.1);
+  EXPECT_TRUE(std::isinf(rows[3].delta));
+  // The fit's own δ is the fit itself.
+  EXPECT_NEAR(rows[1].parameters / optimum(laws.approach3->law, {}, rows[1].flops).parameters, 1, 1e-3);
+}
+
 }  // namespace
 }  // namespace esmscale::laws

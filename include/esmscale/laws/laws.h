@@ -44,6 +44,13 @@ struct CountRow {
   std::string why{};         // where both are NaN
 };
 
+// The same points by another δ of the Huber loss.
+struct HuberRow {
+  double delta = 0;  // infinite: least squares
+  Approach approach{};
+  double flops = 0, a = 0, parameters = 0;  // N_opt at `flops`, the highest C of the points; NaN: no optimum
+};
+
 struct Laws {
   PointSet set;
   std::vector<size_t> use;               // points of one epoch: what all laws but the repeats are fitted to
@@ -62,6 +69,7 @@ struct Laws {
   std::vector<Leverage> leverage;          // by add_leverage()
   std::vector<Outlier> outliers;           // likewise
   std::vector<CountRow> sensitivity;       // by sensitivity_to_counts()
+  std::vector<HuberRow> huber;             // by sensitivity_to_huber()
   std::map<std::string, std::string> why;  // part that is null → the reason
   std::vector<std::string> warnings;
 

@@ -1,4 +1,4 @@
-// How much the answer depends on what is counted as N and as C: the same runs under each count.
+// How much the answer depends on what is counted as N and as C, and on the loss that a fit minimises.
 #pragma once
 
 #include "esmscale/laws/laws.h"
@@ -12,5 +12,9 @@ namespace esmscale::laws {
 // highest C of a set by its own count.
 std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, const Laws& laws,
                                             const BootstrapOptions& options);
+
+// Approach 3 and L(N,D), those that are there, fitted again from their optima with δ = 1e-4, 1e-3 (the fit's
+// own), 1e-2 and by least squares of ln L.
+std::vector<HuberRow> sensitivity_to_huber(const Laws& laws);
 
 }  // namespace esmscale::laws

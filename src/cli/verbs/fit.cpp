@@ -175,6 +175,7 @@ int fit(const Program& program, Options& options) {
   require_a_law(laws);
   laws::add_leverage(laws);
   laws.sensitivity = laws::sensitivity_to_counts(sets.by_count, laws, options.bootstrap);
+  laws.huber = laws::sensitivity_to_huber(laws);
   Json document = laws::to_json(laws);
   const std::vector<study::AssayTrend> trends =
       study::assay_trends({options.runs.begin(), options.runs.end()}, laws.set, options.read.allow_mixed);

@@ -127,9 +127,11 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
 }
 
 std::optional<ParametricLaw> refit_approach3(const Approach3& fit, const PointSet& set,
-                                             const std::vector<size_t>& use) {
+                                             const std::vector<size_t>& use, double delta) {
   if (use.size() < kFewestPoints) return std::nullopt;
-  const FormFit refit = refit_form(parametric_form, observations_of(set, use), {}, fit.optima);
+  Observations observations = observations_of(set, use);
+  observations.delta = delta;
+  const FormFit refit = refit_form(parametric_form, observations, {}, fit.optima);
   if (refit.theta.empty() || !is_finite(parametric_law(refit.theta))) return std::nullopt;
   return parametric_law(refit.theta, fit.law.has_frontier);
 }

@@ -254,12 +254,14 @@ std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set
 }
 
 std::optional<ParametricLaw> refit_kaplan(const KaplanLaw& joint, const PointSet& set,
-                                          const std::vector<size_t>& use) {
+                                          const std::vector<size_t>& use, double delta) {
   const Kind& kind = kind_of(joint.name);
   const KaplanFit& best = joint.best();
   if (use.size() <= best.theta.size()) return std::nullopt;
-  const FormFit refit = refit_form(form_of(kind, &best != &joint.pure), observations_of(kind, set, use), {},
-                                   {{best.theta, best.objective}});
+  Observations observations = observations_of(kind, set, use);
+  observations.delta = delta;
+  const FormFit refit =
+      refit_form(form_of(kind, &best != &joint.pure), observations, {}, {{best.theta, best.objective}});
   if (refit.theta.empty()) return std::nullopt;
   return surface_of(refit.theta);
 }

@@ -9,7 +9,6 @@
 namespace esmscale::laws {
 namespace {
 
-constexpr double kHuberDelta = 1e-3;
 constexpr size_t kLargestForm = 5;
 
 // ln(e^x + e^y), and the share that e^x has in it.
@@ -87,15 +86,15 @@ void Observations::add(double u_value, double v_value, double loss, size_t run_i
 
 double huber_sum(const LawForm& form, const Observations& points, const std::vector<double>& run_weight,
                  const double* theta, double* gradient) {
+  const double delta = points.delta;
   double sum = 0, slope[kLargestForm];
   std::fill_n(gradient, form.size, 0.0);
   for (size_t i = 0; i < points.size(); ++i) {
     const double weight = run_weight.empty() ? 1 : run_weight[points.run[i]];
     const double residual = form.log_loss(theta, points.u[i], points.v[i], slope) - points.log_loss[i];
     const double distance = std::abs(residual);
-    const double pull = std::clamp(residual, -kHuberDelta, kHuberDelta) * weight;
-    sum += weight * (distance <= kHuberDelta ? 0.5 * residual * residual
-                                             : kHuberDelta * (distance - 0.5 * kHuberDelta));
+    const double pull = std::clamp(residual, -delta, delta) * weight;
+    sum += weight * (distance <= delta ? 0.5 * residual * residual : delta * (distance - 0.5 * delta));
     for (size_t k = 0; k < form.size; ++k) gradient[k] += pull * slope[k];
   }
   return sum;

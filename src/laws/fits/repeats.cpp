@@ -9,7 +9,6 @@
 namespace esmscale::laws {
 namespace {
 
-constexpr double kHuberDelta = 1e-3;
 constexpr double kOneEpoch = 1.001;
 
 // unique · [1 + scale·(1 − e^(−r/scale))] and its derivative by scale; r = amount / unique − 1.

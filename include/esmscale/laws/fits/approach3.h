@@ -48,9 +48,9 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
                                        const BootstrapOptions& options, std::string& why);
 
 // The constants of other points, or of fewer, from the optima of a fit in place of all starts. nullopt when
-// none converged, or with fewer than six points.
+// none converged, or with fewer than six points. delta: of the Huber loss; infinite: least squares.
 std::optional<ParametricLaw> refit_approach3(const Approach3& fit, const PointSet& set,
-                                             const std::vector<size_t>& use);
+                                             const std::vector<size_t>& use, double delta = kHuberDelta);
 // Likewise with draws; its profile, held-out error and warnings are not there.
 std::optional<Approach3> approach3_from(const Approach3& fit, const PointSet& set,
                                         const std::vector<size_t>& use, const BootstrapOptions& options);

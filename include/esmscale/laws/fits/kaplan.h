@@ -63,8 +63,8 @@ std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set
                                     std::string& why);
 
 // The best() of a law fitted to other points, or to fewer, from its optimum in place of all starts. nullopt
-// where that does not converge, or with too few points.
+// where that does not converge, or with too few points. delta: of the Huber loss; infinite: least squares.
 std::optional<ParametricLaw> refit_kaplan(const KaplanLaw& joint, const PointSet& set,
-                                          const std::vector<size_t>& use);
+                                          const std::vector<size_t>& use, double delta = kHuberDelta);
 
 }  // namespace esmscale::laws

@@ -27,11 +27,14 @@ extern const LawForm joint_form;
 // θ = (p, r, q, s, l): e^l beside it.
 extern const LawForm offset_joint_form;
 
+inline constexpr double kHuberDelta = 1e-3;
+
 // What a form is fitted to, one entry a point; run is the place of the point's run among those a draw
 // reweights.
 struct Observations {
   std::vector<double> u, v, log_loss;
   std::vector<size_t> run;
+  double delta = kHuberDelta;  // infinite: least squares
 
   void add(double u_value, double v_value, double loss, size_t run_index);
   size_t size() const { return u.size(); }
