@@ -179,6 +179,7 @@ Json to_json(const Laws& laws) {
   for (const PublishedFrontier& p : published_frontiers()) published.push_back(of_published(p));
   Json json{{"format", kLawsFormat},
             {"version", version()},
+            {"revision", revision()},
             {"points", laws.set.points.size()},
             {"basis", of_basis(laws.set)},
             {"interval_level", 0.95},

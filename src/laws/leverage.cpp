@@ -180,4 +180,15 @@ void add_leverage(Laws& laws) {
   order_warnings(laws.warnings, laws.planning.taken());
 }
 
+std::vector<Leverage::Without> runs_that_move_most(const Leverage& leverage, size_t most) {
+  std::vector<Leverage::Without> runs = leverage.runs;
+  const auto distance = [&](const Leverage::Without& one) {
+    return std::isfinite(one.parameters) ? moved(one.parameters, leverage.parameters) : INFINITY;
+  };
+  std::stable_sort(runs.begin(), runs.end(),
+                   [&](const auto& x, const auto& y) { return distance(x) > distance(y); });
+  runs.resize(std::min(runs.size(), most));
+  return runs;
+}
+
 }  // namespace esmscale::laws

@@ -2,9 +2,11 @@
 
 #include "esmscale/core/csv.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/leverage.h"
 #include "report/html.h"
 #include "report/methods.h"
 #include "report/plot_data.h"
+#include "report/report_tables.h"
 #include "report/shown_law.h"
 
 #include <algorithm>
@@ -108,11 +110,16 @@ PaperTable leverage_of(const laws::Laws& laws) {
                    {}};
   for (const laws::Leverage& leverage : laws.leverage) {
     const std::string approach = laws::name_of(leverage.approach);
-    table.rows.push_back({approach, "nothing", full(leverage.a), full(leverage.parameters)});
-    for (const auto& one : leverage.budgets)
-      table.rows.push_back({approach, "budget " + one.what, full(one.a), full(one.parameters)});
-    for (const auto& one : leverage.runs)
-      table.rows.push_back({approach, one.what, full(one.a), full(one.parameters)});
+    const auto add = [&](auto& rows, const std::string& what, double a, double parameters) {
+      rows.push_back({approach, what, full(a), full(parameters)});
+    };
+    for (auto* rows : {&table.rows, &table.short_rows}) {
+      add(*rows, "nothing", leverage.a, leverage.parameters);
+      for (const auto& one : leverage.budgets) add(*rows, "budget " + one.what, one.a, one.parameters);
+    }
+    for (const auto& one : leverage.runs) add(table.rows, one.what, one.a, one.parameters);
+    for (const auto& one : laws::runs_that_move_most(leverage, kMostRuns))
+      add(table.short_rows, one.what, one.a, one.parameters);
   }
   return table;
 }
@@ -170,7 +177,8 @@ std::string latex_of(const PaperTable& table) {
                          latex(table.caption), "}\n\\label{tab:", table.name, "}\n\\begin{tabular}{",
                          std::string(table.header.size(), 'l'), "}\n\\toprule\n");
   out += joined(table.header, " & ", cell) + " \\\\\n\\midrule\n";
-  for (const auto& row : table.rows) out += joined(row, " & ", cell) + " \\\\\n";
+  for (const auto& row : table.short_rows.empty() ? table.rows : table.short_rows)
+    out += joined(row, " & ", cell) + " \\\\\n";
   return out + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
 }
 

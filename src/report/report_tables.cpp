@@ -1,6 +1,7 @@
 #include "report/report_tables.h"
 
 #include "esmscale/core/text.h"
+#include "esmscale/laws/leverage.h"
 #include "esmscale/report/plan_text.h"
 #include "report/html.h"
 #include "report/plot_data.h"
@@ -106,7 +107,6 @@ std::string huber_table(const laws::Laws& laws) {
 }
 
 std::string leverage_table(const laws::Laws& laws) {
-  constexpr size_t kMostRuns = 8;
   HtmlTable table({"approach", "without", "a", "N_opt at the highest C", "times"}, 2);
   for (const laws::Leverage& leverage : laws.leverage) {
     const auto add = [&](const std::string& what, double a, double parameters) {
@@ -116,13 +116,7 @@ std::string leverage_table(const laws::Laws& laws) {
     };
     add("nothing", leverage.a, leverage.parameters);
     for (const auto& one : leverage.budgets) add("budget " + one.what, one.a, one.parameters);
-    std::vector<laws::Leverage::Without> runs = leverage.runs;
-    const auto moved = [&](const laws::Leverage::Without& one) {
-      return std::isfinite(one.parameters) ? std::abs(std::log(one.parameters / leverage.parameters)) : 1e9;
-    };
-    std::stable_sort(runs.begin(), runs.end(),
-                     [&](const auto& x, const auto& y) { return moved(x) > moved(y); });
-    runs.resize(std::min(runs.size(), kMostRuns));
+    const auto runs = laws::runs_that_move_most(leverage, kMostRuns);
     for (const auto& one : runs) add(one.what, one.a, one.parameters);
   }
   return table.empty() ? "" : table.html();
@@ -150,17 +144,21 @@ std::string frontier_table(const laws::Laws& laws) {
 }
 
 std::string minima_table(const laws::Laws& laws) {
-  HtmlTable table(
-      {"budget (FLOPs)", "runs", "N_opt", "95% interval", "D_opt", "loss", "c", "left out because"}, 0, true);
+  HtmlTable table({"budget (FLOPs)", "runs", "N_opt", "95% interval", "draws inside the sizes", "D_opt",
+                   "loss", "c", "left out because"},
+                  0, true);
   for (const laws::IsoflopProfile& p : laws.profiles) {
     if (!p.rejected.empty()) {
-      table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", p.rejected});
+      table.add({scientific(p.budget, 2), text(p.points.size()), "–", "–", "–", "–", "–", "–", p.rejected});
       continue;
     }
     const laws::Estimate& e = p.log_parameters;
     table.add({scientific(p.budget, 2), text(p.points.size()), human_count(p.minimum.parameters),
                e.has_interval
                    ? text(human_count(std::exp(e.ci95.low)), " to ", human_count(std::exp(e.ci95.high)))
+                   : "–",
+               laws.approach2 && !laws.approach2->draws.empty()
+                   ? text(p.draws_inside, " of ", laws.approach2->draws.size())
                    : "–",
                human_count(p.minimum.tokens), fixed(p.minimum.loss, 4), fixed(p.parabola.curvature, 4), ""});
   }

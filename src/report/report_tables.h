@@ -7,6 +7,9 @@
 
 namespace esmscale::report {
 
+// Runs that a table of leverages shows beside all budgets.
+inline constexpr size_t kMostRuns = 8;
+
 std::string constants_table(const laws::Laws& laws);    // every constant with its intervals and formula
 std::string comparison_table(const laws::Laws& laws);   // lack of fit, held-out error and optimum of each law
 std::string approaches_table(const laws::Laws& laws);   // which approach planning takes, and why

@@ -71,6 +71,16 @@ TEST(Leverage, IsTheFitWithoutARunOrABudget) {
     for (const auto& budget : one.budgets) EXPECT_NEAR(budget.a, one.a, 0.1);
 }
 
+// Oracle: by hand.
+TEST(Leverage, TheRunsThatMoveMostComeFirst) {
+  const Leverage leverage{.approach = Approach::two,
+                          .parameters = 100,
+                          .runs = {{"a", 0, 90}, {"b", 0, 300}, {"c", 0, NAN}, {"d", 0, 20}}};
+  const auto most = runs_that_move_most(leverage, 3);
+  ASSERT_EQ(most.size(), 3u);
+  EXPECT_EQ(most[0].what + most[1].what + most[2].what, "cdb");
+}
+
 // Oracle: the law fitted to the points without the run. Two decades of horizons for each size feed
 // approach 1.
 TEST(Leverage, OfApproach1AndKaplansLawToo) {

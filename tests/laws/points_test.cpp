@@ -70,6 +70,16 @@ TEST(Points, AFlopsColumnThatIs6ndIsCalledSo) {
             FlopCount::six_n_d);
 }
 
+// A table knows no shapes: another count of N is a label, and that is said.
+TEST(Points, ParametersOfATableAreTakenAsTheyAre) {
+  const char* csv = "parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,2.4\n";
+  EXPECT_TRUE(parse(csv).warnings.empty());
+  const PointSet set = parse(csv, {.parameter_count = ParameterCount::trainable});
+  EXPECT_EQ(set.points[0].parameters, 1e6);
+  ASSERT_EQ(set.warnings.size(), 1u);
+  EXPECT_NE(set.warnings[0].find("N is taken as the table has it"), std::string::npos);
+}
+
 TEST(Points, HighestLossesAreLeftOutByName) {
   const PointSet set = parse("parameters,tokens,loss\n1e6,2e9,2.5\n2e6,2e9,9\n3e6,2e9,2.3\n4e6,2e9,2.2\n",
                              {.drop_highest = 1});

@@ -25,6 +25,14 @@ TEST(PaperTables, LatexEscapesAndShortens) {
                     HasSubstr("d\\^{}2 &  \\\\\n")));
 }
 
+// LaTeX has no pages for every run.
+TEST(PaperTables, LatexMayShowFewerRows) {
+  PaperTable shorter = table;
+  shorter.short_rows = {table.rows[1]};
+  EXPECT_EQ(csv_of(shorter), csv_of(table));
+  EXPECT_THAT(latex_of(shorter), AllOf(HasSubstr("d\\^{}2"), testing::Not(HasSubstr("3.142"))));
+}
+
 // Oracle: the points read again are the points that were written, to the last bit.
 TEST(PaperTables, PointsAreReadBackAsTheyWere) {
   laws::PointSet set = laws::with_noise(laws::isoflop_points(laws::known_law, {1e18, 1e19}, 5, 4), 0.01, 1);

@@ -84,6 +84,23 @@ TEST(BudgetPlan, WhatThePointsDoNotSupportIsPlannedOnlyWhenAsked) {
   EXPECT_FALSE(plan.approaches[0].is_supported);
 }
 
+// Oracle: 4 draws of 40 have a term of N that is ten thousand times smaller, so N_opt is 1e4^(1/(α+β)) times
+// smaller, far below the sizes: no interval, and the reason. One of them alone is less than one in forty, and
+// is an end of none.
+TEST(BudgetPlan, DrawsFarOutsideTheSizesGiveNoInterval) {
+  laws::LawFile laws = laws::known_laws();
+  laws.smallest_parameters = 1e7, laws.largest_parameters = 1e10;
+  laws.draws.assign(40, laws::known_law);
+  for (size_t i = 0; i < laws.draws.size(); ++i) laws.draws[i].A *= 1 + 0.01 * double(i);
+  ASSERT_TRUE(plan_budget(laws, {.flops = 1e20}).parameters.ci95);
+  for (const size_t i : {1, 2, 3, 4}) laws.draws[i].A *= 1e-4;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_FALSE(plan.parameters.ci95 || plan.tokens.ci95 || plan.loss.ci95);
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("no intervals: in 4 draws of the law")));
+  for (const size_t i : {2, 3, 4}) laws.draws[i].A *= 1e4;
+  EXPECT_TRUE(plan_budget(laws, {.flops = 1e20}).parameters.ci95);
+}
+
 // Oracle: by hand. Approach 2 says 6 times what approach 3 says; sizes are named in order.
 TEST(BudgetPlan, DisagreementIsTheFirstWarning) {
   laws::LawFile laws = laws::known_laws();

@@ -65,6 +65,8 @@ TEST(Shapes, NearestShapesKeepTheRules) {
 TEST(Shapes, ASizeBelowAnyShapeIsAnError) {
   EXPECT_THAT(error_of([] { nearest_shape(0.5, laws::ParameterCount::trainable); }),
               testing::Not(testing::HasSubstr("no error")));
+  EXPECT_THAT(error_of([] { nearest_shape(183, laws::ParameterCount::kaplan); }),
+              testing::HasSubstr("ask for a larger budget (--flops, --gpu-hours)"));
 }
 
 }  // namespace

@@ -21,4 +21,7 @@ std::vector<Outlier> outliers_of(const Laws& laws);
 // planned from is another by more than a factor of 1.5, and of outliers.
 void add_leverage(Laws& laws);
 
+// The `most` runs without which N_opt differs most, the farthest first; those that leave nothing before all.
+std::vector<Leverage::Without> runs_that_move_most(const Leverage& leverage, size_t most);
+
 }  // namespace esmscale::laws

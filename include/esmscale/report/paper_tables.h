@@ -15,10 +15,12 @@ struct PaperTable {
   std::string caption;
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<std::string>>
+      short_rows{};  // in LaTeX, where all are too many for one page; empty: all
 };
 
-// constants (every law with its intervals), comparison (lack of fit), runs (with the loss by approach 3),
-// sensitivity and leverage, where they are there.
+// constants (every law with its intervals), comparison (lack of fit), runs (with the loss by the approach
+// that is planned from), sensitivity, huber and leverage, where they are there.
 std::vector<PaperTable> paper_tables(const laws::Laws& laws);
 
 std::string csv_of(const PaperTable& table);

@@ -116,6 +116,10 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
                  .found = text(set.points.size(), set.excluded.empty() ? "" : " and rows without a value: ",
                                set.excluded.empty() ? "" : text(set.excluded.size()))});
   refuse_perplexities(set);
+  if (options.parameter_count != ParameterCount::kaplan)
+    set.warnings.push_back(text("N is taken as the table has it: --parameter-count ",
+                                enum_name(options.parameter_count),
+                                " only names it, for a table knows no shapes"));
   settle_flops(set, table.has("flops"), options);
   drop_highest(set, options.drop_highest);
   return set;

@@ -11,14 +11,28 @@ namespace {
 
 constexpr double kFarthestLoss = 2;  // decades beyond the budgets that a loss may be looked for
 
+// 0 where they are few enough for intervals.
+size_t astray(const laws::LawFile& laws, const Answers& answers) {
+  constexpr double kFar = 10, kMost = 1.0 / 40;
+  if (!(laws.smallest_parameters > 0)) return 0;
+  const auto count =
+      std::count_if(answers.draws.begin(), answers.draws.end(), [&](const laws::Optimum& draw) {
+        const double n = draw.parameters, apart = n / answers.value.parameters;
+        return (n < laws.smallest_parameters / kFar || n > laws.largest_parameters * kFar) &&
+               (apart < 1 / kFar || apart > kFar);
+      });
+  return double(count) > kMost * double(answers.draws.size()) ? size_t(count) : 0;
+}
+
 ApproachRow row_of(const laws::LawFile& laws, laws::Approach approach, const PlanRequest& request) {
   const Answers answers = answers_of(laws, approach, question_of(request));
   const laws::Optimum& best = answers.value;
   const double decades = laws.decades_beyond(approach, best.flops, best.parameters);
+  const size_t strays = astray(laws, answers);
   const auto with_draws = [&](double laws::Optimum::*member, bool is_size, bool is_given) {
     std::vector<double> values;
     for (const laws::Optimum& draw : answers.draws) values.push_back(draw.*member);
-    if (is_given) values.clear();
+    if (is_given || strays > 0) values.clear();
     return planned(best.*member, std::move(values), decades, is_size);
   };
   ApproachRow row{.approach = approach};
@@ -31,6 +45,7 @@ ApproachRow row_of(const laws::LawFile& laws, laws::Approach approach, const Pla
   row.tokens = with_draws(&laws::Optimum::tokens, true, request.tokens > 0);
   row.loss = with_draws(&laws::Optimum::loss, false, request.loss > 0);
   row.draws_without = answers.without;
+  row.draws_astray = strays;
   return row;
 }
 
@@ -184,6 +199,7 @@ void settle_answer(BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
   if (laws.noise > 0 && std::isfinite(plan.loss.value) && request.loss <= 0)
     plan.loss_of_a_run = with_noise(plan.loss, std::hypot(laws.noise, laws.holdout_error));
   plan.draws_without = row->draws_without;
+  plan.draws_astray = row->draws_astray;
   plan.decades_beyond = laws.decades_beyond(*taken, plan.flops, plan.parameters.value);
   require_within_reach(plan, laws, request);
 }

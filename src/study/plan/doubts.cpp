@@ -40,6 +40,11 @@ void doubt_question(BudgetPlan& plan, const laws::LawFile& laws, const PlanReque
     plan.warnings.push_back(text(plan.draws_without,
                                  " draws of the law have no answer: the intervals are "
                                  "lower bounds"));
+  if (plan.draws_astray > 0)
+    plan.warnings.push_back(
+        text("no intervals: in ", plan.draws_astray,
+             " draws of the law the best N lies more than ten times outside the sizes of the "
+             "points"));
   const bool is_by_profile = plan.approach == laws::Approach::one || plan.approach == laws::Approach::two;
   const double apart = plan.parameters.value / plan.best.parameters;
   if (is_by_profile && !is_bound_by_data(plan, request) && std::max(apart, 1 / apart) > kProfileReach)

@@ -44,6 +44,10 @@ struct ApproachRow {
   std::string why{};  // for or against it; "" where the law file judges nothing
   Planned flops{}, parameters{}, tokens{}, loss{};
   size_t draws_without = 0;  // of the law's draws, that have no answer
+  // Draws whose N lies more than ten times outside the sizes of the points and from the answer. With more
+  // than one in forty there are no intervals: they would tell where the form of the law ends, not how
+  // uncertain the points are.
+  size_t draws_astray = 0;
 };
 
 // A model off the optimum, at the same C: N = factor · N_opt.
@@ -86,6 +90,7 @@ struct BudgetPlan {
   laws::Optimum best;         // for these FLOPs of training
   double lost = 0;            // nats above it: what was asked for beside it costs so much
   size_t draws_without = 0;   // of the law's, that have no answer
+  size_t draws_astray = 0;    // likewise (ApproachRow); 0 where there are intervals
   double epochs = 0;          // D over unique_tokens; 0: unknown
   config::ModelConfig shape;  // the nearest buildable one
   double shape_parameters = 0, shape_tokens = 0;  // at the same C
