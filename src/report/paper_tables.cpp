@@ -103,7 +103,7 @@ PaperTable huber_of(const laws::Laws& laws) {
   return table;
 }
 
-PaperTable leverage_of(const laws::Laws& laws) {
+PaperTable leverages_of(const laws::Laws& laws) {
   PaperTable table{"leverage",
                    "The exponent and N_opt at the highest C without each budget and each run.",
                    {"approach", "without", "a", "N_opt"},
@@ -160,7 +160,7 @@ std::string joined(const std::vector<std::string>& cells, const char* separator,
 
 std::vector<PaperTable> paper_tables(const laws::Laws& laws) {
   std::vector<PaperTable> tables{constants_of(laws),   comparison_of(laws), runs_of(laws),
-                                 sensitivity_of(laws), huber_of(laws),      leverage_of(laws)};
+                                 sensitivity_of(laws), huber_of(laws),      leverages_of(laws)};
   std::erase_if(tables, [](const PaperTable& table) { return table.rows.empty(); });
   return tables;
 }

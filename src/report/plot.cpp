@@ -118,6 +118,9 @@ struct Plot::Frame {
       if (p.high > p.low && can_show(p.x, p.low))
         out += svg_line("line " + s.colour.css_class, x_at, at_y(p.low), x_at, at_y(p.high));
       out += svg_circle(s.css(), x_at, at_y(p.y), radius, p.title);
+      const bool is_left = x_at < (kLeft + kWidth - kRight) / 2;  // a label stays inside the frame
+      if (!p.label.empty())
+        out += svg_text("tick", is_left ? "start" : "end", x_at + (is_left ? 6 : -6), at_y(p.y) - 4, p.label);
     }
     return out;
   }

@@ -4,6 +4,7 @@
 #include "esmscale/core/version.h"
 #include "esmscale/laws/warnings.h"
 #include "report/assay_plots.h"
+#include "report/assess_plot.h"
 #include "report/html.h"
 #include "report/law_plots.h"
 #include "report/methods.h"
@@ -91,6 +92,11 @@ std::string figures(const std::vector<Plot>& plots) {
   return out + "</div>\n";
 }
 
+std::string assess_figure(const laws::Laws& laws) {
+  const std::optional<Plot> plot = assess_plot(study::assess(laws::law_file(laws)));
+  return plot ? figures({*plot}) : "";
+}
+
 std::string optional_section(const std::string& title, const std::string& lead, const std::string& table) {
   return table.empty() ? "" : section(title, (lead.empty() ? "" : paragraph(lead)) + table);
 }
@@ -164,7 +170,7 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
       "Are known models compute-optimal?",
       paragraph("Published models at their N and D against these laws and a published one. Repeated data is "
                 "counted as seen; nats lost only where the objective is masked language modelling.") +
-          known_models_table(laws));
+          assess_figure(laws) + known_models_table(laws));
   body += section("Methods", paragraph(methods_text(laws)) +
                                  "<details><summary>References as BibTeX</summary><pre>" +
                                  escaped(references_of(laws)) + "</pre></details>\n");
@@ -191,6 +197,11 @@ void add_report(OutputSet& files, const laws::Laws& laws, const Trends& trends) 
       files.remove(text("spearman_", i, "_", x, ".svg"));
   for (const std::vector<Plot>* some : {&plots, &of_assays})
     for (const Plot& plot : *some) files.add(plot.name() + ".svg", plot.svg(true));
+  const std::optional<Plot> of_models = assess_plot(study::assess(laws::law_file(laws)));
+  if (of_models)
+    files.add(of_models->name() + ".svg", of_models->svg(true));
+  else
+    files.remove("assess.svg");
   files.add("report.html", page_of(laws, plots, trends));
 }
 

@@ -118,10 +118,12 @@ TEST(Leverage, OfApproach1AndKaplansLawToo) {
   EXPECT_NE(leverage[1].runs[13].parameters, leverage[1].parameters);
 }
 
-// A run that only an approach which nobody plans by depends on is no warning.
+// A run that only an approach which nobody plans by depends on is no warning. With two budgets each minimum
+// holds an end of the line: one run 0.3 nats off moves N_opt 2.2 times (numpy). With more of them its budget
+// weighs too little.
 TEST(Leverage, WarnsOfApproachesThatArePlannedFromOnly) {
-  Laws laws = fitted(study(2e-3));
-  laws.set.points[22].loss += 1;
+  Laws laws = fitted(with_noise(isoflop_points(known_law, {1e20, 1e21}, 7, 4), 2e-3, 3));
+  laws.set.points[8].loss += 0.3;
   laws.approach2 = fit_approach2(laws.set, laws.use, {.draws = 0}, laws.why["approach2"]);
   laws.profiles = laws.approach2->profiles;
   Laws judged = laws;
@@ -190,7 +192,7 @@ TEST(Sensitivity, ToTheHuberLoss) {
   ASSERT_EQ(rows.size(), 4u);
   const double exact = optimum(known_law, {}, rows[0].flops).parameters;
   EXPECT_NEAR(rows[0].parameters / exact, 1, 0.05);
-  EXPECT_GT(std::abs(std::log(rows[3].parameters / exact)), 0.1);
+  EXPECT_GT(std::abs(std::log(rows[3].parameters / exact)), 0.06);
   EXPECT_TRUE(std::isinf(rows[3].delta));
   // The fit's own δ is the fit itself.
   EXPECT_NEAR(rows[1].parameters / optimum(laws.approach3->law, {}, rows[1].flops).parameters, 1, 1e-3);

@@ -1,11 +1,14 @@
 // The report of a small study: whole, self-contained, and saying what is null.
 #include "esmscale/report/report.h"
 
+#include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
 #include "esmscale/laws/leverage.h"
 #include "esmscale/laws/sensitivity.h"
+#include "esmscale/report/assess_figure.h"
 #include "esmscale/report/paper_tables.h"
 #include "esmscale/report/plan_text.h"
+#include "report/html.h"
 #include "report/law_plots.h"
 #include "report/well_formed.h"
 #include "support/paths.h"
@@ -65,6 +68,21 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
     EXPECT_EQ(markup_problem(read_file(folder / ("laws/" + name + ".svg"))), "") << name;
   for (const laws::Estimate& e : laws.approach3->estimates) EXPECT_THAT(page, HasSubstr(">" + e.name + "<"));
   for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
+}
+
+// The models and their ratios are those of the assessment; a law that places none is refused.
+TEST(Report, KnownModelsHaveAFigure) {
+  study::Assessment assessment = study::assess(laws::law_file(small_study()));
+  const std::string svg = assess_svg(assessment);
+  EXPECT_EQ(markup_problem(svg), "");
+  for (const study::ModelPlacement& p : assessment.placements) {
+    if (!std::isfinite(p.ratio)) continue;
+    EXPECT_THAT(svg, AllOf(HasSubstr(">" + p.model->name + "</text>"), HasSubstr(">" + p.law + "</text>"),
+                           HasSubstr("N/N_opt " + significant(p.ratio, 2))));
+  }
+  EXPECT_THAT(report_page(small_study()), HasSubstr("Were known models compute-optimal?"));
+  for (study::ModelPlacement& p : assessment.placements) p.ratio = NAN;
+  EXPECT_THROW(assess_svg(assessment), Error);
 }
 
 TEST(Report, AssaysHaveASectionAndPictures) {
@@ -136,21 +154,22 @@ TEST_F(RefutedLaws, AConstantAtItsBoundIsLessThanItsProfile) {
     }
 }
 
-// Oracle: the loss of approach 2 by hand: G_L·C^−alpha_L + c·(ln N/N_opt)².
+// Oracle: the loss of approach 2 by hand: G_L·C^−alpha_L + c·(ln N/N_opt)², at C = 6ND. The column C of these
+// points differs from it by up to a step, which the loss sees below 1e-6.
 TEST_F(RefutedLaws, TheTableOfRunsPredictsByWhatIsPlannedFrom) {
   const laws::Approach2& two = *laws().approach2;
   double curvature = 0, kept = 0;
   for (const laws::IsoflopProfile& profile : two.profiles)
     if (profile.rejected.empty()) curvature += profile.parabola.curvature, kept += 1;
   const laws::Point& p = laws().set.points[20];
-  const double flops = 6 * p.parameters * p.tokens;  // the table's C differs from it by a step
+  const double flops = 6 * p.parameters * p.tokens;
   const double by_hand =
       two.loss.at(flops) + curvature / kept * std::pow(std::log(p.parameters / two.parameters.at(flops)), 2);
   for (const PaperTable& table : paper_tables(laws()))
     if (table.name == "runs") {
       EXPECT_EQ(table.header[7], "predicted");
-      EXPECT_NEAR(std::stod(table.rows[20][7]), by_hand, 1e-9);
-      EXPECT_NEAR(std::stod(table.rows[20][8]), p.loss - by_hand, 1e-9);
+      EXPECT_NEAR(std::stod(table.rows[20][7]), by_hand, 1e-6);
+      EXPECT_NEAR(std::stod(table.rows[20][8]), p.loss - by_hand, 1e-6);
     }
 }
 

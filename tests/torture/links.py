@@ -55,6 +55,7 @@ def cases_of(bench: Bench, output: Path) -> list[Case]:
         Case("prepare --force", [*prepare, "--force"], prepared),
         Case("fit", ["fit", "--points", str(points), "--bootstrap", "0", "--output", str(output)]),
         Case("plan", ["plan", "--flops", "1e18", "--output", str(output)]),
+        Case("assess", ["assess", "--output", file]),
         Case("study plan", ["study", "plan", str(output), "--isoflop", "1e18", "--models", "4"]),
         Case("study run", study_arguments(bench, output), planned),
         Case("export", ["export", str(run), "--output", str(output)]),

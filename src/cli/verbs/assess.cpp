@@ -1,6 +1,10 @@
 // esmscale assess: known models against a law.
+#include "cli/checks.h"
 #include "cli/planning_flags.h"
 #include "cli/verb.h"
+#include "esmscale/core/files.h"
+#include "esmscale/core/log.h"
+#include "esmscale/report/assess_figure.h"
 #include "esmscale/report/plan_text.h"
 #include "esmscale/study/plan/known_models.h"
 
@@ -9,10 +13,22 @@
 namespace esmscale::cli {
 namespace {
 
-int assess(const Program& program, const PlanningOptions& options) {
+struct Options : PlanningOptions {
+  bool force = false;
+};
+
+int assess(const Program& program, const Options& options) {
+  if (!options.output.empty()) {
+    require_replaceable(options.output, options.force);
+    require_output_file(options.output);
+  }
   const laws::LawFile law = law_or_default(options);
   study::Assessment assessment = study::assess(law);
   if (!law.published) study::add_trends(assessment, law.path);
+  if (!options.output.empty()) {
+    write_file(options.output, report::assess_svg(assessment));
+    log_info("written: ", options.output);
+  }
   if (program.json)
     program.print(study::to_json(assessment));
   else
@@ -23,12 +39,14 @@ int assess(const Program& program, const PlanningOptions& options) {
 }  // namespace
 
 void add_assess(CLI::App& app, Program& program) {
-  auto options = std::make_shared<PlanningOptions>();
+  auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_verb(app, "assess",
                                     "Places known protein language models against a law: were they optimal?",
                                     "esmscale assess --laws laws/laws.json");
   add_law_flags(*verb, *options);
   add_basis_flags(*verb, *options);
+  verb->add_option("--output", options->output, "F.svg: the figure, N/N_opt of each model against its C");
+  verb->add_flag("--force", options->force, "Replace an earlier figure");
   verb->callback(
       [&program, options] { program.action = [&program, options] { return assess(program, *options); }; });
 }
