@@ -128,8 +128,8 @@ Json of_huber(const std::vector<HuberRow>& all) {
     rows.push_back({{"delta", std::isfinite(row.delta) ? Json(row.delta) : Json("least squares")},
                     {"approach", key_of(row.approach)},
                     {"flops", row.flops},
-                    {"a", finite(row.a)},
-                    {"parameters", finite(row.parameters)}});
+                    {"a", number_or_null(row.a)},
+                    {"parameters", number_or_null(row.parameters)}});
   return rows;
 }
 
