@@ -108,7 +108,9 @@ TEST(Coverage, IntervalsOfApproach2) {
   for (const size_t k : {0, 1}) {
     std::printf("  %s: the 80%% interval covers %5.1f%%, the 95%% interval %5.1f%%\n", k == 0 ? "a" : "b",
                 ci80[k], ci95[k]);
-    EXPECT_NEAR(ci80[k], 80, 5);
+    // Wider where five minima scatter by more than their errors, which chance alone does half the time.
+    EXPECT_GT(ci80[k], 75);
+    EXPECT_LT(ci80[k], 90);
     EXPECT_NEAR(ci95[k], 95, 5);
   }
 }
