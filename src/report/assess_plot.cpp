@@ -22,6 +22,7 @@ PlotPoint point_of(const study::ModelPlacement& p, bool is_named) {
     point.title += text(" (95%: ", significant(point.low, 2), " to ", significant(point.high, 2), ")");
   }
   if (is_named) point.label = p.model->name;
+  point.label_below = p.ratio < 0.3;  // away from the line of the optimum
   return point;
 }
 
@@ -35,12 +36,14 @@ std::optional<Plot> assess_plot(const study::Assessment& assessment) {
   if (laws.empty()) return std::nullopt;
   Plot plot("assess", "Were known models compute-optimal?", {"C (FLOPs)", Axis::Kind::powers},
             {"N/N_opt (1: optimal)", Axis::Kind::powers});
+  constexpr double kBeside = 1.09;  // bars of one model lie side by side
   double low = INFINITY, high = 0;
   for (size_t k = 0; k < laws.size(); ++k) {
     std::vector<PlotPoint> points;
     for (const study::ModelPlacement& p : assessment.placements) {
       if (!std::isfinite(p.ratio) || p.law != laws[k]) continue;
       points.push_back(point_of(p, k == 0));
+      points.back().x *= std::pow(kBeside, double(k));
       low = std::min(low, p.flops);
       high = std::max(high, p.flops);
     }

@@ -105,7 +105,7 @@ void add_published(Plot& plot, const laws::Laws& laws, const Side& side, Extent 
   const double through = own ? own->surface.optimum(middle).*side.value : NAN;
   const std::pair<const char*, Colour> families[] = {{"Kaplan", category(5)},
                                                      {"Hoffmann", category(3)},
-                                                     {"Besiroglu", category(0)},
+                                                     {"Besiroglu", quiet()},
                                                      {"Serrano", category(4)},
                                                      {"Cheng", category(6)}};
   const auto grid = log_grid(span, 1.5, 2);

@@ -110,6 +110,17 @@ struct Plot::Frame {
     return text("<path class=\"", s.css(), "\" d=\"", forth, back, "Z\"/>");
   }
 
+  // Slanting, so that names of points side by side do not lie over each other; at the right edge towards the
+  // left.
+  std::string draw_label(const PlotPoint& p) const {
+    constexpr double kSlant = 35, kRoom = 80, kOff = 6;
+    const double x_at = at_x(p.x), y_at = at_y(p.y);
+    const bool is_right = x_at > kWidth - kRight - kRoom;
+    const double angle = (p.label_below == is_right ? -1 : 1) * kSlant;
+    return text("<g transform=\"translate(", number(x_at), " ", number(y_at), ") rotate(", angle, ")\">",
+                svg_text("tick", is_right ? "end" : "start", is_right ? -kOff : kOff, 3, p.label), "</g>");
+  }
+
   std::string draw_points(const Series& s) const {
     std::string out;
     for (const PlotPoint& p : s.points) {
@@ -118,9 +129,7 @@ struct Plot::Frame {
       if (p.high > p.low && can_show(p.x, p.low))
         out += svg_line("line " + s.colour.css_class, x_at, at_y(p.low), x_at, at_y(p.high));
       out += svg_circle(s.css(), x_at, at_y(p.y), radius, p.title);
-      const bool is_left = x_at < (kLeft + kWidth - kRight) / 2;  // a label stays inside the frame
-      if (!p.label.empty())
-        out += svg_text("tick", is_left ? "start" : "end", x_at + (is_left ? 6 : -6), at_y(p.y) - 4, p.label);
+      if (!p.label.empty()) out += draw_label(p);
     }
     return out;
   }
