@@ -113,12 +113,16 @@ PaperTable leverages_of(const laws::Laws& laws) {
     const auto add = [&](auto& rows, const std::string& what, double a, double parameters) {
       rows.push_back({approach, what, full(a), full(parameters)});
     };
+    // One page of LaTeX has room for the approaches that may be planned from.
+    const laws::Planning::Verdict* verdict = laws.planning.of(leverage.approach);
+    const bool is_short = !laws.planning.taken() || !verdict || verdict->is_supported;
     for (auto* rows : {&table.rows, &table.short_rows}) {
+      if (rows == &table.short_rows && !is_short) continue;
       add(*rows, "nothing", leverage.a, leverage.parameters);
       for (const auto& one : leverage.budgets) add(*rows, "budget " + one.what, one.a, one.parameters);
     }
     for (const auto& one : leverage.runs) add(table.rows, one.what, one.a, one.parameters);
-    for (const auto& one : laws::runs_that_move_most(leverage, kMostRuns))
+    for (const auto& one : laws::runs_that_move_most(leverage, is_short ? kMostRuns : 0))
       add(table.short_rows, one.what, one.a, one.parameters);
   }
   return table;

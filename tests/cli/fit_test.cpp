@@ -52,9 +52,9 @@ TEST(Fit, SaysItInWords) {
   const Outcome outcome = run({"fit", "--points", folder / "points.csv", "--output", folder / "laws",
                                "--bootstrap", "0", "--drop-highest", "1", "--log-level", "error"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_THAT(outcome.out,
-              AllOf(HasSubstr("14 points"), HasSubstr("approach 3: L = "), HasSubstr("left out: line"),
-                    HasSubstr("approach1: null, because"), HasSubstr("report.html")));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("14 points"), HasSubstr("approach 3: a = "),
+                                 HasSubstr(" L = 1.8000 + "), HasSubstr("left out: line"),
+                                 HasSubstr("approach1: null, because"), HasSubstr("report.html")));
 }
 
 // Two points support no law: what an earlier fit wrote stays.

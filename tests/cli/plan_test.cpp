@@ -132,6 +132,11 @@ TEST_F(Plan, KnownModels) {
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(parse_json(outcome.out, "stdout")["models"][0]["name"], "ESM-2 8M");
   EXPECT_THAT(run({"assess"}).out, AllOf(HasSubstr("xTrimoPGLM"), HasSubstr("compute optimal?")));
+  const std::filesystem::path figure = folder / "models.svg";
+  ASSERT_EQ(run({"assess", "--output", figure}).status, 0);
+  EXPECT_THAT(read_file(figure), AllOf(HasSubstr("<svg"), HasSubstr(">ESM-2 650M</text>")));
+  EXPECT_EQ(run({"assess", "--output", figure}).status, 1);  // it is there
+  EXPECT_EQ(run({"assess", "--output", figure, "--force"}).status, 0);
 }
 
 TEST_F(Plan, WordsForPeople) {

@@ -81,6 +81,25 @@ std::string line_of(const laws::Estimate& e, int decimals) {
   return line;
 }
 
+// In the order of planning; what the points do not support says so.
+void print_approach(std::ostream& out, const laws::Laws& laws, laws::Approach approach) {
+  const laws::Planning::Verdict* verdict = laws.planning.of(approach);
+  const std::string name =
+      std::string(laws::name_of(approach)) + (verdict && !verdict->is_supported ? " (not supported)" : "");
+  const auto exponents = [&](const laws::Estimate& a, const laws::Estimate& b) {
+    out << name << ": " << line_of(a, 3) << ", " << line_of(b, 3) << "\n";
+  };
+  if (approach == laws::Approach::two && laws.approach2)
+    exponents(laws.approach2->estimates[0], laws.approach2->estimates[1]);
+  if (approach == laws::Approach::one && laws.approach1)
+    exponents(laws.approach1->estimates[0], laws.approach1->estimates[1]);
+  if (approach != laws::Approach::three || !laws.approach3) return;
+  exponents(laws.approach3->estimate("a"), laws.approach3->estimate("b"));
+  const laws::ParametricLaw& law = laws.approach3->law;
+  out << "            L = " << fixed(law.E, 4) << " + " << law.A << "/N^" << fixed(law.alpha, 4) << " + "
+      << law.B << "/D^" << fixed(law.beta, 4) << "\n";
+}
+
 void print_summary(std::ostream& out, const laws::Laws& laws, const std::vector<study::AssayTrend>& trends,
                    const std::string& folder) {
   const laws::Basis& basis = laws.set.basis;
@@ -88,18 +107,7 @@ void print_summary(std::ostream& out, const laws::Laws& laws, const std::vector<
       << " (N: " << enum_name(basis.parameter_count) << ", C: " << enum_name(basis.flop_count)
       << ", loss: " << enum_name(basis.loss) << ")\n";
   if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
-  if (laws.approach3) {
-    const laws::ParametricLaw& law = laws.approach3->law;
-    out << "approach 3: L = " << fixed(law.E, 4) << " + " << law.A << "/N^" << fixed(law.alpha, 4) << " + "
-        << law.B << "/D^" << fixed(law.beta, 4) << "\n            "
-        << line_of(laws.approach3->estimate("a"), 3) << ", " << line_of(laws.approach3->estimate("b"), 3)
-        << "\n";
-  }
-  const auto powers = [&](const char* name, const std::vector<laws::Estimate>& estimates) {
-    out << name << ": " << line_of(estimates[0], 3) << ", " << line_of(estimates[1], 3) << "\n";
-  };
-  if (laws.approach2) powers("approach 2", laws.approach2->estimates);
-  if (laws.approach1) powers("approach 1", laws.approach1->estimates);
+  for (const laws::Approach approach : laws::kPlanningOrder) print_approach(out, laws, approach);
   out << laws.plateau.verdict << "\n";
   if (const auto taken = laws.planning.taken())
     out << "planning takes " << laws::name_of(*taken) << ": " << laws.planning.of(*taken)->why << "\n";
