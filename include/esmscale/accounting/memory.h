@@ -20,12 +20,12 @@ struct MemoryPrediction {
   double total() const { return parameters + gradients + moments + averages + activations + workspace; }
 };
 
-// The device that a run of this precision uses by default: a GPU for tf32 and bf16, a CPU for the others.
+// The device that a run of this precision uses by default: a GPU for tf32, bf16 and fp8, else a CPU.
 // `automatic` counts as fp32.
 config::DeviceKind usual_device(const config::RunConfig& config);
 
 // True if, after keys and values, the last block computes masked rows only: the fused engine does so on a
-// CPU, and on a GPU with our attention (bf16, head dims 16, 24, 32 and 64).
+// CPU, and on a GPU with our attention (bf16 or fp8, head dims 16, 24, 32 and 64).
 bool prunes_last_block(const config::RunConfig& config, config::DeviceKind device);
 
 // For a resolved config on `ranks` ranks. Ranks share the packs of a batch evenly, so a rank may have fewer

@@ -45,7 +45,7 @@ struct TrainConfig {
   int64_t first_batch_tokens = 0;   // of the first step; 0: batch_tokens
   int64_t batch_warmup_tokens = 0;  // the batch has grown to batch_tokens by then
   int64_t micro_batch_tokens = 0;   // per rank; 0: chosen for the device
-  int64_t pack_tokens = 0;          // 0: 2 · max_seq_len
+  int64_t pack_tokens = 0;          // 0: 2 · max_seq_len, at most batch_tokens
   int64_t epochs = 1;
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
@@ -139,7 +139,8 @@ RunConfig config_from_json(const Json& document, std::string_view where,
 RunConfig recorded_config(Json document, std::string_view where);
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
-// FILE as given, then among the shipped configs/ (next to the sources or in the installation).
+// FILE as given, then among the shipped configs/ (in the installation or next to the sources), also without
+// its ".json". Usage error, which names the nearest, when it is nowhere.
 std::filesystem::path find_config(const std::filesystem::path& file);
 std::vector<std::filesystem::path> shipped_configs();
 // A script for SLURM by its name (train.sbatch, study.sbatch), next to the sources or in the installation.

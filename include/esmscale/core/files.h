@@ -61,7 +61,8 @@ void remove_tree(const std::filesystem::path& path);
 void discard(const std::filesystem::path& path) noexcept;
 
 void sync_directory(const std::filesystem::path& path);
-// Renames (over an empty or absent target) and syncs the parent unless `sync` is false.
+// Renames (a file over a file, a folder over an empty folder, or to a new name) and syncs the parent unless
+// `sync` is false.
 void publish(const std::filesystem::path& from, const std::filesystem::path& path, bool sync = true);
 
 // A file or folder that is made at TARGET.esmscale-partial and appears at TARGET, whole, by publish().

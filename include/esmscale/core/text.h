@@ -25,7 +25,7 @@ std::vector<std::string> split(std::string_view whole, char separator);
 // The candidate with the smallest edit distance; when none is near (over a third of the letters differ), the
 // shortest one that begins with `wanted`, at least four letters of it; else "".
 std::string nearest(std::string_view wanted, std::span<const std::string> candidates);
-// "; did you mean 'x'?" or "" when nothing is near.
+// "did you mean 'x'?" or "" when nothing is near: the advice of an Error.
 std::string did_you_mean(std::string_view wanted, std::span<const std::string> candidates);
 
 // Control characters escaped ("\\n", "\\x1b", …), so that the text is one line and leaves a terminal alone.
@@ -39,7 +39,8 @@ std::string human_count(double value);               // 1234567: "1.23M"
 std::string human_bytes(double bytes);               // 1536: "1.50 KiB"
 std::string human_duration(double seconds);          // 3725: "1:02:05"
 
-// A number with K, M, G (1000) or KiB, MiB, GiB (1024); `where` names the flag in the usage error otherwise.
+// A whole number from 0, or a number with K, M, G, T (1000) or KiB, MiB, GiB (1024) that makes one; `where`
+// names the flag in the usage error otherwise.
 int64_t parse_size(std::string_view size, std::string_view where);
 
 }  // namespace esmscale

@@ -38,7 +38,8 @@ class PeerLost : public Error {
 class Group;
 
 // A collective in flight. wait() returns when it is complete; on CUDA the current stream waits and the host
-// does not. Error when a peer is gone or the time limit has passed.
+// does not. PeerLost when a peer is gone or the time limit has passed. The group that began it must not be
+// moved and must not end before wait() has returned.
 class Pending {
  public:
   Pending();  // nothing to wait for
@@ -79,7 +80,8 @@ class Group {
 
   const Traffic& traffic() const { return traffic_; }
 
-  // For diagnosis: every collective completes on the whole device before its call returns.
+  // For diagnosis: every collective except all_to_all() completes on the whole device before its call
+  // returns.
   void wait_for_device_each_time(bool waits) { waits_at_once_ = waits; }
   // For the end of a failed run: abandons the backend, with collectives that can never complete. The process
   // ends soon.

@@ -55,8 +55,9 @@ class WeightCastScope {
   Engine& engine_;
 };
 
-// Usage error for options that the engine cannot serve: bf16 on a CPU, recomputation by the plain engine. No
-// weights are needed for the check.
+// Usage error for options that the engine cannot serve: any precision but fp32 (`automatic` too) on a CPU,
+// recomputation of blocks by the plain engine, and fp8 without the fused engine, three blocks and widths that
+// are multiples of 16. No weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device);
 

@@ -53,7 +53,8 @@ Weights make_weights(const config::ModelConfig& model, const at::Device& device)
 // The same values on a device, in buffers of their own.
 Weights copy_of(const Weights& weights, const at::Device& device);
 
-// The same names over other tensors, one per table row (for autograd leaves, bf16 copies, gradients).
+// The same names over other tensors, one per table row (for autograd leaves, bf16 copies, gradients). `flat`
+// is undefined in it, and inv_freq is the one of `like`.
 Weights with_tensors(const Weights& like, std::vector<at::Tensor> all);
 
 // Fills the weights (science.md, section 2: `xavier` [ours] or `hf`): a pure function of the seed, whatever

@@ -2,9 +2,8 @@
 // the weights after each step and of the tokens consumed, so no counter is kept: of a step that ends at T
 // tokens and consumed b of them,
 //   a ← a + α · (weights − a)
-//   ema    α = (1 − e^(−b/τ)) / (1 − e^(−T/τ))    τ = average.ema_tokens; the weights of all steps add up to
-//   1 last   α = min(1, b / (T − L))                L: where the last average.last_fraction of the run
-//   begins;
+//   ema    α = (1 − e^(−b/τ)) / (1 − e^(−T/τ))    τ = average.ema_tokens; the steps' shares add up to 1
+//   last   α = min(1, b / (T − L))                L: where the last average.last_fraction of the run begins;
 //                                                 until then it is the weights themselves
 // A step that is skipped leaves the weights as they are, and counts.
 #pragma once
@@ -46,7 +45,7 @@ class Averages {
 
   // Views for a checkpoint at `tokens`: parts within these ranges, which lie in its own.
   std::vector<StatePart> state(std::span<const config::FlatRange> within, int64_t tokens);
-  // All that it holds of one average, to be read into.
+  // All that it holds of one average, to be read into. Here and below `average` is one of kept(), unchecked.
   std::vector<StatePart> state_of(WeightSet average);
 
   // The weights of its ranges become the average at `tokens`.

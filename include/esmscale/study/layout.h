@@ -56,7 +56,8 @@ struct StudyLayout {
 // N_opt expected at a budget: by the centre, the laws, or Cheng et al. 2024.
 double expected_size(const StudyRequest& request, double budget);
 
-// Usage error for no budgets, fewer than four models, or sizes that no shape comes near.
+// Usage error for no budgets, one that is not above zero, fewer than four models, or a spread of 1 or less.
+// Error for sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 
 // DIR/study.json, DIR/configs/NAME.json one a run, and add_array's files. The folder must be empty or

@@ -15,7 +15,7 @@ struct StudyOptions {
   std::string data, holdout, device;
   std::vector<std::string> settings;  // key.path=value
   int threads = 0;                    // of a run; 0: as many as `train` takes
-  bool retry = false;                 // only what has failed
+  bool retry = false;                 // only what has failed, and branches that waited for their parents
   int at_once = 1;                    // runs at a time, here
 };
 

@@ -130,7 +130,8 @@ bool has_trained_main_run(const Study& study, const StudyRecord& record);
 // another reason (waiting, running, killed), and when no factor has finished at all sizes.
 LearningRateChoice best_of_sweep(const Study& study, const StudyRecord& record);
 
-// Writes factor × planned rate into the configurations of the main runs; twice is the same as once.
+// Writes factor × planned rate into the configurations of all runs outside the sweep, except those whose
+// settings name optimizer.lr; optimizer.matrix_lr keeps its ratio to it. Twice is the same as once.
 void apply_learning_rate(const Study& study, double factor);
 
 Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& status);

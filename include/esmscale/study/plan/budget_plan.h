@@ -109,10 +109,10 @@ struct BudgetPlan {
 double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis);
 
 // By the approach that is asked for, else by the one that the points support; beyond their budgets or sizes
-// the intervals are wider by as many times as it is decades. Error when none is supported; usage error when
-// the law has no such approach or no answer, when a loss to reach lies more than two decades beyond the
-// budgets (without --approach), or when the plan would repeat its data more than eight times for a model of
-// 1B and up and this was not asked for.
+// the intervals are wider by as many times as it is decades. Error when none is supported, when no shape is
+// near the size, and when a loss to reach lies more than two decades beyond the budgets (without --approach).
+// Usage error when the law has no such approach or no answer, or when the plan would repeat its data more
+// than eight times for a model of 1B and up and this was not asked for.
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
 
 Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request);

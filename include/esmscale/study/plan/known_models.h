@@ -23,7 +23,7 @@ const std::vector<KnownModel>& known_models();
 // One model against one law.
 struct ModelPlacement {
   const KnownModel* model = nullptr;
-  std::string law;  // "approach 2", …, or a published law
+  std::string law;  // "approach 2", …, a published law, or why there is none
   double parameters = 0, tokens = 0, flops = 0;
   double best_parameters = 0;                // N_opt at its C
   double ratio = 0;                          // N / N_opt

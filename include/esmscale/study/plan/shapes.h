@@ -17,8 +17,8 @@ double count_as(const config::ModelConfig& model, laws::ParameterCount count);
 int64_t head_dim_at(double parameters);
 
 // The buildable shape nearest in N (by `count`): FFN = 4·width, head_dim_at(N), width/layers in
-// 20…110. Of the shapes within 2% of the nearest's distance the one whose width/layers is most like ESM-2's
-// at that size.
+// 20…110. Of the shapes whose distance in ln N is at most 0.02 above the nearest's, the one whose
+// width/layers is most like ESM-2's at that size. Error when there is none.
 config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count, int64_t alphabet = 29);
 
 // "6x320x20": layers, width, heads.
