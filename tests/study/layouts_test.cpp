@@ -74,7 +74,7 @@ TEST(Layouts, EpochsHaveEqualTokens) {
 
 TEST(Layouts, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(error_of([] { arms_of_layout("schedule", config::load_config("quickstart"), ""); }),
-              AllOf(HasSubstr("did you mean schedules?"), HasSubstr("epochs")));
+              AllOf(HasSubstr("did you mean 'schedules'?"), HasSubstr("epochs")));
 }
 
 }  // namespace

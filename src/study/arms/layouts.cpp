@@ -124,7 +124,7 @@ LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, 
   throw usage_error({.where = "--layout",
                      .expected = join(names, ", "),
                      .found = std::string(name),
-                     .advice = text("did you mean ", nearest(name, names), "?")});
+                     .advice = did_you_mean(name, names)});
 }
 
 }  // namespace esmscale::study
