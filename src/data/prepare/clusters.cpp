@@ -100,8 +100,9 @@ void ClusterMembers::require_one_cluster_each(const std::filesystem::path& table
 }
 
 std::optional<uint64_t> ClusterMembers::cluster_of(std::string_view identifier) const {
-  const auto found = std::lower_bound(members_.begin(), members_.end(), Member{hash_of(identifier), 0});
-  if (found == members_.end() || found->identifier != hash_of(identifier)) return std::nullopt;
+  const uint64_t hash = hash_of(identifier);
+  const auto found = std::lower_bound(members_.begin(), members_.end(), Member{hash, 0});
+  if (found == members_.end() || found->identifier != hash) return std::nullopt;
   return found->cluster;
 }
 

@@ -116,9 +116,10 @@ void Intake::add(const FastaRecord& record) {
   }
   // The ordinal counts all records: leaving some out leaves the order of the others alone.
   const auto ordinal = static_cast<uint64_t>(fasta_.records - 1);
-  records_.add({ordinal, record.identifier, record.residues});
+  const uint64_t key = key_of(ordinal, record.identifier);
+  records_.add({ordinal, record.identifier, record.residues, key});
   if (cluster_keys_) {
-    cluster_keys_->add({key_of(ordinal, record.identifier), ordinal});
+    cluster_keys_->add({key, ordinal});
     unclustered_ += !members_.cluster_of(record.identifier);
   }
   identifier_hashes_.add({checksum64(bytes_of(std::string_view(record.identifier))), ordinal});

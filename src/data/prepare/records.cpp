@@ -76,7 +76,7 @@ void ShuffledRecords::add(const RecordView& record) {
   std::memcpy(at, &header, sizeof header);
   std::memcpy(at + sizeof header, record.identifier.data(), record.identifier.size());
   std::memcpy(at + sizeof header + record.identifier.size(), record.residues.data(), record.residues.size());
-  *--begin_ = {key_of_(record.ordinal, record.identifier), used_};
+  *--begin_ = {record.key, used_};
   used_ += size;
 }
 

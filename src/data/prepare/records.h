@@ -23,7 +23,7 @@ class ShuffledRecords {
   ShuffledRecords(const ShuffledRecords&) = delete;
   ShuffledRecords& operator=(const ShuffledRecords&) = delete;
 
-  // Ordinals ascend; the key is found here. Error when one record alone is larger than the memory.
+  // Ordinals ascend. Error when one record alone is larger than the memory.
   void add(const RecordView& record);
 
   // Every record in the order of (key, ordinal); once, after the last add().

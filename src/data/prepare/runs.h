@@ -21,7 +21,7 @@ struct RecordView {
   uint64_t key = 0;  // records are given back in the order of (key, ordinal)
 };
 
-// Of a record whose key is not known yet; a pure function, also from several threads.
+// The key of a record that is read back from a run; a pure function.
 using KeyOf = std::function<uint64_t(uint64_t ordinal, std::string_view identifier)>;
 
 // Records next to each other in a run, in columns: letters compress better among letters.
