@@ -34,6 +34,14 @@ TEST(Approach2, MinimaFollowTheClosedForm) {
   }
 }
 
+Point point_of_budget(double c, double log_n, double loss) {
+  return {.parameters = std::exp(log_n),
+          .tokens = c / (6 * std::exp(log_n)),
+          .loss = loss,
+          .flops = c,
+          .budget = c};
+}
+
 // Oracle: losses that ARE a parabola, with the minimum at ln N = 18 + k.
 TEST(Approach2, ParabolasComeBackExactly) {
   PointSet set;
@@ -41,11 +49,7 @@ TEST(Approach2, ParabolasComeBackExactly) {
     for (int i = -3; i <= 3; ++i) {
       const double log_n = 18 + k + 0.4 * i + 0.1, c = 1e18 * std::pow(10, k);
       const double loss = 3 - 0.2 * k + 0.03 * (log_n - 18 - k) * (log_n - 18 - k);
-      set.points.push_back({.parameters = std::exp(log_n),
-                            .tokens = c / (6 * std::exp(log_n)),
-                            .loss = loss,
-                            .flops = c,
-                            .budget = c});
+      set.points.push_back(point_of_budget(c, log_n, loss));
     }
   std::string why;
   const auto fit = fit_approach2(set, all_of(set), {.draws = 50, .threads = 1}, why);
@@ -92,11 +96,7 @@ TEST(Approach2, MinimaOffTheirLineWidenTheIntervals) {
       for (int i = -3; i <= 3; ++i) {
         const double c = 1e18 * std::pow(10, k / 2.0), log_n = 18 + k + 0.4 * i + (k % 2 ? step : -step);
         const double loss = 3 - 0.1 * k + 0.03 * 0.16 * i * i + 0.002 * random.normal();
-        set.points.push_back({.parameters = std::exp(log_n),
-                              .tokens = c / (6 * std::exp(log_n)),
-                              .loss = loss,
-                              .flops = c,
-                              .budget = c});
+        set.points.push_back(point_of_budget(c, log_n, loss));
       }
     std::string why;
     return *fit_approach2(set, all_of(set), {.draws = 200, .threads = 1}, why);
