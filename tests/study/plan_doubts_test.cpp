@@ -43,10 +43,10 @@ TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
   }
 }
 
-// 12·1·32² is the smallest shape there is.
+// 12·1·16² is the smallest shape there is.
 TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
   const laws::LawFile laws = laws::known_laws();
-  const double smallest = 12 * 32 * 32;  // no shape has fewer parameters
+  const double smallest = 12 * 16 * 16;  // no shape has fewer parameters
   double flops = 1e12;
   while (laws::optimum(laws::known_law, {}, flops).parameters > smallest / 1.4) flops /= 1.1;
   EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("no shape comes near")));

@@ -27,6 +27,8 @@ TEST(Shapes, CountsOfPublishedModels) {
 }
 
 TEST(Shapes, HeadDimensionsOfPublishedSizes) {
+  EXPECT_EQ(head_dim_at(6.9e3), 8);
+  EXPECT_EQ(head_dim_at(12.3e3), 16);
   EXPECT_EQ(head_dim_at(7.4e6), 16);
   EXPECT_EQ(head_dim_at(33e6), 24);
   EXPECT_EQ(head_dim_at(147e6), 32);
@@ -60,6 +62,14 @@ TEST(Shapes, NearestShapesKeepTheRules) {
       EXPECT_EQ(found.head_dim(), head_dim_at(wanted));
       EXPECT_EQ(found.ffn, 4 * found.width);
     }
+}
+
+// The grid of a study on a CPU, each step twice the size before it.
+TEST(Shapes, TinySizesHaveOneLayer) {
+  std::vector<std::string> names;
+  for (const double wanted : {3e3, 6e3, 12e3, 24e3, 48e3})
+    names.push_back(shape_name(nearest_shape(wanted, laws::ParameterCount::kaplan)));
+  EXPECT_THAT(names, testing::ElementsAre("1x16x2", "1x24x3", "1x32x2", "1x48x3", "1x64x4"));
 }
 
 TEST(Shapes, ASizeBelowAnyShapeIsAnError) {

@@ -11,9 +11,11 @@
 namespace esmscale::study {
 namespace {
 
-constexpr double kFlattest = 20, kWidest = 110;  // width / layers
+constexpr double kFlattest = 20, kWidest = 110;  // width / layers, of more than one layer
 constexpr int64_t kMostLayers = 128;
 constexpr double kAsNear = 0.02;
+constexpr double kNarrowest = 16;
+constexpr double kTiny = 10e3;  // below it, heads of 16 leave widths 16 and 32 only
 
 // ESM-2's published shapes (science.md, section 2): 12·L·d² parameters and width/layers.
 struct Published {
@@ -58,7 +60,7 @@ std::vector<Candidate> candidates(double parameters, laws::ParameterCount counte
     const int64_t ideal_heads = int64_t(std::sqrt(parameters / (12 * double(layers))) / double(head_dim));
     for (int64_t heads = std::max<int64_t>(1, ideal_heads - 2); heads <= ideal_heads + 1; ++heads) {
       const double width = double(heads * head_dim), ratio = width / double(layers);
-      if (ratio < kFlattest || ratio > kWidest) continue;
+      if (width < kNarrowest || (layers > 1 && ratio < kFlattest) || ratio > kWidest) continue;
       const double count = quick_count(double(layers), width, double(alphabet), counted);
       found.push_back(
           {layers, heads, std::abs(std::log(count / parameters)), std::abs(std::log(ratio / usual))});
@@ -83,6 +85,7 @@ double count_as(const config::ModelConfig& model, laws::ParameterCount count) {
 }
 
 int64_t head_dim_at(double parameters) {
+  if (parameters < kTiny) return 8;
   for (size_t i = 1; i < std::size(kEsm2); ++i)
     if (parameters < std::sqrt(kEsm2[i - 1].parameters() * kEsm2[i].parameters()))
       return int64_t(kEsm2[i - 1].head_dim);
