@@ -35,9 +35,12 @@ TEST(Layouts, TakeTheBasesValuesFirst) {
   base.optimizer.name = config::OptimizerKind::adam;
   const LayoutArms rates = arms_of_layout("lr", base, "");
   EXPECT_THAT(set_of(rates, "optimizer.lr"), ElementsAre("0.004", "0.001", "0.002", "0.008", "0.016"));
-  EXPECT_EQ(rates.factors.size(), 1u);
+  EXPECT_TRUE(rates.factors[0].with.empty());
   base.optimizer.name = config::OptimizerKind::muon;
-  EXPECT_EQ(set_of(arms_of_layout("lr", base, ""), "optimizer.matrix_lr").size(), 3u);
+  base.optimizer.matrix_lr = 0.02;
+  EXPECT_THAT(arms_of_layout("lr", base, "").factors[0].with,
+              ElementsAre("optimizer.matrix_lr=0.02", "optimizer.matrix_lr=0.005", "optimizer.matrix_lr=0.01",
+                          "optimizer.matrix_lr=0.04", "optimizer.matrix_lr=0.08"));
 }
 
 TEST(Layouts, OfEverySortAreRunsThatAConfigurationCanHave) {
@@ -51,22 +54,27 @@ TEST(Layouts, OfEverySortAreRunsThatAConfigurationCanHave) {
       const std::filesystem::path file = temporary / "base.json";
       write_file(file, esmscale::to_text(config::to_json(config)));
       ArmsRequest request{.base = config::load_config(file, arms.settings),
-                          .grid = {.factors = arms.factors, .seeds = 1}};
+                          .grid = {.factors = arms.factors, .further = arms.further, .seeds = 1}};
       write_arms(temporary / "study", request);
       size_t runs = 1;
       for (const Factor& factor : arms.factors) runs *= factor.values.size();
+      runs += arms.further.size();
       EXPECT_EQ(read_study(temporary / "study").runs.size(), runs) << base << ", " << layout.name;
     }
 }
 
-// 1,000 tokens of fresh data, then the same number from half, a quarter, … of the sequences.
+// All tokens of fresh data, then the same number from half, a quarter, … of the sequences; and half and a
+// quarter of the tokens, all fresh.
 TEST(Layouts, EpochsHaveEqualTokens) {
   const data::ProteinSet set(std::vector<std::string>(64, std::string(98, 'A')));  // 100 tokens each
   config::RunConfig base = config::load_config("quickstart");
   base.train.max_tokens = 3200;
   const LayoutArms arms = arms_of_layout("epochs", base, set.folder());
   EXPECT_THAT(set_of(arms, "data.sequences"), ElementsAre("32", "16", "8", "4", "2"));
-  EXPECT_THAT(arms.settings, ElementsAre("train.max_tokens=3200", "train.epochs=32"));
+  EXPECT_THAT(arms.settings, ElementsAre("train.epochs=32"));
+  EXPECT_THAT(arms.factors[0].with, testing::Each("train.max_tokens=3200"));
+  EXPECT_THAT(arms.further, ElementsAre(ElementsAre("data.sequences=32", "train.max_tokens=1600"),
+                                        ElementsAre("data.sequences=32", "train.max_tokens=800")));
   base.train.max_tokens = 1000;
   EXPECT_THAT(error_of([&] { arms_of_layout("epochs", base, set.folder()); }), HasSubstr("16 epochs"));
   EXPECT_THAT(error_of([&] { arms_of_layout("epochs", base, ""); }), HasSubstr("--data"));

@@ -2,6 +2,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/output_set.h"
 #include "esmscale/core/text.h"
+#include "esmscale/study/layouts.h"
 #include "study/arms/rows.h"
 #include "study/study_file.h"
 
@@ -21,25 +22,34 @@ const StudyEntry* find_run(const Study& study, const std::string& name) {
 }
 
 void require_addition(const Study& study, const AdditionRequest& request) {
-  require_factors(request.grid.factors, "esmscale study add", /*may_be_none=*/true);
   require_plain("--name", request.name);
   if (!request.parent.empty() && !find_run(study, request.parent))
     throw usage_error({.where = "--branch-from",
                        .expected = "a run of the study in " + study.folder.string(),
                        .found = request.parent});
-  for (const std::string& setting : request.settings)
-    for (const Factor& factor : request.grid.factors)
+}
+
+void require_grid(const ArmGrid& grid, const std::vector<std::string>& settings) {
+  require_factors(grid.factors, "esmscale study add", /*may_be_none=*/true);
+  for (const std::string& setting : settings)
+    for (const Factor& factor : grid.factors)
       if (setting.starts_with(factor.key + "="))
-        throw usage_error({.where = "--set", .expected = "keys that --vary does not set", .found = setting});
+        throw usage_error({.where = "--set", .expected = "keys that are not varied", .found = setting});
+}
+
+// Its factors come before those of --vary, its settings before those of --set, which win.
+void apply_layout(AdditionRequest& request, const config::RunConfig& base) {
+  if (request.layout.empty()) return;
+  LayoutArms arms = arms_of_layout(request.layout, base, request.grid.data);
+  request.settings.insert(request.settings.begin(), arms.settings.begin(), arms.settings.end());
+  request.grid.factors.insert(request.grid.factors.begin(), arms.factors.begin(), arms.factors.end());
+  request.grid.further = std::move(arms.further);
 }
 
 // A configuration from outside is copied into DIR/configs, under the name of its file.
 RowTemplate template_of(const Study& study, const AdditionRequest& request, OutputSet& files) {
-  RowTemplate shared{.base = {},
-                     .base_file = request.base + ".json",
-                     .stage = request.stage,
-                     .parent = request.parent,
-                     .grid = request.grid};
+  RowTemplate shared{
+      .base = {}, .base_file = request.base + ".json", .stage = request.stage, .parent = request.parent};
   if (const StudyEntry* run = find_run(study, request.base)) {
     shared.base = config::load_config(study.config(*run));
     return shared;
@@ -60,7 +70,7 @@ RowTemplate template_of(const Study& study, const AdditionRequest& request, Outp
 
 }  // namespace
 
-std::vector<std::string> add_arms(const fs::path& folder, const AdditionRequest& request) {
+std::vector<std::string> add_arms(const fs::path& folder, AdditionRequest request) {
   const Study study = read_study(folder);
   require_addition(study, request);
   const FileLock lock(study.folder / "lock");
@@ -72,9 +82,12 @@ std::vector<std::string> add_arms(const fs::path& folder, const AdditionRequest&
                  .found = text("'", kFirstStudyFormat, "', which an earlier program wrote"),
                  .advice = "lay out another study: esmscale study arms DIR"});
   OutputSet files(study.folder);
-  const RowTemplate shared = template_of(study, request, files);
+  RowTemplate shared = template_of(study, request, files);
+  apply_layout(request, shared.base);
+  require_grid(request.grid, request.settings);
+  shared.grid = &request.grid;
   std::vector<std::string> names;
-  for (const Settings& combination : combinations(request.grid.factors))
+  for (const Settings& combination : combinations(request.grid))
     for (int64_t seed = std::min<int64_t>(request.grid.seeds, 1); seed <= request.grid.seeds; ++seed) {
       Settings settings = request.settings;
       settings.insert(settings.end(), combination.begin(), combination.end());

@@ -23,10 +23,14 @@ std::string shown(double value) {
   return esmscale::to_text(Json(value));
 }
 
-// KEY = value · each multiple.
-Factor multiples_of(const std::string& key, double value, std::initializer_list<double> multiples) {
-  Factor factor{.key = key, .values = {}};
-  for (const double multiple : multiples) factor.values.push_back(shown(multiple * value));
+// The rate at each multiple; that of matrices, where they have one, keeps its ratio to it.
+Factor rates_of(const config::OptimizerConfig& optimizer, std::initializer_list<double> multiples) {
+  Factor factor{.key = "optimizer.lr", .values = {}};
+  for (const double multiple : multiples) {
+    factor.values.push_back(shown(multiple * optimizer.lr));
+    if (config::has_matrix_updates(optimizer.name))
+      factor.with.push_back("optimizer.matrix_lr=" + shown(multiple * optimizer.matrix_lr));
+  }
   return factor;
 }
 
@@ -36,18 +40,11 @@ LayoutArms schedules(const Request&) {
 }
 
 LayoutArms decay(const Request&) {
-  return {.factors = {factor_of("schedule.name=linear,cosine"), factor_of("schedule.decay_factor=0.1,0")},
-          .settings = {}};
+  return {.factors = {factor_of("schedule.name=linear,cosine"), factor_of("schedule.decay_factor=0.1,0")}};
 }
 
-// The rate of vectors and, where matrices have one of their own, of matrices.
 LayoutArms rates(const Request& request) {
-  const config::OptimizerConfig& optimizer = request.base.optimizer;
-  LayoutArms arms{.factors = {multiples_of("optimizer.lr", optimizer.lr, {1, 0.25, 0.5, 2, 4})},
-                  .settings = {}};
-  if (config::has_matrix_updates(optimizer.name))
-    arms.factors.push_back(multiples_of("optimizer.matrix_lr", optimizer.matrix_lr, {1, 0.5, 2}));
-  return arms;
+  return {.factors = {rates_of(request.base.optimizer, {1, 0.25, 0.5, 2, 4})}};
 }
 
 // Whole packs; a batch of one pack has no half.
@@ -58,15 +55,15 @@ LayoutArms batches(const Request& request) {
     if (const auto rows = static_cast<int64_t>(multiple * double(train.batch_tokens));
         rows > 0 && rows % train.pack_tokens == 0)
       batch.values.push_back(std::to_string(rows));
-  return {.factors = {batch, multiples_of("optimizer.lr", request.base.optimizer.lr, {1, 0.5, 2})},
-          .settings = {}};
+  return {.factors = {batch, rates_of(request.base.optimizer, {1, 0.5, 2})}};
 }
 
 LayoutArms masks(const Request&) {
-  return {.factors = {factor_of("masking.mlm_probability=0.15,0.1,0.2,0.25,0.3")}, .settings = {}};
+  return {.factors = {factor_of("masking.mlm_probability=0.15,0.1,0.2,0.25,0.3")}};
 }
 
-// As many tokens each, from fewer and fewer sequences: one epoch of fresh data against 2, 4, 8 and 16.
+// As many tokens each, from fewer and fewer sequences: one epoch of fresh data against 2, 4, 8 and 16. Two
+// further runs of half and a quarter of the tokens, all fresh, show what fresh tokens are worth.
 LayoutArms epochs(const Request& request) {
   constexpr std::array kEpochs{1, 2, 4, 8, 16};
   if (request.data.empty())
@@ -77,8 +74,7 @@ LayoutArms epochs(const Request& request) {
   const int64_t most = request.base.train.max_tokens;
   const int64_t tokens = most > 0 ? std::min(most, epoch) : epoch;
   const double sequences = double(data.epoch_sequences()) * double(tokens) / double(epoch);
-  LayoutArms arms{.factors = {{.key = "data.sequences", .values = {}}},
-                  .settings = {text("train.max_tokens=", tokens), text("train.epochs=", 2 * kEpochs.back())}};
+  Factor repeated{.key = "data.sequences", .values = {}};
   for (const int repeats : kEpochs) {
     const auto used = static_cast<int64_t>(sequences / repeats);
     if (used < 1)
@@ -86,8 +82,13 @@ LayoutArms epochs(const Request& request) {
                          .expected = "sequences for 16 epochs",
                          .found = text("fewer than 16, for ", tokens, " tokens"),
                          .advice = "give more data, or a larger --set train.max_tokens"});
-    arms.factors[0].values.push_back(std::to_string(used));
+    repeated.values.push_back(std::to_string(used));
+    repeated.with.push_back(text("train.max_tokens=", tokens));
   }
+  LayoutArms arms{.factors = {repeated}, .settings = {text("train.epochs=", 2 * kEpochs.back())}};
+  for (const int part : {2, 4})
+    arms.further.push_back(
+        {"data.sequences=" + repeated.values[0], text("train.max_tokens=", tokens / part)});
   return arms;
 }
 
@@ -102,7 +103,7 @@ constexpr std::array kLayouts{
     Named{{"lr", "a quarter to four times the learning rate"}, rates},
     Named{{"batch", "half to four times the batch, each with its rates"}, batches},
     Named{{"mask", "which masking rate, all evaluated alike"}, masks},
-    Named{{"epochs", "1 to 16 epochs of fewer sequences, at equal tokens"}, epochs},
+    Named{{"epochs", "1 to 16 epochs of fewer sequences, and fewer fresh tokens"}, epochs},
 };
 
 }  // namespace

@@ -82,17 +82,19 @@ void require_factors(const std::vector<Factor>& factors, const char* where, bool
        .advice = "--layout NAME, or --vary KEY=VALUE,VALUE for each key; --seeds N for repeats"});
 }
 
-std::vector<Settings> combinations(const std::vector<Factor>& factors) {
+std::vector<Settings> combinations(const ArmGrid& grid) {
   std::vector<Settings> all(1);
-  for (const Factor& factor : factors) {
+  for (const Factor& factor : grid.factors) {
     std::vector<Settings> longer;
     for (const Settings& shorter : all)
-      for (const std::string& value : factor.values) {
+      for (size_t i = 0; i < factor.values.size(); ++i) {
         longer.push_back(shorter);
-        longer.back().push_back(factor.key + "=" + value);
+        longer.back().push_back(factor.key + "=" + factor.values[i]);
+        if (!factor.with.empty()) longer.back().push_back(factor.with[i]);
       }
     all = std::move(longer);
   }
+  all.insert(all.end(), grid.further.begin(), grid.further.end());
   return all;
 }
 
@@ -135,9 +137,9 @@ Json row_of(const RowTemplate& shared, const std::string& name, Settings setting
   }
   Json row{{"name", name}, {"stage", enum_name(shared.stage)}, {"base", shared.base_file}, {"set", set}};
   if (!shared.parent.empty()) row["parent"] = shared.parent;
-  if (shared.grid.gpus > 0) row["gpus"] = shared.grid.gpus;
-  if (shared.grid.hours > 0) row["hours"] = shared.grid.hours;
-  if (!shared.grid.data.empty()) add_tokens(row, config, data::Dataset(shared.grid.data));
+  if (shared.grid->gpus > 0) row["gpus"] = shared.grid->gpus;
+  if (shared.grid->hours > 0) row["hours"] = shared.grid->hours;
+  if (!shared.grid->data.empty()) add_tokens(row, config, data::Dataset(shared.grid->data));
   return row;
 }
 

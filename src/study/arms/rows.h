@@ -15,8 +15,9 @@ void require_factors(const std::vector<Factor>& factors, const char* where, bool
 // Usage error unless the value of this flag can begin the name of a file.
 void require_plain(const std::string& flag, const std::string& name);
 
-// All combinations of one value of each factor, the last factor the fastest; one, empty, without factors.
-std::vector<Settings> combinations(const std::vector<Factor>& factors);
+// All combinations of one value of each factor, the last factor the fastest, then the further rows. One,
+// empty, for a grid without either.
+std::vector<Settings> combinations(const ArmGrid& grid);
 
 // A plain file name: "schedule.name-constant_train.batch_tokens-4K_s1". seed 0: none.
 std::string name_of(const std::string& prefix, const Settings& combination, int64_t seed);
@@ -27,7 +28,7 @@ struct RowTemplate {
   std::string base_file;  // in DIR/configs
   config::RunStage stage = config::RunStage::main;
   std::string parent{};
-  const ArmGrid& grid;
+  const ArmGrid* grid = nullptr;  // set before a row is made
 };
 
 // A row of study.json. Usage error for settings that no configuration can have. seed 0: the base's own.
