@@ -64,7 +64,10 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (run_.inputs.holdout && has_checkpoint) checkpoints_.rewrite_info();
   if (!finished) return;
   // Whoever reads "finished" finds the checkpoint.
-  recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, averages);
+  Json ending = averages;
+  ending["memory_predicted"] = run_.plan.memory.total();
+  ending["memory_tensors_peak"] = training_peak_;
+  recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, ending);
   flush_metrics();
 }
 
