@@ -4,6 +4,7 @@
 #include "esmscale/core/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
+#include "study/finish_run.h"
 #include "support/error_of.h"
 #include "support/temporary.h"
 
@@ -30,15 +31,6 @@ ArmsRequest small_request() {
 
 class Arms : public testing::Test {
  protected:
-  // As `train` leaves it.
-  void finish(const Study& study, const StudyEntry& entry, double loss) const {
-    const run::RunFolder run(study.output(entry));
-    fs::create_directories(run.checkpoint(4));
-    write_file(run.checkpoint(4) / run::kCheckpointMetadata, "{}");
-    run.write_config(config::load_config(study.config(entry)));
-    write_file(run.metrics(), text("{\"step\":4,\"tokens\":1000,\"flops\":1e9,\"time\":2,\"eval/loss\":",
-                                   fixed(loss, 6), ",\"finished\":true}\n"));
-  }
   const TemporaryFolder temporary_;
   const fs::path folder_ = temporary_ / "study";
 };
@@ -88,7 +80,8 @@ TEST_F(Arms, EffectsArePairedOverSeedsAndOtherKeys) {
   complete_configurations(study);
   const double disturbance[8] = {0, 0.01, 0.02, 0.01, 0, 0, 0.01, 0.03};
   for (size_t i = 0; i < 8; ++i)
-    finish(study, study.runs[i], 2 + (i >= 4 ? 0.1 : 0) + (i % 4 >= 2 ? 0.05 : 0) + disturbance[i]);
+    finish_run(study, study.runs[i],
+               {.loss = 2 + (i >= 4 ? 0.1 : 0) + (i % 4 >= 2 ? 0.05 : 0) + disturbance[i]});
   const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
   ASSERT_EQ(effects.size(), 2u);
   EXPECT_EQ(effects[0].key, "optimizer.lr");
@@ -104,12 +97,31 @@ TEST_F(Arms, EffectsArePairedOverSeedsAndOtherKeys) {
   EXPECT_NEAR(effects[1].difference, 0.065, 1e-9);
 }
 
+// Rates that move together are one key.
+TEST_F(Arms, TheRateOfMatricesCountsByItsRatio) {
+  ArmsRequest request = small_request();
+  request.base.optimizer.name = config::OptimizerKind::normuon;
+  request.grid.factors = {{.key = "optimizer.lr",
+                           .values = {"1e-3", "2e-3"},
+                           .with = {"optimizer.matrix_lr=3e-3", "optimizer.matrix_lr=6e-3"}}};
+  write_arms(folder_, request);
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  ASSERT_EQ(study.runs.size(), 4u);
+  EXPECT_EQ(config::load_config(study.config(study.runs[3])).optimizer.matrix_lr, 6e-3);
+  for (size_t i = 0; i < 4; ++i) finish_run(study, study.runs[i], {.loss = i < 2 ? 2.0 : 2.1});
+  const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
+  ASSERT_EQ(effects.size(), 1u);
+  EXPECT_EQ(effects[0].key, "optimizer.lr");
+  EXPECT_NEAR(effects[0].difference, 0.1, 1e-12);
+}
+
 TEST_F(Arms, EffectsOfUnfinishedRunsAreUnknown) {
   write_arms(folder_, small_request());
   const Study study = read_study(folder_);
   complete_configurations(study);
-  finish(study, study.runs[0], 2.5);
-  finish(study, study.runs[4], 2.4);
+  finish_run(study, study.runs[0], {.loss = 2.5});
+  finish_run(study, study.runs[4], {.loss = 2.4});
   const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
   EXPECT_NEAR(effects[0].difference, -0.1, 1e-9);
   EXPECT_TRUE(std::isnan(effects[0].error));
@@ -172,6 +184,19 @@ TEST_F(Additions, ComeForEachCombinationAndSeedAndBranchFromTheirParent) {
   EXPECT_EQ(study.runs[4].hours, 3);
 }
 
+TEST_F(Additions, TakeALayoutOfTheirBase) {
+  const AdditionRequest request{.base = "main", .name = "again", .layout = "lr"};
+  const std::vector<std::string> names = add_arms(folder_, request);
+  ASSERT_EQ(names.size(), 5u);
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  EXPECT_EQ(config::load_config(study.config(study.runs[1])).optimizer.lr, 2 * rate_)
+      << "the chosen rate first";
+  EXPECT_EQ(config::load_config(study.config(study.runs[5])).optimizer.lr, 8 * rate_);
+  EXPECT_THAT(error_of([&] { add_arms(folder_, {.base = "main", .name = "b", .layout = "rates"}); }),
+              HasSubstr("--layout"));
+}
+
 TEST_F(Additions, OfAnotherConfigurationBringItAlong) {
   write_file(temporary_ / "tiny.json", R"({"model": {"layers": 2, "width": 16, "heads": 2}})");
   const std::string file = temporary_ / "tiny.json";
@@ -193,7 +218,7 @@ TEST_F(Additions, EffectsPairRunsOfOneBase) {
   const Study study = read_study(folder_);
   complete_configurations(study);
   const double losses[] = {2.9, 2.8, 2.0, 2.1, 3.0, 3.3};
-  for (size_t i = 0; i < study.runs.size(); ++i) finish(study, study.runs[i], losses[i]);
+  for (size_t i = 0; i < study.runs.size(); ++i) finish_run(study, study.runs[i], {.loss = losses[i]});
   const std::vector<Effect> effects = effects_of(study, laws::LossKind::eval);
   const auto schedule = std::find_if(effects.begin(), effects.end(),
                                      [](const Effect& effect) { return effect.key == "schedule.name"; });

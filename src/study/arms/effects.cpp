@@ -21,6 +21,16 @@ using Settings = std::map<std::string, std::string>;
 // What a row is made from: runs that differ in it are no pair.
 constexpr const char *kBase = "base", *kParent = "parent";
 
+// A rate of matrices that a row sets beside the rate counts by its ratio to it: rates that move together are
+// one key.
+void move_matrix_rate(Settings& settings) {
+  const auto rate = settings.find("optimizer.lr"), of_matrices = settings.find("optimizer.matrix_lr");
+  if (rate == settings.end() || of_matrices == settings.end()) return;
+  const double ratio = std::stod(of_matrices->second) / std::stod(rate->second);
+  settings.erase(of_matrices);
+  settings["optimizer.matrix_lr / optimizer.lr"] = text(std::round(1e4 * ratio) / 1e4);
+}
+
 Settings settings_of(const StudyEntry& run) {
   Settings settings{{kBase, run.base}, {kParent, run.parent}};
   for (const std::string& setting : run.settings) {
@@ -28,6 +38,7 @@ Settings settings_of(const StudyEntry& run) {
     settings[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
   settings.erase("study.replicate");  // follows the seed
+  move_matrix_rate(settings);
   return settings;
 }
 
@@ -95,13 +106,13 @@ Json interval_of(const Effect& effect) {
   return Json::array({effect.difference - effect.half_width, effect.difference + effect.half_width});
 }
 
+}  // namespace
+
 std::string shown_interval(const Effect& effect) {
   if (std::isnan(effect.half_width)) return "unknown";
   return text(fixed(effect.difference - effect.half_width, 4), " to ",
               fixed(effect.difference + effect.half_width, 4));
 }
-
-}  // namespace
 
 std::vector<Effect> effects_of(const Study& study, laws::LossKind loss) {
   std::vector<Settings> rows;
@@ -118,11 +129,6 @@ std::vector<Effect> effects_of(const Study& study, laws::LossKind loss) {
     for (size_t i = 1; is_factor && i < values.size(); ++i)
       if (const auto effect = effect_of(rows, losses, key, values[i], values[0])) effects.push_back(*effect);
   }
-  if (effects.empty())
-    throw usage_error({.where = study.folder.string(),
-                       .expected = "a study whose rows set a key to several values",
-                       .found = text(study.runs.size(), " rows without one"),
-                       .advice = "lay one out: esmscale study arms DIR --vary KEY=VALUE,VALUE"});
   return effects;
 }
 

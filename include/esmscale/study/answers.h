@@ -1,0 +1,30 @@
+// What the finished runs of a study say about its questions.
+#pragma once
+
+#include "esmscale/core/json.h"
+#include "esmscale/study/arms.h"
+#include "esmscale/study/best_rates.h"
+#include "esmscale/study/repeats.h"
+#include "esmscale/study/run_memory.h"
+
+#include <string>
+#include <vector>
+
+namespace esmscale::study {
+
+struct StudyAnswers {
+  std::string name;
+  laws::LossKind loss = laws::LossKind::eval;
+  std::vector<Effect> effects;
+  std::vector<RepeatWorth> repeats;
+  RateLaw rates;
+  std::vector<RunMemory> memory;
+};
+
+// Usage error where no rows set a key to several values and no runs differ in their learning rate alone.
+StudyAnswers answers_of(const Study& study, laws::LossKind loss);
+
+Json to_json(const StudyAnswers& answers);
+std::string to_text(const StudyAnswers& answers);
+
+}  // namespace esmscale::study

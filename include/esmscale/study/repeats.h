@@ -1,0 +1,45 @@
+// What a repeated token is worth against a fresh one, from runs of one model and recipe on fewer and fewer
+// sequences (`--layout epochs`). No law is needed: fresh runs of fewer tokens show what tokens are worth.
+#pragma once
+
+#include "esmscale/core/json.h"
+#include "esmscale/laws/points/counts.h"
+#include "esmscale/study/state.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace esmscale::study {
+
+struct RepeatedRun {
+  std::string name;
+  double tokens = 0, unique_tokens = 0;  // seen; of one epoch
+  double loss = 0;                       // nats
+  double epochs() const { return tokens / unique_tokens; }
+};
+
+// Muennighoff et al. 2023: D tokens from an epoch of U count as U·[1 + R*·(1 − e^(−r/R*))] fresh ones, with
+// r = D/U − 1. Their loss is a parabola in the logarithm of that number (a line where fresh runs have two
+// numbers of tokens only).
+struct RepeatWorth {
+  std::string model;              // its shape
+  std::vector<RepeatedRun> runs;  // by epochs
+  double scale = std::numeric_limits<double>::quiet_NaN();  // R*, epochs
+  // 95%, by the F test on the sum of squares; an infinite high: the runs do not bound it.
+  double low = std::numeric_limits<double>::quiet_NaN(), high = low;
+  double scatter = std::numeric_limits<double>::quiet_NaN();  // of the runs about the fit, nats
+  std::string why;                                            // there is no R*; "" where there is one
+
+  // Fresh tokens that a token of a run of so many epochs is worth, by R*.
+  double worth_at(double epochs) const;
+};
+
+// One for each model and recipe of three runs or more, of which one repeats its data.
+std::vector<RepeatWorth> repeats_of(const Study& study, laws::LossKind loss);
+
+std::string verdict_of(const RepeatWorth& worth);  // R* with its interval in one line, or why there is none
+Json to_json(const std::vector<RepeatWorth>& repeats);
+std::string to_text(const std::vector<RepeatWorth>& repeats);
+
+}  // namespace esmscale::study
