@@ -252,4 +252,24 @@ std::string escaped(const std::string& raw) {
   return out;
 }
 
+namespace {
+
+std::string side_by_side(const std::vector<Plot>& plots, bool have_files) {
+  std::string out = "<div class=\"plots\">\n";
+  for (const Plot& plot : plots)
+    out += text("<figure>", have_files ? text("<a href=\"", plot.name(), ".svg\">SVG</a>") : "", "<h3>",
+                escaped(plot.title()), "</h3>", plot.svg(false), "</figure>\n");
+  return out + "</div>\n";
+}
+
+}  // namespace
+
+std::string figures(const std::vector<Plot>& plots) {
+  return side_by_side(plots, false);
+}
+
+std::string figures_with_files(const std::vector<Plot>& plots) {
+  return side_by_side(plots, true);
+}
+
 }  // namespace esmscale::report

@@ -64,6 +64,10 @@ class Plot {
   std::vector<Series> series_;
 };
 
+// Plots side by side on a page, each under its title; with files, each has a link to its own NAME.svg.
+std::string figures(const std::vector<Plot>& plots);
+std::string figures_with_files(const std::vector<Plot>& plots);
+
 // The style sheet of all plots, light and dark.
 const std::string& plot_style();
 

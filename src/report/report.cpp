@@ -84,17 +84,9 @@ std::string doubts(const laws::Laws& laws) {
   return out;
 }
 
-std::string figures(const std::vector<Plot>& plots) {
-  std::string out = "<div class=\"plots\">\n";
-  for (const Plot& plot : plots)
-    out += text("<figure><a href=\"", plot.name(), ".svg\">SVG</a><h3>", escaped(plot.title()), "</h3>",
-                plot.svg(false), "</figure>\n");
-  return out + "</div>\n";
-}
-
 std::string assess_figure(const laws::Laws& laws) {
   const std::optional<Plot> plot = assess_plot(study::assess(laws::law_file(laws)));
-  return plot ? figures({*plot}) : "";
+  return plot ? figures_with_files({*plot}) : "";
 }
 
 std::string optional_section(const std::string& title, const std::string& lead, const std::string& table) {
@@ -130,10 +122,11 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
           "Bands hold 80% of the bootstrap. Hover or tap a point for its run. A law that the points do not "
           "support is dashed and has no band. Published laws are for other data and count N their way; "
           "one marked 'slope only' has no coefficient and is drawn through the middle of one's own.") +
-          figures(plots));
+          figures_with_files(plots));
   if (!trends.empty())
-    body += section("What a nat is worth downstream",
-                    figures(assay_plots(trends, laws.set.basis)) + assay_tables(trends, laws.set.basis));
+    body +=
+        section("What a nat is worth downstream", figures_with_files(assay_plots(trends, laws.set.basis)) +
+                                                      assay_tables(trends, laws.set.basis));
   body += optional_section(
       "Constants",
       text("Intervals: ", laws.options.draws, " bootstrap draws over whole runs, seed ", laws.options.seed,

@@ -38,14 +38,9 @@ std::string summary_section(const std::vector<study::RunView>& runs) {
                      folded("Markdown", shown.markdown()));
 }
 
-std::string figures(const std::vector<study::RunView>& runs) {
+std::string curves_of(const std::vector<study::RunView>& runs) {
   std::string out;
-  for (const PlotGroup& group : run_plots(runs)) {
-    std::string plots = "<div class=\"plots\">\n";
-    for (const Plot& plot : group.plots)
-      plots += text("<figure><h3>", escaped(plot.title()), "</h3>", plot.svg(false), "</figure>\n");
-    out += section(group.title, plots + "</div>\n");
-  }
+  for (const PlotGroup& group : run_plots(runs)) out += section(group.title, figures(group.plots));
   return out;
 }
 
@@ -71,7 +66,7 @@ std::string configurations(const std::vector<study::RunView>& runs) {
 
 std::string run_page(const std::vector<study::RunView>& runs, int refresh_seconds) {
   return page(runs.size() == 1 ? runs.front().name : text(runs.size(), " runs"),
-              heading(runs) + summary_section(runs) + figures(runs) + differences_section(runs) +
+              heading(runs) + summary_section(runs) + curves_of(runs) + differences_section(runs) +
                   configurations(runs) + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"),
               refresh_seconds);
 }

@@ -6,8 +6,11 @@
 #include "cli/enum_flag.h"
 #include "cli/paths.h"
 #include "esmscale/config/config.h"
+#include "esmscale/core/files.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
+#include "esmscale/report/effects_page.h"
+#include "esmscale/study/answers.h"
 #include "esmscale/study/layouts.h"
 
 #include <algorithm>
@@ -57,20 +60,21 @@ int add_arms(const Program& program, AddOptions options) {
 }
 
 struct EffectsOptions {
-  std::string folder;
+  std::string folder, output;
   laws::LossKind loss = laws::LossKind::eval;
 };
 
 int show_effects(const Program& program, const EffectsOptions& options) {
-  const std::vector<study::Effect> effects =
-      study::effects_of(study::read_study(options.folder), options.loss);
+  const study::StudyAnswers answers = study::answers_of(study::read_study(options.folder), options.loss);
+  if (!options.output.empty()) {
+    require_output_file(options.output);
+    write_file(options.output, report::effects_page(answers));
+  }
   if (program.json)
-    program.print({{"effects", study::to_json(effects)}});
+    program.print(study::to_json(answers));
   else
-    program.out << study::to_text(effects)
-                << "Difference: the loss with the value minus the loss with the one it is compared against, "
-                   "over pairs "
-                   "of runs that differ in this key alone (seeds and other keys equal).\n";
+    program.out << study::to_text(answers)
+                << (options.output.empty() ? "" : text("written: ", options.output, "\n"));
   return 0;
 }
 
@@ -80,6 +84,7 @@ void apply_layout(const ArmsOptions& options, study::ArmsRequest& request) {
   arms.settings.insert(arms.settings.end(), options.settings.begin(), options.settings.end());
   request.base = config::load_config(options.base, arms.settings);
   request.grid.factors = std::move(arms.factors);
+  request.grid.further = std::move(arms.further);
 }
 
 std::string layout_names() {
@@ -124,6 +129,7 @@ void add_add(CLI::App& study, Program& program) {
       ->add_option("--name", request.name,
                    "Name of the run; with --vary or --seeds, what the names begin with")
       ->required();
+  action->add_option("--layout", request.layout, "A ready layout of the base: " + layout_names());
   add_vary_flag(*action, options->vary);
   action->add_option("--set", request.settings, "key.path=value, over the base (repeatable)")
       ->allow_extra_args(false);
@@ -187,6 +193,7 @@ void add_study_arms(CLI::App& study, Program& program) {
                             "esmscale study effects studies/rates");
   action->add_option("DIR", effects->folder, "A study whose runs set a key to several values")->required();
   add_enum_flag(*action, "--loss", effects->loss, "eval, eval-mask-only or train");
+  action->add_option("--output", effects->output, "FILE.html: a page with tables and pictures");
   action->callback([&program, effects] {
     program.action = [&program, effects] { return show_effects(program, *effects); };
   });
