@@ -16,7 +16,8 @@ std::string nats(double value) {
 }
 
 std::string effects_table(const std::vector<study::Effect>& effects) {
-  HtmlTable table({"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"}, 3);
+  HtmlTable table({"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"},
+                  3);
   for (const study::Effect& e : effects)
     table.add({e.key, e.value, e.reference, nats(e.loss), nats(e.difference), nats(e.error),
                study::shown_interval(e), text(e.pairs)});
@@ -52,7 +53,8 @@ std::string rates_table(const study::RateLaw& law) {
 }
 
 std::string memory_table(const std::vector<study::RunMemory>& memory) {
-  HtmlTable table({"run", "model", "rows of a micro-batch", "predicted", "measured", "measured / predicted"}, 2);
+  HtmlTable table({"run", "model", "rows of a micro-batch", "predicted", "measured", "measured / predicted"},
+                  2);
   for (const study::RunMemory& m : memory)
     table.add({m.run, m.model, human_count(m.micro_batch_tokens), human_bytes(m.predicted),
                human_bytes(m.measured), fixed(m.ratio(), 2)});
@@ -62,21 +64,23 @@ std::string memory_table(const std::vector<study::RunMemory>& memory) {
 }  // namespace
 
 std::string effects_page(const study::StudyAnswers& answers) {
-  std::string body = text("<h1>", escaped(answers.name), "</h1><p class=\"soft\">loss: ",
-                          enum_name(answers.loss), ", nats</p>\n");
+  std::string body = text("<h1>", escaped(answers.name),
+                          "</h1><p class=\"soft\">loss: ", enum_name(answers.loss), ", nats</p>\n");
   if (!answers.effects.empty())
-    body += section("What each value changes",
-                    paragraph("The loss with the value minus the loss with the one it is compared against, over "
-                              "pairs of runs that differ in this key alone.") +
-                        figures(effect_plots(answers.effects)) + effects_table(answers.effects));
+    body +=
+        section("What each value changes",
+                paragraph("The loss with the value minus the loss with the one it is compared against, over "
+                          "pairs of runs that differ in this key alone.") +
+                    figures(effect_plots(answers.effects)) + effects_table(answers.effects));
   if (!answers.repeats.empty())
-    body += section("Repeated tokens", figures(repeat_plots(answers.repeats)) + repeats_text(answers.repeats));
+    body +=
+        section("Repeated tokens", figures(repeat_plots(answers.repeats)) + repeats_text(answers.repeats));
   if (!answers.rates.groups.empty())
     body += section("Learning rates", figures(rate_plots(answers.rates)) + rates_table(answers.rates));
   if (!answers.memory.empty())
-    body += section("Memory",
-                    paragraph("Tensors of the first rank in training, without the program itself.") +
-                        figures(memory_plots(answers.memory)) + memory_table(answers.memory));
+    body +=
+        section("Memory", paragraph("Tensors of the first rank in training, without the program itself.") +
+                              figures(memory_plots(answers.memory)) + memory_table(answers.memory));
   return page(answers.name, body + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"));
 }
 

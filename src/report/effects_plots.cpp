@@ -39,8 +39,9 @@ Plot effect_plot(const std::vector<const study::Effect*>& effects, const std::st
   Plot plot(name, text("Difference from ", first.key, " = ", first.reference),
             are_numbers ? Axis{first.key, Axis::Kind::counts} : Axis{first.key, Axis::Kind::linear},
             {"difference of the loss (nats)", Axis::Kind::linear});
-  PlotPoint reference{
-      .x = are_numbers ? number_of(first.reference) : 0, .y = 0, .title = first.key + " = " + first.reference};
+  PlotPoint reference{.x = are_numbers ? number_of(first.reference) : 0,
+                      .y = 0,
+                      .title = first.key + " = " + first.reference};
   if (!are_numbers) reference.label = first.reference;
   std::vector<PlotPoint> points;
   for (const study::Effect* effect : effects) {
@@ -108,21 +109,24 @@ std::vector<Plot> rate_plots(const study::RateLaw& law) {
   std::vector<PlotPoint> found;
   for (size_t i = 0; i < law.groups.size(); ++i) {
     const study::BestRate& group = law.groups[i];
-    const std::string name =
-        text(group.model, ", ", human_count(group.tokens), " tokens, batch ", human_count(group.batch_tokens));
-    const double lowest = std::min_element(group.tried.begin(), group.tried.end(), [](const auto& a, const auto& b) {
-                            return a.loss < b.loss;
-                          })->loss;
+    const std::string name = text(group.model, ", ", human_count(group.tokens), " tokens, batch ",
+                                  human_count(group.batch_tokens));
+    const double lowest =
+        std::min_element(group.tried.begin(), group.tried.end(), [](const auto& a, const auto& b) {
+          return a.loss < b.loss;
+        })->loss;
     std::vector<PlotPoint> points;
     for (const study::TriedRate& t : group.tried)
-      points.push_back({.x = t.rate,
-                        .y = t.loss - lowest,
-                        .title = text(name, ", rate ", scientific(t.rate, 2), ": ", fixed(t.loss, 4), " nats")});
+      points.push_back(
+          {.x = t.rate,
+           .y = t.loss - lowest,
+           .title = text(name, ", rate ", scientific(t.rate, 2), ": ", fixed(t.loss, 4), " nats")});
     const Colour colour = ramp(law.groups.size() > 1 ? double(i) / double(law.groups.size() - 1) : 0.5);
     losses.add_line("", colour, points);
     losses.add_points(name, colour, std::move(points));
     if (!group.why.empty()) continue;
-    found.push_back({.x = group.flops, .y = group.rate, .title = text(name, ": ", scientific(group.rate, 2))});
+    found.push_back(
+        {.x = group.flops, .y = group.rate, .title = text(name, ": ", scientific(group.rate, 2))});
     if (group.log_error > 0) {
       found.back().low = group.rate * std::exp(-1.96 * group.log_error);
       found.back().high = group.rate * std::exp(1.96 * group.log_error);

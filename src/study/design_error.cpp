@@ -80,23 +80,23 @@ DesignError design_error(const StudyLayout& layout, const StudyRequest& request,
   for (const StudyRun& run : layout.runs)
     if (run.stage == config::RunStage::main)
       sizes[run.budget].push_back(std::log(run.parameters / expected_size(request, run.budget)));
-  const double count = double(sizes.size());
-  double mean = 0, spread = 0;
-  for (const auto& [budget, x] : sizes) mean += std::log(budget) / count;
-  for (const auto& [budget, x] : sizes) spread += std::pow(std::log(budget) - mean, 2);
+  // The line weighs each budget by the inverse of its minimum's variance, as approach 2 does.
+  std::map<double, double> weights;
+  double all = 0, mean = 0, spread = 0;
+  for (const auto& [budget, x] : sizes) all += weights[budget] = 1 / variance_of_minimum(x, model);
+  for (const auto& [budget, weight] : weights) mean += std::log(budget) * weight / all;
+  for (const auto& [budget, weight] : weights) spread += weight * std::pow(std::log(budget) - mean, 2);
   DesignError error;
   const double target = std::log(target_flops) - mean;
-  double of_noise = 0, of_exponent = 0, bent = target * target;
+  double of_noise = 0, bent = target * target;
   for (const auto& [budget, x] : sizes) {
-    const double u = std::log(budget) - mean, weight = 1 / count + target * u / spread;
-    const double variance = variance_of_minimum(x, model);
-    of_noise += weight * weight * variance;
-    of_exponent += std::pow(u / spread, 2) * variance;
-    bent -= weight * u * u;
+    const double u = std::log(budget) - mean, part = weights[budget] * (1 / all + target * u / spread);
+    of_noise += part * part / weights[budget];
+    bent -= part * u * u;
     error.degrees += double(x.size()) - 3;
   }
   error.noise = std::sqrt(of_noise);
-  error.exponent = std::sqrt(of_exponent);
+  error.exponent = 1 / std::sqrt(spread);
   error.drift = std::abs(bent) * model.drift / (2 * kLogTen);
   return error;
 }

@@ -104,7 +104,7 @@ TEST_F(Plan, OneOrTwoThingsAreAsked) {
   const Outcome below = plan({"--laws", laws, "--target-loss", "1.7"});
   EXPECT_EQ(below.status, 2);
   EXPECT_THAT(below.err, HasSubstr("never falls below 1.8000"));
-  EXPECT_EQ(plan({"--laws", laws, "--target-loss", "1.82"}).status, 1);
+  EXPECT_EQ(plan({"--laws", laws, "--target-loss", "1.82"}).status, 2);
 }
 
 TEST_F(Plan, AutomaticPrecisionIsTheDevices) {

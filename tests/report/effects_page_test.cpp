@@ -48,8 +48,9 @@ TEST(EffectsPage, ShowsEachAnswerWithItsPictures) {
 TEST(EffectsPage, LeavesOutWhatThereIsNot) {
   study::StudyAnswers answers{.name = "arms"};
   answers.effects = {{.key = "k", .value = "b", .reference = "a"}};
-  EXPECT_THAT(effects_page(answers), AllOf(HasSubstr("What each value changes"), Not(HasSubstr("Repeated tokens")),
-                                           Not(HasSubstr("Learning rates")), Not(HasSubstr("Memory"))));
+  EXPECT_THAT(effects_page(answers),
+              AllOf(HasSubstr("What each value changes"), Not(HasSubstr("Repeated tokens")),
+                    Not(HasSubstr("Learning rates")), Not(HasSubstr("Memory"))));
 }
 
 }  // namespace

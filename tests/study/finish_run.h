@@ -34,8 +34,7 @@ inline void finish_run(const Study& study, const StudyEntry& entry, const RunEnd
                                                {"finished", true}}) +
                                 "\n");
   if (end.epoch_tokens > 0)
-    write_file(run.environment(),
-               text("[{\"data\":{\"epoch_tokens\":", fixed(end.epoch_tokens, 0), "}}]"));
+    write_file(run.environment(), text("[{\"data\":{\"epoch_tokens\":", fixed(end.epoch_tokens, 0), "}}]"));
 }
 
 }  // namespace esmscale::study

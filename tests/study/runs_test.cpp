@@ -72,12 +72,14 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
   constant.schedule.name = config::ScheduleKind::constant;
   wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
-  const laws::PointSet set =
-      read_runs({write("constant", constant), write("wsd", wsd)}, {.loss = laws::LossKind::train});
+  const std::vector<fs::path> runs{write("constant", constant), write("wsd", wsd)};
+  EXPECT_THAT(error_of([&] { read_runs(runs, {.loss = laws::LossKind::train}); }),
+              HasSubstr("expected one schedule for all, found constant (constant), wsd (wsd)"));
+  const laws::PointSet set = read_runs(runs, {.loss = laws::LossKind::train, .allow_mixed = true});
   ASSERT_EQ(set.curves.size(), 2u);
   EXPECT_TRUE(set.curves[0].any_horizon && set.curves[1].any_horizon);
   EXPECT_LE(set.curves[1].samples.back().tokens, 12000);
-  EXPECT_THAT(set.warnings, Contains(HasSubstr("several schedules")));
+  EXPECT_THAT(set.warnings, Contains(HasSubstr("mixed as asked: schedule")));
 }
 
 // Oracle: the schedule that train follows: a warm-up takes a tenth of the run's 20,000 tokens at most, and a
@@ -89,11 +91,13 @@ TEST_F(Runs, ATrunkIsWhatTheRunMadeOfItsSchedule) {
   wsd.schedule.name = config::ScheduleKind::wsd;
   wsd.schedule.decay_fraction = 0.4;
   wsd.schedule.decay_tokens = 10'000;
-  const laws::PointSet set = read_runs({write("constant", constant), write("wsd", wsd)}, {});
+  const laws::PointSet set =
+      read_runs({write("constant", constant), write("wsd", wsd)}, {.allow_mixed = true});
   ASSERT_EQ(set.curves.size(), 1u) << "the trunk ends before the first evaluation";
   ASSERT_EQ(set.curves[0].samples.size(), 2u);
   EXPECT_EQ(set.curves[0].samples.front().tokens, 10'000);
-  const laws::PointSet steps = read_runs({root / "constant", root / "wsd"}, {.loss = laws::LossKind::train});
+  const laws::PointSet steps =
+      read_runs({root / "constant", root / "wsd"}, {.loss = laws::LossKind::train, .allow_mixed = true});
   ASSERT_EQ(steps.curves.size(), 2u);
   EXPECT_GT(steps.curves[0].samples.front().tokens, 2'000);
   EXPECT_LT(steps.curves[0].samples.front().tokens, 4'000);

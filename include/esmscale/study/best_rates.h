@@ -1,5 +1,5 @@
-// The best learning rate of each model, batch and number of tokens of a study, and a law of it, from runs that
-// differ in the rate alone (the sweep, `--layout lr`, `--layout batch`).
+// The best learning rate of each model, batch and number of tokens of a study, and a law of it, from runs
+// that differ in the rate alone (the sweep, `--layout lr`, `--layout batch`).
 #pragma once
 
 #include "esmscale/core/json.h"
@@ -18,9 +18,9 @@ struct TriedRate {
 };
 
 struct BestRate {
-  std::string model;  // its shape
+  std::string model;                                               // its shape
   double parameters = 0, batch_tokens = 0, tokens = 0, flops = 0;  // N (kaplan), B, D, C (hoffmann)
-  double matrix_ratio = 0;   // optimizer.matrix_lr / optimizer.lr; 0: no rate of matrices
+  double matrix_ratio = 0;       // optimizer.matrix_lr / optimizer.lr; 0: no rate of matrices
   std::vector<TriedRate> tried;  // ascending
   // The vertex of the parabola in ln(rate) through the lowest loss and its neighbours; NaN where the lowest
   // is the first or last tried.
@@ -34,7 +34,7 @@ struct BestRate {
 // rate ∝ N^n · B^b · C^c, over those of N, B and C that vary.
 struct RateLaw {
   struct Exponent {
-    std::string of;  // "N", "B" or "C"
+    std::string of;                       // "N", "B" or "C"
     double value = 0, low = 0, high = 0;  // 95%, by Student's t on the scatter about the law
   };
   std::vector<BestRate> groups;

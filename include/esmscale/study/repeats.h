@@ -23,8 +23,8 @@ struct RepeatedRun {
 // r = D/U − 1. Their loss is a parabola in the logarithm of that number (a line where fresh runs have two
 // numbers of tokens only).
 struct RepeatWorth {
-  std::string model;              // its shape
-  std::vector<RepeatedRun> runs;  // by epochs
+  std::string model;                                        // its shape
+  std::vector<RepeatedRun> runs;                            // by epochs
   double scale = std::numeric_limits<double>::quiet_NaN();  // R*, epochs
   // 95%, by the F test on the sum of squares; an infinite high: the runs do not bound it.
   double low = std::numeric_limits<double>::quiet_NaN(), high = low;

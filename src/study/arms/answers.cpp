@@ -32,9 +32,10 @@ Json to_json(const StudyAnswers& answers) {
 std::string to_text(const StudyAnswers& answers) {
   std::string out;
   if (!answers.effects.empty())
-    out = to_text(answers.effects) +
-          "Difference: the loss with the value minus the loss with the one it is compared against, over pairs "
-          "of runs that differ in this key alone (seeds and other keys equal).\n";
+    out =
+        to_text(answers.effects) +
+        "Difference: the loss with the value minus the loss with the one it is compared against, over pairs "
+        "of runs that differ in this key alone (seeds and other keys equal).\n";
   return out + to_text(answers.repeats) + to_text(answers.rates) + to_text(answers.memory);
 }
 

@@ -98,9 +98,9 @@ BestRate group_of(const std::vector<const FinishedArm*>& arms, std::vector<Tried
 double commonest_ratio(const std::vector<BestRate>& groups) {
   std::map<double, int> count;
   for (const BestRate& group : groups) ++count[group.matrix_ratio];
-  return std::max_element(count.begin(), count.end(), [](const auto& a, const auto& b) {
-           return a.second < b.second;
-         })->first;
+  return std::max_element(count.begin(), count.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
 }
 
 // ln(rate) on the logarithms of those of N, B and C that vary.
@@ -166,7 +166,8 @@ std::string verdict_of(const RateLaw& law) {
   if (!law.why.empty()) return "no law: " + law.why;
   std::string out = text("rate = ", scientific(law.coefficient, 2));
   for (const RateLaw::Exponent& e : law.exponents)
-    out += text(" · ", e.of, "^", fixed(e.value, 2), " (95%: ", fixed(e.low, 2), " to ", fixed(e.high, 2), ")");
+    out +=
+        text(" · ", e.of, "^", fixed(e.value, 2), " (95%: ", fixed(e.low, 2), " to ", fixed(e.high, 2), ")");
   return out;
 }
 
@@ -199,7 +200,8 @@ Json to_json(const RateLaw& law) {
 
 std::string to_text(const RateLaw& law) {
   if (law.groups.empty()) return {};
-  Table table({"model", "C", "D", "batch", "rates tried", "best rate", "factor of error", "twice or half loses"});
+  Table table(
+      {"model", "C", "D", "batch", "rates tried", "best rate", "factor of error", "twice or half loses"});
   for (const BestRate& group : law.groups)
     table.add({group.model, scientific(group.flops, 1), human_count(group.tokens),
                human_count(group.batch_tokens),

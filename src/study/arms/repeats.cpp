@@ -123,15 +123,12 @@ Json to_json(const std::vector<RepeatWorth>& repeats) {
   for (const RepeatWorth& worth : repeats) {
     Json runs = Json::array();
     for (const RepeatedRun& run : worth.runs)
-      runs.push_back({{"run", run.name},
-                      {"tokens", run.tokens},
-                      {"epochs", run.epochs()},
-                      {"loss", run.loss}});
+      runs.push_back(
+          {{"run", run.name}, {"tokens", run.tokens}, {"epochs", run.epochs()}, {"loss", run.loss}});
     all.push_back({{"model", worth.model},
                    {"R_star", number_or_text(worth.scale)},
-                   {"ci95", std::isnan(worth.low)
-                                ? Json(nullptr)
-                                : Json::array({worth.low, number_or_text(worth.high)})},
+                   {"ci95", std::isnan(worth.low) ? Json(nullptr)
+                                                  : Json::array({worth.low, number_or_text(worth.high)})},
                    {"scatter", number_or_null(worth.scatter)},
                    {"why", worth.why},
                    {"runs", std::move(runs)}});

@@ -46,11 +46,12 @@ Json to_json(const std::vector<RunMemory>& memory) {
 
 std::string to_text(const std::vector<RunMemory>& memory) {
   if (memory.empty()) return {};
-  const auto [low, high] = std::minmax_element(
-      memory.begin(), memory.end(),
-      [](const RunMemory& a, const RunMemory& b) { return a.ratio() < b.ratio(); });
-  return text("\nMemory of tensors, measured over predicted, ", memory.size(), " runs: ", fixed(low->ratio(), 2),
-              " (", low->run, ") to ", fixed(high->ratio(), 2), " (", high->run, ")\n");
+  const auto [low, high] =
+      std::minmax_element(memory.begin(), memory.end(),
+                          [](const RunMemory& a, const RunMemory& b) { return a.ratio() < b.ratio(); });
+  return text("\nMemory of tensors, measured over predicted, ", memory.size(),
+              " runs: ", fixed(low->ratio(), 2), " (", low->run, ") to ", fixed(high->ratio(), 2), " (",
+              high->run, ")\n");
 }
 
 }  // namespace esmscale::study

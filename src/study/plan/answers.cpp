@@ -101,17 +101,17 @@ Error no_answer(const laws::LawFile& laws, laws::Approach approach, const PlanRe
 
 void require_within_reach(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   if (request.loss <= 0 || request.approach || plan.decades_beyond <= kFarthestLoss) return;
-  throw Error({.where = "--target-loss",
-               .expected = text("a loss at most two decades beyond the budgets of ", laws.path, " (",
-                                scientific(laws.lowest_flops, 1), " to ", scientific(laws.highest_flops, 1),
-                                " FLOPs)"),
-               .found = text(fixed(request.loss, 4), " nats, which ", laws::name_of(plan.approach),
-                             " reaches at C = ", scientific(plan.flops, 1), ", ",
-                             fixed(plan.decades_beyond, 1), " decades beyond its points"),
-               .advice = text("ask for a higher loss, or insist with --approach ",
-                              plan.approach == laws::Approach::kaplan
-                                  ? "kaplan"
-                                  : std::string(laws::key_of(plan.approach)).substr(8))});
+  throw usage_error({.where = "--target-loss",
+                     .expected = text("a loss at most two decades beyond the budgets of ", laws.path, " (",
+                                      scientific(laws.lowest_flops, 1), " to ",
+                                      scientific(laws.highest_flops, 1), " FLOPs)"),
+                     .found = text(fixed(request.loss, 4), " nats, which ", laws::name_of(plan.approach),
+                                   " reaches at C = ", scientific(plan.flops, 1), ", ",
+                                   fixed(plan.decades_beyond, 1), " decades beyond its points"),
+                     .advice = text("ask for a higher loss, or insist with --approach ",
+                                    plan.approach == laws::Approach::kaplan
+                                        ? "kaplan"
+                                        : std::string(laws::key_of(plan.approach)).substr(8))});
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count,
   for (const Candidate& c : all)
     if (c.distance <= nearest->distance + kAsNear && (!best || c.aspect < best->aspect)) best = &c;
   if (!best)
-    throw Error(
+    throw usage_error(
         {.where = "the wanted model",
          .expected = "a size that an ESM-2 shape comes near",
          .found = text(human_count(parameters), " parameters"),

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 namespace esmscale::study {
 namespace {
@@ -122,6 +121,7 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return masking_rate_of(r.config); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
+  settle("schedule", [](const FinishedRun& r) { return std::string(enum_name(r.config.schedule.name)); });
   settle("masking rate of evaluations", [](const FinishedRun& r) {
     const double rate = number(r.last, "eval/mlm_probability");
     return text(std::isnan(rate) ? r.config.eval.mlm_probability : rate);
@@ -132,18 +132,13 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   settle("precision", [](const FinishedRun& r) { return std::string(enum_name(r.config.train.precision)); });
   basis.holdout_label = runs.front().holdout_label;
 
-  std::set<std::string> schedules;
   double low = INFINITY, high = 0;
   for (const FinishedRun& run : runs) {
-    schedules.emplace(enum_name(run.config.schedule.name));
     const double length = mean_squared_length(run);
     basis.mean_squared_length += length / double(runs.size());
     low = std::min(low, length);
     high = std::max(high, length);
   }
-  if (schedules.size() > 1)
-    set.warnings.push_back(text("runs of several schedules are in one fit: ",
-                                join(std::vector<std::string>(schedules.begin(), schedules.end()), ", ")));
   if (high > 1.05 * low)
     set.warnings.push_back(text("sequence lengths differ between runs (mean squared length ", fixed(low, 0),
                                 " to ", fixed(high, 0), " rows); Hoffmann's C depends on it"));
