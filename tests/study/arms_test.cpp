@@ -193,6 +193,9 @@ TEST_F(Additions, TakeALayoutOfTheirBase) {
   EXPECT_EQ(config::load_config(study.config(study.runs[1])).optimizer.lr, 2 * rate_)
       << "the chosen rate first";
   EXPECT_EQ(config::load_config(study.config(study.runs[5])).optimizer.lr, 8 * rate_);
+  const config::RunConfig halved =
+      added({.base = "main", .name = "halved", .layout = "batch", .settings = {"train.batch_tokens=16384"}});
+  EXPECT_EQ(halved.train.batch_tokens, 65536) << "four times what --set says";
   EXPECT_THAT(error_of([&] { add_arms(folder_, {.base = "main", .name = "b", .layout = "rates"}); }),
               HasSubstr("--layout"));
 }

@@ -120,7 +120,8 @@ TEST(StudyDesign, ErrorsFollowTheNoiseAndTheTarget) {
   noisy.noise *= 0.1;
   const DesignError small = design_error(layout, chosen.study, noisy, kTarget);
   EXPECT_NEAR(small.noise / chosen.error.noise, 0.1, 0.02);  // less the second order
-  EXPECT_EQ(small.drift, chosen.error.drift);
+  EXPECT_NEAR(small.drift, chosen.error.drift, 0.01 * chosen.error.drift)
+      << "noise moves the weights a little";
   EXPECT_GT(design_error(layout, chosen.study, choice().model, 10 * kTarget).half_width(),
             chosen.error.half_width());
 }

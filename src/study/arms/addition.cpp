@@ -27,20 +27,18 @@ void require_addition(const Study& study, const AdditionRequest& request) {
     throw usage_error({.where = "--branch-from",
                        .expected = "a run of the study in " + study.folder.string(),
                        .found = request.parent});
-}
-
-void require_grid(const ArmGrid& grid, const std::vector<std::string>& settings) {
-  require_factors(grid.factors, "esmscale study add", /*may_be_none=*/true);
-  for (const std::string& setting : settings)
-    for (const Factor& factor : grid.factors)
+  for (const std::string& setting : request.settings)
+    for (const Factor& factor : request.grid.factors)
       if (setting.starts_with(factor.key + "="))
-        throw usage_error({.where = "--set", .expected = "keys that are not varied", .found = setting});
+        throw usage_error({.where = "--set", .expected = "keys that --vary does not set", .found = setting});
 }
 
-// Its factors come before those of --vary, its settings before those of --set, which win.
+// Of the base as --set changes it. Its factors come before those of --vary.
 void apply_layout(AdditionRequest& request, const config::RunConfig& base) {
   if (request.layout.empty()) return;
-  LayoutArms arms = arms_of_layout(request.layout, base, request.grid.data);
+  const config::RunConfig changed =
+      config::config_from_json(config::to_json(base), "the base with --set", request.settings);
+  LayoutArms arms = arms_of_layout(request.layout, changed, request.grid.data);
   request.settings.insert(request.settings.begin(), arms.settings.begin(), arms.settings.end());
   request.grid.factors.insert(request.grid.factors.begin(), arms.factors.begin(), arms.factors.end());
   request.grid.further = std::move(arms.further);
@@ -84,7 +82,7 @@ std::vector<std::string> add_arms(const fs::path& folder, AdditionRequest reques
   OutputSet files(study.folder);
   RowTemplate shared = template_of(study, request, files);
   apply_layout(request, shared.base);
-  require_grid(request.grid, request.settings);
+  require_factors(request.grid.factors, "esmscale study add", /*may_be_none=*/true);
   shared.grid = &request.grid;
   std::vector<std::string> names;
   for (const Settings& combination : combinations(request.grid))
