@@ -105,10 +105,7 @@ LearningRateChoice best_of_sweep(const Study& study, const StudyRecord& record) 
 
 void apply_learning_rate(const Study& study, double factor) {
   for (const StudyEntry& run : study.runs) {
-    const bool sets_its_own = std::any_of(run.settings.begin(), run.settings.end(), [](const auto& setting) {
-      return setting.starts_with("optimizer.lr=");
-    });
-    if (run.is_sweep() || sets_its_own) continue;
+    if (run.is_sweep() || run.sets("optimizer.lr")) continue;
     config::RunConfig config = config::load_config(study.config(run));
     const double before = std::exchange(config.optimizer.lr, factor * run.lr);
     config.optimizer.matrix_lr *= config.optimizer.lr / before;

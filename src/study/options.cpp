@@ -58,14 +58,11 @@ void require_same(bool is_same, const char* flag, const std::string& before, con
                                "study must not differ in it"});
 }
 
-// Tokens of all epochs of a run, by the data it would train on. Sizes of one study share crops and
-// sequences, so the lengths of a set are read once.
+// Tokens of an epoch of a run. Sizes of one study share crops and sequences, so the lengths of a set are read
+// once.
 class EpochTokens {
  public:
-  explicit EpochTokens(std::string data) : data_(std::move(data)) {}
-
-  int64_t of(const config::RunConfig& config) {
-    const std::string folder = data_.empty() ? config.data.train : data_;
+  int64_t of(const std::string& folder, const config::RunConfig& config) {
     const auto [place, is_new] = counted_.try_emplace(
         {folder, config.data.sequences, config.data.max_seq_len, config.train.seed, config.train.epochs}, 0);
     if (is_new)
@@ -79,7 +76,6 @@ class EpochTokens {
   }
 
  private:
-  std::string data_;
   std::map<std::tuple<std::string, int64_t, int64_t, int64_t, int64_t>, int64_t> counted_;
 };
 
@@ -104,7 +100,7 @@ void merge_options(const Study& study, const StudyOptions& options, StudyRecord&
 }
 
 void require_enough_data(const Study& study, const StudyRecord& record) {
-  EpochTokens epoch_tokens(record.data);
+  EpochTokens epoch_tokens;
   std::vector<std::string> beyond;
   for (const StudyEntry& run : study.runs) {
     if (status_of(study, run, record).state == RunState::done) continue;
@@ -112,7 +108,8 @@ void require_enough_data(const Study& study, const StudyRecord& record) {
       const config::RunConfig config = config::load_config(study.config(run), record.settings);
       const int64_t epochs = config.train.epochs, most = config.train.max_tokens;
       if (most == 0) continue;
-      const int64_t epoch = epoch_tokens.of(config);
+      const bool is_own = record.data.empty() || run.sets("data.train");
+      const int64_t epoch = epoch_tokens.of(is_own ? config.data.train : record.data, config);
       if (most > epochs * epoch)
         beyond.push_back(text(run.name, " (max_tokens ", human_count(double(most)), "; ", epochs,
                               epochs == 1 ? " epoch of " : " epochs of ", human_count(double(epoch)), ")"));

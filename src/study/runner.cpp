@@ -157,10 +157,8 @@ class Runner {
     std::vector<std::string> arguments{
         "train",    "--config", study_.config(run), "--output", study_.output(run),
         "--resume", "auto",     "--ranks",          "1"};  // also in a job of several tasks
-    const bool has_own_data = std::any_of(run.settings.begin(), run.settings.end(), [](const auto& setting) {
-      return setting.starts_with("data.train=");
-    });
-    if (!record_.data.empty() && !has_own_data) arguments.insert(arguments.end(), {"--data", record_.data});
+    if (!record_.data.empty() && !run.sets("data.train"))
+      arguments.insert(arguments.end(), {"--data", record_.data});
     if (!record_.holdout.empty()) arguments.insert(arguments.end(), {"--holdout", record_.holdout});
     if (const StudyEntry* parent = study_.parent(run))
       arguments.insert(arguments.end(), {"--branch-from", study_.output(*parent)});

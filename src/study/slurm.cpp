@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <tuple>
 
 namespace esmscale::study {
 namespace {
@@ -46,16 +47,20 @@ bool is_left_out(const StudyRecord& record, const std::string& name) {
   return failure != record.failures.end() && failure->second.error == kLeftOut;
 }
 
-// Arguments of sbatch for the tasks of one array.
-using Array = std::vector<std::string>;
+struct Array {
+  std::vector<std::string> options;  // of sbatch
+  bool has_own_data = false;         // the configurations of its tasks name their training set
+};
 
-// One array for each kind of task: those that ask for the same GPUs and hours.
+// One array for each kind of task: those that ask for the same GPUs and hours, and train the study's data or
+// their own.
 std::vector<Array> arrays_of(const Study& study, const std::vector<size_t>& tasks,
                              const std::string& device) {
-  std::vector<std::pair<int, double>> kinds;
+  std::vector<std::tuple<int, double, bool>> kinds;
   std::vector<std::vector<std::string>> numbers;
   for (const size_t task : tasks) {
-    const std::pair<int, double> kind{study.runs[task].gpus, study.runs[task].hours};
+    const StudyEntry& run = study.runs[task];
+    const std::tuple kind{run.gpus, run.hours, run.sets("data.train")};
     const auto place = size_t(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
     if (place == kinds.size()) {
       kinds.push_back(kind);
@@ -65,9 +70,11 @@ std::vector<Array> arrays_of(const Study& study, const std::vector<size_t>& task
   }
   std::vector<Array> arrays;
   for (size_t k = 0; k < kinds.size(); ++k) {
-    Array& array = arrays.emplace_back(Array{"--array=" + join(numbers[k], ",")});
-    for (const auto& [option, value] : slurm_options(kinds[k].first, kinds[k].second))
-      array.push_back("--" + option + "=" + (option == "gpus-per-node" && device == "cpu" ? "0" : value));
+    const auto& [gpus, hours, has_own_data] = kinds[k];
+    Array& array = arrays.emplace_back(Array{{"--array=" + join(numbers[k], ",")}, has_own_data});
+    for (const auto& [option, value] : slurm_options(gpus, hours))
+      array.options.push_back("--" + option + "=" +
+                              (option == "gpus-per-node" && device == "cpu" ? "0" : value));
   }
   return arrays;
 }
@@ -126,17 +133,22 @@ void submit_study(const Study& study, const StudyOptions& options) {
 
   const BlockedSignals signals;
   // What follows the script is for `esmscale train`.
-  std::vector<std::string> script{study.folder / "array.sbatch", "--data", record.data, "--holdout",
-                                  record.holdout};
-  const std::vector<std::string> common = common_arguments(record, options.threads);
-  script.insert(script.end(), common.begin(), common.end());
+  const auto script_of = [&](const Array& array) {
+    std::vector<std::string> script{study.folder / "array.sbatch"};
+    if (!array.has_own_data) script.insert(script.end(), {"--data", record.data});
+    script.insert(script.end(), {"--holdout", record.holdout});
+    const std::vector<std::string> common = common_arguments(record, options.threads);
+    script.insert(script.end(), common.begin(), common.end());
+    return script;
+  };
   // "" for no tasks, else a dependency on all of them.
   const auto submit = [&](const std::vector<size_t>& tasks, const std::string& after) {
     std::string jobs;
     for (const Array& array : arrays_of(study, tasks, record.device)) {
       std::vector<std::string> arguments;
       if (!after.empty()) arguments.push_back(after);
-      arguments.insert(arguments.end(), array.begin(), array.end());
+      arguments.insert(arguments.end(), array.options.begin(), array.options.end());
+      const std::vector<std::string> script = script_of(array);
       arguments.insert(arguments.end(), script.begin(), script.end());
       record.jobs.push_back(sbatch(signals, study, std::move(arguments)));
       jobs += ":" + record.jobs.back();

@@ -135,6 +135,12 @@ void write_configuration(const fs::path& file, const config::RunConfig& config) 
 
 }  // namespace
 
+bool StudyEntry::sets(std::string_view key) const {
+  return std::any_of(settings.begin(), settings.end(), [&](const std::string& setting) {
+    return setting.starts_with(key) && setting.substr(key.size()).starts_with("=");
+  });
+}
+
 const StudyEntry* Study::parent(const StudyEntry& run) const {
   for (const StudyEntry& other : runs)
     if (!run.parent.empty() && other.name == run.parent) return &other;

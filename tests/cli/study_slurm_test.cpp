@@ -76,5 +76,18 @@ TEST_F(StudyVerb, ArmsOfSeveralSizesAreArraysOfTheirOwn) {
   EXPECT_TRUE(fs::exists(fs::path(folder) / "configs/big.json"));
 }
 
+// A row that names its training set trains that one and not the study's.
+TEST_F(StudyVerb, RowsWithDataOfTheirOwnAreArraysWithoutTheStudys) {
+  const data::ProteinSet other(data::ProteinSet::random(20, 40));
+  ASSERT_EQ(run({"study", "arms", folder, "--base", "quickstart", "--set", "train.max_tokens=300", "--vary",
+                 "data.train=" + train_set.folder().string() + "," + other.folder().string()})
+                .status,
+            0);
+  const fs::path calls = stand_in_for_sbatch();
+  ASSERT_EQ(std::system((path_with_stand_in() + command("run", "--slurm")).c_str()), 0) << said();
+  EXPECT_THAT(read_file(calls), AllOf(HasSubstr("--array=0,1 "), HasSubstr("array.sbatch --holdout "),
+                                      testing::Not(HasSubstr("--data "))));
+}
+
 }  // namespace
 }  // namespace esmscale::cli

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace esmscale::study {
@@ -29,6 +30,7 @@ struct StudyEntry {
   double hours = 0;  // that a task of SLURM asks for; 0: likewise
 
   bool is_sweep() const { return stage == config::RunStage::lr_sweep; }
+  bool sets(std::string_view key) const;  // by its settings
 };
 
 struct Study {

@@ -134,6 +134,7 @@ Json row_of(const RowTemplate& shared, const std::string& name, Settings setting
     std::string pointer = "/" + key;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
     set[key] = all.at(Json::json_pointer(pointer));
+    if (key == "data.train") set[key] = fs::absolute(config.data.train).lexically_normal().string();
   }
   Json row{{"name", name}, {"stage", enum_name(shared.stage)}, {"base", shared.base_file}, {"set", set}};
   if (!shared.parent.empty()) row["parent"] = shared.parent;
