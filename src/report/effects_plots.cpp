@@ -10,6 +10,8 @@
 namespace esmscale::report {
 namespace {
 
+constexpr double kShownLoss = 0.05;  // nats above the lowest: what is worse is cut at the frame
+
 // A value above zero that is a number and nothing else; NaN otherwise.
 double number_of(const std::string& value) {
   char* end = nullptr;
@@ -36,8 +38,11 @@ Plot effect_plot(const std::vector<const study::Effect*>& effects, const std::st
                            std::all_of(effects.begin(), effects.end(), [](const study::Effect* e) {
                              return std::isfinite(number_of(e->value));
                            });
+  const bool are_small = are_numbers && number_of(first.reference) < 1;
   Plot plot(name, text("Difference from ", first.key, " = ", first.reference),
-            are_numbers ? Axis{first.key, Axis::Kind::counts} : Axis{first.key, Axis::Kind::linear},
+            {first.key, are_small     ? Axis::Kind::powers
+                        : are_numbers ? Axis::Kind::counts
+                                      : Axis::Kind::linear},
             {"difference of the loss (nats)", Axis::Kind::linear});
   PlotPoint reference{.x = are_numbers ? number_of(first.reference) : 0,
                       .y = 0,
@@ -122,7 +127,8 @@ std::vector<Plot> rate_plots(const study::RateLaw& law) {
            .y = t.loss - lowest,
            .title = text(name, ", rate ", scientific(t.rate, 2), ": ", fixed(t.loss, 4), " nats")});
     const Colour colour = ramp(law.groups.size() > 1 ? double(i) / double(law.groups.size() - 1) : 0.5);
-    losses.add_line("", colour, points);
+    losses.add_line("", colour, points, /*dashed=*/false, /*fits_axes=*/false);
+    std::erase_if(points, [](const PlotPoint& point) { return point.y > kShownLoss; });
     losses.add_points(name, colour, std::move(points));
     if (!group.why.empty()) continue;
     found.push_back(

@@ -20,7 +20,7 @@ p{margin:6px 0;max-width:85ch}.soft{color:var(--soft)}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px;margin:18px 0}
 .card,figure,.scroll,.warnings{background:var(--card);border:1px solid var(--rule);border-radius:10px}
 .card{padding:12px 14px}.card b{display:block;font-size:22px;font-weight:600;line-height:1.3}.card span{color:var(--soft);font-size:13px}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:14px}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:14px}
 figure{margin:0;padding:14px 12px 10px;min-width:0}figure a{color:var(--soft);font-size:12px;float:right}
 .scroll{overflow-x:auto;max-height:620px;overflow-y:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
