@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes docs/studies/published: our fit of every public set of points, its tables, figures and page.
+# Makes docs/studies/published: our fit of every public set of points, its tables, figures, page and reports.
 #
 #   scripts/published.sh POINTS [OUTPUT]
 #
@@ -36,6 +36,8 @@ fit cheng_mlm_isoflop
 fit cheng_mlm_finals
 fit chinchilla_245 --drop-highest 5
 fit nanoprot_esm2
+(cd "$work" && tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -c ./*/report.html | gzip -n9) \
+  >"$output/reports.tar.gz"
 page="$output"/README.md
 esmtools study.published "$work" "$page"
 note "$page"

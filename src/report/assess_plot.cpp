@@ -11,8 +11,8 @@
 namespace esmscale::report {
 namespace {
 
-PlotPoint point_of(const study::ModelPlacement& p, bool is_named) {
-  PlotPoint point{.x = p.flops,
+PlotPoint point_of(const study::ModelPlacement& p, double x) {
+  PlotPoint point{.x = x,
                   .y = p.ratio,
                   .title = text(p.model->name, ", ", p.law, p.is_beyond_law ? " (extrapolated)" : "", ": N ",
                                 human_count(p.parameters), ", N/N_opt ", significant(p.ratio, 2))};
@@ -21,9 +21,19 @@ PlotPoint point_of(const study::ModelPlacement& p, bool is_named) {
     point.high = p.interval->high;
     point.title += text(" (95%: ", significant(point.low, 2), " to ", significant(point.high, 2), ")");
   }
-  if (is_named) point.label = p.model->name;
-  point.label_below = p.ratio < 0.3;  // away from the line of the optimum
   return point;
+}
+
+std::vector<std::string> models_by_flops(const study::Assessment& assessment) {
+  std::vector<const study::ModelPlacement*> placed;
+  for (const study::ModelPlacement& p : assessment.placements)
+    if (std::isfinite(p.ratio)) placed.push_back(&p);
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const auto* a, const auto* b) { return a->flops < b->flops; });
+  std::vector<std::string> names;
+  for (const study::ModelPlacement* p : placed)
+    if (std::find(names.begin(), names.end(), p->model->name) == names.end()) names.push_back(p->model->name);
+  return names;
 }
 
 }  // namespace
@@ -34,22 +44,20 @@ std::optional<Plot> assess_plot(const study::Assessment& assessment) {
     if (std::isfinite(p.ratio) && std::find(laws.begin(), laws.end(), p.law) == laws.end())
       laws.push_back(p.law);
   if (laws.empty()) return std::nullopt;
-  Plot plot("assess", "Were known models compute-optimal?", {"C (FLOPs)", Axis::Kind::powers},
+  const std::vector<std::string> models = models_by_flops(assessment);
+  Plot plot("assess", "Were known models compute-optimal?", {"models, by their C", models},
             {"N/N_opt (1: optimal)", Axis::Kind::powers});
-  constexpr double kBeside = 1.09;  // bars of one model lie side by side
-  double low = INFINITY, high = 0;
+  constexpr double kBeside = 0.16;  // bars of one model lie side by side
   for (size_t k = 0; k < laws.size(); ++k) {
     std::vector<PlotPoint> points;
     for (const study::ModelPlacement& p : assessment.placements) {
       if (!std::isfinite(p.ratio) || p.law != laws[k]) continue;
-      points.push_back(point_of(p, k == 0));
-      points.back().x *= std::pow(kBeside, double(k));
-      low = std::min(low, p.flops);
-      high = std::max(high, p.flops);
+      const auto place = std::find(models.begin(), models.end(), p.model->name) - models.begin();
+      points.push_back(point_of(p, double(place) + kBeside * (double(k) - double(laws.size() - 1) / 2)));
     }
     plot.add_points(laws[k], category(int(k)), std::move(points), k > 0);
   }
-  plot.add_line("", quiet(), {{.x = low, .y = 1}, {.x = high, .y = 1}}, true);
+  plot.add_line("", quiet(), {{.x = 0, .y = 1}, {.x = double(models.size() - 1), .y = 1}}, true);
   return plot;
 }
 

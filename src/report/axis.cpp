@@ -76,6 +76,8 @@ std::string Axis::text_of(double value) const {
 
 std::vector<Tick> Axis::ticks(int most) const {
   std::vector<Tick> ticks;
+  for (size_t i = 0; i < names_.size(); ++i) ticks.push_back({double(i), names_[i]});
+  if (has_names()) return ticks;
   if (!is_logarithmic()) {
     const double step = nice_step(high_ - low_, most);
     for (double i = std::ceil(low_ / step) + 0.0; i * step <= high_; ++i)  // −0 + 0 is 0: no "-0.00"

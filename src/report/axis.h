@@ -17,9 +17,12 @@ class Axis {
     linear,
     powers,  // logarithmic, labelled 10¹⁸
     counts,  // logarithmic, labelled 10M
+    names,   // 0, 1, 2, …, each with a name
   };
 
   Axis(std::string label, Kind kind) : label_(std::move(label)), kind_(kind) {}
+  Axis(std::string label, std::vector<std::string> names)
+      : label_(std::move(label)), kind_(Kind::names), names_(std::move(names)) {}
 
   // Widens the range to hold the value; on a logarithmic axis a value that is not above zero is passed over.
   void include(double value);
@@ -27,7 +30,8 @@ class Axis {
   // it.
   void finish();
 
-  bool is_logarithmic() const { return kind_ != Kind::linear; }
+  bool is_logarithmic() const { return kind_ == Kind::powers || kind_ == Kind::counts; }
+  bool has_names() const { return kind_ == Kind::names; }
   // 0 at the low end, 1 at the high end; outside the range beyond.
   double position(double value) const;
   double low() const { return low_; }
@@ -35,7 +39,7 @@ class Axis {
   const std::string& label() const { return label_; }
 
   // At most about `most` labelled ticks: 1-2-5 steps; on a logarithmic axis decades (every second, third …
-  // where there are many), with 2 and 5 between where there are few.
+  // where there are many), with 2 and 5 between where there are few. Names: all.
   std::vector<Tick> ticks(int most) const;
 
  private:
@@ -43,6 +47,7 @@ class Axis {
 
   std::string label_;
   Kind kind_;
+  std::vector<std::string> names_;
   double low_ = 0, high_ = 0;
   bool is_empty_ = true;
 };

@@ -31,29 +31,31 @@ PlotPoint point_of(const study::Effect& effect, double x) {
   return point;
 }
 
-// Numbers on a logarithmic axis; names one after the other, written beside their points.
+Axis axis_of(const std::vector<const study::Effect*>& effects, bool are_numbers) {
+  const study::Effect& first = *effects.front();
+  if (are_numbers)
+    return {first.key, number_of(first.reference) < 1 ? Axis::Kind::powers : Axis::Kind::counts};
+  std::vector<std::string> names{first.reference};
+  for (const study::Effect* effect : effects) names.push_back(effect->value);
+  return {first.key, std::move(names)};
+}
+
+// Numbers on a logarithmic axis, others as names.
 Plot effect_plot(const std::vector<const study::Effect*>& effects, const std::string& name) {
   const study::Effect& first = *effects.front();
   const bool are_numbers = std::isfinite(number_of(first.reference)) &&
                            std::all_of(effects.begin(), effects.end(), [](const study::Effect* e) {
                              return std::isfinite(number_of(e->value));
                            });
-  const bool are_small = are_numbers && number_of(first.reference) < 1;
-  Plot plot(name, text("Difference from ", first.key, " = ", first.reference),
-            {first.key, are_small     ? Axis::Kind::powers
-                        : are_numbers ? Axis::Kind::counts
-                                      : Axis::Kind::linear},
+  Plot plot(name, text("Difference from ", first.key, " = ", first.reference), axis_of(effects, are_numbers),
             {"difference of the loss (nats)", Axis::Kind::linear});
-  PlotPoint reference{.x = are_numbers ? number_of(first.reference) : 0,
-                      .y = 0,
-                      .title = first.key + " = " + first.reference};
-  if (!are_numbers) reference.label = first.reference;
+  const PlotPoint reference{.x = are_numbers ? number_of(first.reference) : 0,
+                            .y = 0,
+                            .title = first.key + " = " + first.reference};
   std::vector<PlotPoint> points;
-  for (const study::Effect* effect : effects) {
-    if (!std::isfinite(effect->difference)) continue;
-    points.push_back(point_of(*effect, are_numbers ? number_of(effect->value) : double(points.size()) + 1));
-    if (!are_numbers) points.back().label = effect->value;
-  }
+  for (size_t i = 0; i < effects.size(); ++i)
+    if (std::isfinite(effects[i]->difference))
+      points.push_back(point_of(*effects[i], are_numbers ? number_of(effects[i]->value) : double(i + 1)));
   double low = reference.x, high = reference.x;
   for (const PlotPoint& point : points) {
     low = std::min(low, point.x);

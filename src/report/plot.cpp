@@ -10,6 +10,7 @@ namespace esmscale::report {
 namespace {
 
 constexpr double kWidth = 440, kLeft = 58, kRight = 12, kTop = 26, kPlotHeight = 250, kBottom = 44;
+constexpr double kNames = 66;                        // more, under an axis of names
 constexpr double kLegendLine = 17, kLetter = 6.1;    // of the legend's 11 px type
 constexpr double kRadius = 3.6, kSmallRadius = 2.7;  // of a point; of one among many
 constexpr size_t kMany = 100;
@@ -65,6 +66,15 @@ struct Plot::Frame {
            (!y.is_logarithmic() || vy > 0);
   }
 
+  // The room under the frame for ticks and the axis's label.
+  double below() const { return x.has_names() ? kBottom + kNames : kBottom; }
+
+  // Names side by side do not lie over each other.
+  static std::string slanting(double x_at, double y_at, const std::string& name) {
+    return text("<g transform=\"translate(", number(x_at), " ", number(y_at), ") rotate(-40)\">",
+                svg_text("tick", "end", 0, 0, name), "</g>");
+  }
+
   std::string grid() const {
     const double right = kWidth - kRight, bottom = kTop + kPlotHeight;
     std::string out;
@@ -72,7 +82,10 @@ struct Plot::Frame {
       const double at = at_x(tick.value);
       const bool is_minor = tick.label.empty();
       out += svg_line(is_minor ? "minor" : "grid", at, is_minor ? bottom - 3 : kTop, at, bottom);
-      if (!is_minor) out += svg_text("tick", "middle", at, bottom + 15, tick.label);
+      if (x.has_names())
+        out += slanting(at, bottom + 13, tick.label);
+      else if (!is_minor)
+        out += svg_text("tick", "middle", at, bottom + 15, tick.label);
     }
     for (const Tick& tick : y.ticks(7)) {
       const double at = at_y(tick.value);
@@ -82,7 +95,7 @@ struct Plot::Frame {
     }
     out += text("<rect class=\"frame\" x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", right - kLeft,
                 "\" height=\"", kPlotHeight, "\"/>");
-    out += svg_text("axis", "middle", (kLeft + right) / 2, bottom + 34, x.label());
+    out += svg_text("axis", "middle", (kLeft + right) / 2, bottom + below() - 10, x.label());
     return out + svg_text("axis", "start", 4, 14, y.label());
   }
 
@@ -110,17 +123,6 @@ struct Plot::Frame {
     return text("<path class=\"", s.css(), "\" d=\"", forth, back, "Z\"/>");
   }
 
-  // Slanting, so that names of points side by side do not lie over each other; at the right edge towards the
-  // left.
-  std::string draw_label(const PlotPoint& p) const {
-    constexpr double kSlant = 35, kRoom = 80, kOff = 6;
-    const double x_at = at_x(p.x), y_at = at_y(p.y);
-    const bool is_right = x_at > kWidth - kRight - kRoom;
-    const double angle = (p.label_below == is_right ? -1 : 1) * kSlant;
-    return text("<g transform=\"translate(", number(x_at), " ", number(y_at), ") rotate(", angle, ")\">",
-                svg_text("tick", is_right ? "end" : "start", is_right ? -kOff : kOff, 3, p.label), "</g>");
-  }
-
   std::string draw_points(const Series& s) const {
     std::string out;
     for (const PlotPoint& p : s.points) {
@@ -129,7 +131,6 @@ struct Plot::Frame {
       if (p.high > p.low && can_show(p.x, p.low))
         out += svg_line("line " + s.colour.css_class, x_at, at_y(p.low), x_at, at_y(p.high));
       out += svg_circle(s.css(), x_at, at_y(p.y), radius, p.title);
-      if (!p.label.empty()) out += draw_label(p);
     }
     return out;
   }
@@ -142,7 +143,7 @@ struct Plot::Frame {
 
   // Entries from the left, wrapping; returns the picture's height.
   double legend(const std::vector<Series>& series, std::string& out) const {
-    double at = kLeft, line = kTop + kPlotHeight + kBottom + 8;
+    double at = kLeft, line = kTop + kPlotHeight + below() + 8;
     bool is_any = false;
     for (const Series& s : series) {
       if (s.label.empty()) continue;
@@ -157,7 +158,7 @@ struct Plot::Frame {
       at += width;
       is_any = true;
     }
-    return is_any ? line + 8 : kTop + kPlotHeight + kBottom;
+    return is_any ? line + 8 : kTop + kPlotHeight + below();
   }
 };
 

@@ -21,8 +21,6 @@ struct PlotPoint {
   double x = 0, y = 0;
   std::string title;         // shown when hovered
   double low = 0, high = 0;  // an error bar in y where high > low
-  std::string label{};       // written beside the point, slanting upwards
-  bool label_below = false;  // or downwards
 };
 
 class Plot {

@@ -7,8 +7,8 @@
 
 namespace esmscale::report {
 
-// A whole SVG file: N/N_opt of each model with its 95% interval against its C, both logarithmic, a colour for
-// each approach; models have their names. Error where no model can be placed.
+// A whole SVG file: N/N_opt of each model with its 95% interval, logarithmic, the models by their C, a colour
+// for each approach. Error where no model can be placed.
 std::string assess_svg(const study::Assessment& assessment);
 
 }  // namespace esmscale::report
