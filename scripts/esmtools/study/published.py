@@ -229,8 +229,8 @@ One budget or run less:
 
 {fit_table(fits)}
 
-Each folder beside this page has `constants.csv`, `comparison.csv` and figures. `tar -xf reports.tar.gz` unpacks the whole report
-of each fit.
+Each folder beside this page has `constants.csv`, `comparison.csv` and figures. `tar -xf reports.tar.gz` unpacks the
+report of each fit.
 
 {figures}"""
 

@@ -15,7 +15,7 @@ namespace {
 std::string recipe_of(const config::RunConfig& config, std::vector<std::string> apart) {
   apart.insert(apart.end(), {"study", "data.train", "data.holdout", "model.name", "log", "checkpoint"});
   Json all = config::to_json(config);
-  for (std::string key : apart) {
+  for (const std::string& key : apart) {
     const size_t dot = key.find('.');
     if (dot == std::string::npos)
       all.erase(key);
