@@ -44,6 +44,8 @@ void check(const StudyRequest& request) {
     if (!(budget > 0) || !std::isfinite(budget)) wrong.push_back(text("budget ", budget));
   if (request.models < kFewestModels) wrong.push_back(text(request.models, " models"));
   if (!(request.spread > 1)) wrong.push_back(text("a spread of ", request.spread));
+  if (request.trunks && request.rate_exponent != 0)
+    wrong.push_back("a learning rate by budget for trunks, which several budgets share");
   if (!wrong.empty())
     throw usage_error(
         {.where = "esmscale study plan",
@@ -70,6 +72,10 @@ StudyRun run_of(const StudyRequest& request, const config::ModelConfig& shape, d
   ConfigOptions options = request.config;
   options.batch_tokens = batch_tokens;
   run.config = planned_config(shape, run.parameters, run.tokens, budget, options);
+  const double smallest = *std::min_element(request.budgets.begin(), request.budgets.end());
+  const double of_budget = std::pow(budget / smallest, request.rate_exponent);
+  run.config.optimizer.lr *= of_budget;
+  run.config.optimizer.matrix_lr *= of_budget;
   run.config.train.seed = seed;
   run.config.study = {request.name, budget, seed - 1, run.stage};
   if (request.trunks) run.config.schedule.name = config::ScheduleKind::wsd;

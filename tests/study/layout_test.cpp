@@ -50,6 +50,20 @@ TEST(StudyLayout, SizesReplicatesAndSweep) {
   EXPECT_THAT(layout.warnings, Contains(HasSubstr("5 or more")));
 }
 
+TEST(StudyLayout, LearningRatesFollowTheBudget) {
+  StudyRequest falling = request();
+  falling.rate_exponent = -0.3;
+  const std::vector<StudyRun> flat = lay_out_study(request()).runs, runs = lay_out_study(falling).runs;
+  ASSERT_EQ(runs.size(), flat.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const double factor = std::pow(runs[i].budget / 1e18, -0.3);
+    EXPECT_DOUBLE_EQ(runs[i].config.optimizer.lr, factor * flat[i].config.optimizer.lr) << runs[i].name;
+    EXPECT_DOUBLE_EQ(runs[i].config.optimizer.matrix_lr, factor * flat[i].config.optimizer.matrix_lr);
+  }
+  falling.trunks = true;
+  EXPECT_THAT(error_of([&] { lay_out_study(falling); }), HasSubstr("several budgets share"));
+}
+
 // Sizes about Cheng's N_opt by default, about a law's, or about a given centre; one batch a budget.
 TEST(StudyLayout, WhereItsSizesLie) {
   const auto sizes = [](const StudyLayout& layout, double budget) {

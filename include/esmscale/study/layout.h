@@ -29,6 +29,7 @@ struct StudyRequest {
   double exponent = 0.5;                // N_opt ∝ C^exponent about that centre
   const laws::LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
   bool sweep = true;
+  double rate_exponent = 0;  // learning rates ∝ C^rate_exponent from the smallest budget on
   // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
   // For that all budgets have one batch.
   bool trunks = false;

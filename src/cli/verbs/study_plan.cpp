@@ -25,6 +25,7 @@ struct Options : PlanningOptions {
   bool fixed_models = false, fixed_replicates = false;
   double sequence_length = 0;
   bool no_sweep = false;
+  double lr_exponent = 0;
 };
 
 std::vector<double> numbers_of(const std::string& list, const char* where) {
@@ -64,6 +65,7 @@ study::StudyRequest request_of(const Options& options, const std::optional<laws:
   request.centre = optional_number(options.centre, "--centre");
   request.laws = laws ? &*laws : nullptr;
   request.sweep = !options.no_sweep;
+  request.rate_exponent = options.lr_exponent;
   request.config = config_of(options);
   if (laws) request.basis = laws->basis;
   if (!laws) request.basis.flop_count = options.flop_count.value_or(laws::FlopCount::hoffmann);
@@ -175,6 +177,11 @@ void add_layout_flags(CLI::App& action, Options& o) {
                   "Rows of every sequence, for hoffmann's count without --data")
       ->check(CLI::PositiveNumber);
   action.add_flag("--no-lr-sweep", o.no_sweep, "Leave out the sweep of the learning rate");
+  action
+      .add_option("--lr-exponent", o.lr_exponent,
+                  "Learning rates ∝ C^exponent from the smallest budget on, as study effects of an earlier "
+                  "study finds it")
+      ->check(finite_number());
   action.add_flag("--trunks", o.request.trunks,
                   "Runs of one size share a trunk of constant rate and branch from it (wsd): cheaper");
 }
