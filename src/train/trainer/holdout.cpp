@@ -65,8 +65,10 @@ void Trainer::Impl::evaluate_holdout(bool finished) {
   if (!finished) return;
   // Whoever reads "finished" finds the checkpoint.
   Json ending = averages;
-  ending["memory_predicted"] = run_.plan.memory.total();
-  ending["memory_tensors_peak"] = training_peak_;
+  if (steps_here_ > 0) {
+    ending["memory_predicted"] = run_.plan.memory.total();
+    ending["memory_tensors_peak"] = training_peak_;
+  }
   recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, ending);
   flush_metrics();
 }
