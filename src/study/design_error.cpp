@@ -46,6 +46,7 @@ double variance_of_minimum(std::vector<double> x, const DesignModel& model) {
   const ParabolaVariance unit = variance_of(x);
   const double scale = std::pow(model.noise / model.curvature, 2), off = std::pow(model.centre_error, 2);
   x.erase(std::unique(x.begin(), x.end(), [](double a, double b) { return b - a < 0.01; }), x.end());
+  if (x.size() < 3) return INFINITY;  // no parabola
   const size_t last = x.size() - 1;
   const double low = (x[0] + x[1]) / 2, high = (x[last] + x[last - 1]) / 2;
   const double bracketed = normal_below(high / model.centre_error) - normal_below(low / model.centre_error);

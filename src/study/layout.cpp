@@ -49,7 +49,8 @@ void check(const StudyRequest& request) {
   if (!wrong.empty())
     throw usage_error(
         {.where = "esmscale study plan",
-         .expected = text("budgets above zero, ", kFewestModels, " models or more, a spread above 1"),
+         .expected = text("budgets above zero, ", kFewestModels,
+                          " models or more, a spread above 1; trunks with one rate for all budgets"),
          .found = join(wrong, ", ")});
 }
 

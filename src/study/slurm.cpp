@@ -120,10 +120,13 @@ void submit_study(const Study& study, const StudyOptions& options) {
   StudyRecord record = read_record(study);
   complete_configurations(study);
   merge_options(study, options, record);
-  if (record.data.empty() || record.holdout.empty())
+  const bool needs_data = std::any_of(study.runs.begin(), study.runs.end(),
+                                      [](const StudyEntry& run) { return !run.sets("data.train"); });
+  const bool lacks_data = needs_data && record.data.empty();
+  if (lacks_data || record.holdout.empty())
     throw usage_error({.where = "esmscale study --slurm",
                        .expected = "--data and --holdout, for array.sbatch",
-                       .found = record.data.empty() ? "no --data" : "no --holdout"});
+                       .found = lacks_data ? "no --data" : "no --holdout"});
   require_enough_data(study, record);
   const std::string self = fs::read_symlink("/proc/self/exe");
   ::setenv("ESMSCALE", self.c_str(), /*overwrite=*/0);

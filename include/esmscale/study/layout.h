@@ -29,7 +29,7 @@ struct StudyRequest {
   double exponent = 0.5;                // N_opt ∝ C^exponent about that centre
   const laws::LawFile* laws = nullptr;  // predicts N_opt; else Cheng et al. 2024
   bool sweep = true;
-  double rate_exponent = 0;  // learning rates ∝ C^rate_exponent from the smallest budget on
+  double rate_exponent = 0;  // learning rates: the planned ones times (C / smallest C)^rate_exponent
   // Runs of one size share a trunk of constant rate, from which each budget's run branches and decays (wsd).
   // For that all budgets have one batch.
   bool trunks = false;
@@ -57,7 +57,8 @@ struct StudyLayout {
 // N_opt expected at a budget: by the centre, the laws, or Cheng et al. 2024.
 double expected_size(const StudyRequest& request, double budget);
 
-// Usage error for no budgets, one that is not above zero, fewer than four models, or a spread of 1 or less.
+// Usage error for no budgets, one that is not above zero, fewer than four models, a spread of 1 or less, or
+// trunks with a rate_exponent.
 // Error for sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 

@@ -179,8 +179,8 @@ void add_layout_flags(CLI::App& action, Options& o) {
   action.add_flag("--no-lr-sweep", o.no_sweep, "Leave out the sweep of the learning rate");
   action
       .add_option("--lr-exponent", o.lr_exponent,
-                  "Learning rates ∝ C^exponent from the smallest budget on, as study effects of an earlier "
-                  "study finds it")
+                  "The planned learning rates times (C / smallest C)^exponent; study effects finds it in an "
+                  "earlier study")
       ->check(finite_number());
   action.add_flag("--trunks", o.request.trunks,
                   "Runs of one size share a trunk of constant rate and branch from it (wsd): cheaper");
