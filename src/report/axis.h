@@ -39,7 +39,7 @@ class Axis {
   const std::string& label() const { return label_; }
 
   // At most about `most` labelled ticks: 1-2-5 steps; on a logarithmic axis decades (every second, third …
-  // where there are many), with 2 and 5 between where there are few. Names: all.
+  // where there are many), with 2 and 5 between where there are few. An axis of names labels every name.
   std::vector<Tick> ticks(int most) const;
 
  private:

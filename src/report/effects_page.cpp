@@ -5,22 +5,12 @@
 #include "report/effects_plots.h"
 #include "report/html.h"
 
-#include <algorithm>
-#include <cmath>
-
 namespace esmscale::report {
 namespace {
 
-std::string nats(double value) {
-  return std::isfinite(value) ? fixed(value, 4) : "unknown";
-}
-
 std::string effects_table(const std::vector<study::Effect>& effects) {
-  HtmlTable table({"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"},
-                  3);
-  for (const study::Effect& e : effects)
-    table.add({e.key, e.value, e.reference, nats(e.loss), nats(e.difference), nats(e.error),
-               study::shown_interval(e), text(e.pairs)});
+  HtmlTable table(study::effects_header(), 3);
+  for (const study::Effect& effect : effects) table.add(study::effects_cells(effect));
   return table.html();
 }
 
@@ -29,26 +19,19 @@ std::string repeats_text(const std::vector<study::RepeatWorth>& repeats) {
       "D tokens from an epoch of U count as U·[1 + R*·(1 − e^(−r/R*))] fresh ones, r = D/U − 1. Text models "
       "have R* = 15.4 (Muennighoff et al. 2023). The interval holds the R* that an F test accepts at 95%.");
   for (const study::RepeatWorth& worth : repeats) {
-    out += paragraph(worth.model + ": " + study::verdict_of(worth));
+    out += paragraph(
+        text(worth.model, worth.recipe.empty() ? "" : ", " + worth.recipe, ": ", study::verdict_of(worth)));
     if (!worth.why.empty()) continue;
-    HtmlTable table({"run", "tokens", "epochs", "loss (nats)", "fresh tokens that a token is worth"});
-    for (const study::RepeatedRun& run : worth.runs)
-      table.add({run.name, human_count(run.tokens), fixed(run.epochs(), 2), nats(run.loss),
-                 fixed(worth.worth_at(std::max(1.0, run.epochs())), 2)});
+    HtmlTable table(study::repeats_header());
+    for (const study::RepeatedRun& run : worth.runs) table.add(study::repeats_cells(worth, run));
     out += table.html();
   }
   return out;
 }
 
 std::string rates_table(const study::RateLaw& law) {
-  HtmlTable table({"model", "N", "B", "D", "C", "rates tried", "best rate", "factor of error",
-                   "twice or half loses (nats)"});
-  for (const study::BestRate& group : law.groups)
-    table.add({group.model, human_count(group.parameters), human_count(group.batch_tokens),
-               human_count(group.tokens), scientific(group.flops, 1), text(group.tried.size()),
-               group.why.empty() ? scientific(group.rate, 2) : group.why,
-               std::isfinite(group.log_error) ? fixed(std::exp(group.log_error), 2) : "unknown",
-               std::isfinite(group.doubled) ? fixed(group.doubled, 4) : "unknown"});
+  HtmlTable table(study::rates_header());
+  for (const study::BestRate& group : law.groups) table.add(study::rates_cells(group, law));
   return paragraph(study::verdict_of(law)) + table.html();
 }
 
@@ -67,11 +50,9 @@ std::string effects_page(const study::StudyAnswers& answers) {
   std::string body = text("<h1>", escaped(answers.name),
                           "</h1><p class=\"soft\">loss: ", enum_name(answers.loss), ", nats</p>\n");
   if (!answers.effects.empty())
-    body +=
-        section("What each value changes",
-                paragraph("The loss with the value minus the loss with the one it is compared against, over "
-                          "pairs of runs that differ in this key alone.") +
-                    figures(effect_plots(answers.effects)) + effects_table(answers.effects));
+    body += section("What each value changes", paragraph(study::meaning_of_effects()) +
+                                                   figures(effect_plots(answers.effects)) +
+                                                   effects_table(answers.effects));
   if (!answers.repeats.empty())
     body +=
         section("Repeated tokens", figures(repeat_plots(answers.repeats)) + repeats_text(answers.repeats));

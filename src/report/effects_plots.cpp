@@ -10,7 +10,7 @@
 namespace esmscale::report {
 namespace {
 
-constexpr double kShownLoss = 0.05;  // nats above the lowest: what is worse is cut at the frame
+constexpr double kShownLoss = 0.05;  // nats above the lowest; higher losses lie outside the frame
 
 // A value above zero that is a number and nothing else; NaN otherwise.
 double number_of(const std::string& value) {
@@ -31,12 +31,19 @@ PlotPoint point_of(const study::Effect& effect, double x) {
   return point;
 }
 
+// The end of a long name, where paths differ.
+std::string shortened(const std::string& name) {
+  constexpr size_t kMost = 16;
+  return name.size() > kMost ? "…" + name.substr(name.size() - kMost) : name;
+}
+
 Axis axis_of(const std::vector<const study::Effect*>& effects, bool are_numbers) {
   const study::Effect& first = *effects.front();
-  if (are_numbers)
-    return {first.key, number_of(first.reference) < 1 ? Axis::Kind::powers : Axis::Kind::counts};
-  std::vector<std::string> names{first.reference};
-  for (const study::Effect* effect : effects) names.push_back(effect->value);
+  double least = number_of(first.reference);
+  for (const study::Effect* effect : effects) least = std::min(least, number_of(effect->value));
+  if (are_numbers) return {first.key, least < 1 ? Axis::Kind::powers : Axis::Kind::counts};
+  std::vector<std::string> names{shortened(first.reference)};
+  for (const study::Effect* effect : effects) names.push_back(shortened(effect->value));
   return {first.key, std::move(names)};
 }
 
@@ -63,7 +70,7 @@ Plot effect_plot(const std::vector<const study::Effect*>& effects, const std::st
   }
   plot.add_line("", quiet(), {{.x = low, .y = 0}, {.x = high, .y = 0}}, true);
   plot.add_points("reference", quiet(), {reference}, true);
-  plot.add_points("difference, 95% where there are two pairs", category(0), std::move(points));
+  plot.add_points("difference, 95% with two pairs or more", category(0), std::move(points));
   return plot;
 }
 
@@ -94,8 +101,8 @@ std::vector<Plot> repeat_plots(const std::vector<study::RepeatWorth>& repeats) {
     std::vector<PlotPoint> fresh, seen, counted;
     for (const study::RepeatedRun& run : worth.runs) {
       const PlotPoint point{.x = run.tokens, .y = run.loss, .title = title_of(run)};
-      (run.epochs() > 1.001 ? seen : fresh).push_back(point);
-      if (run.epochs() <= 1.001 || !worth.why.empty()) continue;
+      (run.is_repeated() ? seen : fresh).push_back(point);
+      if (!run.is_repeated() || !worth.why.empty()) continue;
       counted.push_back(point);
       counted.back().x *= worth.worth_at(run.epochs());
     }
@@ -135,9 +142,9 @@ std::vector<Plot> rate_plots(const study::RateLaw& law) {
     if (!group.why.empty()) continue;
     found.push_back(
         {.x = group.flops, .y = group.rate, .title = text(name, ": ", scientific(group.rate, 2))});
-    if (group.log_error > 0) {
-      found.back().low = group.rate * std::exp(-1.96 * group.log_error);
-      found.back().high = group.rate * std::exp(1.96 * group.log_error);
+    if (const double factor = study::interval_factor(group, law); factor > 1) {
+      found.back().low = group.rate / factor;
+      found.back().high = group.rate * factor;
     }
   }
   std::vector<Plot> plots{std::move(losses)};

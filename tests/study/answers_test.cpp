@@ -38,10 +38,12 @@ class Answers : public testing::Test {
       repeated.values.push_back(std::to_string(sequences));
       repeated.with.push_back("train.max_tokens=16000");
     }
+    for (const char* fewer : {"train.max_tokens=8000", "train.max_tokens=4000"}) {
+      if (!with_fresh) break;
+      repeated.values.push_back("160");
+      repeated.with.push_back(fewer);
+    }
     request.grid = {.factors = {repeated}, .seeds = 2};
-    if (with_fresh)
-      request.grid.further = {{"data.sequences=160", "train.max_tokens=8000"},
-                              {"data.sequences=160", "train.max_tokens=4000"}};
     write_arms(folder_, request);
     const Study study = read_study(folder_);
     complete_configurations(study);
@@ -123,7 +125,7 @@ TEST_F(Answers, DoNotBoundWhatTheNoiseHides) {
 TEST_F(Answers, NeedFreshRunsOfSeveralLengths) {
   const StudyAnswers answers = repeats(6, 1e-4, /*with_fresh=*/false);
   EXPECT_TRUE(std::isnan(answers.repeats[0].scale));
-  EXPECT_THAT(answers.repeats[0].why, HasSubstr("two are needed"));
+  EXPECT_THAT(answers.repeats[0].why, HasSubstr("two numbers of tokens or more; there are runs at 1"));
 }
 
 TEST_F(Answers, FindTheBestRatesAndTheirLaw) {
@@ -149,6 +151,58 @@ TEST_F(Answers, FindTheBestRatesAndTheirLaw) {
   EXPECT_THAT(to_text(answers), HasSubstr("N^-0.30"));
 }
 
+// Runs of another training set are another group, not another seed; a law is of one group's kind.
+TEST_F(Answers, DoNotPoolWhatDiffers) {
+  ArmsRequest request = base_request();
+  request.base.train.max_tokens = 1000;
+  request.grid.factors = {factor_of("data.train=a,b"), factor_of("optimizer.lr=1e-3,2e-3,4e-3")};
+  write_arms(folder_, request);
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  const double losses[] = {2.6, 2.5, 2.6, 2.8, 2.7, 2.8};
+  for (size_t i = 0; i < 6; ++i) finish_run(study, study.runs[i], {.loss = losses[i]});
+  const RateLaw law = answers_of(study, laws::LossKind::eval).rates;
+  ASSERT_EQ(law.groups.size(), 2u);
+  EXPECT_THAT(law.groups[0].recipe, testing::EndsWith("/a"));
+  EXPECT_THAT(law.groups[1].recipe, testing::EndsWith("/b"));
+  EXPECT_NEAR(law.groups[0].rate, 2e-3, 1e-12);
+  EXPECT_EQ(law.degrees, 0);
+  EXPECT_THAT(law.why, HasSubstr("do not vary"));
+}
+
+// A trial of the sweep is the main run that it was a trial of, once its factor is chosen.
+TEST_F(Answers, TakeEachConfigurationOnce) {
+  ArmsRequest request = base_request();
+  request.base.train.max_tokens = 1000;
+  request.grid.factors = {factor_of("optimizer.lr=1e-3,2e-3,4e-3")};
+  write_arms(folder_, request);
+  add_arms(folder_, {.base = "optimizer.lr-2e-3_s1", .name = "again", .settings = {"train.seed=1"}});
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  const double losses[] = {2.6, 2.5, 2.6, 2.5};
+  for (size_t i = 0; i < 4; ++i) finish_run(study, study.runs[i], {.loss = losses[i]});
+  const RateLaw law = answers_of(study, laws::LossKind::eval).rates;
+  ASSERT_EQ(law.groups.size(), 1u);
+  EXPECT_EQ(law.groups[0].tried[1].seeds, 1);
+  EXPECT_EQ(law.degrees, 0);
+}
+
+TEST_F(Answers, CompareRatesBesideAFixedRateOfMatrices) {
+  ArmsRequest request = base_request();
+  request.base.train.max_tokens = 1000;
+  request.base.optimizer.name = config::OptimizerKind::normuon;
+  request.base.optimizer.matrix_lr = 0.006;
+  request.grid.factors = {factor_of("optimizer.lr=1e-3,2e-3,4e-3")};
+  write_arms(folder_, request);
+  const Study study = read_study(folder_);
+  complete_configurations(study);
+  const double losses[] = {2.6, 2.5, 2.6};
+  for (size_t i = 0; i < 3; ++i) finish_run(study, study.runs[i], {.loss = losses[i]});
+  const RateLaw law = answers_of(study, laws::LossKind::eval).rates;
+  ASSERT_EQ(law.groups.size(), 1u);
+  EXPECT_EQ(law.groups[0].matrices, "matrix_lr = 0.006");
+}
+
 TEST_F(Answers, CompareMemoryWithItsPrediction) {
   const StudyAnswers answers = rates(0);
   ASSERT_EQ(answers.memory.size(), 32u);
@@ -165,7 +219,7 @@ TEST_F(Answers, AStudyOfOneKindOfRunHasNone) {
   content["runs"].erase(1);
   write_file(folder_ / "study.json", esmscale::to_text(content));
   EXPECT_THAT(error_of([&] { answers_of(read_study(folder_), laws::LossKind::eval); }),
-              HasSubstr("1 rows without one"));
+              HasSubstr("1 rows without either"));
 }
 
 }  // namespace

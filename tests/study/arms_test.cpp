@@ -200,6 +200,15 @@ TEST_F(Additions, TakeALayoutOfTheirBase) {
               HasSubstr("--layout"));
 }
 
+TEST_F(Additions, VaryNoRateBeforeTheSweepHasChosenOne) {
+  Json content = read_json(folder_ / "study.json");
+  content["runs"].push_back(
+      {{"name", "lr1_main"}, {"base", "base.json"}, {"stage", "lr-sweep"}, {"set", Json::object()}});
+  write_file(folder_ / "study.json", esmscale::to_text(content));
+  EXPECT_THAT(error_of([&] { add_arms(folder_, {.base = "main", .name = "again", .layout = "lr"}); }),
+              HasSubstr("a sweep that is not done"));
+}
+
 TEST_F(Additions, OfAnotherConfigurationBringItAlong) {
   write_file(temporary_ / "tiny.json", R"({"model": {"layers": 2, "width": 16, "heads": 2}})");
   const std::string file = temporary_ / "tiny.json";

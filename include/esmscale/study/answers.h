@@ -21,8 +21,11 @@ struct StudyAnswers {
   std::vector<RunMemory> memory;
 };
 
-// Usage error where no rows set a key to several values and no runs differ in their learning rate alone.
+// Usage error where rows set no key to several values, and finished runs answer nothing else.
 StudyAnswers answers_of(const Study& study, laws::LossKind loss);
+
+// How an effect's difference is made, in a sentence.
+const char* meaning_of_effects();
 
 Json to_json(const StudyAnswers& answers);
 std::string to_text(const StudyAnswers& answers);

@@ -17,8 +17,8 @@ namespace esmscale::study {
 
 struct Factor {
   std::string key;                  // of a configuration, as "schedule.name"
-  std::vector<std::string> values;  // as --set takes them, at least two, all different
-  // By value, another setting that goes with it, as "optimizer.matrix_lr=0.006"; empty: none.
+  std::vector<std::string> values;  // as --set takes them, at least two, all different together with `with`
+  // By value, a setting of another key that goes with it, as "optimizer.matrix_lr=0.006"; empty: none.
   std::vector<std::string> with{};
 };
 
@@ -29,12 +29,10 @@ Factor factor_of(std::string_view text);
 // Every combination of the factors' values, each with several seeds.
 struct ArmGrid {
   std::vector<Factor> factors;  // of different keys, none of them train.seed or below study.
-  // The settings (key.path=value) of rows beyond the combinations.
-  std::vector<std::vector<std::string>> further{};
-  int64_t seeds = 0;  // 1 … seeds; 0: the base's own, one run a combination
-  std::string data;   // folder of the data set whose tokens the runs train; "": not known yet
-  int gpus = 0;       // of one run in SLURM, as in StudyEntry
-  double hours = 0;   // likewise
+  int64_t seeds = 0;            // 1 … seeds; 0: the base's own, one run a combination
+  std::string data;             // folder of the data set whose tokens the runs train; "": not known yet
+  int gpus = 0;                 // of one run in SLURM, as in StudyEntry
+  double hours = 0;             // likewise
 };
 
 struct ArmsRequest {
@@ -52,7 +50,7 @@ void write_arms(const std::filesystem::path& folder, const ArmsRequest& request)
 struct AdditionRequest {
   std::string base;    // a run of the study, at the learning rate that was chosen; else a configuration: a
                        // file or a shipped name
-  std::string name;    // of the run; with factors or seeds, what the names of all begin with
+  std::string name;    // of the run; with factors, a layout or seeds, what the names of all begin with
   std::string parent;  // the run of the study that each branches from; "": none
   std::string layout;  // a ready layout of its base (layouts.h); "": none
   std::vector<std::string> settings;               // key.path=value, of all
@@ -61,7 +59,8 @@ struct AdditionRequest {
 };
 
 // Adds a row for each combination and seed to DIR/study.json; returns their names. Usage error for a run that
-// no configuration can have, a name that is taken and a parent that is not there; Error while the study runs.
+// no configuration can have, a name that is taken, a parent that is not there, and a layout of learning rates
+// before the study's sweep has chosen one; Error while the study runs.
 std::vector<std::string> add_arms(const std::filesystem::path& folder, AdditionRequest request);
 
 // The mean over all pairs of runs that differ in this key alone: loss with `value` − loss with `reference`.
@@ -79,7 +78,8 @@ struct Effect {
 // set beside optimizer.lr counts by its ratio to it.
 std::vector<Effect> effects_of(const Study& study, laws::LossKind loss);
 
-std::string shown_interval(const Effect& effect);  // "-0.0031 to 0.0012"; "unknown" for fewer than two pairs
+std::vector<std::string> effects_header();
+std::vector<std::string> effects_cells(const Effect& effect);
 Json to_json(const std::vector<Effect>& effects);
 std::string to_text(const std::vector<Effect>& effects);
 

@@ -3,8 +3,6 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/laws/points/counts.h"
-#include "esmscale/study/state.h"
 
 #include <limits>
 #include <string>
@@ -18,20 +16,22 @@ struct TriedRate {
 };
 
 struct BestRate {
-  std::string model;                                               // its shape
+  std::string model;     // its shape
+  std::string recipe{};  // what distinguishes it from other groups; "": nothing
+  // Of muon and normuon: "matrix_lr = 1.5·lr", or "matrix_lr = 0.006" where only the other rate varies.
+  std::string matrices{};
   double parameters = 0, batch_tokens = 0, tokens = 0, flops = 0;  // N (kaplan), B, D, C (hoffmann)
-  double matrix_ratio = 0;       // optimizer.matrix_lr / optimizer.lr; 0: no rate of matrices
-  std::vector<TriedRate> tried;  // ascending
+  std::vector<TriedRate> tried;                                    // ascending
   // The vertex of the parabola in ln(rate) through the lowest loss and its neighbours; NaN where the lowest
   // is the first or last tried.
   double rate = std::numeric_limits<double>::quiet_NaN();
   double log_error = std::numeric_limits<double>::quiet_NaN();  // of ln(rate); NaN: no replicates
-  double loss = std::numeric_limits<double>::quiet_NaN();       // at the vertex
-  double doubled = std::numeric_limits<double>::quiet_NaN();    // nats that twice or half the rate loses
+  double doubled = std::numeric_limits<double>::quiet_NaN();    // nats that twice or half the rate adds
   std::string why;                                              // there is no best rate
 };
 
-// rate ∝ N^n · B^b · C^c, over those of N, B and C that vary.
+// rate ∝ N^n · B^b · C^c, over those of N, B and C that vary, by the groups that have a best rate and the
+// commonest recipe and matrices.
 struct RateLaw {
   struct Exponent {
     std::string of;                       // "N", "B" or "C"
@@ -39,15 +39,18 @@ struct RateLaw {
   };
   std::vector<BestRate> groups;
   double sigma = std::numeric_limits<double>::quiet_NaN();  // of a loss between seeds, pooled; NaN: unknown
+  int degrees = 0;                                          // of freedom of sigma
   std::vector<Exponent> exponents;
   double coefficient = std::numeric_limits<double>::quiet_NaN();
   std::string why;  // there is no law
 };
 
-// Groups of three rates or more. A law takes the groups with a best rate and the commonest matrix_ratio.
-RateLaw rates_of(const Study& study, laws::LossKind loss);
+// The 95% interval of a best rate is rate / factor to rate · factor, by Student's t of sigma. NaN: unknown.
+double interval_factor(const BestRate& group, const RateLaw& law);
 
 std::string verdict_of(const RateLaw& law);  // the law in one line, or why there is none
+std::vector<std::string> rates_header();
+std::vector<std::string> rates_cells(const BestRate& group, const RateLaw& law);
 Json to_json(const RateLaw& law);
 std::string to_text(const RateLaw& law);
 

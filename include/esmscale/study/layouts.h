@@ -17,9 +17,8 @@ struct Layout {
 std::vector<Layout> layouts();
 
 struct LayoutArms {
-  std::vector<Factor> factors;                      // the base's own value first, where it is one of them
-  std::vector<std::vector<std::string>> further{};  // rows beyond the combinations, as in ArmGrid
-  std::vector<std::string> settings{};              // key.path=value, over the base
+  std::vector<Factor> factors;          // the base's own value first, where it is one of them
+  std::vector<std::string> settings{};  // key.path=value, over the base
 };
 
 // Usage error for a name that is none, and for what the layout needs and lacks. `data`: folder of

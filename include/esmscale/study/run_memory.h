@@ -2,7 +2,6 @@
 #pragma once
 
 #include "esmscale/core/json.h"
-#include "esmscale/study/state.h"
 
 #include <string>
 #include <vector>
@@ -17,9 +16,6 @@ struct RunMemory {
 
   double ratio() const { return measured / predicted; }
 };
-
-// Of the finished runs that wrote both down, by measured memory.
-std::vector<RunMemory> memory_of(const Study& study);
 
 Json to_json(const std::vector<RunMemory>& memory);
 std::string to_text(const std::vector<RunMemory>& memory);

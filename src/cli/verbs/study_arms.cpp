@@ -84,7 +84,6 @@ void apply_layout(const ArmsOptions& options, study::ArmsRequest& request) {
   arms.settings.insert(arms.settings.end(), options.settings.begin(), options.settings.end());
   request.base = config::load_config(options.base, arms.settings);
   request.grid.factors = std::move(arms.factors);
-  request.grid.further = std::move(arms.further);
 }
 
 std::string layout_names() {
@@ -189,7 +188,7 @@ void add_study_arms(CLI::App& study, Program& program) {
   add_add(study, program);
 
   auto effects = std::make_shared<EffectsOptions>();
-  action = program.add_verb(study, "effects", "Shows what each value of a study's arms changes in the loss",
+  action = program.add_verb(study, "effects", "Shows what each value of a study's arms changes in the loss; R*, best rates and memory",
                             "esmscale study effects studies/rates");
   action->add_option("DIR", effects->folder, "A study whose runs set a key to several values")->required();
   add_enum_flag(*action, "--loss", effects->loss, "eval, eval-mask-only or train");

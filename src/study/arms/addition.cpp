@@ -41,7 +41,20 @@ void apply_layout(AdditionRequest& request, const config::RunConfig& base) {
   LayoutArms arms = arms_of_layout(request.layout, changed, request.grid.data);
   request.settings.insert(request.settings.begin(), arms.settings.begin(), arms.settings.end());
   request.grid.factors.insert(request.grid.factors.begin(), arms.factors.begin(), arms.factors.end());
-  request.grid.further = std::move(arms.further);
+}
+
+// Multiples of a rate that the sweep replaces later would be of the wrong one.
+void require_choice(const Study& study, const AdditionRequest& request) {
+  const bool varies_rate = std::any_of(request.grid.factors.begin(), request.grid.factors.end(),
+                                       [](const Factor& factor) { return factor.key == "optimizer.lr"; });
+  const bool is_open = std::any_of(study.runs.begin(), study.runs.end(),
+                                   [](const StudyEntry& run) { return run.is_sweep(); }) &&
+                       !read_record(study).choice;
+  if (request.layout.empty() || !varies_rate || !is_open || !find_run(study, request.base)) return;
+  throw usage_error({.where = "--layout " + request.layout,
+                     .expected = "a study whose sweep has chosen the learning rate of its runs",
+                     .found = "a sweep that is not done",
+                     .advice = "train it first: esmscale study run"});
 }
 
 // A configuration from outside is copied into DIR/configs, under the name of its file.
@@ -83,9 +96,10 @@ std::vector<std::string> add_arms(const fs::path& folder, AdditionRequest reques
   RowTemplate shared = template_of(study, request, files);
   apply_layout(request, shared.base);
   require_factors(request.grid.factors, "esmscale study add", /*may_be_none=*/true);
+  require_choice(study, request);
   shared.grid = &request.grid;
   std::vector<std::string> names;
-  for (const Settings& combination : combinations(request.grid))
+  for (const Settings& combination : combinations(request.grid.factors))
     for (int64_t seed = std::min<int64_t>(request.grid.seeds, 1); seed <= request.grid.seeds; ++seed) {
       Settings settings = request.settings;
       settings.insert(settings.end(), combination.begin(), combination.end());

@@ -19,7 +19,7 @@ void write_arms(const fs::path& folder, const ArmsRequest& request) {
   require_plain("--prefix", request.prefix);
   const RowTemplate shared{.base = request.base, .base_file = kBase, .grid = &request.grid};
   Json runs = Json::array();
-  for (const Settings& combination : combinations(request.grid))
+  for (const Settings& combination : combinations(request.grid.factors))
     for (int64_t seed = 1; seed <= request.grid.seeds; ++seed)
       runs.push_back(row_of(shared, name_of(request.prefix, combination, seed), combination, seed));
   if (fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder)))

@@ -3,15 +3,16 @@
 #include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
-#include "esmscale/laws/points/counts.h"
 #include "esmscale/study/plan/shapes.h"
 #include "esmscale/study/runs/compare.h"
 #include "study/arms/finished_arms.h"
 #include "study/arms/least_squares.h"
+#include "study/arms/rows.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -20,29 +21,63 @@ namespace {
 
 constexpr double kDifferent = 0.05;  // in a logarithm: smaller changes of N, B or C are rounding
 
-double ratio_of(const config::OptimizerConfig& optimizer) {
-  if (!config::has_matrix_updates(optimizer.name)) return 0;
-  return std::round(1e4 * optimizer.matrix_lr / optimizer.lr) / 1e4;
+using Arms = std::vector<const FinishedArm*>;
+
+// Rates that move together; for Adam, all.
+std::string ratio_of(const config::OptimizerConfig& optimizer) {
+  if (!config::has_matrix_updates(optimizer.name)) return "";
+  return text("matrix_lr = ", rounded_ratio(optimizer.matrix_lr, optimizer.lr), "·lr");
 }
 
-// Losses by rate; `squares` and `degrees` gather what seeds of one rate scatter.
-std::vector<TriedRate> tried_rates(const std::vector<const FinishedArm*>& arms, double& squares,
-                                   int& degrees) {
-  std::map<double, std::vector<double>> losses;
-  for (const FinishedArm* arm : arms) losses[arm->run.config.optimizer.lr].push_back(arm->loss);
-  std::vector<TriedRate> tried;
-  for (const auto& [rate, of_seeds] : losses) {
-    double mean = 0;
-    for (const double loss : of_seeds) mean += loss / double(of_seeds.size());
-    for (const double loss : of_seeds) squares += std::pow(loss - mean, 2);
-    degrees += static_cast<int>(of_seeds.size()) - 1;
-    tried.push_back({rate, mean, static_cast<int>(of_seeds.size())});
+std::string matrix_rate_of(const config::OptimizerConfig& optimizer) {
+  return text("matrix_lr = ", optimizer.matrix_lr);
+}
+
+size_t rates_in(const Arms& arms) {
+  std::set<double> rates;
+  for (const FinishedArm* arm : arms) rates.insert(arm->run.config.optimizer.lr);
+  return rates.size();
+}
+
+// Runs of one recipe whose rates can be compared: those with three rates or more whose matrices' rate moves
+// along, and of the others those whose matrices' rate stays.
+std::map<std::string, Arms> comparable(const Arms& arms) {
+  std::map<std::string, Arms> moving, staying;
+  for (const FinishedArm* arm : arms) moving[ratio_of(arm->run.config.optimizer)].push_back(arm);
+  for (const auto& [ratio, of_it] : moving)
+    for (const FinishedArm* arm : of_it)
+      if (rates_in(of_it) < 3) staying[matrix_rate_of(arm->run.config.optimizer)].push_back(arm);
+  moving.merge(staying);
+  std::erase_if(moving, [](const auto& group) { return rates_in(group.second) < 3; });
+  return moving;
+}
+
+std::vector<TriedRate> tried_rates(const Arms& arms) {
+  std::map<double, TriedRate> tried;
+  for (const FinishedArm* arm : arms) {
+    TriedRate& rate = tried[arm->run.config.optimizer.lr];
+    rate.rate = arm->run.config.optimizer.lr;
+    rate.loss += (arm->loss - rate.loss) / ++rate.seeds;
   }
-  return tried;
+  std::vector<TriedRate> ascending;
+  for (const auto& [rate, of_seeds] : tried) ascending.push_back(of_seeds);
+  return ascending;
+}
+
+// Of runs that differ in the seed alone.
+void pool_noise(const std::vector<FinishedArm>& finished, RateLaw& law) {
+  double squares = 0;
+  for (const AlikeArms& alike : alike_except(finished, {"train.seed"})) {
+    double mean = 0;
+    for (const FinishedArm* arm : alike.arms) mean += arm->loss / double(alike.arms.size());
+    for (const FinishedArm* arm : alike.arms) squares += std::pow(arm->loss - mean, 2);
+    law.degrees += static_cast<int>(alike.arms.size()) - 1;
+  }
+  if (law.degrees > 0) law.sigma = std::sqrt(squares / law.degrees);
 }
 
 struct Vertex {
-  double log_rate, loss, curvature;
+  double log_rate, curvature;
 };
 
 // Of the parabola through three points (ln rate, loss).
@@ -51,7 +86,7 @@ Vertex vertex_of(const TriedRate* three, const double (&loss)[3]) {
   const double left = (loss[1] - loss[0]) / (x1 - x0), right = (loss[2] - loss[1]) / (x2 - x1);
   const double curvature = (right - left) / (x2 - x0);
   const double at = 0.5 * (x0 + x1) - left / (2 * curvature);
-  return {at, loss[1] - curvature * std::pow(x1 - at, 2), curvature};
+  return {at, curvature};
 }
 
 // The derivatives by each loss, by differences that are small against the losses' own.
@@ -79,25 +114,31 @@ void find_best(BestRate& group, double sigma) {
   const double loss[3] = {three[0].loss, three[1].loss, three[2].loss};
   const Vertex vertex = vertex_of(three, loss);
   group.rate = std::exp(vertex.log_rate);
-  group.loss = vertex.loss;
   group.doubled = vertex.curvature * std::pow(std::log(2), 2);
   if (sigma > 0) group.log_error = error_of_vertex(three, loss, sigma);
 }
 
-BestRate group_of(const std::vector<const FinishedArm*>& arms, std::vector<TriedRate> tried) {
+BestRate group_of(const Arms& arms, const std::string& recipe, const std::string& matrices) {
   const FinishedRun& run = arms.front()->run;
   return {.model = shape_name(run.config.model),
+          .recipe = recipe,
+          .matrices = matrices,
           .parameters = count_as(run.config.model, laws::ParameterCount::kaplan),
           .batch_tokens = double(run.config.train.batch_tokens),
           .tokens = arms.front()->tokens(),
           .flops = number(run.last, "flops"),
-          .matrix_ratio = ratio_of(run.config.optimizer),
-          .tried = std::move(tried)};
+          .tried = tried_rates(arms)};
 }
 
-double commonest_ratio(const std::vector<BestRate>& groups) {
-  std::map<double, int> count;
-  for (const BestRate& group : groups) ++count[group.matrix_ratio];
+using Kind = std::pair<std::string, std::string>;
+
+Kind kind_of(const BestRate& group) {
+  return {group.recipe, group.matrices};
+}
+
+Kind commonest_kind(const std::vector<BestRate>& groups) {
+  std::map<Kind, int> count;
+  for (const BestRate& group : groups) ++count[kind_of(group)];
   return std::max_element(count.begin(), count.end(),
                           [](const auto& a, const auto& b) { return a.second < b.second; })
       ->first;
@@ -107,7 +148,7 @@ double commonest_ratio(const std::vector<BestRate>& groups) {
 void fit_law(RateLaw& law) {
   std::vector<const BestRate*> used;
   for (const BestRate& group : law.groups)
-    if (group.why.empty() && group.matrix_ratio == commonest_ratio(law.groups)) used.push_back(&group);
+    if (group.why.empty() && kind_of(group) == commonest_kind(law.groups)) used.push_back(&group);
   std::vector<std::vector<double>> columns{std::vector<double>(used.size(), 1.0)};
   std::vector<double> rates;
   for (const BestRate* group : used) rates.push_back(std::log(group->rate));
@@ -124,10 +165,13 @@ void fit_law(RateLaw& law) {
     columns.push_back(std::move(column));
   }
   const LeastSquares fit = least_squares(columns, rates);
-  if (names.empty() || fit.constants.empty() || fit.degrees < 1) {
-    law.why = text("a law of the best rate by ", names.empty() ? "N, B or C" : join(names, ", "), " wants ",
-                   names.size() + 2, " groups or more with a best rate inside those tried, and differences ",
-                   "among them; there are ", used.size());
+  if (names.empty()) {
+    law.why = used.empty() ? "no group has a best rate" : "N, B and C do not vary among the best rates";
+    return;
+  }
+  if (fit.constants.empty() || fit.degrees < 1) {
+    law.why = text("it needs ", names.size() + 2, " best rates or more in which ", join(names, " and "),
+                   " vary independently; there are ", used.size());
     return;
   }
   law.coefficient = std::exp(fit.constants[0]);
@@ -140,19 +184,12 @@ void fit_law(RateLaw& law) {
 
 }  // namespace
 
-RateLaw rates_of(const Study& study, laws::LossKind loss) {
+RateLaw rates_of(const std::vector<FinishedArm>& finished) {
   RateLaw law;
-  double squares = 0;
-  int degrees = 0;
-  for (const auto& [recipe, arms] :
-       alike_except(study, loss, {"train.seed", "optimizer.lr", "optimizer.matrix_lr"})) {
-    std::map<double, std::vector<const FinishedArm*>> by_ratio;
-    for (const FinishedArm& arm : arms) by_ratio[ratio_of(arm.run.config.optimizer)].push_back(&arm);
-    for (const auto& [ratio, alike] : by_ratio)
-      if (std::vector<TriedRate> tried = tried_rates(alike, squares, degrees); tried.size() >= 3)
-        law.groups.push_back(group_of(alike, std::move(tried)));
-  }
-  if (degrees > 0) law.sigma = std::sqrt(squares / degrees);
+  pool_noise(finished, law);
+  for (const AlikeArms& alike : alike_except(finished, {"train.seed", "optimizer.lr", "optimizer.matrix_lr"}))
+    for (const auto& [matrices, arms] : comparable(alike.arms))
+      law.groups.push_back(group_of(arms, alike.recipe, matrices));
   for (BestRate& group : law.groups) find_best(group, law.sigma);
   std::stable_sort(law.groups.begin(), law.groups.end(), [](const BestRate& a, const BestRate& b) {
     return std::tuple(a.flops, a.parameters, a.batch_tokens) <
@@ -182,7 +219,8 @@ Json to_json(const RateLaw& law) {
                       {"batch_tokens", group.batch_tokens},
                       {"tokens", group.tokens},
                       {"flops", group.flops},
-                      {"matrix_ratio", group.matrix_ratio},
+                      {"recipe", group.recipe},
+                      {"matrices", group.matrices},
                       {"rate", number_or_null(group.rate)},
                       {"log_error", number_or_null(group.log_error)},
                       {"loss_when_doubled", number_or_null(group.doubled)},
@@ -193,22 +231,43 @@ Json to_json(const RateLaw& law) {
     exponents[e.of] = {{"value", e.value}, {"ci95", {e.low, e.high}}};
   return {{"groups", std::move(groups)},
           {"sigma", number_or_null(law.sigma)},
+          {"sigma_degrees", law.degrees},
           {"exponents", std::move(exponents)},
           {"coefficient", number_or_null(law.coefficient)},
           {"why", law.why}};
 }
 
+double interval_factor(const BestRate& group, const RateLaw& law) {
+  if (std::isnan(group.log_error)) return NAN;
+  return std::exp(student_95(law.degrees) * group.log_error);
+}
+
+std::vector<std::string> rates_header() {
+  return {"model", "N", "B", "D", "C", "rates tried", "best rate", "95%", "nats added at half or twice"};
+}
+
+std::vector<std::string> rates_cells(const BestRate& group, const RateLaw& law) {
+  const double factor = interval_factor(group, law);
+  std::string name = group.model;
+  for (const std::string& part : {group.recipe, group.matrices})
+    if (!part.empty()) name += ", " + part;
+  return {name,
+          human_count(group.parameters),
+          human_count(group.batch_tokens),
+          human_count(group.tokens),
+          scientific(group.flops, 1),
+          text(scientific(group.tried.front().rate, 1), " to ", scientific(group.tried.back().rate, 1)),
+          group.why.empty() ? scientific(group.rate, 1) : group.why,
+          std::isnan(factor)
+              ? "unknown"
+              : text(scientific(group.rate / factor, 1), " to ", scientific(group.rate * factor, 1)),
+          std::isnan(group.doubled) ? "unknown" : fixed(group.doubled, 4)};
+}
+
 std::string to_text(const RateLaw& law) {
   if (law.groups.empty()) return {};
-  Table table(
-      {"model", "C", "D", "batch", "rates tried", "best rate", "factor of error", "twice or half loses"});
-  for (const BestRate& group : law.groups)
-    table.add({group.model, scientific(group.flops, 1), human_count(group.tokens),
-               human_count(group.batch_tokens),
-               text(scientific(group.tried.front().rate, 1), " to ", scientific(group.tried.back().rate, 1)),
-               group.why.empty() ? scientific(group.rate, 1) : group.why,
-               std::isnan(group.log_error) ? "unknown" : fixed(std::exp(group.log_error), 2),
-               std::isnan(group.doubled) ? "" : fixed(group.doubled, 4)});
+  Table table(rates_header());
+  for (const BestRate& group : law.groups) table.add(rates_cells(group, law));
   return text("\nLearning rates, of runs that differ in nothing else:\n", table.str(), verdict_of(law), "\n");
 }
 

@@ -4,6 +4,7 @@
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/arms.h"
 #include "esmscale/study/runs/compare.h"
+#include "study/arms/rows.h"
 #include "study/runs/finished_run.h"
 
 #include <algorithm>
@@ -16,23 +17,23 @@
 namespace esmscale::study {
 namespace {
 
-using Settings = std::map<std::string, std::string>;
+using Values = std::map<std::string, std::string>;
 
 // What a row is made from: runs that differ in it are no pair.
 constexpr const char *kBase = "base", *kParent = "parent";
 
 // A rate of matrices that a row sets beside the rate counts by its ratio to it: rates that move together are
 // one key.
-void move_matrix_rate(Settings& settings) {
+void move_matrix_rate(Values& settings) {
   const auto rate = settings.find("optimizer.lr"), of_matrices = settings.find("optimizer.matrix_lr");
   if (rate == settings.end() || of_matrices == settings.end()) return;
-  const double ratio = std::stod(of_matrices->second) / std::stod(rate->second);
+  const double ratio = rounded_ratio(std::stod(of_matrices->second), std::stod(rate->second));
   settings.erase(of_matrices);
-  settings["optimizer.matrix_lr / optimizer.lr"] = text(std::round(1e4 * ratio) / 1e4);
+  settings["optimizer.matrix_lr / optimizer.lr"] = text(ratio);
 }
 
-Settings settings_of(const StudyEntry& run) {
-  Settings settings{{kBase, run.base}, {kParent, run.parent}};
+Values settings_of(const StudyEntry& run) {
+  Values settings{{kBase, run.base}, {kParent, run.parent}};
   for (const std::string& setting : run.settings) {
     const size_t equals = std::min(setting.find('='), setting.size() - 1);
     settings[setting.substr(0, equals)] = setting.substr(equals + 1);
@@ -43,9 +44,9 @@ Settings settings_of(const StudyEntry& run) {
 }
 
 // The values of a key in the order of the rows.
-std::vector<std::string> values_of(const std::vector<Settings>& rows, const std::string& key) {
+std::vector<std::string> values_of(const std::vector<Values>& rows, const std::string& key) {
   std::vector<std::string> values;
-  for (const Settings& row : rows)
+  for (const Values& row : rows)
     if (const auto found = row.find(key);
         found != row.end() && std::find(values.begin(), values.end(), found->second) == values.end())
       values.push_back(found->second);
@@ -65,10 +66,10 @@ std::vector<double> losses_of(const Study& study, laws::LossKind loss) {
 }
 
 // nullopt where no row has a partner.
-std::optional<Effect> effect_of(const std::vector<Settings>& rows, const std::vector<double>& losses,
+std::optional<Effect> effect_of(const std::vector<Values>& rows, const std::vector<double>& losses,
                                 const std::string& key, const std::string& value,
                                 const std::string& reference) {
-  std::map<Settings, double> references;  // by all other settings
+  std::map<Values, double> references;  // by all other settings
   for (size_t i = 0; i < rows.size(); ++i)
     if (const auto found = rows[i].find(key); found != rows[i].end() && found->second == reference)
       references[rows[i]] = losses[i];
@@ -76,7 +77,7 @@ std::optional<Effect> effect_of(const std::vector<Settings>& rows, const std::ve
   double sum = 0;
   bool has_pair = false;
   for (size_t i = 0; i < rows.size(); ++i) {
-    Settings other = rows[i];
+    Values other = rows[i];
     if (const auto found = other.find(key); found == other.end() || found->second != value) continue;
     other[key] = reference;
     const auto partner = references.find(other);
@@ -106,16 +107,16 @@ Json interval_of(const Effect& effect) {
   return Json::array({effect.difference - effect.half_width, effect.difference + effect.half_width});
 }
 
-}  // namespace
-
 std::string shown_interval(const Effect& effect) {
   if (std::isnan(effect.half_width)) return "unknown";
   return text(fixed(effect.difference - effect.half_width, 4), " to ",
               fixed(effect.difference + effect.half_width, 4));
 }
 
+}  // namespace
+
 std::vector<Effect> effects_of(const Study& study, laws::LossKind loss) {
-  std::vector<Settings> rows;
+  std::vector<Values> rows;
   std::map<std::string, bool> keys;
   for (const StudyEntry& run : study.runs) {
     rows.push_back(settings_of(run));
@@ -146,12 +147,25 @@ Json to_json(const std::vector<Effect>& effects) {
   return rows;
 }
 
-std::string to_text(const std::vector<Effect>& effects) {
+std::vector<std::string> effects_header() {
+  return {"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"};
+}
+
+std::vector<std::string> effects_cells(const Effect& effect) {
   const auto nats = [](double value) { return std::isnan(value) ? std::string("unknown") : fixed(value, 4); };
-  Table table({"key", "value", "against", "loss (nats)", "difference", "standard error", "95%", "pairs"});
-  for (const Effect& effect : effects)
-    table.add({effect.key, effect.value, effect.reference, nats(effect.loss), nats(effect.difference),
-               nats(effect.error), shown_interval(effect), text(effect.pairs)});
+  return {effect.key,
+          effect.value,
+          effect.reference,
+          nats(effect.loss),
+          nats(effect.difference),
+          nats(effect.error),
+          shown_interval(effect),
+          text(effect.pairs)};
+}
+
+std::string to_text(const std::vector<Effect>& effects) {
+  Table table(effects_header());
+  for (const Effect& effect : effects) table.add(effects_cells(effect));
   return table.str();
 }
 

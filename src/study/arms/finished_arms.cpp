@@ -5,41 +5,87 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale::study {
 namespace {
 
-std::string recipe_of(const config::RunConfig& config, std::vector<std::string> apart) {
-  apart.insert(apart.end(), {"study", "data.train", "data.holdout", "model.name", "log", "checkpoint"});
-  Json all = config::to_json(config);
-  for (const std::string& key : apart) {
-    const size_t dot = key.find('.');
-    if (dot == std::string::npos)
-      all.erase(key);
-    else if (const auto part = all.find(key.substr(0, dot)); part != all.end())
-      part->erase(key.substr(dot + 1));
+using Recipe = std::map<std::string, std::string>;  // values by key, "schedule.name"
+
+bool begins_with_any(const std::string& key, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& prefix) { return key.starts_with(prefix); });
+}
+
+Recipe recipe_of(const FinishedArm& arm, std::vector<std::string> apart) {
+  apart.insert(apart.end(), {"study.", "data.train", "data.holdout", "model.name", "log.", "checkpoint."});
+  Recipe recipe{{"data", arm.run.dataset},
+                {"holdout", text_or(arm.run.last, "eval/holdout_hash", arm.run.holdout)},
+                {"parent", arm.parent}};
+  const Json flat = config::to_json(arm.run.config).flatten();
+  for (const auto& [pointer, value] : flat.items()) {
+    std::string key = pointer.substr(1);
+    std::replace(key.begin(), key.end(), '/', '.');
+    if (!begins_with_any(key, apart)) recipe[key] = esmscale::to_text(value);
   }
-  return esmscale::to_text(all);
+  return recipe;
+}
+
+// The values of keys that differ between the groups, those that every table shows apart.
+std::string distinction(const Recipe& recipe, const std::vector<Recipe>& all) {
+  static const std::vector<std::string> kShown{"model.",
+                                               "train.batch_tokens",
+                                               "train.micro_batch_tokens",
+                                               "train.pack_tokens",
+                                               "train.max_tokens",
+                                               "train.epochs",
+                                               "schedule.warmup_tokens",
+                                               "schedule.decay_tokens",
+                                               "optimizer.lr",
+                                               "optimizer.matrix_lr",
+                                               "eval."};
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : recipe) {
+    const bool is_same = std::all_of(all.begin(), all.end(), [&, k = key, v = value](const Recipe& other) {
+      const auto found = other.find(k);
+      return found != other.end() && found->second == v;
+    });
+    if (!is_same && !begins_with_any(key, kShown)) parts.push_back(text(key, "=", value));
+  }
+  return join(parts, ", ");
 }
 
 }  // namespace
 
-std::map<std::string, std::vector<FinishedArm>> alike_except(const Study& study, laws::LossKind loss,
-                                                             const std::vector<std::string>& apart) {
-  std::map<std::string, std::vector<FinishedArm>> groups;
+std::vector<FinishedArm> finished_arms(const Study& study, laws::LossKind loss) {
+  std::vector<FinishedArm> arms;
+  std::set<std::string> known;
   for (const StudyEntry& entry : study.runs) {
     std::string why;
-    if (!std::filesystem::exists(study.output(entry)) || entry.stage == config::RunStage::trunk) continue;
+    if (entry.stage == config::RunStage::trunk || !std::filesystem::exists(study.output(entry))) continue;
     std::optional<FinishedRun> run = read_finished_run(study.output(entry), why);
-    const double value = run ? final_loss(*run, loss) : NAN;
-    if (!std::isfinite(value)) continue;
-    const std::string recipe = recipe_of(run->config, apart) + entry.parent;
-    groups[recipe].push_back({std::move(*run), value});
+    if (!run || !known.insert(config::identity_hash(run->config) + run->dataset + entry.parent).second)
+      continue;
+    const double value = final_loss(*run, loss);
+    arms.push_back({std::move(*run), entry.parent, value});
   }
-  return groups;
+  return arms;
+}
+
+std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
+                                    const std::vector<std::string>& apart) {
+  std::map<Recipe, std::vector<const FinishedArm*>> groups;
+  for (const FinishedArm& arm : arms)
+    if (std::isfinite(arm.loss)) groups[recipe_of(arm, apart)].push_back(&arm);
+  std::vector<Recipe> recipes;
+  for (const auto& [recipe, of_it] : groups) recipes.push_back(recipe);
+  std::vector<AlikeArms> alike;
+  for (const auto& [recipe, of_it] : groups) alike.push_back({distinction(recipe, recipes), of_it});
+  return alike;
 }
 
 }  // namespace esmscale::study

@@ -1,11 +1,10 @@
-// The finished runs of a study, with what of their recipe groups them.
+// The finished runs of a study, read once, in groups of one recipe; and what each part of an answer takes
+// from them.
 #pragma once
 
-#include "esmscale/laws/points/counts.h"
-#include "esmscale/study/state.h"
+#include "esmscale/study/answers.h"
 #include "study/runs/finished_run.h"
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -13,13 +12,30 @@ namespace esmscale::study {
 
 struct FinishedArm {
   FinishedRun run;
-  double loss = 0;  // at its end, nats
+  std::string parent;  // the run that it branched from; "": none
+  double loss = 0;     // at its end, nats; NaN: none
+
   double tokens() const { return number(run.last, "tokens"); }
 };
 
-// Finished runs with a loss, in groups that are alike in every key of the configuration except `apart`
-// ("train.seed"), names and folders.
-std::map<std::string, std::vector<FinishedArm>> alike_except(const Study& study, laws::LossKind loss,
-                                                             const std::vector<std::string>& apart);
+// Each configuration, seed and training set once, as a trial of the sweep is often a main run as well. Trunks
+// are left out.
+std::vector<FinishedArm> finished_arms(const Study& study, laws::LossKind loss);
+
+struct AlikeArms {
+  // What distinguishes the recipe from those of other groups, as "schedule.name=cosine"; shapes, batches and
+  // numbers of tokens apart. "": nothing.
+  std::string recipe;
+  std::vector<const FinishedArm*> arms;
+};
+
+// Runs with a loss, in groups that are alike in data, holdout, parent and every key of the configuration
+// except `apart` ("train.seed"), names, logs and checkpoints.
+std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
+                                    const std::vector<std::string>& apart);
+
+std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms);
+RateLaw rates_of(const std::vector<FinishedArm>& arms);
+std::vector<RunMemory> memory_of(const std::vector<FinishedArm>& arms);
 
 }  // namespace esmscale::study

@@ -85,11 +85,11 @@ LayoutArms epochs(const Request& request) {
     repeated.values.push_back(std::to_string(used));
     repeated.with.push_back(text("train.max_tokens=", tokens));
   }
-  LayoutArms arms{.factors = {repeated}, .settings = {text("train.epochs=", 2 * kEpochs.back())}};
-  for (const int part : {2, 4})
-    arms.further.push_back(
-        {"data.sequences=" + repeated.values[0], text("train.max_tokens=", tokens / part)});
-  return arms;
+  for (const int part : {2, 4}) {
+    repeated.values.push_back(repeated.values[0]);
+    repeated.with.push_back(text("train.max_tokens=", tokens / part));
+  }
+  return {.factors = {repeated}, .settings = {text("train.epochs=", 2 * kEpochs.back())}};
 }
 
 struct Named {

@@ -6,7 +6,7 @@
 namespace esmscale::study {
 namespace {
 
-constexpr double kDependent = 1e-9;  // of a column that others leave
+constexpr double kDependent = 1e-9;  // share of a column's length that those before it do not explain
 
 double product(const std::vector<double>& a, const std::vector<double>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
@@ -40,7 +40,7 @@ LeastSquares least_squares(const std::vector<std::vector<double>>& columns, cons
     along[k] = product(basis[k], left);
     subtract(left, along[k], basis[k]);
   }
-  // Backwards through the triangle: the constants, and its inverse, whose rows have the errors as lengths.
+  // Backwards through the triangle, to its inverse: the length of row k is the error of constant k.
   std::vector<std::vector<double>> inverse(count, std::vector<double>(count));
   fit.constants.resize(count);
   fit.unit_errors.resize(count);

@@ -10,27 +10,29 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale::study {
 namespace {
 
-constexpr double kOneEpoch = 1.001;              // a run may end inside a batch
-constexpr double kLowest = 0.1, kHighest = 1e4;  // R*, epochs; kHighest: as good as fresh
+constexpr double kDifferent = 0.05;              // of ln D: seeds of one run differ by less
+constexpr double kLowest = 0.1, kHighest = 1e4;  // R*, epochs: worth nothing; as good as fresh
 constexpr int kSteps = 3000;
 
 double fresh_tokens(const RepeatedRun& run, double scale) {
   return laws::RepeatLaw{.tokens = scale}.effective_tokens(run.tokens, run.unique_tokens);
 }
 
-// Numbers of tokens that runs of fresh data have, to a thousandth.
+// How many different numbers of tokens runs of fresh data have.
 size_t fresh_horizons(const std::vector<RepeatedRun>& runs) {
-  std::set<int64_t> different;
+  std::vector<double> logs;
   for (const RepeatedRun& run : runs)
-    if (run.epochs() <= kOneEpoch) different.insert(std::lround(1000 * std::log(run.tokens)));
-  return different.size();
+    if (!run.is_repeated()) logs.push_back(std::log(run.tokens));
+  std::sort(logs.begin(), logs.end());
+  size_t count = logs.empty() ? 0 : 1;
+  for (size_t i = 1; i < logs.size(); ++i) count += logs[i] - logs[i - 1] > kDifferent;
+  return count;
 }
 
 // The loss as a polynomial of the logarithm of fresh tokens, at one R*.
@@ -49,8 +51,8 @@ LeastSquares fit_at(const std::vector<RepeatedRun>& runs, double scale, int degr
 void fit_scale(RepeatWorth& worth) {
   const size_t horizons = fresh_horizons(worth.runs);
   if (horizons < 2) {
-    worth.why = text("runs of fresh data have ", horizons == 0 ? "no" : "one",
-                     " number of tokens; two are needed to know what a fresh token is worth");
+    worth.why =
+        text("it needs runs without repeats at two numbers of tokens or more; there are runs at ", horizons);
     return;
   }
   const int degree = horizons > 2 ? 2 : 1;
@@ -75,12 +77,15 @@ void fit_scale(RepeatWorth& worth) {
     if (std::isnan(worth.low)) worth.low = scale;
     worth.high = scale;
   }
+  if (worth.low == profile.front().first) worth.low = 0;
   if (worth.high == profile.back().first) worth.high = INFINITY;
+  if (worth.scale == profile.front().first) worth.scale = 0;
   if (worth.scale == profile.back().first) worth.scale = INFINITY;
 }
 
 std::string shown_scale(double scale) {
-  return std::isinf(scale) ? "unbounded" : fixed(scale, scale < 10 ? 1 : 0);
+  if (std::isinf(scale)) return "unbounded";
+  return scale <= 0 ? text("below ", kLowest) : fixed(scale, scale < 10 ? 1 : 0);
 }
 
 Json number_or_text(double value) {
@@ -91,21 +96,22 @@ Json number_or_text(double value) {
 
 double RepeatWorth::worth_at(double epochs) const {
   if (std::isinf(scale)) return 1;
+  if (scale <= 0) return 1 / epochs;
   return fresh_tokens({.tokens = epochs, .unique_tokens = 1}, scale) / epochs;
 }
 
-std::vector<RepeatWorth> repeats_of(const Study& study, laws::LossKind loss) {
+std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms) {
   std::vector<RepeatWorth> all;
-  for (const auto& [recipe, arms] :
-       alike_except(study, loss, {"train.seed", "train.max_tokens", "train.epochs", "data.sequences"})) {
-    RepeatWorth worth{.model = shape_name(arms.front().run.config.model)};
-    for (const FinishedArm& arm : arms)
-      if (arm.run.unique_tokens > 0)
-        worth.runs.push_back({arm.run.name, arm.tokens(), arm.run.unique_tokens, arm.loss});
+  for (const AlikeArms& alike :
+       alike_except(arms, {"train.seed", "train.max_tokens", "train.epochs", "data.sequences"})) {
+    RepeatWorth worth{.model = shape_name(alike.arms.front()->run.config.model), .recipe = alike.recipe};
+    for (const FinishedArm* arm : alike.arms)
+      if (arm->run.unique_tokens > 0)
+        worth.runs.push_back({arm->run.name, arm->tokens(), arm->run.unique_tokens, arm->loss});
     std::stable_sort(worth.runs.begin(), worth.runs.end(), [](const RepeatedRun& a, const RepeatedRun& b) {
       return std::pair(a.epochs(), -a.tokens) < std::pair(b.epochs(), -b.tokens);
     });
-    if (worth.runs.size() < 3 || worth.runs.back().epochs() <= kOneEpoch) continue;
+    if (worth.runs.size() < 3 || !worth.runs.back().is_repeated()) continue;
     fit_scale(worth);
     all.push_back(std::move(worth));
   }
@@ -114,8 +120,19 @@ std::vector<RepeatWorth> repeats_of(const Study& study, laws::LossKind loss) {
 
 std::string verdict_of(const RepeatWorth& worth) {
   if (!worth.why.empty()) return "no R*, because " + worth.why;
-  return text("R* = ", shown_scale(worth.scale), " epochs (95%: ", shown_scale(worth.low), " to ",
-              shown_scale(worth.high), "); runs scatter by ", fixed(worth.scatter, 4), " nats about it");
+  const bool is_number = std::isfinite(worth.scale) && worth.scale > 0;
+  return text("R* ", is_number ? "= " : "is ", shown_scale(worth.scale), is_number ? " epochs" : "",
+              " (95%: ", shown_scale(worth.low), " to ", shown_scale(worth.high), "); runs scatter by ",
+              fixed(worth.scatter, 4), " nats about it");
+}
+
+std::vector<std::string> repeats_header() {
+  return {"run", "tokens", "epochs", "loss (nats)", "fresh tokens that a token is worth"};
+}
+
+std::vector<std::string> repeats_cells(const RepeatWorth& worth, const RepeatedRun& run) {
+  return {run.name, human_count(run.tokens), fixed(run.epochs(), 2), fixed(run.loss, 4),
+          run.is_repeated() ? fixed(worth.worth_at(run.epochs()), 2) : "1"};
 }
 
 Json to_json(const std::vector<RepeatWorth>& repeats) {
@@ -126,6 +143,7 @@ Json to_json(const std::vector<RepeatWorth>& repeats) {
       runs.push_back(
           {{"run", run.name}, {"tokens", run.tokens}, {"epochs", run.epochs()}, {"loss", run.loss}});
     all.push_back({{"model", worth.model},
+                   {"recipe", worth.recipe},
                    {"R_star", number_or_text(worth.scale)},
                    {"ci95", std::isnan(worth.low) ? Json(nullptr)
                                                   : Json::array({worth.low, number_or_text(worth.high)})},
@@ -139,12 +157,11 @@ Json to_json(const std::vector<RepeatWorth>& repeats) {
 std::string to_text(const std::vector<RepeatWorth>& repeats) {
   std::string out;
   for (const RepeatWorth& worth : repeats) {
-    out += text("\nRepeated tokens, ", worth.model, ": ", verdict_of(worth), "\n");
+    out += text("\nRepeated tokens, ", worth.model, worth.recipe.empty() ? "" : ", " + worth.recipe, ": ",
+                verdict_of(worth), "\n");
     if (!worth.why.empty()) continue;
-    Table table({"run", "tokens", "epochs", "loss (nats)", "a token is worth"});
-    for (const RepeatedRun& run : worth.runs)
-      table.add({run.name, human_count(run.tokens), fixed(run.epochs(), 2), fixed(run.loss, 4),
-                 text(fixed(worth.worth_at(std::max(1.0, run.epochs())), 2), " fresh ones")});
+    Table table(repeats_header());
+    for (const RepeatedRun& run : worth.runs) table.add(repeats_cells(worth, run));
     out += table.str();
   }
   return out;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -70,7 +71,9 @@ void require_factors(const std::vector<Factor>& factors, const char* where, bool
   Violations violations;
   std::set<std::string> keys;
   for (const Factor& factor : factors) {
-    violations.require(keys.insert(factor.key).second, factor.key + " is varied twice");
+    std::set<std::string> own{factor.key};
+    for (const std::string& setting : factor.with) own.insert(setting.substr(0, setting.find('=')));
+    for (const std::string& key : own) violations.require(keys.insert(key).second, key + " is varied twice");
     violations.require(factor.key != "train.seed" && !factor.key.starts_with("study."),
                        factor.key + " is set by the study itself");
   }
@@ -82,9 +85,13 @@ void require_factors(const std::vector<Factor>& factors, const char* where, bool
        .advice = "--layout NAME, or --vary KEY=VALUE,VALUE for each key; --seeds N for repeats"});
 }
 
-std::vector<Settings> combinations(const ArmGrid& grid) {
+double rounded_ratio(double a, double b) {
+  return std::round(1e4 * a / b) / 1e4;
+}
+
+std::vector<Settings> combinations(const std::vector<Factor>& factors) {
   std::vector<Settings> all(1);
-  for (const Factor& factor : grid.factors) {
+  for (const Factor& factor : factors) {
     std::vector<Settings> longer;
     for (const Settings& shorter : all)
       for (size_t i = 0; i < factor.values.size(); ++i) {
@@ -94,7 +101,6 @@ std::vector<Settings> combinations(const ArmGrid& grid) {
       }
     all = std::move(longer);
   }
-  all.insert(all.end(), grid.further.begin(), grid.further.end());
   return all;
 }
 

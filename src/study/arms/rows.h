@@ -10,14 +10,17 @@ namespace esmscale::study {
 
 using Settings = std::vector<std::string>;  // key.path=value
 
-// Usage error for a key that occurs twice or that the study sets itself. `where`: the command.
+// Usage error for a key that occurs twice, also beside another's values, or that the study sets itself.
+// `where`: the command.
 void require_factors(const std::vector<Factor>& factors, const char* where, bool may_be_none);
 // Usage error unless the value of this flag can begin the name of a file.
 void require_plain(const std::string& flag, const std::string& name);
 
-// All combinations of one value of each factor, the last factor the fastest, then the further rows. One,
-// empty, for a grid without either.
-std::vector<Settings> combinations(const ArmGrid& grid);
+// a / b to four decimals: rates that move together.
+double rounded_ratio(double a, double b);
+
+// All combinations of one value of each factor, the last factor the fastest; one, empty, without factors.
+std::vector<Settings> combinations(const std::vector<Factor>& factors);
 
 // A plain file name: "schedule.name-constant_train.batch_tokens-4K_s1". seed 0: none.
 std::string name_of(const std::string& prefix, const Settings& combination, int64_t seed);

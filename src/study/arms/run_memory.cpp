@@ -3,28 +3,24 @@
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/shapes.h"
-#include "study/runs/finished_run.h"
+#include "study/arms/finished_arms.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <nlohmann/json.hpp>
 
 namespace esmscale::study {
 
-std::vector<RunMemory> memory_of(const Study& study) {
+// Of the runs that wrote both down, by measured memory.
+std::vector<RunMemory> memory_of(const std::vector<FinishedArm>& arms) {
   std::vector<RunMemory> all;
-  for (const StudyEntry& entry : study.runs) {
-    std::string why;
-    if (!std::filesystem::exists(study.output(entry))) continue;
-    const std::optional<FinishedRun> run = read_finished_run(study.output(entry), why);
-    if (!run) continue;
-    RunMemory memory{.run = run->name,
-                     .model = shape_name(run->config.model),
-                     .parameters = count_as(run->config.model, laws::ParameterCount::kaplan),
-                     .micro_batch_tokens = double(run->config.train.micro_batch_tokens),
-                     .predicted = number(run->last, "memory_predicted"),
-                     .measured = number(run->last, "memory_tensors_peak")};
+  for (const FinishedArm& arm : arms) {
+    RunMemory memory{.run = arm.run.name,
+                     .model = shape_name(arm.run.config.model),
+                     .parameters = count_as(arm.run.config.model, laws::ParameterCount::kaplan),
+                     .micro_batch_tokens = double(arm.run.config.train.micro_batch_tokens),
+                     .predicted = number(arm.run.last, "memory_predicted"),
+                     .measured = number(arm.run.last, "memory_tensors_peak")};
     if (memory.predicted > 0 && memory.measured > 0) all.push_back(std::move(memory));
   }
   std::stable_sort(all.begin(), all.end(),
