@@ -188,8 +188,10 @@ void add_study_arms(CLI::App& study, Program& program) {
   add_add(study, program);
 
   auto effects = std::make_shared<EffectsOptions>();
-  action = program.add_verb(study, "effects", "Shows what each value of a study's arms changes in the loss; R*, best rates and memory",
-                            "esmscale study effects studies/rates");
+  action = program.add_verb(
+      study, "effects",
+      "Shows what each value of a study's arms changes in the loss; R*, best rates and memory",
+      "esmscale study effects studies/rates");
   action->add_option("DIR", effects->folder, "A study whose runs set a key to several values")->required();
   add_enum_flag(*action, "--loss", effects->loss, "eval, eval-mask-only or train");
   action->add_option("--output", effects->output, "FILE.html: a page with tables and pictures");

@@ -118,10 +118,9 @@ void find_best(BestRate& group, double sigma) {
   if (sigma > 0) group.log_error = error_of_vertex(three, loss, sigma);
 }
 
-BestRate group_of(const Arms& arms, const std::string& recipe, const std::string& matrices) {
+BestRate group_of(const Arms& arms, const std::string& matrices) {
   const FinishedRun& run = arms.front()->run;
   return {.model = shape_name(run.config.model),
-          .recipe = recipe,
           .matrices = matrices,
           .parameters = count_as(run.config.model, laws::ParameterCount::kaplan),
           .batch_tokens = double(run.config.train.batch_tokens),
@@ -187,9 +186,14 @@ void fit_law(RateLaw& law) {
 RateLaw rates_of(const std::vector<FinishedArm>& finished) {
   RateLaw law;
   pool_noise(finished, law);
+  std::vector<Recipe> recipes;
   for (const AlikeArms& alike : alike_except(finished, {"train.seed", "optimizer.lr", "optimizer.matrix_lr"}))
-    for (const auto& [matrices, arms] : comparable(alike.arms))
-      law.groups.push_back(group_of(arms, alike.recipe, matrices));
+    for (const auto& [matrices, arms] : comparable(alike.arms)) {
+      law.groups.push_back(group_of(arms, matrices));
+      recipes.push_back(alike.recipe);
+    }
+  const std::vector<std::string> distinct = distinctions(recipes);
+  for (size_t i = 0; i < law.groups.size(); ++i) law.groups[i].recipe = distinct[i];
   for (BestRate& group : law.groups) find_best(group, law.sigma);
   std::stable_sort(law.groups.begin(), law.groups.end(), [](const BestRate& a, const BestRate& b) {
     return std::tuple(a.flops, a.parameters, a.batch_tokens) <

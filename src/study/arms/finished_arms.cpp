@@ -14,8 +14,6 @@
 namespace esmscale::study {
 namespace {
 
-using Recipe = std::map<std::string, std::string>;  // values by key, "schedule.name"
-
 bool begins_with_any(const std::string& key, const std::vector<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const std::string& prefix) { return key.starts_with(prefix); });
@@ -81,11 +79,15 @@ std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
   std::map<Recipe, std::vector<const FinishedArm*>> groups;
   for (const FinishedArm& arm : arms)
     if (std::isfinite(arm.loss)) groups[recipe_of(arm, apart)].push_back(&arm);
-  std::vector<Recipe> recipes;
-  for (const auto& [recipe, of_it] : groups) recipes.push_back(recipe);
   std::vector<AlikeArms> alike;
-  for (const auto& [recipe, of_it] : groups) alike.push_back({distinction(recipe, recipes), of_it});
+  for (const auto& [recipe, of_it] : groups) alike.push_back({recipe, of_it});
   return alike;
+}
+
+std::vector<std::string> distinctions(const std::vector<Recipe>& recipes) {
+  std::vector<std::string> all;
+  for (const Recipe& recipe : recipes) all.push_back(distinction(recipe, recipes));
+  return all;
 }
 
 }  // namespace esmscale::study

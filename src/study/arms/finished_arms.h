@@ -5,6 +5,7 @@
 #include "esmscale/study/answers.h"
 #include "study/runs/finished_run.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,10 @@ struct FinishedArm {
 // are left out.
 std::vector<FinishedArm> finished_arms(const Study& study, laws::LossKind loss);
 
+using Recipe = std::map<std::string, std::string>;  // values by key, "schedule.name"
+
 struct AlikeArms {
-  // What distinguishes the recipe from those of other groups, as "schedule.name=cosine"; shapes, batches and
-  // numbers of tokens apart. "": nothing.
-  std::string recipe;
+  Recipe recipe;
   std::vector<const FinishedArm*> arms;
 };
 
@@ -33,6 +34,10 @@ struct AlikeArms {
 // except `apart` ("train.seed"), names, logs and checkpoints.
 std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
                                     const std::vector<std::string>& apart);
+
+// What distinguishes each recipe from the others, as "schedule.name=cosine"; shapes, batches and numbers of
+// tokens apart. "": nothing.
+std::vector<std::string> distinctions(const std::vector<Recipe>& recipes);
 
 std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms);
 RateLaw rates_of(const std::vector<FinishedArm>& arms);

@@ -102,9 +102,10 @@ double RepeatWorth::worth_at(double epochs) const {
 
 std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms) {
   std::vector<RepeatWorth> all;
+  std::vector<Recipe> recipes;
   for (const AlikeArms& alike :
        alike_except(arms, {"train.seed", "train.max_tokens", "train.epochs", "data.sequences"})) {
-    RepeatWorth worth{.model = shape_name(alike.arms.front()->run.config.model), .recipe = alike.recipe};
+    RepeatWorth worth{.model = shape_name(alike.arms.front()->run.config.model)};
     for (const FinishedArm* arm : alike.arms)
       if (arm->run.unique_tokens > 0)
         worth.runs.push_back({arm->run.name, arm->tokens(), arm->run.unique_tokens, arm->loss});
@@ -114,7 +115,10 @@ std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms) {
     if (worth.runs.size() < 3 || !worth.runs.back().is_repeated()) continue;
     fit_scale(worth);
     all.push_back(std::move(worth));
+    recipes.push_back(alike.recipe);
   }
+  const std::vector<std::string> distinct = distinctions(recipes);
+  for (size_t i = 0; i < all.size(); ++i) all[i].recipe = distinct[i];
   return all;
 }
 
