@@ -146,7 +146,11 @@ Json row_of(const RowTemplate& shared, const std::string& name, Settings setting
   if (!shared.parent.empty()) row["parent"] = shared.parent;
   if (shared.grid->gpus > 0) row["gpus"] = shared.grid->gpus;
   if (shared.grid->hours > 0) row["hours"] = shared.grid->hours;
-  if (!shared.grid->data.empty()) add_tokens(row, config, data::Dataset(shared.grid->data));
+  // A row's own training set may be on another machine; then its tokens are not known yet.
+  const bool has_own_data = set.contains("data.train");
+  const std::string folder = has_own_data ? config.data.train : shared.grid->data;
+  if (!folder.empty() && (!has_own_data || fs::exists(folder)))
+    add_tokens(row, config, data::Dataset(folder));
   return row;
 }
 
