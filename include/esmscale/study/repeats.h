@@ -34,7 +34,7 @@ struct RepeatWorth {
   double scatter = std::numeric_limits<double>::quiet_NaN();  // of the runs about the fit, nats
   std::string why;                                            // there is no R*; "" where there is one
 
-  // Fresh tokens that a token of a run of so many epochs is worth, by R*.
+  // The number of fresh tokens that one token of a run with this number of epochs is worth, by R*.
   double worth_at(double epochs) const;
 };
 
