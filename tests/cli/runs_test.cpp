@@ -25,7 +25,7 @@ class RunVerbs : public ::testing::Test {
 
 TEST_F(RunVerbs, RunsListsStatesWithTheDocumentedKeys) {
   small.trained("all/done");
-  EXPECT_EQ(run(small.train("all/late", {"--max-minutes", "0.0001", "--set", "train.epochs=1000"})).status,
+  EXPECT_EQ(run(small.train("all/late", {"--max-minutes", "1e-9", "--set", "train.epochs=1000"})).status,
             85);
   const Json runs = json_of({"runs", small.path("all")}).at("runs");
   ASSERT_EQ(runs.size(), 2u);
@@ -45,7 +45,7 @@ TEST_F(RunVerbs, RunsListsStatesWithTheDocumentedKeys) {
 }
 
 TEST_F(RunVerbs, MaxMinutesLeavesACheckpointToResume) {
-  const Arguments late = small.train("late", {"--max-minutes", "0.0001"});
+  const Arguments late = small.train("late", {"--max-minutes", "1e-9"});
   EXPECT_EQ(run(late).status, 85);
   EXPECT_TRUE(run::RunFolder(small.path("late")).newest_checkpoint().has_value());
   EXPECT_EQ(run(small.train("late")).status, 0);  // the same run, to its end
