@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ namespace {
 
 // 95%, of a proportion p of n; unlike p's standard error it has a width where p is 0 or 1.
 std::pair<double, double> wilson_interval(double p, double n) {
-  constexpr double z = 1.959964;
+  constexpr double z = kNormal95;
   const double centre = (p + z * z / (2 * n)) / (1 + z * z / n);
   const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
   return {centre - half, centre + half};

@@ -1,3 +1,4 @@
+#include "esmscale/core/quantiles.h"
 #include "esmscale/study/design.h"
 #include "esmscale/study/plan/published_laws.h"
 
@@ -10,16 +11,6 @@ namespace esmscale::study {
 namespace {
 
 const double kLogTen = std::log(10.0);
-
-// 97.5% of Student's distribution, by the expansion of Fisher in 1/ν: within 2% from ν = 3.
-double student(double degrees) {
-  constexpr double z = 1.95996;
-  if (degrees < 1) return INFINITY;
-  return z + (std::pow(z, 3) + z) / (4 * degrees) +
-         (5 * std::pow(z, 5) + 16 * std::pow(z, 3) + 3 * z) / (96 * degrees * degrees) +
-         (3 * std::pow(z, 7) + 19 * std::pow(z, 5) + 17 * std::pow(z, 3) - 15 * z) /
-             (384 * std::pow(degrees, 3));
-}
 
 double normal_below(double x) {
   return 0.5 * std::erfc(-x / std::sqrt(2.0));
@@ -72,7 +63,7 @@ double DesignError::deviation() const {
 }
 
 double DesignError::half_width() const {
-  return std::hypot(student(degrees) * noise, student(1e9) * drift);
+  return std::hypot(student_95(degrees) * noise, student_95(1e9) * drift);
 }
 
 DesignError design_error(const StudyLayout& layout, const StudyRequest& request, const DesignModel& model,

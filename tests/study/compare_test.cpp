@@ -115,13 +115,5 @@ TEST(Compare, OtherHoldoutsAreRefusedAndOtherEndsNamed) {
               ElementsAre(HasSubstr("b is stopped"), HasSubstr("2.00K to 4.00K tokens")));
 }
 
-// Tables of the t distribution, two-sided 5%.
-TEST(Compare, StudentsT) {
-  for (const auto& [degrees, t] :
-       {std::pair{1, 12.706}, {2, 4.303}, {6, 2.447}, {7, 2.3646}, {10, 2.228}, {30, 2.042}, {1000, 1.962}})
-    EXPECT_NEAR(student_95(degrees), t, 0.001) << degrees;
-  EXPECT_TRUE(std::isinf(student_95(0)));
-}
-
 }  // namespace
 }  // namespace esmscale::study

@@ -1,5 +1,6 @@
 // Plans of a budget against the closed form of the law.
 #include "esmscale/accounting/flops.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "study/plan/rates.h"
 #include "support/error_of.h"
@@ -161,7 +162,7 @@ TEST(BudgetPlan, ARunLiesAboutTheCurveByItsNoise) {
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   ASSERT_TRUE(plan.loss_of_a_run.ci95);
   EXPECT_NEAR(plan.loss_of_a_run.ci95->high - plan.loss.value,
-              std::hypot(plan.loss.ci95->high - plan.loss.value, 1.96 * 0.05), 1e-9);
+              std::hypot(plan.loss.ci95->high - plan.loss.value, kNormal95 * 0.05), 1e-9);
 }
 
 // Each draw counts repeats by an R* of its own: what is not known of R* widens the loss, and the value stays.

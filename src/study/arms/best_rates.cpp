@@ -1,10 +1,10 @@
 #include "esmscale/study/best_rates.h"
 
 #include "esmscale/config/hidden_matrices.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/shapes.h"
-#include "esmscale/study/runs/compare.h"
 #include "study/arms/finished_arms.h"
 #include "study/arms/least_squares.h"
 #include "study/arms/rows.h"

@@ -1,9 +1,9 @@
 #include "esmscale/core/error.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/arms.h"
-#include "esmscale/study/runs/compare.h"
 #include "study/arms/rows.h"
 #include "study/runs/finished_run.h"
 

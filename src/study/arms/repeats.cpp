@@ -1,10 +1,10 @@
 #include "esmscale/study/repeats.h"
 
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/fits/repeats.h"
 #include "esmscale/study/plan/shapes.h"
-#include "esmscale/study/runs/compare.h"
 #include "study/arms/finished_arms.h"
 #include "study/arms/least_squares.h"
 

@@ -1,6 +1,7 @@
 #include "study/plan/answers.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -170,7 +171,7 @@ Planned with_noise(Planned curve, double sigma) {
     interval->high = curve.value + std::hypot(interval->high - curve.value, noise);
   };
   widen(curve.ci80, 1.2816);  // quantiles of the normal distribution
-  widen(curve.ci95, 1.9600);
+  widen(curve.ci95, kNormal95);
   return curve;
 }
 

@@ -1,6 +1,7 @@
 #include "esmscale/study/runs/compare.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/text.h"
 #include "study/runs/finished_run.h"
 
@@ -13,7 +14,7 @@
 namespace esmscale::study {
 namespace {
 
-constexpr double kNormal95 = 1.959964, kNormal80 = 0.841621;  // quantiles at 0.975 and 0.8
+constexpr double kNormal80 = 0.841621;  // quantile at 0.8
 
 double final_holdout_loss(const RunView& run) {
   const double loss = newest_metric(run.lines, "eval/loss");
@@ -80,7 +81,7 @@ Difference difference_of(const Arm& a, const Arm& b, const std::optional<PairedD
     between_seeds = std::sqrt((one.squares + other.squares) / double(degrees));
     difference.error = between_seeds * std::sqrt(1.0 / double(one.count) + 1.0 / double(other.count));
     difference.from = "seeds";
-    set_interval(difference, student_95(degrees));
+    set_interval(difference, student_95(double(degrees)));
   } else if (paired) {
     difference.loss = paired->loss;
     difference.error = paired->error;
@@ -174,18 +175,6 @@ int64_t seeds_for_notable_difference(double between_seeds) {
 }
 
 }  // namespace
-
-// Tabulated where few degrees make the expansion about the normal quantile (Abramowitz and Stegun, 26.7.5)
-// wrong by more than 0.001.
-double student_95(int64_t degrees) {
-  static constexpr std::array kFew{12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469};
-  if (degrees < 1) return INFINITY;
-  if (degrees <= int64_t(kFew.size())) return kFew[size_t(degrees - 1)];
-  const double z = kNormal95, n = double(degrees);
-  return z + (std::pow(z, 3) + z) / (4 * n) +
-         (5 * std::pow(z, 5) + 16 * std::pow(z, 3) + 3 * z) / (96 * n * n) +
-         (3 * std::pow(z, 7) + 19 * std::pow(z, 5) + 17 * std::pow(z, 3) - 15 * z) / (384 * n * n * n);
-}
 
 Comparison compare(const Arm& a, const Arm& b, const std::optional<PairedDifference>& paired) {
   Comparison comparison{.name_a = a.name, .name_b = b.name};

@@ -1,4 +1,5 @@
 // A line, and a line with a level end, through losses and Spearman's coefficients.
+#include "esmscale/core/quantiles.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/runs/assay_trends.h"
 #include "esmscale/study/runs/compare.h"
@@ -61,7 +62,7 @@ std::optional<Saturation> saturation_of(std::span<const double> losses, std::spa
     return a.second.squares < b.second.squares;
   });
   const auto degrees = double(losses.size() - 3);
-  const double critical = std::pow(student_95(int64_t(degrees)), 2);  // t² has the F distribution
+  const double critical = std::pow(student_95(degrees), 2);  // t² has the F distribution
   const double least = best->second.squares;
   if (!(whole.squares - least > critical * least / degrees)) return std::nullopt;
   if (!(best->second.slope < 0)) return std::nullopt;  // what ends is not a gain

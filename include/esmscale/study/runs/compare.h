@@ -65,7 +65,4 @@ Comparison compare(const Arm& a, const Arm& b, const std::optional<PairedDiffere
 Json to_json(const Comparison& comparison);
 std::string to_text(const Comparison& comparison);
 
-// Student's t: the value that |t| exceeds with a probability of 5%.
-double student_95(int64_t degrees);
-
 }  // namespace esmscale::study
