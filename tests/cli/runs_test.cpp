@@ -25,8 +25,7 @@ class RunVerbs : public ::testing::Test {
 
 TEST_F(RunVerbs, RunsListsStatesWithTheDocumentedKeys) {
   small.trained("all/done");
-  EXPECT_EQ(run(small.train("all/late", {"--max-minutes", "1e-9", "--set", "train.epochs=1000"})).status,
-            85);
+  EXPECT_EQ(run(small.train("all/late", {"--max-minutes", "1e-9", "--set", "train.epochs=1000"})).status, 85);
   const Json runs = json_of({"runs", small.path("all")}).at("runs");
   ASSERT_EQ(runs.size(), 2u);
   for (const char* key :

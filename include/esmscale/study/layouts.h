@@ -21,8 +21,13 @@ struct LayoutArms {
   std::vector<std::string> settings{};  // key.path=value, over the base
 };
 
-// Usage error for a name that is none, and for what the layout needs and lacks. `data`: folder of
-// the training set, "" where it is not known.
-LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, const std::string& data);
+// Usage error for a name that is none, and for what the layout needs of the grid (its data set, its factors)
+// and lacks.
+LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, const ArmGrid& grid);
+
+// Puts the layout's settings before `settings`, which win over them, and its factors before those of the
+// grid. `base` has the settings already. Nothing for the name "".
+void apply_layout(std::string_view name, const config::RunConfig& base, std::vector<std::string>& settings,
+                  ArmGrid& grid);
 
 }  // namespace esmscale::study

@@ -78,14 +78,6 @@ int show_effects(const Program& program, const EffectsOptions& options) {
   return 0;
 }
 
-// The layout's settings come before those of --set, which win.
-void apply_layout(const ArmsOptions& options, study::ArmsRequest& request) {
-  study::LayoutArms arms = study::arms_of_layout(options.layout, request.base, options.grid.data);
-  arms.settings.insert(arms.settings.end(), options.settings.begin(), options.settings.end());
-  request.base = config::load_config(options.base, arms.settings);
-  request.grid.factors = std::move(arms.factors);
-}
-
 std::string layout_names() {
   std::vector<std::string> lines;
   for (const study::Layout& layout : study::layouts())
@@ -163,10 +155,12 @@ int write_arms(const Program& program, const ArmsOptions& options) {
   study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
                              .prefix = options.prefix,
                              .grid = options.grid};
-  if (!options.layout.empty()) apply_layout(options, request);
+  for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
+  std::vector<std::string> settings = options.settings;
+  study::apply_layout(options.layout, request.base, settings, request.grid);
+  request.base = config::load_config(options.base, settings);
   for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
   if (!options.name.empty()) request.name = options.name;
-  for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
   study::write_arms(options.folder, request);
   return show_runs(program, options.folder);
 }

@@ -33,16 +33,6 @@ void require_addition(const Study& study, const AdditionRequest& request) {
         throw usage_error({.where = "--set", .expected = "keys that --vary does not set", .found = setting});
 }
 
-// Of the base as --set changes it. Its factors come before those of --vary.
-void apply_layout(AdditionRequest& request, const config::RunConfig& base) {
-  if (request.layout.empty()) return;
-  const config::RunConfig changed =
-      config::config_from_json(config::to_json(base), "the base with --set", request.settings);
-  LayoutArms arms = arms_of_layout(request.layout, changed, request.grid.data);
-  request.settings.insert(request.settings.begin(), arms.settings.begin(), arms.settings.end());
-  request.grid.factors.insert(request.grid.factors.begin(), arms.factors.begin(), arms.factors.end());
-}
-
 // Multiples of a rate that the sweep replaces later would be of the wrong one.
 void require_choice(const Study& study, const AdditionRequest& request) {
   const bool varies_rate = std::any_of(request.grid.factors.begin(), request.grid.factors.end(),
@@ -94,7 +84,9 @@ std::vector<std::string> add_arms(const fs::path& folder, AdditionRequest reques
                  .advice = "lay out another study: esmscale study arms DIR"});
   OutputSet files(study.folder);
   RowTemplate shared = template_of(study, request, files);
-  apply_layout(request, shared.base);
+  const config::RunConfig changed =
+      config::config_from_json(config::to_json(shared.base), "the base with --set", request.settings);
+  apply_layout(request.layout, changed, request.settings, request.grid);
   require_factors(request.grid.factors, "esmscale study add", /*may_be_none=*/true);
   require_choice(study, request);
   shared.grid = &request.grid;

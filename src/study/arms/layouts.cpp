@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 
 #include <nlohmann/json.hpp>
 
@@ -16,7 +18,7 @@ namespace {
 
 struct Request {
   const config::RunConfig& base;
-  const std::string& data;
+  const ArmGrid& grid;
 };
 
 std::string shown(double value) {
@@ -62,18 +64,26 @@ LayoutArms masks(const Request&) {
   return {.factors = {factor_of("masking.mlm_probability=0.15,0.1,0.2,0.25,0.3")}};
 }
 
+struct Epoch {
+  int64_t sequences = 0, tokens = 0;
+};
+
+Epoch epoch_of(const std::string& data, const config::RunConfig& base) {
+  const data::Dataset set(data);
+  return {set.epoch_sequences(), data::tokens_per_epoch(set, {.max_seq_len = base.data.max_seq_len}).tokens};
+}
+
 // As many tokens each, from fewer and fewer sequences: one epoch of fresh data against 2, 4, 8 and 16. Two
 // further runs of half and a quarter of the tokens, all fresh, show what fresh tokens are worth.
 LayoutArms epochs(const Request& request) {
   constexpr std::array kEpochs{1, 2, 4, 8, 16};
-  if (request.data.empty())
+  if (request.grid.data.empty())
     throw usage_error(
         {.where = "--layout epochs", .expected = "--data DIR, whose sequences are counted", .found = "none"});
-  const data::Dataset data(request.data);
-  const int64_t epoch = data::tokens_per_epoch(data, {.max_seq_len = request.base.data.max_seq_len}).tokens;
+  const Epoch epoch = epoch_of(request.grid.data, request.base);
   const int64_t most = request.base.train.max_tokens;
-  const int64_t tokens = most > 0 ? std::min(most, epoch) : epoch;
-  const double sequences = double(data.epoch_sequences()) * double(tokens) / double(epoch);
+  const int64_t tokens = most > 0 ? std::min(most, epoch.tokens) : epoch.tokens;
+  const double sequences = double(epoch.sequences) * double(tokens) / double(epoch.tokens);
   Factor repeated{.key = "data.sequences", .values = {}};
   for (const int repeats : kEpochs) {
     const auto used = static_cast<int64_t>(sequences / repeats);
@@ -92,6 +102,31 @@ LayoutArms epochs(const Request& request) {
   return {.factors = {repeated}, .settings = {text("train.epochs=", 2 * kEpochs.back())}};
 }
 
+// As many sequences and tokens of each training set: what is left is what the sets are made of.
+LayoutArms training_sets(const Request& request) {
+  const std::vector<Factor>& factors = request.grid.factors;
+  const auto sets = std::find_if(factors.begin(), factors.end(),
+                                 [](const Factor& factor) { return factor.key == "data.train"; });
+  if (sets == factors.end())
+    throw usage_error({.where = "--layout data",
+                       .expected = "--vary data.train=DIR,DIR, the training sets to compare",
+                       .found = "none"});
+  int64_t sequences = std::numeric_limits<int64_t>::max();
+  for (const std::string& set : sets->values)
+    sequences = std::min(sequences, epoch_of(set, request.base).sequences);
+  double epoch = std::numeric_limits<double>::infinity();  // tokens of so many sequences, by the mean length
+  for (const std::string& set : sets->values) {
+    const Epoch whole = epoch_of(set, request.base);
+    epoch = std::min(epoch, double(whole.tokens) * double(sequences) / double(whole.sequences));
+  }
+  const int64_t tokens =
+      request.base.train.max_tokens > 0 ? request.base.train.max_tokens : static_cast<int64_t>(epoch);
+  const auto epochs = static_cast<int64_t>(std::ceil(double(tokens) / epoch)) + 1;
+  return {.factors = {},
+          .settings = {text("data.sequences=", sequences), text("train.max_tokens=", tokens),
+                       text("train.epochs=", epochs)}};
+}
+
 struct Named {
   Layout layout;
   LayoutArms (*make)(const Request&);
@@ -104,6 +139,7 @@ constexpr std::array kLayouts{
     Named{{"batch", "half to four times the batch, each with its rates"}, batches},
     Named{{"mask", "which masking rate, all evaluated alike"}, masks},
     Named{{"epochs", "1 to 16 epochs of fewer sequences, and fewer fresh tokens"}, epochs},
+    Named{{"data", "training sets of --vary data.train=DIR,DIR, as much of each"}, training_sets},
 };
 
 }  // namespace
@@ -114,18 +150,26 @@ std::vector<Layout> layouts() {
   return all;
 }
 
-LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, const std::string& data) {
+LayoutArms arms_of_layout(std::string_view name, const config::RunConfig& base, const ArmGrid& grid) {
   config::RunConfig resolved = base;
   config::resolve(resolved);
   std::vector<std::string> names;
   for (const Named& named : kLayouts) {
-    if (name == named.layout.name) return named.make({resolved, data});
+    if (name == named.layout.name) return named.make({resolved, grid});
     names.emplace_back(named.layout.name);
   }
   throw usage_error({.where = "--layout",
                      .expected = join(names, ", "),
                      .found = std::string(name),
                      .advice = did_you_mean(name, names)});
+}
+
+void apply_layout(std::string_view name, const config::RunConfig& base, std::vector<std::string>& settings,
+                  ArmGrid& grid) {
+  if (name.empty()) return;
+  const LayoutArms arms = arms_of_layout(name, base, grid);
+  settings.insert(settings.begin(), arms.settings.begin(), arms.settings.end());
+  grid.factors.insert(grid.factors.begin(), arms.factors.begin(), arms.factors.end());
 }
 
 }  // namespace esmscale::study
