@@ -34,7 +34,13 @@ PaperTable constants_of(const laws::Laws& laws) {
       "constants", "Fitted constants with 95% intervals.", {"law", "constant", "value", "low", "high"}, {}};
   if (laws.approach1) add_estimates(table, "approach 1", laws.approach1->estimates);
   if (laws.approach2) add_estimates(table, "approach 2", laws.approach2->estimates);
-  if (laws.approach3) add_estimates(table, "approach 3", laws.approach3->estimates);
+  if (laws.approach3) {
+    add_estimates(table, "approach 3", laws.approach3->estimates);
+    const laws::ParametricLaw& law = laws.approach3->law;
+    const laws::Interval& left = laws.approach3->balance_by_profile;
+    table.rows.push_back({"approach 3", "beta/(alpha+beta) by profile",
+                          full(law.beta / (law.alpha + law.beta)), full(left.low), full(left.high)});
+  }
   for (const laws::KaplanLaw& law : laws.kaplan) {
     add_estimates(table, "Kaplan " + law.name, law.pure.estimates);
     if (law.irreducible)

@@ -2,8 +2,8 @@
 
 #include "esmscale/core/text.h"
 #include "laws/fits/approach3_doubts.h"
-#include "laws/fits/floor_profile.h"
 #include "laws/fits/held_out.h"
+#include "laws/fits/likelihood_profile.h"
 
 #include <algorithm>
 #include <cmath>
@@ -119,6 +119,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   keep_different_frontiers(fit.optima, set, use);
   const Observations observations = observations_of(set, use);
   fit.floor_by_profile = profile_of_floor(parametric_form, 2, fit.optima, observations);
+  fit.balance_by_profile = profile_of_balance(fit.optima, observations);
   bootstrap_approach3(fit, set, use, options);
   fit.held_out_error =
       held_out_error(held_out_squares(parametric_form, observations, set.points.size(), fit.optima, options));

@@ -1,8 +1,8 @@
 #include "esmscale/laws/fits/kaplan.h"
 
 #include "esmscale/core/text.h"
-#include "laws/fits/floor_profile.h"
 #include "laws/fits/held_out.h"
+#include "laws/fits/likelihood_profile.h"
 
 #include <algorithm>
 #include <cmath>

@@ -33,6 +33,16 @@ double parametric(const double* theta, double u, double v, double* gradient) {
   return largest + std::log(sum);
 }
 
+double balanced(const double* theta, double u, double v, double* gradient) {
+  const double sum = theta[3], balance = theta[4];
+  const double same[] = {theta[0], theta[1], theta[2], sum * (1 - balance), sum * balance};
+  const double value = parametric(same, u, v, gradient);
+  const double by_alpha = gradient[3], by_beta = gradient[4];
+  gradient[3] = (1 - balance) * by_alpha + balance * by_beta;
+  gradient[4] = sum * (by_beta - by_alpha);
+  return value;
+}
+
 double power(const double* theta, double u, double, double* gradient) {
   gradient[0] = 1;
   gradient[1] = -u;
@@ -72,6 +82,7 @@ bool same_predictions(const LawForm& form, const Observations& points, const For
 }  // namespace
 
 const LawForm parametric_form{5, parametric};
+const LawForm balanced_form{5, balanced};
 const LawForm power_form{2, power};
 const LawForm offset_power_form{3, with_offset<2, power>};
 const LawForm joint_form{4, joint};

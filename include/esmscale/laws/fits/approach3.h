@@ -28,8 +28,9 @@ struct Approach3 {
   // What a likelihood-ratio test at 95% leaves of E, the other constants fitted anew at each; low 0: no
   // least.
   Interval floor_by_profile;
-  double held_out_error = 0;  // root mean square over held-out points, nats
-  FrontierLaws frontier;      // over the C of the points
+  Interval balance_by_profile;  // likewise of β/(α + β), which is a under C = 6ND; 0 or 1: no bound there
+  double held_out_error = 0;    // root mean square over held-out points, nats
+  FrontierLaws frontier;        // over the C of the points
   // E, A, B, alpha, beta, a, b, then G_N and G_D, the coefficients of N_opt and D_opt.
   std::vector<Estimate> estimates;
   std::vector<Draw> draws;  // those that could be fitted

@@ -18,6 +18,8 @@ struct LawForm {
 
 // θ = (a, b, e, α, β): L = E + A/N^α + B/D^β with A = e^a, B = e^b, E = e^e; u = ln N, v = ln D.
 extern const LawForm parametric_form;
+// The same with α = s·(1 − x), β = s·x for θ = (a, b, e, s, x).
+extern const LawForm balanced_form;
 // θ = (k, α): L = e^k / X^α; u = ln X.
 extern const LawForm power_form;
 // θ = (k, α, l): L = e^l + e^k / X^α.

@@ -1,5 +1,6 @@
-// How large the floor of a law (E, L∞) may be: a profile likelihood, where percentiles of draws promise
-// nothing.
+// What the points leave of one constant of a law by its profile likelihood: a likelihood-ratio test at 95%
+// (largest_ratio) with the other constants fitted again at each value. It counts no draws, so it holds where
+// their percentiles promise nothing: at a bound, and in a bent valley.
 #pragma once
 
 #include "esmscale/laws/fits/bootstrap.h"
@@ -11,10 +12,12 @@ namespace esmscale::laws {
 
 double lowest_loss(const Observations& observations);
 
-// What a likelihood-ratio test at 95% (largest_ratio) leaves of the floor exp(θ[floor]), nats; the other
-// constants are fitted again at each, from `optima`. low 0: no least.
+// Of the floor exp(θ[floor]) (E, L∞), nats; refits begin at `optima`. low 0: no least.
 Interval profile_of_floor(const LawForm& form, size_t floor, const std::vector<FormFit>& optima,
                           const Observations& observations);
+
+// Of β/(α + β) of parametric_form, from its optima: a of N_opt ∝ C^a where C = 6ND. 0 or 1: no bound there.
+Interval profile_of_balance(const std::vector<FormFit>& optima, const Observations& observations);
 
 // An estimate whose value lies at the bound (kAtFloorBound · lowest) gets no interval by draws but is_bound.
 // Where only drawn lower ends lie there, they become the profile's.
