@@ -1,6 +1,6 @@
 // Does planning by the rule of docs/laws.md answer right? Studies simulated from known truths, with noise, go
-// through the fit; coverage of a's 95% interval and N_opt at 1e20 FLOPs against the truth. Withheld answers
-// are counted apart. benchmark_planning [REPLICATES] [DRAWS] [FIRST_SEED]
+// through the fit; coverage of a's 95% interval, N_opt at 1e20 FLOPs and the loss at 1e21 against the truth.
+// Withheld answers are counted apart. benchmark_planning [REPLICATES] [DRAWS] [FIRST_SEED]
 #include "esmscale/core/random.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
@@ -67,9 +67,22 @@ laws::Laws fitted(laws::PointSet set, const laws::BootstrapOptions& options) {
 }
 
 struct Outcome {
-  int withheld = 0, covered = 0, by[4] = {};
-  std::vector<double> a, ratio, width;
+  int withheld = 0, covered = 0, loss_covered = 0, by[4] = {};
+  std::vector<double> a, ratio, width, loss_error;
 };
+
+// Half a decade beyond the budgets, where a plan's interval is wider than its draws by that half decade.
+void add_loss(Outcome& outcome, const laws::LawFile& file, laws::Approach taken, const Truth& truth) {
+  constexpr double kBeyond = 1e21;
+  const double value = file.optimum(taken, kBeyond).loss;
+  const double miss = value - truth.loss(truth.best(kBeyond), kBeyond);
+  std::vector<double> drawn;
+  for (const laws::Optimum& draw : file.drawn_optima(taken, kBeyond)) drawn.push_back(draw.loss);
+  const laws::Interval interval = laws::holding(laws::central_interval(drawn, 0.95), value);
+  const double wider = 1 + file.decades_beyond(taken, kBeyond, file.optimum(taken, kBeyond).parameters);
+  outcome.loss_covered += wider * (interval.low - value) <= -miss && -miss <= wider * (interval.high - value);
+  outcome.loss_error.push_back(miss);
+}
 
 void add(Outcome& outcome, const laws::Laws& laws, const Truth& truth) {
   const std::optional<laws::Approach> taken = laws.planning.taken();
@@ -90,6 +103,7 @@ void add(Outcome& outcome, const laws::Laws& laws, const Truth& truth) {
   outcome.width.push_back(interval.high - interval.low);
   outcome.a.push_back(a);
   outcome.ratio.push_back(at(1e20) / truth.best(1e20));
+  add_loss(outcome, file, *taken, truth);
 }
 
 double quantile(std::vector<double> values, double q) {
@@ -119,7 +133,8 @@ int main(int count, char** arguments) {
               static_cast<long long>(draws));
   std::printf(
       "| truth | sigma | true a | mean a | coverage | median width | N_opt(1e20)/true, median (range) | "
-      "by 1, 2, 3, L(N,D) | withheld |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+      "loss(1e21) − true, median (coverage) | by 1, 2, 3, L(N,D) | withheld |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const Truth& truth : truths) {
     Outcome outcome;
     for (int i = 0; i < replicates; ++i) {
@@ -127,14 +142,17 @@ int main(int count, char** arguments) {
       add(outcome, fitted(simulated(layout, truth, seed), {.draws = draws, .seed = seed, .threads = 2}),
           truth);
     }
+    const auto planned = double(std::max<size_t>(1, outcome.a.size()));
     double mean = 0;
     for (const double a : outcome.a) mean += a / double(outcome.a.size());
-    std::printf("| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.2f (%.2f to %.2f) | %d, %d, %d, %d | %d |\n",
-                truth.name, truth.sigma, std::log(truth.best(1e20) / truth.best(1e18)) / std::log(100.0),
-                mean, double(outcome.covered) / double(std::max<size_t>(1, outcome.a.size())),
-                quantile(outcome.width, 0.5), quantile(outcome.ratio, 0.5), quantile(outcome.ratio, 0),
-                quantile(outcome.ratio, 1), outcome.by[0], outcome.by[1], outcome.by[2], outcome.by[3],
-                outcome.withheld);
+    std::printf(
+        "| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.2f (%.2f to %.2f) | %+.4f (%.3f) | %d, %d, %d, %d | "
+        "%d |\n",
+        truth.name, truth.sigma, std::log(truth.best(1e20) / truth.best(1e18)) / std::log(100.0), mean,
+        double(outcome.covered) / planned, quantile(outcome.width, 0.5), quantile(outcome.ratio, 0.5),
+        quantile(outcome.ratio, 0), quantile(outcome.ratio, 1), quantile(outcome.loss_error, 0.5),
+        double(outcome.loss_covered) / planned, outcome.by[0], outcome.by[1], outcome.by[2], outcome.by[3],
+        outcome.withheld);
     std::fflush(stdout);
   }
 }

@@ -21,9 +21,15 @@ Json stored_draws(size_t count, const Row& row) {
   return rows;
 }
 
-template <class Draws>
-Json draws_of_powers(const Draws& draws) {
-  return stored_draws(draws.size(), [&](size_t i) { return Json(draws[i]); });
+template <class Fit>
+void add_powers(Json& json, const Fit& fit) {
+  add_estimates(json, fit.estimates);
+  const FrontierLoss& loss = fit.loss;
+  json["loss_levelling_off"] = {{"weight", loss.levelling},
+                                {"L_inf", loss.floor},
+                                {"alpha_L", -loss.above_floor.exponent},
+                                {"G_L", loss.above_floor.coefficient}};
+  json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) { return Json(fit.draws[i]); });
 }
 
 Json of_kaplan_fit(const KaplanFit& fit) {
@@ -83,6 +89,8 @@ Json to_json(const Approach3& fit) {
   json["runners_up"] = std::move(runners_up);
   json["E_by_profile"] = {number_or_null(fit.floor_by_profile.low),
                           number_or_null(fit.floor_by_profile.high)};
+  json["balance_by_profile"] = {number_or_null(fit.balance_by_profile.low),
+                                number_or_null(fit.balance_by_profile.high)};
   json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) -> Json {
     const ParametricLaw& law = fit.draws[i].law;
     return {law.E, law.A, law.B, law.alpha, law.beta};
@@ -118,15 +126,13 @@ Json to_json(const Approach2& fit, const PointSet& set) {
             {"rejected", std::move(rejected)},
             {"sigma", fit.sigma},
             {"sigma_from", fit.sigma_from}};
-  add_estimates(json, fit.estimates);
-  json["draws"] = draws_of_powers(fit.draws);
+  add_powers(json, fit);
   return json;
 }
 
 Json to_json(const Approach1& fit) {
   Json json{{"formula", "N_opt = G_N·C^a, D_opt = G_D·C^b along the envelope"}, {"from", fit.from}};
-  add_estimates(json, fit.estimates);
-  json["draws"] = draws_of_powers(fit.draws);
+  add_powers(json, fit);
   return json;
 }
 

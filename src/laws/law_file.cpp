@@ -22,9 +22,11 @@ LossSurface surface_of(const LawFile& laws, const LawFile::Powers& powers) {
           laws.basis.flop_ratio};
 }
 
-LawFile::Powers of_draw(const std::vector<double>& draw) {
-  LawFile::Powers powers{{draw[2], draw[0]}, {draw[3], draw[1]}, {}};
-  if (draw.size() > 5) powers.loss = {draw[5], -draw[4]};
+// Draws take the two forms of the loss in turn, or as the estimate does only the second.
+LawFile::Powers of_draw(const LawFile::Powers& estimate, const std::vector<double>& draw, size_t number) {
+  LawFile::Powers powers{
+      {draw[2], draw[0]}, {draw[3], draw[1]}, {}, frontier_loss_of(std::span(draw).subspan(4))};
+  powers.loss.levelling = estimate.loss.levelling == 1 ? 1 : double(number % 2);
   return powers;
 }
 
@@ -105,8 +107,9 @@ std::vector<LossSurface> LawFile::drawn_surfaces(Approach approach) const {
   std::vector<LossSurface> surfaces;
   if (!has(approach)) return surfaces;
   if (approach == Approach::one || approach == Approach::two) {
-    for (const auto& draw : (approach == Approach::one ? *approach1 : *approach2).draws)
-      surfaces.push_back(surface_of(*this, of_draw(draw)));
+    const Powers& powers = approach == Approach::one ? *approach1 : *approach2;
+    for (const auto& draw : powers.draws)
+      surfaces.push_back(surface_of(*this, of_draw(powers, draw, surfaces.size())));
   } else {
     for (const ParametricLaw& draw : approach == Approach::three ? draws : kaplan_draws)
       surfaces.emplace_back(draw, basis.flop_ratio);

@@ -67,8 +67,17 @@ double mean_curvature(const JsonReader& approach2) {
 LawFile::Powers powers_of(const JsonReader& node) {
   LawFile::Powers powers{{node.number("G_N"), node.number("a")},
                          {node.number("G_D"), node.number("b")},
-                         rows_of(node, "draws", 4, 6)};
-  if (node.has("G_L")) powers.loss = {node.number("G_L"), -node.number("alpha_L")};
+                         rows_of(node, "draws", 4, 9)};
+  if (!node.has("G_L")) return powers;
+  std::vector<double> loss{node.number("alpha_L"), node.number("G_L")};
+  if (!node.has("loss_levelling_off")) {
+    powers.loss = frontier_loss_of(loss);
+    return powers;
+  }
+  const JsonReader levelling = node.at("loss_levelling_off");
+  for (const char* key : {"L_inf", "alpha_L", "G_L"}) loss.push_back(levelling.number(key));
+  powers.loss = frontier_loss_of(loss);
+  powers.loss.levelling = levelling.number("weight");
   return powers;
 }
 

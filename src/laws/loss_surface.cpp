@@ -16,7 +16,7 @@ const Optimum kNone{.flops = NAN, .parameters = NAN, .tokens = NAN, .loss = NAN}
 
 // At the same C a bound on D makes N larger, along the profile.
 Optimum optimum_of(const FrontierPowers& powers, const FlopRatio& ratio, double flops, double max_tokens) {
-  const double loss = powers.loss.coefficient > 0 ? powers.loss.at(flops) : NAN;
+  const double loss = powers.loss.at(flops);
   Optimum best{flops, powers.parameters.at(flops), powers.tokens.at(flops), loss};
   if (max_tokens <= 0 || best.tokens <= max_tokens) return best;
   const double free_parameters = best.parameters;
@@ -52,7 +52,7 @@ double LossSurface::loss(double parameters, double tokens, double unique_tokens)
   if (const auto* law = std::get_if<ParametricLaw>(&law_))
     return repeats ? repeats_->loss(*law, parameters, tokens, unique_tokens) : law->loss(parameters, tokens);
   const auto& powers = std::get<FrontierPowers>(law_);
-  if (powers.loss.coefficient <= 0 || powers.curvature <= 0) return NAN;
+  if (!powers.loss.is_known() || powers.curvature <= 0) return NAN;
   const double effective = repeats ? repeats_->effective_tokens(tokens, unique_tokens) : tokens;
   const double flops = ratio_.flops(parameters, effective);
   return powers.loss.at(flops) +

@@ -24,6 +24,15 @@ void add_constants(HtmlTable& table, const std::string& part, const std::string&
                e.is_bound ? "by profile" : interval_text(e, e.ci95), interval_text(e, e.ci80), formula});
 }
 
+// Where the minima level off by the second form of the loss.
+template <class Fit>
+void add_levelling(HtmlTable& table, const std::string& part, const Fit& fit) {
+  if (fit.loss.floor > 0)
+    table.add({part, "L_inf", significant(fit.loss.floor), "–", "–",
+               text("L_min = L_inf + G·C^−alpha",
+                    fit.loss.levelling == 1 ? ", as the minima reject a power law" : ", or a power law")});
+}
+
 }  // namespace
 
 std::string constants_table(const laws::Laws& laws) {
@@ -33,9 +42,19 @@ std::string constants_table(const laws::Laws& laws) {
     const auto& all = laws.approach3->estimates;
     add_constants(table, "approach 3", "L = E + A/N^alpha + B/D^beta", {all.begin(), all.begin() + 5});
     add_constants(table, "approach 3", powers, {all.begin() + 5, all.end()});
+    const laws::ParametricLaw& law = laws.approach3->law;
+    const laws::Interval& left = laws.approach3->balance_by_profile;
+    table.add({"approach 3", "β/(α + β), by profile", significant(law.beta / (law.alpha + law.beta)),
+               text(significant(left.low, 4), " to ", significant(left.high, 4)), "–", "a where C = 6ND"});
   }
-  if (laws.approach2) add_constants(table, "approach 2", powers, laws.approach2->estimates);
-  if (laws.approach1) add_constants(table, "approach 1", powers, laws.approach1->estimates);
+  if (laws.approach2) {
+    add_constants(table, "approach 2", powers, laws.approach2->estimates);
+    add_levelling(table, "approach 2", *laws.approach2);
+  }
+  if (laws.approach1) {
+    add_constants(table, "approach 1", powers, laws.approach1->estimates);
+    add_levelling(table, "approach 1", *laws.approach1);
+  }
   for (const laws::KaplanLaw& law : laws.kaplan) {
     add_constants(table, "Kaplan " + law.name, law.formula, law.pure.estimates);
     if (law.irreducible)

@@ -21,7 +21,8 @@ LossSurface surface() {
 }
 
 // N_opt = 0.02·C^½, D_opt = C^½/0.12, L = 40·C^−0.065, c = 0.03: consistent with C = 6ND.
-const FrontierPowers known_powers{{0.02, 0.5}, {1 / 0.12, 0.5}, {40, -0.065}, 0.03};
+const FrontierPowers known_powers{
+    {0.02, 0.5}, {1 / 0.12, 0.5}, frontier_loss_of(std::vector{0.065, 40.0}), 0.03};
 
 // Oracle: the closed form of the frontier, asked backwards.
 TEST(LossSurface, ALossAnNOrADHasTheBudgetOfItsOptimum) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/frontier_loss.h"
 #include "esmscale/laws/fits/repeats.h"
 #include "esmscale/laws/loss_surface.h"
 #include "esmscale/laws/points/points.h"
@@ -47,8 +48,8 @@ struct Planning {
 struct LawFile {
   struct Powers {  // an approach that gives power laws only
     PowerLaw parameters, tokens;
-    std::vector<std::vector<double>> draws;      // a, b, G_N, G_D, and where the loss is known alpha_L, G_L
-    PowerLaw loss{};                             // coefficient 0: unknown
+    std::vector<std::vector<double>> draws;  // a, b, G_N, G_D, and where the loss is known its numbers
+    FrontierLoss loss{};
     double lowest_flops = 0, highest_flops = 0;  // that it was fitted to; 0: unknown
   };
   // Where a law comes from that is not one's own.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/frontier_loss.h"
 #include "esmscale/laws/fits/repeats.h"
 #include "esmscale/laws/points/flop_ratio.h"
 
@@ -26,10 +27,11 @@ struct Question {
   }
 };
 
-// Along the frontier N_opt, D_opt and the loss are powers of C; across it ΔL = c·(ln N/N_opt)².
+// Along the frontier N_opt and D_opt are powers of C, and the loss is a FrontierLoss; across it ΔL =
+// c·(ln N/N_opt)².
 struct FrontierPowers {
   PowerLaw parameters, tokens;
-  PowerLaw loss{};       // coefficient 0: unknown
+  FrontierLoss loss{};
   double curvature = 0;  // c; 0: unknown
 };
 

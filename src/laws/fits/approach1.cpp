@@ -137,12 +137,17 @@ Winners inside_of(const std::vector<Approach1::Winner>& envelope) {
   return winners;
 }
 
+// The envelope has more samples than sizes, and those of one size are not independent.
+FrontierLoss loss_of(const Winners& winners) {
+  return fit_frontier_loss(winners.flops, winners.loss, winners.sizes);
+}
+
 DrawValues values_of(const Winners& winners) {
   const PowerLaw parameters = fit_power_law(winners.flops, winners.parameters);
   const PowerLaw tokens = fit_power_law(winners.flops, winners.tokens);
-  const PowerLaw loss = fit_power_law(winners.flops, winners.loss);
-  return {parameters.exponent, tokens.exponent, parameters.coefficient,
-          tokens.coefficient,  -loss.exponent,  loss.coefficient};
+  DrawValues values{parameters.exponent, tokens.exponent, parameters.coefficient, tokens.coefficient};
+  for (const double number : numbers_of(loss_of(winners))) values.push_back(number);
+  return values;
 }
 
 }  // namespace
@@ -165,11 +170,11 @@ std::optional<Approach1> fit_approach1(const PointSet& set, const std::vector<si
                " size(s) win at a C that a smaller and a larger size reach too; three are needed");
     return std::nullopt;
   }
-  fit.parameters = fit_power_law(winners.flops, winners.parameters);
-  fit.tokens = fit_power_law(winners.flops, winners.tokens);
-  fit.loss = fit_power_law(winners.flops, winners.loss);
-  fit.sizes = winners.sizes;
   const DrawValues values = values_of(winners);
+  fit.parameters = {values[2], values[0]};
+  fit.tokens = {values[3], values[1]};
+  fit.loss = loss_of(winners);
+  fit.sizes = winners.sizes;
   const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
 

@@ -12,6 +12,7 @@ namespace esmscale::laws {
 namespace {
 
 const double kReach = std::log(2.0);  // of a drawn minimum beyond the sizes
+constexpr size_t kLawNumbers = 9;     // a, b, G_N, G_D and those of the loss
 
 // Nats: pooled scatter about the parabolas, or between seeds where that is larger.
 void settle_noise(Approach2& fit, const PointSet& set) {
@@ -46,12 +47,17 @@ struct Minima {
   }
 };
 
+// About equally certain, all of them.
+FrontierLoss loss_of(const Minima& minima) {
+  return fit_frontier_loss(minima.flops, minima.loss, minima.loss.size());
+}
+
 DrawValues values_of(const Minima& minima) {
   const PowerLaw parameters = fit_power_law(minima.flops, minima.parameters, minima.weights);
   const PowerLaw tokens = fit_power_law(minima.flops, minima.tokens, minima.weights);
-  const PowerLaw loss = fit_power_law(minima.flops, minima.loss);  // all about equally certain
-  return {parameters.exponent, tokens.exponent, parameters.coefficient,
-          tokens.coefficient,  -loss.exponent,  loss.coefficient};
+  DrawValues values{parameters.exponent, tokens.exponent, parameters.coefficient, tokens.coefficient};
+  for (const double number : numbers_of(loss_of(minima))) values.push_back(number);
+  return values;
 }
 
 void settle_misfit(Approach2& fit, const PointSet& set) {
@@ -114,13 +120,13 @@ void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& 
   std::vector<DrawValues> draws =
       bootstrap(options, [&](uint64_t draw) { return drawn_values(fit, set, options.seed, draw); });
   widen(draws, fit);
-  const size_t laws = fit.estimates.size();
   std::vector<Estimate> all = fit.estimates;
+  all.resize(kLawNumbers);
   for (const IsoflopProfile& profile : fit.profiles)
     if (profile.rejected.empty()) all.insert(all.end(), {profile.log_parameters, Estimate{.name = "inside"}});
   set_intervals(all, draws);
-  std::copy_n(all.begin(), laws, fit.estimates.begin());
-  size_t next = laws;
+  std::copy_n(all.begin(), fit.estimates.size(), fit.estimates.begin());
+  size_t next = kLawNumbers;
   for (IsoflopProfile& profile : fit.profiles) {
     if (!profile.rejected.empty()) continue;
     profile.log_parameters = all[next];
@@ -132,7 +138,7 @@ void add_intervals(Approach2& fit, const PointSet& set, const BootstrapOptions& 
                                   scientific(profile.budget, 2),
                                   " leaves the sizes run there: its interval is a lower bound"));
   }
-  for (const DrawValues& values : draws) fit.draws.push_back({values.begin(), values.begin() + laws});
+  for (const DrawValues& values : draws) fit.draws.push_back({values.begin(), values.begin() + kLawNumbers});
 }
 
 void add_doubts(Approach2& fit, const PointSet& set, size_t kept) {
@@ -192,7 +198,7 @@ std::optional<Approach2> fit_approach2(const PointSet& set, const std::vector<si
   const DrawValues values = values_of(minima);
   fit.parameters = {values[2], values[0]};
   fit.tokens = {values[3], values[1]};
-  fit.loss = {values[5], -values[4]};
+  fit.loss = loss_of(minima);
   const std::array names{"a", "b", "G_N", "G_D", "alpha_L", "G_L"};
   for (size_t i = 0; i < names.size(); ++i) fit.estimates.push_back({.name = names[i], .value = values[i]});
   settle_noise(fit, set);

@@ -30,6 +30,20 @@ bool is_bound_by_data(const BudgetPlan& plan, const PlanRequest& request) {
   return request.max_tokens > 0 && plan.tokens.value >= 0.999 * request.max_tokens;
 }
 
+// A run's noise is the least that is worth a word.
+void doubt_loss(BudgetPlan& plan, const laws::LawFile& laws) {
+  const auto& powers = plan.approach == laws::Approach::one ? laws.approach1 : laws.approach2;
+  const bool is_by_minima = plan.approach == laws::Approach::one || plan.approach == laws::Approach::two;
+  if (!is_by_minima || !powers || !powers->loss.is_known()) return;
+  const double falling = powers->loss.falling.at(plan.flops);
+  const double levelling = powers->loss.at_levelling_off(plan.flops);
+  if (powers->loss.levelling == 1 || !(levelling - falling > laws.noise)) return;
+  plan.warnings.push_back(text("the loss is uncertain in its form: ", fixed(falling, 4),
+                               " nats if the minima keep to a power law, ", fixed(levelling, 4),
+                               " if they level off at ", fixed(powers->loss.floor, 4),
+                               "; the plan has the mean, and its interval covers both"));
+}
+
 // Of losses and of models that were asked for.
 void doubt_question(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   constexpr double kProfileReach = 4;  // sizes of a profile reach this factor to both sides of its minimum
@@ -74,6 +88,7 @@ void add_first_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
                                  scientific(laws.highest_flops, 1),
                                  ") or sizes of the points: the intervals are ",
                                  fixed(1 + plan.decades_beyond, 1), " times as wide as inside"));
+  doubt_loss(plan, laws);
   doubt_question(plan, laws, request);
 }
 

@@ -4,6 +4,7 @@
 
 #include "esmscale/laws/fits/bootstrap.h"
 #include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/frontier_loss.h"
 #include "esmscale/laws/points/points.h"
 
 #include <optional>
@@ -20,9 +21,10 @@ struct Approach1 {
   std::vector<Winner> envelope;  // by flops
   std::string from;              // curves, or final points of several horizons
   size_t sizes = 0;              // that win inside
-  PowerLaw parameters, tokens, loss;
+  PowerLaw parameters, tokens;
+  FrontierLoss loss;
   std::vector<Estimate> estimates;         // a, b, G_N, G_D, alpha_L, G_L as in Approach2
-  std::vector<std::vector<double>> draws;  // the same, one row a draw
+  std::vector<std::vector<double>> draws;  // as in Approach2
   std::vector<std::string> warnings;
 };
 

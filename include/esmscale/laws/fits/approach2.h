@@ -4,6 +4,7 @@
 
 #include "esmscale/laws/fits/bootstrap.h"
 #include "esmscale/laws/fits/frontier.h"
+#include "esmscale/laws/fits/frontier_loss.h"
 #include "esmscale/laws/points/points.h"
 
 #include <optional>
@@ -39,13 +40,15 @@ struct Approach2 {
   double sigma = 0;  // nats of noise that the draws add: the larger of residual and seed noise
   std::string sigma_from;
   bool grouped_by_flops = false;  // no budgets were given
-  PowerLaw parameters, tokens, loss;
+  PowerLaw parameters, tokens;
+  FrontierLoss loss;
   // Root mean square of the minima's distances from their line in ln N, each in its own error, by minima less
   // two; NaN with two minima, or without noise. Above 1 it widens the draws of a, b, G_N and G_D.
   double misfit = 0;
   // a, b, G_N, G_D, alpha_L, G_L: N_opt = G_N·C^a, D_opt = G_D·C^b, L_min = G_L·C^−alpha_L.
   std::vector<Estimate> estimates;
-  std::vector<std::vector<double>> draws;  // the same, one row a draw
+  // One row a draw: the same, then floor, exponent and coefficient of the loss that levels off.
+  std::vector<std::vector<double>> draws;
   std::vector<std::string> warnings;
 };
 
