@@ -72,19 +72,26 @@ DesignError design_error(const StudyLayout& layout, const StudyRequest& request,
   for (const StudyRun& run : layout.runs)
     if (run.stage == config::RunStage::main)
       sizes[run.budget].push_back(std::log(run.parameters / expected_size(request, run.budget)));
-  // The line weighs each budget by the inverse of its minimum's variance, as approach 2 does.
+  // The line weighs each budget by the inverse of its minimum's variance, as approach 2 does. One without a
+  // parabola weighs nothing.
   std::map<double, double> weights;
   double all = 0, mean = 0, spread = 0;
-  for (const auto& [budget, x] : sizes) all += weights[budget] = 1 / variance_of_minimum(x, model);
+  size_t minima = 0;
+  for (const auto& [budget, x] : sizes) {
+    all += weights[budget] = 1 / variance_of_minimum(x, model);
+    minima += weights[budget] > 0;
+  }
+  if (minima < 2) return {.noise = INFINITY, .exponent = INFINITY};
   for (const auto& [budget, weight] : weights) mean += std::log(budget) * weight / all;
   for (const auto& [budget, weight] : weights) spread += weight * std::pow(std::log(budget) - mean, 2);
   DesignError error;
   const double target = std::log(target_flops) - mean;
   double of_noise = 0, bent = target * target;
   for (const auto& [budget, x] : sizes) {
-    const double u = std::log(budget) - mean, part = weights[budget] * (1 / all + target * u / spread);
-    of_noise += part * part / weights[budget];
-    bent -= part * u * u;
+    if (weights[budget] == 0) continue;
+    const double u = std::log(budget) - mean, pull = 1 / all + target * u / spread;
+    of_noise += weights[budget] * pull * pull;
+    bent -= weights[budget] * pull * u * u;
     error.degrees += double(x.size()) - 3;
   }
   error.noise = std::sqrt(of_noise);

@@ -126,6 +126,25 @@ TEST(StudyDesign, ErrorsFollowTheNoiseAndTheTarget) {
             chosen.error.half_width());
 }
 
+// Two sizes have no parabola, so their budget counts as if it were not there; one budget is no line.
+TEST(StudyDesign, ABudgetWithoutAParabolaCountsForNothing) {
+  const Design& chosen = choice().chosen;
+  const auto error_with = [&](double budget, size_t most_of_it, bool only_it) {
+    StudyLayout layout = lay_out_study(chosen.study);
+    size_t kept = 0;
+    std::erase_if(layout.runs, [&](const StudyRun& run) {
+      if (run.stage != config::RunStage::main) return false;
+      return run.budget == budget ? kept++ >= most_of_it : only_it;
+    });
+    return design_error(layout, chosen.study, choice().model, kTarget);
+  };
+  const double lowest = chosen.study.budgets.front();
+  EXPECT_EQ(error_with(lowest, 2, false).noise, error_with(lowest, 0, false).noise);
+  EXPECT_EQ(error_with(lowest, 2, false).degrees, error_with(lowest, 0, false).degrees);
+  EXPECT_TRUE(std::isfinite(error_with(lowest, 2, false).half_width()));
+  EXPECT_EQ(error_with(lowest, 100, true).half_width(), INFINITY);
+}
+
 TEST(StudyDesign, ATotalTooSmallIsRefused) {
   DesignRequest tiny = request();
   tiny.total_flops = 1e3;
