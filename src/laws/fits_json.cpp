@@ -21,15 +21,23 @@ Json stored_draws(size_t count, const Row& row) {
   return rows;
 }
 
+// The numbers of a draw as two rows: kPowers of them, which earlier programs read, and the rest.
 template <class Fit>
 void add_powers(Json& json, const Fit& fit) {
-  add_estimates(json, fit.estimates);
+  constexpr ptrdiff_t kPowers = 6;
   const FrontierLoss& loss = fit.loss;
-  json["loss_levelling_off"] = {{"weight", loss.levelling},
-                                {"L_inf", loss.floor},
-                                {"alpha_L", -loss.above_floor.exponent},
-                                {"G_L", loss.above_floor.coefficient}};
-  json["draws"] = stored_draws(fit.draws.size(), [&](size_t i) { return Json(fit.draws[i]); });
+  const auto rows = [&](const auto& part) {
+    return stored_draws(fit.draws.size(), [&](size_t i) { return Json(part(fit.draws[i])); });
+  };
+  using Row = std::vector<double>;
+  add_estimates(json, fit.estimates);
+  json["draws"] = rows([](const Row& draw) { return Row(draw.begin(), draw.begin() + kPowers); });
+  json["loss_levelling_off"] = {
+      {"weight", loss.levelling},
+      {"L_inf", loss.floor},
+      {"alpha_L", -loss.above_floor.exponent},
+      {"G_L", loss.above_floor.coefficient},
+      {"draws", rows([](const Row& draw) { return Row(draw.begin() + kPowers, draw.end()); })}};
 }
 
 Json of_kaplan_fit(const KaplanFit& fit) {

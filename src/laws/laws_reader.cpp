@@ -63,21 +63,26 @@ double mean_curvature(const JsonReader& approach2) {
   return minima.empty() ? 0 : sum / double(minima.size());
 }
 
-// Files of earlier versions know no loss.
+void read_levelling(const JsonReader& node, LawFile::Powers& powers) {
+  powers.loss.floor = node.number("L_inf");
+  powers.loss.above_floor = {node.number("G_L"), -node.number("alpha_L")};
+  powers.loss.levelling = node.number("weight");
+  const auto rows = rows_of(node, "draws", 3);
+  if (rows.size() != powers.draws.size())
+    node.at("draws").fail(text(powers.draws.size(), " rows, as of `draws`"));
+  for (size_t i = 0; i < rows.size(); ++i)
+    powers.draws[i].insert(powers.draws[i].end(), rows[i].begin(), rows[i].end());
+}
+
+// Files of earlier versions know no loss, or only that of a power law.
 LawFile::Powers powers_of(const JsonReader& node) {
   LawFile::Powers powers{{node.number("G_N"), node.number("a")},
                          {node.number("G_D"), node.number("b")},
-                         rows_of(node, "draws", 4, 9)};
+                         rows_of(node, "draws", 4, 6)};
   if (!node.has("G_L")) return powers;
-  std::vector<double> loss{node.number("alpha_L"), node.number("G_L")};
-  if (!node.has("loss_levelling_off")) {
-    powers.loss = frontier_loss_of(loss);
-    return powers;
-  }
-  const JsonReader levelling = node.at("loss_levelling_off");
-  for (const char* key : {"L_inf", "alpha_L", "G_L"}) loss.push_back(levelling.number(key));
+  const std::vector loss{node.number("alpha_L"), node.number("G_L")};
   powers.loss = frontier_loss_of(loss);
-  powers.loss.levelling = levelling.number("weight");
+  if (node.has("loss_levelling_off")) read_levelling(node.at("loss_levelling_off"), powers);
   return powers;
 }
 

@@ -29,11 +29,21 @@ void add_estimates(PaperTable& table, const std::string& law, const std::vector<
                           e.has_interval ? full(e.ci95.low) : "", e.has_interval ? full(e.ci95.high) : ""});
 }
 
+template <class Fit>
+void add_powers(PaperTable& table, const std::string& law, const Fit& fit) {
+  add_estimates(table, law, fit.estimates);
+  if (!(fit.loss.floor > 0)) return;
+  const std::string form = law + ", levelling off";
+  table.rows.push_back({form, "L_inf", full(fit.loss.floor), "", ""});
+  table.rows.push_back({form, "alpha_L", full(-fit.loss.above_floor.exponent), "", ""});
+  table.rows.push_back({form, "G_L", full(fit.loss.above_floor.coefficient), "", ""});
+}
+
 PaperTable constants_of(const laws::Laws& laws) {
   PaperTable table{
       "constants", "Fitted constants with 95% intervals.", {"law", "constant", "value", "low", "high"}, {}};
-  if (laws.approach1) add_estimates(table, "approach 1", laws.approach1->estimates);
-  if (laws.approach2) add_estimates(table, "approach 2", laws.approach2->estimates);
+  if (laws.approach1) add_powers(table, "approach 1", *laws.approach1);
+  if (laws.approach2) add_powers(table, "approach 2", *laws.approach2);
   if (laws.approach3) {
     add_estimates(table, "approach 3", laws.approach3->estimates);
     const laws::ParametricLaw& law = laws.approach3->law;

@@ -26,8 +26,8 @@ TEST(FrontierLoss, FindsTheFloorOfApproach3sForm) {
   for (const double c : budgets) losses.push_back(optimum(known_law, {}, c).loss);
   const FrontierLoss fit = fit_frontier_loss(budgets, losses, budgets.size());
   EXPECT_NEAR(fit.floor, known_law.E, 1e-4);
-  EXPECT_NEAR(-fit.above_floor.exponent, known_law.alpha * known_law.beta / (known_law.alpha + known_law.beta),
-              1e-5);
+  EXPECT_NEAR(-fit.above_floor.exponent,
+              known_law.alpha * known_law.beta / (known_law.alpha + known_law.beta), 1e-5);
   EXPECT_EQ(fit.levelling, 1);  // exact points reject a power law
   EXPECT_NEAR(fit.at(1e22), optimum(known_law, {}, 1e22).loss, 1e-4);
   EXPECT_LT(fit.falling.at(1e22), fit.at(1e22));

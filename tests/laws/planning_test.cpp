@@ -309,8 +309,8 @@ TEST(Planning, TheBalancedFormKnowsItsGradient) {
     std::vector<double> up = theta, down = theta;
     up[i] += kStep;
     down[i] -= kStep;
-    const double difference =
-        balanced_form.log_loss(up.data(), 18, 24, unused) - balanced_form.log_loss(down.data(), 18, 24, unused);
+    const double difference = balanced_form.log_loss(up.data(), 18, 24, unused) -
+                              balanced_form.log_loss(down.data(), 18, 24, unused);
     EXPECT_NEAR(gradient[i], difference / (2 * kStep), 1e-8) << i;
   }
 }

@@ -71,7 +71,8 @@ FrontierLoss fit_frontier_loss(const std::vector<double>& flops, const std::vect
   double squares = 0;
   for (size_t i = 0; i < loss.size(); ++i) squares += std::pow(loss[i] - fit.falling.at(flops[i]), 2);
   const double degrees = double(independent) - 3, critical = std::pow(student_95(degrees), 2);  // t² is F
-  if (degrees >= kFewestDegrees && squares - best.squares > critical * best.squares / degrees) fit.levelling = 1;
+  if (degrees >= kFewestDegrees && squares - best.squares > critical * best.squares / degrees)
+    fit.levelling = 1;
   return fit;
 }
 

@@ -9,14 +9,14 @@
 
 namespace esmscale::laws {
 
-// A few minima over two decades rarely say which form holds, and beyond them the forms part. Then the estimate
-// is their mean, and half of the draws take each, so an interval covers both. Where six losses or more reject
-// the power law by an F test at 95%, only the other counts.
+// A few minima over two decades rarely say which form holds, and beyond them the forms part. Then the
+// estimate is their mean, and half of the draws take each, so an interval covers both. Where six losses or
+// more reject the power law by an F test at 95%, only the other counts.
 struct FrontierLoss {
-  PowerLaw falling{};        // L = G·C^−α; coefficient 0: no loss is known
-  double floor = 0;          // L = floor + G·C^−α; 0: the minima do not level off, and both forms are the same
-  PowerLaw above_floor{};    // L − floor
-  double levelling = 0.5;    // weight of the second form in at(): a half, or 1
+  PowerLaw falling{};  // L = G·C^−α; coefficient 0: no loss is known
+  double floor = 0;    // L = floor + G·C^−α; 0: the minima do not level off, and both forms are the same
+  PowerLaw above_floor{};  // L − floor
+  double levelling = 0.5;  // weight of the second form in at(): a half, or 1
 
   bool is_known() const { return falling.coefficient > 0; }
   double at(double flops) const;  // nats; NaN where none is known
