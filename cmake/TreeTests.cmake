@@ -6,6 +6,7 @@ if(ESMSCALE_TESTS)
   add_test(NAME tree.rooms_keep_to_the_plan
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check_rooms.py)
   add_test(NAME tree.check_rooms_finds_breaches COMMAND ${Python3_EXECUTABLE} ${tree_tests}/check_rooms_test.py)
+  add_test(NAME tree.import_runs COMMAND ${Python3_EXECUTABLE} ${tree_tests}/import_runs_test.py)
   add_test(NAME tree.esmtools COMMAND ${Python3_EXECUTABLE} ${tree_tests}/esmtools_test.py)
   add_test(NAME tree.published_page_says_what_the_laws_say COMMAND ${Python3_EXECUTABLE} ${tree_tests}/published_test.py)
   add_test(NAME tree.trace_summary_adds_up COMMAND ${Python3_EXECUTABLE} ${tree_tests}/trace_summary_test.py)
