@@ -14,21 +14,28 @@ add_executable(esmscale src/main.cpp src/openmp_wait.cpp)
 esmscale_program(esmscale)
 target_include_directories(esmscale PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
 target_link_libraries(esmscale PRIVATE esmscale_cli)
+# spdlog's fmt: an installed program finds by its rpath only what it names itself.
+if(TARGET fmt::fmt)
+  target_link_options(esmscale PRIVATE LINKER:--push-state,--no-as-needed $<TARGET_FILE:fmt::fmt> LINKER:--pop-state)
+endif()
 
 # Some tests of the command line need processes of their own.
 if(TARGET cli_test)
   add_dependencies(cli_test esmscale)
 endif()
 
+set(system_libraries "(^|/)(ld-linux.*|libc|libm|libdl|librt|libutil|libpthread|libgcc_s|libstdc[+][+])[.]so")
+
 # Without CUDA the installed tree carries every library but the C and C++ ones, so it runs wherever it is moved.
 # LibTorch's CUDA libraries are gigabytes; a CUDA build goes on using those that it was built with.
-if(ESMSCALE_HAS_CUDA)
+if(DEFINED SKBUILD_SCRIPTS_DIR)
+  include(Wheel)
+elseif(ESMSCALE_HAS_CUDA)
   set_target_properties(esmscale PROPERTIES INSTALL_RPATH ${ESMSCALE_TORCH_LIB})
   install(TARGETS esmscale)
 else()
   set_target_properties(esmscale PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-  install(TARGETS esmscale RUNTIME_DEPENDENCIES
-    POST_EXCLUDE_REGEXES "/(ld-linux.*|libc|libm|libdl|librt|libutil|libpthread|libgcc_s|libstdc[+][+])[.]so")
+  install(TARGETS esmscale RUNTIME_DEPENDENCIES POST_EXCLUDE_REGEXES ${system_libraries})
 endif()
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/configs)
 install(DIRECTORY scripts/slurm/ DESTINATION ${CMAKE_INSTALL_DATADIR}/esmscale/slurm)
