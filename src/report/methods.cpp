@@ -112,6 +112,14 @@ void add_data_sentences(std::vector<std::string>& to, const laws::Laws& laws) {
                       " runs saw tokens more than once and enter the law of repeats only."));
 }
 
+std::string sentence_of(const laws::FrontierLoss& loss) {
+  if (loss.floor == 0) return "The lowest losses follow a power law of C.";
+  if (loss.levelling == 1)
+    return "The lowest losses reject a power law of C (F test, 5%), so they are L∞ + G·C^−α.";
+  return "The lowest losses do not decide between a power law of C and L∞ + G·C^−α: predicted losses are the "
+         "mean of both, and their intervals cover both.";
+}
+
 std::string approach2_sentence(const laws::Laws& laws) {
   const auto kept = std::count_if(laws.profiles.begin(), laws.profiles.end(),
                                   [](const laws::IsoflopProfile& p) { return p.rejected.empty(); });
@@ -120,7 +128,7 @@ std::string approach2_sentence(const laws::Laws& laws) {
       "power laws through the minima of the ",
       kept, " of ", laws.profiles.size(), " budgets whose minimum lies inside the sizes; intervals from ",
       laws.options.draws, " draws of normal noise of ", significant(laws.approach2->sigma, 2), " nats (",
-      laws.approach2->sigma_from, ") about the parabolas.");
+      laws.approach2->sigma_from, ") about the parabolas. ", sentence_of(laws.approach2->loss));
 }
 
 void add_law_sentences(std::vector<std::string>& to, const laws::Laws& laws) {
@@ -129,7 +137,8 @@ void add_law_sentences(std::vector<std::string>& to, const laws::Laws& laws) {
         text("Approach 1 (Hoffmann et al. 2022): at 1,500 values of C the size with the lowest loss of ",
              laws.approach1->from,
              "; power laws through the values that a smaller and a larger size "
-             "reach too."));
+             "reach too. ",
+             sentence_of(laws.approach1->loss)));
   if (laws.approach2) to.push_back(approach2_sentence(laws));
   if (laws.approach3)
     to.push_back(

@@ -53,6 +53,17 @@ TEST(Methods, SayWhatTheBasisSays) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
+TEST(Methods, NameTheFormOfTheLoss) {
+  laws::Laws laws = fitted(study());
+  laws::FrontierLoss& loss = laws.approach2->loss;
+  EXPECT_GT(loss.floor, 0);  // three minima of a law with a floor
+  EXPECT_THAT(methods_text(laws), HasSubstr("the mean of both"));
+  loss.levelling = 1;
+  EXPECT_THAT(methods_text(laws), HasSubstr("reject a power law"));
+  loss.floor = 0;
+  EXPECT_THAT(methods_text(laws), HasSubstr("follow a power law of C"));
+}
+
 TEST(Methods, NameNothingThatWasNotDone) {
   const laws::Laws laws = fitted(study());
   EXPECT_THAT(methods_text(laws),
