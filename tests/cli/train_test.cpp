@@ -62,7 +62,7 @@ TEST(Train, ADivergedRunIsFinishedToo) {
 
 TEST(Train, ASignalEndsWith85AndTheNextStartResumes) {
   const SmallRun small;
-  const Arguments long_run = small.train("run", {"--set", "train.epochs=30", "--set", "log.every_steps=1"});
+  const Arguments long_run = small.train("run", {"--set", "train.epochs=200", "--set", "log.every_steps=1"});
   std::thread sender([&] {
     const fs::path metrics = run::RunFolder(small.path("run")).metrics();
     while (!fs::exists(metrics) || run::read_metrics(metrics).size() < 2)
