@@ -53,6 +53,32 @@ TEST(BudgetPlan, AShapeThatIsFarOffIsSaid) {
   EXPECT_THAT(plan_budget(laws, {.flops = 1e20}).warnings, Not(Contains(HasSubstr("no shape comes near"))));
 }
 
+// By hand at 1e20 FLOPs: 40·C^−0.065 = 2.00475, and 1.9 + 12·C^−0.1 = 2.02.
+TEST(BudgetPlan, TheFormOfTheLossIsNamedWhereItMatters) {
+  laws::LawFile laws = laws::known_laws();
+  laws.approach3.reset();
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws::FrontierLoss& loss = laws.approach2->loss;
+  loss = {.falling = {40, -0.065}, .floor = 1.9, .above_floor = {12, -0.1}};
+  laws.noise = 0.01;
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_NEAR(plan.loss.value, (2.00475 + 2.02) / 2, 1e-5);
+  EXPECT_THAT(plan.warnings, Contains(AllOf(HasSubstr("2.0047 nats if the minima keep to a power law"),
+                                            HasSubstr("2.0200 if they level off at 1.9000"))));
+  const auto is_named = [&] {
+    const BudgetPlan other = plan_budget(laws, {.flops = 1e20});
+    return std::any_of(other.warnings.begin(), other.warnings.end(),
+                       [](const std::string& w) { return w.find("uncertain in its form") != w.npos; });
+  };
+  laws.noise = 0.02;  // more than the forms differ by
+  EXPECT_FALSE(is_named());
+  laws.noise = 0.01;
+  EXPECT_TRUE(is_named());
+  loss.levelling = 1;  // the points have decided
+  EXPECT_FALSE(is_named());
+  EXPECT_NEAR(plan_budget(laws, {.flops = 1e20}).loss.value, 2.02, 1e-9);
+}
+
 TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {
   laws::LawFile laws = laws::known_laws();
   laws.approach3.reset();
