@@ -27,9 +27,11 @@ constexpr uint64_t kLargestExpansion = 32 << 10;
 
 }  // namespace
 
+FrameFile::FrameFile(const std::filesystem::path& path, uint64_t bytes, const ReadBytes& read)
+    : path_(path), read_(read), bytes_(bytes), descriptor_(open_regular(path)) {}
+
 FrameFile::FrameFile(const std::filesystem::path& folder, const FileRecord& record, const ReadBytes& read)
-    : path_(folder / record.name), read_(read), bytes_(record.bytes) {
-  descriptor_ = open_regular(path_);
+    : FrameFile(folder / record.name, record.bytes, read) {
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0) throw io_error(path_, "look at it", errno);
   FileHeader header;

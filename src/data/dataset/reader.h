@@ -30,6 +30,9 @@ class FrameFile {
   uint64_t bytes() const { return bytes_; }
 
  private:
+  // Opens it. The public constructor checks what is open: where a check throws, the file is closed.
+  FrameFile(const std::filesystem::path& path, uint64_t bytes, const ReadBytes& read);
+
   std::filesystem::path path_;
   const ReadBytes& read_;
   uint64_t bytes_ = 0;

@@ -109,6 +109,22 @@ TEST_F(Shards, OpeningReadsHeadersOnly) {
   EXPECT_LE(bytes, 96u * 20);
 }
 
+// A program that looks at many data sets, as a study's report does, would run out of files.
+TEST_F(Shards, ARefusedFileIsClosed) {
+  std::string bad = bytes_in(folder_ / "shard-00000.zst");
+  bad[0] = static_cast<char>(bad[0] ^ 1);
+  put_bytes(folder_ / "shard-00000.zst", bad);
+  const auto next_descriptor = [] {
+    const int descriptor = ::dup(STDOUT_FILENO);
+    ::close(descriptor);
+    return descriptor;
+  };
+  const int before = next_descriptor();
+  for (int i = 0; i < 3; ++i)
+    EXPECT_THAT(error_of([&] { Dataset(folder_.string()); }), HasSubstr("shard-00000.zst"));
+  EXPECT_EQ(next_descriptor(), before);
+}
+
 TEST_F(Shards, EveryFlippedByteIsFoundByVerify) {
   for (const std::string& name : kFiles) {
     const std::string good = bytes_in(folder_ / name);
