@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <fcntl.h>
+
 namespace esmscale::fuzz {
 namespace {
 
@@ -25,6 +27,10 @@ std::vector<Reader> readers() {
           {"dies", "points", "points.csv",
            [](const std::filesystem::path& f) {
              if (is_changed(f)) std::abort();
+           }},
+          {"leaves-open", "points", "points.csv",
+           [](const std::filesystem::path& f) {
+             if (is_changed(f)) static_cast<void>(::open((f / "points.csv").c_str(), O_RDONLY));
            }},
           {"takes-memory", "points", "points.csv", [](const std::filesystem::path& f) {
              if (is_changed(f)) std::vector<char>(size_t{8} << 30, 'x');

@@ -137,6 +137,13 @@ class Campaign {
               << std::endl;
   }
 
+  // The lowest free one: it rises where a reader leaves a file open.
+  static int next_descriptor() {
+    const int descriptor = ::dup(STDOUT_FILENO);
+    ::close(descriptor);
+    return descriptor;
+  }
+
   // The child's exit code.
   int read_inputs() {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -145,6 +152,7 @@ class Campaign {
 #endif
     set_log_level(LogLevel::off);
     Sandbox sandbox(reader_, root_);
+    int free_descriptor = -1;  // after the first input, which may open what stays open
     for (; !is_over(); progress_->next.fetch_add(1)) {
       const uint64_t number = progress_->next.load();
       const Input input = input_of(seeds_, contents_, options_.seed, number);
@@ -154,6 +162,8 @@ class Campaign {
             number < seeds_.size() && !input.seed->folder.filename().string().starts_with("failed");
         if (is_good && outcome != Outcome::read) throw std::logic_error("a good seed is refused");
         (outcome == Outcome::read ? progress_->read : progress_->refused).fetch_add(1);
+        if (free_descriptor < 0) free_descriptor = next_descriptor();
+        if (next_descriptor() > free_descriptor) throw std::logic_error("a file is left open");
       } catch (const std::logic_error& finding) {
         std::string(finding.what()).copy(progress_->words, sizeof progress_->words - 1);
         return kFound;
