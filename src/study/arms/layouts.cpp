@@ -112,13 +112,13 @@ LayoutArms training_sets(const Request& request) {
                        .expected = "--vary data.train=DIR,DIR, the training sets to compare",
                        .found = "none"});
   int64_t sequences = std::numeric_limits<int64_t>::max();
-  for (const std::string& set : sets->values)
-    sequences = std::min(sequences, epoch_of(set, request.base).sequences);
-  double epoch = std::numeric_limits<double>::infinity();  // tokens of so many sequences, by the mean length
+  double mean_length = std::numeric_limits<double>::infinity();  // the shortest of the sets', in tokens
   for (const std::string& set : sets->values) {
     const Epoch whole = epoch_of(set, request.base);
-    epoch = std::min(epoch, double(whole.tokens) * double(sequences) / double(whole.sequences));
+    sequences = std::min(sequences, whole.sequences);
+    mean_length = std::min(mean_length, double(whole.tokens) / double(whole.sequences));
   }
+  const double epoch = mean_length * double(sequences);
   const int64_t tokens =
       request.base.train.max_tokens > 0 ? request.base.train.max_tokens : static_cast<int64_t>(epoch);
   const auto epochs = static_cast<int64_t>(std::ceil(double(tokens) / epoch)) + 1;
