@@ -1,6 +1,5 @@
 // The interval of a by profile likelihood, and the form of approach 3 that it is found with.
 #include "esmscale/laws/fits/approach3.h"
-
 #include "support/synthetic.h"
 
 #include <cmath>
