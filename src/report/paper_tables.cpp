@@ -32,11 +32,7 @@ void add_estimates(PaperTable& table, const std::string& law, const std::vector<
 template <class Fit>
 void add_powers(PaperTable& table, const std::string& law, const Fit& fit) {
   add_estimates(table, law, fit.estimates);
-  if (!(fit.loss.floor > 0)) return;
-  const std::string form = law + ", levelling off";
-  table.rows.push_back({form, "L_inf", full(fit.loss.floor), "", ""});
-  table.rows.push_back({form, "alpha_L", full(-fit.loss.above_floor.exponent), "", ""});
-  table.rows.push_back({form, "G_L", full(fit.loss.above_floor.coefficient), "", ""});
+  add_estimates(table, law + ", levelling off", levelling_estimates(fit.loss, fit.draws));
 }
 
 PaperTable constants_of(const laws::Laws& laws) {

@@ -27,10 +27,10 @@ void add_constants(HtmlTable& table, const std::string& part, const std::string&
 // Where the minima level off by the second form of the loss.
 template <class Fit>
 void add_levelling(HtmlTable& table, const std::string& part, const Fit& fit) {
-  if (fit.loss.floor > 0)
-    table.add({part, "L_inf", significant(fit.loss.floor), "–", "–",
-               text("L_min = L_inf + G·C^−alpha",
-                    fit.loss.levelling == 1 ? ", as the minima reject a power law" : ", or a power law")});
+  add_constants(table, part,
+                text("L_min = L_inf + G_L·C^−alpha_L",
+                     fit.loss.levelling == 1 ? ", as the minima reject a power law" : ", or a power law"),
+                levelling_estimates(fit.loss, fit.draws));
 }
 
 }  // namespace

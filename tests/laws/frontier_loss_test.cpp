@@ -82,7 +82,28 @@ TEST(FrontierLoss, IntervalsOfAPlanCoverBothForms) {
     EXPECT_LT(interval.low, loss.falling.at(3e20));
     EXPECT_GT(interval.high, loss.at_levelling_off(3e20));
     EXPECT_NEAR(file.optimum(Approach::two, 3e20).loss, loss.at(3e20), 1e-9);
+    const Estimate floor = levelling_estimates(loss, file.approach2->draws).at(0);
+    EXPECT_EQ(floor.value, loss.floor);
+    ASSERT_TRUE(floor.has_interval);
+    EXPECT_LT(floor.ci95.low, known_law.E);
+    EXPECT_GT(floor.ci95.high, known_law.E);
   }
+}
+
+// Thirty draws by hand: floors 1.71, 1.72 to 2.
+TEST(FrontierLoss, EstimatesOfTheFormThatLevelsOff) {
+  const FrontierLoss fit{.falling = {40, -0.065}, .floor = 1.9, .above_floor = {12, -0.1}};
+  std::vector<std::vector<double>> draws;
+  for (int i = 1; i <= 30; ++i) draws.push_back({0.5, 0.5, 1, 1, 0.065, 40, 1.7 + 0.01 * i, 0.1, 12});
+  const std::vector<Estimate> all = levelling_estimates(fit, draws);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].name, "L_inf");
+  EXPECT_NEAR(all[0].ci80.low, 1.71 + 0.1 * 0.29, 1e-9);
+  EXPECT_NEAR(all[0].ci80.high, 1.71 + 0.9 * 0.29, 1e-9);
+  EXPECT_EQ(all[1].value, 0.1);
+  EXPECT_EQ(all[2].ci95.high, 12);
+  EXPECT_FALSE(levelling_estimates(fit, {})[0].has_interval);
+  EXPECT_TRUE(levelling_estimates(frontier_loss_of(std::vector{0.03, 8.0}), draws).empty());
 }
 
 }  // namespace

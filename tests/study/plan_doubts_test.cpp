@@ -64,7 +64,7 @@ TEST(BudgetPlan, TheFormOfTheLossIsNamedWhereItMatters) {
   const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
   EXPECT_NEAR(plan.loss.value, (2.00475 + 2.02) / 2, 1e-5);
   EXPECT_THAT(plan.warnings, Contains(AllOf(HasSubstr("2.0047 nats if the minima keep to a power law"),
-                                            HasSubstr("2.0200 if they level off at 1.9000"))));
+                                            HasSubstr("2.0200 if they level off at 1.90;"))));
   const auto is_named = [&] {
     const BudgetPlan other = plan_budget(laws, {.flops = 1e20});
     return std::any_of(other.warnings.begin(), other.warnings.end(),
@@ -77,6 +77,10 @@ TEST(BudgetPlan, TheFormOfTheLossIsNamedWhereItMatters) {
   loss.levelling = 1;  // the points have decided
   EXPECT_FALSE(is_named());
   EXPECT_NEAR(plan_budget(laws, {.flops = 1e20}).loss.value, 2.02, 1e-9);
+  loss.levelling = 0.5;
+  laws.approach2->draws.assign(20, {0.48, 0.52, 2e-1, 1 / 1.2, 0.065, 40, 1.8, 0.08, 9});
+  EXPECT_THAT(plan_budget(laws, {.flops = 1e20}).warnings,
+              Contains(HasSubstr("level off at 1.90 (1.80 to 1.90);")));
 }
 
 TEST(BudgetPlan, OtherApproachesAndWhatIsMissing) {

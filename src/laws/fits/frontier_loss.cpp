@@ -91,4 +91,15 @@ FrontierLoss frontier_loss_of(std::span<const double> numbers) {
   return loss;
 }
 
+std::vector<Estimate> levelling_estimates(const FrontierLoss& loss,
+                                          const std::vector<std::vector<double>>& draws) {
+  if (!(loss.floor > 0)) return {};
+  std::vector<Estimate> estimates{
+      {"L_inf", loss.floor}, {"alpha_L", -loss.above_floor.exponent}, {"G_L", loss.above_floor.coefficient}};
+  std::vector<DrawValues> ends;
+  for (const auto& draw : draws) ends.emplace_back(draw.end() - ptrdiff_t(estimates.size()), draw.end());
+  set_intervals(estimates, ends);
+  return estimates;
+}
+
 }  // namespace esmscale::laws

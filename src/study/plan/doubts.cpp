@@ -38,9 +38,12 @@ void doubt_loss(BudgetPlan& plan, const laws::LawFile& laws) {
   const double falling = powers->loss.falling.at(plan.flops);
   const double levelling = powers->loss.at_levelling_off(plan.flops);
   if (powers->loss.levelling == 1 || !(levelling - falling > laws.noise)) return;
+  const laws::Estimate floor = laws::levelling_estimates(powers->loss, powers->draws).at(0);
+  const std::string interval =
+      floor.has_interval ? text(" (", fixed(floor.ci95.low, 2), " to ", fixed(floor.ci95.high, 2), ")") : "";
   plan.warnings.push_back(text("the loss is uncertain in its form: ", fixed(falling, 4),
                                " nats if the minima keep to a power law, ", fixed(levelling, 4),
-                               " if they level off at ", fixed(powers->loss.floor, 4),
+                               " if they level off at ", fixed(floor.value, 2), interval,
                                "; the plan has the mean, and its interval covers both"));
 }
 

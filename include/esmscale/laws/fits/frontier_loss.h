@@ -1,6 +1,7 @@
 // The lowest loss of each C along the frontier, by two forms: a power law, and one that levels off.
 #pragma once
 
+#include "esmscale/laws/fits/bootstrap.h"
 #include "esmscale/laws/fits/frontier.h"
 
 #include <cstddef>
@@ -34,5 +35,10 @@ std::vector<double> numbers_of(const FrontierLoss& loss);
 // The inverse, but for the weight. Of the first two numbers alone both forms are the power law; of none no
 // loss is known.
 FrontierLoss frontier_loss_of(std::span<const double> numbers);
+
+// L_inf, alpha_L and G_L of the form that levels off; none where the minima do not level off. The rows of
+// `draws` end with numbers_of(). An interval of L_inf that begins at zero does not tell a floor from none.
+std::vector<Estimate> levelling_estimates(const FrontierLoss& loss,
+                                          const std::vector<std::vector<double>>& draws);
 
 }  // namespace esmscale::laws
