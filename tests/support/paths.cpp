@@ -1,5 +1,7 @@
 #include "support/paths.h"
 
+#include <cstdlib>
+
 namespace esmscale {
 
 std::filesystem::path source_folder() {
@@ -7,7 +9,8 @@ std::filesystem::path source_folder() {
 }
 
 std::filesystem::path test_program() {
-  return ESMSCALE_PROGRAM;
+  const char* other = std::getenv("ESMSCALE_TEST_PROGRAM");
+  return other ? other : ESMSCALE_PROGRAM;
 }
 
 }  // namespace esmscale

@@ -7,6 +7,7 @@
 namespace esmscale {
 
 std::filesystem::path source_folder();  // of the tree that was configured
-std::filesystem::path test_program();   // the built esmscale
+// The built esmscale, or the one that ESMSCALE_TEST_PROGRAM names: another build, another version.
+std::filesystem::path test_program();
 
 }  // namespace esmscale
