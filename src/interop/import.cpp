@@ -2,6 +2,7 @@
 #include "esmscale/core/file_kind.h"
 #include "esmscale/core/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/core/violations.h"
 #include "esmscale/interop/hugging_face.h"
 #include "interop/hugging_face_config.h"
 #include "interop/origin.h"
@@ -63,7 +64,7 @@ class FolderReader {
     if (!faults_.empty())
       throw Error({.where = tensors_.path().string(),
                    .expected = "the tensors of an EsmForMaskedLM of config.json's shape",
-                   .found = first_of(faults_),
+                   .found = first_of(faults_.all()),
                    .advice = "is config.json the one of these weights?"});
   }
 
@@ -99,11 +100,11 @@ class FolderReader {
     known_.insert(key);
     const TensorEntry* entry = tensors_.find(key);
     if (!entry)
-      faults_.push_back(key + " is missing");
+      faults_.add(key + " is missing");
     else if (entry->shape != shape)
-      faults_.push_back(text(key, " is ", shape_text(entry->shape), ", not ", shape_text(shape)));
+      faults_.add(text(key, " is ", shape_text(entry->shape), ", not ", shape_text(shape)));
     else if (!TensorSet::is_readable(*entry))
-      faults_.push_back(text(key, " is ", entry->dtype, ", not F32, F16 or BF16"));
+      faults_.add(text(key, " is ", entry->dtype, ", not F32, F16 or BF16"));
     else
       return true;
     return false;
@@ -115,7 +116,7 @@ class FolderReader {
     const TensorEntry* embedding = tensors_.find(kEmbedding);
     if (embedding && TensorSet::is_readable(*embedding) &&
         !tensors_.read(kDecoder).equal(tensors_.read(kEmbedding)))
-      faults_.push_back(text(kDecoder, " differs from the embedding, to which ESM-2 ties it"));
+      faults_.add(text(kDecoder, " differs from the embedding, to which ESM-2 ties it"));
   }
 
   std::vector<std::string> inv_freq_keys() const {
@@ -137,7 +138,7 @@ class FolderReader {
       if (known_.count(key) == 0 && !expect(key, {model_.head_dim() / 2})) continue;
       if (!TensorSet::is_readable(*entry)) continue;
       if (!first.defined()) first = tensors_.read(key);
-      if (!first.equal(tensors_.read(key))) faults_.push_back(key + " differs from " + keys.front());
+      if (!first.equal(tensors_.read(key))) faults_.add(key + " differs from " + keys.front());
     }
   }
 
@@ -149,7 +150,7 @@ class FolderReader {
       const bool is_used = key.starts_with("esm.encoder.") || key.starts_with("esm.embeddings.") ||
                            key.starts_with("lm_head.");
       if (is_used)
-        faults_.push_back(key + " is not a part of this ESM-2");
+        faults_.add(key + " is not a part of this ESM-2");
       else
         others.push_back(key);
     }
@@ -160,7 +161,7 @@ class FolderReader {
   const config::ModelConfig& model_;
   std::vector<config::Parameter> table_;
   std::set<std::string> known_;
-  std::vector<std::string> faults_;
+  Violations faults_;
 };
 
 // A configuration that trains on from here must hold together, whatever the length of the crop.

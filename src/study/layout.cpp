@@ -3,6 +3,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/violations.h"
 #include "esmscale/study/plan/budget_plan.h"
 #include "esmscale/study/plan/shapes.h"
 #include "study/study_file.h"
@@ -38,20 +39,18 @@ std::string centre_source(const StudyRequest& request) {
 }
 
 void check(const StudyRequest& request) {
-  std::vector<std::string> wrong;
-  if (request.budgets.empty()) wrong.push_back("no budgets");
+  Violations wrong;
+  wrong.require(!request.budgets.empty(), "no budgets");
   for (const double budget : request.budgets)
-    if (!(budget > 0) || !std::isfinite(budget)) wrong.push_back(text("budget ", budget));
-  if (request.models < kFewestModels) wrong.push_back(text(request.models, " models"));
-  if (!(request.spread > 1)) wrong.push_back(text("a spread of ", request.spread));
-  if (request.trunks && request.rate_exponent != 0)
-    wrong.push_back("a learning rate by budget for trunks, which several budgets share");
-  if (!wrong.empty())
-    throw usage_error(
-        {.where = "esmscale study plan",
-         .expected = text("budgets above zero, ", kFewestModels,
-                          " models or more, a spread above 1; trunks with one rate for all budgets"),
-         .found = join(wrong, ", ")});
+    wrong.require(budget > 0 && std::isfinite(budget), text("budget ", budget));
+  wrong.require(request.models >= kFewestModels, text(request.models, " models"));
+  wrong.require(request.spread > 1, text("a spread of ", request.spread));
+  wrong.require(!request.trunks || request.rate_exponent == 0,
+                "a learning rate by budget for trunks, which several budgets share");
+  wrong.refuse({.where = "esmscale study plan",
+                .expected = text("budgets above zero, ", kFewestModels,
+                                 " models or more, a spread above 1; trunks with one rate for all budgets"),
+                .found = ""});
 }
 
 // The nearest size of one grid for all budgets: each size then has several horizons, which approach 1 needs,

@@ -19,6 +19,7 @@ class Violations {
   void collect(const std::function<void()>& action);
 
   bool empty() const { return all_.empty(); }
+  const std::vector<std::string>& all() const { return all_; }
   // "first; second", or "" without any.
   std::string listed() const;
   // Throws `report`, with the list under "found", unless there is no violation.

@@ -5,6 +5,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/queue.h"
 #include "esmscale/core/text.h"
+#include "esmscale/core/violations.h"
 #include "esmscale/data/loader/masking.h"
 
 #include <algorithm>
@@ -130,10 +131,8 @@ struct Loader::Impl {
 };
 
 void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataState from) {
-  std::vector<std::string> wrong;
-  const auto require = [&](bool holds, const auto&... what) {
-    if (!holds) wrong.push_back(text(what...));
-  };
+  Violations wrong;
+  const auto require = [&](bool holds, const auto&... what) { wrong.require(holds, text(what...)); };
   require(o.sequences >= 0 && o.sequences <= dataset.epoch_sequences(), "data.sequences is ", o.sequences,
           ", the data set has ", dataset.epoch_sequences(),
           dataset.manifest().clusters > 0 ? " clusters" : "");
@@ -157,10 +156,9 @@ void check_loader_options(const Dataset& dataset, const LoaderOptions& o, DataSt
   require(o.threads >= 1, "threads is ", o.threads);
   require(from.epoch >= 0 && from.next >= 0 && from.next <= epoch_size(dataset, o), "data state (epoch ",
           from.epoch, ", sequence ", from.next, ") lies outside the ", epoch_size(dataset, o), " sequences");
-  if (!wrong.empty())
-    throw usage_error({.where = text("training data ", dataset.folder().string()),
-                       .expected = "options that agree with each other and with the data set",
-                       .found = join(wrong, "; ")});
+  wrong.refuse({.where = text("training data ", dataset.folder().string()),
+                .expected = "options that agree with each other and with the data set",
+                .found = ""});
 }
 
 BatchRamp batch_ramp(const LoaderOptions& o) {
