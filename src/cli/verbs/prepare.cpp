@@ -31,7 +31,7 @@ Json set_json(const std::filesystem::path& folder, const data::DatasetManifest& 
 Json summary_json(const data::PrepareOptions& options, const data::PrepareSummary& summary) {
   Json json = set_json(options.output, summary.train);
   json["seed"] = options.seed;
-  json["counts"] = summary.counts;
+  json["counts"] = to_json(summary.counts);
   json["warnings"] = summary.warnings;
   json["input_bytes"] = summary.input_bytes;
   json["fasta_bytes"] = summary.text_bytes;
@@ -55,8 +55,8 @@ void print_summary(std::ostream& out, const data::PrepareOptions& options,
                    const data::PrepareSummary& summary) {
   print_set(out, options.output, summary.train);
   if (summary.holdout) print_set(out, options.holdout_output, *summary.holdout);
-  const std::string cases = data::listed_counts(summary.counts);
-  out << "from " << summary.counts.at("records").get<int64_t>() << " records" << (cases.empty() ? "" : ", ")
+  const std::string cases = listed(summary.counts);
+  out << "from " << summary.records << " records" << (cases.empty() ? "" : ", ")
       << cases << "; " << human_duration(summary.seconds) << ", "
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
 }

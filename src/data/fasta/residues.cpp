@@ -35,7 +35,7 @@ std::string advice_for(char c, bool has_masks) {
 
 }  // namespace
 
-Json FastaCounts::json() const {
+NamedCounts FastaCounts::named() const {
   return {{"records", records},
           {"unnamed", unnamed},
           {"empty", empty},
@@ -47,15 +47,17 @@ Json FastaCounts::json() const {
           {"gaps_dropped", gaps_dropped}};
 }
 
-std::string FastaCounts::listed() const {
-  return listed_counts(json());
+std::string listed(const NamedCounts& counts) {
+  std::vector<std::string> cases;
+  for (const auto& [name, count] : counts)
+    if (name != "records" && count > 0) cases.push_back(text(name, " ", count));
+  return join(cases, ", ");
 }
 
-std::string listed_counts(const Json& counts) {
-  std::vector<std::string> cases;
-  for (const auto& [name, count] : counts.items())
-    if (name != "records" && count.get<int64_t>() > 0) cases.push_back(text(name, " ", count.get<int64_t>()));
-  return join(cases, ", ");
+Json to_json(const NamedCounts& counts) {
+  Json json = Json::object();
+  for (const auto& [name, count] : counts) json[name] = count;
+  return json;
 }
 
 ResidueReader::ResidueReader(FastaCounts& counts, bool has_masks, Gaps gaps,

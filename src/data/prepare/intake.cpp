@@ -195,16 +195,13 @@ int64_t Intake::spilled_bytes() const {
                               (cluster_keys_ ? cluster_keys_->spilled_bytes() : 0));
 }
 
-Json Intake::counts() const {
-  Json counts = fasta_.json();
-  counts["excluded"] = excluded_;
-  counts["too_short"] = too_short_;
-  counts["duplicates_removed"] = duplicates_;
-  counts["repeated_identifiers"] = repeated_identifiers_;
-  if (cluster_keys_) {
-    counts["clusters"] = clusters_;
-    counts["unclustered"] = unclustered_;
-  }
+NamedCounts Intake::counts() const {
+  NamedCounts counts = fasta_.named();
+  counts.insert(counts.end(), {{"excluded", excluded_},
+                               {"too_short", too_short_},
+                               {"duplicates_removed", duplicates_},
+                               {"repeated_identifiers", repeated_identifiers_}});
+  if (cluster_keys_) counts.insert(counts.end(), {{"clusters", clusters_}, {"unclustered", unclustered_}});
   return counts;
 }
 

@@ -46,7 +46,8 @@ class Intake {
   void for_each(const std::function<void(const RecordView&)>& visit);
 
   // After for_each(): what was read, and how many of each case. `warnings` are for the user.
-  Json counts() const;
+  NamedCounts counts() const;
+  int64_t records() const { return fasta_.records; }
   std::vector<std::string> warnings() const;
   int64_t raw_bytes() const { return raw_bytes_; }    // of the inputs, as stored
   int64_t text_bytes() const { return text_bytes_; }  // of FASTA, decompressed

@@ -9,6 +9,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/core/thread_pool.h"
 #include "esmscale/core/version.h"
+#include "esmscale/core/violations.h"
 #include "esmscale/data/dataset/manifest.h"
 #include "esmscale/data/fasta/input.h"
 
@@ -50,16 +51,14 @@ int64_t working_memory(const PrepareOptions& options) {
   const int64_t own = resident_bytes(), most = std::min(options.memory, physical_bytes());
   if (most - own >= kLeastWorkingMemory) return most - own;
   log_warning("--memory ", human_bytes(static_cast<double>(options.memory)),
-              " is less than prepare can do with: it will hold ",
+              " is too little: prepare will use ",
               human_bytes(static_cast<double>(own + kLeastWorkingMemory)));
   return kLeastWorkingMemory;
 }
 
 void check(const PrepareOptions& options) {
-  std::vector<std::string> wrong;
-  const auto require = [&](bool holds, const std::string& what) {
-    if (!holds) wrong.push_back(what);
-  };
+  Violations wrong;
+  const auto require = [&](bool holds, const char* violation) { wrong.require(holds, violation); };
   require(!options.inputs.empty(), "--input names no file");
   require(std::count(options.inputs.begin(), options.inputs.end(), "-") <= 1,
           "--input names the standard input twice");
@@ -83,11 +82,8 @@ void check(const PrepareOptions& options) {
   };
   require(options.holdout_output.empty() || place(options.output) != place(options.holdout_output),
           "--output and --holdout-output are the same folder");
-  if (!wrong.empty())
-    throw usage_error({.where = "prepare",
-                       .expected = "",
-                       .found = join(wrong, "; "),
-                       .advice = "see `esmscale prepare --help`"});
+  wrong.refuse(
+      {.where = "prepare", .expected = "", .found = "", .advice = "see `esmscale prepare --help`"});
 }
 
 // One run of prepare, in the order in which it happens.
@@ -142,8 +138,7 @@ void Preparation::plan(const Intake& intake) {
   if (kept == 0)
     throw Error({.where = join(options_.inputs, ", "),
                  .expected = "at least one sequence to keep",
-                 .found = text("none: records ", intake.counts().at("records").get<int64_t>(), ", of them ",
-                               listed_counts(intake.counts())),
+                 .found = text("none: records ", intake.records(), ", of them ", listed(intake.counts())),
                  .advice = "look at --exclude and --min-length"});
   const int64_t units = intake.units();
   const char* const what = clusters_.empty() ? " sequences" : " clusters";
@@ -205,6 +200,7 @@ void Preparation::write(Intake& intake) {
   const Json from = provenance(intake);
   summary_.train = train.finish("", from);
   if (holdout) summary_.holdout = holdout->finish(kRandomSplit, from);
+  summary_.records = intake.records();
   summary_.counts = intake.counts();
   summary_.input_bytes = intake.raw_bytes();
   summary_.text_bytes = intake.text_bytes();
@@ -240,7 +236,7 @@ Json Preparation::provenance(const Intake& intake) const {
           {"keep_order", options_.keep_order},
           {"min_length", options_.min_length},
           {"deduplicate", options_.deduplicate},
-          {"counts", intake.counts()},
+          {"counts", to_json(intake.counts())},
           {"warnings", summary_.warnings}};
 }
 

@@ -8,12 +8,16 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace esmscale::data {
 
 // In place of a letter code: a residue that is shown as <mask>.
 inline constexpr uint8_t kMaskLetter = 254;
+
+// Numbers by the names that users see, in their order.
+using NamedCounts = std::vector<std::pair<std::string, int64_t>>;
 
 // Upper and lower case are the same. B, U, Z, O and X are kept; J becomes X. A `*` at the end of a sequence
 // (the stop codon) is dropped, one inside becomes X. `-` and `.` are an alignment's gaps and are dropped.
@@ -31,13 +35,12 @@ struct FastaCounts {
   int64_t gaps_dropped = 0;   // `-` and `.`
   std::string first_empty{};  // "NAME (FILE:LINE)" of the first record without residues
 
-  Json json() const;  // the numbers
-  // "j_to_x 3, gaps_dropped 2": the cases that occurred, without the number of records; "" without any.
-  std::string listed() const;
+  NamedCounts named() const;  // the numbers
 };
 
-// The names and values of json(), in its order, except records and those that are 0.
-std::string listed_counts(const Json& counts);
+// "j_to_x 3, gaps_dropped 2": the cases that occurred, without the number of records; "" without any.
+std::string listed(const NamedCounts& counts);
+Json to_json(const NamedCounts& counts);
 
 // Dropped, or an Error: without them rows and columns of an alignment no longer match.
 enum class Gaps { drop, refuse };

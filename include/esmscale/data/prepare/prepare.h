@@ -44,7 +44,8 @@ struct PrepareOptions {
 struct PrepareSummary {
   DatasetManifest train;
   std::optional<DatasetManifest> holdout;
-  Json counts{};                      // of the input: records, and each corner case (docs/formats.md)
+  int64_t records = 0;                // of the input
+  NamedCounts counts{};               // the same, and each corner case (docs/formats.md)
   std::vector<std::string> warnings;  // logged already
   int64_t input_bytes = 0;            // as stored
   int64_t text_bytes = 0;             // of FASTA, decompressed
