@@ -1,5 +1,6 @@
 #include "esmscale/assays/result.h"
 
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -24,27 +25,21 @@ namespace {
 
 constexpr std::string_view kInMetrics = "eval/assays/";
 
-double number_in(const Json& value) {
-  return value.is_number() ? value.get<double>() : kUnknown;  // NaN is written as null
-}
-
-void set(AssayResult& result, std::string_view key, const Json& value) {
-  if (key == "name" && value.is_string()) result.name = value.get<std::string>();
-  if (key == "spearman") result.spearman.value = number_in(value);
-  if (key == "spearman_error") result.spearman.error = number_in(value);
-  if (key == "ndcg") result.ndcg = number_in(value);
-  if (key == "auc") result.auc = number_in(value);
-  if (key == "mutants" && value.is_number_integer()) result.mutants = value.get<int64_t>();
-  if (key == "method" && value.is_string()) result.method = value.get<std::string>();
-  if (key == "hash" && value.is_string()) result.hash = value.get<std::string>();
+// The keys of to_json() after `prefix`.
+AssayResult result_in(const Json& line, const std::string& prefix, const std::string& name) {
+  return {.name = name,
+          .method = text_in(line, prefix + "method"),
+          .mutants = integer_in(line, prefix + "mutants"),
+          .spearman = {number_in(line, prefix + "spearman"), number_in(line, prefix + "spearman_error")},
+          .ndcg = number_in(line, prefix + "ndcg"),
+          .auc = number_in(line, prefix + "auc"),
+          .hash = text_in(line, prefix + "hash")};
 }
 
 }  // namespace
 
 AssayResult result_of_json(const Json& row) {
-  AssayResult result;
-  for (const auto& [key, value] : row.items()) set(result, key, value);
-  return result;
+  return result_in(row, "", text_in(row, "name"));
 }
 
 std::string metric_key(std::string_view assay, std::string_view key) {
@@ -63,10 +58,9 @@ std::vector<AssayResult> results_of_metrics(const Json& line) {
     const size_t slash = key.rfind('/');  // a name may contain others
     if (!key.starts_with(kInMetrics) || slash < kInMetrics.size()) continue;
     const std::string name = key.substr(kInMetrics.size(), slash - kInMetrics.size());
-    auto found = std::find_if(results.begin(), results.end(),
-                              [&](const AssayResult& result) { return result.name == name; });
-    if (found == results.end()) found = results.insert(results.end(), AssayResult{.name = name});
-    set(*found, std::string_view(key).substr(slash + 1), value);
+    const auto has_name = [&](const AssayResult& result) { return result.name == name; };
+    if (std::none_of(results.begin(), results.end(), has_name))
+      results.push_back(result_in(line, key.substr(0, slash + 1), name));
   }
   return results;
 }

@@ -1,5 +1,6 @@
 #include "esmscale/eval/report.h"
 
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/manifest.h"
 
@@ -66,16 +67,15 @@ void add_pattern(Json& json, const PatternResult& result, const std::string& suf
 }
 
 double number(const Json& line, const std::string& key) {
-  const auto found = line.find("eval/" + key);
-  return found != line.end() && found->is_number() ? found->get<double>() : NAN;  // NaN is written as null
+  return number_in(line, "eval/" + key);
 }
 
 int64_t count(const Json& line, const std::string& key) {
-  return line.value("eval/" + key, int64_t{0});
+  return integer_in(line, "eval/" + key);
 }
 
 std::string word(const Json& line, const std::string& key) {
-  return line.value("eval/" + key, "");
+  return text_in(line, "eval/" + key);
 }
 
 PatternResult pattern_of(const Json& line, const std::string& suffix) {

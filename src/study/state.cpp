@@ -1,6 +1,7 @@
 #include "esmscale/study/state.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/lease.h"
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 double newest(const std::vector<Json>& lines, const char* key) {
   for (auto line = lines.rbegin(); line != lines.rend(); ++line)
-    if (const double value = number(*line, key); !std::isnan(value)) return value;
+    if (const double value = number_in(*line, key); !std::isnan(value)) return value;
   return NAN;
 }
 
@@ -37,9 +38,9 @@ void read_progress(const run::RunFolder& folder, const StudyEntry& run, RunStatu
   status.tokens = newest(lines, "tokens");
   status.loss = newest(lines, "eval/loss");
   if (std::isnan(status.loss)) status.loss = newest(lines, "train/loss");
-  status.seconds = number(lines.back(), "time") - number(lines.front(), "time");
+  status.seconds = number_in(lines.back(), "time") - number_in(lines.front(), "time");
   for (const Json& line : lines)
-    status.holdout_label = text_or(line, "eval/holdout_label", status.holdout_label);
+    status.holdout_label = text_in(line, "eval/holdout_label", status.holdout_label);
   if (ends_run(lines.back())) {
     status.error = missing_in(folder, folder.read_config(), lines.back());
     if (status.error.empty()) status.state = RunState::done;

@@ -1,6 +1,7 @@
 #include "esmscale/study/best_rates.h"
 
 #include "esmscale/config/hidden_matrices.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/quantiles.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
@@ -125,7 +126,7 @@ BestRate group_of(const Arms& arms, const std::string& matrices) {
           .parameters = count_as(run.config.model, laws::ParameterCount::kaplan),
           .batch_tokens = double(run.config.train.batch_tokens),
           .tokens = arms.front()->tokens(),
-          .flops = number(run.last, "flops"),
+          .flops = number_in(run.last, "flops"),
           .tried = tried_rates(arms)};
 }
 
@@ -186,7 +187,7 @@ void fit_law(RateLaw& law) {
 RateLaw rates_of(const std::vector<FinishedArm>& finished) {
   RateLaw law;
   pool_noise(finished, law);
-  std::vector<Recipe> recipes;
+  std::vector<RecipeValues> recipes;
   for (const AlikeArms& alike : alike_except(finished, {"train.seed", "optimizer.lr", "optimizer.matrix_lr"}))
     for (const auto& [matrices, arms] : comparable(alike.arms)) {
       law.groups.push_back(group_of(arms, matrices));

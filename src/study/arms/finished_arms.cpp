@@ -1,6 +1,7 @@
 #include "study/arms/finished_arms.h"
 
 #include "esmscale/core/json.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -19,10 +20,10 @@ bool begins_with_any(const std::string& key, const std::vector<std::string>& pre
                      [&](const std::string& prefix) { return key.starts_with(prefix); });
 }
 
-Recipe recipe_of(const FinishedArm& arm, std::vector<std::string> apart) {
+RecipeValues recipe_of(const FinishedArm& arm, std::vector<std::string> apart) {
   apart.insert(apart.end(), {"study.", "data.train", "data.holdout", "model.name", "log.", "checkpoint."});
-  Recipe recipe{{"data", arm.run.dataset},
-                {"holdout", text_or(arm.run.last, "eval/holdout_hash", arm.run.holdout)},
+  RecipeValues recipe{{"data", arm.run.dataset},
+                {"holdout", text_in(arm.run.last, "eval/holdout_hash", arm.run.holdout)},
                 {"parent", arm.parent}};
   const Json flat = config::to_json(arm.run.config).flatten();
   for (const auto& [pointer, value] : flat.items()) {
@@ -34,7 +35,7 @@ Recipe recipe_of(const FinishedArm& arm, std::vector<std::string> apart) {
 }
 
 // The values of keys that differ between the groups, those that every table shows apart.
-std::string distinction(const Recipe& recipe, const std::vector<Recipe>& all) {
+std::string distinction(const RecipeValues& recipe, const std::vector<RecipeValues>& all) {
   static const std::vector<std::string> kShown{"model.",
                                                "train.batch_tokens",
                                                "train.micro_batch_tokens",
@@ -48,7 +49,7 @@ std::string distinction(const Recipe& recipe, const std::vector<Recipe>& all) {
                                                "eval."};
   std::vector<std::string> parts;
   for (const auto& [key, value] : recipe) {
-    const bool is_same = std::all_of(all.begin(), all.end(), [&, k = key, v = value](const Recipe& other) {
+    const bool is_same = std::all_of(all.begin(), all.end(), [&, k = key, v = value](const RecipeValues& other) {
       const auto found = other.find(k);
       return found != other.end() && found->second == v;
     });
@@ -76,7 +77,7 @@ std::vector<FinishedArm> finished_arms(const Study& study, laws::LossKind loss) 
 
 std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
                                     const std::vector<std::string>& apart) {
-  std::map<Recipe, std::vector<const FinishedArm*>> groups;
+  std::map<RecipeValues, std::vector<const FinishedArm*>> groups;
   for (const FinishedArm& arm : arms)
     if (std::isfinite(arm.loss)) groups[recipe_of(arm, apart)].push_back(&arm);
   std::vector<AlikeArms> alike;
@@ -84,9 +85,9 @@ std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
   return alike;
 }
 
-std::vector<std::string> distinctions(const std::vector<Recipe>& recipes) {
+std::vector<std::string> distinctions(const std::vector<RecipeValues>& recipes) {
   std::vector<std::string> all;
-  for (const Recipe& recipe : recipes) all.push_back(distinction(recipe, recipes));
+  for (const RecipeValues& recipe : recipes) all.push_back(distinction(recipe, recipes));
   return all;
 }
 

@@ -2,6 +2,7 @@
 // from them.
 #pragma once
 
+#include "esmscale/core/json_line.h"
 #include "esmscale/study/answers.h"
 #include "study/runs/finished_run.h"
 
@@ -16,17 +17,17 @@ struct FinishedArm {
   std::string parent;  // the run that it branched from; "": none
   double loss = 0;     // at its end, nats; NaN: none
 
-  double tokens() const { return number(run.last, "tokens"); }
+  double tokens() const { return number_in(run.last, "tokens"); }
 };
 
 // Each configuration, seed and training set once, as a trial of the sweep is often a main run as well. Trunks
 // are left out.
 std::vector<FinishedArm> finished_arms(const Study& study, laws::LossKind loss);
 
-using Recipe = std::map<std::string, std::string>;  // values by key, "schedule.name"
+using RecipeValues = std::map<std::string, std::string>;  // values by key, "schedule.name"
 
 struct AlikeArms {
-  Recipe recipe;
+  RecipeValues recipe;
   std::vector<const FinishedArm*> arms;
 };
 
@@ -37,7 +38,7 @@ std::vector<AlikeArms> alike_except(const std::vector<FinishedArm>& arms,
 
 // What distinguishes each recipe from the others, as "schedule.name=cosine"; shapes, batches and numbers of
 // tokens apart. "": nothing.
-std::vector<std::string> distinctions(const std::vector<Recipe>& recipes);
+std::vector<std::string> distinctions(const std::vector<RecipeValues>& recipes);
 
 std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms);
 RateLaw rates_of(const std::vector<FinishedArm>& arms);

@@ -102,7 +102,7 @@ double RepeatWorth::worth_at(double epochs) const {
 
 std::vector<RepeatWorth> repeats_of(const std::vector<FinishedArm>& arms) {
   std::vector<RepeatWorth> all;
-  std::vector<Recipe> recipes;
+  std::vector<RecipeValues> recipes;
   for (const AlikeArms& alike :
        alike_except(arms, {"train.seed", "train.max_tokens", "train.epochs", "data.sequences"})) {
     RepeatWorth worth{.model = shape_name(alike.arms.front()->run.config.model)};

@@ -1,5 +1,6 @@
 #include "esmscale/study/run_memory.h"
 
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/shapes.h"
@@ -19,8 +20,8 @@ std::vector<RunMemory> memory_of(const std::vector<FinishedArm>& arms) {
                      .model = shape_name(arm.run.config.model),
                      .parameters = count_as(arm.run.config.model, laws::ParameterCount::kaplan),
                      .micro_batch_tokens = double(arm.run.config.train.micro_batch_tokens),
-                     .predicted = number(arm.run.last, "memory_predicted"),
-                     .measured = number(arm.run.last, "memory_tensors_peak")};
+                     .predicted = number_in(arm.run.last, "memory_predicted"),
+                     .measured = number_in(arm.run.last, "memory_tensors_peak")};
     if (memory.predicted > 0 && memory.measured > 0) all.push_back(std::move(memory));
   }
   std::stable_sort(all.begin(), all.end(),

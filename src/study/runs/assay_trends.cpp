@@ -2,6 +2,7 @@
 
 #include "esmscale/assays/result.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/run/metrics.h"
@@ -29,8 +30,8 @@ struct ScoredRun {
 
 // A point knows the name of its run's folder, which folders elsewhere may share, and how the run ended.
 bool is_of(const laws::Point& point, const std::string& name, const Json& last, laws::LossKind loss) {
-  return point.run == name && point.tokens == number(last, "tokens") &&
-         (loss == laws::LossKind::train || point.loss == number(last, loss_key(loss)));
+  return point.run == name && point.tokens == number_in(last, "tokens") &&
+         (loss == laws::LossKind::train || point.loss == number_in(last, loss_key(loss)));
 }
 
 std::optional<ScoredRun> scored_run(const fs::path& folder, const laws::PointSet& set) {
@@ -61,8 +62,8 @@ std::vector<AssayPoint::Sample> path_of(const ScoredRun& run, const std::string&
   std::vector<AssayPoint::Sample> path;
   if (loss == laws::LossKind::train) return path;  // a training loss is not of the same moment
   for (const Json& line : run.lines) {
-    const AssayPoint::Sample sample{number(line, loss_key(loss)),
-                                    number(line, assays::metric_key(assay, "spearman"))};
+    const AssayPoint::Sample sample{number_in(line, loss_key(loss)),
+                                    number_in(line, assays::metric_key(assay, "spearman"))};
     if (std::isfinite(sample.loss) && std::isfinite(sample.spearman)) path.push_back(sample);
   }
   return path;

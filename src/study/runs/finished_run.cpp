@@ -4,6 +4,7 @@
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
@@ -35,7 +36,7 @@ config::RunStage stage_of(const run::RunFolder& folder, const config::RunConfig&
 // A key of the last start's data; 0: not written down.
 double tokens_in_start(const run::RunFolder& folder, const char* key) {
   const Json start = folder.last_start();
-  const double tokens = start.contains("data") ? number(start["data"], key) : NAN;
+  const double tokens = start.contains("data") ? number_in(start["data"], key) : NAN;
   return tokens > 0 ? tokens : 0;
 }
 
@@ -59,19 +60,19 @@ void read_provenance(const run::RunFolder& folder, FinishedRun& run) {
   const Json start = folder.last_start();
   if (!start.contains("data")) return;
   const Json& data = start["data"];
-  run.dataset = text_or(data, "train", run.dataset);
-  run.holdout = text_or(data, "holdout", run.holdout);
+  run.dataset = text_in(data, "train", run.dataset);
+  run.holdout = text_in(data, "holdout", run.holdout);
 }
 
 // Mean of `key` over the lines of the last twentieth of the tokens.
 double mean_of_end(const FinishedRun& run, const char* key) {
-  const double from = 0.95 * number(run.last, "tokens");
+  const double from = 0.95 * number_in(run.last, "tokens");
   double sum = 0, count = 0, latest = NAN;
   for (const Json& line : run.lines) {
-    const double value = number(line, key);
+    const double value = number_in(line, key);
     if (std::isnan(value)) continue;
     latest = value;
-    if (number(line, "tokens") < from) continue;
+    if (number_in(line, "tokens") < from) continue;
     sum += value;
     count += 1;
   }
@@ -98,16 +99,6 @@ std::vector<laws::Curve::Sample> averaged(const std::vector<laws::Curve::Sample>
 
 }  // namespace
 
-double number(const Json& line, const std::string& key) {
-  const auto place = line.find(key);
-  return place != line.end() && place->is_number() ? place->get<double>() : NAN;
-}
-
-std::string text_or(const Json& line, const std::string& key, const std::string& fallback) {
-  const auto place = line.find(key);
-  return place != line.end() && place->is_string() ? place->get<std::string>() : fallback;
-}
-
 bool ends_run(const Json& line) {
   const auto place = line.find("finished");
   return place != line.end() && place->is_boolean() && place->get<bool>();
@@ -115,19 +106,19 @@ bool ends_run(const Json& line) {
 
 std::string missing_in(const run::RunFolder& folder, const config::RunConfig& config, const Json& last) {
   const double configured = configured_tokens(config, epoch_tokens_of(folder));
-  if (const double trained = number(last, "tokens"); trained < configured)
+  if (const double trained = number_in(last, "tokens"); trained < configured)
     return text("it trained ", human_count(trained), " of the ", human_count(configured),
                 " tokens that its configuration says");
   const std::optional<run::CheckpointFolder> newest = folder.newest_checkpoint();
   const bool is_copy = !newest && !fs::exists(folder.lock_file());
-  if (!is_copy && (!newest || double(newest->step) < number(last, "step")))
-    return text("its last checkpoint, of step ", fixed(number(last, "step"), 0), ", is not in its folder");
+  if (!is_copy && (!newest || double(newest->step) < number_in(last, "step")))
+    return text("its last checkpoint, of step ", fixed(number_in(last, "step"), 0), ", is not in its folder");
   return "";
 }
 
 std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>& lines) {
   if (lines.empty()) return "it has not finished (no step is logged)";
-  if (!ends_run(lines.back())) return text("it has not finished (step ", number(lines.back(), "step"), ")");
+  if (!ends_run(lines.back())) return text("it has not finished (step ", number_in(lines.back(), "step"), ")");
   return missing_in(folder, folder.read_config(), lines.back());
 }
 
@@ -168,21 +159,21 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
   run.lines = run::read_metrics(folder.metrics());
   if (why = missing_at_end(folder, run.lines); !why.empty()) return std::nullopt;
   run.last = run.lines.back();
-  if (!(number(run.last, "tokens") > 0) || !(number(run.last, "flops") > 0)) {
+  if (!(number_in(run.last, "tokens") > 0) || !(number_in(run.last, "flops") > 0)) {
     why = "its last line of metrics has no tokens or no flops";
     return std::nullopt;
   }
-  run.holdout_label = text_or(run.last, "eval/holdout_label", "");
+  run.holdout_label = text_in(run.last, "eval/holdout_label", "");
   return run;
 }
 
 double final_loss(const FinishedRun& run, laws::LossKind loss) {
-  return loss == laws::LossKind::train ? mean_of_end(run, loss_key(loss)) : number(run.last, loss_key(loss));
+  return loss == laws::LossKind::train ? mean_of_end(run, loss_key(loss)) : number_in(run.last, loss_key(loss));
 }
 
 double final_loss_error(const FinishedRun& run, laws::LossKind loss) {
   if (loss == laws::LossKind::train) return 0;
-  const double error = number(
+  const double error = number_in(
       run.last, loss == laws::LossKind::eval ? "eval/standard_error" : "eval/standard_error_mask_only");
   return error > 0 ? error : 0;
 }
@@ -190,20 +181,20 @@ double final_loss_error(const FinishedRun& run, laws::LossKind loss) {
 double mean_squared_length(const FinishedRun& run) {
   const accounting::FlopCounter counter(run.config.model);
   const double linear = counter.training(1, 0), quadratic = counter.training(0, 1);
-  return (number(run.last, "flops") / number(run.last, "tokens") - linear) / quadratic;
+  return (number_in(run.last, "flops") / number_in(run.last, "tokens") - linear) / quadratic;
 }
 
 laws::Curve curve_of(const FinishedRun& run, laws::LossKind loss) {
   const bool is_wsd = run.config.schedule.name == config::ScheduleKind::wsd;
-  const double tokens = number(run.last, "tokens");
+  const double tokens = number_in(run.last, "tokens");
   const config::Schedule schedule(run.config.schedule, /*peak_lr=*/1, static_cast<int64_t>(tokens));
   laws::Curve curve;
   curve.any_horizon = is_wsd || run.config.schedule.name == config::ScheduleKind::constant;
   const auto begin = static_cast<double>(schedule.warmup_tokens());
   const double end = is_wsd ? schedule.wsd_decay_begin() : tokens;
   for (const Json& line : run.lines) {
-    const laws::Curve::Sample sample{number(line, "flops"), number(line, "tokens"),
-                                     number(line, loss_key(loss))};
+    const laws::Curve::Sample sample{number_in(line, "flops"), number_in(line, "tokens"),
+                                     number_in(line, loss_key(loss))};
     if (sample.loss > 0 && sample.tokens > begin && sample.tokens <= end) curve.samples.push_back(sample);
   }
   if (loss == laws::LossKind::train) curve.samples = averaged(curve.samples);

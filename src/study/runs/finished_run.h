@@ -44,12 +44,6 @@ bool is_export(const std::filesystem::path& folder);
 // none, that of the study.json two folders above; else what the suffix of study.name says.
 std::optional<FinishedRun> read_finished_run(const std::filesystem::path& path, std::string& why);
 
-// The number under `key`; NaN where there is none.
-double number(const Json& line, const std::string& key);
-
-// The text under `key`; `fallback` where there is none.
-std::string text_or(const Json& line, const std::string& key, const std::string& fallback);
-
 // The key of metrics that holds the loss.
 const char* loss_key(laws::LossKind loss);
 

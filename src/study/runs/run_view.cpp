@@ -3,6 +3,7 @@
 #include "esmscale/assays/result.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/json.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/lease.h"
 #include "esmscale/run/metrics.h"
@@ -40,7 +41,7 @@ std::string recorded_end(const RunView& view) {
   const auto ended = view.start.find("ended");
   if (ended == view.start.end() || !ended->is_object())
     return "no end was recorded: killed, or its machine failed";
-  return text_or(*ended, "by", "no reason was recorded");
+  return text_in(*ended, "by", "no reason was recorded");
 }
 
 void settle_state(const run::RunFolder& folder, RunView& view) {
@@ -83,12 +84,12 @@ void flatten(const Json& json, const std::string& prefix,
 }  // namespace
 
 double metric(const Json& line, const std::string& key) {
-  return number(line, key);
+  return number_in(line, key);
 }
 
 double newest_metric(const std::vector<Json>& lines, const std::string& key) {
   for (auto line = lines.rbegin(); line != lines.rend(); ++line)
-    if (const double value = number(*line, key); !std::isnan(value)) return value;
+    if (const double value = number_in(*line, key); !std::isnan(value)) return value;
   return kUnknown;
 }
 
@@ -135,7 +136,7 @@ std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run) {
                          value->is_string() ? value->get<std::string>() : to_text(*value));
   if (const auto data = run.start.find("data"); data != run.start.end())
     for (const char* key : {"train", "holdout"})
-      facts.emplace_back(text("data.", key, "_hash"), text_or(*data, key, ""));
+      facts.emplace_back(text("data.", key, "_hash"), text_in(*data, key, ""));
   return facts;
 }
 

@@ -3,6 +3,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/plan/shapes.h"
@@ -31,14 +32,14 @@ std::vector<fs::path> runs_inside(const fs::path& folder) {
 laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, laws::FlopCount flop_count) {
   laws::Point point;
   point.parameters = count_as(run.config.model, options.parameter_count);
-  point.tokens = number(run.last, "tokens");
+  point.tokens = number_in(run.last, "tokens");
   point.loss = final_loss(run, options.loss);
   point.loss_error = final_loss_error(run, options.loss);
   point.flops = flop_count == laws::FlopCount::six_n_d ? 6 * point.parameters * point.tokens
-                                                       : number(run.last, "flops");
+                                                       : number_in(run.last, "flops");
   point.budget = run.config.study.budget;
   point.run = run.name;
-  point.recipe = enum_name(run.config.schedule.name);
+  point.schedule = enum_name(run.config.schedule.name);
   point.seed = run.config.train.seed;
   if (run.unique_tokens > 0 && point.tokens > run.unique_tokens) point.unique_tokens = run.unique_tokens;
   return point;
@@ -116,18 +117,18 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
   };
   basis.dataset = settle("training set", [](const FinishedRun& r) { return r.dataset; });
   basis.holdout =
-      settle("holdout", [](const FinishedRun& r) { return text_or(r.last, "eval/holdout_hash", r.holdout); });
+      settle("holdout", [](const FinishedRun& r) { return text_in(r.last, "eval/holdout_hash", r.holdout); });
   basis.alphabet =
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return masking_rate_of(r.config); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
   settle("schedule", [](const FinishedRun& r) { return std::string(enum_name(r.config.schedule.name)); });
   settle("masking rate of evaluations", [](const FinishedRun& r) {
-    const double rate = number(r.last, "eval/mlm_probability");
+    const double rate = number_in(r.last, "eval/mlm_probability");
     return text(std::isnan(rate) ? r.config.eval.mlm_probability : rate);
   });
   settle("precision of evaluations", [](const FinishedRun& r) {
-    return text_or(r.last, "eval/precision", std::string(enum_name(r.config.train.precision)));
+    return text_in(r.last, "eval/precision", std::string(enum_name(r.config.train.precision)));
   });
   settle("precision", [](const FinishedRun& r) { return std::string(enum_name(r.config.train.precision)); });
   basis.holdout_label = runs.front().holdout_label;

@@ -2,6 +2,7 @@
 
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 #include "esmscale/data/loader/loader.h"
@@ -102,7 +103,7 @@ void require_same_data(const checkpoint::CheckpointInfo& info, const data::Datas
 
 void require_same_beginning(const run::RunFolder& run, const data::Dataset& train) {
   const Json start = run.last_start();
-  if (start.contains("data")) require_same_hash(start["data"].value("train", ""), train, run.path());
+  if (start.contains("data")) require_same_hash(text_in(start["data"], "train"), train, run.path());
 }
 
 std::string recorded_holdout(const run::RunFolder& run) {
@@ -110,7 +111,7 @@ std::string recorded_holdout(const run::RunFolder& run) {
   const Json start = run.last_start();
   if (folder.empty() || !start.contains("data")) return "";
   try {
-    return data::Dataset(folder).manifest().hash == start["data"].value("holdout", "") ? folder : "";
+    return data::Dataset(folder).manifest().hash == text_in(start["data"], "holdout") ? folder : "";
   } catch (const Error&) {
     return "";
   }
@@ -120,7 +121,7 @@ void require_same_holdout(const run::RunFolder& run, const std::optional<data::D
                           bool is_finished) {
   const Json start = run.last_start();
   if (!start.contains("data")) return;
-  const std::string before = start["data"].value("holdout", "");
+  const std::string before = text_in(start["data"], "holdout");
   const std::string now = holdout ? holdout->manifest().hash : "";
   // A finished run without --holdout prints what it has; a run without a holdout may begin its curve later.
   if (before == now || (now.empty() && is_finished) || (before.empty() && !is_finished)) return;

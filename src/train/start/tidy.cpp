@@ -1,6 +1,7 @@
 #include "train/start/tidy.h"
 
 #include "esmscale/core/files.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
@@ -20,8 +21,8 @@ namespace fs = std::filesystem;
 // differ.
 void note_another_machine(const run::RunFolder& run, const TrainOptions& options) {
   const Json start = run.last_start();
-  const std::string cpu = start.value("cpu", run::cpu_name());
-  const int threads = start.value("threads", options.threads);
+  const std::string cpu = text_in(start, "cpu", run::cpu_name());
+  const int threads = static_cast<int>(integer_in(start, "threads", options.threads));
   if (cpu == run::cpu_name() && threads == options.threads) return;
   log_warning("the last start had ", threads, " threads on ", cpu, ", this one has ", options.threads, " on ",
               run::cpu_name(),
