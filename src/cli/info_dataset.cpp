@@ -32,25 +32,18 @@ struct Sample {
 constexpr std::array kSamples{Sample{"Sampled20", 20'000'000}, Sample{"Sampled23", 23'000'000},
                               Sample{"Sampled30", 30'000'000}};
 
-Json prefix_json(const std::string& name, const data::Dataset& dataset, int64_t sequences) {
+DatasetInfo::Prefix prefix_of(const std::string& name, const data::Dataset& dataset, int64_t sequences) {
   if (sequences < 1 || sequences > dataset.sequences())
     throw Error({.where = "--prefix",
                  .expected = text("1 to ", dataset.sequences(), ", the sequences of the data set"),
                  .found = std::to_string(sequences)});
   int64_t residues = 0;
   for (const uint32_t length : dataset.lengths().first(static_cast<size_t>(sequences))) residues += length;
-  return {
-      {"name", name}, {"sequences", sequences}, {"residues", residues}, {"tokens", residues + 2 * sequences}};
+  return {name, sequences, residues};
 }
 
-Json prefixes_json(const data::Dataset& dataset, const std::vector<int64_t>& asked) {
-  Json prefixes = Json::array();
-  for (const Sample& sample : kSamples)
-    if (sample.sequences <= dataset.sequences())
-      prefixes.push_back(prefix_json(sample.name, dataset, sample.sequences));
-  for (const int64_t sequences : asked)
-    prefixes.push_back(prefix_json(text("first ", sequences), dataset, sequences));
-  return prefixes;
+double mean_length(const data::DatasetManifest& manifest) {
+  return static_cast<double>(manifest.residues) / static_cast<double>(manifest.sequences);
 }
 
 }  // namespace
@@ -63,68 +56,80 @@ bool is_dataset(const std::filesystem::path& path) {
   return false;
 }
 
-Json dataset_info(const std::filesystem::path& path, bool verify, const std::vector<int64_t>& prefixes) {
-  const data::Dataset dataset(path);
+DatasetInfo::DatasetInfo(const std::filesystem::path& path, bool verify, const std::vector<int64_t>& asked)
+    : dataset(path), is_verified(verify) {
   if (verify) dataset.verify();
-  const data::DatasetManifest& manifest = dataset.manifest();
-  const Json& document = dataset.document();
-  Json info = {
-      {"kind", "dataset"},
-      {"path", path.string()},
-      {"sequences", manifest.sequences},
-      {"tokens", manifest.tokens},
-      {"residues", manifest.residues},
-      {"clusters", manifest.clusters},
-      {"shards", manifest.shards},
-      {"bytes", manifest.bytes},
-      {"seed", manifest.seed},
-      {"eval_length", manifest.eval_length},
-      {"max_length", manifest.max_length},
-      {"mean_length", static_cast<double>(manifest.residues) / static_cast<double>(manifest.sequences)},
-      {"residue_counts", letters(manifest)},
-      {"unigram_entropy", manifest.unigram_entropy},
-      {"baseline_loss", manifest.baseline_loss},
-      {"hash", manifest.hash},
-      {"split", manifest.split},
-      {"provenance", document.at("provenance")},
-      {"prefixes", prefixes_json(dataset, prefixes)},
-      {"verified", verify}};
-  if (document.contains("holdout_report")) info["holdout_report"] = document["holdout_report"];
-  return info;
+  for (const Sample& sample : kSamples)
+    if (sample.sequences <= dataset.sequences())
+      prefixes.push_back(prefix_of(sample.name, dataset, sample.sequences));
+  for (const int64_t sequences : asked)
+    prefixes.push_back(prefix_of(text("first ", sequences), dataset, sequences));
 }
 
-void print_dataset_info(std::ostream& out, const Json& info) {
-  const auto number = [&](const char* key) { return info.at(key).get<double>(); };
+Json to_json(const DatasetInfo& info) {
+  const data::DatasetManifest& manifest = info.dataset.manifest();
+  const Json& document = info.dataset.document();
+  Json prefixes = Json::array();
+  for (const DatasetInfo::Prefix& prefix : info.prefixes)
+    prefixes.push_back({{"name", prefix.name},
+                        {"sequences", prefix.sequences},
+                        {"residues", prefix.residues},
+                        {"tokens", prefix.tokens()}});
+  Json json = {{"kind", "dataset"},
+               {"path", info.dataset.folder().string()},
+               {"sequences", manifest.sequences},
+               {"tokens", manifest.tokens},
+               {"residues", manifest.residues},
+               {"clusters", manifest.clusters},
+               {"shards", manifest.shards},
+               {"bytes", manifest.bytes},
+               {"seed", manifest.seed},
+               {"eval_length", manifest.eval_length},
+               {"max_length", manifest.max_length},
+               {"mean_length", mean_length(manifest)},
+               {"residue_counts", letters(manifest)},
+               {"unigram_entropy", manifest.unigram_entropy},
+               {"baseline_loss", manifest.baseline_loss},
+               {"hash", manifest.hash},
+               {"split", manifest.split},
+               {"provenance", document.at("provenance")},
+               {"prefixes", std::move(prefixes)},
+               {"verified", info.is_verified}};
+  if (document.contains("holdout_report")) json["holdout_report"] = document["holdout_report"];
+  return json;
+}
+
+void print(std::ostream& out, const DatasetInfo& info) {
+  const data::DatasetManifest& manifest = info.dataset.manifest();
+  const Json& document = info.dataset.document();
   const auto row = [&](std::string_view name, const std::string& value) {
     out << name << std::string(std::max<size_t>(18, name.size() + 2) - name.size(), ' ') << value << "\n";
   };
-  row("data set", info.at("path"));
-  row("sequences", text(info.at("sequences").get<int64_t>()));
-  if (const int64_t clusters = info.at("clusters").get<int64_t>(); clusters > 0)
-    row("clusters", text(clusters, "  (an epoch trains one member of each)"));
-  row("residues", text(info.at("residues").get<int64_t>(), "  (mean ", fixed(number("mean_length"), 1),
-                       ", longest ", info.at("max_length").get<int64_t>(), ")"));
-  row("tokens", text(info.at("tokens").get<int64_t>(), "  (with START and END)"));
-  row("on disk", text(human_bytes(number("bytes")), " in ", info.at("shards").get<int64_t>(), " shards"));
-  row("seed", text(info.at("seed").get<uint64_t>()));
-  row("letter entropy", text(fixed(number("unigram_entropy"), 4), " nats"));
-  row("baseline loss", text(fixed(number("baseline_loss"), 4), " nats (frequencies only, BERT's pattern)"));
-  if (const std::string split = info.at("split"); !split.empty()) {
-    row("holdout", split);
-    row("eval length", text(info.at("eval_length").get<int64_t>(), " residues"));
+  row("data set", info.dataset.folder().string());
+  row("sequences", std::to_string(manifest.sequences));
+  if (manifest.clusters > 0)
+    row("clusters", text(manifest.clusters, "  (an epoch trains one member of each)"));
+  row("residues", text(manifest.residues, "  (mean ", fixed(mean_length(manifest), 1), ", longest ",
+                       manifest.max_length, ")"));
+  row("tokens", text(manifest.tokens, "  (with START and END)"));
+  row("on disk", text(human_bytes(static_cast<double>(manifest.bytes)), " in ", manifest.shards, " shards"));
+  row("seed", text(manifest.seed));
+  row("letter entropy", text(fixed(manifest.unigram_entropy, 4), " nats"));
+  row("baseline loss", text(fixed(manifest.baseline_loss, 4), " nats (frequencies only, BERT's pattern)"));
+  if (!manifest.split.empty()) {
+    row("holdout", manifest.split);
+    row("eval length", text(manifest.eval_length, " residues"));
   }
-  if (info.contains("holdout_report")) {
-    const Json& report = info.at("holdout_report");
+  if (document.contains("holdout_report")) {
+    const Json& report = document.at("holdout_report");
     row("checked against", report.at("training_hash"));
     row("largest identity", to_text(report.at("largest_identity")));
   }
-  for (const Json& prefix : info.at("prefixes"))
-    row(prefix.at("name").get<std::string>(),
-        text(prefix.at("sequences").get<int64_t>(), " sequences, ",
-             human_count(prefix.at("tokens").get<double>()), " tokens"));
-  row("hash", info.at("hash"));
-  row("verified",
-      info.at("verified").get<bool>() ? "every byte agrees with its checksum" : "no (give --verify)");
+  for (const DatasetInfo::Prefix& prefix : info.prefixes)
+    row(prefix.name, text(prefix.sequences, " sequences, ", human_count(static_cast<double>(prefix.tokens())),
+                          " tokens"));
+  row("hash", manifest.hash);
+  row("verified", info.is_verified ? "every byte agrees with its checksum" : "no (give --verify)");
 }
 
 }  // namespace esmscale::cli

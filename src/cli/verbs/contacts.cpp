@@ -82,8 +82,20 @@ std::span<const float> values_of(const at::Tensor& map_LL) {
   return {map_LL.const_data_ptr<float>(), static_cast<size_t>(map_LL.numel())};
 }
 
-// NAME.npy and NAME.svg; what contacts.json has of the protein.
-Json write_map(const Options& options, const data::FastaRecord& protein, const at::Tensor& map_LL,
+struct Map {
+  std::string name;
+  int64_t residues = 0;
+  std::vector<downstream::ContactPrecision> precision{};  // empty: the contacts are not known
+};
+
+Json to_json(const Map& map) {
+  Json json{{"name", map.name}, {"residues", map.residues}, {"map", map.name + ".npy"}};
+  if (!map.precision.empty()) json["precision"] = downstream::to_json(map.precision);
+  return json;
+}
+
+// NAME.npy and NAME.svg.
+Map write_map(const Options& options, const data::FastaRecord& protein, const at::Tensor& map_LL,
                const std::optional<downstream::KnownContacts>& known) {
   const auto length = static_cast<int64_t>(protein.residues.size());
   const std::span<const float> values = values_of(map_LL);
@@ -93,9 +105,9 @@ Json write_map(const Options& options, const data::FastaRecord& protein, const a
   write_file(base.string() + ".npy", content);
   write_file(base.string() + ".svg",
              downstream::draw_contacts(protein.identifier, values, length, known ? &*known : nullptr));
-  Json json{{"name", protein.identifier}, {"residues", length}, {"map", protein.identifier + ".npy"}};
-  if (known) json["precision"] = downstream::to_json(downstream::precision_of(values, *known));
-  return json;
+  Map map{protein.identifier, length};
+  if (known) map.precision = downstream::precision_of(values, *known);
+  return map;
 }
 
 at::Tensor map_of(const ModelOnDevice& model, const interop::ContactHead& head,
@@ -111,21 +123,16 @@ at::Tensor map_of(const ModelOnDevice& model, const interop::ContactHead& head,
   return map_LL.contiguous();
 }
 
-void print_table(std::ostream& out, const Json& result) {
-  out << result["output"].get<std::string>() << ": " << result["proteins"].size() << " maps by the "
-      << result["method"].get<std::string>() << "\n";
-  for (const Json& protein : result["proteins"]) {
-    if (!protein.contains("precision")) continue;
+void print_tables(std::ostream& out, const std::vector<Map>& maps) {
+  for (const Map& map : maps) {
+    if (map.precision.empty()) continue;
     Table table({"pairs", "|i − j| at least", "precision (95%)"});
-    for (const Json& p : protein["precision"])
-      table.add(
-          {text("first ", p["top"].get<std::string>(), " (", p["pairs"].get<int64_t>(), ")"),
-           std::to_string(p["separation"].get<int64_t>()),
-           p["precision"].is_number() && p["pairs"] > 0
-               ? text(fixed(p["precision"].get<double>(), 3), " (", fixed(p["interval"][0].get<double>(), 3),
-                      " to ", fixed(p["interval"][1].get<double>(), 3), ")")
-               : "unknown"});
-    out << protein["name"].get<std::string>() << "\n" << table.str();
+    for (const downstream::ContactPrecision& p : map.precision)
+      table.add({text("first ", p.top, " (", p.pairs, ")"), std::to_string(p.separation),
+                 p.pairs > 0
+                     ? text(fixed(p.precision, 3), " (", fixed(p.low, 3), " to ", fixed(p.high, 3), ")")
+                     : "unknown"});
+    out << map.name << "\n" << table.str();
   }
 }
 
@@ -138,18 +145,25 @@ int predict_contacts(const Program& program, const Options& options) {
   const ModelOnDevice model = open_model(program, options.checkpoint, options.model);
   const interop::ContactHead head = head_of(model, options.method);
   make_own_folder(options.output);
-  Json result{{"output", options.output},
-              {"checkpoint", model.path.string()},
-              {"method", head.weight.empty() ? "categorical Jacobian" : "contact head"},
-              {"precision_of_products", options.model.precision},
-              {"proteins", Json::array()}};
-  for (const data::FastaRecord& protein : proteins)
-    result["proteins"].push_back(write_map(options, protein, map_of(model, head, protein), known));
+  const std::string method = head.weight.empty() ? "categorical Jacobian" : "contact head";
+  std::vector<Map> maps;
+  Json rows = Json::array();
+  for (const data::FastaRecord& protein : proteins) {
+    maps.push_back(write_map(options, protein, map_of(model, head, protein), known));
+    rows.push_back(to_json(maps.back()));
+  }
+  const Json result{{"output", options.output},
+                    {"checkpoint", model.path.string()},
+                    {"method", method},
+                    {"precision_of_products", options.model.precision},
+                    {"proteins", std::move(rows)}};
   write_file(summary, to_text(result, 2) + "\n");
-  if (program.json)
+  if (program.json) {
     program.print(result);
-  else
-    print_table(program.out, result);
+  } else {
+    program.out << options.output << ": " << maps.size() << " maps by the " << method << "\n";
+    print_tables(program.out, maps);
+  }
   return 0;
 }
 

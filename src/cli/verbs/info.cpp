@@ -141,31 +141,34 @@ void print_lines(std::ostream& out, const Json& json, const std::string& indent 
   }
 }
 
+// Of everything except a data set.
+Json document_of(const fs::path& path, bool verify) {
+  if (checkpoint::is_checkpoint(path)) return checkpoint_info(path, verify);
+  if (interop::is_hugging_face_folder(path)) return hugging_face_info(path, verify);
+  if (run::RunFolder(path).is_run()) return run_info(path, verify);
+  if (fs::exists(path / "study.json")) return study_info(path);
+  if (path.filename() == "laws.json" || fs::exists(path / "laws.json"))
+    return laws_info(fs::is_directory(path) ? path / "laws.json" : path);
+  throw Error({.where = path.string(),
+               .expected = "a data set, a checkpoint, a run, a Hugging Face folder, a study or laws.json",
+               .found = fs::exists(path) ? "none of them" : "nothing there"});
+}
+
 int info(const Program& program, const fs::path& path, bool verify,
          const std::vector<std::string>& prefixes) {
-  Json json;
   std::vector<int64_t> sizes;
   for (const std::string& size : prefixes) sizes.push_back(parse_size(size, "--prefix"));
-  if (is_dataset(path))
-    json = dataset_info(path, verify, sizes);
-  else if (checkpoint::is_checkpoint(path))
-    json = checkpoint_info(path, verify);
-  else if (interop::is_hugging_face_folder(path))
-    json = hugging_face_info(path, verify);
-  else if (run::RunFolder(path).is_run())
-    json = run_info(path, verify);
-  else if (fs::exists(path / "study.json"))
-    json = study_info(path);
-  else if (path.filename() == "laws.json" || fs::exists(path / "laws.json"))
-    json = laws_info(fs::is_directory(path) ? path / "laws.json" : path);
-  else
-    throw Error({.where = path.string(),
-                 .expected = "a data set, a checkpoint, a run, a Hugging Face folder, a study or laws.json",
-                 .found = fs::exists(path) ? "none of them" : "nothing there"});
+  if (is_dataset(path)) {
+    const DatasetInfo dataset(path, verify, sizes);
+    if (program.json)
+      program.print(to_json(dataset));
+    else
+      print(program.out, dataset);
+    return 0;
+  }
+  const Json json = document_of(path, verify);
   if (program.json)
     program.print(json);
-  else if (json["kind"] == "dataset")
-    print_dataset_info(program.out, json);
   else
     print_lines(program.out, json);
   return 0;
