@@ -158,7 +158,7 @@ Json of_points(const PointSet& set) {
     if (p.budget > 0) row["budget"] = p.budget;
     if (p.unique_tokens > 0) row["unique_tokens"] = p.unique_tokens;
     if (p.loss_error > 0) row["loss_error"] = p.loss_error;
-    if (!p.recipe.empty()) row["schedule"] = p.recipe;
+    if (!p.schedule.empty()) row["schedule"] = p.schedule;
     rows.push_back(std::move(row));
   }
   return rows;

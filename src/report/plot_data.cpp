@@ -29,7 +29,7 @@ std::string title_of(const laws::Point& p) {
   std::string title = text(p.run, ": loss ", fixed(p.loss, 4), ", N ", human_count(p.parameters), ", D ",
                            human_count(p.tokens), ", C ", scientific(p.flops, 2), ", seed ", p.seed);
   if (p.unique_tokens > 0) title += text(", ", fixed(p.epochs(), 1), " epochs");
-  if (!p.recipe.empty()) title += ", " + p.recipe;
+  if (!p.schedule.empty()) title += ", " + p.schedule;
   return title;
 }
 

@@ -23,7 +23,7 @@ TEST_F(Runs, AFinishedRunIsAPointWithItsCurve) {
   EXPECT_EQ(p.tokens, 20000);
   EXPECT_EQ(p.loss, 2.8);
   EXPECT_EQ(p.budget, 1e12);
-  EXPECT_EQ(p.recipe, "exponential");
+  EXPECT_EQ(p.schedule, "exponential");
   EXPECT_NEAR(p.flops / accounting::FlopCounter(small.model).training(20000, 20000 * mean_squared), 1, 1e-9);
   EXPECT_NEAR(set.basis.mean_squared_length, mean_squared, 0.01);
   EXPECT_EQ(set.basis.flop_count, laws::FlopCount::hoffmann);

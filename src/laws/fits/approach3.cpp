@@ -112,7 +112,7 @@ std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<si
   fit.law = parametric_law(fit.optima.front().theta);
   const ParametricLaw& law = fit.law;
   const TermEffects effects = effects_of(law, set, use);
-  fit.law.has_frontier = effects.parameters.is_seen() && effects.tokens.is_seen();
+  fit.law.has_frontier = effects.parameters.is_significant() && effects.tokens.is_significant();
   const std::string stray = has_optimum(fit.law) ? strays_from_sizes(fit.law, set, use) : "";
   if (!stray.empty()) fit.law.has_frontier = false;
   fit.objective = fit.optima.front().objective;

@@ -58,7 +58,7 @@ std::string other_basin(const Approach3& fit, const PointSet& set, const std::ve
 
 }  // namespace
 
-bool TermEffect::is_seen() const {
+bool TermEffect::is_significant() const {
   return deviation * std::sqrt(double(points)) > 3 * noise;
 }
 
@@ -131,7 +131,7 @@ std::vector<std::string> doubts(const Approach3& fit, const TermEffects& effects
     if (value < 0.02 || value > 2)
       warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
                               " lies at its bound (0.02 to 2): its term is not seen"));
-    else if (!effect.is_seen())
+    else if (!effect.is_significant())
       warnings.push_back(text("approach 3: the term of ", name,
                               " is not seen: over the points it differs by ", scientific(effect.deviation, 1),
                               " nats, and the residuals by ", scientific(effect.noise, 1)));

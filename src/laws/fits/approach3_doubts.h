@@ -20,7 +20,7 @@ Interval flops_range(const PointSet& set, const std::vector<size_t>& use);
 struct TermEffect {
   double deviation, noise;
   size_t points;
-  bool is_seen() const;
+  bool is_significant() const;
 };
 struct TermEffects {
   TermEffect parameters, tokens;

@@ -80,7 +80,7 @@ std::vector<std::vector<size_t>> replicates_of(const std::vector<Point>& points)
     std::vector<size_t> group;
     for (size_t j = i; j < points.size(); ++j) {
       const Point &a = points[i], &b = points[j];
-      if (seen[j] || a.recipe != b.recipe || !same_size(a.parameters, b.parameters) ||
+      if (seen[j] || a.schedule != b.schedule || !same_size(a.parameters, b.parameters) ||
           !same_size(a.tokens, b.tokens) || (j > i && a.seed == b.seed))
         continue;
       seen[j] = true;

@@ -20,7 +20,7 @@ struct Point {
   double flops = 0;       // C, by the count that Basis names
   double budget = 0;      // label of the IsoFLOP group; 0: none
   std::string run{};      // its name in tables and messages
-  std::string recipe{};   // what else may move a loss (the schedule); "" from a points file
+  std::string schedule{};  // its name; "" from a points file
   int64_t seed = 0;
   double unique_tokens = 0;  // what one epoch holds; 0: no token was seen twice
   double loss_error = 0;     // standard error of the loss over the holdout's sequences, nats; 0: unknown
@@ -87,7 +87,7 @@ void drop_runs(PointSet& set, const std::vector<std::string>& names);
 // Same size: their numbers of parameters differ by less than a hundredth (points read off a figure wobble).
 bool same_size(double a, double b);
 
-// Places of runs of the same N, D and recipe with different seeds, two or more in each group.
+// Places of runs of the same N, D and schedule with different seeds, two or more in each group.
 std::vector<std::vector<size_t>> replicates_of(const std::vector<Point>& points);
 
 // Standard deviation of ln L between replicates, pooled, and the same as a scale that a few outliers do not
