@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <sstream>
 
 #include <fcntl.h>
@@ -36,10 +35,7 @@ std::string find_program(const std::string& name) {
   for (std::string folder; std::getline(folders, folder, ':');)
     if (std::string found = (folder.empty() ? "." : folder) + "/" + name; ::access(found.c_str(), X_OK) == 0)
       return found;
-  throw Error({.where = name,
-               .expected = "a program that can be started",
-               .found = std::strerror(ENOENT),
-               .advice = "is it on the PATH?"});
+  throw io_error(name, "start", ENOENT, "is it on the PATH?");
 }
 
 // −1: the child shares ours.
@@ -92,11 +88,7 @@ pid_t start_child(const ChildCommand& command, const BlockedSignals& signals) {
   arguments.insert(arguments.begin(), std::filesystem::path(command.program).filename().string());
   const std::string program = find_program(command.program);
   const std::vector<char*> argv = pointers_to(arguments), variables = pointers_to(environment);
-  const auto fail = [&](int problem) {
-    throw Error({.where = command.program,
-                 .expected = "a program that can be started",
-                 .found = std::strerror(problem)});
-  };
+  const auto fail = [&](int problem) { throw io_error(command.program, "start", problem); };
   // Both append, so they may be one file.
   const Logs logs{Descriptor(open_log(command.out)), Descriptor(open_log(command.err))};
   // Closed by a successful exec; else it brings errno.

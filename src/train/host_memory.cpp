@@ -103,8 +103,9 @@ class CountingAllocator final : public c10::Allocator {
       *static_cast<Header*>(block) = {bytes, room};
     else
       throw Error({.where = "memory",
-                   .expected = text("to allocate ", human_bytes(static_cast<double>(bytes)), " for a tensor"),
-                   .found = "no memory left",
+                   .expected = "",
+                   .found = text("out of memory: cannot allocate ", human_bytes(static_cast<double>(bytes)),
+                                 " for a tensor"),
                    .advice = "use a smaller train.micro_batch_tokens or model"});
     const int64_t now = current += static_cast<int64_t>(bytes);
     for (int64_t seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {

@@ -62,14 +62,12 @@ void FrameFile::read_at(uint64_t offset, std::span<std::byte> into) const {
       failures = 0;
       continue;
     }
-    const std::string reason = std::strerror(errno);
+    const int problem = errno;
     if (++failures == kReadAttempts)
-      throw Error({.where = path_.string(),
-                   .expected = text("to read ", into.size(), " bytes at ", offset),
-                   .found = text(reason, ", ", failures, " times"),
-                   .advice = "look at the storage; the run can be resumed"});
-    log_warning(path_.string(), ": reading at ", offset, " failed (", reason, "), attempt ", failures, " of ",
-                kReadAttempts);
+      throw io_error(path_, text("read at byte ", offset, " (", failures, " attempts)"), problem,
+                     "check the storage; the run can be resumed");
+    log_warning(path_.string(), ": reading at ", offset, " failed (", std::strerror(problem), "), attempt ",
+                failures, " of ", kReadAttempts);
     std::this_thread::sleep_for(std::chrono::milliseconds(5 << (2 * failures)));
   }
 }

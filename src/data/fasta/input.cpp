@@ -229,7 +229,7 @@ uint64_t input_bytes(const std::string& path) {
   const fs::file_status status = fs::status(path, reason);
   if (!fs::exists(status)) fail("nothing there", "look at the path");
   if (fs::is_directory(status)) fail("a folder", "name the files in it");
-  if (::access(path.c_str(), R_OK) != 0) fail(std::strerror(errno), "make it readable");
+  if (::access(path.c_str(), R_OK) != 0) throw io_error(path, "read", errno);
   return fs::is_regular_file(status) ? fs::file_size(path, reason) : 0;
 }
 
