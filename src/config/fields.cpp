@@ -121,7 +121,7 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("steps")
           .within(1, 1e9),
 
-      field("optimizer.name", &c.optimizer.name, "Optimizer: adam, or adamw (with decoupled weight decay)")
+      field("optimizer.name", &c.optimizer.name, "Optimizer: adam, adamw (decoupled weight decay), muon or normuon (orthogonalised hidden matrices)")
           .identity(),
       field("optimizer.lr", &c.optimizer.lr, "Peak learning rate").within(0, 10).identity(),
       field("optimizer.betas", &c.optimizer.betas, "Decay rates of the first and second moment")
@@ -200,7 +200,7 @@ std::vector<Field> fields(RunConfig& c) {
       field("parallel.heartbeat_seconds", &c.parallel.heartbeat_seconds,
             "End the run when a rank has been silent for this long")
           .unit("s")
-          .within(1, 86400),
+          .within(0.1, 86400),
       field("parallel.collective_timeout_seconds", &c.parallel.collective_timeout_seconds,
             "Longest wait in one collective operation")
           .unit("s")
