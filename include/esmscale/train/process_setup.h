@@ -1,7 +1,12 @@
-// Everything that training and scoring change about their own process. The program as a whole also ignores
-// SIGXFSZ (cli/verbs.cpp), so that a file which outgrows its limit is an error of write(); an engine sets
-// LibTorch's TF32 switch by its precision (model/engine.cpp); StopSignal takes the stop signals while a run
-// lives (core/stop_signal.h); ranks silence LibTorch's own log (dist/store.cpp).
+// What training and scoring change about their own process. The whole list of other places:
+//   the program starts itself again with GOMP_SPINCOUNT (openmp_wait.cpp), and ignores SIGXFSZ, so that a file
+//   which outgrows its limit is an error of write() (cli/verbs.cpp); SIGBUS of a mapped file ends the process
+//   with an error that names the file (core/mapped_file.cpp); StopSignal takes the stop signals while a run
+//   lives (core/stop_signal.h);
+//   an engine sets LibTorch's TF32 switch by its precision (model/engine.cpp);
+//   a rank ends with its launcher while it connects (dist/run_as_rank.cpp), ignores SIGPIPE and silences
+//   LibTorch's own log (dist/store.cpp); `doctor` has NCCL write its log to a file (train/doctor/connections.cpp);
+//   jobs of SLURM are given the program's path as ESMSCALE (study/slurm.cpp).
 #pragma once
 
 namespace esmscale::train {

@@ -10,9 +10,8 @@
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/interop/scoring.h"
 #include "esmscale/train/device.h"
-#include "esmscale/train/host_memory.h"
+#include "esmscale/train/process_setup.h"
 
-#include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 namespace esmscale::cli {
@@ -123,8 +122,7 @@ void write_scores(const Options& options, const model::Weights& weights,
 
 int write_logits(const Program& program, const Options& options) {
   require_output_file(options.output);
-  train::install_counting_allocator();
-  at::set_num_threads(program.thread_count());
+  train::set_up_process(program.thread_count());
   const Records read = read_records(options);
   const std::vector<data::FastaRecord>& records = read.all;
   note_changes(read);
@@ -139,7 +137,7 @@ int write_logits(const Program& program, const Options& options) {
     program.print({{"output", options.output},
                    {"checkpoint", model.path.string()},
                    {"sequences", records.size()},
-                   {"counts", read.counts.json()},
+                   {"counts", to_json(read.counts.named())},
                    {"renamed", read.renamed},
                    {"tokens", data::TokenList::of(weights.config.alphabet).names()}});
   else
