@@ -7,7 +7,7 @@
 #include "esmscale/kernels/cpu/gelu.h"
 #include "esmscale/kernels/cpu/isa.h"
 #include "esmscale/kernels/cpu/layer_norm.h"
-#include "esmscale/train/host_memory.h"
+#include "esmscale/train/process/host_memory.h"
 #include "kernel_timing.h"
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-# Everything the house stands on, as imported targets.
+# The libraries that the program depends on, as imported targets.
 #   esmscale::torch        LibTorch (LibTorch.cmake)
 #   esmscale::compression  zstd, and ISA-L for gzip
 #   esmscale::lbfgs        libLBFGS

@@ -26,8 +26,8 @@ endif()
 
 set(system_libraries "(^|/)(ld-linux.*|libc|libm|libdl|librt|libutil|libpthread|libgcc_s|libstdc[+][+])[.]so")
 
-# Without CUDA the installed tree carries every library but the C and C++ ones, so it runs wherever it is moved.
-# LibTorch's CUDA libraries are gigabytes; a CUDA build goes on using those that it was built with.
+# Without CUDA the installed tree carries every library except those of C and C++, so it runs wherever it is moved.
+# LibTorch's CUDA libraries are gigabytes; a CUDA build keeps using those that it was built with.
 if(DEFINED SKBUILD_SCRIPTS_DIR)
   include(Wheel)
 elseif(ESMSCALE_HAS_CUDA)

@@ -56,7 +56,7 @@ function(esmscale_room name)
       target_link_libraries(${target} PUBLIC esmscale::torch)
       target_precompile_headers(${target} REUSE_FROM esmscale_torch_header)
     endif()
-  else()  # a room still empty passes on what stands below it
+  else()  # a room still empty passes on what is below it
     add_library(${target} INTERFACE)
     target_link_libraries(${target} INTERFACE esmscale_options ${ROOM_USES})
   endif()

@@ -1,4 +1,4 @@
-# The plan of the house, ground floor first. A room uses only rooms that stand above it in this list.
+# The plan of the house, ground floor first. A room uses only rooms above it in this list.
 
 esmscale_room(core LIBRARIES spdlog::spdlog)
 esmscale_room(config USES core)

@@ -3,7 +3,7 @@
 #include "checkpoint/info.h"
 #include "checkpoint/tensor_file.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"

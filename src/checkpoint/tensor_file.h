@@ -2,7 +2,7 @@
 // of 8 MiB.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/dist/ranks.h"

@@ -126,8 +126,8 @@ void print(std::ostream& out, const DatasetInfo& info) {
     row("largest identity", to_text(report.at("largest_identity")));
   }
   for (const DatasetInfo::Prefix& prefix : info.prefixes)
-    row(prefix.name, text(prefix.sequences, " sequences, ", human_count(static_cast<double>(prefix.tokens())),
-                          " tokens"));
+    row(prefix.name,
+        text(prefix.sequences, " sequences, ", human_count(static_cast<double>(prefix.tokens())), " tokens"));
   row("hash", manifest.hash);
   row("verified", info.is_verified ? "every byte agrees with its checksum" : "no (give --verify)");
 }

@@ -2,7 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 
 #include <algorithm>
 #include <charconv>

@@ -4,8 +4,8 @@
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/enum_names.h"
 #include "esmscale/core/text.h"
-#include "esmscale/train/device.h"
-#include "esmscale/train/process_setup.h"
+#include "esmscale/train/process/device.h"
+#include "esmscale/train/process/process_setup.h"
 
 namespace esmscale::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include "cli/verb.h"
 #include "esmscale/core/cores.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/version.h"
 

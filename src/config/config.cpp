@@ -3,7 +3,7 @@
 #include "esmscale/config/given_keys.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"
 

@@ -121,7 +121,9 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("steps")
           .within(1, 1e9),
 
-      field("optimizer.name", &c.optimizer.name, "Optimizer: adam, adamw (decoupled weight decay), muon or normuon (orthogonalised hidden matrices)")
+      field(
+          "optimizer.name", &c.optimizer.name,
+          "Optimizer: adam, adamw (decoupled weight decay), muon or normuon (orthogonalised hidden matrices)")
           .identity(),
       field("optimizer.lr", &c.optimizer.lr, "Peak learning rate").within(0, 10).identity(),
       field("optimizer.betas", &c.optimizer.betas, "Decay rates of the first and second moment")

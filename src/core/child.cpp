@@ -1,6 +1,6 @@
 #include "esmscale/core/child.h"
 
-#include "core/descriptor.h"
+#include "core/files/descriptor.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/exit_code.h"
 #include "esmscale/core/stop_signal.h"

@@ -1,7 +1,7 @@
 #include "esmscale/core/csv.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "esmscale/core/safetensors.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/file_kind.h"
+#include "esmscale/core/files/file_kind.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>

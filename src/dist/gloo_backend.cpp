@@ -1,6 +1,6 @@
 // The only file that sees Gloo's headers: they are the system's, older than the Gloo inside LibTorch, so
-// nothing of theirs may be exported from here (cmake/Rooms.cmake), and no object of theirs is made here but
-// through LibTorch.
+// nothing of theirs may be exported from here (cmake/Rooms.cmake), and only LibTorch creates their
+// objects.
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif

@@ -2,7 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/exit_code.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 

@@ -4,7 +4,7 @@
 #include "downstream/passes.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta/fasta.h"

@@ -1,6 +1,6 @@
 #include "downstream/embedding_files.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/downstream/npy.h"

@@ -1,6 +1,6 @@
 // Coordinates of one chain: PDB's ATOM lines, mmCIF's _atom_site loop.
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
 #include "esmscale/downstream/known_contacts.h"

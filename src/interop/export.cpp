@@ -1,5 +1,5 @@
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/interop/hugging_face.h"

@@ -1,8 +1,8 @@
 #include "interop/hugging_face_config.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/file_kind.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/file_kind.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"

@@ -1,6 +1,6 @@
 #include "esmscale/core/error.h"
-#include "esmscale/core/file_kind.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/file_kind.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/violations.h"
 #include "esmscale/interop/hugging_face.h"

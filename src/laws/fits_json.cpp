@@ -47,7 +47,7 @@ Json of_kaplan_fit(const KaplanFit& fit) {
 }
 
 // ln Cc, alpha_C and, with a floor, L_inf of each draw: Cc and alpha_C lean on each other, so their intervals
-// alone tell nothing of a predicted loss.
+// alone say nothing about a predicted loss.
 Json draws_of_frontier(const KaplanFit& fit) {
   return stored_draws(fit.draws.size(), [&](size_t i) {
     const auto& t = fit.draws[i];

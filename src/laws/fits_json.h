@@ -1,4 +1,4 @@
-// The fits as they stand in laws.json (docs/formats.md). Numbers that are not finite become null.
+// The fits as laws.json has them (docs/formats.md). Numbers that are not finite become null.
 #pragma once
 
 #include "esmscale/core/json.h"

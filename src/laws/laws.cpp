@@ -21,7 +21,7 @@ std::vector<size_t> single_epoch_points(const PointSet& set, std::vector<std::st
     if (!is_repeated(set.points[i])) use.push_back(i);
   if (use.size() < set.points.size())
     warnings.push_back(text(set.points.size() - use.size(),
-                            " points of more than one epoch are left out of all laws but the repeats"));
+                            " points of more than one epoch are left out of all laws except that of repeats"));
   return use;
 }
 

@@ -247,7 +247,7 @@ class CpuOps final : public FusedOps {
             .factors = data(batch.factor_T)};
   }
 
-  // q, k and v where they stand.
+  // q, k and v in place.
   std::array<kernels::cpu::HeadRows<float>, 3> parts(const Projections& p) const {
     const int64_t d = weights_.config.width;
     if (p.q_MD.defined()) return {{{data(p.q_MD), d}, {data(p.kv_T2D), 2 * d}, {data(p.kv_T2D) + d, 2 * d}}};

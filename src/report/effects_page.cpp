@@ -2,8 +2,8 @@
 
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
-#include "report/effects_plots.h"
 #include "report/html.h"
+#include "report/plots/effects_plots.h"
 
 namespace esmscale::report {
 namespace {

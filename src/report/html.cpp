@@ -1,7 +1,7 @@
 #include "report/html.h"
 
 #include "esmscale/core/text.h"
-#include "report/plot.h"
+#include "report/plots/plot.h"
 
 #include <cmath>
 #include <cstdio>

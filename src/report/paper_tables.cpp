@@ -5,7 +5,7 @@
 #include "esmscale/laws/leverage.h"
 #include "report/html.h"
 #include "report/methods.h"
-#include "report/plot_data.h"
+#include "report/plots/plot_data.h"
 #include "report/report_tables.h"
 #include "report/shown_law.h"
 

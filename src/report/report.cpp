@@ -3,12 +3,12 @@
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 #include "esmscale/laws/warnings.h"
-#include "report/assay_plots.h"
-#include "report/assess_plot.h"
 #include "report/html.h"
-#include "report/law_plots.h"
 #include "report/methods.h"
-#include "report/plot_data.h"
+#include "report/plots/assay_plots.h"
+#include "report/plots/assess_plot.h"
+#include "report/plots/law_plots.h"
+#include "report/plots/plot_data.h"
 #include "report/report_tables.h"
 #include "report/shown_law.h"
 
@@ -121,7 +121,7 @@ std::string page_of(const laws::Laws& laws, const std::vector<Plot>& plots, cons
       paragraph(
           "Bands hold 80% of the bootstrap. Hover or tap a point for its run. A law that the points do not "
           "support is dashed and has no band. Published laws are for other data and count N their way; "
-          "one marked 'slope only' has no coefficient and is drawn through the middle of one's own.") +
+          "one marked 'slope only' has no coefficient and is drawn through the middle of your frontier.") +
           figures_with_files(plots));
   if (!trends.empty())
     body +=

@@ -4,7 +4,7 @@
 #include "esmscale/laws/leverage.h"
 #include "esmscale/report/plan_text.h"
 #include "report/html.h"
-#include "report/plot_data.h"
+#include "report/plots/plot_data.h"
 #include "report/shown_law.h"
 
 #include <algorithm>

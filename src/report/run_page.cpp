@@ -3,7 +3,7 @@
 #include "esmscale/report/run_report.h"
 #include "esmscale/run/environment.h"
 #include "report/html.h"
-#include "report/run_plots.h"
+#include "report/plots/run_plots.h"
 #include "report/run_summary.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "esmscale/run/lease.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"

@@ -1,7 +1,7 @@
 #include "esmscale/run/metrics.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"

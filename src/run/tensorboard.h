@@ -2,7 +2,7 @@
 // are those of TensorBoard's event.proto and summary.proto.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "study/child.h"
 
 #include "esmscale/core/exit_code.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <sstream>

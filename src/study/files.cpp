@@ -1,5 +1,5 @@
 // The files of a planned study or run.
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

@@ -1,7 +1,7 @@
 // The choice of the learning rate by the trials of a study's sweep.
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/runner.h"

@@ -1,6 +1,6 @@
 // A study as jobs of SLURM.
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/lease.h"
 #include "esmscale/study/layout.h"

@@ -4,7 +4,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/config.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/study/plan/shapes.h"
@@ -105,7 +105,7 @@ config::RunConfig configuration_of(const Study& study, const StudyEntry& run) {
   return config;
 }
 
-// What a row leaves out follows from its configuration. Tokens stay 0 where only the data tell them.
+// What a row leaves out follows from its configuration. Tokens stay 0 where only the data show them.
 void complete(const Study& study, StudyEntry& run) {
   const auto set = [](double& value, double otherwise) {
     if (std::isnan(value)) value = otherwise;

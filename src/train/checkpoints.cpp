@@ -1,7 +1,7 @@
 #include "train/checkpoints.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/replicas.h"

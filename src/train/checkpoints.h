@@ -1,7 +1,7 @@
 // The checkpoints of a run that is open: written, kept and removed, also while the disk is full.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "train/full_disk.h"
 #include "train/run.h"
 

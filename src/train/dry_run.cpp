@@ -2,9 +2,9 @@
 
 #include "esmscale/interop/hugging_face.h"
 #include "esmscale/model/engine.h"
-#include "esmscale/train/device.h"
-#include "train/assays.h"
+#include "esmscale/train/process/device.h"
 #include "train/run.h"
+#include "train/scores/assays.h"
 #include "train/start/decide.h"
 #include "train/start/few_steps.h"
 #include "train/start/micro_batch.h"

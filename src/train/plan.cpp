@@ -4,7 +4,7 @@
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,7 @@
 #include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/log.h"
 #include "esmscale/run/environment.h"
-#include "esmscale/train/host_memory.h"
+#include "esmscale/train/process/host_memory.h"
 
 #include <cmath>
 

@@ -4,7 +4,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 #include "train/trainer/impl.h"
 
 #include <algorithm>

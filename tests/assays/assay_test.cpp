@@ -1,6 +1,6 @@
 #include "esmscale/assays/assay.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/data/alphabet.h"
 #include "support/error_of.h"
 #include "support/paths.h"

@@ -1,6 +1,6 @@
 // One file that many ranks write and read: the same bytes as from one.
 #include "esmscale/checkpoint/checkpoint.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/batches.h"
 #include "support/error_of.h"
 #include "support/ranks_in_threads.h"

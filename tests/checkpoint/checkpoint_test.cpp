@@ -1,6 +1,6 @@
 #include "esmscale/checkpoint/checkpoint.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/optim/optimizer.h"
 #include "esmscale/run/run_folder.h"
 #include "support/error_of.h"

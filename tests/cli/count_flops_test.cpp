@@ -1,5 +1,5 @@
 #include "cli/outcome.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/temporary.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 #include "cli/small_run.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/data/dataset/dataset.h"
 
 #include <filesystem>

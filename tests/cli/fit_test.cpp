@@ -1,6 +1,6 @@
 // esmscale fit: what scripts rely on, and every way to ask for it wrongly.
 #include "cli/outcome.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "support/temporary.h"
 
@@ -121,7 +121,7 @@ TEST(Fit, ComparesTwoFits) {
   EXPECT_TRUE(difference["approaches"]["approach1"]["why"].is_string());
   EXPECT_THAT(
       run({"fit", "--compare", first, second, "--flops", "1e20"}).out,
-      AllOf(HasSubstr("1.00e+20"), HasSubstr("not told apart"), HasSubstr("not compared: approach 1")));
+      AllOf(HasSubstr("1.00e+20"), HasSubstr("no difference shown"), HasSubstr("not compared: approach 1")));
   const Outcome mixed = run({"fit", "--compare", first, folder / "other/laws.json"});
   EXPECT_EQ(mixed.status, 2);
   EXPECT_THAT(mixed.err, AllOf(HasSubstr("parameter count trainable"), HasSubstr("other/laws.json")));

@@ -1,6 +1,6 @@
 // What a run says about its memory.
 #include "cli/small_run.h"
-#include "esmscale/train/host_memory.h"
+#include "esmscale/train/process/host_memory.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // esmscale plan, assess and study plan: budgets, known models, studies; every way to ask wrongly.
 #include "cli/outcome.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "support/temporary.h"
 

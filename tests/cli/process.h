@@ -1,7 +1,7 @@
 // The program as a process of its own, with its words in files.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/paths.h"
 
 #include <algorithm>

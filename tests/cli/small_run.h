@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/outcome.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json.h"
 #include "support/protein_set.h"
 #include "support/temporary.h"

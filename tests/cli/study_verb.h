@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/small_run.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/paths.h"
 
 #include <cstdlib>

@@ -2,7 +2,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 
 #include <chrono>
 #include <cmath>
@@ -215,9 +215,9 @@ TEST(Train, DeviceThatIsNotThere) {
 // Tens of terabytes for the plan of one batch.
 TEST(Train, ABatchThatNoMemoryHolds) {
   const SmallRun small;
-  EXPECT_THAT(
-      refusal_of(1, small.train("run", {"--set", "train.batch_tokens=1e15"})),
-      AllOf(HasSubstr("out of memory: cannot allocate"), HasSubstr("train.batch_tokens"), Not(HasSubstr("--memory"))));
+  EXPECT_THAT(refusal_of(1, small.train("run", {"--set", "train.batch_tokens=1e15"})),
+              AllOf(HasSubstr("out of memory: cannot allocate"), HasSubstr("train.batch_tokens"),
+                    Not(HasSubstr("--memory"))));
 }
 
 // 200 TB of weights. The planned numbers are given all the same.

@@ -2,7 +2,7 @@
 
 #include "esmscale/config/engine_choice.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/error_of.h"
 #include "support/temporary.h"
 

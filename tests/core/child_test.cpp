@@ -1,6 +1,6 @@
 #include "esmscale/core/child.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/error_of.h"
 #include "support/temporary.h"
 

@@ -1,6 +1,6 @@
 #include "esmscale/core/cores.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/temporary.h"
 
 #include <map>

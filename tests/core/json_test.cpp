@@ -1,7 +1,7 @@
 // Oracle: the rules of docs/formats.md and of the headers; every wrong document is written out here.
 #include "esmscale/core/json.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/violations.h"

@@ -1,6 +1,6 @@
 #include "esmscale/downstream/contacts.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/downstream/known_contacts.h"
 #include "support/batches.h"

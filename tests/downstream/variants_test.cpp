@@ -1,7 +1,7 @@
 #include "esmscale/downstream/variants.h"
 
 #include "downstream/window.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/batches.h"
 #include "support/error_of.h"
 #include "support/temporary.h"

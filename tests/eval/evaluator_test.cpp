@@ -42,7 +42,7 @@ std::vector<SequenceScore> scores_of(const model::Weights& weights, data::Evalua
   return score_holdout(*engine, weights.config, holdout().dataset(), options, baseline, alone);
 }
 
-// All weights zero but the head's bias: the same logits everywhere, the log counts of the letters.
+// All weights zero except the head's bias: the same logits everywhere, the log counts of the letters.
 model::Weights letters_only_model() {
   model::Weights weights = model::make_weights(model::model_of(1, 8, 2), at::kCPU);
   weights.flat.zero_();

@@ -1,7 +1,7 @@
 // Losses by group against sums taken by hand, and the error of drawn groups against one of a simulation.
 #include "esmscale/eval/groups.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/random.h"
 #include "eval/scores.h"
 #include "support/error_of.h"

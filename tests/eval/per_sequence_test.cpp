@@ -1,6 +1,6 @@
 #include "esmscale/eval/per_sequence.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "eval/scores.h"
 #include "support/error_of.h"
 #include "support/protein_set.h"

@@ -1,5 +1,5 @@
 // Readers with the faults that fuzzing is to find: the driver's own test.
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "fuzz/reader.h"
 
 #include <cstdlib>

@@ -4,7 +4,7 @@
 // The inputs are read in a child process. Input i of a seed is always the same, so the parent can write down
 // the one of which a child died, and starts another child after it. Exit code 1: there were findings.
 #include "esmscale/core/child.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "fuzz/mutate.h"

@@ -2,7 +2,7 @@
 //   golden_probe gradients MODEL SEQUENCES.json OUT.safetensors   mean loss and its gradients, under their
 //   names there golden_probe masks HOLDOUT bert|mask-only TOKENS N            the first N windows of a
 //   holdout as SEQUENCES.json
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/data/loader/evaluation.h"
 #include "esmscale/dist/gradients.h"
 #include "esmscale/interop/loaded_model.h"

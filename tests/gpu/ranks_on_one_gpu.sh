@@ -105,13 +105,12 @@ ended_well() {
 # Tensors at their peak within 15% of what was predicted; cuBLAS may add 32 MiB of workspace, from the same allocator.
 predicted_memory() {
   [ "$mode" != --dry-run ] || return 0
-  python3 - "$work/$1.0.out" <<'PYTHON' || complain "the memory of $1 is not what was predicted"
-import json, sys
-summary = json.load(open(sys.argv[1]))
-peak, predicted = summary["memory_tensors_peak"], summary["memory_predicted"]
-print(f"peak {peak / 2**20:.1f} MiB, predicted {predicted / 2**20:.1f} MiB", file=sys.stderr)
-sys.exit(not 0.85 * predicted < peak < 1.15 * predicted + 32 * 2**20)
-PYTHON
+  local peak predicted
+  read -r peak predicted < <(json_value "$work/$1.0.out" memory_tensors_peak memory_predicted)
+  note "peak $peak bytes, predicted $predicted"
+  awk -v peak="$peak" -v predicted="$predicted" \
+    'BEGIN { exit !(0.85 * predicted < peak && peak < 1.15 * predicted + 32 * 2 ^ 20) }' ||
+    complain "the memory of $1 is not what was predicted"
 }
 
 # Two ranks know in seconds whether NCCL takes them.

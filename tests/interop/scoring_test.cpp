@@ -1,6 +1,6 @@
 #include "esmscale/interop/scoring.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/interop/loaded_model.h"
 #include "support/batches.h"
 #include "support/error_of.h"

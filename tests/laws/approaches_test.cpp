@@ -111,7 +111,7 @@ TEST(Approach3, ATermThatIsNotSeenHasNoOptimum) {
       EXPECT_FALSE(has_optimum(fit->law)) << law.A << " " << law.B << " " << sigma;
       EXPECT_TRUE(std::isnan(fit->estimate("a").value));
       EXPECT_FALSE(fit->estimate("a").has_interval);
-      EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("is not seen")));
+      EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("is below the noise")));
       EXPECT_THAT(fit->warnings, testing::Contains(HasSubstr("has no optimum")));
     }
   std::string why;

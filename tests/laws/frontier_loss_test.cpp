@@ -1,7 +1,7 @@
 // The loss along the frontier by its two forms. Oracles: points of known laws, and by hand.
 #include "esmscale/laws/fits/frontier_loss.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/laws/laws.h"
 #include "support/synthetic.h"
 #include "support/temporary.h"

@@ -99,7 +99,7 @@ TEST(Kaplan, TheFrontierFeedsLOfC) {
   EXPECT_NE(frontier.back().run, set.points.size() - 1);
 }
 
-// Runs whose curves are the frontier, ten samples each and so many copies of every one (each a trifle dearer
+// Runs whose curves are the frontier, ten samples each and many copies of each (each a trifle dearer
 // and better), off a power law by a shift of the run's own.
 PointSet shifted_curves(size_t runs, int copies) {
   PointSet set;

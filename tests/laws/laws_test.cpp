@@ -1,7 +1,7 @@
 // All laws together: nulls and their reasons, warnings, repeats, the plateau, and laws.json out and in.
 #include "esmscale/laws/laws.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/laws/laws_json.h"
 #include "support/error_of.h"
 #include "support/synthetic.h"

@@ -1,6 +1,6 @@
 // Which approach the points support. Oracles: published protein runs whose measured minima are known, and
 // points of a known law.
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/laws/warnings.h"

@@ -101,7 +101,7 @@ TEST(Points, ReplicatesGiveTheSeedNoise) {
   EXPECT_NEAR(noise.sigma, std::sqrt((0.01 * 0.01 + 0.03 * 0.03) / 4), 1e-12);
   EXPECT_EQ(noise.largest, (std::vector<size_t>{2, 3}));
   EXPECT_NEAR(noise.share, 0.9, 1e-12);  // 0.03² / (0.01² + 0.03²)
-  points[1].schedule = "constant";         // another schedule is no replicate
+  points[1].schedule = "constant";       // another schedule is no replicate
   EXPECT_EQ(seed_noise(points).degrees, 1);
 }
 

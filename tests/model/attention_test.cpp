@@ -31,7 +31,7 @@ TEST(Rotary, Frequencies) {
 }
 
 // Oracle: the rotation written out in double precision, pair (i, i + K/2) by angle position · inv_freq[i].
-// The angle is the fp32 product that the reference model uses; behind it stand one cosine, one sine, two
+// The angle is the fp32 product that the reference model uses; then come one cosine, one sine, two
 // products and a sum, each rounded at 2^-24 of values near 4.
 TEST(Rotary, MatchesDoublePrecision) {
   constexpr int64_t rows = 1030, heads = 3, half = 8;

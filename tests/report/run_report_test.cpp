@@ -2,7 +2,7 @@
 #include "esmscale/report/run_report.h"
 
 #include "esmscale/core/text.h"
-#include "report/run_plots.h"
+#include "report/plots/run_plots.h"
 #include "report/run_summary.h"
 #include "report/well_formed.h"
 

@@ -1,8 +1,8 @@
 // Who works in a folder, by its lock and its lease.
 #include "esmscale/run/lease.h"
 
-#include "core/lock_call.h"
-#include "esmscale/core/files.h"
+#include "core/files/lock_call.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/run/environment.h"
 #include "support/error_of.h"
 #include "support/temporary.h"

@@ -1,5 +1,5 @@
 // scripts/same_losses.sh on pairs of metrics files that differ, or do not, by construction.
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/paths.h"
 #include "support/temporary.h"
 

@@ -1,6 +1,6 @@
 #include "run/tensorboard.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/run/metrics.h"
 #include "support/temporary.h"
 

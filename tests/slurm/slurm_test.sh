@@ -45,7 +45,7 @@ goes_on_after_requeue() { # JOB RUN
   wait_for_state "$1" COMPLETED
   expect "two starts in $2" test "$(starts_of "$2")" -eq 2
   expect "the first start's words in the log" grep -q 'run the same command again' "$2.log"
-  expect "the second start's words behind them" grep -q 'resuming .* at step' "$2.log"
+  expect "the second start's words after them" grep -q 'resuming .* at step' "$2.log"
 }
 
 # Gradients and moments shared out between the nodes (stage 2).
@@ -60,7 +60,7 @@ requeue_two_nodes() {
   same_losses "$run" "$CLUSTER/undisturbed"
 }
 
-# The array of a planned study, as the verb submits it; one task of it is signalled and goes on in its turn.
+# The array of a planned study, as the verb submits it; one task of it is signalled and continues in its turn.
 array() {
   local study=$CLUSTER/study job run
   with_log "$CLUSTER/plan.log" "$ESMSCALE" study plan "$study" --isoflop 1e11 --models 4 --centre 30000 --replicates 0 --no-lr-sweep \
@@ -88,7 +88,7 @@ killed_rank() {
   for rank in 1 0; do
     before=$(newest_checkpoint "$run")
     job=$(submit 2 "$run" --set checkpoint.every_tokens=20000)
-    wait_for 60 "a checkpoint behind '$before'" has_newer_checkpoint "$run" "$before"
+    wait_for 60 "a checkpoint after '$before'" has_newer_checkpoint "$run" "$before"
     kill -KILL "$(process_of_rank "$job" "$rank")"
     wait_for_state "$job" FAILED
     expect "the other rank's word on rank $rank in the log" \

@@ -1,5 +1,5 @@
 // What a study's runs say, from losses that are known functions of tokens and rates.
-#include "esmscale/study/answers.h"
+#include "esmscale/study/arms/answers.h"
 
 #include "esmscale/laws/fits/repeats.h"
 #include "study/arms/least_squares.h"

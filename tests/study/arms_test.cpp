@@ -1,7 +1,7 @@
 // Studies of arms, and the effects of their keys against differences taken by hand.
-#include "esmscale/study/arms.h"
+#include "esmscale/study/arms/arms.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "study/finish_run.h"

@@ -1,7 +1,7 @@
 // What a nat is worth downstream: trends of made points, and of run folders that a test writes as train does.
 #include "esmscale/study/runs/assay_trends.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/run/run_folder.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/study/state.h"

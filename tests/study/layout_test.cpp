@@ -1,7 +1,7 @@
 // A study's layout: its sizes, what its runs cost, its files.
 #include "esmscale/study/layout.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/study/plan/shapes.h"
 #include "support/error_of.h"
 #include "support/synthetic.h"

@@ -1,5 +1,5 @@
 // Ready layouts. Oracles: values taken by hand from the base's, and every run's configuration loads.
-#include "esmscale/study/layouts.h"
+#include "esmscale/study/arms/layouts.h"
 
 #include "esmscale/config/config.h"
 #include "esmscale/core/text.h"

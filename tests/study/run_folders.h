@@ -3,7 +3,7 @@
 
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/config.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 #include "support/temporary.h"

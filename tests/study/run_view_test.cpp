@@ -1,7 +1,7 @@
 // The state of runs by their folders, which the test writes as train does.
 #include "esmscale/study/runs/run_view.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/run/run_folder.h"
 #include "support/error_of.h"
 #include "support/temporary.h"

@@ -2,7 +2,7 @@
 #include "esmscale/study/state.h"
 
 #include "esmscale/config/config.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/run/lease.h"

@@ -1,7 +1,7 @@
 // Hugging Face folders that a test writes, changes and breaks.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"

@@ -1,6 +1,6 @@
 #include "esmscale/train/doctor.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "support/ranks_in_threads.h"
 #include "support/temporary.h"
 #include "train/doctor/checks.h"

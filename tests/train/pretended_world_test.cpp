@@ -1,8 +1,8 @@
 // Rank 0 of a world of 64 without the other 63: collectives that do nothing and return at once. The path of
 // many ranks (buckets, shards, exchange) runs as it would there, and its memory is that of such a rank.
 #include "esmscale/accounting/memory.h"
-#include "esmscale/train/host_memory.h"
 #include "esmscale/train/plan.h"
+#include "esmscale/train/process/host_memory.h"
 #include "support/pretended_backend.h"
 #include "support/protein_set.h"
 #include "support/sanitizers.h"

@@ -3,7 +3,7 @@
 // here.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // One self-contained page of what a study's runs say about its questions.
 #pragma once
 
-#include "esmscale/study/answers.h"
+#include "esmscale/study/arms/answers.h"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 // The tables of a fit for a paper, as CSV and as LaTeX, and its points as a file that fits again.
 #pragma once
 
-#include "esmscale/core/output_set.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/laws/laws.h"
 
 #include <string>

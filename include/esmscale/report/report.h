@@ -1,7 +1,7 @@
 // DIR/report.html: one self-contained page of a fit, and its plots as files of their own.
 #pragma once
 
-#include "esmscale/core/output_set.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/laws/laws.h"
 #include "esmscale/study/runs/assay_trends.h"
 

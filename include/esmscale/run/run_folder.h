@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json.h"
 
 #include <cstdint>

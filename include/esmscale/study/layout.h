@@ -4,8 +4,8 @@
 
 #include "esmscale/config/choices.h"
 #include "esmscale/config/config.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/core/json.h"
-#include "esmscale/core/output_set.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/study/plan/recipe.h"
 

@@ -2,7 +2,7 @@
 #include "cli/checks.h"
 #include "cli/planning_flags.h"
 #include "cli/verb.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/report/assess_figure.h"
 #include "esmscale/report/plan_text.h"

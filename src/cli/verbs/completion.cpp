@@ -3,7 +3,7 @@
 #include "cli/command_tree.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>

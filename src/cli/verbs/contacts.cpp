@@ -4,7 +4,7 @@
 #include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
@@ -96,7 +96,7 @@ Json to_json(const Map& map) {
 
 // NAME.npy and NAME.svg.
 Map write_map(const Options& options, const data::FastaRecord& protein, const at::Tensor& map_LL,
-               const std::optional<downstream::KnownContacts>& known) {
+              const std::optional<downstream::KnownContacts>& known) {
   const auto length = static_cast<int64_t>(protein.residues.size());
   const std::span<const float> values = values_of(map_LL);
   std::string content = downstream::npy_header("<f4", length, length);

@@ -8,7 +8,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
 #include "esmscale/dist/run_as_rank.h"
-#include "esmscale/train/process_setup.h"
+#include "esmscale/train/process/process_setup.h"
 
 #include <cstdlib>
 #include <memory>

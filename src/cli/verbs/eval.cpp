@@ -6,7 +6,7 @@
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/eval/groups.h"
 #include "esmscale/eval/per_sequence.h"
-#include "esmscale/train/process_setup.h"
+#include "esmscale/train/process/process_setup.h"
 
 namespace esmscale::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/dataset.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,9 +1,9 @@
 #include "cli/verbs/fit_bundle.h"
 
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/compression.h"
-#include "esmscale/core/files.h"
-#include "esmscale/core/tar.h"
+#include "esmscale/core/files/compression.h"
+#include "esmscale/core/files/files.h"
+#include "esmscale/core/files/tar.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 #include "esmscale/laws/laws_json.h"

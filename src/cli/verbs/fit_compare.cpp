@@ -20,15 +20,13 @@ std::string shown(double value, const auto& show) {
 // `none`: the change of two numbers that are the same.
 void add_row(Table& table, const char* approach, const char* what, const laws::Change& change, double none,
              const auto& show, const auto& show_change) {
-  const bool is_seen = change.interval && (change.interval->low > none || change.interval->high < none);
+  const bool is_significant = change.interval && (change.interval->low > none || change.interval->high < none);
   table.add({approach, what, shown(change.first, show), shown(change.second, show),
              shown(change.change, show_change),
              change.interval
                  ? text(show_change(change.interval->low), " to ", show_change(change.interval->high))
                  : "–",
-             !change.interval ? "no draws"
-             : is_seen        ? "differ"
-                              : "not told apart"});
+             !change.interval ? "no draws" : is_significant ? "differ" : "no difference shown"});
 }
 
 std::string text_of(const laws::LawDifference& difference) {

@@ -2,15 +2,15 @@
 #include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta/unique_names.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/interop/scoring.h"
-#include "esmscale/train/device.h"
-#include "esmscale/train/process_setup.h"
+#include "esmscale/train/process/device.h"
+#include "esmscale/train/process/process_setup.h"
 
 #include <nlohmann/json.hpp>
 

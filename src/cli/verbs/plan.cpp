@@ -4,7 +4,7 @@
 #include "cli/verb.h"
 #include "esmscale/accounting/device_peak.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/output_set.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/core/text.h"
 #include "esmscale/report/plan_text.h"
 #include "esmscale/study/layout.h"

@@ -56,8 +56,8 @@ void print_summary(std::ostream& out, const data::PrepareOptions& options,
   print_set(out, options.output, summary.train);
   if (summary.holdout) print_set(out, options.holdout_output, *summary.holdout);
   const std::string cases = listed(summary.counts);
-  out << "from " << summary.records << " records" << (cases.empty() ? "" : ", ")
-      << cases << "; " << human_duration(summary.seconds) << ", "
+  out << "from " << summary.records << " records" << (cases.empty() ? "" : ", ") << cases << "; "
+      << human_duration(summary.seconds) << ", "
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
 }
 

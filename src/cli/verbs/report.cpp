@@ -1,7 +1,7 @@
 // esmscale report: a page of one or many runs.
 #include "cli/checks.h"
 #include "cli/verb.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/report/run_report.h"

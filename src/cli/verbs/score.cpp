@@ -3,7 +3,7 @@
 #include "cli/checks.h"
 #include "esmscale/assays/result.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/core/table.h"

@@ -4,7 +4,7 @@
 #include "cli/verbs/study_plan.h"
 #include "esmscale/core/cores.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/study/runner.h"
 

@@ -6,12 +6,12 @@
 #include "cli/enum_flag.h"
 #include "cli/paths.h"
 #include "esmscale/config/config.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/report/effects_page.h"
-#include "esmscale/study/answers.h"
-#include "esmscale/study/layouts.h"
+#include "esmscale/study/arms/answers.h"
+#include "esmscale/study/arms/layouts.h"
 
 #include <algorithm>
 

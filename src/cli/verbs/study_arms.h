@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cli/verb.h"
-#include "esmscale/study/arms.h"
+#include "esmscale/study/arms/arms.h"
 
 #include <string>
 #include <vector>

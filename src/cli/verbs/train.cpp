@@ -9,9 +9,9 @@
 #include "esmscale/dist/launcher.h"
 #include "esmscale/dist/run_as_rank.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/train/device.h"
 #include "esmscale/train/dry_run.h"
-#include "esmscale/train/process_setup.h"
+#include "esmscale/train/process/device.h"
+#include "esmscale/train/process/process_setup.h"
 #include "esmscale/train/trainer.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Sorts more (hash, number) pairs than fit in memory.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/data/dataset/format.h"
 
 #include <cstdint>

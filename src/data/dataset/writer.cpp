@@ -1,7 +1,7 @@
 #include "data/dataset/writer.h"
 
-#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/compression.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/dataset/manifest.h"
 

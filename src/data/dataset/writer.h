@@ -3,7 +3,7 @@
 
 #include "data/dataset/fingerprint_sorter.h"
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json.h"
 #include "esmscale/core/thread_pool.h"
 #include "esmscale/data/dataset/dataset.h"

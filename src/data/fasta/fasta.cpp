@@ -3,7 +3,7 @@
 #include "data/fasta/shown.h"
 #include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/file_kind.h"
+#include "esmscale/core/files/file_kind.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/utf8.h"
 

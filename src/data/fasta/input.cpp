@@ -1,7 +1,7 @@
 #include "esmscale/data/fasta/input.h"
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/file_kind.h"
+#include "esmscale/core/files/file_kind.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>

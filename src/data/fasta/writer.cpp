@@ -1,6 +1,6 @@
-#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/compression.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
 #include "esmscale/data/fasta/fasta.h"

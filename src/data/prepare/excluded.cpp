@@ -2,7 +2,7 @@
 
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/utf8.h"
 
@@ -46,7 +46,7 @@ class FirstWords {
     if (word_.size() > kLongestWord)
       throw Error({.where = file_.string(),
                    .expected = "a list of identifiers, one a line",
-                   .found = text("a word of more than ", kLongestWord, " bytes")});
+                   .found = text("an identifier longer than ", kLongestWord, " bytes")});
   }
 
   const std::filesystem::path& file_;

@@ -1,7 +1,7 @@
 // An output folder whose data set appears whole or not at all.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include <filesystem>
 #include <optional>

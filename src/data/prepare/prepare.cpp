@@ -82,8 +82,7 @@ void check(const PrepareOptions& options) {
   };
   require(options.holdout_output.empty() || place(options.output) != place(options.holdout_output),
           "--output and --holdout-output are the same folder");
-  wrong.refuse(
-      {.where = "prepare", .expected = "", .found = "", .advice = "see `esmscale prepare --help`"});
+  wrong.refuse({.where = "prepare", .expected = "", .found = "", .advice = "see `esmscale prepare --help`"});
 }
 
 // One run of prepare, in the order in which it happens.

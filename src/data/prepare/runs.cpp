@@ -1,8 +1,8 @@
 #include "data/prepare/runs.h"
 
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/compression.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/compression.h"
 #include "esmscale/core/text.h"
 
 #include <array>

@@ -1,7 +1,7 @@
 // Sorted runs of records on disk, zstd-compressed: what prepare spills when the data do not fit in memory.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include <cstddef>
 #include <cstdint>

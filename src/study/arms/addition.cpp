@@ -1,8 +1,8 @@
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
-#include "esmscale/core/output_set.h"
+#include "esmscale/core/files/files.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/core/text.h"
-#include "esmscale/study/layouts.h"
+#include "esmscale/study/arms/layouts.h"
 #include "study/arms/rows.h"
 #include "study/study_file.h"
 

@@ -1,4 +1,4 @@
-#include "esmscale/study/answers.h"
+#include "esmscale/study/arms/answers.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

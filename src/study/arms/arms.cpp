@@ -1,5 +1,5 @@
 #include "esmscale/core/error.h"
-#include "esmscale/core/output_set.h"
+#include "esmscale/core/files/output_set.h"
 #include "study/arms/rows.h"
 #include "study/study_file.h"
 

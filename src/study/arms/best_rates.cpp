@@ -1,4 +1,4 @@
-#include "esmscale/study/best_rates.h"
+#include "esmscale/study/arms/best_rates.h"
 
 #include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/json_line.h"

@@ -3,7 +3,7 @@
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
-#include "esmscale/study/arms.h"
+#include "esmscale/study/arms/arms.h"
 #include "study/arms/rows.h"
 #include "study/runs/finished_run.h"
 

@@ -23,8 +23,8 @@ bool begins_with_any(const std::string& key, const std::vector<std::string>& pre
 RecipeValues recipe_of(const FinishedArm& arm, std::vector<std::string> apart) {
   apart.insert(apart.end(), {"study.", "data.train", "data.holdout", "model.name", "log.", "checkpoint."});
   RecipeValues recipe{{"data", arm.run.dataset},
-                {"holdout", text_in(arm.run.last, "eval/holdout_hash", arm.run.holdout)},
-                {"parent", arm.parent}};
+                      {"holdout", text_in(arm.run.last, "eval/holdout_hash", arm.run.holdout)},
+                      {"parent", arm.parent}};
   const Json flat = config::to_json(arm.run.config).flatten();
   for (const auto& [pointer, value] : flat.items()) {
     std::string key = pointer.substr(1);
@@ -49,10 +49,11 @@ std::string distinction(const RecipeValues& recipe, const std::vector<RecipeValu
                                                "eval."};
   std::vector<std::string> parts;
   for (const auto& [key, value] : recipe) {
-    const bool is_same = std::all_of(all.begin(), all.end(), [&, k = key, v = value](const RecipeValues& other) {
-      const auto found = other.find(k);
-      return found != other.end() && found->second == v;
-    });
+    const bool is_same =
+        std::all_of(all.begin(), all.end(), [&, k = key, v = value](const RecipeValues& other) {
+          const auto found = other.find(k);
+          return found != other.end() && found->second == v;
+        });
     if (!is_same && !begins_with_any(key, kShown)) parts.push_back(text(key, "=", value));
   }
   return join(parts, ", ");

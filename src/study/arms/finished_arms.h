@@ -3,7 +3,7 @@
 #pragma once
 
 #include "esmscale/core/json_line.h"
-#include "esmscale/study/answers.h"
+#include "esmscale/study/arms/answers.h"
 #include "study/runs/finished_run.h"
 
 #include <map>

@@ -1,4 +1,4 @@
-#include "esmscale/study/layouts.h"
+#include "esmscale/study/arms/layouts.h"
 
 #include "esmscale/config/hidden_matrices.h"
 #include "esmscale/core/error.h"

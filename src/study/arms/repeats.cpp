@@ -1,4 +1,4 @@
-#include "esmscale/study/repeats.h"
+#include "esmscale/study/arms/repeats.h"
 
 #include "esmscale/core/quantiles.h"
 #include "esmscale/core/table.h"

@@ -1,7 +1,7 @@
 // The rows that `study arms` and `study add` write into study.json.
 #pragma once
 
-#include "esmscale/study/arms.h"
+#include "esmscale/study/arms/arms.h"
 
 #include <string>
 #include <vector>

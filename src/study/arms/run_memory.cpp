@@ -1,4 +1,4 @@
-#include "esmscale/study/run_memory.h"
+#include "esmscale/study/arms/run_memory.h"
 
 #include "esmscale/core/json_line.h"
 #include "esmscale/core/table.h"

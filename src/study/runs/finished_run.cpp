@@ -3,7 +3,7 @@
 #include "esmscale/accounting/flops.h"
 #include "esmscale/config/schedule.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/metrics.h"
@@ -118,7 +118,8 @@ std::string missing_in(const run::RunFolder& folder, const config::RunConfig& co
 
 std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>& lines) {
   if (lines.empty()) return "it has not finished (no step is logged)";
-  if (!ends_run(lines.back())) return text("it has not finished (step ", number_in(lines.back(), "step"), ")");
+  if (!ends_run(lines.back()))
+    return text("it has not finished (step ", number_in(lines.back(), "step"), ")");
   return missing_in(folder, folder.read_config(), lines.back());
 }
 
@@ -168,7 +169,8 @@ std::optional<FinishedRun> read_finished_run(const fs::path& path, std::string& 
 }
 
 double final_loss(const FinishedRun& run, laws::LossKind loss) {
-  return loss == laws::LossKind::train ? mean_of_end(run, loss_key(loss)) : number_in(run.last, loss_key(loss));
+  return loss == laws::LossKind::train ? mean_of_end(run, loss_key(loss))
+                                       : number_in(run.last, loss_key(loss));
 }
 
 double final_loss_error(const FinishedRun& run, laws::LossKind loss) {

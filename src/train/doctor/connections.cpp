@@ -1,8 +1,8 @@
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 #include "train/doctor/checks.h"
 
 #include <algorithm>

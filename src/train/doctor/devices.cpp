@@ -1,5 +1,5 @@
 #include "esmscale/core/text.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 #include "train/doctor/checks.h"
 
 #include <filesystem>

@@ -4,7 +4,7 @@
 #include "esmscale/core/table.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 #include "train/doctor/checks.h"
 
 #include <algorithm>

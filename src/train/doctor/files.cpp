@@ -1,4 +1,4 @@
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"

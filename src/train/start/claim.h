@@ -1,7 +1,7 @@
 // Rank 0's hold on the run folder.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/run/lease.h"
 #include "esmscale/run/run_folder.h"
 

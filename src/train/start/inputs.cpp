@@ -7,7 +7,7 @@
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/train/plan.h"
-#include "train/assays.h"
+#include "train/scores/assays.h"
 
 #include <algorithm>
 

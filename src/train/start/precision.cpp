@@ -3,7 +3,7 @@
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
-#include "esmscale/train/device.h"
+#include "esmscale/train/process/device.h"
 
 namespace esmscale::train {
 namespace {

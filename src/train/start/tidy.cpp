@@ -1,6 +1,6 @@
 #include "train/start/tidy.h"
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_line.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"

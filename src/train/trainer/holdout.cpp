@@ -1,8 +1,8 @@
 #include "esmscale/eval/evaluator.h"
 #include "esmscale/eval/report.h"
-#include "esmscale/train/device.h"
-#include "train/average_scores.h"
-#include "train/sequence_scores.h"
+#include "esmscale/train/process/device.h"
+#include "train/scores/average_scores.h"
+#include "train/scores/sequence_scores.h"
 #include "train/trainer/impl.h"
 
 #include <algorithm>

@@ -5,12 +5,12 @@
 #include "esmscale/core/stop_signal.h"
 #include "esmscale/data/loader/loader.h"
 #include "esmscale/train/trainer.h"
-#include "train/assays.h"
 #include "train/checkpoints.h"
 #include "train/layer_norms.h"
 #include "train/profile.h"
 #include "train/recorder.h"
 #include "train/run.h"
+#include "train/scores/assays.h"
 #include "train/step.h"
 #include "train/stop_watcher.h"
 

@@ -1,7 +1,7 @@
 // Files whose checksums hold and whose content lies. Oracle: docs/formats.md; each lie is written out here.
 #include "data/dataset/reader.h"
 #include "data/dataset/shards.h"
-#include "esmscale/core/compression.h"
+#include "esmscale/core/files/compression.h"
 
 #include <functional>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "esmscale/core/error.h"
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/random.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"

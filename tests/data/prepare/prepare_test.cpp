@@ -46,7 +46,7 @@ TEST_F(Prepare, SeveralInputsAreOneAfterAnother) {
   EXPECT_EQ(content("out"), shuffled(proteins, 1));
 }
 
-// 24 KiB of records at a time spill a run every few hundred; 3 KiB make so many runs that they are merged in
+// 24 KiB of records at a time spill a run every few hundred; 3 KiB make enough runs that they are merged in
 // between.
 TEST_F(Prepare, NeitherMemoryNorThreadsChangeAByte) {
   PrepareOptions given = options(random_proteins(6000, 120));

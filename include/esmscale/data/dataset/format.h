@@ -3,7 +3,7 @@
 // little-endian.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 
 #include <bit>
 #include <cstdint>

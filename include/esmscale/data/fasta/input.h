@@ -2,7 +2,7 @@
 // recognised by their first bytes. "-" is the standard input.
 #pragma once
 
-#include "esmscale/core/files.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/queue.h"
 
 #include <atomic>

@@ -43,7 +43,7 @@ struct Approach3 {
 
 std::vector<std::vector<double>> published_starts();
 
-// From the points whose places stand in `use` (single-epoch, finished runs). nullopt and a reason when fewer
+// From the points whose places are in `use` (single-epoch, finished runs). nullopt and a reason when fewer
 // than six points or no start converged.
 std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why);

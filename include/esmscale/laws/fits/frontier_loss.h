@@ -32,12 +32,12 @@ FrontierLoss fit_frontier_loss(const std::vector<double>& flops, const std::vect
 
 // alpha_L, G_L, and of the form that levels off floor, alpha and G: as a draw stores them.
 std::vector<double> numbers_of(const FrontierLoss& loss);
-// The inverse, but for the weight. Of the first two numbers alone both forms are the power law; of none no
-// loss is known.
+// The inverse, except for the weight. With only the first two numbers both forms are the power law; with
+// none the loss is unknown.
 FrontierLoss frontier_loss_of(std::span<const double> numbers);
 
 // L_inf, alpha_L and G_L of the form that levels off; none where the minima do not level off. The rows of
-// `draws` end with numbers_of(). An interval of L_inf that begins at zero does not tell a floor from none.
+// `draws` end with numbers_of(). An interval of L_inf that begins at zero does not show whether there is a floor.
 std::vector<Estimate> levelling_estimates(const FrontierLoss& loss,
                                           const std::vector<std::vector<double>>& draws);
 

@@ -1,4 +1,4 @@
-// What laws are fitted to: one point a finished run, with the training curve behind it where there is one.
+// What laws are fitted to: one point a finished run, with its training curve if there is one.
 #pragma once
 
 #include "esmscale/laws/points/counts.h"
@@ -14,12 +14,12 @@
 namespace esmscale::laws {
 
 struct Point {
-  double parameters = 0;  // N, by the count that Basis names
-  double tokens = 0;      // D, real tokens
-  double loss = 0;        // nats per masked position
-  double flops = 0;       // C, by the count that Basis names
-  double budget = 0;      // label of the IsoFLOP group; 0: none
-  std::string run{};      // its name in tables and messages
+  double parameters = 0;   // N, by the count that Basis names
+  double tokens = 0;       // D, real tokens
+  double loss = 0;         // nats per masked position
+  double flops = 0;        // C, by the count that Basis names
+  double budget = 0;       // label of the IsoFLOP group; 0: none
+  std::string run{};       // its name in tables and messages
   std::string schedule{};  // its name; "" from a points file
   int64_t seed = 0;
   double unique_tokens = 0;  // what one epoch holds; 0: no token was seen twice

@@ -45,7 +45,7 @@ struct ApproachRow {
   Planned flops{}, parameters{}, tokens{}, loss{};
   size_t draws_without = 0;  // of the law's draws, that have no answer
   // Draws whose N lies more than ten times outside the sizes of the points and from the answer. With more
-  // than one in forty there are no intervals: they would tell where the form of the law ends, not how
+  // than one in forty there are no intervals: they would show where the form of the law ends, not how
   // uncertain the points are.
   size_t draws_astray = 0;
 };

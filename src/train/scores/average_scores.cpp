@@ -1,0 +1,65 @@
+#include "train/scores/average_scores.h"
+
+#include "esmscale/core/log.h"
+#include "esmscale/core/text.h"
+#include "esmscale/eval/report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace esmscale::train {
+namespace {
+
+// While it lives, the weights of all ranks are an average.
+class Lent {
+ public:
+  Lent(Run& run, optim::WeightSet average) : weights_(run.state.weights.flat), kept_(weights_.clone()) {
+    run.state.averages->write_to_weights(average, run.info().tokens);
+    const dist::Gradients& gradients = run.machinery->gradients;
+    if (gradients.stage() == 0) return;
+    for (size_t bucket = 0; bucket < gradients.layout().buckets().size(); ++bucket)
+      run.machinery->exchange.launch(bucket);
+    run.machinery->exchange.finish();
+  }
+  ~Lent() { weights_.copy_(kept_); }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+
+ private:
+  at::Tensor weights_, kept_;
+};
+
+eval::EvaluationReport score(Run& run) {
+  const config::RunConfig& config = run.options.config;
+  const eval::Evaluation evaluation =
+      eval::evaluate(*run.machinery->engine, config.model, *run.inputs.holdout,
+                     {.mlm_probability = config.eval.mlm_probability, .draws = config.eval.draws},
+                     run.info().letter_counts, run.ranks);
+  return {.bert = evaluation.bert,
+          .mask_only = evaluation.mask_only,
+          .checkpoint = run.folder.checkpoint(run.info().step),
+          .step = run.info().step,
+          .mlm_probability = config.eval.mlm_probability,
+          .draws = config.eval.draws,
+          .precision = std::string(enum_name(config.train.precision)),
+          .holdout_hash = run.inputs.holdout->manifest().hash,
+          .holdout_label = run.info().holdout_label};
+}
+
+}  // namespace
+
+Json score_averages(Run& run) {
+  Json line = Json::object();
+  if (!run.inputs.holdout) return line;
+  for (const optim::WeightSet average : run.state.averages->kept()) {
+    const Lent lent(run, average);
+    const eval::EvaluationReport report = score(run);
+    const Json keys = eval::to_json(report);
+    for (const auto& [key, value] : keys.items()) line[text("eval_", enum_name(average), "/", key)] = value;
+    if (run.ranks.is_first())
+      log_info("the average '", enum_name(average), "' of the weights: holdout loss ",
+               eval::to_text(report.bert->loss), " nats");
+  }
+  return line;
+}
+
+}  // namespace esmscale::train
