@@ -48,6 +48,11 @@ class CheckRooms(unittest.TestCase):
         status, out = check({**WHOLE, "tests/top/b_test.cpp": '#include "middle/own.h"\n'})
         self.assertEqual(status, 0, out)
 
+    def test_a_source_in_no_room_is_named(self) -> None:
+        status, out = check({**WHOLE, "src/stray.cpp": ""})
+        self.assertEqual(status, 1)
+        self.assertIn("src/stray.cpp: a source in no room", out)
+
     def test_a_permission_that_nobody_uses_is_named(self) -> None:
         status, out = check({**WHOLE, "src/middle/a.cpp": ""} | {"include/esmscale/middle/a.h": ""})
         self.assertEqual(status, 1)
