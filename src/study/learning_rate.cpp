@@ -40,16 +40,26 @@ double final_loss_of(const fs::path& folder) {
   return std::isnan(holdout) ? final_loss(*run, laws::LossKind::train) : holdout;
 }
 
-// NaN where training itself failed. A trial without a result for another reason goes to `undone`: a choice
-// without it would be a choice by accident.
+// A rate that diverges fails in this way. Any other failure (a full disk, no memory, unreadable data) does
+// not concern the rate.
+bool is_about_the_rate(const Failure& failure) {
+  return failure.error == kLeftOut ||
+         (!failure.was_killed && failure.error.find("train.max_bad_steps") != std::string::npos);
+}
+
+// NaN where training diverged, or the user left the trial out. A trial without a result for another reason
+// goes to `undone`: a choice without it would be a choice by accident.
 double loss_of_trial(const Study& study, const StudyEntry& trial, const StudyRecord& record,
                      std::vector<std::string>& undone) {
   const RunState state = status_of(study, trial, record).state;
   if (state == RunState::done) return final_loss_of(study.output(trial));
   const auto failure = record.failures.find(trial.name);
-  const bool is_killed = failure != record.failures.end() && failure->second.was_killed;
-  if (state != RunState::failed || failure == record.failures.end() || is_killed)
-    undone.push_back(text(trial.name, " (", is_killed ? "killed" : name_of(state), ")"));
+  const bool has_failed = failure != record.failures.end();
+  if (state != RunState::failed || !has_failed || !is_about_the_rate(failure->second))
+    undone.push_back(text(
+        trial.name, " (",
+        state == RunState::failed && has_failed && failure->second.was_killed ? "killed" : name_of(state),
+        ")"));
   return NAN;
 }
 
@@ -57,6 +67,14 @@ double mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return sum / double(values.size());
+}
+
+// A trial without a loss in the choice has one by now.
+bool has_new_result(const Study& study, const StudyRecord& record) {
+  const std::vector<LearningRateTrial>& trials = record.choice->trials;
+  return std::any_of(trials.begin(), trials.end(), [&](const LearningRateTrial& trial) {
+    return std::isnan(trial.loss) && std::isfinite(final_loss_of(study.folder / "runs" / trial.run));
+  });
 }
 
 void keep_choice(const Study& study, StudyRecord& record, LearningRateChoice choice) {
@@ -122,7 +140,10 @@ bool has_trained_main_run(const Study& study, const StudyRecord& record) {
 }
 
 const LearningRateChoice& choose_learning_rate(const Study& study, StudyRecord& record) {
-  if (!record.choice) keep_choice(study, record, best_of_sweep(study, record));
+  if (!record.choice)
+    keep_choice(study, record, best_of_sweep(study, record));
+  else if (has_new_result(study, record))
+    reconsider_learning_rate(study, record);
   return *record.choice;
 }
 
@@ -132,7 +153,11 @@ void reconsider_learning_rate(const Study& study, StudyRecord& record) {
     keep_choice(study, record, std::move(now));
     return;
   }
-  if (now.factor == record.choice->factor) return;
+  record.choice->trials = std::move(now.trials);
+  if (now.factor == record.choice->factor) {
+    write_record(study, record);
+    return;
+  }
   const std::string warning = text("main runs have trained at ", record.choice->factor,
                                    " times the plan's learning rate, which stays; ",
                                    "with all trials done the choice would be ", now.factor, " times");

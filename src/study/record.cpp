@@ -139,15 +139,15 @@ std::string to_text(const Study& study, const StudyRecord& record, const StudySt
     table.add({run.name, name_of(now.state), human_count(run.parameters), human_count(run.tokens),
                scientific(run.flops, 1), fixed(all > 0 ? 100 * now.flops / all : 0, 0) + "%",
                std::isnan(now.loss) ? "-" : fixed(now.loss, 4), fixed(now.seconds / 3600, 2)});
-    if (!now.error.empty()) errors += text(run.name, ": ", now.error, "\n");
+    if (!now.error.empty()) errors += one_line(text(run.name, ": ", now.error)) + "\n";
     if (!now.holdout_label.empty()) labels.insert(now.holdout_label);
   }
   std::string out = table.str() + errors;
   if (record.choice) {
     out += text("learning rate: ", record.choice->factor, " times the plan's (", kRule, ")\n");
-    for (const std::string& warning : record.choice->warnings) out += text("warning: ", warning, "\n");
+    for (const std::string& warning : record.choice->warnings) out += "warning: " + one_line(warning) + "\n";
   }
-  for (const std::string& label : labels) out += text("holdout: ", label, "\n");
+  for (const std::string& label : labels) out += "holdout: " + one_line(label) + "\n";
   return out +
          text(status.count(RunState::done), " of ", study.runs.size(), " runs done, ",
               status.count(RunState::failed), " failed; ", scientific(status.flops_done, 2), " FLOPs in ",

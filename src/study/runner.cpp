@@ -22,7 +22,7 @@
 namespace esmscale::study {
 namespace {
 
-// Of a run that a signal kills: memory may have been short for a moment only.
+// Attempts of a run that a signal kills: memory may have been short for a moment only.
 constexpr int kAttempts = 3;
 
 class Runner {
@@ -61,8 +61,7 @@ class Runner {
 
   // Without a choice the main runs would train at a rate that nobody chose.
   void choose() {
-    const bool has_retried = options_.retry && !claimed_.empty();
-    if (has_retried)
+    if (options_.retry && !claimed_.empty())
       reconsider_learning_rate(study_, record_);
     else
       choose_learning_rate(study_, record_);

@@ -41,7 +41,7 @@ void read_progress(const run::RunFolder& folder, const StudyEntry& run, RunStatu
   status.seconds = number_in(lines.back(), "time") - number_in(lines.front(), "time");
   for (const Json& line : lines)
     status.holdout_label = text_in(line, "eval/holdout_label", status.holdout_label);
-  if (ends_run(lines.back())) {
+  if (run::ends_run(lines.back())) {
     status.error = missing_in(folder, folder.read_config(), lines.back());
     if (status.error.empty()) status.state = RunState::done;
   }

@@ -126,7 +126,7 @@ TEST_F(KilledStudy, ARetryOfATrialReopensTheChoiceUntilAMainRunHasTrained) {
     Json state = read_checked_json(folder + "/state.json");
     state.erase("checksum");
     state["learning_rate"]["factor"] = best * 2;
-    state["failures"][trial] = "error: it failed";
+    state["failures"][trial] = "error: step 9: expected fewer than train.max_bad_steps = 50";
     write_checked_json(folder + "/state.json", state);
   };
   choose_without();

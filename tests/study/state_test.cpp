@@ -92,7 +92,9 @@ TEST_F(State, ChoosesNothingWhileATrialIsNotDone) {
   StudyRecord record;
   record.failures["lr2_b"] = {.error = "error: was killed by signal 9", .was_killed = true};
   EXPECT_THAT(error_of([&] { best_of_sweep(study, record); }), HasSubstr("lr2_b (killed)"));
-  record.failures["lr2_b"].was_killed = false;
+  record.failures["lr2_b"] = {.error = "error: data/train: cannot read: Input/output error"};
+  EXPECT_THAT(error_of([&] { best_of_sweep(study, record); }), HasSubstr("lr2_b (failed)"));
+  record.failures["lr2_b"] = {.error = "error: step 9: expected fewer than train.max_bad_steps = 50"};
   EXPECT_EQ(best_of_sweep(study, record).factor, 1);
   {
     const FileLock lock = run::RunFolder(folder / "runs/lr2_b").lock();
@@ -112,6 +114,17 @@ TEST_F(State, AChoiceIsReopenedUntilAMainRunHasTrained) {
   reconsider_learning_rate(study, record);
   EXPECT_EQ(record.choice->factor, 1);
   EXPECT_THAT(record.choice->warnings, Contains(HasSubstr("would be 2 times")));
+}
+
+// A runner that was killed after the retried trial had ended has not reconsidered the choice.
+TEST_F(State, AChoiceIsReconsideredOnceATrialThatItLackedIsDone) {
+  finish_trials();
+  const Study study = read_study(folder.path());
+  StudyRecord record;
+  record.choice = LearningRateChoice{.factor = 1, .trials = {{"lr2_b", 2, NAN}}};
+  EXPECT_EQ(choose_learning_rate(study, record).factor, 2);
+  record.choice = LearningRateChoice{.factor = 1, .trials = {{"lr2_b", 2, 2.5}}};
+  EXPECT_EQ(choose_learning_rate(study, record).factor, 1);  // nothing new
 }
 
 TEST_F(State, DoneNeedsTheTokensAndTheCheckpoint) {

@@ -18,7 +18,7 @@ struct DesignModel {
   double drift = 0.02;        // sd of the change of a per decade of C: no frontier is quite a power law
 };
 
-// Those of the law where it knows both c and the noise; else those of the published law kDefaultLaw.
+// c and noise of the law if it knows both; else those of the published law kDefaultLaw.
 DesignModel design_model(const laws::LawFile* law);
 
 // Standard deviations that approach 2 is expected to have with a layout.
@@ -29,7 +29,7 @@ struct DesignError {
   double degrees = 0;   // of freedom of the noise: runs less three constants a budget
 
   double deviation() const;
-  // Of ln N_opt, 95%: Student's t with `degrees` on the noise. Infinite below one degree.
+  // Half of the 95% interval of ln N_opt: Student's t with `degrees` on the noise. Infinite below one degree.
   double half_width() const;
 };
 

@@ -11,7 +11,8 @@ namespace esmscale::study {
 // study's lease; the runs end when this process does.
 int run_study(const Study& study, const StudyOptions& options);
 
-// Chooses by best_of_sweep(), writes the choice into state.json and the configurations; made once, it stays.
+// Chooses by best_of_sweep(), writes the choice into state.json and the configurations. Made once, it stays,
+// and is reconsidered when a trial that it lacked is done.
 const LearningRateChoice& choose_learning_rate(const Study& study, StudyRecord& record);
 
 // After trials have been trained again: chooses anew as long as no main run has trained. Later the choice

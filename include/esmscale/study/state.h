@@ -63,7 +63,7 @@ void complete_configurations(const Study& study);
 
 struct LearningRateTrial {
   std::string run;
-  double factor = 1, loss = 0;  // loss: NaN where training itself failed
+  double factor = 1, loss = 0;  // loss: NaN where training diverged
 };
 
 // The outcome of the sweep: one factor on every planned learning rate.

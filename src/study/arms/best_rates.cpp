@@ -65,7 +65,7 @@ std::vector<TriedRate> tried_rates(const Arms& arms) {
   return ascending;
 }
 
-// Of runs that differ in the seed alone.
+// Pools the noise of runs that differ in the seed alone.
 void pool_noise(const std::vector<FinishedArm>& finished, RateLaw& law) {
   double squares = 0;
   for (const AlikeArms& alike : alike_except(finished, {"train.seed"})) {
@@ -81,7 +81,7 @@ struct Vertex {
   double log_rate, curvature;
 };
 
-// Of the parabola through three points (ln rate, loss).
+// The vertex of the parabola through three points (ln rate, loss).
 Vertex vertex_of(const TriedRate* three, const double (&loss)[3]) {
   const double x0 = std::log(three[0].rate), x1 = std::log(three[1].rate), x2 = std::log(three[2].rate);
   const double left = (loss[1] - loss[0]) / (x1 - x0), right = (loss[2] - loss[1]) / (x2 - x1);

@@ -12,7 +12,7 @@
 
 namespace esmscale::study {
 
-// Of the runs that wrote both down, by measured memory.
+// The runs that recorded both, by measured memory.
 std::vector<RunMemory> memory_of(const std::vector<FinishedArm>& arms) {
   std::vector<RunMemory> all;
   for (const FinishedArm& arm : arms) {

@@ -28,7 +28,7 @@ bool counts_repeats(const laws::LawFile& laws, const PlanRequest& request, doubl
   return laws.repeats && request.unique_tokens > 0 && tokens > request.unique_tokens;
 }
 
-// Of N parameters on D tokens against the best choice for the same FLOPs of training.
+// What N parameters on D tokens lose against the best choice for the same FLOPs of training.
 Penalty penalty_at(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request,
                    double parameters, double tokens) {
   if (!counts_repeats(laws, request, std::max(tokens, plan.best.tokens)))

@@ -47,7 +47,7 @@ void doubt_loss(BudgetPlan& plan, const laws::LawFile& laws) {
                                "; the plan has the mean, and its interval covers both"));
 }
 
-// Of losses and of models that were asked for.
+// Doubts about losses and models that were asked for.
 void doubt_question(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   constexpr double kProfileReach = 4;  // sizes of a profile reach this factor to both sides of its minimum
   if (request.loss > 0 && laws.published)

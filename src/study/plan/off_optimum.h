@@ -16,7 +16,7 @@ struct Penalty {
   double extra_compute = 0;  // share more FLOPs that this N needs for the optimum's loss; infinite: it cannot
 };
 
-// Of a model of N parameters on `tokens` against the approach's optimum at the same C. By the law where the
+// What N parameters on `tokens` lose against the approach's optimum at the same C. By the law where the
 // approach has one; else from the measured curvature, ΔL = c·(ln N/N_opt)². max_tokens: the data there is; 0:
 // no limit.
 Penalty penalty_of(const laws::LawFile& laws, laws::Approach approach, const laws::Optimum& best,

@@ -12,9 +12,9 @@ struct TrainingRate {
   std::string from;
 };
 
-// Of a model with N parameters (Kaplan's count). Measured on one H200 in bf16 (docs/performance.md) for h100
-// and h200, which have the same peak; between the measured sizes a power law, above them the FLOPs per second
-// of the largest. For other devices and precisions the peak times mfu over flops_per_token.
+// The rate of a model with N parameters (Kaplan's count): measured on one H200 in bf16 (docs/performance.md)
+// for h100 and h200, which have the same peak; between the measured sizes a power law, above them the FLOPs
+// per second of the largest. For other devices and precisions the peak times mfu over flops_per_token.
 TrainingRate training_rate(const std::string& device, config::Precision precision, double parameters,
                            double flops_per_token, double peak, double mfu);
 

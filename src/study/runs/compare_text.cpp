@@ -92,8 +92,8 @@ std::string to_text(const Comparison& comparison) {
   std::string shown =
       comparison.differs.empty() ? "configuration, data and build are the same\n" : table.str();
   shown += curve_text(comparison);
-  for (const std::string& warning : comparison.warnings) shown += text("warning: ", warning, "\n");
-  return shown + text("\n", comparison.verdict(), "\n", source_of(comparison.difference), "; ",
+  for (const std::string& warning : comparison.warnings) shown += "warning: " + one_line(warning) + "\n";
+  return shown + text("\n", one_line(comparison.verdict()), "\n", source_of(comparison.difference), "; ",
                       seeds_sentence(comparison), "\n");
 }
 

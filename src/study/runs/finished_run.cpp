@@ -99,11 +99,6 @@ std::vector<laws::Curve::Sample> averaged(const std::vector<laws::Curve::Sample>
 
 }  // namespace
 
-bool ends_run(const Json& line) {
-  const auto place = line.find("finished");
-  return place != line.end() && place->is_boolean() && place->get<bool>();
-}
-
 std::string missing_in(const run::RunFolder& folder, const config::RunConfig& config, const Json& last) {
   const double configured = configured_tokens(config, epoch_tokens_of(folder));
   if (const double trained = number_in(last, "tokens"); trained < configured)
@@ -118,7 +113,7 @@ std::string missing_in(const run::RunFolder& folder, const config::RunConfig& co
 
 std::string missing_at_end(const run::RunFolder& folder, const std::vector<Json>& lines) {
   if (lines.empty()) return "it has not finished (no step is logged)";
-  if (!ends_run(lines.back()))
+  if (!run::ends_run(lines.back()))
     return text("it has not finished (step ", number_in(lines.back(), "step"), ")");
   return missing_in(folder, folder.read_config(), lines.back());
 }

@@ -26,9 +26,6 @@ struct FinishedRun {
   std::vector<Json> lines;
 };
 
-// The last line of metrics of a run that ended by itself says so.
-bool ends_run(const Json& line);
-
 // What a run lacks whose metrics end with `last`, the line of its end: tokens that its configuration says
 // (train.max_tokens; outside a study no more than its epochs hold), or the published checkpoint of its last
 // step; "" for nothing. A copy of a run's metrics, made without its lock, needs no checkpoint.

@@ -44,17 +44,23 @@ std::string recorded_end(const RunView& view) {
   return text_in(*ended, "by", "no reason was recorded");
 }
 
+// Of a process that is over. A run is finished as for fit and study: by its line, its tokens and its
+// checkpoint.
+void settle_end(const run::RunFolder& folder, RunView& view) {
+  const bool has_ended = !view.lines.empty() && run::ends_run(view.lines.back());
+  const std::string missing = has_ended ? missing_in(folder, view.config, view.lines.back()) : "";
+  view.state = has_ended && missing.empty() ? "finished" : "stopped";
+  if (view.state == "stopped") view.stopped_by = has_ended ? missing : recorded_end(view);
+}
+
 void settle_state(const run::RunFolder& folder, RunView& view) {
   const bool is_running = run::is_in_use(folder.path());
   if (is_running)
     view.state = "running";
   else if (view.lines.empty() && !view.start.contains("ended"))
     view.state = "new";
-  else if (!view.lines.empty() && ends_run(view.lines.back()))
-    view.state = "finished";
   else
-    view.state = "stopped";
-  if (view.state == "stopped") view.stopped_by = recorded_end(view);
+    settle_end(folder, view);
   if (is_running && view.tokens_per_second > 0)
     view.seconds_left = std::max(0.0, view.planned_tokens - view.tokens) / view.tokens_per_second;
 }
@@ -100,9 +106,9 @@ RunView view_run(const fs::path& path) {
     read_files(folder, view);
     read_progress(view);
     settle_state(folder, view);
-  } catch (const Error& damage) {
+  } catch (const std::exception& damage) {
     view.state = "damaged";
-    view.stopped_by = damage.what();
+    view.stopped_by = error_from(damage).what();
   }
   return view;
 }

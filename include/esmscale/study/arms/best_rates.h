@@ -18,7 +18,7 @@ struct TriedRate {
 struct BestRate {
   std::string model;     // its shape
   std::string recipe{};  // what distinguishes it from other groups; "": nothing
-  // Of muon and normuon: "matrix_lr = 1.5·lr", or "matrix_lr = 0.006" where only the other rate varies.
+  // For muon and normuon: "matrix_lr = 1.5·lr", or "matrix_lr = 0.006" where only the other rate varies.
   std::string matrices{};
   double parameters = 0, batch_tokens = 0, tokens = 0, flops = 0;  // N (kaplan), B, D, C (hoffmann)
   std::vector<TriedRate> tried;                                    // ascending

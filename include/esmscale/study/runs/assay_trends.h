@@ -29,7 +29,7 @@ struct Saturation {
   double spearman = 0;  // there and below
 };
 
-// Of the least-squares line through (loss, Spearman).
+// The least-squares line through (loss, Spearman).
 struct Worth {
   double slope = 0, slope_error = 0;  // Spearman's coefficient a nat; NaN where there are too few points
   std::optional<Saturation> saturation{};

@@ -22,7 +22,8 @@ struct RunView {
   Json start;               // the newest record of environment.json; {} for none
   // "running" (its lock is held), "finished", "stopped", "new" (no step is logged), or "damaged".
   std::string state;
-  // Of a stopped run: the signal, the error, or that no end was recorded. Of a damaged one: the error.
+  // A stopped run has the signal, the error, what its end lacks, or that no end was recorded; a damaged one
+  // the error.
   std::string stopped_by;
   double step = kUnknown, tokens = kUnknown;
   double planned_tokens = kUnknown;
