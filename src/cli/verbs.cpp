@@ -97,8 +97,9 @@ void Program::print(const Json& document) const {
 }
 
 int run_program(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  // A file that outgrows its limit is then an error of write(), as on a full disk.
+  // A file that outgrows its limit and a reader that goes away are then errors of write(), as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     CLI::App app("esmscale: which ESM-2 to train with this compute and these sequences, and its training",
                  "esmscale");

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 
 #include <fcntl.h>
@@ -58,6 +59,7 @@ void become(const ChildCommand& command, const char* program, char* const* argum
   }
   if (logs.out.get() >= 0 && ::dup2(logs.out.get(), STDOUT_FILENO) < 0) return;
   if (logs.err.get() >= 0 && ::dup2(logs.err.get(), STDERR_FILENO) < 0) return;
+  ::signal(SIGPIPE, SIG_DFL);  // an ignored signal would stay ignored in another program
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   ::execve(program, arguments, environment);
 }

@@ -1,11 +1,15 @@
-// What training and scoring change about their own process. The whole list of other places:
-//   the program starts itself again with GOMP_SPINCOUNT (openmp_wait.cpp), and ignores SIGXFSZ, so that a
-//   file which outgrows its limit is an error of write() (cli/verbs.cpp); SIGBUS of a mapped file ends the
-//   process with an error that names the file (core/files/mapped_file.cpp); StopSignal takes the stop signals
-//   while a run lives (core/stop_signal.h); an engine sets LibTorch's TF32 switch by its precision
-//   (model/engine.cpp); a rank ends with its launcher while it connects (dist/run_as_rank.cpp), ignores
-//   SIGPIPE and silences LibTorch's own log (dist/store.cpp); `doctor` has NCCL write its log to a file
-//   (train/doctor/connections.cpp); jobs of SLURM are given the program's path as ESMSCALE (study/slurm.cpp).
+// What training and scoring change about their own process. Everything else that a process changes:
+//   - the program starts itself again with GOMP_SPINCOUNT (openmp_wait.cpp);
+//   - it ignores SIGXFSZ and SIGPIPE: a file that outgrows its limit and a reader that goes away are errors
+//   of
+//     write() (cli/verbs.cpp);
+//   - SIGBUS of a mapped file ends it with an error that names the file (core/files/mapped_file.cpp);
+//   - StopSignal takes the stop signals while a run lives (core/stop_signal.h);
+//   - an engine sets LibTorch's TF32 switch by its precision (model/engine.cpp);
+//   - a rank ends with its launcher while it connects (dist/run_as_rank.cpp), and silences LibTorch's own log
+//     (dist/store.cpp);
+//   - `doctor` has NCCL write its log to a file (train/doctor/connections.cpp);
+//   - jobs of SLURM get the program's path as ESMSCALE (study/slurm.cpp).
 #pragma once
 
 namespace esmscale::train {
@@ -13,9 +17,7 @@ namespace esmscale::train {
 // Before LibTorch's first product:
 //   MKL keeps to the number of threads that it is given (MKL_DYNAMIC), so that results do not depend on the
 //   load; the CPU's tensors come from an allocator that counts them and keeps freed memory (host_memory.h);
-//   LibTorch uses `threads` threads;
-//   SIGPIPE is ignored: a reader of stdout or stderr that goes away is an error of write(), and logging
-//   continues.
+//   LibTorch uses `threads` threads; SIGPIPE is ignored, whoever trains.
 void set_up_process(int threads);
 
 // train.deterministic: a GPU then adds in a fixed order, at some cost. Call it before the first product. A
