@@ -3,6 +3,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/environment.h"
 
@@ -25,6 +26,15 @@ std::string slurm_job() {
 
 bool is_of_another(const Lease& lease, bool locks_work) {
   return lease.is_fresh() && !(locks_work && lease.is_ours());
+}
+
+Error in_use_by(const Lease& other, const fs::path& folder) {
+  return Error(
+      {.where = folder.string(),
+       .expected = "a folder that no other process uses",
+       .found = text("the host ", other.host, other.job.empty() ? "" : " (SLURM job " + other.job + ")",
+                     " at work in it"),
+       .advice = text("wait for it; when it is lost, its lease ends within ", kLeaseEnd.count(), " s")});
 }
 
 }  // namespace
@@ -65,14 +75,20 @@ bool is_in_use(const fs::path& folder) {
   return lock == LockState::held || is_of_another(read_lease(folder), lock != LockState::unsupported);
 }
 
+void wait_for_lease(const fs::path& folder, bool holds_lock) {
+  const Lease first = read_lease(folder);
+  if (!is_of_another(first, holds_lock)) return;
+  log_warning(folder.string(), ": host ", first.host, " worked in it less than ", kLeaseEnd.count(),
+              " s ago: waiting for its lease to end");
+  for (Lease now = first; is_of_another(now, holds_lock); now = read_lease(folder)) {
+    if (now.renewed != first.renewed) throw in_use_by(now, folder);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
 HeldLease::HeldLease(fs::path folder, bool holds_lock) : folder_(std::move(folder)) {
   if (const Lease other = read_lease(folder_); is_of_another(other, holds_lock))
-    throw Error(
-        {.where = folder_.string(),
-         .expected = "a folder that no other process uses",
-         .found = text("the host ", other.host, other.job.empty() ? "" : " (SLURM job " + other.job + ")",
-                       " at work in it"),
-         .advice = text("wait for it; when it is lost, its lease ends within ", kLeaseEnd.count(), " s")});
+    throw in_use_by(other, folder_);
   write_lease(folder_, lease_of_this_process());
   renewing_ = std::jthread([this](const std::stop_token& stop) { renew(stop); });
 }

@@ -8,6 +8,8 @@
 #include "support/temporary.h"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -61,6 +63,18 @@ TEST_F(Leases, AFreshOneOfAnotherHostIsRefused) {
   renew("another", "7", 1000);
   EXPECT_FALSE(is_in_use(folder.path()));
   const HeldLease lease(folder.path(), true);
+}
+
+TEST_F(Leases, AnEndingOneIsWaitedForAndARenewedOneIsNot) {
+  renew("another", "7", double(kLeaseEnd.count()) - 0.7);
+  wait_for_lease(folder.path(), true);
+  EXPECT_FALSE(is_in_use(folder.path()));
+  renew("another", "7", 5);
+  const std::jthread holder([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    renew("another", "7", 0);
+  });
+  EXPECT_THAT(error_of([&] { wait_for_lease(folder.path(), true); }), HasSubstr("the host another"));
 }
 
 // The lock says that nobody of this host works here: it was left by a process that was killed.

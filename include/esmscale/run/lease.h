@@ -1,6 +1,5 @@
-// Shows that a process works in the folder of a run or a study. A lock shows it; on file systems where locks
-// do not work or do not reach other nodes a lease does: a file that the process renews for as long as it
-// works.
+// Shows that a process works in the folder of a run or a study. A lock shows it; where locks do not work, or
+// do not reach other nodes, a lease does: a file that the process renews for as long as it works.
 #pragma once
 
 #include <chrono>
@@ -29,6 +28,9 @@ std::filesystem::path lease_file(const std::filesystem::path& folder);
 // True if DIR/lock is held, or if the lease is fresh and another host's (any process's where locks do not
 // work).
 bool is_in_use(const std::filesystem::path& folder);
+
+// Waits for the end of a lease that another host left, at most kLeaseEnd. Error when it is renewed meanwhile.
+void wait_for_lease(const std::filesystem::path& folder, bool holds_lock);
 
 // Renews the lease of a folder, on a thread of its own, and removes it at the end.
 class HeldLease {

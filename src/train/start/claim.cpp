@@ -12,7 +12,8 @@ RunClaim::RunClaim(const run::RunFolder& folder) {
     if (!fs::exists(entry)) new_entries_.push_back(entry);
   try {
     lock_.reset(new FileLock(folder.lock()));
-    if (!lock_->is_held()) lease_ = std::make_unique<run::HeldLease>(folder.path(), /*holds_lock=*/false);
+    run::wait_for_lease(folder.path(), lock_->is_held());  // of a node that was lost
+    lease_ = std::make_unique<run::HeldLease>(folder.path(), lock_->is_held());
   } catch (...) {
     remove_new();
     throw;

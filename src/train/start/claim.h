@@ -11,7 +11,7 @@
 
 namespace esmscale::train {
 
-// Locks the folder, or takes its lease where locks do not work, for as long as it lives, making it first. A
+// Makes the folder, and holds its lock and its lease (a lock may not reach another node) while it lives. A
 // start that is refused or interrupted leaves the file system as it was: unless keep() was called, folders,
 // lock and logs that were absent before are removed.
 class RunClaim {
@@ -30,7 +30,7 @@ class RunClaim {
   std::vector<std::filesystem::path> new_folders_;  // the run's own first, then its parents
   std::vector<std::filesystem::path> new_entries_;  // of the run's folder
   std::unique_ptr<FileLock> lock_;
-  std::unique_ptr<run::HeldLease> lease_;  // where the file system has no locks
+  std::unique_ptr<run::HeldLease> lease_;
   bool is_kept_ = false;
 };
 
