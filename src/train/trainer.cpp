@@ -1,6 +1,7 @@
 #include "esmscale/train/trainer.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
@@ -56,7 +57,7 @@ Trainer::Impl::Impl(TrainOptions given, dist::Ranks& all)
 bool Trainer::Impl::was_finished() {
   if (!ranks_.is_first() || !std::filesystem::exists(run_.folder.metrics())) return false;
   const std::vector<Json> lines = run::read_metrics(run_.folder.metrics());
-  if (lines.empty() || !lines.back().value("finished", false)) return false;
+  if (lines.empty() || !run::ends_run(lines.back())) return false;
   last_evaluation_ = eval::report_of_metrics(lines.back());
   last_assays_ = assays::results_of_metrics(lines.back());
   log_info(run_.folder.path().string(), " is finished: step ", info_.step, ", ", info_.tokens, " tokens");
@@ -89,20 +90,28 @@ int Trainer::Impl::train() {
     if (checkpoints_.begins_decay(batch->tokens)) checkpoint();
     const int64_t tokens_before = info_.tokens;
     step(std::move(*batch));
-    if (crosses(tokens_before, info_.tokens, config_.eval.every_tokens) && !run_.is_finished())
+    if (crosses(tokens_before, info_.tokens, config_.eval.every_tokens) && !run_.is_finished()) {
+      if (agreed_.stop) checkpoint();  // who asked may not wait for the evaluation
       evaluate_holdout(/*finished=*/false);
+    }
     if (agreed_.checkpoint || crosses(tokens_before, info_.tokens, config_.checkpoint.every_tokens))
       checkpoint();
     if (agreed_.stop) return end_early(profile);
   }
   profile.finish();
+  last_checkpoint();  // before an evaluation that may be long
   evaluate_holdout(/*finished=*/true);
   note_end("finished");
   return 0;
 }
 
 void Trainer::Impl::note_end(const std::string& why) const {
-  if (is_recorded_ && ranks_.is_first()) run_.folder.note_end(why);
+  if (!is_recorded_ || !ranks_.is_first()) return;
+  try {
+    run_.folder.note_end(why);
+  } catch (const NoRoom& full) {
+    log_warning("the end is not recorded: ", full.what());
+  }
 }
 
 int Trainer::Impl::end_early(Profile& profile) {
