@@ -1,6 +1,7 @@
 #include "train/profile.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 
 #include <algorithm>
@@ -54,12 +55,14 @@ void Profile::finish() {
 void Profile::write() {
   recording_ = false;
   catch_up();
-  kineto::disableProfiler()->save(file_.string());
-  if (!std::filesystem::exists(file_))
+  AtomicOutput output(file_);  // the profiler opens its file by name, through any link
+  kineto::disableProfiler()->save(output.path().string());
+  if (!std::filesystem::exists(output.path()))
     throw Error({.where = file_.string(),
                  .expected = "a trace of " + std::to_string(steps_) + " steps",
                  .found = "no file after LibTorch's profiler had saved it",
                  .advice = "is there room on the disk? train without --profile otherwise"});
+  output.publish();
   log_info("trace of ", std::min(begun_ - kStepsBefore, steps_), " steps: ", file_.string(),
            "; chrome://tracing or Perfetto opens it");
 }
