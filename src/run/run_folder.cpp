@@ -125,7 +125,7 @@ std::vector<CheckpointFolder> RunFolder::list_checkpoints() const {
   if (!fs::is_directory(checkpoints())) return found;
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints()))
     if (const auto step = step_of(entry.path().filename());
-        step && fs::exists(entry.path() / kCheckpointMetadata))
+        step && !entry.is_symlink() && fs::exists(entry.path() / kCheckpointMetadata))
       found.push_back({*step, entry.path()});
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
   return found;
@@ -141,7 +141,7 @@ std::vector<fs::path> RunFolder::list_leftovers() const {
   if (!fs::is_directory(checkpoints())) return found;
   add_partial_files(checkpoints());
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints())) {
-    if (!entry.is_directory() || !step_of(entry.path().filename())) continue;
+    if (entry.is_symlink() || !entry.is_directory() || !step_of(entry.path().filename())) continue;
     if (fs::exists(entry.path() / kCheckpointMetadata))
       add_partial_files(entry.path());
     else
