@@ -24,6 +24,8 @@ namespace {
 constexpr int kReadAttempts = 4;
 // A zstd block of 4 bytes decodes to at most 128 KiB.
 constexpr uint64_t kLargestExpansion = 32 << 10;
+// prepare's frames of residues or identifiers stay far below it (FrameRule, kLongestSequence).
+constexpr uint64_t kLargestFrame = 64 << 20;
 
 }  // namespace
 
@@ -107,6 +109,8 @@ void FrameDecoder::decode(const Blob& blob, Bytes& into) {
     fail("an index entry that points outside the file");
   if (blob.bytes > blob.compressed_bytes * kLargestExpansion)
     fail(text("an index entry of ", blob.compressed_bytes, " bytes, which cannot hold them"));
+  if (blob.bytes > kLargestFrame)
+    fail(text("an index entry of ", blob.bytes, " bytes, more than a frame has"));
   compressed_.resize(blob.compressed_bytes);
   blob.file.read_at(blob.offset, compressed_);
   into.resize(blob.bytes);
