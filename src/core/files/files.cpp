@@ -77,7 +77,10 @@ void write_file(const fs::path& path, std::string_view content) {
 void make_folder(const fs::path& path) {
   std::error_code reason;
   fs::create_directories(path, reason);
-  if (reason) throw io_error(path, "make the folder", reason.value());
+  if (reason) {
+    errno = reason.value();
+    fail_io(path, "make the folder");
+  }
   if (!fs::is_directory(path)) throw io_error(path, "make the folder", EEXIST);
 }
 
@@ -118,7 +121,9 @@ void publish(const fs::path& from, const fs::path& path, bool sync) {
 }
 
 AtomicOutput::AtomicOutput(fs::path target)
-    : target_(without_slash(std::move(target))), path_(path_of(target_)) {
+    : target_(without_slash(std::move(target))),
+      path_(path_of(target_)),
+      on_interruption_([this] { discard(path_); }) {
   std::error_code ignored;  // what cannot be looked at cannot be written either, which is an error then
   const fs::file_status there = fs::status(target_, ignored);
   if (fs::exists(there) && !fs::is_regular_file(there) && !fs::is_directory(there))

@@ -63,6 +63,7 @@ StagedFolder::StagedFolder(const fs::path& output, bool force)
     make_own_folder(stage_);
     lock_.emplace(stage_ / "lock");
     clear_stage();
+    on_interruption_.emplace([this] { discard_all(); });
     make_folder(set());
     make_folder(temporary());
   } catch (...) {
@@ -74,6 +75,11 @@ StagedFolder::StagedFolder(const fs::path& output, bool force)
 }
 
 StagedFolder::~StagedFolder() {
+  on_interruption_.reset();
+  discard_all();
+}
+
+void StagedFolder::discard_all() const {
   discard(stage_);
   std::error_code ignored;
   for (auto made = made_.rbegin(); made != made_.rend(); ++made) fs::remove(*made, ignored);  // if empty

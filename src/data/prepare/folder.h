@@ -28,12 +28,14 @@ class StagedFolder {
 
  private:
   void check_content(bool force) const;
+  void discard_all() const;
   void clear_stage();
   void remove_old_set() const;
 
   std::filesystem::path output_, stage_;
   std::vector<std::filesystem::path> made_;  // folders that were not there before, the deepest last
   std::optional<FileLock> lock_;
+  std::optional<OnInterruption> on_interruption_;
 };
 
 }  // namespace esmscale::data

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/interruption.h"
 
 #include <chrono>
 #include <cstddef>
@@ -36,6 +37,10 @@ inline constexpr size_t kLongestRead = size_t{4} << 30;
 // The same in pieces, of any length.
 void read_pieces(const std::filesystem::path& path, const std::function<void(std::string_view)>& take);
 
+// For what is read several times: usage error for a pipe, or "-", which give their bytes once. `why` says who
+// reads it.
+void require_file(const std::filesystem::path& path, std::string_view why);
+
 // A file or pipe, opened for reading: never waits longer than kPipePatience for a pipe's writer. The caller
 // owns the descriptor. `begun` holds bytes that were read while waiting.
 struct OpenedInput {
@@ -46,6 +51,10 @@ OpenedInput open_input(const std::filesystem::path& path);
 
 // Opens a regular file for reading; the caller owns the descriptor. Error for any other kind.
 int open_regular(const std::filesystem::path& path);
+void require_regular(const std::filesystem::path& path);
+
+// True for what names a file within a folder: no "/", not "", "." or "..".
+bool is_file_name(std::string_view name);
 
 // Publishes `content` at `path`: a reader sees the old file or the new one, never a part.
 void write_file(const std::filesystem::path& path, std::string_view content);
@@ -77,11 +86,13 @@ class AtomicOutput {
   static constexpr const char* kExtension = ".esmscale-partial";
   static std::filesystem::path path_of(const std::filesystem::path& target);
   const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& target() const { return target_; }
   void publish();
 
  private:
   std::filesystem::path target_, path_;
   bool published_ = false;
+  OnInterruption on_interruption_;
 };
 
 // Removes a folder and all that is in it. Killed half way it leaves TARGET.esmscale-partial, which no reader
