@@ -59,6 +59,15 @@ ForwardFlops forward_flops(const config::ModelConfig& model, double tokens, doub
           .head_decoder = 2 * tokens * d * V};
 }
 
+double flops_pruned_at_the_end(config::ModelConfig model, double tokens, double squared_tokens,
+                               double masked) {
+  model.layers = 1;
+  const ForwardFlops block = forward_flops(model, tokens, squared_tokens);
+  const double after_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
+                            block.attention_values + block.attention_output + block.ffn;
+  return 3 * after_keys * (1 - masked / tokens);
+}
+
 FlopCounter::FlopCounter(const config::ModelConfig& model) {
   const ForwardFlops per_row = forward_flops(model, 1, 0);
   const ForwardFlops per_squared_row = forward_flops(model, 0, 1);

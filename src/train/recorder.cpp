@@ -10,19 +10,6 @@
 #include <nlohmann/json.hpp>
 
 namespace esmscale::train {
-namespace {
-
-// FLOPs of one step that the last block leaves out for rows that are not masked.
-double left_out_at_the_end(config::ModelConfig model, const data::GlobalBatch& batch, double masked) {
-  model.layers = 1;
-  const auto tokens = static_cast<double>(batch.tokens);
-  const accounting::ForwardFlops block = accounting::forward_flops(model, tokens, batch.squared_tokens);
-  const double after_keys = block.qkv / 3 + block.attention_logits + block.attention_softmax +
-                            block.attention_values + block.attention_output + block.ffn;
-  return 3 * after_keys * (1 - masked / tokens);
-}
-
-}  // namespace
 
 double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks) {
   const double times = stage == 2 ? static_cast<double>(micro_batches) + 1 : 2;
@@ -65,7 +52,9 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
   const double tokens = static_cast<double>(batch.tokens);
   const auto masked = static_cast<double>(values.masked);
   double executed = flops_.executed(tokens, batch.squared_tokens, masked);
-  if (masked_end_) executed -= left_out_at_the_end(config_.model, batch, masked);
+  if (masked_end_)
+    executed -= accounting::flops_pruned_at_the_end(config_.model, static_cast<double>(batch.tokens),
+                                                    batch.squared_tokens, masked);
   meter_.add_step(time, tokens, executed);
   training_seconds_ += time - last_mark_;
   last_mark_ = time;

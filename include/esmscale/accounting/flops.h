@@ -45,6 +45,11 @@ ForwardFlops forward_flops(const config::ModelConfig& model, double sequence_len
 // Any set of sequences: tokens = Σ S, squared_tokens = Σ S². The means of a data set give its mean sequence.
 ForwardFlops forward_flops(const config::ModelConfig& model, double tokens, double squared_tokens);
 
+// FLOPs that a training step leaves out where, after keys and values, its last block computes the `masked`
+// rows only.
+double flops_pruned_at_the_end(config::ModelConfig model, double tokens, double squared_tokens,
+                               double masked);
+
 // The same counts for a whole run, cheap enough for every step. Training is 3 × forward: backward is 2 ×
 // forward.
 class FlopCounter {
