@@ -20,7 +20,7 @@ class FusedEngine final : public Engine {
   FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, Recompute recompute,
               bool with_fp8 = false);
 
-  const char* name() const override { return "fused"; }
+  config::EngineKind kind() const override { return config::EngineKind::fused; }
   bool prunes_last_block() const override { return ops_->queries_masked_only(); }
   at::Device device() const override { return weights_.flat.device(); }
   at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) override;

@@ -9,7 +9,7 @@ class PlainEngine final : public Engine {
  public:
   PlainEngine(const Weights& weights, at::ScalarType type);
 
-  const char* name() const override { return "plain"; }
+  config::EngineKind kind() const override { return config::EngineKind::plain; }
   at::Device device() const override { return weights_.flat.device(); }
   at::Tensor forward_backward(const DeviceBatch& batch, GradientSink& sink) override;
   at::Tensor hidden(const DeviceBatch& batch) override;

@@ -164,8 +164,9 @@ void record_start(const Run& run) {
              data::unique_tokens(run.inputs.train, loader_options(run.options.config, 0, 1, 1, false))}));
     run.claim->keep();
   }
-  log_info(run.machinery->engine->name(), " engine in ", enum_name(run.options.config.train.precision),
-           " on ", device_name(run.device), ", ", run.options.threads, " threads; ", to_text(run.plan));
+  log_info(enum_name(run.machinery->engine->kind()), " engine in ",
+           enum_name(run.options.config.train.precision), " on ", device_name(run.device), ", ",
+           run.options.threads, " threads; ", to_text(run.plan));
   for (const std::string& note : run.plan.notes) log_info(note);
 }
 

@@ -22,7 +22,7 @@ struct EngineOptions {
 class Engine {
  public:
   virtual ~Engine() = default;
-  virtual const char* name() const = 0;
+  virtual config::EngineKind kind() const = 0;
   // True if, after keys and values, the last block of a training step computes masked rows only.
   virtual bool prunes_last_block() const { return false; }
   virtual at::Device device() const = 0;
@@ -55,7 +55,7 @@ class WeightCastScope {
   Engine& engine_;
 };
 
-// Usage error for options that the engine cannot serve: any precision but fp32 (`automatic` too) on a CPU,
+// Usage error for options that the engine cannot serve: any precision except fp32 (`automatic` too) on a CPU,
 // recomputation of blocks by the plain engine, and fp8 without the fused engine, three blocks and widths that
 // are multiples of 16. No weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
