@@ -75,7 +75,7 @@ Json run_json(const Account& a) {
           {"executed_flops", a.executed_per_token * a.run_tokens}};
 }
 
-// Of a rank at ZeRO stages 0, 1 and 2.
+// A rank's bytes at ZeRO stages 0, 1 and 2.
 std::vector<double> totals_by_stage(const Account& a) {
   std::vector<double> totals;
   config::RunConfig config = a.config;
@@ -201,8 +201,8 @@ Json to_json(const Account& a) {
 std::string account_text(const Account& a) {
   const config::ModelConfig& m = a.config.model;
   std::string shown =
-      text(m.name, ": ", m.layers, " blocks of width ", m.width, ", ", m.heads, " heads, FFN ", m.ffn_dim(),
-           ", ", m.alphabet, " tokens; a sequence of ", shown_rows(a.lengths), " rows",
+      text(one_line(m.name), ": ", m.layers, " blocks of width ", m.width, ", ", m.heads, " heads, FFN ",
+           m.ffn_dim(), ", ", m.alphabet, " tokens; a sequence of ", shown_rows(a.lengths), " rows",
            a.lengths.sequences > 1 ? " (the mean of the data's, cropped)" : "", "\n", part_table(a));
   shown += text("N (Kaplan, without embedding) ", a.parameters.kaplan_non_embedding, "; with head dense ",
                 a.parameters.kaplan_with_head(), "; all trainable ", a.parameters.trainable, "\n");

@@ -63,7 +63,7 @@ struct Grouped {
   GroupMean all;
 };
 
-// Of the coefficients, from the means of the proteins by group. One protein says nothing of how proteins
+// Errors of the coefficients, from the means of the proteins by group. One protein does not show how proteins
 // differ.
 void set_errors(const std::map<std::string, std::vector<double>>& proteins, const BootstrapDraws& bootstrap,
                 Grouped& grouped) {

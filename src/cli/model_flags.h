@@ -33,7 +33,7 @@ struct ModelOnDevice {
   const config::ModelConfig& config() const { return weights->config; }
 };
 
-// Of its weights: what a request to continue an interrupted work has to have in common.
+// A checksum of its weights: a request that continues interrupted work must have the same.
 std::string checksum_of(const ModelOnDevice& model);
 
 // Error for weights with NaN, a device or a precision that is not there.

@@ -26,7 +26,7 @@ at::Tensor layer_norm(const at::Tensor& x, const Norm& norm) {
                         norm.epsilon);
 }
 
-// Of one sequence; q carries the scale.
+// The map of one sequence; q carries the scale.
 at::Tensor attention_map(const at::Tensor& q_THK, const at::Tensor& k_THK) {
   return at::softmax(at::matmul(q_THK.transpose(0, 1), k_THK.permute({1, 2, 0})), -1);
 }

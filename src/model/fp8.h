@@ -14,7 +14,7 @@ struct Fp8Rows {
   at::Tensor scales_R;   // fp32
 };
 
-// Of bf16 rows without gaps, K a multiple of 16.
+// x_RK: bf16 rows without gaps, K a multiple of 16.
 Fp8Rows quantise_rows(const at::Tensor& x_RK);
 
 // A weight [out, in] for both ways: its rows for x Wᵀ, its columns for dy W.

@@ -31,7 +31,7 @@ class GpuAttention {
     kernels::gpu::Parts which;
     at::Tensor x, positions;
   };
-  // Those that get a bias before attention: ours adds v's to what it puts out.
+  // The parts that get a bias before attention: ours adds v's to its output.
   std::vector<Part> parts(const DeviceBatch& batch, const Projections& p) const;
   // Where q, k and v begin, and how far their rows are apart.
   struct Heads {

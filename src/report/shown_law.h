@@ -23,7 +23,7 @@ struct ShownLaw {
 };
 std::optional<ShownLaw> shown_law(const laws::Laws& laws);
 
-// Of one approach that has an optimum.
+// nullopt for an approach without an optimum.
 std::optional<ShownLaw> shown_law(const laws::LawFile& file, laws::Approach approach);
 
 // "approach 3", with " (not supported)" where it is not.

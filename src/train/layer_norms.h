@@ -27,7 +27,7 @@ class LayerNorms {
   // device.
   Json finish(int64_t step, const data::GlobalBatch& batch);
 
-  // Of the last one: "at step 40 block 2 moved most, by 0.3100 of its weights' norm; block 0 has the largest
+  // The last report: "at step 40 block 2 moved most, by 0.3100 of its weights' norm; block 0 has the largest
   // attention logit, 85.0", or the first layer whose weights are not finite. "" before the first.
   const std::string& worst() const { return worst_; }
 

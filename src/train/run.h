@@ -32,10 +32,10 @@ struct Run {
   checkpoint::CheckpointInfo& info() { return state.info; }
   const checkpoint::CheckpointInfo& info() const { return state.info; }
   bool is_finished() const { return info().tokens >= plan.tokens; }
-  // Of the step that ends at this number of tokens.
+  // The rates of the step that ends at this number of tokens.
   optim::Rates rates_at(int64_t tokens) const { return {schedule.at(tokens), matrix_schedule.at(tokens)}; }
 
-  // Of this rank, from where the run is.
+  // For this rank, from where the run is.
   data::LoaderOptions loader_options() const;
 
   TrainOptions options;  // its configuration with the alphabet of --init-from

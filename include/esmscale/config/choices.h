@@ -13,8 +13,8 @@ enum class RunStage {
   arm,       // added to a study for a question of its own
 };
 
-// Of matrix products; master weights are fp32 always. automatic: bf16 on a GPU that has it, else fp32
-// (precision_on in engine_choice.h); a run records what that was at its beginning. fp8: bf16, where the
+// The type of matrix products; master weights are always fp32. automatic: bf16 on a GPU that has it, else
+// fp32 (precision_on in engine_choice.h); a run records what that was at its beginning. fp8: bf16, where the
 // products of inner blocks, except those of weight gradients, have operands of e4m3.
 enum class Precision { automatic, fp32, tf32, bf16, fp8 };
 enum class EngineKind { automatic, plain, fused };

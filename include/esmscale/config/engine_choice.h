@@ -11,7 +11,7 @@ enum class DeviceKind { cpu, gpu };
 // The arithmetic that `asked` means on a device: `automatic` is bf16 on a GPU that has it, else fp32.
 Precision precision_on(Precision asked, DeviceKind device, bool has_bf16);
 
-// Of 2 bytes; otherwise of 4.
+// Activations take 2 bytes; otherwise 4.
 constexpr bool has_short_activations(Precision precision) {
   return precision == Precision::bf16 || precision == Precision::fp8;
 }

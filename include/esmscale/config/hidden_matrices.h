@@ -25,7 +25,7 @@ struct HiddenMatrix {
 // Matrices of one shape follow each other, in the table's order.
 std::vector<HiddenMatrix> hidden_matrices(const std::vector<Parameter>& table);
 
-// Of the five iterations that find the nearest orthogonal matrix: 30·d³ for a square one.
+// The cost of the five iterations that find the nearest orthogonal matrix: 30·d³ for a square one.
 double orthogonalisation_flops(const HiddenMatrix& matrix);
 
 // The rank that computes each matrix's update: the most costly matrix first, each to the rank with the

@@ -35,7 +35,7 @@ struct LackOfFit {
   double off_line = 0;        // Approach2::misfit; NaN for the other laws
 };
 
-// Of approaches 3 and 2 and of Kaplan's laws with and without a floor, those that are there.
+// One row for each of approaches 3 and 2 and Kaplan's laws with and without a floor that is there.
 std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t>& use,
                                    const PointNoise& noise, const std::vector<IsoflopProfile>& profiles,
                                    const std::optional<Approach2>& approach2,

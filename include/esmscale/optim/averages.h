@@ -36,7 +36,7 @@ std::vector<StateTensor> average_tensors(const config::AverageConfig& config,
 
 class Averages {
  public:
-  // Of these ranges of the flat weights; they begin as the weights are. `planned_tokens`: of the run.
+  // Averages these ranges of the flat weights, from what they are now. `planned_tokens`: of the run.
   Averages(const config::AverageConfig& config, int64_t planned_tokens, const model::Weights& weights,
            std::vector<config::FlatRange> ranges);
 

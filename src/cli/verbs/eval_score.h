@@ -21,9 +21,9 @@ struct EvalOptions {
   std::string device = "auto", pattern, per_sequence, groups, group_column = "group";
   double mlm_probability = 0.15;
   int64_t max_sequences = 0, draws = 1;
-  bool allow_longer = false;
+  bool allow_longer = false, force = false;
 
-  // Of checkpoint `index`: as given for it, or for all.
+  // The weights of checkpoint `index`: as given for it, or for all.
   std::string weights_of(size_t index) const;
 };
 

@@ -18,8 +18,8 @@ namespace {
 constexpr double kForRecords = 0.62, kForIdentifiers = 0.08, kForResidues = 0.12, kForClusters = 0.08;
 constexpr int64_t kSampledResidues = 1'000'000;
 constexpr double kDnaShare = 0.95;  // of A C G T U N; in proteins these are a quarter
-// Of D, P and V. By the background frequencies of Foldseek's matrix of 3Di states they are 0.40, in proteins
-// 0.17.
+// The share of D, P and V. By the background frequencies of Foldseek's matrix of 3Di states they are 0.40, in
+// proteins 0.17.
 constexpr double k3DiShare = 0.3;
 constexpr int64_t kResiduesFor3Di = 500;
 constexpr double kLowerCaseShare = 0.4;  // masked regions are less; SaProt writes 3Di states so, half of all

@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads, kForwardBlocks<K>) forward_kernel(co
   const AsyncTileCopy<K, kCount> k({w.k, w.kv_step, item.other_begin, item.head, K}, item.other),
       v({w.v, w.kv_step, item.other_begin, item.head, K}, item.other);
   AFragment<K> queries[M];
-  // Of a row: what is added to its scores, Σ of 2^score, and of that times v.
+  // For each row: what is added to its scores, Σ 2^score, and Σ 2^score · v.
   float start[M][4], sums[M][4], out[M][K / 8][4];
 
   const auto find_row_max = [&](float(&largest)[M][2], int stage, int key, int keys) {

@@ -129,7 +129,7 @@ template <int K>
 __global__ void __launch_bounds__(kThreads, kKeyBlocks<K>) key_gradient_kernel(const AttentionBackward w) {
   constexpr int M = kFragments, kCount = kTileRows<K>;
   __shared__ Tile<K, kCount> q_tiles[2], dout_tiles[2];
-  // Of queries 2i and 2i + 1, twice: as products of keys with them begin.
+  // For queries 2i and 2i + 1, twice: what the products of keys with them begin from.
   __shared__ alignas(16) float minus_lse[2][kCount / 2][4], minus_delta[2][kCount / 2][4];
   const Attention& in = w.forward;
   const WorkItem item(in.key_blocks, in.heads, in.key_starts, in.query_starts);

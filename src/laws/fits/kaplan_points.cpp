@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kMostFrontierSamples = 300;
 
-// Of each group of equal `key` the points whose `value` is the largest (replicates are all kept).
+// The points with the largest `value` in each group of equal `key` (all replicates are kept).
 std::vector<size_t> largest_of_groups(const PointSet& set, const std::vector<size_t>& use, double Point::*key,
                                       double Point::*value) {
   std::vector<size_t> order = use;

@@ -12,11 +12,11 @@ namespace esmscale::laws {
 
 double lowest_loss(const Observations& observations);
 
-// Of the floor exp(θ[floor]) (E, L∞), nats; refits begin at `optima`. low 0: no least.
+// The interval of the floor exp(θ[floor]) (E, L∞), nats; refits begin at `optima`. low 0: no least.
 Interval profile_of_floor(const LawForm& form, size_t floor, const std::vector<FormFit>& optima,
                           const Observations& observations);
 
-// Of β/(α + β) of parametric_form, from its optima: a of N_opt ∝ C^a where C = 6ND. 0 or 1: no bound there.
+// The interval of β/(α + β) of parametric_form: a of N_opt ∝ C^a where C = 6ND. 0 or 1: no bound there.
 Interval profile_of_balance(const std::vector<FormFit>& optima, const Observations& observations);
 
 // An estimate whose value lies at the bound (kAtFloorBound · lowest) gets no interval by draws but is_bound.

@@ -16,7 +16,7 @@ namespace esmscale::train::doctor {
 // A check of what may throw: an Error becomes its result, with the error's own advice.
 Check guarded(const std::string& name, const std::function<Check()>& check);
 
-// Of this process's machine: processor, cores, memory.
+// This process's machine: processor, cores, memory.
 std::vector<Check> machine_checks();
 // GPUs, the driver, and what else uses them. `wanted` as --device.
 Check device_check(const std::string& wanted);

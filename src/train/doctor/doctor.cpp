@@ -134,8 +134,8 @@ Json to_json(const Diagnosis& diagnosis) {
 std::string to_text(const Diagnosis& diagnosis) {
   std::string all;
   for (const Check& check : diagnosis.checks) {
-    all += text(enum_name(check.result), ": ", check.name, ": ", check.found, "\n");
-    if (!check.advice.empty()) all += text("    ", check.advice, "\n");
+    all += one_line(text(enum_name(check.result), ": ", check.name, ": ", check.found)) + "\n";
+    if (!check.advice.empty()) all += "    " + one_line(check.advice) + "\n";
   }
   if (diagnosis.collectives.empty()) return all;
   Table table({"collective", "size", "ms", "bus bandwidth"});

@@ -6,7 +6,7 @@
 
 namespace esmscale::train {
 
-// Of each average that the run keeps, the keys of `eval` with "eval_ema/" or "eval_last/" in front. {}
+// For each average that the run keeps, the keys of `eval` with "eval_ema/" or "eval_last/" in front. {}
 // without averages or holdout. All ranks call it; the weights are the same before and after.
 Json score_averages(Run& run);
 

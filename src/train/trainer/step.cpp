@@ -12,7 +12,7 @@
 namespace esmscale::train {
 namespace {
 
-// Those that muon and normuon update; of other optimisers none.
+// The numbers of matrices that muon and normuon update; 0 for other optimisers.
 double matrix_numbers(const config::RunConfig& config) {
   if (!config::has_matrix_updates(config.optimizer.name)) return 0;
   return static_cast<double>(accounting::count_parameters(config.model).kaplan_with_head());

@@ -18,7 +18,7 @@ namespace esmscale::data {
 // Version of the rule in docs/data_order.md. Without clusters it is the same as the one before.
 inline constexpr int kDataOrderVersion = 2, kDataOrderWithoutClusters = 1;
 
-// Of the rule by which this data set is trained; kept in checkpoints.
+// The version of the rule that orders this data set; kept in checkpoints.
 int data_order_version(const Dataset& dataset);
 
 // The number of attempts to read a sequence before a failure is an Error, and the first pause between them.

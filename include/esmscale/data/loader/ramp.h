@@ -30,7 +30,7 @@ struct MaskRamp {
   double begin = 0.15, end = 0;  // end 0: `begin` all along
   int64_t planned_tokens = 0;
 
-  // Of the batch that begins when `tokens` are consumed.
+  // The value in the batch that begins when `tokens` are consumed.
   double at(int64_t tokens) const;
   double largest() const { return begin > end ? begin : end; }
   double mean() const { return end > 0 ? (begin + end) / 2 : begin; }

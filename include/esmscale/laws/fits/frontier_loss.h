@@ -37,7 +37,8 @@ std::vector<double> numbers_of(const FrontierLoss& loss);
 FrontierLoss frontier_loss_of(std::span<const double> numbers);
 
 // L_inf, alpha_L and G_L of the form that levels off; none where the minima do not level off. The rows of
-// `draws` end with numbers_of(). An interval of L_inf that begins at zero does not show whether there is a floor.
+// `draws` end with numbers_of(). An interval of L_inf that begins at zero does not show whether there is a
+// floor.
 std::vector<Estimate> levelling_estimates(const FrontierLoss& loss,
                                           const std::vector<std::vector<double>>& draws);
 

@@ -74,6 +74,8 @@ struct PointOptions {
 // a missing column or nearly a known name, a number that is not finite and positive, a run that occurs twice
 // (another seed is a replicate), perplexities, fewer than two points.
 PointSet read_points(const std::filesystem::path& file, const PointOptions& options);
+// Its text for parse_points(), which a pipe gives only once.
+std::string read_points_text(const std::filesystem::path& file);
 PointSet parse_points(std::string_view csv, std::string_view where, const PointOptions& options);
 
 // Leaves out the `count` points of the highest loss (ties: the later first) and their curves; each is named

@@ -74,8 +74,7 @@ inline void run_here(const Attention& w, int64_t /*lanes*/) {
   });
 }
 
-// Of query i and key j, in the head that begins at the column: the probability, and the gradient of the
-// score.
+// The probability and the score's gradient of query i and key j, in the head that begins at the column.
 struct PairGradient {
   float probability, dscore;
   PairGradient(const AttentionBackward& w, int64_t column, int64_t i, int64_t j) {

@@ -5,7 +5,7 @@
 
 namespace esmscale::kernels::gpu {
 
-// Of one column, over every slices-th block.
+// The sum of one column over every slices-th block.
 ESMSCALE_HOST_DEVICE inline float slice_sum(const AddPartials& w, int64_t column, int64_t slice,
                                             int64_t slices) {
   constexpr int kAtOnce = 8;  // loads that wait for memory together

@@ -39,7 +39,7 @@ ESMSCALE_HOST_DEVICE inline void add(Pairs& total, const Pairs& x) {
   }
 }
 
-// Of one row.
+// The angles of one row.
 struct Angle {
   Values<kPairs> cosine, sine;
   ESMSCALE_HOST_DEVICE Angle(const RotaryAngles& angles, int64_t row, const PairPlace& place) {
