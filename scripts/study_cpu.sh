@@ -39,7 +39,7 @@ budgets=3.2e11,7.2e11,1.6e12,3.6e12 centre=49K predict=6e12 bootstrap=4000
 rows=256 batch=1024 rate=0.003 scored=1000
 take_arguments "data holdout study results budgets centre predict bootstrap until" "" "" "$@"
 [ "${until:-prediction}" = prediction ] || fail "--until is prediction, not $until"
-# Paths are as the caller means them; inside the tree they are told from its root.
+# Paths are as the caller means them; paths inside the tree are relative to its root.
 for name in data holdout study results; do
   case ${!name} in '') continue ;; /*) ;; *) printf -v "$name" '%s' "$PWD/${!name}" ;; esac
   printf -v "$name" '%s' "${!name#"$ROOT"/}"

@@ -20,8 +20,9 @@ std::vector<size_t> single_epoch_points(const PointSet& set, std::vector<std::st
   for (size_t i = 0; i < set.points.size(); ++i)
     if (!is_repeated(set.points[i])) use.push_back(i);
   if (use.size() < set.points.size())
-    warnings.push_back(text(set.points.size() - use.size(),
-                            " points of more than one epoch are left out of all laws except that of repeats"));
+    warnings.push_back(
+        text(set.points.size() - use.size(),
+             " points of more than one epoch are left out of all laws except that of repeats"));
   return use;
 }
 

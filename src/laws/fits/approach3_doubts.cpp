@@ -123,18 +123,20 @@ std::vector<std::string> doubts(const Approach3& fit, const TermEffects& effects
   if (use.size() < 24)
     warnings.push_back(text("approach 3 rests on ", use.size(), " points: five constants need 24 or more"));
   if (const size_t sizes = different(set, use, &Point::parameters); sizes < 3)
-    warnings.push_back(text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be estimated separately"));
+    warnings.push_back(
+        text("approach 3 has ", sizes, " model size(s): A, alpha and E cannot be estimated separately"));
   if (const size_t horizons = different(set, use, &Point::tokens); horizons < 3)
-    warnings.push_back(text("approach 3 has ", horizons, " different D: B, beta and E cannot be estimated separately"));
+    warnings.push_back(
+        text("approach 3 has ", horizons, " different D: B, beta and E cannot be estimated separately"));
   for (const auto& [name, value, effect] : {std::tuple{"alpha", fit.law.alpha, effects.parameters},
                                             std::tuple{"beta", fit.law.beta, effects.tokens}})
     if (value < 0.02 || value > 2)
       warnings.push_back(text("approach 3: ", name, " = ", fixed(value, 3),
                               " lies at its bound (0.02 to 2): the effect of its term is below the noise"));
     else if (!effect.is_significant())
-      warnings.push_back(text("approach 3: the term of ", name,
-                              " is below the noise: over the points it differs by ", scientific(effect.deviation, 1),
-                              " nats, and the residuals by ", scientific(effect.noise, 1)));
+      warnings.push_back(
+          text("approach 3: the term of ", name, " is below the noise: over the points it differs by ",
+               scientific(effect.deviation, 1), " nats, and the residuals by ", scientific(effect.noise, 1)));
 
   if (stray.empty() && !has_optimum(fit.law))
     warnings.push_back(

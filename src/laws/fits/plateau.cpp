@@ -33,9 +33,10 @@ std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& a
   };
   const auto with = votes("irreducible"), without = votes("pure");
   const auto laws = std::ptrdiff_t(plateau.comparisons.size());
-  std::string verdict = 2 * with > laws      ? "A floor predicts held-out points better"
-                        : 2 * without > laws ? "A pure power law predicts held-out points better"
-                                             : "Held-out points do not distinguish a floor from a pure power law";
+  std::string verdict = 2 * with > laws ? "A floor predicts held-out points better"
+                        : 2 * without > laws
+                            ? "A pure power law predicts held-out points better"
+                            : "Held-out points do not distinguish a floor from a pure power law";
   verdict +=
       text(" (", with, " of ", plateau.comparisons.size(), " laws for a floor, ", without, " against)");
   if (!approach3) return verdict + "; approach 3 is null, so E is not known.";

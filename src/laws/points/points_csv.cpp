@@ -125,14 +125,18 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
   return set;
 }
 
-PointSet read_points(const std::filesystem::path& file, const PointOptions& options) {
-  const std::string content = read_file(file);
+std::string read_points_text(const std::filesystem::path& file) {
+  std::string content = read_file(file);
   if (const auto kind = recognise_file(content))
     throw Error({.where = file.string(),
                  .expected = "a table of points, CSV or TSV",
                  .found = kind->name,
                  .advice = kind->advice});
-  return parse_points(content, file.string(), options);
+  return content;
+}
+
+PointSet read_points(const std::filesystem::path& file, const PointOptions& options) {
+  return parse_points(read_points_text(file), file.string(), options);
 }
 
 }  // namespace esmscale::laws
