@@ -234,26 +234,32 @@ RunConfig recorded_config(Json document, std::string_view where) {
       evaluated("/eval/mlm_probability");
   if (document.is_object() && document.contains(masks))
     for (const Json::json_pointer& later : {scale, evaluated})
-      if (!document.contains(later)) document[later] = document[masks];
+      if (!document.contains(later) && document.value(later.parent_pointer(), Json::object()).is_object())
+        document[later] = document[masks];
   return config_from_json(document, where);
 }
 
-RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings) {
+ConfigSource read_config_source(const std::filesystem::path& file) {
   const std::filesystem::path path = find_config(file);
-  const std::string source = read_file(path);
+  return {.path = path, .text = read_file(path)};
+}
+
+RunConfig load_config(const ConfigSource& source, std::span<const std::string> settings) {
   Json document;
   try {
-    document = parse_json_by_hand(source, path.string());
+    document = parse_json_by_hand(source.text, source.path.string());
   } catch (const Error& error) {
     throw usage_error(error.report());
   }
-  return config_from_json(document, path.string(), settings);
+  return config_from_json(document, source.path.string(), settings);
 }
 
-std::vector<std::string> given_keys(const std::filesystem::path& file,
-                                    std::span<const std::string> settings) {
-  const std::filesystem::path path = find_config(file);
-  const Json document = parse_json_by_hand(read_file(path), path.string());
+RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings) {
+  return load_config(read_config_source(file), settings);
+}
+
+std::vector<std::string> given_keys(const ConfigSource& source, std::span<const std::string> settings) {
+  const Json document = parse_json_by_hand(source.text, source.path.string());
   RunConfig config;
   std::vector<std::string> keys;
   for (const Field& field : fields(config)) {

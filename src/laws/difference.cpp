@@ -13,6 +13,7 @@ namespace esmscale::laws {
 namespace {
 
 constexpr double kHalfDecade = 3.1622776601683795;
+constexpr size_t kMostDraws = 2000;  // of a fit: a file of more would make pairs without bound
 
 void require_same_basis(const LawFile& first, const LawFile& second, bool allow_mixed) {
   std::vector<std::string> expected, found;
@@ -67,8 +68,10 @@ Answer answer_of(const LossSurface& surface, double flops) {
 
 std::vector<Answer> draws_of(const LawFile& laws, Approach approach, double flops) {
   std::vector<Answer> answers;
-  for (const LossSurface& surface : laws.drawn_surfaces(approach))
+  for (const LossSurface& surface : laws.drawn_surfaces(approach)) {
+    if (answers.size() == kMostDraws) break;
     answers.push_back(answer_of(surface, flops));
+  }
   return answers;
 }
 

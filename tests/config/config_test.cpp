@@ -221,6 +221,11 @@ TEST(Config, RecordedConfigurationsKeepWhatTheirProgramDid) {
   const RunConfig read = recorded_config(to_json(today), "today");
   EXPECT_EQ(read.model.token_dropout_rate, 0.15);
   EXPECT_EQ(read.eval.mlm_probability, 0.15);
+  for (const char* group : {"model", "eval"})
+    EXPECT_THAT(error_of([&] {
+                  recorded_config(Json{{"masking", {{"mlm_probability", 0.25}}}, {group, 5}}, "old");
+                }),
+                HasSubstr(std::string(group) + " is a group of keys, not 5"));
 }
 
 TEST(Config, SchemaKnowsEveryField) {

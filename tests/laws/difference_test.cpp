@@ -79,6 +79,23 @@ TEST(LawDifference, IntervalsHaveTheirCoverage) {
   EXPECT_LT(covered, kPairs);  // one that always holds zero would be too wide
 }
 
+// All pairs of 40,000 draws would take 13 GB.
+TEST(LawDifference, OfManyDrawsTheFirstAreCompared) {
+  LawFile first = fitted(known_law, 1, "first"), second = fitted(known_law, 2, "second");
+  for (LawFile* file : {&first, &second}) {
+    const auto some = file->approach2->draws;
+    while (file->approach2->draws.size() < 2000)
+      file->approach2->draws.insert(file->approach2->draws.end(), some.begin(), some.end());
+  }
+  const auto row = [&] { return row_of(difference_of(first, second, 1e20, false), Approach::two); };
+  const Interval few = row().exponent.interval.value();
+  const auto others = fitted(doubled(), 3, "others").approach2->draws;
+  while (first.approach2->draws.size() < 40'000)
+    first.approach2->draws.insert(first.approach2->draws.end(), others.begin(), others.end());
+  EXPECT_EQ(row().exponent.interval->low, few.low);
+  EXPECT_EQ(row().exponent.interval->high, few.high);
+}
+
 TEST(LawDifference, NamesEveryCountThatDiffers) {
   const LawFile first = fitted(known_law, 1, "a.json");
   LawFile second = first;

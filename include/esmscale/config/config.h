@@ -137,6 +137,13 @@ RunConfig config_from_json(const Json& document, std::string_view where,
 // A configuration that a run or a checkpoint recorded, perhaps before a key existed: absent keys get what
 // that program did.
 RunConfig recorded_config(Json document, std::string_view where);
+// A configuration file, looked up as find_config() does: of a pipe there is one reading.
+struct ConfigSource {
+  std::filesystem::path path;
+  std::string text;
+};
+ConfigSource read_config_source(const std::filesystem::path& file);
+RunConfig load_config(const ConfigSource& source, std::span<const std::string> settings = {});
 RunConfig load_config(const std::filesystem::path& file, std::span<const std::string> settings = {});
 
 // FILE as given, then among the shipped configs/ (in the installation or next to the sources), also without

@@ -11,8 +11,8 @@
 
 namespace esmscale::laws {
 
-// One number in two fits. The interval is that of the change over all pairs of their draws: the fits are
-// independent, so every draw of one may meet every draw of the other. NaN: unknown.
+// One number in two fits. The interval is that of the change over all pairs of their draws (the first 2,000
+// of each): the fits are independent, so every draw of one may meet every draw of the other. NaN: unknown.
 struct Change {
   double first = 0, second = 0;
   double change = 0;                 // first − second; of N_opt the ratio first/second

@@ -92,7 +92,7 @@ void write_bundle(const fs::path& file, const Program& program, const FitInputs&
     const std::vector<std::string> arguments = add_runs(files, inputs.runs);
     refit.insert(refit.end(), arguments.begin(), arguments.end());
   } else {
-    files[kPoints] = read_file(inputs.points);
+    files[kPoints] = inputs.points;
     laws["basis"]["source"] = kPoints;
     refit.insert(refit.end(), {"--points", kPoints});
   }

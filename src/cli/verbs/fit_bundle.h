@@ -13,7 +13,7 @@ namespace esmscale::cli {
 // folders, the arguments, versions, checksums and the exact commands.
 struct FitInputs {
   std::vector<std::string> runs;   // as given on the command line
-  std::string points;              // or a points file
+  std::string points;              // or the text of a points file
   std::vector<std::string> flags;  // of fit, without inputs and outputs
 };
 

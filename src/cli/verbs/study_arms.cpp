@@ -62,14 +62,13 @@ int add_arms(const Program& program, AddOptions options) {
 struct EffectsOptions {
   std::string folder, output;
   laws::LossKind loss = laws::LossKind::eval;
+  bool force = false;
 };
 
 int show_effects(const Program& program, const EffectsOptions& options) {
+  if (!options.output.empty()) require_output_file(options.output, options.force);
   const study::StudyAnswers answers = study::answers_of(study::read_study(options.folder), options.loss);
-  if (!options.output.empty()) {
-    require_output_file(options.output);
-    write_file(options.output, report::effects_page(answers));
-  }
+  if (!options.output.empty()) write_file(options.output, report::effects_page(answers));
   if (program.json)
     program.print(study::to_json(answers));
   else
@@ -152,13 +151,13 @@ void add_arms_flags(CLI::App& action, ArmsOptions& options) {
 
 int write_arms(const Program& program, const ArmsOptions& options) {
   require_no_dataset(options.folder);
-  study::ArmsRequest request{.base = config::load_config(options.base, options.settings),
-                             .prefix = options.prefix,
-                             .grid = options.grid};
+  const config::ConfigSource base = config::read_config_source(options.base);
+  study::ArmsRequest request{
+      .base = config::load_config(base, options.settings), .prefix = options.prefix, .grid = options.grid};
   for (const std::string& factor : options.vary) request.grid.factors.push_back(study::factor_of(factor));
   std::vector<std::string> settings = options.settings;
   study::apply_layout(options.layout, request.base, settings, request.grid);
-  request.base = config::load_config(options.base, settings);
+  request.base = config::load_config(base, settings);
   for (std::string& assay : request.base.eval.assays) assay = absolute_path(assay);
   if (!options.name.empty()) request.name = options.name;
   study::write_arms(options.folder, request);
@@ -189,6 +188,7 @@ void add_study_arms(CLI::App& study, Program& program) {
   action->add_option("DIR", effects->folder, "A study whose runs set a key to several values")->required();
   add_enum_flag(*action, "--loss", effects->loss, "eval, eval-mask-only or train");
   action->add_option("--output", effects->output, "FILE.html: a page with tables and pictures");
+  add_force_flag(*action, effects->force);
   action->callback([&program, effects] {
     program.action = [&program, effects] { return show_effects(program, *effects); };
   });

@@ -46,6 +46,25 @@ int open_regular(const fs::path& path) {
   return descriptor.release();
 }
 
+void require_regular(const fs::path& path) {
+  const Descriptor opened(open_regular(path));
+}
+
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
+void require_no_pipe(const fs::path& path, std::string_view why) {
+  std::error_code ignored;  // what cannot be looked at is an error where it is read
+  const bool is_standard_input = path == "-";
+  if (!is_standard_input && !fs::is_fifo(path, ignored)) return;
+  throw usage_error({.where = is_standard_input ? "the standard input" : path.string(),
+                     .expected = text("a file: ", why),
+                     .found = "a pipe",
+                     .advice = "write it to a file first"});
+}
+
 OpenedInput open_input(const fs::path& path) {
   Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (descriptor.get() < 0) fail_io(path, "open");
