@@ -16,7 +16,7 @@ size_t code_points(const std::string& cell) {
 }  // namespace
 
 Table::Table(std::vector<std::string> header, size_t left_columns) : left_columns_(left_columns) {
-  rows_.push_back(std::move(header));
+  add_cells(std::move(header));
 }
 
 void Table::add(std::vector<std::string> row) {
@@ -24,6 +24,11 @@ void Table::add(std::vector<std::string> row) {
     throw Error({.where = "table with the column " + rows_.front().front(),
                  .expected = text(rows_.front().size(), " cells a row"),
                  .found = text(row.size())});
+  add_cells(std::move(row));
+}
+
+void Table::add_cells(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = one_line(cell);
   rows_.push_back(std::move(row));
 }
 

@@ -95,7 +95,7 @@ std::string approaches_table(const study::BudgetPlan& plan) {
                row.why.empty() ? "not judged" : (row.is_supported ? "support it" : "do not support it")});
   std::string out = text("\nBy each approach (* is planned from)\n", table.str());
   for (const study::ApproachRow& row : plan.approaches)
-    if (!row.why.empty()) out += text("  ", laws::name_of(row.approach), ": ", row.why, "\n");
+    if (!row.why.empty()) out += text("  ", laws::name_of(row.approach), ": ", one_line(row.why), "\n");
   return out;
 }
 
@@ -134,9 +134,9 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   std::string out =
       text("asked: ", question_of(request), "\nC by the ", enum_name(laws.basis.flop_count),
            " count, N by the ", enum_name(laws.basis.parameter_count), " count, loss ",
-           enum_name(laws.basis.loss), "; ", laws::name_of(plan.approach), " of ", laws.path, "\n");
-  if (!plan.approach_why.empty()) out += text("taken because: ", plan.approach_why, "\n");
-  if (!laws.basis.holdout_label.empty()) out += text("holdout: ", laws.basis.holdout_label, "\n");
+           enum_name(laws.basis.loss), "; ", laws::name_of(plan.approach), " of ", one_line(laws.path), "\n");
+  if (!plan.approach_why.empty()) out += "taken because: " + one_line(plan.approach_why) + "\n";
+  if (!laws.basis.holdout_label.empty()) out += "holdout: " + one_line(laws.basis.holdout_label) + "\n";
   out += "\n";
   out += text("  N          ", with_interval(plan.parameters, human_count), "\n");
   out += text("  D          ", with_interval(plan.tokens, human_count), "\n");
@@ -181,7 +181,7 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
   out += approaches_table(plan);
   out += off_optimum_table(plan);
   out += study_cost(plan, laws);
-  for (const std::string& warning : plan.warnings) out += text("warning: ", warning, "\n");
+  for (const std::string& warning : plan.warnings) out += "warning: " + one_line(warning) + "\n";
   return out;
 }
 
@@ -235,7 +235,7 @@ std::string downstream_table(const study::Assessment& assessment) {
                fixed(score.spearman, 3)});
   std::string out = table.str();
   for (const study::Assessment::Downstream& verdict : assessment.downstream)
-    out += text("  ", verdict.name, ": ", verdict.verdict, "\n");
+    out += "  " + one_line(text(verdict.name, ": ", verdict.verdict)) + "\n";
   return out + "  " + study::published_scores_source() + "\n";
 }
 
@@ -244,8 +244,8 @@ std::string downstream_table(const study::Assessment& assessment) {
 std::string to_text(const study::Assessment& assessment) {
   Table table(placement_header(), 2);
   for (const study::ModelPlacement& p : assessment.placements) table.add(placement_cells(p));
-  std::string out = assessment.sentence + "\n\n" + table.str();
-  for (const std::string& reason : assessment.left_out) out += text("left out: ", reason, "\n");
+  std::string out = one_line(assessment.sentence) + "\n\n" + table.str();
+  for (const std::string& reason : assessment.left_out) out += "left out: " + one_line(reason) + "\n";
   out += "\nWhat a loss is worth downstream\n" + downstream_table(assessment);
   out += "\nWhere D comes from (repeated data is counted as seen)\n";
   for (const std::string& note : placement_notes()) out += "  " + note + "\n";

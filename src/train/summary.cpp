@@ -38,12 +38,12 @@ std::string to_text(const TrainSummary& summary) {
                   human_bytes(summary.memory_predicted), ", measured peak ",
                   human_bytes(static_cast<double>(summary.memory_tensors_peak)));
   shown += "\n";
-  for (const assays::AssayResult& result : summary.assays) shown += assays::to_text(result) + "\n";
+  for (const assays::AssayResult& result : summary.assays) shown += one_line(assays::to_text(result)) + "\n";
   if (!summary.evaluation) return shown;
   const eval::PatternResult& result = summary.evaluation->any();
   return shown + text("holdout loss ", eval::to_text(result.loss), " nats, perplexity ",
                       fixed(std::exp(result.loss.value), 3), "; letter frequencies alone ",
-                      fixed(result.baseline, 4), "; ", summary.evaluation->holdout_label, "\n");
+                      fixed(result.baseline, 4), "; ", one_line(summary.evaluation->holdout_label), "\n");
 }
 
 }  // namespace esmscale::train

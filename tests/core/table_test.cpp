@@ -25,6 +25,16 @@ TEST(Table, LeftColumnsAndNoTrailingSpaces) {
   EXPECT_EQ(table.str(), "a     b\n-------\nlong  x\n");
 }
 
+// A cell is text of a file: it neither reaches the terminal's controls nor breaks the line.
+TEST(Table, ShowsControlCharactersEscaped) {
+  Table table({"a\n", "b"}, 2);
+  table.add({std::string("\x1b[31m\0", 6), "x\ny"});
+  EXPECT_EQ(table.str(),
+            "a\\n           b\n"
+            "------------------\n"
+            "\\x1b[31m\\x00  x\\ny\n");
+}
+
 TEST(Table, RefusesARowOfAnotherLength) {
   Table table({"a", "b"});
   EXPECT_THROW(table.add({"only one"}), Error);

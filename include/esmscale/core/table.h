@@ -1,4 +1,4 @@
-// A table of text with aligned columns, for people to read.
+// A table of text with aligned columns, for people to read. Control characters in cells are shown escaped.
 #pragma once
 
 #include <string>
@@ -19,6 +19,7 @@ class Table {
   std::string str() const;
 
  private:
+  void add_cells(std::vector<std::string> row);
   std::string line(const std::vector<std::string>& row, const std::vector<size_t>& widths) const;
 
   std::vector<std::vector<std::string>> rows_;  // the header first

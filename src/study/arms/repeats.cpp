@@ -161,10 +161,10 @@ Json to_json(const std::vector<RepeatWorth>& repeats) {
 std::string to_text(const std::vector<RepeatWorth>& repeats) {
   std::string out;
   for (const RepeatWorth& worth : repeats) {
-    out += "\n" +
-           one_line(text("Repeated tokens, ", worth.model, worth.recipe.empty() ? "" : ", " + worth.recipe,
-                         ": ", verdict_of(worth))) +
-           "\n";
+    const std::string verdict =
+        one_line(text("Repeated tokens, ", worth.model, worth.recipe.empty() ? "" : ", " + worth.recipe, ": ",
+                      verdict_of(worth)));
+    out += text("\n", verdict, "\n");
     if (!worth.why.empty()) continue;
     Table table(repeats_header());
     for (const RepeatedRun& run : worth.runs) table.add(repeats_cells(worth, run));
