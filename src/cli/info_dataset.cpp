@@ -1,5 +1,6 @@
 #include "cli/info.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/json_reader.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
@@ -42,6 +43,10 @@ DatasetInfo::Prefix prefix_of(const std::string& name, const data::Dataset& data
   return {name, sequences, residues};
 }
 
+JsonReader manifest_reader(const DatasetInfo& info) {
+  return {info.dataset.document(), (info.dataset.folder() / data::kManifestName).string()};
+}
+
 double mean_length(const data::DatasetManifest& manifest) {
   return static_cast<double>(manifest.residues) / static_cast<double>(manifest.sequences);
 }
@@ -68,7 +73,8 @@ DatasetInfo::DatasetInfo(const std::filesystem::path& path, bool verify, const s
 
 Json to_json(const DatasetInfo& info) {
   const data::DatasetManifest& manifest = info.dataset.manifest();
-  const Json& document = info.dataset.document();
+  const JsonReader document = manifest_reader(info);
+  data::holdout_report_of(document.json(), info.dataset.folder());  // an Error where it is none
   Json prefixes = Json::array();
   for (const DatasetInfo::Prefix& prefix : info.prefixes)
     prefixes.push_back({{"name", prefix.name},
@@ -92,18 +98,19 @@ Json to_json(const DatasetInfo& info) {
                {"baseline_loss", manifest.baseline_loss},
                {"hash", manifest.hash},
                {"split", manifest.split},
-               {"provenance", document.at("provenance")},
+               {"provenance", document.object("provenance").json()},
                {"prefixes", std::move(prefixes)},
                {"verified", info.is_verified}};
-  if (document.contains("holdout_report")) json["holdout_report"] = document["holdout_report"];
+  if (document.has("holdout_report")) json["holdout_report"] = document.at("holdout_report").json();
   return json;
 }
 
 void print(std::ostream& out, const DatasetInfo& info) {
   const data::DatasetManifest& manifest = info.dataset.manifest();
-  const Json& document = info.dataset.document();
+  const auto report = data::holdout_report_of(info.dataset.document(), info.dataset.folder());
   const auto row = [&](std::string_view name, const std::string& value) {
-    out << name << std::string(std::max<size_t>(18, name.size() + 2) - name.size(), ' ') << value << "\n";
+    out << name << std::string(std::max<size_t>(18, name.size() + 2) - name.size(), ' ') << one_line(value)
+        << "\n";
   };
   row("data set", info.dataset.folder().string());
   row("sequences", std::to_string(manifest.sequences));
@@ -120,10 +127,9 @@ void print(std::ostream& out, const DatasetInfo& info) {
     row("holdout", manifest.split);
     row("eval length", text(manifest.eval_length, " residues"));
   }
-  if (document.contains("holdout_report")) {
-    const Json& report = document.at("holdout_report");
-    row("checked against", report.at("training_hash"));
-    row("largest identity", to_text(report.at("largest_identity")));
+  if (report) {
+    row("checked against", report->training_hash);
+    row("largest identity", text(report->largest_identity));
   }
   for (const DatasetInfo::Prefix& prefix : info.prefixes)
     row(prefix.name,

@@ -3,9 +3,11 @@
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/files.h"
+#include "esmscale/core/json_line.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <set>
@@ -22,18 +24,25 @@ std::string shown(std::string_view rest) {
   return some.empty() ? "the end of the line" : "'" + some + "'";
 }
 
-constexpr int kDeepest = 64;  // a recursive walk over a deeper document could overflow the stack
+constexpr int kDeepest = 64;          // a recursive walk over a deeper document could overflow the stack
+constexpr size_t kMostKeys = 10'000;  // of one object: an ordered one looks at all its keys to add another
 
 using Observer = std::function<void(Json::parse_event_t, const Json&)>;
 
-// Refuses a document that is nested too deeply, and shows the others to `observe`.
+// Refuses a document that is nested too deeply or has too large an object, and shows the others to `observe`.
 Json::parser_callback_t guarded(std::string_view where, const Observer& observe) {
-  return [where, &observe](int depth, Json::parse_event_t event, const Json& parsed) {
+  std::array<size_t, kDeepest> keys{};  // of the objects that are open, by depth
+  return [where, &observe, keys](int depth, Json::parse_event_t event, const Json& parsed) mutable {
     const bool opens =
         event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
     if (opens && depth >= kDeepest)
       throw Error({.where = std::string(where),
                    .expected = text("JSON of at most ", kDeepest, " nested levels"),
+                   .found = "more"});
+    if (opens) keys[static_cast<size_t>(depth)] = 0;
+    if (event == Json::parse_event_t::key && ++keys[static_cast<size_t>(depth) - 1] > kMostKeys)
+      throw Error({.where = std::string(where),
+                   .expected = text("JSON objects of at most ", kMostKeys, " keys"),
                    .found = "more"});
     if (observe) observe(event, parsed);
     return true;
@@ -101,9 +110,12 @@ void write_checked_json(const std::filesystem::path& path, Json json) {
 
 Json read_checked_json(const std::filesystem::path& path) {
   Json json = read_json(path);
-  const std::string stored = json.is_object() ? json.value("checksum", "") : "";
+  const std::string stored = text_in(json, "checksum");
   if (stored.empty())
-    throw Error({.where = path.string(), .expected = "a JSON object with a checksum", .found = "none"});
+    throw Error(
+        {.where = path.string(),
+         .expected = "a JSON object with a text under 'checksum'",
+         .found = json.is_object() && json.contains("checksum") ? to_text(json["checksum"]) : "none"});
   json.erase("checksum");
   if (const std::string actual = checksum_hex(to_text(json)); actual != stored)
     throw Error({.where = path.string(),

@@ -1,6 +1,7 @@
 #include "esmscale/core/json_reader.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <cmath>
@@ -68,9 +69,7 @@ std::string JsonReader::text() const {
 
 std::string JsonReader::file_name() const {
   std::string name = value_->is_string() ? value_->get<std::string>() : "";
-  const bool is_plain = !name.empty() && name != "." && name != ".." &&
-                        name.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
-  if (!is_plain) fail("the name of a file in the same folder");
+  if (!is_file_name(name)) fail("the name of a file in the same folder");
   return name;
 }
 
@@ -91,7 +90,9 @@ std::vector<JsonReader> JsonReader::elements() const {
 std::vector<std::pair<std::string, JsonReader>> JsonReader::members() const {
   if (!value_->is_object()) fail("an object");
   std::vector<std::pair<std::string, JsonReader>> all;
-  for (const auto& [key, value] : value_->items()) all.emplace_back(key, at(key));
+  for (const auto& [key, value] : value_->items())  // not by at(), which looks at the keys before it
+    all.emplace_back(key, JsonReader(std::shared_ptr<const Json>(value_, &value), where_,
+                                     path_.empty() ? key : path_ + "." + key));
   return all;
 }
 

@@ -13,24 +13,23 @@ namespace esmscale::eval {
 namespace {
 
 // Against this very set, or one that holds all its sequences.
-bool was_checked_against(const Json& report, const std::string& training_hash) {
-  if (training_hash.empty() || !report.is_object()) return false;
-  if (report.value("training_hash", "") == training_hash) return true;
-  const Json subsets = report.value("subset_hashes", Json::array());
-  return std::find(subsets.begin(), subsets.end(), Json(training_hash)) != subsets.end();
+bool was_checked_against(const data::HoldoutReport& report, const std::string& training_hash) {
+  if (training_hash.empty()) return false;
+  const std::vector<std::string>& subsets = report.subset_hashes;
+  return report.training_hash == training_hash ||
+         std::find(subsets.begin(), subsets.end(), training_hash) != subsets.end();
 }
 
 std::string identity_label(const data::Dataset& holdout, const std::string& training_hash) {
   if (holdout.manifest().hash == training_hash) return "the training set itself, nothing was held out";
-  const Json report = data::read_manifest(holdout.folder()).value("holdout_report", Json::object());
+  const auto report = data::holdout_report_of(data::read_manifest(holdout.folder()), holdout.folder());
   const std::string& split = holdout.manifest().split;
-  if (!was_checked_against(report, training_hash))
+  if (!report || !was_checked_against(*report, training_hash))
     return text("identity to the training set never checked", split.empty() ? "" : " (" + split + ")");
-  const int64_t above = report.value("above_limit", int64_t{0});
-  if (above == 0)
-    return text("checked: largest identity to the training set ", report.value("largest_identity", 1.0));
-  return text(split.empty() ? "checked" : split, ": ", above, " of ", holdout.sequences(),
-              " sequences have a training neighbour above identity ", report.value("identity_limit", 0.0));
+  if (report->above_limit == 0)
+    return text("checked: largest identity to the training set ", report->largest_identity);
+  return text(split.empty() ? "checked" : split, ": ", report->above_limit, " of ", holdout.sequences(),
+              " sequences have a training neighbour above identity ", report->identity_limit);
 }
 
 }  // namespace

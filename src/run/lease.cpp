@@ -57,7 +57,8 @@ Lease lease_of_this_process() {
 
 Lease read_lease(const fs::path& folder) {
   try {
-    if (!fs::exists(lease_file(folder))) return {};
+    std::error_code ignored;  // of a folder that cannot be searched
+    if (!fs::exists(lease_file(folder), ignored)) return {};
     const JsonReader json = JsonReader::of_file(lease_file(folder));
     return {.host = json.text("host"), .job = json.text("job"), .renewed = json.number("renewed")};
   } catch (const Error&) {

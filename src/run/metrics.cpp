@@ -28,6 +28,11 @@ Json parse_line(std::string_view bytes, const std::string& where) {
                  .expected = "a JSON object with a whole number under \"step\"",
                  .found = text("'", bytes.substr(0, 60), "'"),
                  .advice = "remove the line"});
+  if (const auto finished = content.find("finished"); finished != content.end() && !finished->is_boolean())
+    throw Error({.where = where,
+                 .expected = "true or false under \"finished\"",
+                 .found = esmscale::to_text(*finished),
+                 .advice = "put back what the run wrote"});
   return content;
 }
 
@@ -59,6 +64,11 @@ std::vector<Json> read_metrics(const std::filesystem::path& file) {
   std::vector<Json> metrics;
   for (Line& line : parse_lines(content, file)) metrics.push_back(std::move(line.content));
   return metrics;
+}
+
+bool ends_run(const Json& line) {
+  const auto finished = line.find("finished");
+  return finished != line.end() && *finished == true;
 }
 
 std::optional<int64_t> cut_metrics(const std::filesystem::path& file, int64_t step) {

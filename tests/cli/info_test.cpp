@@ -75,6 +75,39 @@ TEST(Info, VerifyFindsAFlippedBit) {
   EXPECT_THAT(refusal_of(1, {"info", run_folder, "--verify"}), HasSubstr("tensors.safetensors"));
 }
 
+// A manifest that another program sealed.
+TEST(Info, AManifestWithoutItsKeysIsNamed) {
+  const data::ProteinSet set(data::ProteinSet::random(5, 20));
+  const std::filesystem::path file = set.dataset().folder() / "manifest.json";
+  const Json good = read_checked_json(file);
+  Json document = good;
+  document.erase("provenance");
+  write_checked_json(file, document);
+  EXPECT_EQ(run({"info", set.folder(), "--json"}).status, 1);
+  EXPECT_THAT(run({"info", set.folder(), "--json"}).err,
+              AllOf(HasSubstr("manifest.json: "), HasSubstr("'provenance'")));
+  document = good;
+  document["holdout_report"] = Json::object();
+  write_checked_json(file, document);
+  EXPECT_THAT(refusal_of(1, {"info", set.folder()}),
+              AllOf(HasSubstr("manifest.json: holdout_report"), HasSubstr("'training_hash'")));
+}
+
+// What a file says reaches no terminal as a control: oracle, the characters themselves.
+TEST(Info, TextOfFilesIsShownEscaped) {
+  const TemporaryFolder folder;
+  write_file(folder / "laws.json", R"({"points": 3, "basis": {"so\u001burce": "a\u001b[31m\nb\u0000"}})");
+  const std::string out = run({"info", folder / "laws.json"}).out;
+  EXPECT_THAT(out, HasSubstr("so\\x1burce: a\\x1b[31m\\nb\\x00\n"));
+  EXPECT_EQ(out.find('\x1b'), out.npos);
+  const data::ProteinSet set(data::ProteinSet::random(5, 20));
+  const std::filesystem::path file = set.dataset().folder() / "manifest.json";
+  Json document = read_checked_json(file);
+  document["split"] = "far\x1b[31m\nb";
+  write_checked_json(file, document);
+  EXPECT_THAT(run({"info", set.folder()}).out, HasSubstr("far\\x1b[31m\\nb\n"));
+}
+
 TEST(Info, OfNothingItKnows) {
   const TemporaryFolder folder;
   EXPECT_THAT(refusal_of(1, {"info", folder.path()}), HasSubstr("none of them"));

@@ -43,6 +43,23 @@ TEST(Json, DeepNestingIsAnErrorOfEveryReader) {
   }
 }
 
+// An ordered object looks at all its keys to add one, so that a million of them would take hours.
+TEST(Json, AnObjectOfTooManyKeysIsAnErrorOfEveryReader) {
+  const auto document = [](int keys, const std::string& first) {
+    std::string source = "{" + first;
+    for (int key = 1; key < keys; ++key) source += text(",\"", key, "\":0");
+    return source + "}";
+  };
+  // Each object counts for itself, also those within others.
+  const std::string inner = document(9'999, "\"a\":0");
+  EXPECT_EQ(error_of([&] { parse_json(document(10'000, "\"a\":[" + inner + "," + inner + "]"), "x"); }),
+            "no error");
+  const std::string large = document(10'001, "\"a\":0");
+  EXPECT_THAT(error_of([&] { parse_json(large, "x"); }),
+              AllOf(HasSubstr("x: "), HasSubstr("at most 10000 keys")));
+  EXPECT_THAT(error_of([&] { parse_json_by_hand("[1, " + large + "]", "x"); }), HasSubstr("10000 keys"));
+}
+
 TEST(Json, ErrorsAreOurWords) {
   EXPECT_EQ(error_of([] { parse_json("[1e999]", "x"); }),
             "x: expected JSON, found a number that no double holds");
@@ -61,6 +78,16 @@ TEST(JsonReader, ReadsWhatIsThere) {
   EXPECT_EQ(root.number_or("absent", 3), 3);
   EXPECT_EQ(root.text_or("z", "none"), "none");
   EXPECT_EQ(root.members()[2].first, "t");
+}
+
+TEST(CheckedJson, AChecksumThatIsNoTextIsNamed) {
+  const TemporaryFolder folder;
+  for (const char* document : {R"({"checksum": 5})", R"({"checksum": null})", R"({"a": 1})", "[]", "5"}) {
+    write_file(folder / "state.json", document);
+    EXPECT_THAT(error_of([&] { read_checked_json(folder / "state.json"); }),
+                AllOf(HasSubstr("state.json: "), HasSubstr("'checksum'")))
+        << document;
+  }
 }
 
 TEST(JsonReader, ErrorsNameFileAndKey) {

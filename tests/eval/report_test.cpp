@@ -3,6 +3,7 @@
 #include "esmscale/core/text.h"
 #include "esmscale/data/prepare/prepare.h"
 #include "eval/scores.h"
+#include "support/error_of.h"
 #include "support/protein_set.h"
 
 #include <cmath>
@@ -90,6 +91,26 @@ TEST(HoldoutLabel, SaysHowFarItWasChecked) {
   report["identity_limit"] = 0.5;
   data::attach_holdout_report(set.folder(), report);
   EXPECT_EQ(label("abc"), "random split: 4 of 5 sequences have a training neighbour above identity 0.5");
+}
+
+// A report that another program sealed: its checksum holds, its keys do not.
+TEST(HoldoutLabel, AReportOfAnotherKindIsNamed) {
+  const data::ProteinSet set(data::ProteinSet::random(5, 20));
+  const std::filesystem::path file = set.dataset().folder() / "manifest.json";
+  const Json good = read_checked_json(file);
+  for (const auto& [report, key] :
+       {std::pair{Json::object(), "training_hash"},
+        {Json{{"training_hash", 5}, {"largest_identity", 0.3}}, "training_hash"},
+        {Json{{"training_hash", "abc"}, {"largest_identity", "0.3"}}, "largest_identity"},
+        {Json{{"training_hash", "abc"}, {"largest_identity", 0.3}, {"above_limit", "4"}}, "above_limit"},
+        {Json{{"training_hash", "abc"}, {"largest_identity", 0.3}, {"subset_hashes", 4}}, "subset_hashes"}}) {
+    Json document = good;
+    document["holdout_report"] = report;
+    write_checked_json(file, document);
+    EXPECT_THAT(error_of([&] { holdout_label(data::Dataset(set.folder()), "abc", 1024); }),
+                AllOf(HasSubstr("manifest.json: holdout_report"), HasSubstr(key)))
+        << esmscale::to_text(report);
+  }
 }
 
 }  // namespace

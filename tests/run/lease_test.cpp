@@ -55,6 +55,13 @@ TEST_F(Leases, LastAsLongAsTheirHolder) {
   EXPECT_FALSE(fs::exists(lease_file(folder.path())));
 }
 
+TEST_F(Leases, OneThatCannotBeReadIsNone) {
+  write_file(lease_file(folder.path()), "{");
+  EXPECT_EQ(read_lease(folder.path()).host, "");
+  // The system refuses to look there, as it does in a folder without permission to search it.
+  EXPECT_EQ(read_lease(folder / std::string(300, 'x')).host, "");
+}
+
 TEST_F(Leases, AFreshOneOfAnotherHostIsRefused) {
   renew("another", "7", 5);
   EXPECT_TRUE(is_in_use(folder.path()));

@@ -96,6 +96,8 @@ TEST(Metrics, ErrorsNameFileAndLine) {
   EXPECT_THAT(error_with("{\"loss\":1}\n"), HasSubstr("\"step\""));
   EXPECT_THAT(error_with("{\"step\":1.5}\n"), HasSubstr("\"step\""));
   EXPECT_THAT(error_with("[1]\n"), HasSubstr("JSON object"));
+  EXPECT_THAT(error_with("{\"step\":1,\"finished\":\"yes\"}\n"),
+              ::testing::AllOf(HasSubstr("m.jsonl:1:"), HasSubstr("\"finished\", found \"yes\"")));
   EXPECT_THAT(error_of([&] { read_metrics(run / "none"); }), HasSubstr("none"));
   EXPECT_THAT(error_of([&] { MetricsWriter(run / "no folder", false); }), HasSubstr("no folder"));
 }

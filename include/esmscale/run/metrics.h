@@ -12,8 +12,12 @@
 namespace esmscale::run {
 
 // Lines of a metrics file. A last line that was cut short (no newline, not JSON) is left out; any other line
-// that is not a JSON object with a whole number "step" is an Error that names the file and the line.
+// that is not a JSON object with a whole number "step", and true or false under "finished" where it is there,
+// is an Error that names the file and the line.
 std::vector<Json> read_metrics(const std::filesystem::path& file);
+
+// True for the last line of a run that ended by itself.
+bool ends_run(const Json& line);
 
 // Cuts the file back to the lines whose "step" is at most `step`, and drops a last line that was cut short: a
 // resumed run writes each step once. The lines that stay keep every byte. Returns their last step. The

@@ -137,6 +137,26 @@ DatasetManifest manifest_of(const Json& document, const std::filesystem::path& f
   return manifest;
 }
 
+HoldoutReport holdout_report_from(const Json& report, const std::string& where) {
+  const JsonReader json(report, where);
+  HoldoutReport result{.training_hash = json.text("training_hash"),
+                       .largest_identity = json.number("largest_identity"),
+                       .identity_limit = json.number_or("identity_limit", 0),
+                       .above_limit = json.integer_or("above_limit", 0),
+                       .split = json.text_or("split", "")};
+  if (result.largest_identity < 0 || result.largest_identity > 1)
+    json.at("largest_identity").fail("a number from 0 to 1");
+  if (json.has("subset_hashes"))
+    for (const JsonReader& hash : json.array("subset_hashes")) result.subset_hashes.push_back(hash.text());
+  return result;
+}
+
+std::optional<HoldoutReport> holdout_report_of(const Json& document, const std::filesystem::path& folder) {
+  if (!document.contains("holdout_report")) return std::nullopt;
+  return holdout_report_from(document["holdout_report"],
+                             (folder / kManifestName).string() + ": holdout_report");
+}
+
 std::vector<FileRecord> files_of(const Json& document, const std::filesystem::path& folder) {
   return files_in(reader_of(document, folder).object("content"));
 }

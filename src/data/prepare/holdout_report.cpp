@@ -7,30 +7,28 @@
 namespace esmscale::data {
 namespace {
 
-// True if results can be labelled by it.
-bool is_holdout_report(const Json& report) {
-  if (!report.is_object() || !report.value("training_hash", Json()).is_string()) return false;
-  const Json identity = report.value("largest_identity", Json());
-  return identity.is_number() && identity >= 0 && identity <= 1 &&
-         report.value("identity_limit", Json(0.0)).is_number() &&
-         report.value("above_limit", Json(0)).is_number_integer() &&
-         report.value("split", Json("")).is_string();
+// Results can be labelled by it, or it is an Error that names all keys.
+HoldoutReport checked(const Json& report, const std::filesystem::path& folder) {
+  try {
+    return holdout_report_from(report, "");
+  } catch (const Error&) {
+    throw Error({.where = "the report of " + folder.string(),
+                 .expected =
+                     "an object with training_hash, a text, and largest_identity, a number in 0 to 1; "
+                     "and, if they are there, identity_limit, a number, above_limit, a whole number, "
+                     "subset_hashes, a list of texts, and split, a text",
+                 .found = to_text(report),
+                 .advice = "scripts/uniref/holdout.sh writes such a report"});
+  }
 }
 
 }  // namespace
 
 void attach_holdout_report(const std::filesystem::path& folder, const Json& report) {
-  if (!is_holdout_report(report))
-    throw Error({.where = "the report of " + folder.string(),
-                 .expected =
-                     "an object with training_hash, a text, and largest_identity, a number in 0 to 1; "
-                     "and, if they are there, identity_limit, a number, above_limit, a whole number, "
-                     "and split, a text",
-                 .found = to_text(report),
-                 .advice = "scripts/uniref/holdout.sh writes such a report"});
+  const std::string split = checked(report, folder).split;
   Json document = read_manifest(folder);
   document["holdout_report"] = report;
-  if (const std::string split = report.value("split", ""); !split.empty()) document["split"] = split;
+  if (!split.empty()) document["split"] = split;
   write_checked_json(folder / kManifestName, document);
 }
 

@@ -5,7 +5,10 @@
 #include "esmscale/data/dataset/dataset.h"
 #include "esmscale/data/dataset/format.h"
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace esmscale::data {
@@ -24,6 +27,20 @@ Json read_manifest(const std::filesystem::path& folder);
 // type or is out of bounds, or when the name of a file leads out of the folder.
 DatasetManifest manifest_of(const Json& document, const std::filesystem::path& folder);
 std::vector<FileRecord> files_of(const Json& document, const std::filesystem::path& folder);
+
+// What a check of the holdout against a training set found. Identities are fractions.
+struct HoldoutReport {
+  std::string training_hash;
+  double largest_identity = 1;
+  std::vector<std::string> subset_hashes{};  // of sets whose sequences the training set holds, too
+  double identity_limit = 0;
+  int64_t above_limit = 0;  // sequences of the holdout with a training neighbour above it
+  std::string split{};      // "": that of the manifest
+};
+// Error, with `where` and the key, where it is no such report (docs/formats.md).
+HoldoutReport holdout_report_from(const Json& report, const std::string& where);
+// The report that is attached to the document of `folder`; nullopt for none.
+std::optional<HoldoutReport> holdout_report_of(const Json& document, const std::filesystem::path& folder);
 
 // The folder inside the output in which prepare works until everything is complete.
 inline constexpr std::string_view kStageName = ".preparing";
