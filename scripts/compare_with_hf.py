@@ -53,7 +53,8 @@ class Comparison:
     def logits(self, checkpoint: Path, sequences: Sequence[esm.Example], *flags: str | int) -> list[Any]:
         fasta, out = self.folder / "sequences.fasta", self.folder / "logits.safetensors"
         fasta.write_text("".join(f">{i}\n{s['shown'].upper()}\n" for i, s in enumerate(sequences)))
-        self.run("esmscale", "logits", "--checkpoint", checkpoint, "--input", fasta, "--output", out, *flags)
+        files: list[str | Path] = ["--input", fasta, "--output", out, "--force"]
+        self.run("esmscale", "logits", "--checkpoint", checkpoint, *files, *flags)
         tensors = safetensors.torch.load_file(out)
         return [tensors[str(i)] for i in range(len(sequences))]
 

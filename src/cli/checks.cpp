@@ -41,24 +41,21 @@ double positive_number(const std::string& value, const char* where) {
   return number;
 }
 
-void require_output_file(const fs::path& path) {
+void require_output_file(const fs::path& path, bool force) {
   std::error_code ignored;  // what cannot be looked at cannot be written either
   if (path.empty() || fs::is_directory(path, ignored))
     throw Error({.where = path.empty() ? "the output" : path.string(),
                  .expected = "the name of a file",
                  .found = path.empty() ? "none" : "a folder",
                  .advice = "give a name in a folder that is there"});
+  require_no_dataset(fs::absolute(path).parent_path());
+  require_replaceable(path, force);
   const AtomicOutput output(path);
   const OutputFile attempt(output.path());
-  require_no_dataset(fs::absolute(path).parent_path());
 }
 
-void require_replaceable(const fs::path& path, bool force) {
-  if (force || !fs::exists(fs::symlink_status(path))) return;
-  throw Error({.where = path.string(),
-               .expected = "nothing of that name",
-               .found = fs::is_directory(fs::symlink_status(path)) ? "a folder" : "a file",
-               .advice = "give another name, or --force to replace it"});
+void add_force_flag(CLI::App& verb, bool& force) {
+  verb.add_flag("--force", force, "Replace outputs that exist");
 }
 
 void require_no_dataset(const fs::path& folder) {

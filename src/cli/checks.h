@@ -1,6 +1,8 @@
 // What several verbs check before they begin.
 #pragma once
 
+#include "esmscale/core/files/output_set.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -20,11 +22,11 @@ CLI::Validator finite_number();
 double positive_number(const std::string& value, const char* where);
 
 // Error unless a file can be made at `path`, which is then as it was before: no folder of that name, its own
-// folder there and open to writing, and not a data set's.
-void require_output_file(const std::filesystem::path& path);
+// folder there and open to writing, and not a data set's, and nothing there unless `force`.
+void require_output_file(const std::filesystem::path& path, bool force);
 
-// Error when something is at `path`, unless `force`.
-void require_replaceable(const std::filesystem::path& path, bool force);
+// --force, which every verb has that could replace what is there.
+void add_force_flag(CLI::App& verb, bool& force);
 
 // Usage error where `folder` is a data set's: a result could take the name of one of its files.
 void require_no_dataset(const std::filesystem::path& folder);

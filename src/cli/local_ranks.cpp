@@ -1,6 +1,7 @@
 #include "cli/local_ranks.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/train/process/device.h"
 
@@ -9,6 +10,14 @@
 #include <thread>
 
 namespace esmscale::cli {
+namespace {
+
+int most_processes() {
+  constexpr int kMostGpus = 16;
+  return std::max(kMostGpus, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
 
 int local_ranks(const std::string& value, const std::string& device) {
   if (value.empty()) return 0;
@@ -22,13 +31,18 @@ int local_ranks(const std::string& value, const std::string& device) {
 }
 
 void require_few_processes(int ranks) {
-  constexpr int kMostGpus = 16;
-  const int most = std::max(kMostGpus, static_cast<int>(std::thread::hardware_concurrency()));
+  const int most = most_processes();
   if (ranks > most)
     throw usage_error({.where = "--ranks",
                        .expected = text("at most ", most, " processes on this machine"),
                        .found = std::to_string(ranks),
                        .advice = "--dry-run counts for more; scripts/slurm starts them on several machines"});
+}
+
+void warn_of_many_processes(int ranks) {
+  if (ranks > most_processes())
+    log_warning("--ranks ", ranks, ": this machine starts at most ", most_processes(),
+                " processes and would refuse the run; scripts/slurm starts them on several machines");
 }
 
 std::vector<std::string> arguments_of_rank(const Program& program, int ranks) {

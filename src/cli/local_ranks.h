@@ -13,6 +13,7 @@ int local_ranks(const std::string& value, const std::string& device);
 
 // Processes beyond a machine's processors and GPUs wait for each other, and each takes hundreds of megabytes.
 void require_few_processes(int ranks);
+void warn_of_many_processes(int ranks);  // in a plan, which may be for another machine
 
 // The command line of one rank: without --ranks, with its share of the threads.
 std::vector<std::string> arguments_of_rank(const Program& program, int ranks);

@@ -1,3 +1,4 @@
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 #include "esmscale/report/run_report.h"
@@ -11,6 +12,8 @@
 
 namespace esmscale::report {
 namespace {
+
+constexpr const char* kWatched = "<!-- esmscale report --watch -->\n";  // the end of a watched page
 
 std::string folded(const std::string& title, const std::string& content) {
   return text("<details><summary>", escaped(title), "</summary><pre>", escaped(content),
@@ -64,11 +67,16 @@ std::string configurations(const std::vector<study::RunView>& runs) {
 
 }  // namespace
 
-std::string run_page(const std::vector<study::RunView>& runs, int refresh_seconds) {
+std::string run_page(const std::vector<study::RunView>& runs, std::optional<int> watch_seconds) {
   return page(runs.size() == 1 ? runs.front().name : text(runs.size(), " runs"),
               heading(runs) + summary_section(runs) + curves_of(runs) + differences_section(runs) +
                   configurations(runs) + text("<footer>esmscale ", version(), " (", revision(), ")</footer>"),
-              refresh_seconds);
+              watch_seconds.value_or(0)) +
+         (watch_seconds ? kWatched : "");
+}
+
+bool is_watched_page(const std::filesystem::path& file) {
+  return std::filesystem::is_regular_file(file) && read_file(file).ends_with(kWatched);
 }
 
 }  // namespace esmscale::report

@@ -54,7 +54,7 @@ TEST(FullDisk, AnEarlierResultStaysWhole) {
     if (verb[0] != "fit" && verb[0] != "plan") continue;
     Arguments command = verb + Arguments{small.path(verb[0])};
     ASSERT_EQ(run(command).status, 0);
-    if (verb[0] == "fit") command.push_back("--force");
+    command.push_back("--force");
     std::map<std::string, std::string> before;
     for (const std::string& name : names_in(small.path(verb[0])))
       if (fs::is_regular_file(name)) before[name] = read_file(name);

@@ -137,6 +137,17 @@ TEST_F(Embed, ResumesWhereItWasStopped) {
   EXPECT_FALSE(fs::exists(path("wholenpy/layer_1.npy")));
 }
 
+TEST_F(Embed, AStateThatDisagreesWithItselfIsNamed) {
+  json_of(embed("out"));
+  Json state = read_json(path("out/embed.json"));
+  for (const Json& ends : {Json::array(), Json::array({12, 3}), Json::array({3}), Json::array({3, 3, 12})}) {
+    state["shard_ends"] = ends;
+    write_file(path("out/embed.json"), to_text(state));
+    EXPECT_THAT(refusal_of(1, embed("out")),
+                AllOf(HasSubstr("embed.json: shard_ends"), HasSubstr("'done', 12")));
+  }
+}
+
 TEST_F(Embed, BadInput) {
   EXPECT_THAT(refusal_of(2, embed("x", {"--layers", "2"})), HasSubstr("from 0 (the embedding) to 1"));
   EXPECT_THAT(refusal_of(2, embed("x", {"--dtype", "int8"})), HasSubstr("bf16"));

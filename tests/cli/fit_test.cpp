@@ -176,6 +176,19 @@ TEST(Fit, ThePointsThatItWritesFitAgain) {
               AllOf(HasSubstr("\\begin{tabular}{lllll}"), HasSubstr("G\\_N & ")));
 }
 
+// Oracle: the characters themselves, which a terminal would obey.
+TEST(Fit, TextOfTheTableIsShownEscaped) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv",
+             "parameters,tokens,loss,run,\x1b[2Jx\n1e6,1e8,3,a,\n2e6,1e8,2.9,b,\n"
+             "4e6,1e8,2.85,c,\n8e6,1e8,,d\x1b[31m,\n");
+  const Outcome outcome = run({"fit", "--points", folder / "points.csv", "--output", folder / "laws",
+                               "--bootstrap", "0", "--log-level", "error"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("left out: d\\x1b[31m: it has no loss"));
+  EXPECT_EQ(outcome.out.find('\x1b'), outcome.out.npos);
+}
+
 TEST(FitErrors, WrongUsageIsTwo) {
   const TemporaryFolder folder;
   write_file(folder / "points.csv", exact_points());

@@ -134,7 +134,7 @@ TEST_F(Interop, LogitsRefuseGapsAndCountOtherLetters) {
   EXPECT_FALSE(std::filesystem::exists(path("out")));
   EXPECT_EQ(json_of(logits("hf", "out", {"--drop-gaps"})).at("counts").at("gaps_dropped"), 3);
   write_file(path("x.fasta"), ">a\nMJ*V*\n>\xd7\nMK\n>a\nM\n");
-  const Json counts = json_of(logits("hf", "out", {"--rename-repeats"}));
+  const Json counts = json_of(logits("hf", "out", {"--rename-repeats", "--force"}));
   EXPECT_EQ(counts.at("renamed"), 1);
   EXPECT_EQ(counts.at("counts").at("stops_to_x"), 1);
   EXPECT_EQ(counts.at("counts").at("stops_dropped"), 1);

@@ -2,9 +2,8 @@
 #include "cli/process.h"
 #include "support/temporary.h"
 
-#include <sys/stat.h>
-
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace esmscale::cli {
 namespace {

@@ -125,7 +125,8 @@ TEST_F(RunVerbs, ReportWritesOnePageAndReplacesItWithForceOnly) {
   EXPECT_THAT(refusal_of(1, {"report", small.path("a"), "--output", page}), HasSubstr("--force"));
   EXPECT_EQ(run({"report", small.path("a"), "--output", page, "--force"}).status, 0);
   // The watch ends by itself when all runs are finished, and does not ask for another load.
-  EXPECT_EQ(run({"report", small.path("a"), "--output", page, "--watch", "--log-level", "error"}).status, 0);
+  const Arguments watch{"report", small.path("a"), "--output", page, "--watch", "--log-level", "error"};
+  EXPECT_EQ(run(watch + Arguments{"--force"}).status, 0);
   EXPECT_THAT(read_file(page), ::testing::Not(HasSubstr("http-equiv=\"refresh\"")));
 }
 

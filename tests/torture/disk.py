@@ -95,18 +95,18 @@ def no_room_comes(bench: Bench, ranks: list[str], name: str) -> None:
 
 
 def results_stay(bench: Bench, disk: Path) -> int:
-    """Each verb that makes files, over an earlier result where it replaces one. Its result is the old one."""
+    """Each verb that makes files, over an earlier result where it can replace one. Its result is the old one."""
     run, _ = undisturbed_run(bench, "undisturbed", [])
     points = bench.folder / "points.csv"
     points.write_text("parameters,tokens,loss\n1e6,1e8,3\n2e6,1e8,2.9\n4e6,1e8,2.85\n")
     force = ["--force"]
     verbs: list[tuple[list[str], list[str]]] = [
         (["fit", "--points", str(points), "--bootstrap", "0", "--output"], force),
-        (["plan", "--flops", "1e18", "--law", "cheng-mlm", "--output"], []),
+        (["plan", "--flops", "1e18", "--law", "cheng-mlm", "--output"], force),
         (["assess", "--law", "cheng-mlm", "--output"], force),
         (["prepare", "--input", str(bench.folder / "in.fasta"), "--output"], force),
-        (["fasta", str(bench.folder / "set"), "--output"], []),
-        (["logits", "--checkpoint", str(run), "--input", str(bench.folder / "in.fasta"), "--output"], []),
+        (["fasta", str(bench.folder / "set"), "--output"], force),
+        (["logits", "--checkpoint", str(run), "--input", str(bench.folder / "in.fasta"), "--output"], force),
         (["export", str(run), "--output"], []),
         (["study", "plan", "--isoflop", "1e18", "--models", "4"], []),
     ]

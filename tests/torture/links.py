@@ -3,7 +3,7 @@ that it makes; then each of them is a link to a file, to a folder or to nothing 
 what is outside stays as it is."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from torture.bench import Bench, FindingError, partial_files, require, require_no_frames, require_one_error, tree_of
@@ -24,7 +24,6 @@ class Case:
     name: str
     arguments: list[str]
     before: Path | None = None
-    force: list[str] = field(default_factory=list)
 
 
 def cases_of(bench: Bench, output: Path) -> list[Case]:
@@ -41,30 +40,27 @@ def cases_of(bench: Bench, output: Path) -> list[Case]:
     points.write_text("parameters,tokens,loss\n1e6,1e8,3\n2e6,1e8,2.9\n4e6,1e8,2.85\n8e6,2e8,2.8\n")
     short = ["--set", "train.max_tokens=4000", "--set", "checkpoint.every_tokens=2000", "--set", "log.tensorboard=true"]
     two = ["--ranks", "2"]
-    fasta = str(bench.folder / "in.fasta")
+    fasta, holdout = str(bench.folder / "in.fasta"), str(bench.folder / "holdout")
     prepare = ["prepare", "--input", fasta, "--limit", "50", "--output", str(output)]
     prepared = bench.folder / "prepared"
     if not prepared.exists():
         bench.succeed([*prepare[:-1], str(prepared)])
-    file = str(output / "result")
+    file, force = str(output / "result"), "--force"
     return [
         Case("train", bench.train_arguments(output, [*short, "--profile", "1"])),
         Case("train with ranks", bench.train_arguments(output, [*short, *two])),
         Case("train again", bench.train_arguments(output, ["--set", "log.tensorboard=true"]), stopped),
         Case("prepare", prepare),
         Case("prepare --force", [*prepare, "--force"], prepared),
-        Case("fit", ["fit", "--points", str(points), "--bootstrap", "0", "--output", str(output)]),
-        Case("plan", ["plan", "--flops", "1e18", "--output", str(output)]),
-        Case("assess", ["assess", "--output", file]),
+        Case("fit", ["fit", "--points", str(points), "--bootstrap", "0", "--output", str(output), force]),
+        Case("plan", ["plan", "--flops", "1e18", "--output", str(output), force]),
+        Case("assess", ["assess", "--output", file, force]),
         Case("study plan", ["study", "plan", str(output), "--isoflop", "1e18", "--models", "4"]),
         Case("study run", study_arguments(bench, output), planned),
         Case("export", ["export", str(run), "--output", str(output)]),
-        Case("fasta", ["fasta", str(bench.folder / "set"), "--output", file]),
-        Case("logits", ["logits", "--checkpoint", str(run), "--input", fasta, "--output", file]),
-        Case(
-            "eval",
-            ["eval", "--checkpoint", str(run), "--holdout", str(bench.folder / "holdout"), "--per-sequence", file],
-        ),
+        Case("fasta", ["fasta", str(bench.folder / "set"), "--output", file, force]),
+        Case("logits", ["logits", "--checkpoint", str(run), "--input", fasta, "--output", file, force]),
+        Case("eval", ["eval", "--checkpoint", str(run), "--holdout", holdout, "--per-sequence", file, force]),
     ]
 
 

@@ -18,10 +18,8 @@ struct Options : PlanningOptions {
 };
 
 int assess(const Program& program, const Options& options) {
-  if (!options.output.empty()) {
-    require_replaceable(options.output, options.force);
-    require_output_file(options.output);
-  }
+  if (!options.output.empty()) require_output_file(options.output, options.force);
+  require_no_pipe(options.laws, "it is read twice, for its laws and its downstream scores");
   const laws::LawFile law = law_or_default(options);
   study::Assessment assessment = study::assess(law);
   if (!law.published) study::add_trends(assessment, law.path);
@@ -46,7 +44,7 @@ void add_assess(CLI::App& app, Program& program) {
   add_law_flags(*verb, *options);
   add_basis_flags(*verb, *options);
   verb->add_option("--output", options->output, "F.svg: the figure, N/N_opt of each model against its C");
-  verb->add_flag("--force", options->force, "Replace an earlier figure");
+  add_force_flag(*verb, options->force);
   verb->callback(
       [&program, options] { program.action = [&program, options] { return assess(program, *options); }; });
 }

@@ -3,7 +3,7 @@
 #include "cli/command_tree.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files/files.h"
+#include "esmscale/core/files/output_set.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -13,15 +13,13 @@
 namespace esmscale::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-// Every page of `command` and its commands, as NAME.1 in `folder`; returns how many.
-int write_pages(const CommandEntry& command, const std::string& path, const fs::path& folder) {
+// Every page of `command` and its commands, as NAME.1; returns how many.
+int add_pages(const CommandEntry& command, const std::string& path, OutputSet& files) {
   std::string name = path;
   std::replace(name.begin(), name.end(), ' ', '-');
-  write_file(folder / (name + ".1"), manual_page(command, path));
+  files.add(name + ".1", manual_page(command, path));
   int pages = 1;
-  for (const CommandEntry& sub : command.commands) pages += write_pages(sub, path + " " + sub.name, folder);
+  for (const CommandEntry& sub : command.commands) pages += add_pages(sub, path + " " + sub.name, files);
   return pages;
 }
 
@@ -71,6 +69,7 @@ void add_manual(CLI::App& app, Program& program) {
   struct Options {
     std::vector<std::string> words;
     std::string output;
+    bool force = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_verb(app, "manual", "Prints the manual page of a verb, for man -l -",
@@ -78,13 +77,15 @@ void add_manual(CLI::App& app, Program& program) {
   verb->add_option("VERB", options->words, "A verb, or a verb and its action; default: the program")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb->add_option("--output", options->output, "Write all pages into this folder instead");
+  add_force_flag(*verb, options->force);
   verb->callback([&app, &program, options] {
     program.action = [&app, &program, options] {
       const CommandEntry tree = command_tree(app);
       if (!options->output.empty()) {
         require_no_dataset(options->output);
-        make_folder(options->output);
-        const int pages = write_pages(tree, tree.name, options->output);
+        OutputSet files(options->output, options->force);
+        const int pages = add_pages(tree, tree.name, files);
+        files.publish();
         if (program.json)
           program.print({{"output", options->output}, {"pages", pages}});
         else

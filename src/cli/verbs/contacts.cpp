@@ -82,6 +82,27 @@ std::span<const float> values_of(const at::Tensor& map_LL) {
   return {map_LL.const_data_ptr<float>(), static_cast<size_t>(map_LL.numel())};
 }
 
+fs::path array_file(const Options& options, const std::string& protein) {
+  return fs::path(options.output) / (protein + ".npy");
+}
+
+fs::path picture_file(const Options& options, const std::string& protein) {
+  return fs::path(options.output) / (protein + ".svg");
+}
+
+fs::path summary_file(const Options& options) {
+  return fs::path(options.output) / "contacts.json";
+}
+
+void require_nothing_there(const Options& options, const std::vector<data::FastaRecord>& proteins) {
+  require_no_dataset(options.output);
+  require_replaceable(summary_file(options), options.force);
+  for (const data::FastaRecord& protein : proteins)
+    for (const fs::path& file :
+         {array_file(options, protein.identifier), picture_file(options, protein.identifier)})
+      require_replaceable(file, options.force);
+}
+
 struct Map {
   std::string name;
   int64_t residues = 0;
@@ -101,9 +122,8 @@ Map write_map(const Options& options, const data::FastaRecord& protein, const at
   const std::span<const float> values = values_of(map_LL);
   std::string content = downstream::npy_header("<f4", length, length);
   content.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
-  const fs::path base = fs::path(options.output) / protein.identifier;
-  write_file(base.string() + ".npy", content);
-  write_file(base.string() + ".svg",
+  write_file(array_file(options, protein.identifier), content);
+  write_file(picture_file(options, protein.identifier),
              downstream::draw_contacts(protein.identifier, values, length, known ? &*known : nullptr));
   Map map{protein.identifier, length};
   if (known) map.precision = downstream::precision_of(values, *known);
@@ -132,16 +152,14 @@ void print_tables(std::ostream& out, const std::vector<Map>& maps) {
                  p.pairs > 0
                      ? text(fixed(p.precision, 3), " (", fixed(p.low, 3), " to ", fixed(p.high, 3), ")")
                      : "unknown"});
-    out << map.name << "\n" << table.str();
+    out << one_line(map.name) << "\n" << table.str();
   }
 }
 
 int predict_contacts(const Program& program, const Options& options) {
   const std::vector<data::FastaRecord> proteins = read_proteins(options);
   const auto known = known_contacts(options, proteins.front());
-  const fs::path summary = fs::path(options.output) / "contacts.json";
-  require_replaceable(summary, options.force);
-  require_no_dataset(options.output);
+  require_nothing_there(options, proteins);
   const ModelOnDevice model = open_model(program, options.checkpoint, options.model);
   const interop::ContactHead head = head_of(model, options.method);
   make_own_folder(options.output);
@@ -157,7 +175,7 @@ int predict_contacts(const Program& program, const Options& options) {
                     {"method", method},
                     {"precision_of_products", options.model.precision},
                     {"proteins", std::move(rows)}};
-  write_file(summary, to_text(result, 2) + "\n");
+  write_file(summary_file(options), to_text(result, 2) + "\n");
   if (program.json) {
     program.print(result);
   } else {
@@ -187,7 +205,7 @@ void add_contacts(CLI::App& app, Program& program) {
   verb->add_option("--contact-list", options->contact_list,
                    "Text file with the known contacts of the one protein: two residue numbers a line, from 1")
       ->excludes(structure);
-  verb->add_flag("--force", options->force, "Replace the maps of an earlier call");
+  add_force_flag(*verb, options->force);
   add_model_flags(*verb, options->model);
   verb->callback([&program, options] {
     program.action = [&program, options] { return predict_contacts(program, *options); };

@@ -86,7 +86,7 @@ void add_embed(CLI::App& app, Program& program) {
   verb->add_option("--shard-size", options->shard_size,
                    "Bytes of a shard, such as 256MiB; they stay in memory")
       ->capture_default_str();
-  verb->add_flag("--force", options->force, "Replace embeddings of another request");
+  add_force_flag(*verb, options->force);
   add_model_flags(*verb, options->model);
   verb->callback([&program, options] {
     program.action = [&program, options] { return embed_proteins(program, *options); };

@@ -33,7 +33,7 @@ void check(const EvalOptions& options) {
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
   // Before an hour of scoring, not after it.
-  if (!options.per_sequence.empty()) require_output_file(options.per_sequence);
+  if (!options.per_sequence.empty()) require_output_file(options.per_sequence, options.force);
 }
 
 int evaluate_checkpoints(const Program& program, EvalOptions options) {
@@ -81,6 +81,7 @@ void add_eval(CLI::App& app, Program& program) {
       ->check(CLI::IsMember({"bert", "mask-only"}));
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
+  add_force_flag(*verb, options->force);
   verb->add_option("--groups", options->groups,
                    "A table of identifiers and their groups: losses by group, and the error when groups are "
                    "drawn, not sequences");

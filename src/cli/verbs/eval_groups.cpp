@@ -21,7 +21,7 @@ const std::vector<eval::SequenceScore>& scores_of(const eval::Evaluation& evalua
   return evaluation.bert ? evaluation.bert_scores : evaluation.mask_only_scores;
 }
 
-// Those with the most sequences, by name; the rest are counted.
+// Keeps the groups with the most sequences, by name, and counts the rest.
 template <class Row>
 std::string keep_largest(std::vector<Row>& rows, const auto& size_of) {
   if (rows.size() <= kMostShown) return "";

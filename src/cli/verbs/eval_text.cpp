@@ -34,11 +34,11 @@ void print_table(std::ostream& out, const Scored& scored) {
   add("bert 80/10/10", scored.report.bert);
   add("mask only", scored.report.mask_only);
   const eval::EvaluationReport& report = scored.report;
-  out << report.checkpoint.string() << (scored.weights == "trained" ? "" : ", weights " + scored.weights)
-      << "\n"
+  out << one_line(report.checkpoint.string())
+      << (scored.weights == "trained" ? "" : ", weights " + scored.weights) << "\n"
       << table.str() << report.any().sequences << " sequences, " << report.any().tokens << " tokens, "
       << report.any().masked << " masked at " << report.mlm_probability << mask_text(report) << "; holdout "
-      << report.holdout_label << "; frequencies of the " << report.baseline_letters << "\n";
+      << one_line(report.holdout_label) << "; frequencies of the " << report.baseline_letters << "\n";
 }
 
 // a − b, paired by sequence, for the patterns that both have.

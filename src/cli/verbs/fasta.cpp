@@ -15,6 +15,11 @@
 namespace esmscale::cli {
 namespace {
 
+struct Options {
+  std::string folder, range, output;
+  bool force = false;
+};
+
 struct Range {
   int64_t begin, end;
 };
@@ -42,16 +47,16 @@ Range parse_range(const std::string& given, int64_t sequences) {
   return range;
 }
 
-int run(const Program& program, const std::string& folder, const std::string& range_text,
-        const std::string& output) {
+int run(const Program& program, const Options& options) {
+  const std::string& output = options.output;
   if (program.json && output.empty())
     throw usage_error({.where = "fasta --json",
                        .expected = "--output, as the standard output cannot hold FASTA and JSON both",
                        .found = "none"});
-  if (!output.empty()) require_output_file(output);
-  const data::Dataset dataset(folder);
+  if (!output.empty()) require_output_file(output, options.force);
+  const data::Dataset dataset(options.folder);
   const Range range =
-      range_text.empty() ? Range{0, dataset.sequences()} : parse_range(range_text, dataset.sequences());
+      options.range.empty() ? Range{0, dataset.sequences()} : parse_range(options.range, dataset.sequences());
   data::SequenceReader reader(dataset);
   const std::unique_ptr<data::FastaWriter> writer =
       output.empty() ? data::fasta_writer_to(program.out) : data::open_fasta_writer(output);
@@ -71,9 +76,6 @@ int run(const Program& program, const std::string& folder, const std::string& ra
 }  // namespace
 
 void add_fasta(CLI::App& app, Program& program) {
-  struct Options {
-    std::string folder, range, output;
-  };
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_verb(app, "fasta", "Sequences of a data set as FASTA, in shuffled order",
                                     "esmscale fasta data/train --range 0:1000 --output first.fasta.gz");
@@ -81,11 +83,9 @@ void add_fasta(CLI::App& app, Program& program) {
   verb->add_option("--range", options->range, "Sequences A:B, counted from 0, B not among them");
   verb->add_option("--output", options->output,
                    "File, compressed when it ends in .gz or .zst; else the standard output");
-  verb->callback([&program, options] {
-    program.action = [&program, options] {
-      return run(program, options->folder, options->range, options->output);
-    };
-  });
+  add_force_flag(*verb, options->force);
+  verb->callback(
+      [&program, options] { program.action = [&program, options] { return run(program, *options); }; });
 }
 
 }  // namespace esmscale::cli

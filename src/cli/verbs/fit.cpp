@@ -38,6 +38,7 @@ struct Options {
 struct Sets {
   laws::PointSet asked;
   std::vector<laws::PointSet> by_count;
+  std::string table{};  // the text of the points file; "": run folders
 };
 
 Sets read_run_folders(const Options& options) {
@@ -54,12 +55,13 @@ Sets read_run_folders(const Options& options) {
 
 // A table knows no shapes: there are its own counts, and 6ND.
 Sets read_table(const Options& options) {
-  Sets result{.asked = laws::read_points(options.points, options.read), .by_count = {}};
+  Sets result{.asked = {}, .by_count = {}, .table = laws::read_points_text(options.points)};
+  result.asked = laws::parse_points(result.table, options.points, options.read);
   result.by_count.push_back(result.asked);
   if (result.asked.basis.flop_count == laws::FlopCount::six_n_d) return result;
   laws::PointOptions read = options.read;
   read.flop_count = laws::FlopCount::six_n_d;
-  result.by_count.push_back(laws::read_points(options.points, read));
+  result.by_count.push_back(laws::parse_points(result.table, options.points, read));
   return result;
 }
 
@@ -103,23 +105,23 @@ void print_approach(std::ostream& out, const laws::Laws& laws, laws::Approach ap
 void print_summary(std::ostream& out, const laws::Laws& laws, const std::vector<study::AssayTrend>& trends,
                    const std::string& folder) {
   const laws::Basis& basis = laws.set.basis;
-  out << laws.set.points.size() << " points from " << basis.source
-      << " (N: " << enum_name(basis.parameter_count) << ", C: " << enum_name(basis.flop_count)
-      << ", loss: " << enum_name(basis.loss) << ")\n";
-  if (!basis.holdout_label.empty()) out << "holdout: " << basis.holdout_label << "\n";
+  const auto print = [&](const auto&... parts) { out << one_line(text(parts...)) << "\n"; };
+  print(laws.set.points.size(), " points from ", basis.source, " (N: ", enum_name(basis.parameter_count),
+        ", C: ", enum_name(basis.flop_count), ", loss: ", enum_name(basis.loss), ")");
+  if (!basis.holdout_label.empty()) print("holdout: ", basis.holdout_label);
   for (const laws::Approach approach : laws::kPlanningOrder) print_approach(out, laws, approach);
-  out << laws.plateau.verdict << "\n";
+  print(laws.plateau.verdict);
   if (const auto taken = laws.planning.taken())
-    out << "planning takes " << laws::name_of(*taken) << ": " << laws.planning.of(*taken)->why << "\n";
-  for (const study::AssayTrend& trend : trends) out << trend.name << ": " << trend.worth.verdict << "\n";
-  for (const auto& [part, why] : laws.why) out << part << ": null, because " << why << "\n";
-  for (const auto& e : laws.set.excluded) out << "left out: " << e.run << ": " << e.why << "\n";
+    print("planning takes ", laws::name_of(*taken), ": ", laws.planning.of(*taken)->why);
+  for (const study::AssayTrend& trend : trends) print(trend.name, ": ", trend.worth.verdict);
+  for (const auto& [part, why] : laws.why) print(part, ": null, because ", why);
+  for (const auto& e : laws.set.excluded) print("left out: ", e.run, ": ", e.why);
   const laws::FoldedWarnings warnings = laws::fold_warnings(laws.warnings, laws.planning.taken());
-  for (const std::string& warning : warnings.first) out << "warning: " << warning << "\n";
+  for (const std::string& warning : warnings.first) print("warning: ", warning);
   if (!warnings.others.empty())
-    out << warnings.others.size() << " warnings about laws that are not planned from are in " << folder
-        << "/report.html\n";
-  out << "written: " << folder << "/laws.json, " << folder << "/report.html\n";
+    print(warnings.others.size(), " warnings about laws that are not planned from are in ", folder,
+          "/report.html");
+  print("written: ", folder, "/laws.json, ", folder, "/report.html");
 }
 
 // Before anything is written: an earlier laws.json stays. The laws of more points are null, each with its
@@ -136,21 +138,22 @@ void require_a_law(const laws::Laws& laws) {
                .advice = "give more runs"});
 }
 
-// Before the fit, which takes its time. `points.csv` may be the very file that is read.
+// Before the fit, which takes its time; which pictures there are is known after it. `points.csv` may be the
+// very file that is read.
 void require_nothing_there(const Options& options) {
-  for (const char* name : {"laws.json", "report.html", "points.csv", "tables"})
+  for (const char* name :
+       {"laws.json", "report.html", "points.csv", "methods.txt", "references.bib", "tables"})
     require_replaceable(std::filesystem::path(options.output) / name, options.force);
   if (options.bundle.empty()) return;
   if (!options.bundle.ends_with(".tar.zst"))
     throw usage_error(
         {.where = "--bundle", .expected = "a name that ends in .tar.zst", .found = options.bundle});
-  require_replaceable(options.bundle, options.force);
-  require_output_file(options.bundle);
+  require_output_file(options.bundle, options.force);
 }
 
 // What another fit of the same inputs needs to find the same laws.
-FitInputs inputs_of(const Options& options) {
-  FitInputs inputs{.runs = options.runs, .points = options.points, .flags = {}};
+FitInputs inputs_of(const Options& options, const std::string& table) {
+  FitInputs inputs{.runs = options.runs, .points = table, .flags = {}};
   const auto add = [&](const char* flag, std::string_view value) {
     inputs.flags.insert(inputs.flags.end(), {flag, std::string(value)});
   };
@@ -188,12 +191,13 @@ int fit(const Program& program, Options& options) {
   const std::vector<study::AssayTrend> trends =
       study::assay_trends({options.runs.begin(), options.runs.end()}, laws.set, options.read.allow_mixed);
   if (!trends.empty()) document["downstream"] = study::to_json(trends);
-  OutputSet files(options.output);
+  OutputSet files(options.output, options.force);
   report::add_report(files, laws, trends);
   report::add_paper_tables(files, laws);
   files.add("laws.json", laws::readable_text(document));
   files.publish();
-  if (!options.bundle.empty()) write_bundle(options.bundle, program, inputs_of(options), document);
+  if (!options.bundle.empty())
+    write_bundle(options.bundle, program, inputs_of(options, sets.table), document);
   if (program.json)
     program.print(document);
   else
@@ -238,7 +242,7 @@ void add_fit(CLI::App& app, Program& program) {
           ->excludes("RUN", "--points", "--output", "--bundle");
   verb->add_option("--flops", options->flops, "C to compare at; the middle of the budgets of both by default")
       ->needs(compare);
-  verb->add_flag("--force", options->force, "Replace the laws and the report of an earlier fit");
+  add_force_flag(*verb, options->force);
   verb->callback(
       [&program, options] { program.action = [&program, options] { return fit(program, *options); }; });
 }

@@ -20,13 +20,16 @@ std::string shown(double value, const auto& show) {
 // `none`: the change of two numbers that are the same.
 void add_row(Table& table, const char* approach, const char* what, const laws::Change& change, double none,
              const auto& show, const auto& show_change) {
-  const bool is_significant = change.interval && (change.interval->low > none || change.interval->high < none);
+  const bool is_significant =
+      change.interval && (change.interval->low > none || change.interval->high < none);
   table.add({approach, what, shown(change.first, show), shown(change.second, show),
              shown(change.change, show_change),
              change.interval
                  ? text(show_change(change.interval->low), " to ", show_change(change.interval->high))
                  : "–",
-             !change.interval ? "no draws" : is_significant ? "differ" : "no difference shown"});
+             !change.interval ? "no draws"
+             : is_significant ? "differ"
+                              : "no difference shown"});
 }
 
 std::string text_of(const laws::LawDifference& difference) {
@@ -36,7 +39,7 @@ std::string text_of(const laws::LawDifference& difference) {
   for (const laws::LawDifference::Row& row : difference.rows) {
     const char* name = laws::name_of(row.approach);
     if (!row.why_not.empty()) {
-      not_compared += text("not compared: ", name, ": ", row.why_not, "\n");
+      not_compared += text("not compared: ", name, ": ", one_line(row.why_not), "\n");
       continue;
     }
     add_row(table, name, "a", row.exponent, 0, places(3), places(3));
@@ -44,9 +47,9 @@ std::string text_of(const laws::LawDifference& difference) {
             [](double v) { return text("×", fixed(v, 2)); });
     add_row(table, name, "loss, nats", row.loss, 0, places(4), places(4));
   }
-  std::string out = text("first:  ", difference.first, "\nsecond: ", difference.second,
+  std::string out = text("first:  ", one_line(difference.first), "\nsecond: ", one_line(difference.second),
                          "\nat C = ", scientific(difference.flops, 2), " FLOPs\n", table.str(), not_compared);
-  for (const std::string& warning : difference.warnings) out += text("warning: ", warning, "\n");
+  for (const std::string& warning : difference.warnings) out += "warning: " + one_line(warning) + "\n";
   return out;
 }
 

@@ -135,13 +135,13 @@ void print_lines(std::ostream& out, const Json& json, const std::string& indent 
   for (const auto& [key, value] : json.items()) {
     const bool nested =
         value.is_object() || (value.is_array() && !value.empty() && value.front().is_object());
-    out << indent << key
-        << (nested ? ":\n" : ": " + (value.is_string() ? value.get<std::string>() : to_text(value)) + "\n");
+    const std::string shown = value.is_string() ? value.get<std::string>() : to_text(value);
+    out << indent << one_line(key) << (nested ? ":" : ": " + one_line(shown)) << "\n";
     if (nested) print_lines(out, value, indent + "  ");
   }
 }
 
-// Of everything except a data set.
+// For everything except a data set.
 Json document_of(const fs::path& path, bool verify) {
   if (checkpoint::is_checkpoint(path)) return checkpoint_info(path, verify);
   if (interop::is_hugging_face_folder(path)) return hugging_face_info(path, verify);

@@ -1,4 +1,5 @@
 #include "cli/checks.h"
+#include "cli/enum_flag.h"
 #include "cli/model_flags.h"
 #include "cli/verb.h"
 #include "esmscale/core/error.h"
@@ -21,8 +22,9 @@ constexpr int64_t kGpuRows = 16384;
 constexpr const char* kHidden = "/hidden";
 
 struct Options {
-  std::string checkpoint, input, output, device = "auto", engine = "auto", weights = "trained";
-  bool embeddings = false, drops_gaps = false, renames = false;
+  std::string checkpoint, input, output, device = "auto", weights = "trained";
+  config::EngineKind engine = config::EngineKind::automatic;
+  bool embeddings = false, drops_gaps = false, renames = false, force = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
 
@@ -102,8 +104,7 @@ void write(OutputFile& file, const at::Tensor& values) {
 
 void write_scores(const Options& options, const model::Weights& weights,
                   const std::vector<data::FastaRecord>& records, const interop::ScoringOptions& scoring) {
-  const auto engine =
-      model::make_engine(weights, {.engine = enum_from_name<config::EngineKind>(options.engine, "--engine")});
+  const auto engine = model::make_engine(weights, {.engine = options.engine});
   std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
   const Json tokens = data::TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
@@ -121,7 +122,7 @@ void write_scores(const Options& options, const model::Weights& weights,
 }
 
 int write_logits(const Program& program, const Options& options) {
-  require_output_file(options.output);
+  require_output_file(options.output, options.force);
   train::set_up_process(program.thread_count());
   const Records read = read_records(options);
   const std::vector<data::FastaRecord>& records = read.all;
@@ -137,7 +138,7 @@ int write_logits(const Program& program, const Options& options) {
     program.print({{"output", options.output},
                    {"checkpoint", model.path.string()},
                    {"sequences", records.size()},
-                   {"counts", to_json(read.counts.named())},
+                   {"counts", data::to_json(read.counts.named())},
                    {"renamed", read.renamed},
                    {"tokens", data::TokenList::of(weights.config.alphabet).names()}});
   else
@@ -170,10 +171,9 @@ void add_logits(CLI::App& app, Program& program) {
           "--batch-rows", options->batch_rows,
           "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
       ->check(whole_number());
+  add_force_flag(*verb, options->force);
   verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
-  verb->add_option("--engine", options->engine, "auto, fused or plain (the reference)")
-      ->check(CLI::IsMember({"auto", "fused", "plain"}))
-      ->capture_default_str();
+  add_enum_flag(*verb, "--engine", options->engine, "auto, fused or plain (the reference)");
   verb->callback([&program, options] {
     program.action = [&program, options] { return write_logits(program, *options); };
   });

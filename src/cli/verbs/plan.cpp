@@ -23,6 +23,7 @@ struct Options : PlanningOptions {
   double gpu_hours = 0;
   std::vector<int> gpus;
   std::string tokens_per_second;
+  bool force = false;
 };
 
 std::optional<laws::Approach> approach_of(const std::string& asked) {
@@ -47,7 +48,7 @@ double flops_of(const Options& options) {
 
 void write_plan(const Options& options, const std::string& name, const study::BudgetPlan& plan,
                 const laws::LawFile& laws, const study::PlanRequest& request) {
-  OutputSet files(options.output);
+  OutputSet files(options.output, options.force);
   files.add("configs/" + name + ".json", to_text(config::to_json(plan.config), 2) + "\n");
   const double days = plan.times.empty() ? 1 : plan.times.front().days;
   study::add_array(files, name, {name}, request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
@@ -174,6 +175,7 @@ void add_plan(CLI::App& app, Program& program) {
   add_basis_flags(*verb, *options);
   add_data_flags(*verb, *options);
   add_config_flags(*verb, *options);
+  add_force_flag(*verb, options->force);
   add_former_form(*verb, "--isoflop", "esmscale study plan DIR --isoflop C1,C2,…");
   add_former_form(*verb, "--assess", "esmscale assess");
   verb->callback(

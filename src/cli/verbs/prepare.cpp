@@ -31,7 +31,7 @@ Json set_json(const std::filesystem::path& folder, const data::DatasetManifest& 
 Json summary_json(const data::PrepareOptions& options, const data::PrepareSummary& summary) {
   Json json = set_json(options.output, summary.train);
   json["seed"] = options.seed;
-  json["counts"] = to_json(summary.counts);
+  json["counts"] = data::to_json(summary.counts);
   json["warnings"] = summary.warnings;
   json["input_bytes"] = summary.input_bytes;
   json["fasta_bytes"] = summary.text_bytes;
@@ -47,7 +47,7 @@ void print_set(std::ostream& out, const std::filesystem::path& folder,
   if (manifest.clusters > 0) out << manifest.clusters << " clusters, ";
   out << manifest.residues << " residues, " << human_bytes(static_cast<double>(manifest.bytes)) << " in "
       << manifest.shards << " shards, baseline loss " << fixed(manifest.baseline_loss, 4) << " nats";
-  if (!manifest.split.empty()) out << " (" << manifest.split << ")";
+  if (!manifest.split.empty()) out << " (" << one_line(manifest.split) << ")";
   out << "\n";
 }
 
@@ -55,7 +55,7 @@ void print_summary(std::ostream& out, const data::PrepareOptions& options,
                    const data::PrepareSummary& summary) {
   print_set(out, options.output, summary.train);
   if (summary.holdout) print_set(out, options.holdout_output, *summary.holdout);
-  const std::string cases = listed(summary.counts);
+  const std::string cases = data::listed(summary.counts);
   out << "from " << summary.records << " records" << (cases.empty() ? "" : ", ") << cases << "; "
       << human_duration(summary.seconds) << ", "
       << fixed(static_cast<double>(summary.text_bytes) / 1e6 / summary.seconds, 1) << " MB/s of FASTA\n";
@@ -121,7 +121,7 @@ void add_prepare(CLI::App& app, Program& program) {
   verb->add_flag("--deduplicate", o.deduplicate, "Keep identical residues once: the first in the input");
   verb->add_option("--memory", given->memory, "What the process may hold, such as 500M or 4GiB")
       ->capture_default_str();
-  verb->add_flag("--force", o.force, "Replace a data set that is there");
+  add_force_flag(*verb, o.force);
   verb->add_option(
       "--attach-report", given->report,
       "Read no input: put this report (JSON) of a check of the holdout in --output into its manifest");

@@ -56,8 +56,8 @@ std::vector<study::RunView> watch(const Options& options) {
 }
 
 int write_page(const Program& program, const Options& options) {
-  require_output_file(options.output);
-  if (!options.watch) require_replaceable(options.output, options.force);
+  const bool is_own = options.watch && report::is_watched_page(options.output);
+  require_output_file(options.output, options.force || is_own);
   std::vector<study::RunView> runs;
   if (options.watch) {
     runs = watch(options);
@@ -89,7 +89,7 @@ void add_report(CLI::App& app, Program& program) {
   verb->add_option("--every", options->every, "Seconds between two pages of --watch")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
-  verb->add_flag("--force", options->force, "Replace a file that is there");
+  add_force_flag(*verb, options->force);
   verb->callback([&program, options] {
     program.action = [&program, options] { return write_page(program, *options); };
   });

@@ -44,7 +44,7 @@ void print_table(std::ostream& out, const std::vector<study::RunView>& runs) {
                or_dash(run.seconds_left, human_duration(run.seconds_left))});
   out << table.str();
   for (const study::RunView& run : runs)
-    if (!run.stopped_by.empty()) out << run.path.string() << ": " << one_line(run.stopped_by) << "\n";
+    if (!run.stopped_by.empty()) out << one_line(text(run.path.string(), ": ", run.stopped_by)) << "\n";
 }
 
 int list_runs(const Program& program, const std::string& folder) {

@@ -107,7 +107,7 @@ void print_tables(std::ostream& out, const Options& options, const std::vector<P
     table.add({predictions[i].checkpoint, std::to_string(result.mutants), to_text(result.spearman),
                or_unknown(result.ndcg), or_unknown(result.auc), fixed(predictions[i].seconds, 1)});
   }
-  out << comparison.results[0].name << ", " << options.method << "\n" << table.str();
+  out << one_line(comparison.results[0].name) << ", " << options.method << "\n" << table.str();
   if (comparison.pairs.empty()) return;
   Table pairs({"a", "b", "Spearman a − b, paired"}, 2);
   for (const assays::Comparison::Pair& pair : comparison.pairs)
@@ -123,10 +123,7 @@ int score(const Program& program, const Options& options) {
                        .expected = "--assay FILE.csv, or --proteingym DIR",
                        .found = options.assay.empty() ? "neither" : "both"});
   if (!options.proteingym.empty()) return score_proteingym(program, options);
-  if (!options.output.empty()) {
-    require_replaceable(options.output, options.force);
-    require_output_file(options.output);
-  }
+  if (!options.output.empty()) require_output_file(options.output, options.force);
   const assays::Assay assay = read(options);
   const std::vector<std::string> columns = new_columns(options);
   assays::with_columns(assay.table, columns, {});  // an Error about a column comes before the work
@@ -216,7 +213,7 @@ void add_score(CLI::App& app, Program& program) {
   verb->add_option("--output", options->output,
                    "Write the CSV with a column of scores added; with --proteingym a folder of them, "
                    "where an interrupted work continues");
-  verb->add_flag("--force", options->force, "Replace the output if it exists");
+  add_force_flag(*verb, options->force);
   add_model_flags(*verb, options->model);
   verb->callback(
       [&program, options] { program.action = [&program, options] { return score(program, *options); }; });

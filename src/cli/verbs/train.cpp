@@ -4,6 +4,7 @@
 #include "cli/verb.h"
 #include "esmscale/config/given_keys.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/dist/launcher.h"
@@ -47,25 +48,26 @@ std::filesystem::path run_folder(const Options& options) {
 }
 
 // A shipped configuration fits no data set in particular: its own train.max_tokens may be more than there is.
-bool takes_tokens_from_preset(const Options& options) {
+bool takes_tokens_from_preset(const Options& options, const std::filesystem::path& config) {
   const auto sets_tokens = [](const std::string& setting) {
     return setting.starts_with("train.max_tokens=");
   };
   if (std::any_of(options.settings.begin(), options.settings.end(), sets_tokens)) return false;
   const std::vector<std::filesystem::path> shipped = config::shipped_configs();
-  const std::filesystem::path file = std::filesystem::weakly_canonical(config::find_config(options.config));
+  const std::filesystem::path file = std::filesystem::weakly_canonical(config);
   return std::find(shipped.begin(), shipped.end(), file) != shipped.end();
 }
 
 train::TrainOptions train_options(const Program& program, const Options& options) {
-  config::RunConfig config = config::load_config(options.config, options.settings);
+  const config::ConfigSource source = config::read_config_source(options.config);
+  config::RunConfig config = config::load_config(source, options.settings);
   if (!options.data.empty()) config.data.train = options.data;
   if (!options.holdout.empty()) config.data.holdout = options.holdout;
   const bool names_micro_batch = config.train.micro_batch_tokens > 0;
   config::resolve(config);
   return {.config = std::move(config),
           .given_keys = options.init_from.empty() ? std::vector<std::string>()
-                                                  : config::given_keys(options.config, options.settings),
+                                                  : config::given_keys(source, options.settings),
           .run = run_folder(options),
           .device = options.device,
           .threads = program.thread_count(),
@@ -73,7 +75,7 @@ train::TrainOptions train_options(const Program& program, const Options& options
           .init_from = options.init_from,
           .branch_from = options.branch_from,
           .rescore = options.rescore,
-          .max_tokens_from_preset = takes_tokens_from_preset(options),
+          .max_tokens_from_preset = takes_tokens_from_preset(options, source.path),
           .chooses_micro_batch = !names_micro_batch,
           .max_minutes = options.max_minutes,
           .profile_steps = options.profile_steps,
@@ -101,10 +103,14 @@ void make_absolute(config::RunConfig& config) {
 }
 
 int train(const Program& program, const Options& options) {
-  train::TrainOptions request = train_options(program, options);
   const int local = local_ranks(options.ranks, options.device);
+  if (local > 1) require_no_pipe(options.config, text("each of the ", local, " ranks reads it"));
+  train::TrainOptions request = train_options(program, options);
   const dist::Placement placement = local > 0 ? dist::Placement{} : dist::find_placement(::getenv);
-  if (options.dry_run) return dry_run(program, request, std::max(local, placement.ranks));
+  if (options.dry_run) {
+    warn_of_many_processes(local);
+    return dry_run(program, request, std::max(local, placement.ranks));
+  }
   if (local == 0) dist::require_all_tasks(placement, ::getenv);
   make_absolute(request.config);
   require_few_processes(local);

@@ -52,6 +52,41 @@ TEST(OutputSet, AFailureLeavesTheEarlierResultWhole) {
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"a", "b"}));
 }
 
+// Such a name cannot be replaced by a file: it is found before the first file is.
+TEST(OutputSet, AFolderByTheNameOfAFileIsFoundBeforeAnythingIsReplaced) {
+  for (const bool is_removed : {false, true}) {
+    const TemporaryFolder folder;
+    write_file(folder / "a", "earlier");
+    make_folder(folder / "b/inner");
+    OutputSet files(folder.path());
+    files.add("a", "now");
+    if (is_removed)
+      files.remove("b");
+    else
+      files.add("b", "now");
+    EXPECT_THAT(error_of([&] { files.publish(); }),
+                HasSubstr("/b: expected a new name, or a file to replace"));
+    EXPECT_EQ(read_file(folder / "a"), "earlier");
+    EXPECT_TRUE(fs::exists(folder / "b/inner"));
+  }
+}
+
+TEST(OutputSet, WithoutForceNothingThatIsThereIsTouched) {
+  const TemporaryFolder folder;
+  write_file(folder / "a", "earlier");
+  fs::create_symlink("nowhere", folder / "link");
+  {
+    OutputSet files(folder.path(), /*replaces=*/false);
+    files.add("new", "now");
+    for (const char* name : {"a", "link"}) {
+      EXPECT_THAT(error_of([&] { files.add(name, "now"); }), HasSubstr("--force")) << name;
+      EXPECT_THAT(error_of([&] { files.remove(name); }), HasSubstr("--force")) << name;
+    }
+  }
+  EXPECT_EQ(read_file(folder / "a"), "earlier");
+  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"a", "link"}));
+}
+
 TEST(OutputSet, WritesThroughNoLinkInItsFolder) {
   const TemporaryFolder folder;
   make_folder(folder / "outside");

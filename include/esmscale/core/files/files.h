@@ -39,7 +39,7 @@ void read_pieces(const std::filesystem::path& path, const std::function<void(std
 
 // For what is read several times: usage error for a pipe, or "-", which give their bytes once. `why` says who
 // reads it.
-void require_file(const std::filesystem::path& path, std::string_view why);
+void require_no_pipe(const std::filesystem::path& path, std::string_view why);
 
 // A file or pipe, opened for reading: never waits longer than kPipePatience for a pipe's writer. The caller
 // owns the descriptor. `begun` holds bytes that were read while waiting.

@@ -10,12 +10,17 @@
 
 namespace esmscale {
 
+// Error, which names --force, when something is at `path`, unless `force`.
+void require_replaceable(const std::filesystem::path& path, bool force);
+
 // The files are written under other names first; publish() then renames all of them, which needs no room.
 // Without publish() the folder is as it was before, or absent where it was absent.
 class OutputSet {
  public:
-  // Touches nothing before the first file.
-  explicit OutputSet(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // Touches nothing before the first file. Without `replaces` a name that is taken is an Error of add() and
+  // remove().
+  explicit OutputSet(std::filesystem::path folder, bool replaces = true)
+      : folder_(std::move(folder)), replaces_(replaces) {}
   ~OutputSet();
   OutputSet(const OutputSet&) = delete;
   OutputSet& operator=(const OutputSet&) = delete;
@@ -26,15 +31,17 @@ class OutputSet {
   void add(const std::filesystem::path& name, std::string_view content);
   void add_folder(const std::filesystem::path& name);
   // An earlier result's file goes when this one is published.
-  void remove(const std::filesystem::path& name) { removed_.push_back(folder_ / name); }
+  void remove(const std::filesystem::path& name);
 
-  // In the order of add(): what is added last appears when all else is there.
+  // In the order of add(): what is added last appears when all else is there. Error, before the first of them
+  // is replaced, where a folder has the name of a file.
   void publish();
 
  private:
   void make(const std::filesystem::path& folder);
 
   std::filesystem::path folder_;
+  bool replaces_;
   std::vector<std::filesystem::path> removed_;
   std::vector<std::filesystem::path> made_;  // parents first
   std::vector<std::unique_ptr<AtomicOutput>> files_;
