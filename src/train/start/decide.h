@@ -40,4 +40,8 @@ TrainingState begin_training(const TrainOptions& options, const std::filesystem:
                              const run::RunFolder& run, const data::Dataset& train, int64_t planned_tokens,
                              const at::Device& device, dist::Ranks& ranks);
 
+// Error where begin_training() would refuse the files that it reads: damaged tensors, weights only. Keeps
+// nothing of them.
+void require_good_state(const TrainOptions& options, const std::filesystem::path& resume_from);
+
 }  // namespace esmscale::train

@@ -30,13 +30,17 @@ TrainingState new_state(checkpoint::CheckpointInfo info, model::Weights weights,
           .averages = std::move(averages)};
 }
 
-// Weights and moments of a checkpoint, which must be one of training.
-TrainingState on_device(const fs::path& folder, checkpoint::Checkpoint checkpoint, const Setting& setting) {
+void require_moments(const fs::path& folder, const checkpoint::Checkpoint& checkpoint) {
   if (!checkpoint.has_moments)
     throw usage_error({.where = folder.string(),
                        .expected = "a training checkpoint",
                        .found = "weights only",
                        .advice = "use --init-from"});
+}
+
+// Weights and moments of a checkpoint, which must be one of training.
+TrainingState on_device(const fs::path& folder, checkpoint::Checkpoint checkpoint, const Setting& setting) {
+  require_moments(folder, checkpoint);
   checkpoint.info.config = setting.options.config;
   model::Weights weights = setting.device.is_cpu() ? std::move(checkpoint.weights)
                                                    : model::copy_of(checkpoint.weights, setting.device);
@@ -83,6 +87,16 @@ TrainingState resumed(const Setting& setting, const fs::path& from) {
 }
 
 }  // namespace
+
+void require_good_state(const TrainOptions& options, const fs::path& resume_from) {
+  fs::path whole = resume_from;
+  if (whole.empty() && !options.branch_from.empty())
+    whole = checkpoint::resolve_checkpoint(options.branch_from);
+  if (!whole.empty())
+    require_moments(whole, checkpoint::load_checkpoint(whole));
+  else if (!options.init_from.empty())
+    interop::load_model(options.init_from);
+}
 
 TrainingState begin_training(const TrainOptions& options, const fs::path& resume_from,
                              const run::RunFolder& run, const data::Dataset& train, int64_t planned_tokens,
