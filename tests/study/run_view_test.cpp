@@ -36,7 +36,7 @@ class RunViews : public testing::Test {
                             "\n";
   const std::string holdout_ = R"({"step":5,"tokens":1000,"eval/loss":2.5})"
                                "\n";
-  const std::string end_ = R"({"step":5,"tokens":1000,"eval/loss":2.4,"finished":true})"
+  const std::string end_ = R"({"step":9,"tokens":4000,"eval/loss":2.4,"finished":true})"
                            "\n";
 };
 
@@ -59,6 +59,20 @@ TEST_F(RunViews, StateIsThatOfTheFolder) {
   const RunView finished = view_run(write("finished", step_ + end_).path());
   EXPECT_TRUE(finished.is_finished());
   EXPECT_EQ(finished.stopped_by, "");
+}
+
+// As for fit and study: the line alone is no end. A copy has no lock, and needs no checkpoint.
+TEST_F(RunViews, AFinishedRunHasItsTokensAndItsCheckpoint) {
+  const RunView shorter = view_run(write("shorter", R"({"step":5,"tokens":1000,"finished":true})"
+                                                    "\n")
+                                       .path());
+  EXPECT_EQ(shorter.state, "stopped");
+  EXPECT_THAT(shorter.stopped_by, HasSubstr("1.00K of the 4.00K tokens"));
+  const run::RunFolder lost = write("lost", step_ + end_);
+  EXPECT_EQ(view_run(lost.path()).state, "finished");
+  { const FileLock lock = lost.lock(); }
+  EXPECT_EQ(view_run(lost.path()).state, "stopped");
+  EXPECT_THAT(view_run(lost.path()).stopped_by, HasSubstr("its last checkpoint, of step 9"));
 }
 
 TEST_F(RunViews, AHeldLockIsARunningRun) {

@@ -222,5 +222,15 @@ TEST_F(State, TheFirstFormatIsRead) {
   EXPECT_EQ(read_json(study.config(study.runs[1]))["study"]["stage"], "main");
 }
 
+// What a run said of itself reaches no terminal as a control, and adds no line.
+TEST_F(State, TextOfRunsIsShownEscaped) {
+  const Study study = read_study(folder.path());
+  StudyRecord record;
+  record.failures["a"].error = "bad\x1b[31m\nx";
+  const std::string shown = to_text(study, record, status_of(study, record));
+  EXPECT_THAT(shown, HasSubstr("\na: bad\\x1b[31m\\nx\n"));
+  EXPECT_EQ(shown.find('\x1b'), shown.npos);
+}
+
 }  // namespace
 }  // namespace esmscale::study
