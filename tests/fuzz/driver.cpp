@@ -1,5 +1,5 @@
 // fuzz [READER…] [--seconds S] [--seed N] [--keep DIR]: changed files for each reader, S seconds each.
-// fuzz --list: the readers. fuzz READER --input FILE: one file as it is.
+// fuzz --list: the readers. fuzz READER --input FILE: one file as it is, in the folder of each seed.
 //
 // The inputs are read in a child process. Input i of a seed is always the same, so the parent can write down
 // the one of which a child died, and starts another child after it. Exit code 1: there were findings.
@@ -222,8 +222,11 @@ int run(const Options& options) {
       findings += Campaign(reader, options).run();
     } else {
       Sandbox sandbox(reader, sandbox_root());
-      const Outcome outcome = sandbox.run(seeds_of(reader).front(), read_file(options.input));
-      std::cout << (outcome == Outcome::read ? "read" : "refused: " + sandbox.refusal()) << "\n";
+      for (const Seed& seed : seeds_of(reader)) {
+        const Outcome outcome = sandbox.run(seed, read_file(options.input));
+        std::cout << seed.folder.filename().string() << ": "
+                  << (outcome == Outcome::read ? "read" : "refused: " + sandbox.refusal()) << std::endl;
+      }
     }
   }
   if (chosen == 0) throw std::runtime_error("no such reader; --list names them");

@@ -22,6 +22,8 @@ struct Reader {
 
 // Of the program that is built: those of the rooms with LibTorch are a program of their own.
 std::vector<Reader> readers();
+// Those of them that read data sets, and what prepare makes them from.
+std::vector<Reader> dataset_readers();
 
 // A JSON document with the checksum that write_checked_json gives it; other text stays as it is.
 std::string sealed_json(std::string content);

@@ -1,18 +1,17 @@
 // The readers of the rooms without LibTorch.
+#include "esmscale/assays/assay.h"
+#include "esmscale/assays/benchmark.h"
 #include "esmscale/config/config.h"
-#include "esmscale/core/checksum.h"
 #include "esmscale/core/safetensors.h"
-#include "esmscale/data/dataset/dataset.h"
-#include "esmscale/data/dataset/format.h"
-#include "esmscale/data/fasta/fasta.h"
+#include "esmscale/laws/difference.h"
 #include "esmscale/laws/laws_json.h"
 #include "esmscale/laws/points/points.h"
+#include "esmscale/run/lease.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
+#include "esmscale/study/plan/known_models.h"
 #include "esmscale/study/state.h"
 #include "fuzz/reader.h"
-
-#include <cstring>
 
 #include <nlohmann/json.hpp>
 
@@ -21,91 +20,59 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void read_dataset(const fs::path& folder) {
-  const data::Dataset dataset(folder);
-  data::SequenceReader reader(dataset);
-  const int64_t most = std::min<int64_t>(dataset.sequences(), 1000);
-  for (int64_t s = 0; s < most; ++s) {
-    reader.residues(s);
-    reader.identifier(s);
-  }
-  data::find_overlap(dataset, dataset, dataset.sequences());
-  dataset.verify();
-}
-
-void read_fasta(const fs::path& file) {
-  data::FastaCounts counts;
-  data::FastaReader reader(file, counts);
-  for (data::FastaRecord record; reader.next(record);) continue;
-}
-
-void read_safetensors(const fs::path& file) {
-  const SafetensorsFile tensors(file);
+void read_safetensors(const fs::path& folder) {
+  const SafetensorsFile tensors(folder / "tensors.safetensors");
   for (const TensorEntry& entry : tensors.entries()) tensors.bytes(entry);
 }
 
-// The hash of the content, and the checksum of all.
-std::string sealed_manifest(std::string content) {
-  Json json = Json::parse(content, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("content")) return sealed_json(std::move(content));
-  json["hash"] = checksum_hex(to_text(json["content"]));
-  return sealed_json(to_text(json));
+void read_study(const fs::path& folder) {
+  const study::Study study = study::read_study(folder);
+  study::status_of(study, study::StudyRecord{});
 }
 
-// A file of the data set, whose records begin after the header: each ends in a checksum of itself.
-template <class Record>
-std::string with_sealed_records(std::string content) {
-  for (size_t at = sizeof(data::FileHeader); at + sizeof(Record) <= content.size(); at += sizeof(Record)) {
-    Record record;
-    std::memcpy(&record, content.data() + at, sizeof record);
-    const uint64_t checksum = data::checksum_of(record);
-    std::memcpy(content.data() + at + sizeof record - sizeof checksum, &checksum, sizeof checksum);
-  }
-  return content;
+// What `fit --compare` and `assess` make of a law.
+void use_laws(const fs::path& folder) {
+  const laws::LawFile laws = laws::read_laws(folder / "laws.json");
+  laws::to_json(laws::difference_of(laws, laws, /*flops=*/0, /*allow_mixed=*/false));
+  study::Assessment assessment = study::assess(laws);
+  study::add_trends(assessment, folder / "laws.json");
+  study::to_json(assessment);
 }
 
-std::string sealed_header(std::string content) {
-  data::FileHeader header;
-  if (content.size() < sizeof header) return content;
-  std::memcpy(&header, content.data(), sizeof header);
-  header.header_checksum = data::checksum_of(header);
-  std::memcpy(content.data(), &header, sizeof header);
-  return content;
+void read_assay(const fs::path& folder) {
+  const fs::path file = folder / "scan.csv";
+  const assays::Assay assay = assays::read_assay(file, assays::find_target(file), {});
+  const std::vector<std::string> columns{"score"};
+  const std::vector<std::vector<double>> scores(1, std::vector<double>(assay.variants.size()));
+  assays::with_columns(assay.table, columns, scores);
+}
+
+void read_benchmark(const fs::path& folder) {
+  for (const assays::BenchmarkEntry& entry : assays::read_benchmark(folder))
+    assays::read_assay(entry.file, entry.target, {.needs_measured = true});
 }
 
 }  // namespace
 
 std::vector<Reader> readers() {
-  std::vector<Reader> all{
+  std::vector<Reader> all = dataset_readers();
+  const std::vector<Reader> others{
       {"config", "config", "config.json", [](const fs::path& f) { config::load_config(f / "config.json"); }},
-      {"manifest", "dataset", "manifest.json", read_dataset, sealed_manifest},
-      {"shard", "dataset", "shard-00000.zst", read_dataset, sealed_header},
-      {"index", "dataset", "", read_dataset, with_sealed_records<data::FrameEntry>},
-      {"lengths", "dataset", "", read_dataset, sealed_header},
-      {"identifiers", "dataset", "", read_dataset, sealed_header},
-      {"fingerprints", "dataset", "", read_dataset, with_sealed_records<data::FingerprintBlock>},
-      {"safetensors", "safetensors", "tensors.safetensors",
-       [](const fs::path& f) { read_safetensors(f / "tensors.safetensors"); }},
-      {"fasta", "fasta", "in.fasta", [](const fs::path& f) { read_fasta(f / "in.fasta"); }},
+      {"safetensors", "safetensors", "tensors.safetensors", read_safetensors},
       {"points", "points", "points.csv", [](const fs::path& f) { laws::read_points(f / "points.csv", {}); }},
       {"laws", "laws", "laws.json", [](const fs::path& f) { laws::read_laws(f / "laws.json"); }},
-      {"study", "study", "study.json",
-       [](const fs::path& f) {
-         const study::Study study = study::read_study(f);
-         study::status_of(study, study::StudyRecord{});
-       }},
+      {"used-laws", "laws", "laws.json", use_laws},
+      {"study", "study", "study.json", read_study},
       {"state", "study", "state.json", [](const fs::path& f) { study::read_record(study::read_study(f)); },
        sealed_json},
       {"metrics", "run", "metrics.jsonl", [](const fs::path& f) { run::read_metrics(f / "metrics.jsonl"); }},
       {"environment", "run", "environment.json", [](const fs::path& f) { run::RunFolder(f).last_start(); }},
+      {"lease", "lease", "lease.json", [](const fs::path& f) { run::is_in_use(f); }},
+      {"assay", "assay", "scan.csv", read_assay},
+      {"assay-target", "assay", "scan.fasta", read_assay},
+      {"proteingym", "proteingym", "DMS_substitutions.csv", read_benchmark},
   };
-  using Kind = data::FileKind;
-  for (const auto& [name, kind] : {std::pair{"index", Kind::index},
-                                   {"lengths", Kind::lengths},
-                                   {"identifiers", Kind::identifiers},
-                                   {"fingerprints", Kind::fingerprints}})
-    for (Reader& reader : all)
-      if (reader.name == name) reader.file = data::file_name(kind);
+  all.insert(all.end(), others.begin(), others.end());
   return all;
 }
 
