@@ -3,6 +3,7 @@
 #include "assays/variant_reader.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta/fasta.h"
 
@@ -74,23 +75,38 @@ class Reader {
     }
   }
 
-  bool all_agree(int64_t offset) const {
-    return std::all_of(table_.rows().begin(), table_.rows().end(), [&](const CsvRow& row) {
-      if (sequence_ && row.cells[*sequence_].size() != target_.size()) return true;
+  // By number the letter that the mutants of all rows say the target has there; none where rows contradict
+  // each other or are wrong at every offset.
+  using NumberedLetters = std::vector<std::pair<int64_t, uint8_t>>;
+  NumberedLetters letters_by_number() const {
+    std::map<int64_t, uint8_t> letters;
+    for (const CsvRow& row : table_.rows()) {
+      if (sequence_ && row.cells[*sequence_].size() != target_.size()) continue;
       try {
-        parse_mutant(row.cells[*mutant_], target_, offset);
-        return true;
+        for (const Substitution& written : written_substitutions(row.cells[*mutant_]))
+          if (letters.try_emplace(written.position, written.from).first->second != written.from) return {};
       } catch (const BadVariant&) {
-        return false;
+        return {};
       }
+    }
+    return {letters.begin(), letters.end()};
+  }
+
+  bool agree(const NumberedLetters& letters, int64_t offset) const {
+    return std::all_of(letters.begin(), letters.end(), [&](const auto& letter) {
+      const int64_t position = letter.first - offset - 1;
+      return position >= 0 && position < static_cast<int64_t>(target_.size()) &&
+             target_[static_cast<size_t>(position)] == letter.second;
     });
   }
 
+  // Rows are read once, or a table of many rows would be read thousands of times.
   std::string advice_of_offset() const {
     constexpr int64_t kFarthest = 3000;
-    for (int64_t offset = 0; offset <= kFarthest; ++offset)
+    const NumberedLetters letters = letters_by_number();
+    for (int64_t offset = 0; offset <= kFarthest && !letters.empty(); ++offset)
       for (const int64_t signed_offset : {offset, -offset})
-        if (all_agree(signed_offset))
+        if (agree(letters, signed_offset))
           return text("give --offset ", signed_offset, ": with it all rows agree with the sequence");
     return "check that the sequence is the assay's wild type; no --offset makes all rows agree";
   }
@@ -158,6 +174,7 @@ std::vector<uint8_t> taken_back(const CsvTable& table, const AssayOptions& optio
       if (one.size() < 3) return {};
       int64_t number = 0;
       std::from_chars(one.data() + 1, one.data() + one.size(), number);
+      if (!is_residue_number(number)) return {};
       const int64_t position = number - options.offset - 1;
       if (position < 0 || position >= static_cast<int64_t>(target.size())) return {};
       target[static_cast<size_t>(position)] = parse_residues(one.substr(0, 1)).front();
@@ -221,6 +238,7 @@ std::vector<uint8_t> find_target(const fs::path& file, const AssayOptions& optio
   const fs::path fasta = fs::path(file).replace_extension(".fasta");
   std::error_code ignored;
   if (fs::exists(fasta, ignored)) return target_from(fasta.string());
+  require_no_pipe(file, "it is read again for its variants where --sequence does not give the wild type");
   std::vector<uint8_t> target = taken_back(CsvTable::of_file(file), options);
   if (!target.empty()) return target;
   throw usage_error(

@@ -2,6 +2,7 @@
 
 #include "assays/variant_reader.h"
 #include "esmscale/core/error.h"
+#include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 
 #include <algorithm>
@@ -26,10 +27,16 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   return entries;
 }
 
+// The folder may hold anything by the name of a table: a pipe would block, a device has no end.
 bool is_reference(const fs::path& file) {
-  std::string header;
-  return file.extension() == ".csv" && std::getline(std::ifstream(file), header) &&
-         header.find(kId) != header.npos && header.find(kFile) != header.npos;
+  constexpr size_t kLongestHeader = 1 << 16;
+  std::error_code ignored;
+  if (file.extension() != ".csv" || !fs::is_regular_file(file, ignored)) return false;
+  std::string begin(kLongestHeader, '\0');
+  std::ifstream in(file);
+  in.read(begin.data(), std::ssize(begin));
+  const std::string_view header = first_line(std::string_view(begin).substr(0, size_t(in.gcount())));
+  return header.find(kId) != header.npos && header.find(kFile) != header.npos;
 }
 
 fs::path find_reference(const fs::path& folder) {
@@ -50,12 +57,29 @@ fs::path find_reference(const fs::path& folder) {
        .advice = "give it by --reference FILE"});
 }
 
-// In the folder itself or in one of its folders; empty when it is nowhere.
-fs::path find_assay(const fs::path& folder, const std::string& name) {
-  if (fs::exists(folder / name)) return folder / name;
-  for (const fs::path& place : sorted_entries(folder))
-    if (fs::is_directory(place) && fs::exists(place / name)) return place / name;
+// The folder itself, and the folders in it.
+std::vector<fs::path> places_in(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> places = sorted_entries(folder);
+  std::erase_if(places, [&](const fs::path& place) { return !fs::is_directory(place, ignored); });
+  places.insert(places.begin(), folder);
+  return places;
+}
+
+// In the first of the places that has it; empty when none does. It is read more than once.
+fs::path find_assay(const std::vector<fs::path>& places, const std::string& name) {
+  std::error_code ignored;  // such as of a name that is too long
+  for (const fs::path& place : places)
+    if (fs::exists(place / name, ignored)) {
+      require_regular(place / name);
+      return place / name;
+    }
   return {};
+}
+
+void require_file_name(const CsvTable& table, const CsvRow& row, size_t column, const char* expected) {
+  if (!is_file_name(row.cells[column]))
+    throw Error({.where = table.place(row, column), .expected = expected, .found = row.cells[column]});
 }
 
 std::string capitalised(std::string word) {
@@ -92,24 +116,23 @@ std::vector<BenchmarkEntry> read_benchmark(const fs::path& folder, const fs::pat
   const size_t id = table.at(kId), file = table.at(kFile), target = table.at("target_seq"),
                protein = table.at("UniProt_ID"), selection = table.at("coarse_selection_type");
   const auto depth = table.find("MSA_Neff_L_category"), taxon = table.find("taxon");
+  const std::vector<fs::path> places = places_in(folder);
   std::vector<BenchmarkEntry> entries;
   std::vector<std::string> missing;
   std::set<std::string> seen;
   for (const CsvRow& row : table.rows()) {
+    require_file_name(table, row, id, "a name without '/': scores are written by it");
+    require_file_name(table, row, file, "the name of a file in the folder, without '/'");
     entries.push_back({.id = row.cells[id],
                        .protein = row.cells[protein],
                        .selection_type = row.cells[selection],
                        .depth = depth ? capitalised(row.cells[*depth]) : "",
                        .taxon = taxon ? row.cells[*taxon] : "",
-                       .file = find_assay(folder, row.cells[file]),
+                       .file = find_assay(places, row.cells[file]),
                        .target = target_of(table, row, target)});
     if (!seen.insert(entries.back().id).second)
       throw Error(
           {.where = table.place(row, id), .expected = "each assay once", .found = row.cells[id] + " again"});
-    if (entries.back().id != fs::path(entries.back().id).filename().string())
-      throw Error({.where = table.place(row, id),
-                   .expected = "a name without '/': scores are written by it",
-                   .found = row.cells[id]});
     if (entries.back().file.empty()) missing.push_back(row.cells[file]);
   }
   if (entries.empty())

@@ -30,48 +30,75 @@ void require_standard(uint8_t code) {
                      .advice = "leave the row out: a model gives such letters no meaningful probability"};
 }
 
-// "A24G"
-Substitution parse_substitution(std::string_view one, std::span<const uint8_t> target, int64_t offset) {
+// "A24G", its position as the number that is written there.
+Substitution parse_substitution(std::string_view one) {
   const std::string_view digits = one.size() < 3 ? std::string_view() : one.substr(1, one.size() - 2);
   int64_t number = 0;
   const auto [end, problem] = std::from_chars(digits.begin(), digits.end(), number);
-  if (problem != std::errc() || end != digits.end())
+  if (problem != std::errc() || end != digits.end() || !is_residue_number(number))
     throw BadVariant{.expected = "a mutant such as A24G, or several joined by ':'",
                      .found = text("'", one_line(one), "'")};
   const Substitution result{
-      .position = number - offset - 1, .from = known_letter(one.front()), .to = known_letter(one.back())};
-  const auto length = static_cast<int64_t>(target.size());
-  if (result.position < 0 || result.position >= length)
-    throw BadVariant{.expected = text("a position from ", offset + 1, " to ", offset + length),
-                     .found = text(number, " in ", one),
-                     .advice = "",
-                     .is_disagreement = true};
-  if (const uint8_t there = target[static_cast<size_t>(result.position)]; there != result.from)
-    throw BadVariant{.expected = text("the sequence's residue at position ", number, ", ", letter(there)),
-                     .found = text(letter(result.from), " in ", one),
-                     .advice = "",
-                     .is_disagreement = true};
+      .position = number, .from = known_letter(one.front()), .to = known_letter(one.back())};
   if (result.to != result.from) require_standard(result.to);
   return result;
 }
 
+// "A24G"
+std::string name_of(const Substitution& written) {
+  return text(letter(written.from), written.position, letter(written.to));
+}
+
+void require_agreement(const Substitution& written, std::span<const uint8_t> target, int64_t offset) {
+  const auto length = static_cast<int64_t>(target.size());
+  const int64_t number = written.position, position = number - offset - 1;
+  if (position < 0 || position >= length)
+    throw BadVariant{.expected = text("a position from ", offset + 1, " to ", offset + length),
+                     .found = text(number, " in ", name_of(written)),
+                     .advice = "",
+                     .is_disagreement = true};
+  if (const uint8_t there = target[static_cast<size_t>(position)]; there != written.from)
+    throw BadVariant{.expected = text("the sequence's residue at position ", number, ", ", letter(there)),
+                     .found = text(letter(written.from), " in ", name_of(written)),
+                     .advice = "",
+                     .is_disagreement = true};
+}
+
+bool contains(std::span<const uint8_t> residues, uint8_t code) {
+  const std::string_view bytes(reinterpret_cast<const char*>(residues.data()), residues.size());
+  return bytes.find(static_cast<char>(code)) != bytes.npos;
+}
+
 }  // namespace
 
-Variant parse_mutant(std::string_view mutant, std::span<const uint8_t> target, int64_t offset) {
-  Variant variant;
+bool is_residue_number(int64_t number) {
+  constexpr int64_t kLargest = int64_t{1} << 40;
+  return number >= -kLargest && number <= kLargest;
+}
+
+std::vector<Substitution> written_substitutions(std::string_view mutant) {
+  std::vector<Substitution> all;
   while (true) {
     const size_t colon = mutant.find(':');
-    variant.substitutions.push_back(parse_substitution(mutant.substr(0, colon), target, offset));
+    all.push_back(parse_substitution(mutant.substr(0, colon)));
     if (colon == mutant.npos) break;
     mutant.remove_prefix(colon + 1);
   }
-  auto& all = variant.substitutions;
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.position < b.position; });
   for (size_t i = 1; i < all.size(); ++i)
     if (all[i].position == all[i - 1].position)
       throw BadVariant{.expected = "each position once in a mutant",
-                       .found = text("position ", all[i].position + offset + 1, " twice")};
-  std::erase_if(all, [](const Substitution& s) { return s.from == s.to; });
+                       .found = text("position ", all[i].position, " twice")};
+  return all;
+}
+
+Variant parse_mutant(std::string_view mutant, std::span<const uint8_t> target, int64_t offset) {
+  Variant variant{.substitutions = written_substitutions(mutant), .residues = {}};
+  for (Substitution& substitution : variant.substitutions) {
+    require_agreement(substitution, target, offset);
+    substitution.position -= offset + 1;
+  }
+  std::erase_if(variant.substitutions, [](const Substitution& s) { return s.from == s.to; });
   return variant;
 }
 
@@ -86,9 +113,8 @@ Variant compare_sequence(std::string_view sequence, std::span<const uint8_t> tar
   if (sequence.empty()) throw BadVariant{.expected = "a mutated sequence", .found = "an empty cell"};
   std::vector<uint8_t> residues = parse_residues(sequence);
   if (residues.size() != target.size()) {
-    std::for_each(residues.begin(), residues.end(), [&](uint8_t code) {
-      if (std::find(target.begin(), target.end(), code) == target.end()) require_standard(code);
-    });
+    for (uint8_t code = data::kStandardLetters; code < data::kLetters.size(); ++code)
+      if (contains(residues, code) && !contains(target, code)) require_standard(code);
     return {.substitutions = {}, .residues = std::move(residues)};
   }
   Variant variant;

@@ -14,7 +14,14 @@ struct BadVariant {
   bool is_disagreement = false;  // of a wild-type letter or a position: another offset may mend it
 };
 
-// "A24G:K30E". The offset is subtracted from each position.
+// Numbers of residues are small enough that an offset can be added.
+bool is_residue_number(int64_t number);
+
+// "A24G:K30E", by position, where a position is the number that is written. BadVariant for what no target and
+// no offset would mend.
+std::vector<Substitution> written_substitutions(std::string_view mutant);
+
+// The same for a target. The offset is subtracted from each position.
 Variant parse_mutant(std::string_view mutant, std::span<const uint8_t> target, int64_t offset);
 
 // The differences to the target when the lengths are equal, else the whole sequence.

@@ -1,10 +1,13 @@
 #include "esmscale/assays/assay.h"
 
 #include "esmscale/core/files/files.h"
+#include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
 #include "support/error_of.h"
 #include "support/paths.h"
 #include "support/temporary.h"
+
+#include <chrono>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -72,12 +75,32 @@ TEST_F(AssayFile, AWildTypeLetterThatIsNotThere) {
   EXPECT_THAT(refusal("mutant,DMS_score\nK25R,1\nA27G,2\n"),
               AllOf(HasSubstr("position from 1 to 6"), HasSubstr("25"), HasSubstr("--offset 23")))
       << "an offset that would make all rows agree is named";
+  EXPECT_THAT(refusal("mutant,DMS_score\nK25R,1\nA27G,2\nT27G,2\n"), HasSubstr("no --offset"))
+      << "two letters at one number";
 }
 
 TEST_F(AssayFile, PositionsOutOfRange) {
   EXPECT_THAT(refusal("mutant\nA7G\n"), AllOf(HasSubstr("from 1 to 6"), HasSubstr("7 in A7G")));
   EXPECT_THAT(refusal("mutant\nM0G\n"), HasSubstr("from 1 to 6"));
-  EXPECT_THAT(refusal("mutant\nA99999999999999999999G\n"), HasSubstr("a mutant such as"));
+  // Numbers of which no offset can be taken, and that no integer holds.
+  for (const char* number : {"99999999999999999999", "9223372036854775807", "-9223372036854775808"})
+    EXPECT_THAT(refusal(text("mutant\nA", number, "G\n")), HasSubstr("a mutant such as")) << number;
+  write_file(temporary_ / "far.csv", "mutant,mutated_sequence\nA-9223372036854775808G,MKTGYI\n");
+  EXPECT_THAT(error_of([&] { find_target(temporary_ / "far.csv"); }), HasSubstr("far.fasta"));
+}
+
+// 68,590 rows of which all but the last agree with the target at 981 offsets.
+TEST_F(AssayFile, ManyRowsAreNotReadForEachOffset) {
+  constexpr std::string_view kOthers = "CDEFGHIKLMNPQRSTVWY";
+  std::string csv = "mutant\n";
+  for (int first = 401; first <= 420; ++first)
+    for (int second = first + 1; second <= 420; ++second)
+      for (const char a : kOthers)
+        for (const char b : kOthers) csv += text("A", first, a, ":A", second, b, "\n");
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(error_of([&] { read(csv + "K400W\n", std::string(1000, 'A')); }), HasSubstr("no --offset"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8))
+      << "11 s with rows parsed for each";
 }
 
 TEST_F(AssayFile, LettersThatAreNone) {
@@ -86,6 +109,8 @@ TEST_F(AssayFile, LettersThatAreNone) {
   EXPECT_THAT(refusal("mutant\nA4X\n"), AllOf(HasSubstr("20 standard"), HasSubstr("X")));
   EXPECT_THAT(refusal("mutated_sequence\nMKTAY*\n"), HasSubstr("'*'"));
   EXPECT_THAT(refusal("mutated_sequence\nMKTAYX\n"), HasSubstr("20 standard"));
+  EXPECT_THAT(refusal("mutated_sequence\nMKTAYXI\n"), HasSubstr("20 standard"));
+  EXPECT_EQ(read("mutated_sequence\nMKXAYXI\n", "MKTAYX").variants.size(), 1u) << "the target has an X";
   for (const char* mutant : {"A4", "4G", "A4G:", ":A4G", "AG", "A 4G", "A4G;K2R"})
     EXPECT_THAT(refusal(std::string("mutant\n") + mutant + "\n"), HasSubstr("a mutant such as A24G"))
         << mutant;

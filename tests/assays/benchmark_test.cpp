@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 namespace esmscale::assays {
 namespace {
@@ -139,8 +140,38 @@ TEST_F(Reference, WhatIsWrongIsNamed) {
               AllOf(HasSubstr("line 3"), HasSubstr("A again")));
   EXPECT_THAT(of("A,A.csv,P1,Human,M1T,Low,Activity\n"), HasSubstr("column target_seq"));
   EXPECT_THAT(of("../A,A.csv,P1,Human,MKT,Low,Activity\n"), HasSubstr("without '/'"));
+  // The system refuses to look at these.
+  EXPECT_THAT(of("A," + std::string(300, 'x') + ",P1,Human,MKT,Low,Activity\n"), HasSubstr("1 missing: xxx"));
+  fs::create_symlink("loop.csv", folder_ / "loop.csv");
+  EXPECT_THAT(of("A,loop.csv,P1,Human,MKT,Low,Activity\n"), HasSubstr("1 missing: loop.csv"));
+  fs::remove(folder_ / "a.csv");
+  fs::remove(folder_ / "b.csv");
+  EXPECT_THAT(refusal(), HasSubstr("no table with the columns"));
   EXPECT_THAT(refusal(write("a.csv", "DMS_id,DMS_filename,target_seq,UniProt_ID\n")),
               HasSubstr("coarse_selection_type"));
+}
+
+// Oracle: a table outside the folder that is as good as those inside.
+TEST_F(Reference, AssaysAreFilesOfTheFolder) {
+  write("outside.csv", "mutant,DMS_score\nK2R,1\n");
+  for (const std::string name : {"../outside.csv", "sub/x.csv", "..", ".", ""}) {
+    write("set/a.csv", kHeader + ("A," + name + ",P1,Human,MKT,Low,Activity\n"));
+    EXPECT_THAT(error_of([&] { read_benchmark(folder_ / "set"); }),
+                AllOf(HasSubstr("line 2, column DMS_filename"), HasSubstr("without '/'")))
+        << name;
+  }
+}
+
+// Neither a pipe that nobody writes to nor a device without an end is read, as the reference or as an assay.
+TEST_F(Reference, OnlyRegularFilesAreRead) {
+  const std::string row = "A,x.csv,P1,Human,MKT,Low,Activity\n";
+  ASSERT_EQ(::mkfifo((folder_ / "x.csv").c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", folder_ / "zero.csv");
+  EXPECT_THAT(refusal(), HasSubstr("no table with the columns"));
+  write("a.csv", kHeader + row);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("x.csv: expected a regular file"), HasSubstr("a pipe")));
+  fs::rename(folder_ / "zero.csv", folder_ / "x.csv");
+  EXPECT_THAT(refusal(), HasSubstr("x.csv: expected a regular file"));
 }
 
 }  // namespace

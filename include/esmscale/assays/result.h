@@ -31,7 +31,7 @@ AssayResult result_of_json(const Json& row);  // the reverse; null is NaN
 std::string metric_key(std::string_view assay, std::string_view key);
 // Into a line of metrics: the keys of to_json() except the name.
 void add_to_metrics(Json& line, const AssayResult& result);
-// Those that a line of metrics has, in its order.
+// The results in a line of metrics, in its order.
 std::vector<AssayResult> results_of_metrics(const Json& line);
 
 // The results of several models on one assay, and their paired differences. All scores are finite.
