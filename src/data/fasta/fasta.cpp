@@ -14,12 +14,7 @@
 namespace esmscale::data {
 namespace {
 
-constexpr size_t kLongestIdentifier = 4096;
 constexpr char kHeaderSeparator = '\x01';  // ^A, between the headers of NCBI's nr
-
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
 
 // "P1;" before the name: the kind of a PIR entry, whose second line is a title.
 bool is_pir(std::string_view identifier) {

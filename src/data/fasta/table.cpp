@@ -73,9 +73,18 @@ class TableReader : public RecordReader {
       ++counts_.unnamed;
       return text("unnamed_", counts_.records);
     }
+    check_name(name);
     if (is_utf8(name)) return name;
     ++counts_.latin1_names;
     return utf8_from_latin1(name);
+  }
+
+  // As for the headers of FASTA: a frame of longer ones could not be read again.
+  void check_name(const std::string& name) const {
+    if (name.size() > kLongestIdentifier)
+      fail(text("an identifier of at most ", kLongestIdentifier, " letters"), "a longer one", "shorten it");
+    if (const auto control = std::find_if(name.begin(), name.end(), is_control); control != name.end())
+      fail("an identifier of text", shown(*control), "is it a table?");
   }
 
   // The next line, without its line feed; false at the end of the file.

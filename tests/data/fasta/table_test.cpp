@@ -51,6 +51,12 @@ TEST_F(SequenceTable, WrongTablesAreNamed) {
   EXPECT_THAT(refusal("id,seq\na,MKV\nb,M1V\n", {.sequence = "seq"}),
               AllOf(HasSubstr("in.csv:3"), HasSubstr("'1'")));
   EXPECT_THAT(refusal(">a\nMKV\n", {.sequence = "seq"}), HasSubstr("found FASTA"));
+  // As in FASTA: a data set of longer names could not be read again, and its names are lines of text.
+  const SequenceColumns named{.sequence = "seq", .identifier = "id"};
+  EXPECT_EQ(rows("id,seq\n" + std::string(4096, 'a') + ",MKV\n", named).size(), 1u);
+  EXPECT_THAT(refusal("id,seq\n" + std::string(4097, 'a') + ",MKV\n", named),
+              AllOf(HasSubstr("in.csv:2"), HasSubstr("at most 4096 letters")));
+  EXPECT_THAT(refusal("id,seq\na\x1b[31m,MKV\n", named), AllOf(HasSubstr("in.csv:2"), HasSubstr("0x1b")));
 }
 
 TEST(UniqueNames, RefusesOrNumbers) {

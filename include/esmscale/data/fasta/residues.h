@@ -72,7 +72,7 @@ class ResidueReader {
   Gaps gaps_;
   std::function<std::string()> where_;
   int64_t pending_stops_ = 0;
-  // Of the current line: letters of the first word and of the one being read, and what its words look like.
+  // The current line: letters of its first word and of the one being read, and what its words look like.
   size_t first_word_ = 0, word_ = 0, words_ = 0;
   bool has_lower_case_ = false, are_blocks_ = true;
 };
