@@ -1,11 +1,11 @@
 #include "esmscale/downstream/embed.h"
 
+#include "downstream/embed_state.h"
 #include "downstream/embedding_files.h"
 #include "downstream/passes.h"
 #include "esmscale/core/checksum.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/files.h"
-#include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/fasta/fasta.h"
 #include "esmscale/model/observe.h"
@@ -20,9 +20,6 @@ namespace esmscale::downstream {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kFormat = "esmscale embeddings";
-constexpr int kVersion = 1;
 
 // What the whole input holds; reading it once finds every error in it before anything is computed.
 struct Input {
@@ -69,69 +66,6 @@ void require_format(const EmbedOptions& options) {
                        .found = "bf16",
                        .advice = "use --format safetensors"});
 }
-
-// Of an earlier embed() alone; what else is in the folder stays.
-void remove_embeddings(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("embeddings-") || name.starts_with("layer_") || name == "index.tsv")
-      remove_tree(entry);
-  }
-}
-
-// embed.json: the request, and which proteins are done.
-class State {
- public:
-  State(const fs::path& folder, Json request, int64_t proteins)
-      : path_(folder / "embed.json"), request_(std::move(request)), proteins_(proteins) {}
-
-  // Takes up what an earlier start of the same request has done; replaces another one's when `force`.
-  void begin(bool force) {
-    std::error_code ignored;
-    const fs::path folder = path_.parent_path();
-    const bool is_ours = fs::exists(path_, ignored);
-    if (is_ours && take_up(JsonReader::of_file(path_))) return;
-    if (fs::exists(folder, ignored) && !fs::is_empty(folder, ignored) && !(is_ours && force))
-      throw Error(
-          {.where = folder.string(),
-           .expected = "an empty folder, or one that the same command began",
-           .found = is_ours ? "embeddings of another model, input or layer" : "other files",
-           .advice = is_ours ? "give another --output, or --force to replace it" : "give another --output"});
-    make_own_folder(folder);
-    remove_embeddings(folder);
-    write();
-  }
-
-  void add(int64_t settled, bool ends_shard) {
-    if (settled == done_) return;
-    done_ = settled;
-    if (ends_shard) shard_ends_.push_back(settled);
-    write();
-  }
-
-  int64_t done() const { return done_; }
-  const std::vector<int64_t>& shard_ends() const { return shard_ends_; }
-
- private:
-  bool take_up(const JsonReader& found) {
-    found.require_format(kFormat, kVersion);
-    if (found.at("request").json() != request_) return false;
-    done_ = found.integer("done", 0, proteins_);
-    for (const JsonReader& end : found.array("shard_ends")) shard_ends_.push_back(end.integer(0, done_));
-    return true;
-  }
-
-  void write() const {
-    const Json json{{"format", kFormat},     {"version", kVersion}, {"request", request_},
-                    {"proteins", proteins_}, {"done", done_},       {"shard_ends", shard_ends_}};
-    write_file(path_, to_text(json, 2) + "\n");
-  }
-
-  fs::path path_;
-  Json request_;
-  int64_t proteins_, done_ = 0;
-  std::vector<int64_t> shard_ends_;  // proteins up to each shard's end
-};
 
 Json request_of(Json request, const EmbedOptions& options, const Input& input) {
   request["input"] = {
@@ -267,8 +201,9 @@ std::vector<int64_t> parse_layers(const std::string& layers, int64_t model_layer
 int64_t embed(model::Engine& engine, const model::Weights& weights, Json request, const EmbedOptions& options,
               const fs::path& folder, bool force) {
   require_format(options);
+  require_no_pipe(options.input, "it is read three times, as all of it is checked before the first pass");
   const Input input = survey(options);
-  State state(folder, request_of(std::move(request), options, input), input.proteins);
+  EmbedState state(folder, request_of(std::move(request), options, input), input.proteins);
   state.begin(force);
   if (state.done() < input.proteins) {
     const std::unique_ptr<EmbeddingFiles> files =

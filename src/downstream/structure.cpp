@@ -52,9 +52,22 @@ template <class Number>
 Number number_in(const std::string& cell, const std::string& where) {
   Number value{};
   const auto [end, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (problem != std::errc() || end != cell.data() + cell.size())
+  const bool is_number = problem == std::errc() && end == cell.data() + cell.size();
+  if (!is_number || !std::isfinite(static_cast<double>(value)))
     throw Error({.where = where, .expected = "a number", .found = text("'", one_line(cell), "'")});
   return value;
+}
+
+// Far beyond that of any residue, and small enough that numbers can be subtracted.
+constexpr int64_t kLargestNumber = 1'000'000'000;
+
+int64_t residue_number(const std::string& cell, const std::string& where) {
+  const auto number = number_in<int64_t>(cell, where);
+  if (number < -kLargestNumber || number > kLargestNumber)
+    throw Error({.where = where,
+                 .expected = text("residue numbers from ", -kLargestNumber, " to ", kLargestNumber),
+                 .found = cell});
+  return number;
 }
 
 std::vector<Atom> read_pdb(const std::string& content, const std::string& file) {
@@ -86,7 +99,11 @@ std::vector<Atom> read_mmcif(const std::string& content, const std::string& file
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
     if (line.starts_with(kPrefix)) {
-      columns.emplace(word(line, kPrefix.size(), line.size()), columns.size());
+      const std::string column = word(line, kPrefix.size(), line.size());
+      if (!columns.emplace(column, columns.size()).second)
+        throw Error({.where = text(file, ", line ", number),
+                     .expected = "each column once",
+                     .found = text("_atom_site.", one_line(column), " again")});
       continue;
     }
     if (columns.empty()) continue;
@@ -125,7 +142,7 @@ std::map<int64_t, Residue> residues_of(const std::vector<Atom>& atoms, std::stri
   std::map<int64_t, Residue> residues;
   for (const Atom& atom : atoms) {
     if (atom.chain != chain || atom.model != atoms.front().model) continue;
-    Residue& residue = residues[number_in<int64_t>(atom.number, file)];
+    Residue& residue = residues[residue_number(atom.number, file)];
     residue.letter = letter_of(atom.residue);
     if (atom.name == "CA" && !residue.alpha) residue.alpha = atom.at;
     if (atom.name == "CB" && !residue.beta) residue.beta = atom.at;

@@ -29,6 +29,15 @@ Number number_in(const std::string& cell, const std::string& where) {
   return number;
 }
 
+// Of one sequence: far above any, and small enough that the sum over all sequences fits into 64 bits.
+int64_t count_in(const std::string& cell, const std::string& where) {
+  constexpr int64_t kMost = int64_t{1} << 32;
+  const auto count = number_in<int64_t>(cell, where);
+  if (count < 0 || count > kMost)
+    throw Error({.where = where, .expected = text("a whole number from 0 to ", kMost), .found = cell});
+  return count;
+}
+
 constexpr std::string_view kIdentityMark = "# ";
 
 std::string line_of(const EvaluationIdentity& identity) {
@@ -104,14 +113,14 @@ PerSequence read_per_sequence(const std::filesystem::path& file) {
       throw Error({.where = where, .expected = text(expected, " cells"), .found = text(cells.size())});
     if (cells[2] != "bert") continue;
     SequenceScore score;
-    score.sequence = number_in<int64_t>(cells[0], where);
-    score.tokens = number_in<int64_t>(cells[3], where);
-    score.masked = number_in<int64_t>(cells[4], where);
+    score.sequence = count_in(cells[0], where);
+    score.tokens = count_in(cells[3], where);
+    score.masked = count_in(cells[4], where);
     score.loss = number_in<double>(cells[5], where);
     score.baseline = number_in<double>(cells[6], where);
-    score.hits = number_in<int64_t>(cells[7], where);
+    score.hits = count_in(cells[7], where);
     if (has_inner) {
-      score.inner_masked = number_in<int64_t>(cells[8], where);
+      score.inner_masked = count_in(cells[8], where);
       score.inner_loss = number_in<double>(cells[9], where);
       score.inner_baseline = number_in<double>(cells[10], where);
     }

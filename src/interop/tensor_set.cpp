@@ -33,12 +33,14 @@ std::optional<at::ScalarType> type_of(const std::string& dtype) {
 }
 
 // Without what torch.compile puts anywhere into a name, and DataParallel before it.
-std::string plain_name(std::string name) {
+std::string plain_name(std::string_view name) {
   constexpr std::string_view kCompiled = "_orig_mod.", kParallel = "module.";
-  for (size_t at = name.find(kCompiled); at != name.npos; at = name.find(kCompiled))
-    name.erase(at, kCompiled.size());
-  if (name.starts_with(kParallel)) name.erase(0, kParallel.size());
-  return name;
+  std::string plain;
+  for (size_t at; (at = name.find(kCompiled)) != name.npos; name.remove_prefix(at + kCompiled.size()))
+    plain += name.substr(0, at);
+  plain += name;
+  if (plain.starts_with(kParallel)) plain.erase(0, kParallel.size());
+  return plain;
 }
 
 }  // namespace

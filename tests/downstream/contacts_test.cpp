@@ -140,25 +140,48 @@ TEST(Structure, CbetaAtomsOfAChain) {
               AllOf(HasSubstr("line 1"), HasSubstr("a number")));
 }
 
-TEST(Structure, MmcifHasTheSameContacts) {
-  const TemporaryFolder temporary;
-  write_file(temporary / "x.pdb", pdb());
+// The columns, and rows of name, residue, number and x.
+std::string mmcif(const std::vector<std::tuple<const char*, const char*, std::string, std::string>>& atoms) {
   std::string cif =
       "data_X\nloop_\n_atom_site.group_PDB\n_atom_site.label_atom_id\n_atom_site.label_comp_id\n"
       "_atom_site.auth_asym_id\n_atom_site.auth_seq_id\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n_atom_site."
       "Cartn_z\n";
-  for (const auto& [name, residue, at, x] : {std::tuple{"CA", "MET", 11, 0.0},
-                                             {"CB", "MET", 11, 1.0},
-                                             {"CA", "GLY", 12, 5.0},
-                                             {"CA", "THR", 13, 9.0},
-                                             {"CB", "THR", 13, 9.5},
-                                             {"CA", "ALA", 14, 30.0},
-                                             {"CB", "ALA", 14, 16.0}})
+  for (const auto& [name, residue, at, x] : atoms)
     cif += text("ATOM ", name, ' ', residue, " A ", at, ' ', x, " 0.0 0.0\n");
-  write_file(temporary / "x.cif", cif + "#\n");
+  return cif + "#\n";
+}
+
+TEST(Structure, MmcifHasTheSameContacts) {
+  const TemporaryFolder temporary;
+  write_file(temporary / "x.pdb", pdb());
+  write_file(temporary / "x.cif", mmcif({{"CA", "MET", "11", "0.0"},
+                                         {"CB", "MET", "11", "1.0"},
+                                         {"CA", "GLY", "12", "5.0"},
+                                         {"CA", "THR", "13", "9.0"},
+                                         {"CB", "THR", "13", "9.5"},
+                                         {"CA", "ALA", "14", "30.0"},
+                                         {"CB", "ALA", "14", "16.0"}}));
   const auto sequence = codes("KMGTAY");
   EXPECT_EQ(contacts_of_structure(temporary / "x.cif", "A", sequence).is_contact,
             contacts_of_structure(temporary / "x.pdb", "", sequence).is_contact);
+}
+
+TEST(Structure, NumbersThatCannotBeAreNamed) {
+  const TemporaryFolder temporary;
+  const auto refusal = [&](const std::string& cif) {
+    write_file(temporary / "x.cif", cif);
+    return error_of([&] { contacts_of_structure(temporary / "x.cif", "", codes("MG")); });
+  };
+  for (const char* x : {"nan", "inf", "-inf", "1e999", "1.0x"})
+    EXPECT_THAT(refusal(mmcif({{"CA", "MET", "1", x}})), AllOf(HasSubstr("line 11"), HasSubstr("a number")))
+        << x;
+  // Numbers of which differences overflow.
+  for (const char* number : {"-9223372036854775808", "9223372036854775807", "1000000001"})
+    EXPECT_THAT(refusal(mmcif({{"CA", "MET", number, "0"}, {"CA", "GLY", "2", "0"}})),
+                AllOf(HasSubstr("residue numbers from"), HasSubstr(number)));
+  std::string twice = mmcif({{"CA", "MET", "1", "0"}});
+  twice.insert(twice.find("_atom_site.Cartn_x"), "_atom_site.label_comp_id\n");
+  EXPECT_THAT(refusal(twice), AllOf(HasSubstr("line 8"), HasSubstr("label_comp_id again")));
 }
 
 TEST(ContactList, PairsAndWhatIsWrong) {

@@ -88,6 +88,12 @@ TEST(PerSequence, DamageIsNamed) {
   std::string without_hits = good;
   without_hits.erase(good.find("\t2\t") + 1, 1);
   EXPECT_THAT(refusal(without_hits), AllOf(HasSubstr("bad.tsv:3"), HasSubstr("number")));
+  // Counts whose sums would overflow.
+  for (const char* count : {"-1", "9223372036854775807", "4294967297"}) {
+    std::string other_count = good;
+    other_count.replace(good.find("\t40\t"), 4, std::string("\t") + count + "\t");
+    EXPECT_THAT(refusal(other_count), AllOf(HasSubstr("bad.tsv:3"), HasSubstr("from 0 to 4294967296")));
+  }
 }
 
 }  // namespace

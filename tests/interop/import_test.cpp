@@ -93,7 +93,8 @@ TEST_F(Import, AbsentSettingsMeanWhatTheyMeanToTransformers) {
 }
 
 TEST_F(Import, PrefixesOfCompiledAndParallelModelsAreReadPast) {
-  for (const std::string prefix : {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module."}) {
+  for (const std::string prefix :
+       {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.", "_orig_mod._orig_mod."}) {
     write_folder(temporary_ / prefix, 33);
     change_tensors(temporary_ / prefix, [&](Tensors& tensors) {
       Tensors renamed;
