@@ -4,6 +4,7 @@
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
+#include "esmscale/core/text.h"
 #include "esmscale/core/violations.h"
 #include "support/error_of.h"
 #include "support/temporary.h"

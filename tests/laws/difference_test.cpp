@@ -79,7 +79,7 @@ TEST(LawDifference, IntervalsHaveTheirCoverage) {
   EXPECT_LT(covered, kPairs);  // one that always holds zero would be too wide
 }
 
-// All pairs of 40,000 draws would take 13 GB.
+// The pairs of all draws would take 640 MB.
 TEST(LawDifference, OfManyDrawsTheFirstAreCompared) {
   LawFile first = fitted(known_law, 1, "first"), second = fitted(known_law, 2, "second");
   for (LawFile* file : {&first, &second}) {

@@ -11,7 +11,8 @@ namespace esmscale {
 
 using Json = nlohmann::ordered_json;
 
-// Error, with `where`, the line and the column, unless it is JSON of at most 64 nested levels.
+// Error, with `where`, the line and the column, unless it is JSON of at most 64 nested levels, and of at most
+// 10,000 keys in an object.
 Json parse_json(std::string_view source, std::string_view where);
 // The same for what people write: a key that occurs twice in one object is an Error, too.
 Json parse_json_by_hand(std::string_view source, std::string_view where);
