@@ -42,8 +42,8 @@ int within_memory(const std::function<int(Ranks&)>& work, Ranks& ranks) {
     return work(ranks);
   } catch (const std::bad_alloc&) {
     throw Error({.where = "memory",
-                 .expected = "to allocate what the run takes",
-                 .found = "no memory left",
+                 .expected = "",
+                 .found = "out of memory",
                  .advice = "use a smaller train.batch_tokens, train.micro_batch_tokens or model"});
   }
 }

@@ -71,10 +71,13 @@ double mean(const std::vector<double>& values) {
 
 // A trial without a loss in the choice has one by now.
 bool has_new_result(const Study& study, const StudyRecord& record) {
-  const std::vector<LearningRateTrial>& trials = record.choice->trials;
-  return std::any_of(trials.begin(), trials.end(), [&](const LearningRateTrial& trial) {
-    return std::isnan(trial.loss) && std::isfinite(final_loss_of(study.folder / "runs" / trial.run));
-  });
+  const auto is_new = [&](const LearningRateTrial& trial) {
+    return std::isnan(trial.loss) &&
+           std::any_of(study.runs.begin(), study.runs.end(), [&](const StudyEntry& run) {
+             return run.name == trial.run && status_of(study, run, record).state == RunState::done;
+           });
+  };
+  return std::any_of(record.choice->trials.begin(), record.choice->trials.end(), is_new);
 }
 
 void keep_choice(const Study& study, StudyRecord& record, LearningRateChoice choice) {
@@ -103,7 +106,8 @@ LearningRateChoice best_of_sweep(const Study& study, const StudyRecord& record) 
     throw Error({.where = study.folder.string(),
                  .expected = "every trial of the learning rate to be done before the choice",
                  .found = text("not done: ", join(undone, ", ")),
-                 .advice = "train them: `esmscale study run`, or `esmscale study retry` after a failure"});
+                 .advice = "train them: `esmscale study run`, or `esmscale study retry` after a failure; or "
+                           "leave one out: `esmscale study select --leave-out TRIAL`"});
   double best = INFINITY;
   for (const auto& [factor, of_sizes] : losses) {
     if (!(mean(of_sizes) < best)) continue;

@@ -66,7 +66,7 @@ TEST(Pipes, PointsAreReadOnceForEveryCountAndTheBundle) {
   };
   const Json of_file = laws_of(folder / "points.csv", "file");
   const Pipe pipe(folder / "pipe", table);
-  EXPECT_EQ(laws_of(pipe.path(), "pipe"), of_file);
+  EXPECT_EQ(laws_of(pipe.path(), "laws"), of_file);
 }
 
 // Oracle: the same start with the file. With --init-from the keys that the user wrote are read, too.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torture import disk, kills, links, together
+from torture import disk, findings, kills, links, together
 from torture.bench import Bench, FindingError
 
 # Kills do not depend on the disk, and syncs to it would take most of the time.
@@ -31,6 +31,7 @@ ATTACKS = {
     "disk": Attack(disk.attack, "full disks", 1, 10),
     "links": Attack(links.attack, "links", 24, 0),
     "together": Attack(together.attack, "processes beside others", 1, 10),
+    "findings": Attack(findings.attack, "kinds of earlier faults", 1, 1),
 }
 
 

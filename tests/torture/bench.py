@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 LETTERS = "LAGVSERTIDPKQNFYMHWC"
@@ -163,9 +163,10 @@ class Bench:
         common += ["--holdout", str(self.folder / "holdout"), "--output", str(run)]
         return ["train", *common, "--device", "cpu", "--threads", "1", *more]
 
-    def start(self, arguments: list[str]) -> Process:
+    def start(self, arguments: list[str], before: Sequence[str] = ()) -> Process:
+        """`before`: a program that starts ours, such as prlimit with its options."""
         self.count += 1
-        return Process([str(self.program), *arguments], self.folder / f"words-{self.count}")
+        return Process([*before, str(self.program), *arguments], self.folder / f"words-{self.count}")
 
     def end(self, arguments: list[str]) -> tuple[int, Process]:
         process = self.start(arguments)

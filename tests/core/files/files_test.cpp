@@ -60,6 +60,7 @@ TEST(Files, AnAppendedLineIsWholeOrAbsent) {
 
 // The pages after the cut are those of a file that a failing disk cannot give.
 TEST(FilesDeathTest, AMappedFileThatIsCutShortIsNamed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a thread waits for signals (interruption.h)
   const TemporaryFolder folder;
   const std::filesystem::path path = folder / "shard\n1";
   write_file(path, std::string(1 << 16, 'x'));

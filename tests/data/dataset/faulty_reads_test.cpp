@@ -48,7 +48,7 @@ TEST_F(FaultyReads, StorageThatKeepsFailingIsAnError) {
   SequenceReader reader(dataset);
   broken = true;
   EXPECT_THAT(error_of([&] { reader.residues(0); }),
-              AllOf(HasSubstr("shard-00000.zst"), HasSubstr("4 times")));
+              AllOf(HasSubstr("shard-00000.zst"), HasSubstr("4 attempts")));
   broken = false;
   EXPECT_EQ(letters_of(reader.residues(0)), proteins_[0].second);
 }
