@@ -146,6 +146,22 @@ TEST_F(KilledStudy, ARetryOfATrialReopensTheChoiceUntilAMainRunHasTrained) {
   EXPECT_THAT(to_text(status()["learning_rate"]["warnings"]), HasSubstr(text("would be ", best)));
 }
 
+// A configuration that cannot be read says nothing of the rate: the user leaves the trial out, or mends it.
+TEST_F(KilledStudy, ATrialThatFailedForAnotherReasonIsLeftOutByHand) {
+  plan();
+  const std::string broken = planned()[3]["name"];  // four times the rate
+  write_file(folder + "/configs/" + broken + ".json", "{\"model\": 3}");
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_THAT(said(), HasSubstr(broken + " (failed)"));
+  EXPECT_EQ(status()["done"], 7);
+  EXPECT_TRUE(status()["learning_rate"].is_null());
+  json_of({"study", "select", folder, "--leave-out", broken});
+  EXPECT_EQ(start("run"), 1);
+  EXPECT_EQ(status()["done"], 11) << said();
+  EXPECT_LT(status()["learning_rate"]["factor"].get<double>(), 4);
+  EXPECT_THAT(to_text(status()["learning_rate"]["warnings"]), HasSubstr(broken));
+}
+
 // A trial that is killed each time is no bad rate: nothing is chosen without it.
 TEST_F(KilledStudy, NothingIsChosenWithoutATrialThatWasKilled) {
   plan();
