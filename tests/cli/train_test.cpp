@@ -215,9 +215,9 @@ TEST(Train, DeviceThatIsNotThere) {
 // Tens of terabytes for the plan of one batch.
 TEST(Train, ABatchThatNoMemoryHolds) {
   const SmallRun small;
-  EXPECT_THAT(refusal_of(1, small.train("run", {"--set", "train.batch_tokens=1e15"})),
-              AllOf(HasSubstr("memory: out of memory"), HasSubstr("train.batch_tokens"),
-                    Not(HasSubstr("--memory"))));
+  EXPECT_THAT(
+      refusal_of(1, small.train("run", {"--set", "train.batch_tokens=1e15"})),
+      AllOf(HasSubstr("memory: out of memory"), HasSubstr("train.batch_tokens"), Not(HasSubstr("--memory"))));
 }
 
 // 200 TB of weights. The planned numbers are given all the same.
