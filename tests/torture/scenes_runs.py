@@ -33,7 +33,7 @@ def a_reader_goes_away(bench: Bench) -> None:
 def finished_means_a_checkpoint(bench: Bench) -> None:
     """Files of 32 KiB hold the metrics and no checkpoint."""
     run = bench.folder / "no-room"
-    more = ["--log-level", "error", "--set", "train.epochs=2", "--set", "log.every_steps=4"]
+    more = ["--log-level", "error", "--set", "train.epochs=2", "--set", "checkpoint.every_tokens=0"]
     refused(bench, bench.train_arguments(run, more), "a run without room", ["prlimit", "--fsize=32768"])
     require(not has_checkpoint(run), "a checkpoint was written into 32 KiB: the scene is void")
     require(not says_finished(run), "a run without a checkpoint says that it is finished")

@@ -8,7 +8,7 @@ import signal
 from functools import partial
 from pathlib import Path
 
-from torture.bench import Bench, Process, require, require_one_error
+from torture.bench import Bench, Process, require, require_no_frames
 from torture.kills import run_names, wait_for_end_of
 from torture.scenes import (
     ENDLESS,
@@ -26,6 +26,7 @@ from torture.scenes import (
 )
 
 ENOUGH = ["--unique-tokens", "11000"]  # less than an epoch has
+SLOWLY = ["--set", "checkpoint.every_tokens=1", "--set", "checkpoint.keep=1"]
 HEARTBEAT = 2  # seconds
 
 
@@ -47,7 +48,7 @@ def a_trial_outlives_its_runner(bench: Bench) -> None:
     """A trial that trains slowly: it is stopped as soon as its runner is gone (the kernel wakes one stopped before)."""
     folder = bench.folder / "one"
     plan_study(bench, folder, ENOUGH)
-    killed = bench.start(study(bench, "run", folder))
+    killed = bench.start(study(bench, "run", folder, SLOWLY))
     child, name = catch_child(killed, folder)
     kill_runner(killed, child)
     with contextlib.suppress(ProcessLookupError):
@@ -144,14 +145,19 @@ def two_ranks(bench: Bench, run: Path, more: list[str]) -> Process:
 
 
 def a_killed_rank_is_one_error(bench: Bench) -> None:
-    for victim, more in ((1, []), (0, ["--log-level", "off"])):
-        run = bench.folder / f"killed-rank-{victim}"
+    """In training, and while they connect."""
+    for victim, trains, more in ((1, True, []), (1, False, []), (0, False, ["--log-level", "off"])):
+        run = bench.folder / f"killed-rank-{victim}-{trains}"
         process = two_ranks(bench, run, list(more))
-        require(comes(process, partial(has_steps, run)), f"no step comes: {process.said()}")
+        is_there = partial(has_steps, run) if trains else lambda process=process: len(process.children()) == 2
+        require(comes(process, is_there), f"no two ranks: {process.said()}")
         os.kill(process.children()[victim], signal.SIGKILL)
         status = process.wait(QUICK)
-        require(status == 1, f"exit code {status} after a kill of rank {victim} {' '.join(more)}: {process.said()}")
-        require_one_error(process, status)
+        when = f"a kill of rank {victim}{'' if trains else ' while they connect'} {' '.join(more)}".rstrip()
+        require(status == 1, f"exit code {status} after {when}: {process.said()}")
+        said = [line for line in process.said().splitlines() if line.startswith("error: ")]
+        require(len(said) == 1, f"{len(said)} lines of error after {when}: {process.said()}")
+        require_no_frames(process.said())
 
 
 def ranks_end_while_they_connect(bench: Bench) -> None:
