@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-from functools import partial
 from pathlib import Path
 
 from torture.bench import Bench, Process, require, require_no_frames
@@ -144,20 +143,24 @@ def two_ranks(bench: Bench, run: Path, more: list[str]) -> Process:
     return bench.start(bench.train_arguments(run, [*ENDLESS, *ranks, *more]))
 
 
+def require_one_error_after_kill(process: Process, when: str) -> None:
+    status = process.wait(QUICK)
+    require(status == 1, f"exit code {status} after a kill of a rank {when}: {process.said()}")
+    errors = [line for line in process.said().splitlines() if line.startswith("error: ")]
+    require(len(errors) == 1, f"{len(errors)} lines of error after a kill of a rank {when}: {process.said()}")
+    require_no_frames(process.said())
+
+
 def a_killed_rank_is_one_error(bench: Bench) -> None:
-    """In training, and while they connect."""
-    for victim, trains, more in ((1, True, []), (1, False, []), (0, False, ["--log-level", "off"])):
-        run = bench.folder / f"killed-rank-{victim}-{trains}"
-        process = two_ranks(bench, run, list(more))
-        is_there = partial(has_steps, run) if trains else lambda process=process: len(process.children()) == 2
-        require(comes(process, is_there), f"no two ranks: {process.said()}")
-        os.kill(process.children()[victim], signal.SIGKILL)
-        status = process.wait(QUICK)
-        when = f"a kill of rank {victim}{'' if trains else ' while they connect'} {' '.join(more)}".rstrip()
-        require(status == 1, f"exit code {status} after {when}: {process.said()}")
-        said = [line for line in process.said().splitlines() if line.startswith("error: ")]
-        require(len(said) == 1, f"{len(said)} lines of error after {when}: {process.said()}")
-        require_no_frames(process.said())
+    early = two_ranks(bench, bench.folder / "killed-early", ["--log-level", "off"])
+    require(comes(early, lambda: len(early.children()) == 2), f"no two ranks: {early.said()}")
+    os.kill(early.children()[1], signal.SIGKILL)
+    run = bench.folder / "killed-in-training"
+    later = two_ranks(bench, run, [])
+    require(comes(later, lambda: has_steps(run)), f"no step comes: {later.said()}")
+    os.kill(later.children()[1], signal.SIGKILL)
+    require_one_error_after_kill(later, "in training")
+    require_one_error_after_kill(early, "while they connect, without a log")
 
 
 def ranks_end_while_they_connect(bench: Bench) -> None:

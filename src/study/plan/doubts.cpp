@@ -84,7 +84,7 @@ void add_first_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
     plan.warnings.push_back(text(laws.path, " does not say which approach its points support"));
   if (laws.published)
     plan.warnings.push_back(text("a published law from other people's data (", laws.published->title,
-                                 "): a starting point; see what a study of your own costs below"));
+                                 "): a starting point; see what a study of your own costs"));
   if (plan.decades_beyond > 0)
     plan.warnings.push_back(text("extrapolated by ", fixed(plan.decades_beyond, 2),
                                  " decades beyond the budgets (", scientific(laws.lowest_flops, 1), " to ",
