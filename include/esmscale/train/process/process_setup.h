@@ -1,8 +1,7 @@
 // What training and scoring change about their own process. Everything else that a process changes:
 //   - the program starts itself again with GOMP_SPINCOUNT (openmp_wait.cpp);
-//   - it ignores SIGXFSZ and SIGPIPE: a file that outgrows its limit and a reader that goes away are errors
-//   of
-//     write() (cli/verbs.cpp);
+//   - it ignores SIGXFSZ and SIGPIPE, so that a file that outgrows its limit and a reader that goes away
+//     are errors of write() (cli/verbs.cpp);
 //   - SIGBUS of a mapped file ends it with an error that names the file (core/files/mapped_file.cpp);
 //   - StopSignal takes the stop signals while a run lives (core/stop_signal.h);
 //   - an engine sets LibTorch's TF32 switch by its precision (model/engine.cpp);
