@@ -16,7 +16,6 @@ constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 struct Registry {
   std::mutex mutex;
   std::list<std::function<void()>> actions;
-  int pipe[2] = {-1, -1};
 };
 
 Registry& registry() {
@@ -46,10 +45,10 @@ void clean_and_end(int descriptor) {
 
 // Once a process, and only for signals that would end it.
 void install() {
-  Registry& all = registry();
-  if (::pipe2(all.pipe, O_CLOEXEC) != 0) return;
-  write_end = all.pipe[1];
-  std::thread(clean_and_end, all.pipe[0]).detach();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return;
+  write_end = ends[1];
+  std::thread(clean_and_end, ends[0]).detach();
   for (const int signal : kSignals) {
     struct sigaction former {};
     ::sigaction(signal, nullptr, &former);
