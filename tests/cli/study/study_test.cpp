@@ -1,6 +1,6 @@
 // esmscale study, as processes: a whole little study, failures, what stays as it began, and every wrong
 // folder.
-#include "cli/study_verb.h"
+#include "cli/study/study_verb.h"
 
 #include <map>
 #include <sstream>

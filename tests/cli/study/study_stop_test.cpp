@@ -1,5 +1,5 @@
 // esmscale study, stopped by a signal as a scheduler does.
-#include "cli/study_verb.h"
+#include "cli/study/study_verb.h"
 
 #include <chrono>
 #include <thread>

@@ -1,5 +1,5 @@
 // What ends a run of several ranks, who says why, and that the last checkpoint stays good.
-#include "cli/ranks_run.h"
+#include "cli/ranks/ranks_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 #include "support/error_of.h"
 

@@ -1,6 +1,6 @@
 // esmscale study whose processes are killed, as kernels and schedulers do.
 #include "cli/process.h"
-#include "cli/study_verb.h"
+#include "cli/study/study_verb.h"
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"

@@ -1,6 +1,6 @@
 // The same curve on any number of ranks, at any stage, from any division into micro-batches, and over stops
 // between.
-#include "cli/ranks_run.h"
+#include "cli/ranks/ranks_run.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // esmscale study --slurm, with a stand-in for sbatch.
-#include "cli/study_verb.h"
+#include "cli/study/study_verb.h"
 #include "support/paths.h"
 
 #include <gmock/gmock.h>

@@ -1,6 +1,6 @@
 // The options of docs/learning.md as a user sets them: on several ranks, over stops, and where a checkpoint
 // is read.
-#include "cli/ranks_run.h"
+#include "cli/ranks/ranks_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
 
 #include <ATen/ops/allclose.h>
