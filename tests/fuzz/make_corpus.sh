@@ -128,26 +128,8 @@ printf '# i j\n1 6\n5,2\n\n' >"$work/contacts.txt"
 # The exported model in two files, with the index that names them.
 mkdir "$work/sharded"
 cp "$work"/hf/{config.json,vocab.txt} "$work/sharded"
-python3 - "$work/hf/model.safetensors" "$work/sharded" <<'END'
-import json, pathlib, struct, sys
-
-source, folder = pathlib.Path(sys.argv[1]).read_bytes(), pathlib.Path(sys.argv[2])
-length = struct.unpack("<Q", source[:8])[0]
-header, data = json.loads(source[8 : 8 + length]), source[8 + length :]
-names = sorted(name for name in header if name != "__metadata__")
-weight_map = {}
-for part, chosen in enumerate([names[::2], names[1::2]], 1):
-    file, out, stored = f"model-0000{part}-of-00002.safetensors", b"", {}
-    for name in chosen:
-        begin, end = header[name]["data_offsets"]
-        stored[name] = header[name] | {"data_offsets": [len(out), len(out) + end - begin]}
-        out += data[begin:end]
-        weight_map[name] = file
-    text = json.dumps(stored, separators=(",", ":")).encode()
-    (folder / file).write_bytes(struct.pack("<Q", len(text)) + text + out)
-index = {"metadata": {"total_size": len(data)}, "weight_map": weight_map}
-(folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
-END
+PYTHONPATH=../../../scripts PYTHONDONTWRITEBYTECODE=1 python3 -m esmtools.shard_model "$work/hf/model.safetensors" \
+  "$work/sharded"
 cat >"$work/commented.json" <<'END'
 /* Two kinds of comments, and a value of each type. */
 {
