@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(OfEveryVerb, Force, ::testing::ValuesIn(kCases),
 // A verb that learns to write gets a case above.
 TEST(ForceFlag, IsAFlagOfEveryVerbThatCouldReplaceSomething) {
   const std::set<std::string> replace_nothing{"train", "import", "export", "doctor"};
-  std::set<std::string> covered{"prepare", "embed"};  // by tests/data/prepare and tests/cli/embed_test.cpp
+  std::set<std::string> covered{"prepare", "embed"};  // by tests/data/prepare and embed_test.cpp
   for (const Case& one : kCases) covered.insert(one.name);
   for (const Verb& verb : verbs()) {
     const std::string name = verb.name, help = run({name, "--help"}).out;

@@ -1,4 +1,4 @@
-// Attention's backward pass on the tensor cores (device_attention.cu says why it is ours). It goes over the
+// Attention's backward pass on the tensor cores (attention.cu says why it is ours). It goes over the
 // scores twice, once for dq and once for dk and dv, so that every sum stays in registers and comes in the
 // same order each time. Gradients leave as those of the projections: the rotation back and the sums over
 // rows, for which a pass of their own would read and write all of them, cost a few instructions here.

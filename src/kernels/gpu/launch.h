@@ -1,4 +1,4 @@
-// The other side of device.cu, which sees CUDA and nothing of the host's threads.
+// The other side of gpu.cu, which sees CUDA and nothing of the host's threads.
 #pragma once
 
 #include "esmscale/kernels/gpu/gpu.h"

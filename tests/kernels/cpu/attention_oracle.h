@@ -1,5 +1,5 @@
-// The oracle of attention: the formulas of kernels/attention.h in double, loop by loop, with the whole [S, S]
-// matrix; and a run of the kernels to compare with it.
+// The oracle of attention: the formulas of kernels/cpu/attention.h in double, loop by loop, with the whole
+// [S, S] matrix; and a run of the kernels to compare with it.
 #pragma once
 
 #include "esmscale/kernels/cpu/attention.h"

@@ -1,4 +1,4 @@
-// LayerNorm's kernels of device_support.h.
+// LayerNorm's kernels of esmscale/kernels/gpu/gpu.h.
 #include "esmscale/kernels/cpu/layer_norm.h"
 #include "esmscale/kernels/cpu/rows.h"
 #include "kernels/gpu/gpu_support.h"

@@ -1,4 +1,4 @@
-// Attention as it is defined, row by row, for the host: what device_attention.cu is tested against, and what
+// Attention as it is defined, row by row, for the host: what attention.cu is tested against, and what
 // tests without a GPU run the engine on.
 #pragma once
 

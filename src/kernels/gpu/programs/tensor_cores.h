@@ -1,4 +1,4 @@
-// A warp's matrix products of bf16 with fp32 sums, as PTX has them since sm_80: what device_attention.cu is
+// A warp's matrix products of bf16 with fp32 sums, as PTX has them since sm_80: what attention.cu is
 // written with. Fragments are the registers of one lane, with g = lane / 4 and t = lane % 4:
 //   A [16, k]   at[0]: row g, columns 2t, 2t + 1;  at[1]: row g + 8;  at[2], at[3]: the same, 8 columns on
 //   B [k, 8]    rows 2t, 2t + 1 of column g;  the second register: 8 rows on

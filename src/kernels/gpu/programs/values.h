@@ -1,4 +1,4 @@
-// What the programs of this folder are written with; device.cu runs them on a GPU, host.h on the host:
+// What the programs of this folder are written with; gpu.cu runs them on a GPU, host.h on the host:
 //   row_program(team, work, row)         a warp computes a row
 //   column_program(work, block, group)   a thread computes a block of rows at a group of neighbouring
 //   columns,
