@@ -1,5 +1,5 @@
-// All kernels of device_support.h but LayerNorm's (device_norm_test.cpp) and attention
-// (device_attention_test.cpp).
+// All kernels of esmscale/kernels/gpu/gpu.h except LayerNorm's (norm_test.cpp), attention and the sum of
+// partials (attention_test.cpp) and the rounding of rows to e4m3 (quantise_test.cpp).
 #include "esmscale/core/error.h"
 #include "esmscale/kernels/cpu/cross_entropy.h"
 #include "esmscale/kernels/cpu/embedding.h"
@@ -164,8 +164,15 @@ TYPED_TEST(DeviceTest, CrossEntropy) {
 }
 
 TYPED_TEST(DeviceTest, NoRowsIsNoWork) {
-  run(GeluForward<TypeParam>{.rows = 0, .width = kWidth}, Place{});
-  run(NormBackward<TypeParam>{.rows = 0, .width = kWidth}, Place{});
+  const auto before = this->values(kWidth, 1);
+  auto y = before, dsum = before;
+  Floats partials(2 * kWidth, 7);
+  run(GeluForward<TypeParam>{.rows = 0, .width = kWidth, .y = y.data()}, Place{});
+  run(NormBackward<TypeParam>{.rows = 0, .width = kWidth, .dsum = dsum.data(), .partials = partials.data()},
+      Place{});
+  EXPECT_EQ(this->floats(y), this->floats(before));
+  EXPECT_EQ(this->floats(dsum), this->floats(before));
+  EXPECT_EQ(partials, Floats(2 * kWidth, 7));
 }
 
 TYPED_TEST(DeviceTest, AWidthThatItDoesNotTakeIsRefused) {
