@@ -1,5 +1,5 @@
-"""Every document and file that the tree names exists: links and paths in Markdown, and names of documents in the
-comments and strings of sources. Oracle: the file system."""
+"""Every document and file that the tree names exists: links and paths in Markdown, names of documents in the comments
+and strings of sources, and names of C++ files in the comments of C++. Oracle: the file system."""
 
 import pathlib
 import re
@@ -19,6 +19,9 @@ PATH = re.compile(
     r"(?:^|`)((?:src|include|tests|scripts|tools|benchmarks|configs|cmake|docs)/[\w./-]*\w)(?=[`\s])", re.MULTILINE
 )
 DOCUMENT = re.compile(r"(?:[\w.-]+/)*[\w-]+\.md\b")
+CPP = {".h", ".cpp", ".cu", ".cuh"}
+CPP_COMMENT = re.compile(r"//.*")
+CPP_FILE = re.compile(r"(?<![\w<./-])(?:[\w.-]+/)*[\w.-]+\.(?:cuh|cu|cpp|h)\b(?![\w-])")
 
 
 def tree_files() -> Iterator[pathlib.Path]:
@@ -46,6 +49,12 @@ def dangling_documents(text: str, documents: list[str]) -> list[str]:
     must be the end of such a path."""
     named = [name for name in DOCUMENT.findall(text) if pathlib.PurePath(name).name not in WRITTEN_BY_SCRIPTS]
     return [name for name in named if not any(("/" + document).endswith("/" + name) for document in documents)]
+
+
+def dangling_cpp_files(text: str, files: list[str]) -> list[str]:
+    """The same for names of C++ files in the comments of `text`. A name in angle brackets is that of a library."""
+    named = [name for comment in CPP_COMMENT.findall(text) for name in CPP_FILE.findall(comment)]
+    return [name for name in named if not any(("/" + file).endswith("/" + name) for file in files)]
 
 
 class Links(unittest.TestCase):
@@ -79,6 +88,23 @@ class Links(unittest.TestCase):
         gone = "gone" + ".md"  # in two parts, so that this file names no such document
         text = f'// as README.md and laws.md say ({gone}, section 2); see "docs/laws.md" and docs/{gone}'
         self.assertEqual(dangling_documents(text, documents), [gone, f"docs/{gone}"])
+
+    def test_cpp_files_that_comments_name_exist(self) -> None:
+        paths = [path for path in tree_files() if path.suffix in CPP]
+        files = [path.relative_to(ROOT).as_posix() for path in paths]
+        dangling = [
+            f"{path}: {name}" for path in paths for name in dangling_cpp_files(path.read_text(errors="replace"), files)
+        ]
+        self.assertTrue(files)
+        self.assertEqual(dangling, [])
+
+    def test_a_dangling_cpp_file_is_found(self) -> None:
+        files = ["src/kernels/gpu/gpu.cu", "include/esmscale/core/text.h"]
+        text = """#include "gone.h"
+int x;  // as in gpu.cu, core/text.h and <vector.h>; see gone.cu
+// data/text.h, (gone_test.cpp).
+"""
+        self.assertEqual(dangling_cpp_files(text, files), ["gone.cu", "data/text.h", "gone_test.cpp"])
 
     def test_scripts_still_write_what_is_passed_over(self) -> None:
         text = "".join(source.read_text(errors="replace") for source in sources() if source.suffix == ".sh")
