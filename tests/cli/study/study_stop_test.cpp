@@ -1,14 +1,10 @@
 // esmscale study, stopped by a signal as a scheduler does.
+#include "cli/process.h"
 #include "cli/study/study_verb.h"
 
-#include <chrono>
-#include <thread>
+#include <optional>
 
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace esmscale::cli {
 namespace {
@@ -18,23 +14,18 @@ using ::testing::HasSubstr;
 
 class StoppedStudy : public StudyVerb {
  protected:
-  // `study run` as a process beside this one, back when each of the first `runs` runs has logged a step: it
-  // listens to signals.
-  void begin(const std::string& more, size_t runs) {
-    const std::string line = "exec " + command("run", "--set log.every_steps=1 " + more);
-    const char* arguments[] = {"sh", "-c", line.c_str(), nullptr};
-    ASSERT_EQ(::posix_spawn(&process_, "/bin/sh", nullptr, nullptr, const_cast<char**>(arguments), environ),
-              0);
-    for (int i = 0; i < 600 && !have_logged(runs); ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    ASSERT_TRUE(have_logged(runs)) << said();
+  // `study run` as another process; returns when each of the first `runs` runs has logged a step: the process
+  // then listens to signals.
+  void begin(const Arguments& more, size_t runs) {
+    process_.emplace(temporary / "stopped", Arguments{"study", "run", folder, "--data", train_set.folder(),
+                                                      "--holdout", holdout.folder(), "--device", "cpu",
+                                                      "--threads", "1", "--set", "log.every_steps=1"} +
+                                                more);
+    ASSERT_TRUE(comes_true(60, [&] { return have_logged(runs); })) << process_->err();
   }
-  void stop() const {
-    ::kill(process_, SIGTERM);
-    int ended = 0;
-    ASSERT_EQ(::waitpid(process_, &ended, 0), process_);
-    ASSERT_TRUE(WIFEXITED(ended));
-    EXPECT_EQ(WEXITSTATUS(ended), 85) << said();
+  void stop() {
+    process_->kill(SIGTERM);
+    EXPECT_EQ(process_->wait(120), 85) << process_->err();
   }
   std::string name_of(size_t run) const { return planned()[run]["name"]; }
 
@@ -47,12 +38,12 @@ class StoppedStudy : public StudyVerb {
     return true;
   }
 
-  pid_t process_ = 0;
+  std::optional<Process> process_;
 };
 
 TEST_F(StoppedStudy, Resumes) {
   plan("2e10", {"--no-lr-sweep"});
-  begin("", 1);
+  begin({}, 1);
   const std::string first = name_of(0);
   EXPECT_EQ(state_of(first), "running");
   EXPECT_THAT(refusal_of(1, {"study", "run", folder}), HasSubstr("no other process"));
@@ -69,7 +60,7 @@ TEST_F(StoppedStudy, Resumes) {
 // Runs of some seconds: both must still be running when the signal comes.
 TEST_F(StoppedStudy, AllRunsThatAreUnderWayStop) {
   plan("3e11", {"--no-lr-sweep"});
-  begin("--jobs 2", 2);
+  begin({"--jobs", "2"}, 2);
   EXPECT_EQ(status()["running"], 2);
   stop();
   EXPECT_EQ(status()["waiting"], 4);
