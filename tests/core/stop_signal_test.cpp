@@ -59,12 +59,18 @@ TEST(StopSignal, AnIgnoredHangUpStaysIgnored) {
 // Oracle: the times of the header. The child never finishes its step.
 TEST(StopSignal, ASecondInterruptEndsAtOnceAfterTwoSeconds) {
   if (kDelaysSignals) GTEST_SKIP() << "signals are taken late in a program that watches its threads";
-  Child child([] {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  Child child([&ends] {
     const StopSignal stop;
+    if (::write(ends[1], "", 1) != 1) return 1;
     for (int i = 0; i < 600; ++i) std::this_thread::sleep_for(100ms);
     return 0;
   });
-  std::this_thread::sleep_for(500ms);  // the handlers are installed
+  char installed = 0;  // the byte says that the handlers are
+  ::close(ends[1]);
+  ASSERT_EQ(::read(ends[0], &installed, 1), 1);
+  ::close(ends[0]);
   child.kill(SIGINT);
   std::this_thread::sleep_for(300ms);
   child.kill(SIGINT);  // a key held down, or a second sender
