@@ -7,7 +7,8 @@
 #                        [--dry-run]
 #
 # --minutes: the runs stop then, with a checkpoint. --dry-run lays the study out, prints its runs and its cost, and trains
-# nothing. At 1e16 FLOPs a model of 2.6M parameters trains 457M tokens, three epochs of Swiss-Prot.
+# nothing. At 1e16 FLOPs a model of 2.6M parameters trains 457M tokens, three epochs of Swiss-Prot: the fit takes runs of
+# up to four, or the highest budget would keep two sizes and no minimum.
 
 scripts=$(dirname "${BASH_SOURCE[0]}")
 source "$scripts/lib/common.sh"
@@ -39,4 +40,4 @@ case $status in
   85 | 124) note "stopped after $minutes minutes; run the command again for the rest" ;;
   *) exit "$status" ;;
 esac
-"$esmscale" fit "$output" --output "$output/laws" --force
+"$esmscale" fit "$output" --most-epochs 4 --output "$output/laws" --force

@@ -14,15 +14,22 @@ void append(std::vector<std::string>& to, const std::vector<std::string>& from) 
   to.insert(to.end(), from.begin(), from.end());
 }
 
-// Points of one epoch; where none was repeated, all.
-std::vector<size_t> single_epoch_points(const PointSet& set, std::vector<std::string>& warnings) {
+// Points of at most as many epochs as the basis allows; where none was repeated, all.
+std::vector<size_t> points_within_epochs(const PointSet& set, std::vector<std::string>& warnings) {
+  const double most = set.basis.most_epochs;
   std::vector<size_t> use;
-  for (size_t i = 0; i < set.points.size(); ++i)
-    if (!is_repeated(set.points[i])) use.push_back(i);
+  size_t as_new = 0;
+  for (size_t i = 0; i < set.points.size(); ++i) {
+    if (is_repeated(set.points[i], most)) continue;
+    use.push_back(i);
+    as_new += is_repeated(set.points[i]);
+  }
   if (use.size() < set.points.size())
-    warnings.push_back(
-        text(set.points.size() - use.size(),
-             " points of more than one epoch are left out of all laws except that of repeats"));
+    warnings.push_back(text(set.points.size() - use.size(), " points of more than ", epochs_text(most),
+                            " are left out of all laws except that of repeats"));
+  if (as_new > 0)
+    warnings.push_back(text(as_new, " points of more than one epoch count as new data, as asked (up to ",
+                            epochs_text(most), ")"));
   return use;
 }
 
@@ -73,7 +80,7 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   laws.set = std::move(set);
   laws.options = options;
   laws.warnings = laws.set.warnings;
-  laws.use = single_epoch_points(laws.set, laws.warnings);
+  laws.use = points_within_epochs(laws.set, laws.warnings);
   laws.noise = seed_noise(laws.set.points);
 
   std::string why;

@@ -146,6 +146,7 @@ Json of_basis(const PointSet& set) {
           {"holdout_label", b.holdout_label},
           {"alphabet", b.alphabet},
           {"mean_squared_length", b.mean_squared_length},
+          {"most_epochs", b.most_epochs},
           {"flops_over_6nd", std::move(knots)}};
 }
 

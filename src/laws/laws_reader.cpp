@@ -41,6 +41,7 @@ Basis basis_of(const JsonReader& node) {
   basis.holdout_label = node.text("holdout_label");
   basis.alphabet = node.text("alphabet");
   basis.mean_squared_length = node.number("mean_squared_length");
+  basis.most_epochs = node.number_or("most_epochs", 1);
   std::vector<FlopRatio::Knot> knots;
   for (const auto& row : rows_of(node, "flops_over_6nd", 2)) knots.push_back({row[0], row[1]});
   basis.flop_ratio = FlopRatio(std::move(knots));

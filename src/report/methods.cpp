@@ -108,8 +108,14 @@ void add_data_sentences(std::vector<std::string>& to, const laws::Laws& laws) {
     to.push_back(
         text(laws.set.excluded.size(), " runs were left out; laws.json gives each with its reason."));
   if (laws.use.size() < laws.set.points.size())
-    to.push_back(text(laws.set.points.size() - laws.use.size(),
-                      " runs saw tokens more than once and enter the law of repeats only."));
+    to.push_back(text(laws.set.points.size() - laws.use.size(), " runs saw more than ",
+                      laws::epochs_text(basis.most_epochs),
+                      " of their data and enter the law of repeats only."));
+  const auto as_new = std::count_if(laws.use.begin(), laws.use.end(),
+                                    [&](size_t i) { return laws::is_repeated(laws.set.points[i]); });
+  if (as_new > 0)
+    to.push_back(text(as_new, " runs saw more than one epoch, at most ", laws::epochs_text(basis.most_epochs),
+                      "; their tokens count as new."));
 }
 
 std::string sentence_of(const laws::FrontierLoss& loss) {

@@ -57,6 +57,27 @@ TEST(Fit, SaysItInWords) {
                                  HasSubstr("approach1: null, because"), HasSubstr("report.html")));
 }
 
+TEST(Fit, TakesRunsOfAsManyEpochsAsAsked) {
+  const TemporaryFolder folder;
+  write_file(folder / "points.csv",
+             "parameters,tokens,loss,unique_tokens\n1e6,1e8,3,\n2e6,1e8,2.9,\n4e6,1e8,2.85,\n"
+             "1e6,3e8,2.8,1e8\n2e6,5e8,2.7,1e8\n");
+  const auto laws_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{
+        "fit",     "--points", folder / "points.csv", "--output", folder / "laws", "--bootstrap", "0",
+        "--force", "--json",   "--log-level",         "error"};
+    all.insert(all.end(), more.begin(), more.end());
+    return parse_json(run(all).out, "stdout");
+  };
+  EXPECT_EQ(laws_of({})["basis"]["most_epochs"], 1);
+  EXPECT_THAT(read_file(folder / "laws/methods.txt"), HasSubstr("2 runs saw more than one epoch of their"));
+  EXPECT_EQ(laws_of({"--most-epochs", "4"})["basis"]["most_epochs"], 4);
+  EXPECT_THAT(
+      read_file(folder / "laws/methods.txt"),
+      AllOf(HasSubstr("1 runs saw more than 4 epochs of their data and enter the law of repeats"),
+            HasSubstr("1 runs saw more than one epoch, at most 4 epochs; their tokens count as new")));
+}
+
 // Two points support no law: what an earlier fit wrote stays.
 TEST(FitErrors, PointsWithoutALawLeaveAnEarlierOne) {
   const TemporaryFolder folder;
@@ -202,6 +223,7 @@ TEST(FitErrors, WrongUsageIsTwo) {
       {"fit", "--points", points, "--output", laws, "--bootstrap", "-1"},
       {"fit", "--points", points, "--output", laws, "--bootstrap", "9223372036854775807"},
       {"fit", "--points", points, "--output", laws, "--seed", "-1"},
+      {"fit", "--points", points, "--output", laws, "--most-epochs", "0.5"},
       {"fit", "--points", points, "--output", laws, "--seed", "18446744073709551616"},
       {"fit", "--points", points, "--output", laws, "--flop-count", "hoffmann"},
       {"fit", "--points", points, "--outptu", laws}};

@@ -142,6 +142,22 @@ TEST(Repeats, RecoversItsConstants) {
   EXPECT_THAT(laws.warnings, Contains(HasSubstr("more than one epoch")));
 }
 
+// Oracle: the counts by hand. Of three runs of 3, 3 and 5 epochs, at most four as asked leave two.
+TEST(Repeats, CountAsNewUpToTheEpochsAskedFor) {
+  PointSet set = isoflop_points(known_law, {1e18, 1e19, 1e20}, 7, 4);
+  for (const double epochs : {3.0, 3.0, 5.0}) {
+    set.points.push_back(known_point(known_law, 1e8, 1e9 * epochs));
+    set.points.back().unique_tokens = 1e9;
+  }
+  EXPECT_EQ(fit_laws(set, {.draws = 0}).use.size(), 21u);
+  set.basis.most_epochs = 4;
+  const Laws laws = fit_laws(set, {.draws = 0});
+  EXPECT_EQ(laws.use.size(), 23u);
+  EXPECT_THAT(laws.warnings, Contains(HasSubstr("1 points of more than 4 epochs")));
+  EXPECT_THAT(laws.warnings, Contains(HasSubstr("2 points of more than one epoch count as new")));
+  EXPECT_THAT(laws.why.at("repeats"), HasSubstr("count as new in approach 3"));
+}
+
 // Oracle: the formula by hand. U = 100, D = 400: R = 3, D' = 100·(1 + 15.39·(1 − e^(−3/15.39))).
 TEST(Repeats, TheFormula) {
   const RepeatLaw law;

@@ -53,7 +53,7 @@ struct HuberRow {
 
 struct Laws {
   PointSet set;
-  std::vector<size_t> use;  // points of one epoch: what all laws except the repeats are fitted to
+  std::vector<size_t> use;  // by Basis::most_epochs: what all laws except the repeats are fitted to
   SeedNoise noise;          // in ln L
   std::vector<IsoflopProfile> profiles;  // approach 2's; where that is null, what it looked at
   PointNoise point_noise;                // nats

@@ -161,6 +161,7 @@ FitInputs inputs_of(const Options& options, const std::string& table) {
   add("--parameter-count", enum_name(options.read.parameter_count));
   add("--loss", enum_name(options.read.loss));
   if (options.read.drop_highest > 0) add("--drop-highest", std::to_string(options.read.drop_highest));
+  if (options.read.most_epochs != 1) add("--most-epochs", to_text(Json(options.read.most_epochs)));
   for (const std::string& name : options.drop) add("--drop", name);
   if (options.read.allow_mixed) inputs.flags.push_back("--allow-mixed");
   add("--bootstrap", std::to_string(options.bootstrap.draws));
@@ -221,6 +222,10 @@ void add_fit(CLI::App& app, Program& program) {
   add_enum_flag(*verb, "--parameter-count", options->read.parameter_count,
                 "N: kaplan, kaplan+head or trainable");
   add_enum_flag(*verb, "--loss", options->read.loss, "eval, eval-mask-only or train");
+  verb->add_option("--most-epochs", options->read.most_epochs,
+                   "Leave out runs of more epochs of their data, except of the law of repeats")
+      ->check(finite_number() & CLI::Range(1.0, 1e9))
+      ->capture_default_str();
   verb->add_option("--drop-highest", options->read.drop_highest, "Leave out the N highest losses")
       ->check(whole_number());
   verb->add_option("--drop", options->drop, "Leave out the run of this name (repeatable)")

@@ -1,6 +1,7 @@
 #include "esmscale/laws/fits/approach3.h"
 
 #include "esmscale/core/text.h"
+#include "esmscale/laws/fits/repeats.h"
 #include "laws/fits/approach3_doubts.h"
 #include "laws/fits/held_out.h"
 #include "laws/fits/likelihood_profile.h"
@@ -95,8 +96,8 @@ std::vector<std::vector<double>> published_starts() {
 std::optional<Approach3> fit_approach3(const PointSet& set, const std::vector<size_t>& use,
                                        const BootstrapOptions& options, std::string& why) {
   if (use.size() < kFewestPoints) {
-    why =
-        text("five constants need at least ", kFewestPoints, " points of one epoch; there are ", use.size());
+    why = text("five constants need at least ", kFewestPoints, " points of at most ",
+               epochs_text(set.basis.most_epochs), "; there are ", use.size());
     return std::nullopt;
   }
   Approach3 fit;

@@ -9,8 +9,6 @@
 namespace esmscale::laws {
 namespace {
 
-constexpr double kOneEpoch = 1.001;
-
 // unique · [1 + scale·(1 − e^(−r/scale))] and its derivative by scale; r = amount / unique − 1.
 struct Saturated {
   double value, by_scale;
@@ -75,8 +73,13 @@ double error_of_log_loss(const PointSet& set, const std::vector<size_t>& repeate
 
 }  // namespace
 
-bool is_repeated(const Point& point) {
-  return point.epochs() > kOneEpoch;
+bool is_repeated(const Point& point, double epochs) {
+  constexpr double kBatch = 1.001;
+  return point.epochs() > kBatch * epochs;
+}
+
+std::string epochs_text(double epochs) {
+  return epochs == 1 ? "one epoch" : text(epochs, " epochs");
 }
 
 double RepeatLaw::effective_tokens(double tokens_seen, double unique_tokens) const {
@@ -106,6 +109,12 @@ std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Appr
               ? text("it needs three points of more than one epoch (unique_tokens); there are ",
                      repeated.size())
               : "it rests on approach 3, which is null";
+    return std::nullopt;
+  }
+  const double most = set.basis.most_epochs;
+  if (std::any_of(repeated.begin(), repeated.end(),
+                  [&](size_t i) { return !is_repeated(set.points[i], most); })) {
+    why = text("tokens of up to ", epochs_text(most), " count as new in approach 3, on which it rests");
     return std::nullopt;
   }
   const auto law = fit_scales(set, repeated, approach3->law, {});

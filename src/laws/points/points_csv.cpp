@@ -83,6 +83,7 @@ PointSet parse_points(std::string_view csv, std::string_view where, const PointO
   set.basis.source = where;
   set.basis.parameter_count = options.parameter_count;
   set.basis.loss = options.loss;
+  set.basis.most_epochs = options.most_epochs;
 
   const char separator = separator_of(csv);
   const std::vector<CsvRow> rows = parse_csv(csv, where, separator);

@@ -120,7 +120,9 @@ Plot residuals(const laws::Laws& laws, const ShownLaw& shown) {
                 sampled(log_grid(span_of(laws.set, &laws::Point::flops), 1.3, 2), [](double) { return 0; }),
                 false, false);
   plot.add_points("points of the fit", category(0), std::move(used));
-  if (!repeated.empty()) plot.add_points("more than one epoch", category(1), std::move(repeated), true);
+  if (!repeated.empty())
+    plot.add_points("more than " + laws::epochs_text(laws.set.basis.most_epochs), category(1),
+                    std::move(repeated), true);
   return plot;
 }
 

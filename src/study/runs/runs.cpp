@@ -200,6 +200,7 @@ laws::PointSet points_of(const Selection& selection, const laws::PointOptions& o
   set.basis.flop_count = options.flop_count.value_or(laws::FlopCount::hoffmann);
   set.basis.parameter_count = options.parameter_count;
   set.basis.loss = options.loss;
+  set.basis.most_epochs = options.most_epochs;
   settle_basis(set, selection.runs, options);
   for (const FinishedRun& run : selection.runs) {
     set.points.push_back(point_of(run, options, set.basis.flop_count));

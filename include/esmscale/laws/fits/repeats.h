@@ -40,11 +40,14 @@ struct Repeats {
 };
 
 // Fitted to the points of more than one epoch with approach 3's constants (and in each draw that draw's)
-// held, as the paper did. nullopt and a reason with fewer than three such points or without approach 3.
+// held, as the paper did. nullopt and a reason with fewer than three such points, without approach 3, or
+// where approach 3 counts the tokens of such points as new (Basis::most_epochs).
 std::optional<Repeats> fit_repeats(const PointSet& set, const std::optional<Approach3>& approach3,
                                    const BootstrapOptions& options, std::string& why);
 
-// More than one epoch, with a margin for a run that ends inside a batch.
-bool is_repeated(const Point& point);
+// More than `epochs` epochs, with a margin for a run that ends inside a batch.
+bool is_repeated(const Point& point, double epochs = 1);
+// "one epoch", "4 epochs".
+std::string epochs_text(double epochs);
 
 }  // namespace esmscale::laws

@@ -48,6 +48,7 @@ struct Basis {
   std::string dataset, holdout, alphabet, holdout_label;
   FlopRatio flop_ratio;            // C = 6·N·D·ratio(N)
   double mean_squared_length = 0;  // Σn²/Σn of the packed sequences, rows; 0: unknown
+  double most_epochs = 1;          // points of more are left out of all laws except that of repeats
 };
 
 struct PointSet {
@@ -68,6 +69,7 @@ struct PointOptions {
   LossKind loss = LossKind::eval;
   int64_t drop_highest = 0;  // leaves out the N points of the highest loss
   bool allow_mixed = false;  // several data sets, holdouts, alphabets or beginnings in one fit
+  double most_epochs = 1;    // Basis::most_epochs; at least 1
 };
 
 // A points file (columns in docs/formats.md). A row without parameters, tokens or loss is excluded. Error for
