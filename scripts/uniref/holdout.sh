@@ -92,7 +92,7 @@ keep_or_clear() {
 
 announce() {
   local bytes=$((residues + 20 * total))
-  note "$total sequences; disk $(human_gb $((3 * bytes))) for the time of it"
+  note "$total sequences; $(human_gb $((3 * bytes))) of disk while it runs"
   require_free "$output" $((3 * bytes)) "the search"
 }
 

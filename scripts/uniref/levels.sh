@@ -51,7 +51,7 @@ announce() { # FASTA LEVEL
   bytes=$(fasta_bytes "$1")
   disk=$((bytes * DISK_PER_BYTE))
   memory_bytes=$((MEMORY_LEAST + bytes * MEMORY_PER_BYTE))
-  note "FASTA $(human_gb "$bytes"); disk $(human_gb "$disk") for the time of it, memory $(human_gb "$memory_bytes")," \
+  note "FASTA $(human_gb "$bytes"); $(human_gb "$disk") of disk while it runs, memory $(human_gb "$memory_bytes")," \
     "time about $(esmtools uniref.levels estimate "$2" "$bytes" "$threads") on $threads threads"
   require_free "$output" "$disk" "this level"
 }
@@ -122,7 +122,7 @@ above=$input
 if [ -n "$given" ]; then
   say "Level $given: $input as it is"
   bytes=$(fasta_bytes "$input") # the data set takes half a byte of each, and as much again while it is shuffled
-  note "FASTA $(human_gb "$bytes"); disk $(human_gb "$bytes") for the time of it, half of it to stay"
+  note "FASTA $(human_gb "$bytes"); $(human_gb "$bytes") of disk while it runs, and half of that after it"
   require_free "$output" "$bytes" "this level"
   make_dataset "$input" "$(level_folder "$given")"
 fi

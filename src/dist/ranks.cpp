@@ -131,7 +131,7 @@ Ranks::Ranks(const Placement& placement, const RanksOptions& options)
     meeting_->store = connect_to_store(placement, timeout);
   }
   {
-    const Patience saying(text("all ", size(), " ranks to come to ", point, ", as rank ", rank()));
+    const Patience saying(text("all ", size(), " ranks to connect to ", point, ", as rank ", rank()));
     barrier("arrival");
   }
   meeting_->watch =

@@ -75,7 +75,7 @@ int run_as_rank(const Placement& placement, const RanksOptions& options,
     if (placement.launcher != 0) return kFailure;
     if (reason.empty()) throw;
     throw Error({.where = text("rank ", ranks->rank()),
-                 .expected = "all ranks to the end",
+                 .expected = "all ranks to run to the end",
                  .found = reason,
                  .advice = advice()});
   } catch (const std::exception& error) {

@@ -92,7 +92,8 @@ void Watch::guard(const std::stop_token& stop) {
     log(LogLevel::error, text("the run ends: ", what, "; a checkpoint that was written is good"));
     // The launcher prints the error of its ranks; nobody else does.
     if (placement_.launcher == 0)
-      std::cerr << text("error: rank ", placement_.rank, ": expected all ranks to the end, found ", what)
+      std::cerr << text("error: rank ", placement_.rank, ": expected all ranks to run to the end, found ",
+                        what)
                 << std::endl;
     ::_exit(kFailure);
   }

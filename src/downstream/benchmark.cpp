@@ -158,8 +158,9 @@ class Benchmark {
   void score(const assays::BenchmarkEntry& entry, const std::string& hash) {
     const assays::Assay assay = read(entry);
     if (assay.hash != hash)
-      throw Error(
-          {.where = entry.file.string(), .expected = "a table that stays as it is", .found = "other data"});
+      throw Error({.where = entry.file.string(),
+                   .expected = "the table that this work began with",
+                   .found = "other data"});
     std::vector<std::vector<double>> scores;
     Results results;
     for (const BenchmarkModel& model : models_) {

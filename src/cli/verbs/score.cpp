@@ -212,7 +212,7 @@ void add_score(CLI::App& app, Program& program) {
   verb->add_option("--seed", options->bootstrap.seed, "Seed of the samples")->capture_default_str();
   verb->add_option("--output", options->output,
                    "Write the CSV with a column of scores added; with --proteingym a folder of them, "
-                   "where an interrupted work continues");
+                   "where interrupted work resumes");
   add_force_flag(*verb, options->force);
   add_model_flags(*verb, options->model);
   verb->callback(

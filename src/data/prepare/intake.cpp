@@ -239,7 +239,7 @@ std::vector<std::string> Intake::warnings() const {
                             " sequences have an identifier that another one has already, the first '",
                             repeated_identifier_, "'"));
   if (unclustered_ > 0)
-    warnings.push_back(text(unclustered_, " of ", stored_, " sequences are no members in ",
+    warnings.push_back(text(unclustered_, " of ", stored_, " sequences are in no cluster of ",
                             options_.clusters.string(), ": each is a cluster of its own"));
   if (excluded_identifiers_.size() > static_cast<size_t>(excluded_))
     warnings.push_back(text("--exclude names ", excluded_identifiers_.size(), " identifiers, and only ",

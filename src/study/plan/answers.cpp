@@ -61,7 +61,7 @@ Error withheld(const laws::LawFile& laws) {
   return Error({.where = laws.path,
                 .expected = "an approach that the points support",
                 .found = "none: " + laws.planning.reasons(),
-                .advice = any ? "choose one with --approach on your own account, or fit more points"
+                .advice = any ? "fit more points, or force one with --approach"
                               : "fit more points, or plan by another law with --law"});
 }
 

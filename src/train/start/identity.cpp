@@ -140,7 +140,7 @@ void require_same_origin(const checkpoint::CheckpointInfo& info, const TrainOpti
       throw usage_error({.where = flag + given.string(),
                          .expected = text("what the run at ", where.string(), " began from, ",
                                           info.parent.empty() ? "fresh weights" : info.parent),
-                         .found = "another beginning",
+                         .found = "another checkpoint or folder",
                          .advice = "leave it out to resume, or give another --output"});
 }
 

@@ -118,7 +118,8 @@ TEST(Resume, ACopiedRunResumesFromItsOwnCheckpoints) {
   EXPECT_EQ(losses(copy), whole);
 }
 
-// A queue that starts a job again gives the same command; another beginning would be another run.
+// A queue that starts a job again gives the same command; another checkpoint or folder to begin from would be
+// another run.
 TEST(Resume, ARunResumesOnlyFromItsOwnBeginning) {
   const SmallRun small;
   const run::RunFolder trunk(small.trained("trunk", kEveryStep)), other(small.trained("other", kEveryStep));
