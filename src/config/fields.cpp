@@ -129,7 +129,7 @@ std::vector<Field> fields(RunConfig& c) {
       field("optimizer.betas", &c.optimizer.betas, "Decay rates of the first and second moment")
           .within(0, 0.999999999)
           .identity(),
-      field("optimizer.eps", &c.optimizer.eps, "Added to the square root of the second moment")
+      field("optimizer.eps", &c.optimizer.eps, "Epsilon, added to the square root of the second moment")
           .within(0, 1)
           .identity(),
       field("optimizer.weight_decay", &c.optimizer.weight_decay,
