@@ -1,4 +1,4 @@
-# esmscale_discover_tests(TARGET PREFIX): tells ctest of the tests in a GoogleTest program.
+# esmscale_discover_tests(TARGET PREFIX): registers the tests of a GoogleTest program with ctest.
 #
 # A test of ctest is a suite, all of whose cases share a process: a program with LibTorch takes a fifth of a second to
 # start. With ESMSCALE_TEST_CASES (preset dev) it is a case, in a process of its own. The program is asked for its suites when

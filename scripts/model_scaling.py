@@ -46,7 +46,7 @@ LINK_SHARE = 0.8  # of a link's speed that a collective reaches
 # of a ring over NVLink and over the network, and the same of a tree.
 START, RING_HOPS, TREE_HOPS = 14e-6, (1.9e-6, 4.0e-6), (1.25e-6, 8.5e-6)
 TREE_SHARE = 0.92  # of a ring's bandwidth
-SLOWEST_CARD = 0.03  # how much slower the slowest of several cards is: three H200s differed by so much
+SLOWEST_CARD = 0.03  # how much slower the slowest of several cards is: three H200s differed by 3%
 COLLECTIVE_CORES = 0.12  # of the multiprocessors while a collective runs: 16 of 132
 UPDATE_OF_BUCKET = 25e-6  # launches of norm and update for each bucket
 MICRO_BATCH = 16384  # most tokens of one GPU's micro-batch

@@ -188,8 +188,8 @@ TEST(PredictMemory, HalfPrecision) {
   EXPECT_EQ(memory.activations - predict(smaller).activations, 2.0 * 2048 * 10 * 320 + 4.0 * 2048 * (4 + 20));
 }
 
-// By hand: a matrix of muon has one moment, 4 bytes a number; normuon has a number a row beside. On 8 ranks
-// everything but the rows is shared out.
+// By hand: a matrix of muon has one moment, 4 bytes a number; normuon has one more for each row. On 8
+// ranks everything except the rows is shared out.
 TEST(PredictMemory, MatricesHaveOneMoment) {
   config::RunConfig config = run_of(esm2_150M(), 2048, "fused");
   const ParameterCounts counts = count_parameters(config.model);

@@ -36,7 +36,7 @@ TEST(Text, Sizes) {
   EXPECT_EQ(parse_size("17", "--n"), 17);
   EXPECT_EQ(parse_size("1.5K", "--n"), 1500);
   EXPECT_EQ(parse_size("2GiB", "--n"), int64_t{2} << 30);
-  EXPECT_EQ(parse_size("2.3M", "--n"), 2'300'000) << "whole but for the rounding of 2.3";
+  EXPECT_EQ(parse_size("2.3M", "--n"), 2'300'000) << "whole except for the rounding of 2.3";
   for (const char* wrong : {"", "x", "-1", "5Q", "1e30G", "nan", "1.5", "1.2345K"}) {
     try {
       parse_size(wrong, "--memory");

@@ -124,8 +124,8 @@ MeanLoss loss_at_initialisation(const config::ModelConfig& model) {
 // Oracle: logits that are N(0, s²) and independent of the target cost ln V + s²/2 − (e^(s²) − 1) / (2V) nats
 // (the last term is the second order of E ln of the mean of V log-normal values; the next is below 0.01). The
 // head's norm leaves vectors of length √d, so s = 1 for embeddings of deviation d^−½ and s = 0.02 √d for
-// `hf`. The tolerance is five standard errors over seeds, and those are small enough to tell 0.5 · s² from
-// nothing.
+// `hf`. The tolerance is five standard errors over seeds, and those are small enough to distinguish
+// 0.5 · s² from zero.
 TEST(Initialise, LossIsWhatTheInitialisationImplies) {
   config::ModelConfig model = model_of(1, 64, 4);
   const auto implied = [](double variance) {

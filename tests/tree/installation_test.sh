@@ -2,7 +2,7 @@
 # installation_test.sh BUILD carries|borrows: an installed tree runs after it was moved, from any folder, and finds its
 # own configs and scripts.
 # Oracle: the program's own answers; where the tree carries its libraries (a CPU build), what the loader finds.
-# LD_LIBRARY_PATH is unset, so nothing but the tree's own rpath can help it.
+# LD_LIBRARY_PATH is unset, so only the tree's own rpath can help it.
 
 set -euo pipefail
 build=$1

@@ -76,7 +76,7 @@ class Scripts(unittest.TestCase):
         return f"{folder}:{os.environ['PATH']}"
 
     def programs_without(self, name: str) -> Path:
-        """A PATH that has everything but one program."""
+        """A PATH that has every program except one."""
         folder = self.folder / f"without-{name}"
         if not folder.exists():
             folder.mkdir()

@@ -11,7 +11,7 @@ namespace esmscale {
 class StatusLine {
  public:
   StatusLine();
-  ~StatusLine();  // leaves the last line standing
+  ~StatusLine();  // leaves the last line on the terminal
   StatusLine(const StatusLine&) = delete;
   StatusLine& operator=(const StatusLine&) = delete;
 

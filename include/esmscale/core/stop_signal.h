@@ -20,7 +20,7 @@ std::vector<int> stop_signals_in_use();
 class StopSignal {
  public:
   StopSignal();   // installs the handlers
-  ~StopSignal();  // puts the former ones back
+  ~StopSignal();  // restores the former handlers
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 

@@ -34,7 +34,7 @@ template <>
 ESMSCALE_HOST_DEVICE inline float rounded<float>(float x) {
   return x;
 }
-// To the nearest, ties to even; not a number stays so.
+// Rounds to the nearest value, ties to even; NaN stays NaN.
 template <>
 ESMSCALE_HOST_DEVICE inline BFloat16 rounded<BFloat16>(float x) {
 #ifdef __CUDA_ARCH__  // one instruction, which makes every NaN the same

@@ -23,7 +23,7 @@ ESMSCALE_HOST_DEVICE inline float to_float(Float8 x) {
   return x.bits & 0x80 ? -size : size;
 }
 
-// To the nearest, ties to even; what is larger becomes the largest, not a number stays so.
+// Rounds to the nearest value, ties to even; larger values become the largest finite one; NaN stays NaN.
 template <>
 ESMSCALE_HOST_DEVICE inline Float8 rounded<Float8>(float x) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890  // one instruction, for two numbers

@@ -70,7 +70,7 @@ struct Loader::Impl {
       for (Worker& worker : workers)
         threads.emplace_back([this, &worker](const std::stop_token& stop) { make(worker, stop); });
       threads.emplace_back([this] { plan(); });
-    } catch (...) {  // no thread to be had: those that run must not wait for it
+    } catch (...) {  // the system refused a thread: the others must not wait for it
       stop();
       throw;
     }

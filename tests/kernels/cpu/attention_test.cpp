@@ -59,9 +59,9 @@ TEST_P(AttentionEachIsa, WithoutBiasAndPositions) {
   expect_as_oracle(p, run(p), 3e-6);
 }
 
-// Scores of ±1000 and more: exp of them would overflow, and the base they are told from moves within blocks
-// and between. A score of 1000 is off by 1000 · 2^-24 = 6e-5 and so is its probability, relatively; gradients
-// are large there, and measured against their largest.
+// Scores of ±1000 and more: exp of them would overflow, and the base that is subtracted from them moves
+// within blocks and between. A score of 1000 is off by 1000 · 2^-24 = 6e-5 and so is its probability,
+// relatively; gradients are large there, and measured against their largest.
 TEST_P(AttentionEachIsa, LargeScoresDoNotOverflow) {
   const Problem p(2, 16, {60, 3, 300}, 20);
   const Result oracle = Oracle(p).result();

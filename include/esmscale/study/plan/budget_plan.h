@@ -88,7 +88,7 @@ struct BudgetPlan {
   Planned budget, parameters, tokens, loss;  // budget: `flops` with its interval
   Planned loss_of_a_run;      // the loss with the noise of one run and, where it is known, of another holdout
   laws::Optimum best;         // for these FLOPs of training
-  double lost = 0;            // nats above it: what was asked for beside it costs so much
+  double lost = 0;            // nats above `best`: the cost of the other quantity that was asked for
   size_t draws_without = 0;   // of the law's, that have no answer
   size_t draws_astray = 0;    // likewise (ApproachRow); 0 where there are intervals
   double epochs = 0;          // D over unique_tokens; 0: unknown

@@ -38,8 +38,8 @@ struct Worth {
 
 // A slope needs three points, a saturation five. A saturation is found where a line that is level below a
 // loss leaves less than a line that is not, by the F test with 1 and n − 3 degrees of freedom at 5%; at least
-// two points lie on each side of it. Its interval holds the losses that the same test does not tell from the
-// best one.
+// two points lie on each side of it. Its interval holds the losses that the same test does not
+// distinguish from the best one.
 Worth worth_of(std::span<const double> losses, std::span<const double> coefficients);
 
 struct AssayTrend {

@@ -19,7 +19,7 @@ constexpr int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// How many vectors the next tile takes of `left` lanes to go: three, but 2 + 2 rather than 3 + 1.
+// How many vectors the next tile takes of `left` lanes to go: three, except where four are left: 2 + 2.
 constexpr int64_t next_vecs(int64_t left) {
   const int64_t vecs = (left + kLanes - 1) / kLanes;
   return vecs == kTileVecs + 1 ? 2 : vecs < kTileVecs ? vecs : kTileVecs;
