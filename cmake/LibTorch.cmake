@@ -35,7 +35,7 @@ if(NOT torch_version STREQUAL "2;11")
   message(WARNING "LibTorch in ${torch_root} is ${torch_version}; esmscale is written for 2.11 and tested with no other.")
 endif()
 
-# The wheel carries its CUDA libraries in packages beside it (nvidia/…), which a CPU set-up leaves out; a zip has
+# The wheel carries its CUDA libraries in packages next to it (nvidia/…), which a CPU set-up leaves out; a zip has
 # them among its own.
 set(torch_has_cuda OFF)
 file(GLOB torch_cublas ${torch_root}/../nvidia/*/lib/libcublas.so.* ${ESMSCALE_TORCH_LIB}/libcublas*.so*)
@@ -82,7 +82,7 @@ endif()
 set(CMAKE_BUILD_RPATH ${ESMSCALE_TORCH_LIB})
 
 # esmscale_parallel(SOURCE…): files that call at::parallel_for, which is a plain loop where OpenMP is off. Threads and
-# their number must be LibTorch's, so the runtime that is linked is the one beside it. The thread sanitizer does not see
+# their number must be LibTorch's, so the runtime that is linked is the one next to it. The thread sanitizer does not see
 # how OpenMP's threads wait for each other, and clang's code for OpenMP wants a runtime of its own, a second pool of
 # threads: with both the loops stay plain.
 file(GLOB torch_openmp ${ESMSCALE_TORCH_LIB}/libgomp*.so*)

@@ -1,4 +1,4 @@
-# Tests of the tree itself, run by ctest beside the rooms' own.
+# Tests of the tree itself, run by ctest in addition to the rooms' own.
 
 if(ESMSCALE_TESTS)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)

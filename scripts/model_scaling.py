@@ -2,7 +2,7 @@
 """Models the time of a step on 1 to 1024 GPUs; the tables and the picture of docs/scaling.md are its output.
 
 Without arguments it prints the tables. SYSTEMS and MODELS hold published figures and the rate that we measured on one
-H200; the constants below them have their sources beside them.
+H200; the constants below them have their sources next to them.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 // How long an idle thread of LibTorch's pool spins for the next piece of work before it sleeps. libgomp's own
-// choice is some 10 ms at every barrier. Beside many other processes this slows training down: the idle
+// choice is some 10 ms at every barrier. While many other processes run, that slows training down: the idle
 // threads spin for a thread that has lost its core, and keep it from running (docs/performance.md, "A busy
 // machine").
 //

@@ -160,7 +160,7 @@ Tensors activations(const config::RunConfig& config, config::DeviceKind device, 
   return tensors;
 }
 
-// LibTorch's memory-efficient backward adds up the gradient of the queries in tiles of 64 x 64 beside it: a
+// LibTorch's memory-efficient backward adds up the gradient of the queries in tiles of 64 x 64, next to it: a
 // head has room for a multiple of 64 numbers a row.
 double attention_sums(const Shapes& s) {
   return s.P * s.H * 64 * std::ceil(s.K / 64) * kFloat;

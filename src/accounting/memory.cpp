@@ -17,7 +17,7 @@ double fp8_weights(const config::RunConfig& config) {
   return 2 * static_cast<double>(config.model.layers - 2) * width * (4 * width + 2 * inner);
 }
 
-// The most that gradients take on one rank. Stage 1 has a buffer for what it owns beside the whole; stage 2
+// The most that gradients take on one rank. Stage 1 has the whole and a buffer for what it owns; stage 2
 // has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
 // two buckets that fill or leave, each with what comes back of it.
 int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {

@@ -79,7 +79,7 @@ struct ScheduleConfig {
   double min_lr = 0;
 };
 
-// Averages of the weights, which are kept beside them; training does not see them.
+// Averages of the weights, which are kept in addition; training does not see them.
 struct AverageConfig {
   int64_t ema_tokens = 0;    // time constant of an exponential average; 0: none
   double last_fraction = 0;  // plain mean over the last part of the run; 0: none

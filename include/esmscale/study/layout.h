@@ -67,7 +67,7 @@ StudyLayout lay_out_study(const StudyRequest& request);
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
 // A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with
-// its options filled in, train.sbatch beside it, and the files of add_tasks.
+// its options filled in, train.sbatch next to it, and the files of add_tasks.
 void add_array(OutputSet& files, const std::string& name, const std::vector<std::string>& runs, int gpus,
                double hours, const std::vector<std::string>& parents = {});
 

@@ -22,8 +22,8 @@ using Values = std::map<std::string, std::string>;
 // What a row is made from: runs that differ in it are no pair.
 constexpr const char *kBase = "base", *kParent = "parent";
 
-// A rate of matrices that a row sets beside the rate counts by its ratio to it: rates that move together are
-// one key.
+// A rate of matrices that a row sets together with optimizer.lr counts by its ratio to it: rates that move
+// together are one key.
 void move_matrix_rate(Values& settings) {
   const auto rate = settings.find("optimizer.lr"), of_matrices = settings.find("optimizer.matrix_lr");
   if (rate == settings.end() || of_matrices == settings.end()) return;

@@ -10,7 +10,7 @@ namespace esmscale::study {
 
 using Settings = std::vector<std::string>;  // key.path=value
 
-// Usage error for a key that occurs twice, also beside another's values, or that the study sets itself.
+// Usage error for a key that occurs twice, also among another's values, or that the study sets itself.
 // `where`: the command.
 void require_factors(const std::vector<Factor>& factors, const char* where, bool may_be_none);
 // Usage error unless the value of this flag can begin the name of a file.

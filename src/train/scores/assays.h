@@ -12,9 +12,9 @@
 namespace esmscale::train {
 
 // All of them, read whole. Columns have ProteinGym's names; the wild type is the FASTA file of the table's
-// name beside it, or what the table's first sequence has with its mutant taken back. Error: what read_assay()
-// refuses, no measurements, insertions or deletions, two tables of one name. `longest`: rows of a window;
-// a longer protein is noted in `warnings`.
+// name next to it, or what the table's first sequence has with its mutant taken back. Error: what
+// read_assay() refuses, no measurements, insertions or deletions, two tables of one name. `longest`: rows of
+// a window; a longer protein is noted in `warnings`.
 std::vector<assays::Assay> read_assays(const std::vector<std::string>& tables, int64_t longest,
                                        std::vector<std::string>& warnings);
 

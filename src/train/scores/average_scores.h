@@ -1,4 +1,4 @@
-// The averages of the weights, scored on the holdout beside the weights.
+// The averages of the weights, scored on the holdout as the weights are.
 #pragma once
 
 #include "esmscale/core/json.h"

@@ -75,7 +75,7 @@ struct Effect {
 
 // For every key that differs between rows of study.json, each of its values against the first, where rows
 // make a pair: the same base, parent and other settings. Empty when none does. A rate of matrices that rows
-// set beside optimizer.lr counts by its ratio to it.
+// set together with optimizer.lr counts by its ratio to it.
 std::vector<Effect> effects_of(const Study& study, laws::LossKind loss);
 
 std::vector<std::string> effects_header();

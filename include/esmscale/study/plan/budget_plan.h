@@ -26,7 +26,7 @@ struct PlanRequest {
   double mfu = 0.4;
   int ranks = 1;
   std::string device = "h100";    // whose memory the configuration has to fit
-  std::vector<int> more_ranks{};  // further numbers of devices to plan beside `ranks`
+  std::vector<int> more_ranks{};  // further numbers of devices to plan for, after `ranks`
   double tokens_per_second = 0;   // of one device; 0: as measured, else by its peak and mfu
   ConfigOptions config;
 };
@@ -109,8 +109,9 @@ struct BudgetPlan {
 double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basis);
 
 // By the approach that is asked for, else by the one that the points support; beyond their budgets or sizes
-// the intervals are wider by as many times as it is decades. Error when none is supported, when no shape is
-// near the size, and when a loss to reach lies more than two decades beyond the budgets (without --approach).
+// the intervals are wider by as many times as it is decades. Error when none is supported, when the points do
+// not support its optimum at this C (laws::against_budget) and it was not asked for, when no shape is near
+// the size, and when a loss to reach lies more than two decades beyond the budgets (without --approach).
 // Usage error when the law has no such approach or no answer, or when the plan would repeat its data more
 // than eight times for a model of 1B and up and this was not asked for.
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);

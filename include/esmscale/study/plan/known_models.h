@@ -48,7 +48,7 @@ struct Assessment {
 // Every known model against each approach of the law that its points support, and Cheng et al. 2024's own
 // constants. A model whose D is not known has one row, all NaN except N.
 Assessment assess(const laws::LawFile& laws);
-// What the assays of a law's own runs say, which `fit` writes beside the law into the same file.
+// What the assays of a law's own runs say, which `fit` writes into the law's file.
 void add_trends(Assessment& assessment, const std::filesystem::path& law_file);
 Json to_json(const Assessment& assessment);
 

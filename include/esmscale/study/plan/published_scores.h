@@ -1,4 +1,4 @@
-// What published models reach downstream, beside their losses.
+// What published models reach downstream, and their losses.
 #pragma once
 
 #include "esmscale/laws/laws_json.h"

@@ -1,5 +1,5 @@
 // Learning rate, batch and warm-up for a model of N parameters and D tokens, by rules that are named with
-// every number. Ours are recommendations from published fits; the published rules are returned beside them.
+// every number. Ours are recommendations from published fits; the published rules are returned with them.
 #pragma once
 
 #include "esmscale/config/config.h"

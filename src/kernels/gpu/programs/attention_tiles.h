@@ -16,7 +16,7 @@ static_assert(kRowsOfBlock == kAttentionRows);
 template <int K>
 inline constexpr int kTileRows = K <= 32 ? 128 : 64;
 
-// The heads of a block of rows beside each other: what they read lies so.
+// The heads of a block of rows are neighbours: what they read lies so.
 inline unsigned blocks_for(const Attention& w, const AttentionBlocks& blocks) {
   return static_cast<unsigned>(blocks.count * w.heads);
 }
