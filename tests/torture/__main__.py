@@ -30,7 +30,7 @@ ATTACKS = {
     "prepare": Attack(kills.prepare, "kills and signals", 5, 160),
     "disk": Attack(disk.attack, "full disks", 1, 10),
     "links": Attack(links.attack, "links", 24, 0),
-    "together": Attack(together.attack, "processes beside others", 1, 10),
+    "together": Attack(together.attack, "several processes at once", 1, 10),
     "findings": Attack(findings.attack, "kinds of earlier faults", 1, 1),
 }
 

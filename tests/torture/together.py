@@ -1,5 +1,5 @@
 """Two processes at a time on one folder: one works, the other is refused, and the result is that of one alone.
-Readers beside a run that writes and prunes find a whole checkpoint at any time."""
+Readers of a run that writes and prunes find a whole checkpoint at any time."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ def readers_beside_a_run(bench: Bench) -> int:
             ):
                 status, reader = bench.end(verb)
                 if status != 0:
-                    raise FindingError(f"{verb[0]} beside a run that prunes: {reader.said()}")
+                    raise FindingError(f"{verb[0]} while a run prunes: {reader.said()}")
             shutil.rmtree(output)
         require(process.wait() == 0, process.said())
         rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
