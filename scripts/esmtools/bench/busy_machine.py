@@ -1,7 +1,7 @@
-"""Training beside other processes: tokens per second alone and beside 1 and 2 processes that are always busy.
+"""Training while other processes run: tokens per second alone and with 1 and 2 processes that are always busy.
 
 Each round measures every way to wait (GOMP_SPINCOUNT; `default` is the program's own choice, `libgomp` libgomp's) in
-turn, alone and beside the busy processes, each in a fresh process for some seconds. A fair share of n cores beside k
+turn, alone and with the busy processes, each in a fresh process for some seconds. A fair share of n cores with k
 busy processes is n / (n + k) of the rate alone. The table gives medians over the rounds and tokens per second of
 processor time.
 """
