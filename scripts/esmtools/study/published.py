@@ -229,7 +229,7 @@ One budget or run less:
 
 {fit_table(fits)}
 
-Each folder beside this page has `constants.csv`, `comparison.csv` and figures. `tar -xf reports.tar.gz` unpacks the
+Each folder next to this page has `constants.csv`, `comparison.csv` and figures. `tar -xf reports.tar.gz` unpacks the
 report of each fit.
 
 {figures}"""
