@@ -5,7 +5,8 @@ TORCH_VERSION=2.11.0
 # What libtorch_cpu.so of this wheel itself is linked against.
 CPU_RUNTIME=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
-# The folder of a TorchConfig.cmake that Torch_DIR or CMAKE_PREFIX_PATH names; cmake/LibTorch.cmake searches in the same way.
+# The folder of a TorchConfig.cmake that Torch_DIR or CMAKE_PREFIX_PATH names; cmake/LibTorch.cmake searches in the same
+# way.
 named_torch() {
   local prefix suffix
   local IFS=':;'
