@@ -19,6 +19,7 @@ KEPT = [
     "why",
     "warnings",
     "planning",
+    "budgets",
     "point_noise",
 ]
 

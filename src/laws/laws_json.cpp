@@ -115,6 +115,16 @@ Json of_seed_noise(const Laws& laws) {
           {"largest_runs", std::move(runs)}};
 }
 
+Json of_budgets(const std::vector<LawFile::Budget>& budgets) {
+  Json rows = Json::array();
+  for (const LawFile::Budget& budget : budgets)
+    rows.push_back({{"flops", budget.flops},
+                    {"smallest", budget.smallest},
+                    {"largest", budget.largest},
+                    {"bracketed", budget.is_bracketed}});
+  return rows;
+}
+
 Json of_published(const PublishedFrontier& p) {
   Json json{{"name", p.name}, {"source", p.source}, {"a", p.a}, {"b", p.b}};
   if (p.coefficient_parameters > 0) json["G_N"] = p.coefficient_parameters;
@@ -197,6 +207,7 @@ Json to_json(const Laws& laws) {
             {"excluded", std::move(excluded)},
             {"published", std::move(published)},
             {"planning", of_planning(laws.planning)},
+            {"budgets", of_budgets(law_file(laws).budgets)},
             {"point_noise",
              {{"nats", number_or_null(laws.point_noise.sigma)},
               {"scale", number_or_null(laws.point_noise.scale)},

@@ -119,6 +119,14 @@ void read_repeats(const JsonReader& node, LawFile& laws) {
   for (const auto& row : rows_of(node, "draws", 2)) laws.repeat_draws.push_back({row[0], row[1]});
 }
 
+// Files of earlier versions do not say.
+void read_budgets(const JsonReader& root, LawFile& laws) {
+  if (!root.has("budgets")) return;
+  for (const JsonReader& budget : root.array("budgets"))
+    laws.budgets.push_back({budget.number("flops"), budget.number("smallest"), budget.number("largest"),
+                            budget.boolean("bracketed")});
+}
+
 Planning planning_of(const JsonReader& node) {
   Planning planning;
   for (const Approach approach : kPlanningOrder) {
@@ -179,6 +187,9 @@ LawFile law_file(const Laws& laws) {
   }
   if (std::isfinite(laws.point_noise.sigma)) file.noise = laws.point_noise.sigma;
   file.holdout_error = mean_loss_error(laws.set.points);
+  for (const IsoflopProfile& profile : laws.profiles)
+    file.budgets.push_back({profile.flops, laws.set.points[profile.points.front()].parameters,
+                            laws.set.points[profile.points.back()].parameters, profile.rejected.empty()});
   file.planning = laws.planning;
   if (laws.repeats) {
     file.repeats = laws.repeats->law;
@@ -217,6 +228,7 @@ LawFile read_laws(const std::filesystem::path& file) {
   if (root.has("approach1")) laws.approach1 = powers_of(root.at("approach1"));
   if (root.has("approach2")) read_approach2(root.at("approach2"), laws);
   if (root.has("kaplan") && root.at("kaplan").has("L_ND")) read_kaplan(root.at("kaplan").at("L_ND"), laws);
+  read_budgets(root, laws);
   if (root.has("planning")) laws.planning = planning_of(root.at("planning"));
   if (root.has("provenance")) laws.published = published_of(root.at("provenance"));
   if (root.has("point_noise") && root.at("point_noise").has("nats"))

@@ -14,18 +14,12 @@ constexpr double kWorstTrend = 0.5;   // of the residuals' variance, where the n
 constexpr size_t kFewestBudgets = 3;  // two minima are a line and nothing that could contradict it
 constexpr size_t kFewestSizes = 5;    // that win on the envelope: fewer are a coarse staircase
 
-// A place where an optimum of the law can be looked at: C, and the sizes run there.
-struct Place {
-  double flops, smallest, largest;
-};
-
-// The bracketed budgets; where there are none, the lowest, middle and highest C with all sizes.
-std::vector<Place> places_of(const Laws& laws) {
-  std::vector<Place> places;
-  for (const IsoflopProfile& profile : laws.profiles)
-    if (profile.rejected.empty())
-      places.push_back({profile.flops, laws.set.points[profile.points.front()].parameters,
-                        laws.set.points[profile.points.back()].parameters});
+// Where an optimum of the law can be looked at: the bracketed budgets; where there are none, the lowest,
+// middle and highest C with all sizes.
+std::vector<LawFile::Budget> places_of(const Laws& laws, const LawFile& file) {
+  std::vector<LawFile::Budget> places;
+  for (const LawFile::Budget& budget : file.budgets)
+    if (budget.is_bracketed) places.push_back(budget);
   if (!places.empty()) return places;
   double low = INFINITY, high = 0, smallest = INFINITY, largest = 0;
   for (const size_t i : laws.use) {
@@ -39,15 +33,19 @@ std::vector<Place> places_of(const Laws& laws) {
   return places;
 }
 
-// "" where the optimum lies among the sizes run at every place.
-std::string outside(const LawFile& file, Approach approach, const std::vector<Place>& places) {
-  for (const Place& place : places) {
-    const double best = file.optimum(approach, place.flops).parameters;
-    if (best >= place.smallest && best <= place.largest) continue;
-    return text("its optimum at C = ", scientific(place.flops, 1), ", ",
-                std::isfinite(best) ? human_count(best) : "none", ", lies outside the sizes run there (",
-                human_count(place.smallest), " to ", human_count(place.largest), ")");
-  }
+// "" where the optimum lies among the sizes run at the place.
+std::string outside(const LawFile& file, Approach approach, const LawFile::Budget& place) {
+  const double best = file.optimum(approach, place.flops).parameters;
+  if (best >= place.smallest && best <= place.largest) return {};
+  return text("its optimum at C = ", scientific(place.flops, 1), ", ",
+              std::isfinite(best) ? human_count(best) : "none", ", lies outside the sizes run there (",
+              human_count(place.smallest), " to ", human_count(place.largest), ")");
+}
+
+// Of the first such place.
+std::string outside(const LawFile& file, Approach approach, const std::vector<LawFile::Budget>& places) {
+  for (const LawFile::Budget& place : places)
+    if (std::string why = outside(file, approach, place); !why.empty()) return why;
   return {};
 }
 
@@ -130,7 +128,7 @@ std::string against(const Laws& laws, const LawFile& file, Approach approach) {
                     : approach == Approach::two   ? against_approach2(laws)
                     : approach == Approach::three ? against_approach3(laws)
                                                   : against_kaplan(laws);
-  return why.empty() ? outside(file, approach, places_of(laws)) : why;
+  return why.empty() ? outside(file, approach, places_of(laws, file)) : why;
 }
 
 std::string in_favour(const Laws& laws, Approach approach) {
@@ -156,6 +154,19 @@ Planning judge(const Laws& laws) {
     planning.verdicts.push_back({approach, is_supported, is_supported ? in_favour(laws, approach) : why});
   }
   return planning;
+}
+
+std::string against_budget(const LawFile& laws, Approach approach, double flops) {
+  const LawFile::Budget* nearest = nullptr;
+  double lowest = INFINITY;
+  for (const LawFile::Budget& budget : laws.budgets) {
+    if (budget.is_bracketed) lowest = std::min(lowest, budget.flops);
+    if (!is_beyond(flops, 0, budget.flops) && (!nearest || budget.flops < nearest->flops)) nearest = &budget;
+  }
+  if (!nearest || nearest->is_bracketed) return {};
+  const bool is_there = !is_beyond(flops, nearest->flops, nearest->flops);
+  if (!is_there && nearest->flops > lowest) return {};
+  return outside(laws, approach, *nearest);
 }
 
 std::string disagreement(const LawFile& laws, double flops) {

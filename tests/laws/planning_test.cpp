@@ -133,6 +133,17 @@ TEST(Planning, TheVerdictOnApproach2NeedsNoDraws) {
   }
 }
 
+// At 1e18 the smallest size is the best, and the line through the other minima is at 6.17M (numpy), below it.
+TEST_F(ChengPoints, BelowTheBracketedBudgetsTheLineLeavesTheSizes) {
+  const LawFile file = law_file(laws());
+  for (const double flops : {1e16, 9e17, 1e18, 1.02e18})
+    EXPECT_THAT(against_budget(file, Approach::two, flops),
+                testing::AllOf(HasSubstr("6.17M, lies outside"), HasSubstr("6.29M to 84.9M")))
+        << flops;
+  for (const double flops : {1.2e18, 3e18, 1e20, 1e22})
+    EXPECT_EQ(against_budget(file, Approach::two, flops), "") << flops;
+}
+
 // Two of the eleven runs of 1e21 lie 8% and 17% from the others in C: they go, and the budget stays.
 TEST_F(ChengPoints, AStrayRunDoesNotCostItsBudget) {
   const IsoflopProfile& top = laws().profiles.back();
@@ -155,6 +166,9 @@ TEST_F(ChengPoints, ThePlanningIsReadAsItWasWritten) {
   const LawFile read = read_laws(folder / "laws.json"), made = law_file(laws());
   EXPECT_EQ(read.planning.taken(), Approach::two);
   EXPECT_EQ(read.planning.reasons(), made.planning.reasons());
+  ASSERT_EQ(read.budgets.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) EXPECT_EQ(read.budgets[i].is_bracketed, i > 0) << i;
+  EXPECT_EQ(read.budgets[0].smallest, 6291456);
   for (const Approach approach : kPlanningOrder) {
     const Optimum a = read.optimum(approach, 1e20), b = made.optimum(approach, 1e20);
     if (std::isnan(b.parameters)) continue;

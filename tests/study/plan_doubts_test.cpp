@@ -34,6 +34,23 @@ TEST(BudgetPlan, ALossThatTheLawDoesNotSupportIsWithheld) {
   EXPECT_THAT(error_of([&] { plan_budget(laws, {.loss = 2.0}); }), HasSubstr("knows no loss"));
 }
 
+// Sizes above the optimum at 1e18, the lowest budget, and about it at 1e20.
+TEST(BudgetPlan, ABudgetThatThePointsDoNotSupportIsWithheld) {
+  laws::LawFile laws = laws::known_laws();
+  const auto best = [](double flops) { return laws::optimum(laws::known_law, {}, flops).parameters; };
+  laws.budgets = {{1e18, 1.1 * best(1e18), 9 * best(1e18), false},
+                  {1e20, 0.3 * best(1e20), 3 * best(1e20), true}};
+  for (const double flops : {1e17, 1e18})
+    EXPECT_THAT(error_of([&] { plan_budget(laws, {.flops = flops}); }),
+                AllOf(HasSubstr("lies outside the sizes run there"), HasSubstr("--approach 3")));
+  EXPECT_EQ(plan_budget(laws, {.flops = 1e19}).parameters.value, best(1e19));
+  EXPECT_EQ(plan_budget(laws, {.flops = 1e18, .parameters = best(1e18)}).flops, 1e18);
+  EXPECT_THAT(plan_budget(laws, {.flops = 1e18, .approach = laws::Approach::three}).warnings,
+              Contains(HasSubstr("do not support approach 3 at this budget")));
+  laws.budgets[0].smallest = 0.9 * best(1e18);
+  EXPECT_EQ(plan_budget(laws, {.flops = 1e18}).parameters.value, best(1e18));
+}
+
 TEST(BudgetPlan, ALawThatDoesNotFallHasNoOptimum) {
   for (double laws::ParametricLaw::*exponent : {&laws::ParametricLaw::alpha, &laws::ParametricLaw::beta}) {
     laws::LawFile laws = laws::known_laws();

@@ -102,7 +102,7 @@ def results_stay(bench: Bench, disk: Path) -> int:
     force = ["--force"]
     verbs: list[tuple[list[str], list[str]]] = [
         (["fit", "--points", str(points), "--bootstrap", "0", "--output"], force),
-        (["plan", "--flops", "1e18", "--law", "cheng-mlm", "--output"], force),
+        (["plan", "--flops", "1e20", "--law", "cheng-mlm", "--output"], force),
         (["assess", "--law", "cheng-mlm", "--output"], force),
         (["prepare", "--input", str(bench.folder / "in.fasta"), "--output"], force),
         (["fasta", str(bench.folder / "set"), "--output"], force),

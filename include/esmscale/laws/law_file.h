@@ -52,6 +52,11 @@ struct LawFile {
     FrontierLoss loss{};
     double lowest_flops = 0, highest_flops = 0;  // that it was fitted to; 0: unknown
   };
+  // An IsoFLOP budget of the points: the sizes run there, and whether its minimum lies among them.
+  struct Budget {
+    double flops = 0, smallest = 0, largest = 0;
+    bool is_bracketed = false;
+  };
   // Where a law comes from that is not one's own.
   struct Published {
     std::string name, title, source, protocol, own_law;  // own_law: the constants that its authors print
@@ -69,6 +74,7 @@ struct LawFile {
   std::vector<RepeatLaw> repeat_draws;                     // one for each of `draws`; empty: unknown
   double lowest_flops = 0, highest_flops = 0;              // of the points
   double smallest_parameters = 0, largest_parameters = 0;  // of the points; 0: unknown
+  std::vector<Budget> budgets;                             // by C; empty: unknown, or none
   Planning planning;
   std::optional<Published> published;
   std::vector<std::string> warnings;

@@ -82,6 +82,11 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options);
 // Which approach the points support. `planning` itself is not read; what is null is not supported.
 Planning judge(const Laws& laws);
 
+// Why the points do not support the approach's optimum at C, which other budgets may support: the nearest
+// budget at or above C is not bracketed, C is that budget or lies below every bracketed one, and the optimum
+// at that budget lies outside the sizes run there. Else "".
+std::string against_budget(const LawFile& laws, Approach approach, double flops);
+
 // One warning where N_opt of the approaches differs by more than a factor of two at C; else "".
 std::string disagreement(const LawFile& laws, double flops);
 

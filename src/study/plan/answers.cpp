@@ -3,6 +3,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/quantiles.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/laws.h"
 
 #include <algorithm>
 #include <cmath>
@@ -100,19 +101,39 @@ Error no_answer(const laws::LawFile& laws, laws::Approach approach, const PlanRe
                       .advice = "see `why` in the file, choose another with --approach, or fit more points"});
 }
 
+// The value of --approach.
+std::string flag_of(laws::Approach approach) {
+  return approach == laws::Approach::kaplan ? "kaplan" : std::string(laws::key_of(approach)).substr(8);
+}
+
+// Of C, N, D and L one is given, so N is the law's own.
+bool is_best_choice(const PlanRequest& request) {
+  return (request.flops > 0) + (request.loss > 0) + (request.parameters > 0) + (request.tokens > 0) == 1;
+}
+
+void require_supported_budget(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
+  if (request.approach || !is_best_choice(request)) return;
+  const std::string why = laws::against_budget(laws, plan.approach, plan.flops);
+  if (why.empty()) return;
+  throw Error({.where = laws.path,
+               .expected = text("a budget at which the points support ", laws::name_of(plan.approach)),
+               .found = text("C = ", scientific(plan.flops, 1), ": ", why,
+                             ", and that budget has no minimum of its own"),
+               .advice = text("plan for more FLOPs, run other sizes there, or insist with --approach ",
+                              flag_of(plan.approach))});
+}
+
 void require_within_reach(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   if (request.loss <= 0 || request.approach || plan.decades_beyond <= kFarthestLoss) return;
-  throw usage_error({.where = "--target-loss",
-                     .expected = text("a loss at most two decades beyond the budgets of ", laws.path, " (",
-                                      scientific(laws.lowest_flops, 1), " to ",
-                                      scientific(laws.highest_flops, 1), " FLOPs)"),
-                     .found = text(fixed(request.loss, 4), " nats, which ", laws::name_of(plan.approach),
-                                   " reaches at C = ", scientific(plan.flops, 1), ", ",
-                                   fixed(plan.decades_beyond, 1), " decades beyond its points"),
-                     .advice = text("ask for a higher loss, or insist with --approach ",
-                                    plan.approach == laws::Approach::kaplan
-                                        ? "kaplan"
-                                        : std::string(laws::key_of(plan.approach)).substr(8))});
+  throw usage_error(
+      {.where = "--target-loss",
+       .expected =
+           text("a loss at most two decades beyond the budgets of ", laws.path, " (",
+                scientific(laws.lowest_flops, 1), " to ", scientific(laws.highest_flops, 1), " FLOPs)"),
+       .found = text(fixed(request.loss, 4), " nats, which ", laws::name_of(plan.approach),
+                     " reaches at C = ", scientific(plan.flops, 1), ", ", fixed(plan.decades_beyond, 1),
+                     " decades beyond its points"),
+       .advice = text("ask for a higher loss, or insist with --approach ", flag_of(plan.approach))});
 }
 
 }  // namespace
@@ -202,6 +223,7 @@ void settle_answer(BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
   plan.draws_without = row->draws_without;
   plan.draws_astray = row->draws_astray;
   plan.decades_beyond = laws.decades_beyond(*taken, plan.flops, plan.parameters.value);
+  require_supported_budget(plan, laws, request);
   require_within_reach(plan, laws, request);
 }
 

@@ -80,6 +80,10 @@ void add_first_doubts(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
   if (request.approach && verdict && !verdict->is_supported)
     plan.warnings.push_back(
         text("the points do not support ", laws::name_of(plan.approach), ": ", verdict->why));
+  if (const std::string why = laws::against_budget(laws, plan.approach, plan.flops);
+      request.approach && !why.empty())
+    plan.warnings.push_back(
+        text("the points do not support ", laws::name_of(plan.approach), " at this budget: ", why));
   if (laws.planning.verdicts.empty())
     plan.warnings.push_back(text(laws.path, " does not say which approach its points support"));
   if (laws.published)
