@@ -4,7 +4,6 @@
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
-#include "esmscale/run/environment.h"
 #include "esmscale/run/run_folder.h"
 #include "run/tensorboard.h"
 
@@ -53,7 +52,7 @@ std::vector<Line> parse_lines(std::string_view content, const std::filesystem::p
 EventFile::Scalars scalars_of(const Json& line) {
   EventFile::Scalars scalars;
   for (const auto& [key, value] : line.items())
-    if (value.is_number() && key != "step" && key != "time") scalars.emplace_back(key, value.get<float>());
+    if (value.is_number()) scalars.emplace_back(key, value.get<float>());
   return scalars;
 }
 
@@ -103,14 +102,15 @@ MetricsWriter::MetricsWriter(const std::filesystem::path& run, bool tensorboard)
 
 MetricsWriter::~MetricsWriter() = default;
 
-void MetricsWriter::write(const Json& line) {
+void MetricsWriter::write(int64_t step, double time, const Json& keys) {
   const bool was_full = !impl_->waiting.empty();
+  Json line{{"step", step}};
+  line.update(keys);
+  line["time"] = time;
   impl_->waiting += to_text(line) + "\n";
   try {
     flush();
-    if (!impl_->events) return;
-    const double time = line.contains("time") ? line["time"].get<double>() : seconds_since_1970();
-    impl_->events->write(line["step"].get<int64_t>(), time, scalars_of(line));
+    if (impl_->events) impl_->events->write(step, time, scalars_of(keys));
   } catch (const NoRoom& full) {
     if (!was_full) log_warning(full.what(), "; lines of metrics wait until there is room");
   }

@@ -41,9 +41,15 @@ double Recorder::tokens_per_second() const {
 }
 
 Json Recorder::head(const checkpoint::RunPosition& at) const {
-  return {{"step", at.step},           {"tokens", at.tokens},
-          {"sequences", at.sequences}, {"flops", at.flops},
-          {"flops_6nd", at.flops_6nd}, {"parameters", plan_.parameters.kaplan_non_embedding}};
+  return {{"tokens", at.tokens},
+          {"sequences", at.sequences},
+          {"flops", at.flops},
+          {"flops_6nd", at.flops_6nd},
+          {"parameters", plan_.parameters.kaplan_non_embedding}};
+}
+
+void Recorder::write(const checkpoint::RunPosition& at, const Json& keys) {
+  metrics_->write(at.step, run::seconds_since_1970(), keys);
 }
 
 void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values& values,
@@ -86,16 +92,14 @@ void Recorder::step(const checkpoint::RunPosition& at, const StepResult::Values&
     line["train/communication_wait_seconds"] = traffic.sent.wait_seconds;
   }
   line["memory_bytes"] = run::peak_resident_bytes();
-  line["time"] = run::seconds_since_1970();
-  metrics_->write(line);
+  write(at, line);
 }
 
 void Recorder::layers(const checkpoint::RunPosition& at, const Json& keys) {
   if (!metrics_) return;
   Json line = head(at);
   line.update(keys);
-  line["time"] = run::seconds_since_1970();
-  metrics_->write(line);
+  write(at, line);
 }
 
 void Recorder::evaluation(const checkpoint::RunPosition& at,
@@ -109,9 +113,8 @@ void Recorder::evaluation(const checkpoint::RunPosition& at,
   }
   for (const assays::AssayResult& result : assays) assays::add_to_metrics(line, result);
   line.update(more);
-  line["time"] = run::seconds_since_1970();
   if (finished) line["finished"] = true;
-  metrics_->write(line);
+  write(at, line);
   if (report || !assays.empty()) status_.clear();
   for (const assays::AssayResult& result : assays) log_info("step ", at.step, ": ", assays::to_text(result));
   if (!report) return;

@@ -27,7 +27,7 @@ struct StepTraffic {
 
 // The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
 // and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. At stages 1 and 2 the `matrices` numbers that muon
-// updates travel to their owners and back besides, 2·matrices/n·(n−1)/n words of the mean rank.
+// updates also travel to their owners and back, 2·matrices/n·(n−1)/n words of the mean rank.
 double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks);
 
 class Recorder {
@@ -45,7 +45,7 @@ class Recorder {
   // The keys of LayerNorms::finish(), as a line of their own.
   void layers(const checkpoint::RunPosition& at, const Json& keys);
   // `report`: absent without a holdout. `finished`: the last line of the run, written when its checkpoint is
-  // published. `more`: keys that the line has besides.
+  // published. `more`: further keys of the line.
   void evaluation(const checkpoint::RunPosition& at, const std::optional<eval::EvaluationReport>& report,
                   std::span<const assays::AssayResult> assays, bool finished, const Json& more);
   void flush();                    // lines of metrics that wait for room; NoRoom when there is still none
@@ -56,6 +56,7 @@ class Recorder {
 
  private:
   Json head(const checkpoint::RunPosition& at) const;
+  void write(const checkpoint::RunPosition& at, const Json& keys);
   void show_progress(const checkpoint::RunPosition& at, double loss);
 
   const config::RunConfig& config_;

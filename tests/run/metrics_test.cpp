@@ -23,10 +23,10 @@ TEST(Metrics, RoundTripInFullPrecision) {
   const double loss = 2.7196513467893215;
   {
     MetricsWriter writer(run.path(), false);
-    writer.write({{"step", 1}, {"train/loss", loss}, {"flops", 1.234e18}});
+    writer.write(1, 0, {{"train/loss", loss}, {"flops", 1.234e18}});
     // No destructor yet: a line is in the file as soon as write() returns.
     EXPECT_EQ(read_metrics(run / "metrics.jsonl").size(), 1u);
-    writer.write({{"step", 2}, {"finished", true}});
+    writer.write(2, 0, {{"finished", true}});
   }
   const std::vector<Json> lines = read_metrics(run / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 2u);
@@ -39,15 +39,15 @@ TEST(Metrics, RoundTripInFullPrecision) {
 TEST(Metrics, NotFiniteIsNull) {
   const TemporaryFolder run;
   MetricsWriter(run.path(), true)
-      .write({{"step", 1}, {"a", std::nan("")}, {"b", std::numeric_limits<double>::infinity()}});
-  EXPECT_EQ(read_file(run / "metrics.jsonl"), "{\"step\":1,\"a\":null,\"b\":null}\n");
+      .write(1, 12.5, {{"a", std::nan("")}, {"b", std::numeric_limits<double>::infinity()}});
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), "{\"step\":1,\"a\":null,\"b\":null,\"time\":12.5}\n");
 }
 
 TEST(Metrics, WriterAppendsAfterALineCutShort) {
   const TemporaryFolder run;
   write_file(run / "metrics.jsonl", "{\"step\":1}\n{\"step\":2,\"train/lo");
-  MetricsWriter(run.path(), false).write({{"step", 2}});
-  EXPECT_EQ(read_file(run / "metrics.jsonl"), "{\"step\":1}\n{\"step\":2}\n");
+  MetricsWriter(run.path(), false).write(2, 12.5, {});
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), "{\"step\":1}\n{\"step\":2,\"time\":12.5}\n");
 }
 
 // A killed run can lose the newline alone: the line is whole.

@@ -60,7 +60,7 @@ TEST(TensorBoard, MetricsLinesBecomeRecords) {
   const TemporaryFolder run;
   {
     MetricsWriter writer(run.path(), true);
-    writer.write({{"step", 7}, {"time", 12.5}, {"train/loss", 2.5}, {"note", "x"}, {"finished", true}});
+    writer.write(7, 12.5, {{"train/loss", 2.5}, {"note", "x"}, {"finished", true}});
   }
   const std::string content = only_event_file(run / "tensorboard");
   EXPECT_THAT(content, HasSubstr("brain.Event:2"));

@@ -32,10 +32,11 @@ class MetricsWriter {
   MetricsWriter(const std::filesystem::path& run, bool tensorboard);
   ~MetricsWriter();
 
-  // `line` has a whole number "step". NaN and infinities are written as null. Handed to the system before it
-  // returns, so a killed run loses no line. TensorBoard gets every number of it except "step" and "time".
-  // While the disk is full, lines wait for the next call, with one warning; TensorBoard does without them.
-  void write(const Json& line);
+  // Writes a line of "step", the keys and "time", in seconds since 1970. NaN and infinities are written as
+  // null. The line is handed to the system before write returns, so a killed run loses none. TensorBoard gets
+  // every number of the keys. While the disk is full, lines wait for the next call, with one warning;
+  // TensorBoard does without them.
+  void write(int64_t step, double time, const Json& keys);
   // Writes the lines that wait; NoRoom when the disk is still full.
   void flush();
 
