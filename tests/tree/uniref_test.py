@@ -99,7 +99,7 @@ class Levels(Scripts):
         self.assertIn("200 sequences went in, 1 are in clusters", said)
 
     def test_what_has_no_room_is_not_begun(self) -> None:
-        self.assertIn("of disk", self.levels(path=self.programs_with("df", FULL_DISK), status=1))
+        self.assertIn("of disk, and", self.levels(path=self.programs_with("df", FULL_DISK), status=1))
         self.assertFalse((self.output / "level80/work").exists())
 
     def test_a_level_that_is_given_is_prepared_as_it_is(self) -> None:
@@ -222,7 +222,7 @@ class Holdout(Scripts):
         self.assertEqual(self.info(self.output / "train"), before)
 
     def test_what_has_no_room_is_not_begun(self) -> None:
-        self.assertIn("of disk", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
+        self.assertIn("of disk, and", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
         self.assertFalse((self.output / ".search/train.fasta").exists())
 
     def test_wrong_use_is_refused(self) -> None:
