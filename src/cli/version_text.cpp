@@ -3,6 +3,8 @@
 #include "esmscale/core/text.h"
 #include "esmscale/core/version.h"
 
+#include <optional>
+
 #include <nlohmann/json.hpp>
 #include <torch/version.h>
 #ifdef ESMSCALE_HAS_CUDA
@@ -12,24 +14,36 @@
 
 namespace esmscale::cli {
 
-Json version_json() {
-  Json json{{"version", version()},
-            {"revision", revision()},
-            {"libtorch", TORCH_VERSION},
-            {"cuda", nullptr},
-            {"nccl", nullptr}};
+namespace {
+
+struct Cuda {
+  std::string toolkit, nccl;
+};
+
+std::optional<Cuda> cuda_versions() {
 #ifdef ESMSCALE_HAS_CUDA
-  json["cuda"] = text(CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10);
-  json["nccl"] = text(NCCL_MAJOR, ".", NCCL_MINOR, ".", NCCL_PATCH);
+  return Cuda{.toolkit = text(CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10),
+              .nccl = text(NCCL_MAJOR, ".", NCCL_MINOR, ".", NCCL_PATCH)};
+#else
+  return std::nullopt;
 #endif
-  return json;
+}
+
+}  // namespace
+
+Json version_json() {
+  const std::optional<Cuda> cuda = cuda_versions();
+  return {{"version", version()},
+          {"revision", revision()},
+          {"libtorch", TORCH_VERSION},
+          {"cuda", cuda ? Json(cuda->toolkit) : Json()},
+          {"nccl", cuda ? Json(cuda->nccl) : Json()}};
 }
 
 std::string version_text() {
-  const Json json = version_json();
-  const auto part = [&](const char* key) { return json[key].get<std::string>(); };
-  return text("esmscale ", part("version"), " (", part("revision"), "), LibTorch ", part("libtorch"),
-              json["cuda"].is_null() ? ", CPU only" : text(", CUDA ", part("cuda"), ", NCCL ", part("nccl")));
+  const std::optional<Cuda> cuda = cuda_versions();
+  return text("esmscale ", version(), " (", revision(), "), LibTorch ", TORCH_VERSION,
+              cuda ? text(", CUDA ", cuda->toolkit, ", NCCL ", cuda->nccl) : ", CPU only");
 }
 
 }  // namespace esmscale::cli
