@@ -1,6 +1,6 @@
 #include "esmscale/core/log.h"
 
-#include "esmscale/core/error.h"
+#include "esmscale/core/enum_names.h"
 #include "esmscale/core/files/files.h"
 
 #include <cerrno>
@@ -10,6 +10,14 @@
 #include <spdlog/spdlog.h>
 
 namespace esmscale {
+
+template <>
+struct EnumNames<LogLevel> {
+  using enum LogLevel;
+  static constexpr std::pair<LogLevel, std::string_view> table[] = {
+      {debug, "debug"}, {info, "info"}, {warning, "warning"}, {error, "error"}, {off, "off"}};
+};
+
 namespace {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
@@ -43,14 +51,7 @@ spdlog::logger& logger() {
 }  // namespace
 
 LogLevel log_level_from(std::string_view name) {
-  if (name == "debug") return LogLevel::debug;
-  if (name == "info") return LogLevel::info;
-  if (name == "warning" || name == "warn") return LogLevel::warning;
-  if (name == "error") return LogLevel::error;
-  if (name == "off") return LogLevel::off;
-  throw usage_error({.where = "--log-level",
-                     .expected = "debug, info, warning, error or off",
-                     .found = text("'", name, "'")});
+  return name == "warn" ? LogLevel::warning : enum_from_name<LogLevel>(name, "--log-level");
 }
 
 void set_log_level(LogLevel level) {
