@@ -19,7 +19,7 @@ int most_processes() {
 
 }  // namespace
 
-int local_ranks(const std::string& value, const std::string& device) {
+int local_ranks(const std::string& value, train::DeviceChoice device) {
   if (value.empty()) return 0;
   if (value == "auto") return train::ranks_of_machine(device);
   int ranks = 0;

@@ -2,14 +2,15 @@
 #pragma once
 
 #include "cli/verb.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <string>
 #include <vector>
 
 namespace esmscale::cli {
 
-// The value of --ranks; 0 when it was not given. `device` as --device: auto takes a rank for each GPU.
-int local_ranks(const std::string& value, const std::string& device);
+// The value of --ranks; 0 when it was not given. auto takes a rank for each GPU that `device` leaves in use.
+int local_ranks(const std::string& value, train::DeviceChoice device);
 
 // Processes beyond a machine's processors and GPUs wait for each other, and each takes hundreds of megabytes.
 void require_few_processes(int ranks);

@@ -1,8 +1,9 @@
 #include "cli/model_flags.h"
 
 #include "cli/checks.h"
+#include "cli/device_flag.h"
+#include "cli/enum_flag.h"
 #include "esmscale/core/checksum.h"
-#include "esmscale/core/enum_names.h"
 #include "esmscale/core/text.h"
 #include "esmscale/train/process/device.h"
 #include "esmscale/train/process/process_setup.h"
@@ -14,19 +15,15 @@ constexpr int64_t kGpuRows = 16384, kCpuRows = 2048;
 
 }  // namespace
 
-void add_weights_flag(CLI::App& verb, std::string& weights) {
-  verb.add_option("--weights", weights, "trained, or an average that the run kept: ema or last (average.*)")
-      ->capture_default_str();
-}
-
-optim::WeightSet weight_set(const std::string& weights) {
-  return enum_from_name<optim::WeightSet>(weights, "--weights");
+void add_weights_flag(CLI::App& verb, optim::WeightSet& weights) {
+  add_enum_flag(verb, "--weights", weights,
+                "trained, or an average that the run kept: ema or last (average.*)");
 }
 
 void add_model_flags(CLI::App& verb, ModelFlags& flags) {
-  verb.add_option("--device", flags.device, "auto, cpu or cuda")->capture_default_str();
-  verb.add_option("--precision", flags.precision, "Precision of matrix products: fp32, tf32 or bf16 (GPU)")
-      ->capture_default_str();
+  add_device_flag(verb, flags.device);
+  add_enum_flag(verb, "--precision", flags.precision,
+                "Precision of matrix products: fp32, tf32 or bf16 (GPU)", {"fp32", "tf32", "bf16"});
   verb.add_option("--batch-rows", flags.batch_rows,
                   text("Rows of one forward pass; default: ", kCpuRows, " on a CPU, ", kGpuRows, " on a GPU"))
       ->check(whole_number());
@@ -40,15 +37,14 @@ std::string checksum_of(const ModelOnDevice& model) {
 
 ModelOnDevice open_model(const Program& program, const std::string& path, const ModelFlags& flags) {
   train::set_up_process(program.thread_count());
-  const auto precision = enum_from_name<config::Precision>(flags.precision, "--precision");
   const at::Device device = train::choose_device(flags.device);
-  interop::LoadedModel loaded = interop::load_model(path, weight_set(flags.weights));
+  interop::LoadedModel loaded = interop::load_model(path, flags.weights);
   interop::require_numbers(loaded.weights, loaded.path);
   ModelOnDevice model{.path = loaded.path,
                       .info = std::move(loaded.info),
                       .weights = std::make_unique<model::Weights>(model::copy_of(loaded.weights, device)),
                       .engine = nullptr};
-  model.engine = model::make_engine(*model.weights, {.precision = precision});
+  model.engine = model::make_engine(*model.weights, {.precision = flags.precision});
   model.batch_rows = flags.batch_rows >= 0 ? flags.batch_rows : device.is_cuda() ? kGpuRows : kCpuRows;
   return model;
 }

@@ -4,6 +4,7 @@
 #include "cli/verb.h"
 #include "esmscale/interop/loaded_model.h"
 #include "esmscale/model/engine.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <memory>
 #include <string>
@@ -11,11 +12,12 @@
 namespace esmscale::cli {
 
 // --weights: which weights of a checkpoint.
-void add_weights_flag(CLI::App& verb, std::string& weights);
-optim::WeightSet weight_set(const std::string& weights);  // a usage error for another name
+void add_weights_flag(CLI::App& verb, optim::WeightSet& weights);
 
 struct ModelFlags {
-  std::string device = "auto", precision = "fp32", weights = "trained";
+  train::DeviceChoice device = train::DeviceChoice::automatic;
+  config::Precision precision = config::Precision::fp32;
+  optim::WeightSet weights = optim::WeightSet::trained;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
 

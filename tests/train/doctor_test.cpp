@@ -30,7 +30,7 @@ const Check& check_of(const Diagnosis& diagnosis, const std::string& name) {
 TEST(Doctor, OneRankLooksAtItsMachine) {
   const TemporaryFolder folder;
   dist::Ranks alone;
-  const Diagnosis diagnosis = diagnose({.device = "cpu", .folder = folder.path()}, alone);
+  const Diagnosis diagnosis = diagnose({.device = DeviceChoice::cpu, .folder = folder.path()}, alone);
   for (const char* name :
        {"processor", "cores", "memory", "devices", "atomic rename", "locks", "fsync", "free space"})
     EXPECT_EQ(check_of(diagnosis, name).name, name);
@@ -46,13 +46,13 @@ TEST(Doctor, OneRankLooksAtItsMachine) {
 
 TEST(Doctor, AFolderThatIsNotThereIsAnError) {
   dist::Ranks alone;
-  const Diagnosis diagnosis = diagnose({.device = "cpu", .folder = "/proc/nowhere"}, alone);
+  const Diagnosis diagnosis = diagnose({.device = DeviceChoice::cpu, .folder = "/proc/nowhere"}, alone);
   EXPECT_EQ(diagnosis.worst(), CheckResult::error);
   EXPECT_THAT(check_of(diagnosis, "free space").found, HasSubstr("/proc/nowhere"));
 }
 
 TEST(Doctor, AGpuThatIsAskedForAndNotThere) {
-  const Check check = doctor::device_check("cuda");
+  const Check check = doctor::device_check(DeviceChoice::cuda);
   if (check.result == CheckResult::ok) GTEST_SKIP() << "this machine has a GPU";
   EXPECT_EQ(check.result, CheckResult::error);
   EXPECT_NE(check.advice, "");
@@ -63,7 +63,8 @@ TEST(Doctor, RanksTryTheirCollectivesAndTrain) {
   std::mutex mutex;
   std::vector<Diagnosis> all;
   dist::with_ranks(2, [&](dist::Ranks& ranks) {
-    Diagnosis one = diagnose({.device = "cpu", .folder = folder.path(), .largest_bytes = 1 << 20}, ranks);
+    Diagnosis one =
+        diagnose({.device = DeviceChoice::cpu, .folder = folder.path(), .largest_bytes = 1 << 20}, ranks);
     const std::lock_guard lock(mutex);
     all.push_back(std::move(one));
   });

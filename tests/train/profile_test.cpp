@@ -32,7 +32,7 @@ struct Bench {
     c.log.every_steps = 1;
     c.checkpoint.every_minutes = 0;
     config::resolve(c);
-    return {.config = c, .run = folder / run, .device = "cpu", .profile_steps = profile_steps};
+    return {.config = c, .run = folder / run, .device = DeviceChoice::cpu, .profile_steps = profile_steps};
   }
 };
 

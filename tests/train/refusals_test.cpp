@@ -71,7 +71,7 @@ TEST(Trainer, APrecisionThatTheDeviceLacksIsRefusedBeforeThereAreWeights) {
   config.model.width = config.model.ffn = int64_t{1} << 20;
   config.model.layers = 1000;
   TrainOptions options = bench.options("run", config);
-  options.device = "cpu";
+  options.device = DeviceChoice::cpu;
   EXPECT_THAT(error_of([&] { Trainer{options}; }),
               AllOf(HasSubstr("train.precision"), HasSubstr("fp32 on a CPU")));
 }
@@ -98,7 +98,7 @@ TEST(Trainer, AutomaticPrecisionIsWhatTheBeginningRecorded) {
 TEST(Trainer, NoGpuIsAnError) {
   const Bench bench;
   TrainOptions options = bench.options("run");
-  options.device = "cuda";
+  options.device = DeviceChoice::cuda;
   if (error_of([&] { Trainer{options}; }) == "no error") GTEST_SKIP() << "this machine has a GPU";
   EXPECT_THAT(error_of([&] { Trainer{options}; }), HasSubstr("--device cuda"));
 }

@@ -38,7 +38,7 @@ struct Bench {
     return c;
   }
   TrainOptions options(const std::string& run, const config::RunConfig& c) const {
-    return {.config = c, .run = folder / run, .device = "cpu"};
+    return {.config = c, .run = folder / run, .device = DeviceChoice::cpu};
   }
   TrainOptions options(const std::string& run) const { return options(run, config()); }
 };

@@ -4,6 +4,7 @@
 #include "esmscale/core/enum_names.h"
 #include "esmscale/core/json.h"
 #include "esmscale/dist/ranks.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -37,7 +38,7 @@ struct Diagnosis {
 };
 
 struct DoctorOptions {
-  std::string device = "auto";         // auto | cpu | cuda
+  DeviceChoice device = DeviceChoice::automatic;
   std::filesystem::path folder = ".";  // tests its file system: writes there, and removes what it wrote
   int64_t largest_bytes = 0;           // of a collective; 0: 400 MiB between GPUs, 25 MiB between CPUs
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <filesystem>
 #include <functional>
@@ -18,7 +19,7 @@ struct TrainOptions {
   config::RunConfig config;               // resolved
   std::vector<std::string> given_keys{};  // the keys that the user wrote, for init_from (config/given_keys.h)
   std::filesystem::path run;              // the run folder
-  std::string device = "auto";            // auto | cpu | cuda
+  DeviceChoice device = DeviceChoice::automatic;
   int threads = 1;
   std::string resume = "auto";        // auto | never | a checkpoint
   std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder

@@ -1,4 +1,6 @@
 // esmscale count-flops: parameters, FLOPs and memory of configurations, from numbers alone.
+#include "cli/device_flag.h"
+#include "cli/enum_flag.h"
 #include "cli/verb.h"
 #include "esmscale/accounting/account.h"
 #include "esmscale/core/error.h"
@@ -21,7 +23,7 @@ struct Options {
   std::string data, tokens;
   int64_t vocabulary = 0;  // 0: each configuration's own
   int ranks = 1;
-  std::string device = "auto";
+  train::DeviceChoice device = train::DeviceChoice::automatic;
 };
 
 config::RunConfig read_config(const std::filesystem::path& file, int64_t vocabulary) {
@@ -40,7 +42,7 @@ std::vector<config::RunConfig> presets(int64_t vocabulary) {
   if (configs.empty())
     throw Error({.where = "count-flops",
                  .expected = "the shipped configurations",
-                 .found = "none beside the program",
+                 .found = "none next to the program",
                  .advice = "name one with --config"});
   std::stable_sort(configs.begin(), configs.end(),
                    [](const config::RunConfig& a, const config::RunConfig& b) {
@@ -79,11 +81,6 @@ class TrainingLengths {
   std::map<std::pair<int64_t, int64_t>, accounting::Lengths> known_;
 };
 
-config::DeviceKind device_for(const config::RunConfig& config, const std::string& wanted) {
-  if (wanted == "auto") return accounting::usual_device(config);
-  return wanted == "cpu" ? config::DeviceKind::cpu : config::DeviceKind::gpu;
-}
-
 // D when it is not asked for: what the configuration and the data say; 0 when neither does.
 double planned_tokens(const config::RunConfig& config, const accounting::Lengths& lengths,
                       bool lengths_are_real) {
@@ -103,7 +100,7 @@ int count_flops(const Program& program, const Options& options) {
 
   std::vector<accounting::Account> accounts;
   for (config::RunConfig& config : configs) {
-    const config::DeviceKind device = device_for(config, options.device);
+    const config::DeviceKind device = planned_device(config, options.device);
     config.train.precision = config::precision_on(config.train.precision, device, /*has_bf16=*/true);
     const accounting::Lengths lengths = lengths_of(config);
     const double D = tokens ? *tokens : planned_tokens(config, lengths, !options.data.empty());
@@ -143,11 +140,9 @@ void add_count_flops(CLI::App& app, Program& program) {
   verb->add_option("--ranks", options->ranks, "Ranks that memory is predicted for")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_option(
-          "--device", options->device,
-          "Device that memory is predicted for: cpu or cuda; auto: a GPU for tf32 and bf16, else a CPU")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
+  add_enum_flag(
+      *verb, "--device", options->device,
+      "Device that memory is predicted for: cpu or cuda; auto: a GPU for tf32, bf16 and fp8, else a CPU");
   verb->callback([&program, options] {
     program.action = [&program, options] { return count_flops(program, *options); };
   });

@@ -1,6 +1,7 @@
 // esmscale doctor: what this machine, and ranks started together, can do.
 #include "esmscale/train/doctor.h"
 
+#include "cli/device_flag.h"
 #include "cli/local_ranks.h"
 #include "cli/verb.h"
 #include "esmscale/core/exit_code.h"
@@ -67,7 +68,7 @@ void add_doctor(CLI::App& app, Program& program) {
                        "What this machine can do, and what the ranks that are started together can do: under "
                        "srun or torchrun, or with --ranks N",
                        "esmscale doctor --ranks auto");
-  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  add_device_flag(*verb, options->device);
   verb->add_option("--output", options->folder,
                    "Folder of the file system that runs will be on; something is written there and removed")
       ->capture_default_str();

@@ -1,4 +1,6 @@
 #include "cli/checks.h"
+#include "cli/device_flag.h"
+#include "cli/enum_flag.h"
 #include "cli/model_flags.h"
 #include "cli/verbs/eval_text.h"
 #include "esmscale/core/error.h"
@@ -29,7 +31,6 @@ void check(const EvalOptions& options) {
     throw usage_error({.where = "--weights",
                        .expected = "one, or one for each --checkpoint",
                        .found = std::to_string(options.weights.size())});
-  for (size_t i = 0; i < options.checkpoints.size(); ++i) weight_set(options.weights_of(i));
   if (options.checkpoints.size() == 2 && !options.per_sequence.empty())
     throw usage_error({.where = "--per-sequence", .expected = "one --checkpoint", .found = "two"});
   // Before an hour of scoring, not after it.
@@ -63,11 +64,16 @@ void add_eval(CLI::App& app, Program& program) {
                    "Run, checkpoint or Hugging Face folder; two for their paired difference; default: this "
                    "folder's run")
       ->allow_extra_args(false);
-  verb->add_option(
-          "--weights", options->weights,
+  const auto add_weights = [options](const std::string& name) {
+    options->weights.push_back(enum_from_name<optim::WeightSet>(name, "--weights"));
+  };
+  verb->add_option_function<std::string>(
+          "--weights", add_weights,
           "trained, or an average that the run kept: ema or last (average.*); one for all, or one for "
           "each --checkpoint; default: trained")
-      ->allow_extra_args(false);
+      ->check(CLI::IsMember(enum_names<optim::WeightSet>()))
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->trigger_on_parse();
   verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
   verb->add_option("--mlm-probability", options->mlm_probability,
                    "Masking rate, the same for every model whatever it was trained with")
@@ -77,8 +83,7 @@ void add_eval(CLI::App& app, Program& program) {
                    "Sets of masks: the mean over them, and the part of its error that is the masks'")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  verb->add_option("--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes")
-      ->check(CLI::IsMember({"bert", "mask-only"}));
+  add_enum_flag(*verb, "--mask-pattern", options->pattern, "bert or mask-only; default: both, two passes");
   verb->add_option("--per-sequence", options->per_sequence,
                    "Write each sequence's sums to this TSV file (of one checkpoint)");
   add_force_flag(*verb, options->force);
@@ -88,7 +93,7 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--group-column", options->group_column, "Its column of groups")->capture_default_str();
   verb->add_option("--max-sequences", options->max_sequences, "Score the first N sequences; 0: all")
       ->check(whole_number());
-  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  add_device_flag(*verb, options->device);
   verb->add_flag("--allow-longer", options->allow_longer,
                  "Score windows longer than the model was trained on");
   verb->callback([&program, options] {

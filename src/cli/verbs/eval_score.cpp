@@ -63,13 +63,12 @@ void require_loss(const Scored& scored) {
 
 }  // namespace
 
-std::string EvalOptions::weights_of(size_t index) const {
-  return weights.empty() ? "trained" : weights[std::min(index, weights.size() - 1)];
+optim::WeightSet EvalOptions::weights_of(size_t index) const {
+  return weights.empty() ? optim::WeightSet::trained : weights[std::min(index, weights.size() - 1)];
 }
 
 interop::LoadedModel load_for_eval(const EvalOptions& options, size_t index) {
-  interop::LoadedModel model =
-      interop::load_model(options.checkpoints[index], weight_set(options.weights_of(index)));
+  interop::LoadedModel model = interop::load_model(options.checkpoints[index], options.weights_of(index));
   interop::require_numbers(model.weights, model.path);
   return model;
 }
@@ -84,11 +83,10 @@ Scored score(const EvalOptions& options, size_t index, interop::LoadedModel load
   const at::Device device = train::choose_device(options.device);
   const model::Weights weights = model::copy_of(model.weights, device);
   const auto engine = model::make_engine(weights, {});
-  eval::EvaluateOptions how{.mlm_probability = options.mlm_probability,
-                            .max_sequences = options.max_sequences,
-                            .draws = options.draws};
-  if (options.pattern == "bert") how.only = data::MaskPattern::bert;
-  if (options.pattern == "mask-only") how.only = data::MaskPattern::mask_only;
+  const eval::EvaluateOptions how{.only = options.pattern,
+                                  .mlm_probability = options.mlm_probability,
+                                  .max_sequences = options.max_sequences,
+                                  .draws = options.draws};
   dist::Ranks alone;
   const BaselineLetters letters = baseline_letters(model, holdout);
   scored.evaluation = eval::evaluate(*engine, weights.config, holdout, how, letters.counts, alone);

@@ -4,6 +4,7 @@
 #include "cli/verb.h"
 #include "esmscale/eval/report.h"
 #include "esmscale/interop/loaded_model.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <optional>
 #include <string>
@@ -16,19 +17,22 @@ class Dataset;
 namespace esmscale::cli {
 
 struct EvalOptions {
-  std::vector<std::string> checkpoints, weights;
+  std::vector<std::string> checkpoints;
+  std::vector<optim::WeightSet> weights;
   std::optional<std::string> holdout;
-  std::string device = "auto", pattern, per_sequence, groups, group_column = "group";
+  train::DeviceChoice device = train::DeviceChoice::automatic;
+  std::optional<data::MaskPattern> pattern;  // both when absent
+  std::string per_sequence, groups, group_column = "group";
   double mlm_probability = 0.15;
   int64_t max_sequences = 0, draws = 1;
   bool allow_longer = false, force = false;
 
   // The weights of checkpoint `index`: as given for it, or for all.
-  std::string weights_of(size_t index) const;
+  optim::WeightSet weights_of(size_t index) const;
 };
 
 struct Scored {
-  std::string weights;
+  optim::WeightSet weights = optim::WeightSet::trained;
   interop::LoadedModel model;
   eval::Evaluation evaluation;
   eval::EvaluationReport report;

@@ -13,7 +13,7 @@ namespace {
 
 Json to_json(const Scored& scored) {
   Json json = eval::to_json(scored.report);
-  json["weights"] = scored.weights;
+  json["weights"] = enum_name(scored.weights);
   return json;
 }
 
@@ -35,7 +35,8 @@ void print_table(std::ostream& out, const Scored& scored) {
   add("mask only", scored.report.mask_only);
   const eval::EvaluationReport& report = scored.report;
   out << one_line(report.checkpoint.string())
-      << (scored.weights == "trained" ? "" : ", weights " + scored.weights) << "\n"
+      << (scored.weights == optim::WeightSet::trained ? "" : text(", weights ", enum_name(scored.weights)))
+      << "\n"
       << table.str() << report.any().sequences << " sequences, " << report.any().tokens << " tokens, "
       << report.any().masked << " masked at " << report.mlm_probability << mask_text(report) << "; holdout "
       << one_line(report.holdout_label) << "; frequencies of the " << report.baseline_letters << "\n";

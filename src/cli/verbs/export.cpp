@@ -9,17 +9,18 @@ namespace esmscale::cli {
 namespace {
 
 struct Options {
-  std::string checkpoint, output, weights = "trained";
+  std::string checkpoint, output;
+  optim::WeightSet weights = optim::WeightSet::trained;
   int64_t alphabet = 33;
 };
 
 int export_folder(const Program& program, const Options& options) {
-  const interop::LoadedModel model = interop::load_model(options.checkpoint, weight_set(options.weights));
+  const interop::LoadedModel model = interop::load_model(options.checkpoint, options.weights);
   interop::export_hugging_face(model.info, model.weights, options.output, options.alphabet);
   if (program.json)
     program.print({{"folder", options.output},
                    {"checkpoint", model.path.string()},
-                   {"weights", options.weights},
+                   {"weights", enum_name(options.weights)},
                    {"step", model.info.step},
                    {"tokens", options.alphabet}});
   else

@@ -1,4 +1,5 @@
 #include "cli/checks.h"
+#include "cli/device_flag.h"
 #include "cli/enum_flag.h"
 #include "cli/model_flags.h"
 #include "cli/verb.h"
@@ -22,7 +23,9 @@ constexpr int64_t kGpuRows = 16384;
 constexpr const char* kHidden = "/hidden";
 
 struct Options {
-  std::string checkpoint, input, output, device = "auto", weights = "trained";
+  std::string checkpoint, input, output;
+  train::DeviceChoice device = train::DeviceChoice::automatic;
+  optim::WeightSet weights = optim::WeightSet::trained;
   config::EngineKind engine = config::EngineKind::automatic;
   bool embeddings = false, drops_gaps = false, renames = false, force = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
@@ -128,7 +131,7 @@ int write_logits(const Program& program, const Options& options) {
   const std::vector<data::FastaRecord>& records = read.all;
   note_changes(read);
   const at::Device device = train::choose_device(options.device);
-  const interop::LoadedModel model = interop::load_model(options.checkpoint, weight_set(options.weights));
+  const interop::LoadedModel model = interop::load_model(options.checkpoint, options.weights);
   note_long_ones(records, model.info.config.data.max_seq_len);
   const model::Weights weights = model::copy_of(model.weights, device);
   const interop::ScoringOptions scoring{
@@ -172,7 +175,7 @@ void add_logits(CLI::App& app, Program& program) {
           "Rows of a forward pass; 0 gives each sequence its own (default: 0 on a CPU, 16384 on a GPU)")
       ->check(whole_number());
   add_force_flag(*verb, options->force);
-  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  add_device_flag(*verb, options->device);
   add_enum_flag(*verb, "--engine", options->engine, "auto, fused or plain (the reference)");
   verb->callback([&program, options] {
     program.action = [&program, options] { return write_logits(program, *options); };

@@ -1,4 +1,5 @@
 #include "cli/checks.h"
+#include "cli/device_flag.h"
 #include "cli/local_ranks.h"
 #include "cli/paths.h"
 #include "cli/verb.h"
@@ -25,7 +26,8 @@ namespace {
 
 struct Options {
   std::string config, data, holdout, output, init_from, branch_from;
-  std::string device = "auto", resume = "auto", ranks;
+  train::DeviceChoice device = train::DeviceChoice::automatic;
+  std::string resume = "auto", ranks;
   std::vector<std::string> settings;
   double max_minutes = 0;
   int64_t profile_steps = 0;
@@ -33,13 +35,12 @@ struct Options {
 };
 
 // The device that a run would take here; it need not be there for a plan.
-config::DeviceKind planned_device(const config::RunConfig& config, const std::string& wanted) {
-  train::require_device_name(wanted);
-  if (wanted == "cpu") return config::DeviceKind::cpu;
-  if (wanted == "cuda" && train::gpu_count() == 0)
+config::DeviceKind device_here(const config::RunConfig& config, train::DeviceChoice wanted) {
+  const bool has_gpu = train::gpu_count() > 0;
+  if (wanted == train::DeviceChoice::cuda && !has_gpu)
     log_warning("--device cuda: this machine has no CUDA device; the run needs one");
-  return wanted == "cuda" || train::gpu_count() > 0 ? config::DeviceKind::gpu
-                                                    : accounting::usual_device(config);
+  if (wanted == train::DeviceChoice::automatic && has_gpu) return config::DeviceKind::gpu;
+  return planned_device(config, wanted);
 }
 
 std::filesystem::path run_folder(const Options& options) {
@@ -83,7 +84,7 @@ train::TrainOptions train_options(const Program& program, const Options& options
 }
 
 int dry_run(const Program& program, const train::TrainOptions& options, int ranks) {
-  const train::DryRun result = train::dry_run(options, ranks, planned_device(options.config, options.device));
+  const train::DryRun result = train::dry_run(options, ranks, device_here(options.config, options.device));
   Json document{{"config", config::to_json(result.config)}};
   document["plan"] = train::to_json(result.plan);
   for (const std::string& warning : result.warnings) log_warning(warning);
@@ -149,7 +150,7 @@ void add_train(CLI::App& app, Program& program) {
   verb->add_option("--output", options->output, "Run folder; default runs/NAME");
   verb->add_option("--set", options->settings, "key.path=value, over the configuration (repeatable)")
       ->allow_extra_args(false);
-  verb->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  add_device_flag(*verb, options->device);
   verb->add_option(
       "--ranks", options->ranks,
       "Number of local processes, or auto: one per GPU; default: from SLURM, torchrun or Open MPI, else one");

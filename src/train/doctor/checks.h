@@ -18,8 +18,8 @@ Check guarded(const std::string& name, const std::function<Check()>& check);
 
 // This process's machine: processor, cores, memory.
 std::vector<Check> machine_checks();
-// GPUs, the driver, and what else uses them. `wanted` as --device.
-Check device_check(const std::string& wanted);
+// GPUs, the driver, and what else uses them.
+Check device_check(DeviceChoice wanted);
 // The file system of `folder`: renaming, locks, speed, room.
 std::vector<Check> file_checks(const std::filesystem::path& folder);
 

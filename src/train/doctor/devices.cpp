@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kDriver = "/proc/driver/nvidia";
 
-Check without_gpus(const std::string& wanted) {
+Check without_gpus(DeviceChoice wanted) {
   Check check{.name = "devices", .found = "no GPU"};
   if (std::filesystem::exists(kDriver)) {
     check.result = CheckResult::warning;
@@ -26,8 +26,9 @@ Check without_gpus(const std::string& wanted) {
     check.advice = "build it where nvcc is installed (CONTRIBUTING.md)";
 #endif
   }
-  if (wanted == "cuda") check.result = CheckResult::error;
-  if (wanted == "cuda" && check.advice.empty()) check.advice = "use --device cpu, or a node with GPUs";
+  if (wanted != DeviceChoice::cuda) return check;
+  check.result = CheckResult::error;
+  if (check.advice.empty()) check.advice = "use --device cpu, or a node with GPUs";
   return check;
 }
 
@@ -53,9 +54,8 @@ std::string gpu_text(int index, std::vector<std::string>& faults) {
 
 }  // namespace
 
-Check device_check(const std::string& wanted) {
-  require_device_name(wanted);
-  if (wanted == "cpu") return {.name = "devices", .found = "GPUs are not used (--device cpu)"};
+Check device_check(DeviceChoice wanted) {
+  if (wanted == DeviceChoice::cpu) return {.name = "devices", .found = "GPUs are not used (--device cpu)"};
   if (gpu_count() == 0) return without_gpus(wanted);
   Check check{.name = "devices", .found = text(gpu_count(), " GPU(s)")};
 #ifdef ESMSCALE_HAS_CUDA

@@ -52,13 +52,8 @@ double gpu_memory_bytes(int gpu) {
   return 80 * kGibi;
 }
 
-int ranks_of_machine(std::string_view device, int gpus) {
-  return device == "cpu" ? 1 : std::max(1, gpus);
-}
-
-void require_device_name(std::string_view name) {
-  if (name != "cpu" && name != "cuda" && name != "auto")
-    throw usage_error({.where = "--device", .expected = "auto, cpu or cuda", .found = text("'", name, "'")});
+int ranks_of_machine(DeviceChoice device, int gpus) {
+  return device == DeviceChoice::cpu ? 1 : std::max(1, gpus);
 }
 
 int gpu_of(int local_rank, int gpus) {
@@ -75,9 +70,8 @@ int gpu_of(int local_rank, int gpus) {
                      .advice = "start fewer ranks"});
 }
 
-c10::Device choose_device(std::string_view name, int local_rank) {
-  require_device_name(name);
-  if (name == "cpu" || (name == "auto" && gpu_count() == 0)) return at::kCPU;
+c10::Device choose_device(DeviceChoice choice, int local_rank) {
+  if (choice == DeviceChoice::cpu || (choice == DeviceChoice::automatic && gpu_count() == 0)) return at::kCPU;
   if (gpu_count() == 0)
     throw usage_error({.where = "--device cuda",
                        .expected = "a CUDA device",

@@ -249,7 +249,7 @@ TEST(Eval, DeviceThatIsNotThere) {
   const SmallRun small;
   const std::string run_folder = small.trained("run");
   EXPECT_THAT(refusal_of(2, {"eval", "--checkpoint", run_folder, "--device", "gpu"}),
-              HasSubstr("auto, cpu or cuda"));
+              HasSubstr("{auto,cpu,cuda}"));
 }
 
 }  // namespace

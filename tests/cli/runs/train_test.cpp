@@ -205,7 +205,7 @@ TEST(Train, DeviceThatIsNotThere) {
   const SmallRun small;
   for (const Arguments& more : {Arguments{}, Arguments{"--dry-run"}})
     EXPECT_THAT(refusal_of(2, small.train("run", Arguments{"--device", "gpu"} + more)),
-                HasSubstr("auto, cpu or cuda"));
+                HasSubstr("{auto,cpu,cuda}"));
 #ifndef ESMSCALE_HAS_CUDA
   EXPECT_THAT(refusal_of(2, small.train("run", {"--device", "cuda"})),
               AllOf(HasSubstr("without CUDA"), HasSubstr("--device cpu")));

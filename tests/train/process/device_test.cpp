@@ -13,9 +13,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Device, AutoTakesAGpuWhereThereIsOne) {
-  EXPECT_EQ(choose_device("auto").is_cuda(), gpu_count() > 0);
-  EXPECT_FALSE(choose_device("cpu").is_cuda());
-  EXPECT_THROW(choose_device("gpu"), Error);
+  EXPECT_EQ(choose_device(DeviceChoice::automatic).is_cuda(), gpu_count() > 0);
+  EXPECT_FALSE(choose_device(DeviceChoice::cpu).is_cuda());
 }
 
 TEST(Device, ACpuHasNoFastBf16) {
@@ -33,10 +32,10 @@ TEST(Device, RanksOfANodeTakeTheGpusInTurn) {
 }
 
 TEST(Device, ARankForEachGpuInUse) {
-  EXPECT_EQ(ranks_of_machine("cuda", 8), 8);
-  EXPECT_EQ(ranks_of_machine("auto", 8), 8) << "auto takes GPUs where there are some";
-  EXPECT_EQ(ranks_of_machine("cpu", 8), 1);
-  EXPECT_EQ(ranks_of_machine("auto", 0), 1);
+  EXPECT_EQ(ranks_of_machine(DeviceChoice::cuda, 8), 8);
+  EXPECT_EQ(ranks_of_machine(DeviceChoice::automatic, 8), 8) << "auto takes GPUs where there are some";
+  EXPECT_EQ(ranks_of_machine(DeviceChoice::cpu, 8), 1);
+  EXPECT_EQ(ranks_of_machine(DeviceChoice::automatic, 0), 1);
 }
 
 }  // namespace

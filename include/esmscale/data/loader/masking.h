@@ -2,6 +2,7 @@
 // (docs/data_order.md). Pure functions of (seed, epoch, sequence) and the letters.
 #pragma once
 
+#include "esmscale/core/enum_names.h"
 #include "esmscale/core/random.h"
 
 #include <algorithm>
@@ -68,3 +69,13 @@ class Masker {
 };
 
 }  // namespace esmscale::data
+
+namespace esmscale {
+
+template <>
+struct EnumNames<data::MaskPattern> {
+  static constexpr std::pair<data::MaskPattern, std::string_view> table[] = {
+      {data::MaskPattern::bert, "bert"}, {data::MaskPattern::mask_only, "mask-only"}};
+};
+
+}  // namespace esmscale

@@ -2,21 +2,18 @@
 #pragma once
 
 #include "esmscale/config/engine_choice.h"
+#include "esmscale/train/process/device_choice.h"
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include <c10/core/Device.h>
 
 namespace esmscale::train {
 
-// A usage error unless it is auto, cpu or cuda.
-void require_device_name(std::string_view name);
-
-// Usage error when the name asks for a GPU and there is none. Ranks of one node take the GPUs in turn; a rank
+// Usage error when `choice` is cuda and there is no GPU. Ranks of one node take the GPUs in turn; a rank
 // that sees only one takes that. It becomes the thread's current device, which our kernels run on.
-c10::Device choose_device(std::string_view name, int local_rank = 0);
+c10::Device choose_device(DeviceChoice choice, int local_rank = 0);
 int gpu_count();
 // The GPU of that rank of the node among `gpus` visible ones, at least one. Usage error when there are too
 // few, or several and the rank's number is not known (−1).
@@ -28,7 +25,7 @@ bool has_bf16(config::DeviceKind device);
 // such.
 bool has_fp8(config::DeviceKind device);
 // `--ranks auto`: one rank for each GPU that --device leaves in use, and one where there is none.
-int ranks_of_machine(std::string_view device, int gpus = gpu_count());
+int ranks_of_machine(DeviceChoice device, int gpus = gpu_count());
 // All memory of a GPU in this machine; for one that is not here 80 GiB, as A100s and H100s have.
 double gpu_memory_bytes(int gpu = 0);
 // "NVIDIA H100 80GB HBM3", or the CPU's model name.
