@@ -21,12 +21,12 @@ std::string folded(const std::string& title, const std::string& content) {
 }
 
 std::string heading(const std::vector<study::RunView>& runs) {
-  const auto count = [&](const char* state) {
+  const auto count = [&](study::ViewState state) {
     return std::count_if(runs.begin(), runs.end(), [&](const study::RunView& r) { return r.state == state; });
   };
   std::vector<std::string> facts;
-  for (const char* state : {"running", "finished", "stopped", "new", "damaged"})
-    if (const auto number = count(state); number > 0) facts.push_back(text(number, " ", state));
+  for (const auto& [state, name] : EnumNames<study::ViewState>::table)
+    if (const auto number = count(state); number > 0) facts.push_back(text(number, " ", name));
   const std::string title = runs.size() == 1 ? runs.front().name : text(runs.size(), " runs");
   return text("<h1>", escaped(title), "</h1><p class=\"soft\">", escaped(join(facts, " · ")), " · written ",
               run::utc_text(run::seconds_since_1970()), "</p>\n");

@@ -24,7 +24,7 @@ int64_t skipped_steps(const study::RunView& run) {
 
 double parameters_of(const study::RunView& run) {
   const double logged = study::newest_metric(run.lines, "parameters");
-  return std::isnan(logged) && run.state != "damaged"
+  return std::isnan(logged) && run.state != study::ViewState::damaged
              ? double(accounting::count_parameters(run.config.model).kaplan_non_embedding)
              : logged;
 }
@@ -98,7 +98,7 @@ Summary summary_of(const std::vector<study::RunView>& runs, bool exact) {
   for (const study::RunView& run : runs) {
     const auto newest = [&](const char* key) { return study::newest_metric(run.lines, key); };
     summary.rows.push_back(
-        {run.name, run.state, cell(run.step, [](double v) { return fixed(v, 0); }),
+        {run.name, std::string(enum_name(run.state)), cell(run.step, [](double v) { return fixed(v, 0); }),
          cell(run.tokens, human_count), cell(parameters_of(run), human_count),
          cell(newest("flops"), [](double v) { return scientific(v, 2); }), cell(newest("train/loss"), loss),
          cell(newest("eval/loss"), loss), cell(newest("eval/standard_error"), loss),

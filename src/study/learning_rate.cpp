@@ -58,7 +58,7 @@ double loss_of_trial(const Study& study, const StudyEntry& trial, const StudyRec
   if (state != RunState::failed || !has_failed || !is_about_the_rate(failure->second))
     undone.push_back(text(
         trial.name, " (",
-        state == RunState::failed && has_failed && failure->second.was_killed ? "killed" : name_of(state),
+        state == RunState::failed && has_failed && failure->second.was_killed ? "killed" : enum_name(state),
         ")"));
   return NAN;
 }

@@ -101,7 +101,7 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
     const RunStatus& now = status.runs[i];
     rows.push_back({{"name", run.name},
                     {"stage", enum_name(run.stage)},
-                    {"state", name_of(now.state)},
+                    {"state", enum_name(now.state)},
                     {"shape", run.shape},
                     {"budget", run.budget},
                     {"parameters", run.parameters},
@@ -136,8 +136,9 @@ std::string to_text(const Study& study, const StudyRecord& record, const StudySt
     const StudyEntry& run = study.runs[i];
     const RunStatus& now = status.runs[i];
     const double all = now.flops + now.flops_left;
-    table.add({run.name, name_of(now.state), human_count(run.parameters), human_count(run.tokens),
-               scientific(run.flops, 1), fixed(all > 0 ? 100 * now.flops / all : 0, 0) + "%",
+    table.add({run.name, std::string(enum_name(now.state)), human_count(run.parameters),
+               human_count(run.tokens), scientific(run.flops, 1),
+               fixed(all > 0 ? 100 * now.flops / all : 0, 0) + "%",
                std::isnan(now.loss) ? "-" : fixed(now.loss, 4), fixed(now.seconds / 3600, 2)});
     if (!now.error.empty()) errors += one_line(text(run.name, ": ", now.error)) + "\n";
     if (!now.holdout_label.empty()) labels.insert(now.holdout_label);

@@ -53,20 +53,6 @@ void read_progress(const run::RunFolder& folder, const StudyEntry& run, RunStatu
 
 }  // namespace
 
-const char* name_of(RunState state) {
-  switch (state) {
-    case RunState::waiting:
-      return "waiting";
-    case RunState::running:
-      return "running";
-    case RunState::failed:
-      return "failed";
-    case RunState::done:
-      return "done";
-  }
-  return "";
-}
-
 RunStatus status_of(const Study& study, const StudyEntry& run, const StudyRecord& record) {
   RunStatus status;
   status.flops_left = run.flops;

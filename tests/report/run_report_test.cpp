@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 study::RunView run(const std::string& name, double lr) {
-  study::RunView view{.name = name, .path = "runs/" + name, .state = "finished", .step = 300, .tokens = 3e5};
+  study::RunView view{.name = name, .path = "runs/" + name, .state = study::ViewState::finished, .step = 300, .tokens = 3e5};
   view.config.optimizer.lr = lr;
   view.start = {{"revision", "abc"}};
   for (int step = 1; step <= 300; ++step)
@@ -91,7 +91,7 @@ TEST(RunReport, AssaysAreDrawnAndListed) {
 
 TEST(RunReport, SummaryIsCsvAndMarkdownToo) {
   study::RunView stopped = run("b, \"c\"", 0.001);
-  stopped.state = "stopped";
+  stopped.state = study::ViewState::stopped;
   stopped.stopped_by = "an error: x | y";
   const Summary exact = summary_of({stopped}, true), shown = summary_of({stopped}, false);
   EXPECT_THAT(exact.csv(), AllOf(HasSubstr("run,state,step"), HasSubstr("\"b, \"\"c\"\"\",stopped,300,"),

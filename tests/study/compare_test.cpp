@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 RunView run(const std::string& name, double loss, double error = 0.01, int64_t seed = 1) {
-  RunView view{.name = name, .path = name, .state = "finished", .step = 20, .tokens = 2000};
+  RunView view{.name = name, .path = name, .state = ViewState::finished, .step = 20, .tokens = 2000};
   view.config.train.seed = seed;
   view.start = {{"revision", "abc"}};
   for (const double part : {0.5, 1.0})
@@ -41,7 +41,7 @@ TEST(Compare, OneRunEachHasUnpairedErrors) {
   const Comparison c = compare({"a", {run("a", 2.5, 0.003)}}, {"b", {run("b", 2.52, 0.004)}}, std::nullopt);
   EXPECT_NEAR(c.difference.loss, -0.02, 1e-12);
   EXPECT_NEAR(c.difference.error, 0.005, 1e-12);  // 3-4-5
-  EXPECT_EQ(c.difference.from, "unpaired");
+  EXPECT_EQ(c.difference.from, ErrorSource::unpaired);
   EXPECT_EQ(c.difference.seeds, 1);
   EXPECT_EQ(c.seeds_needed, 0);
   EXPECT_THAT(c.verdict(), AllOf(HasSubstr("a's model has the lower loss"), HasSubstr("-0.0200 ± 0.0050")));
@@ -51,7 +51,7 @@ TEST(Compare, OneRunEachHasUnpairedErrors) {
 TEST(Compare, PairedScoresAreTaken) {
   const Comparison c = compare({"a", {run("a", 2.5)}}, {"b", {run("b", 2.501)}},
                                PairedDifference{.loss = -0.001, .error = 0.002});
-  EXPECT_EQ(c.difference.from, "paired");
+  EXPECT_EQ(c.difference.from, ErrorSource::paired);
   EXPECT_EQ(c.difference.error, 0.002);
   EXPECT_THAT(c.verdict(), HasSubstr("no difference is shown"));
   EXPECT_NEAR(to_json(c)["difference"]["interval"][1], -0.001 + 1.959964 * 0.002, 1e-9);
@@ -71,7 +71,7 @@ TEST(Compare, SeedsGiveTheErrorAndTheNumberThatIsNeeded) {
   EXPECT_THAT(c.verdict(), HasSubstr("a has the lower loss"));
   const Comparison one = compare(arm("a", {2.49, 2.51}), arm("b", {2.5}), std::nullopt);
   EXPECT_EQ(one.difference.seeds, 1);
-  EXPECT_EQ(one.difference.from, "seeds");
+  EXPECT_EQ(one.difference.from, ErrorSource::seeds);
   EXPECT_THAT(one.verdict(), HasSubstr("no difference is shown"));  // t of one degree is 12.7
 }
 
@@ -110,7 +110,7 @@ TEST(Compare, OtherHoldoutsAreRefusedAndOtherEndsNamed) {
               HasSubstr("a run with a holdout loss"));
   RunView longer = run("b", 2.5);
   longer.tokens = 4000;
-  longer.state = "stopped";
+  longer.state = ViewState::stopped;
   EXPECT_THAT(compare({"a", {run("a", 2.5)}}, {"b", {longer}}, std::nullopt).warnings,
               ElementsAre(HasSubstr("b is stopped"), HasSubstr("2.00K to 4.00K tokens")));
 }

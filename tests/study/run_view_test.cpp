@@ -41,9 +41,9 @@ class RunViews : public testing::Test {
 };
 
 TEST_F(RunViews, StateIsThatOfTheFolder) {
-  EXPECT_EQ(view_run(write("new", "", false).path()).state, "new");
+  EXPECT_EQ(view_run(write("new", "", false).path()).state, ViewState::fresh);
   const RunView stopped = view_run(write("stopped", step_ + holdout_).path());
-  EXPECT_EQ(stopped.state, "stopped");
+  EXPECT_EQ(stopped.state, ViewState::stopped);
   EXPECT_THAT(stopped.stopped_by, HasSubstr("no end was recorded"));
   EXPECT_EQ(stopped.step, 5);
   EXPECT_EQ(stopped.loss, 2.5);
@@ -66,12 +66,12 @@ TEST_F(RunViews, AFinishedRunHasItsTokensAndItsCheckpoint) {
   const RunView shorter = view_run(write("shorter", R"({"step":5,"tokens":1000,"finished":true})"
                                                     "\n")
                                        .path());
-  EXPECT_EQ(shorter.state, "stopped");
+  EXPECT_EQ(shorter.state, ViewState::stopped);
   EXPECT_THAT(shorter.stopped_by, HasSubstr("1.00K of the 4.00K tokens"));
   const run::RunFolder lost = write("lost", step_ + end_);
-  EXPECT_EQ(view_run(lost.path()).state, "finished");
+  EXPECT_EQ(view_run(lost.path()).state, ViewState::finished);
   { const FileLock lock = lost.lock(); }
-  EXPECT_EQ(view_run(lost.path()).state, "stopped");
+  EXPECT_EQ(view_run(lost.path()).state, ViewState::stopped);
   EXPECT_THAT(view_run(lost.path()).stopped_by, HasSubstr("its last checkpoint, of step 9"));
 }
 
@@ -79,13 +79,13 @@ TEST_F(RunViews, AHeldLockIsARunningRun) {
   const run::RunFolder folder = write("running", step_);
   const FileLock lock = folder.lock();
   const RunView view = view_run(folder.path());
-  EXPECT_EQ(view.state, "running");
+  EXPECT_EQ(view.state, ViewState::running);
   EXPECT_EQ(view.seconds_left, 30);  // 3,000 tokens at 100 a second
 }
 
 TEST_F(RunViews, DamageIsAState) {
   const RunView view = view_run(write("damaged", "{\"tokens\":1}\n").path());
-  EXPECT_EQ(view.state, "damaged");
+  EXPECT_EQ(view.state, ViewState::damaged);
   EXPECT_THAT(view.stopped_by, HasSubstr("metrics.jsonl:1"));
 }
 

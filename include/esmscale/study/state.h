@@ -3,6 +3,7 @@
 #pragma once
 
 #include "esmscale/config/choices.h"
+#include "esmscale/core/enum_names.h"
 #include "esmscale/core/json.h"
 
 #include <filesystem>
@@ -96,7 +97,6 @@ StudyRecord read_record(const Study& study);
 void write_record(const Study& study, const StudyRecord& record);
 
 enum class RunState { waiting, running, failed, done };
-const char* name_of(RunState state);
 
 struct RunStatus {
   RunState state = RunState::waiting;
@@ -140,3 +140,14 @@ Json to_json(const Study& study, const StudyRecord& record, const StudyStatus& s
 std::string to_text(const Study& study, const StudyRecord& record, const StudyStatus& status);
 
 }  // namespace esmscale::study
+
+namespace esmscale {
+
+template <>
+struct EnumNames<study::RunState> {
+  using enum study::RunState;
+  static constexpr std::pair<study::RunState, std::string_view> table[] = {
+      {done, "done"}, {running, "running"}, {failed, "failed"}, {waiting, "waiting"}};
+};
+
+}  // namespace esmscale

@@ -117,9 +117,7 @@ Json study_info(const fs::path& path) {
   const study::StudyStatus status = study::status_of(planned, record);
   Json json{
       {"kind", "study"}, {"path", path.string()}, {"name", planned.name}, {"runs", planned.runs.size()}};
-  for (const auto state :
-       {study::RunState::done, study::RunState::running, study::RunState::failed, study::RunState::waiting})
-    json[study::name_of(state)] = status.count(state);
+  for (const auto& [state, name] : EnumNames<study::RunState>::table) json[name] = status.count(state);
   return json;
 }
 

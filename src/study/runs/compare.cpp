@@ -21,7 +21,8 @@ double final_holdout_loss(const RunView& run) {
   if (std::isnan(loss))
     throw Error({.where = run.path.string(),
                  .expected = "a run with a holdout loss",
-                 .found = run.state == "damaged" ? run.stopped_by : text("none, the run is ", run.state),
+                 .found = run.state == ViewState::damaged ? run.stopped_by
+                                                          : text("none, the run is ", enum_name(run.state)),
                  .advice = "give its training a --holdout, or wait for its first evaluation"});
   return loss;
 }
@@ -80,16 +81,16 @@ Difference difference_of(const Arm& a, const Arm& b, const std::optional<PairedD
   if (degrees > 0) {
     between_seeds = std::sqrt((one.squares + other.squares) / double(degrees));
     difference.error = between_seeds * std::sqrt(1.0 / double(one.count) + 1.0 / double(other.count));
-    difference.from = "seeds";
+    difference.from = ErrorSource::seeds;
     set_interval(difference, student_95(double(degrees)));
   } else if (paired) {
     difference.loss = paired->loss;
     difference.error = paired->error;
-    difference.from = "paired";
+    difference.from = ErrorSource::paired;
     set_interval(difference, kNormal95);
   } else {
     difference.error = std::hypot(standard_error(a.runs.front()), standard_error(b.runs.front()));
-    difference.from = "unpaired";
+    difference.from = ErrorSource::unpaired;
     set_interval(difference, kNormal95);
   }
   return difference;
@@ -149,7 +150,7 @@ void warn_of_ends(const Arm& a, const Arm& b, std::vector<std::string>& warnings
       low = std::min(low, run.tokens);
       high = std::max(high, run.tokens);
       if (!run.is_finished())
-        warnings.push_back(text(run.path.string(), " is ", run.state, ", not finished"));
+        warnings.push_back(text(run.path.string(), " is ", enum_name(run.state), ", not finished"));
     }
   if (high > 1.001 * low)
     warnings.push_back(text("the runs were trained for ", human_count(low), " to ", human_count(high),

@@ -27,8 +27,14 @@ std::string seeds_sentence(const Comparison& comparison) {
 }
 
 std::string source_of(const Difference& difference) {
-  if (difference.from == "seeds") return text("error between seeds, at least ", difference.seeds, " an arm");
-  if (difference.from == "paired") return "paired by sequence, one seed an arm";
+  switch (difference.from) {
+    case ErrorSource::seeds:
+      return text("error between seeds, at least ", difference.seeds, " an arm");
+    case ErrorSource::paired:
+      return "paired by sequence, one seed an arm";
+    case ErrorSource::unpaired:
+      break;
+  }
   return "errors of both losses on the holdout, not paired, one seed an arm";
 }
 
@@ -60,7 +66,8 @@ std::string Comparison::verdict() const {
   if (!is_clear) return text("no difference is shown: a − b = ", numbers);
   const bool a_is_lower = difference.loss < 0;
   // One seed says what these two models are, not what their settings do.
-  const char* what = difference.from == "seeds" ? " has the lower loss" : "'s model has the lower loss";
+  const char* what =
+      difference.from == ErrorSource::seeds ? " has the lower loss" : "'s model has the lower loss";
   return text(a_is_lower ? name_a : name_b, what, ": a − b = ", numbers);
 }
 
@@ -77,7 +84,7 @@ Json to_json(const Comparison& comparison) {
            {{"loss", d.loss},
             {"standard_error", number_or_null(d.error)},
             {"seeds", d.seeds},
-            {"from", d.from},
+            {"from", enum_name(d.from)},
             {"interval", {number_or_null(d.low), number_or_null(d.high)}}}},
           {"between_seeds", number_or_null(comparison.between_seeds)},
           {"seeds_needed", comparison.seeds_needed > 0 ? Json(comparison.seeds_needed) : Json()},

@@ -49,16 +49,16 @@ std::string recorded_end(const RunView& view) {
 void settle_end(const run::RunFolder& folder, RunView& view) {
   const bool has_ended = !view.lines.empty() && run::ends_run(view.lines.back());
   const std::string missing = has_ended ? missing_in(folder, view.config, view.lines.back()) : "";
-  view.state = has_ended && missing.empty() ? "finished" : "stopped";
-  if (view.state == "stopped") view.stopped_by = has_ended ? missing : recorded_end(view);
+  view.state = has_ended && missing.empty() ? ViewState::finished : ViewState::stopped;
+  if (!view.is_finished()) view.stopped_by = has_ended ? missing : recorded_end(view);
 }
 
 void settle_state(const run::RunFolder& folder, RunView& view) {
   const bool is_running = run::is_in_use(folder.path());
   if (is_running)
-    view.state = "running";
+    view.state = ViewState::running;
   else if (view.lines.empty() && !view.start.contains("ended"))
-    view.state = "new";
+    view.state = ViewState::fresh;
   else
     settle_end(folder, view);
   if (is_running && view.tokens_per_second > 0)
@@ -107,7 +107,7 @@ RunView view_run(const fs::path& path) {
     read_progress(view);
     settle_state(folder, view);
   } catch (const std::exception& damage) {
-    view.state = "damaged";
+    view.state = ViewState::damaged;
     view.stopped_by = error_from(damage).what();
   }
   return view;

@@ -21,14 +21,16 @@ struct Differing {
   std::string key, a, b;
 };
 
+// Where the error of a difference comes from. seeds: between the seeds of the arms. paired: by sequence of
+// the holdout. unpaired: the errors of both losses on the holdout, added in squares.
+enum class ErrorSource { seeds, paired, unpaired };
+
 // a − b at the end, nats.
 struct Difference {
   double loss = 0;
   double error = kUnknown;  // standard error
   int64_t seeds = 0;        // of the smaller arm
-  // "seeds": errors between the seeds of the arms. "paired": paired by sequence of the holdout. "unpaired":
-  // the errors of both losses on the holdout, added in squares.
-  std::string from;
+  ErrorSource from = ErrorSource::unpaired;
   double low = kUnknown, high = kUnknown;  // 95%
 };
 
@@ -66,3 +68,14 @@ Json to_json(const Comparison& comparison);
 std::string to_text(const Comparison& comparison);
 
 }  // namespace esmscale::study
+
+namespace esmscale {
+
+template <>
+struct EnumNames<study::ErrorSource> {
+  using enum study::ErrorSource;
+  static constexpr std::pair<study::ErrorSource, std::string_view> table[] = {
+      {seeds, "seeds"}, {paired, "paired"}, {unpaired, "unpaired"}};
+};
+
+}  // namespace esmscale

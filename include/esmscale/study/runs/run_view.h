@@ -2,6 +2,7 @@
 #pragma once
 
 #include "esmscale/config/config.h"
+#include "esmscale/core/enum_names.h"
 
 #include <filesystem>
 #include <limits>
@@ -14,14 +15,16 @@ namespace esmscale::study {
 
 inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
+// running: its lock is held; fresh ("new"): no step is logged; damaged: a file of it cannot be read.
+enum class ViewState { running, finished, stopped, fresh, damaged };
+
 struct RunView {
   std::string name;            // of its folder
   std::filesystem::path path;  // as given
   config::RunConfig config;
   std::vector<Json> lines;  // of metrics
   Json start;               // the newest record of environment.json; {} for none
-  // "running" (its lock is held), "finished", "stopped", "new" (no step is logged), or "damaged".
-  std::string state;
+  ViewState state = ViewState::fresh;
   // A stopped run has the signal, the error, what its end lacks, or that no end was recorded; a damaged one
   // the error.
   std::string stopped_by;
@@ -31,7 +34,7 @@ struct RunView {
   double tokens_per_second = kUnknown;
   double seconds_left = kUnknown;  // of a running one
 
-  bool is_finished() const { return state == "finished"; }
+  bool is_finished() const { return state == ViewState::finished; }
 };
 
 // Never throws for what is in the folder: a file that cannot be read makes the run "damaged".
@@ -54,3 +57,17 @@ std::vector<std::string> assays_of(const std::vector<RunView>& runs);
 std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run);
 
 }  // namespace esmscale::study
+
+namespace esmscale {
+
+template <>
+struct EnumNames<study::ViewState> {
+  using enum study::ViewState;
+  static constexpr std::pair<study::ViewState, std::string_view> table[] = {{running, "running"},
+                                                                            {finished, "finished"},
+                                                                            {stopped, "stopped"},
+                                                                            {fresh, "new"},
+                                                                            {damaged, "damaged"}};
+};
+
+}  // namespace esmscale
