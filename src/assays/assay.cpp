@@ -118,15 +118,8 @@ class Reader {
 };
 
 double number_in(const CsvTable& table, const CsvRow& row, size_t column) {
-  const std::string& cell = row.cells[column];
-  double value = 0;
-  const auto [end, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (problem != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
-    throw Error({.where = table.place(row, column),
-                 .expected = "a finite number",
-                 .found = text("'", cell, "'"),
-                 .advice = "leave the row out where nothing was measured"});
-  return value;
+  return parse_number<double>(row.cells[column], table.place(row, column),
+                              "leave the row out where nothing was measured");
 }
 
 std::vector<double> numbers_of(const CsvTable& table, size_t column) {

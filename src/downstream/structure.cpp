@@ -1,4 +1,5 @@
 // Coordinates of one chain: PDB's ATOM lines, mmCIF's _atom_site loop.
+#include "esmscale/core/csv.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/text.h"
@@ -48,21 +49,11 @@ std::string word(std::string_view line, size_t begin, size_t size) {
   return first;
 }
 
-template <class Number>
-Number number_in(const std::string& cell, const std::string& where) {
-  Number value{};
-  const auto [end, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  const bool is_number = problem == std::errc() && end == cell.data() + cell.size();
-  if (!is_number || !std::isfinite(static_cast<double>(value)))
-    throw Error({.where = where, .expected = "a number", .found = text("'", one_line(cell), "'")});
-  return value;
-}
-
 // Far beyond that of any residue, and small enough that numbers can be subtracted.
 constexpr int64_t kLargestNumber = 1'000'000'000;
 
 int64_t residue_number(const std::string& cell, const std::string& where) {
-  const auto number = number_in<int64_t>(cell, where);
+  const auto number = parse_number<int64_t>(cell, where);
   if (number < -kLargestNumber || number > kLargestNumber)
     throw Error({.where = where,
                  .expected = text("residue numbers from ", -kLargestNumber, " to ", kLargestNumber),
@@ -84,7 +75,7 @@ std::vector<Atom> read_pdb(const std::string& content, const std::string& file) 
               .name = word(line, 12, 4),
               .number = word(line, 22, 4)};
     for (size_t axis = 0; axis < 3; ++axis)
-      atom.at[axis] = number_in<double>(word(line, 30 + 8 * axis, 8), where);
+      atom.at[axis] = parse_number<double>(word(line, 30 + 8 * axis, 8), where);
     if (line.starts_with("ATOM") || atom.residue == "MSE") atoms.push_back(std::move(atom));
   }
   return atoms;
@@ -122,14 +113,14 @@ std::vector<Atom> read_mmcif(const std::string& content, const std::string& file
         throw Error({.where = where, .expected = "a column _atom_site." + column, .found = "none"});
       return cells[found->second];
     };
-    Atom atom{
-        .model = columns.contains("pdbx_PDB_model_num") ? cell("pdbx_PDB_model_num", "") : "1",
-        .chain = cell("auth_asym_id", "label_asym_id"),
-        .residue = cell("label_comp_id", "auth_comp_id"),
-        .name = cell("label_atom_id", "auth_atom_id"),
-        .number = cell("auth_seq_id", "label_seq_id"),
-        .at = {number_in<double>(cell("Cartn_x", ""), where), number_in<double>(cell("Cartn_y", ""), where),
-               number_in<double>(cell("Cartn_z", ""), where)}};
+    Atom atom{.model = columns.contains("pdbx_PDB_model_num") ? cell("pdbx_PDB_model_num", "") : "1",
+              .chain = cell("auth_asym_id", "label_asym_id"),
+              .residue = cell("label_comp_id", "auth_comp_id"),
+              .name = cell("label_atom_id", "auth_atom_id"),
+              .number = cell("auth_seq_id", "label_seq_id"),
+              .at = {parse_number<double>(cell("Cartn_x", ""), where),
+                     parse_number<double>(cell("Cartn_y", ""), where),
+                     parse_number<double>(cell("Cartn_z", ""), where)}};
     if (cell("group_PDB", "") == "ATOM" || atom.residue == "MSE") atoms.push_back(std::move(atom));
   }
   return atoms;

@@ -6,7 +6,6 @@
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 
-#include <charconv>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -20,19 +19,10 @@ constexpr std::string_view kFirstColumns =
 constexpr std::string_view kInnerColumns = "\tinner_masked\tinner_loss_sum\tinner_baseline_sum";
 constexpr size_t kFewestCells = 8, kCells = 11;
 
-template <class Number>
-Number number_in(const std::string& cell, const std::string& where) {
-  Number number{};
-  const auto [end, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
-  if (problem != std::errc() || end != cell.data() + cell.size())
-    throw Error({.where = where, .expected = "a number", .found = text("'", cell, "'")});
-  return number;
-}
-
 // Of one sequence: far above any, and small enough that the sum over all sequences fits into 64 bits.
 int64_t count_in(const std::string& cell, const std::string& where) {
   constexpr int64_t kMost = int64_t{1} << 32;
-  const auto count = number_in<int64_t>(cell, where);
+  const auto count = parse_number<int64_t>(cell, where);
   if (count < 0 || count > kMost)
     throw Error({.where = where, .expected = text("a whole number from 0 to ", kMost), .found = cell});
   return count;
@@ -78,14 +68,14 @@ void write_per_sequence(const std::filesystem::path& file, const Evaluation& eva
   if (identity) lines << line_of(*identity) << '\n';
   lines << kFirstColumns << kInnerColumns << '\n';
   data::SequenceReader reader(holdout);
-  const auto add = [&](const std::vector<SequenceScore>& scores, const char* pattern) {
+  const auto add = [&](const std::vector<SequenceScore>& scores, data::MaskPattern pattern) {
     for (const SequenceScore& s : scores)
-      lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << pattern << '\t' << s.tokens
-            << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\t'
+      lines << s.sequence << '\t' << reader.identifier(s.sequence) << '\t' << enum_name(pattern) << '\t'
+            << s.tokens << '\t' << s.masked << '\t' << s.loss << '\t' << s.baseline << '\t' << s.hits << '\t'
             << s.inner_masked << '\t' << s.inner_loss << '\t' << s.inner_baseline << '\n';
   };
-  add(evaluation.bert_scores, "bert");
-  add(evaluation.mask_only_scores, "mask-only");
+  add(evaluation.bert_scores, data::MaskPattern::bert);
+  add(evaluation.mask_only_scores, data::MaskPattern::mask_only);
   write_file(file, lines.str());
 }
 
@@ -111,18 +101,18 @@ PerSequence read_per_sequence(const std::filesystem::path& file) {
     const std::vector<std::string> cells = cells_of(line, '\t');
     if (const size_t expected = has_inner ? kCells : kFewestCells; cells.size() != expected)
       throw Error({.where = where, .expected = text(expected, " cells"), .found = text(cells.size())});
-    if (cells[2] != "bert") continue;
+    if (cells[2] != enum_name(data::MaskPattern::bert)) continue;
     SequenceScore score;
     score.sequence = count_in(cells[0], where);
     score.tokens = count_in(cells[3], where);
     score.masked = count_in(cells[4], where);
-    score.loss = number_in<double>(cells[5], where);
-    score.baseline = number_in<double>(cells[6], where);
+    score.loss = parse_number<double>(cells[5], where);
+    score.baseline = parse_number<double>(cells[6], where);
     score.hits = count_in(cells[7], where);
     if (has_inner) {
       score.inner_masked = count_in(cells[8], where);
-      score.inner_loss = number_in<double>(cells[9], where);
-      score.inner_baseline = number_in<double>(cells[10], where);
+      score.inner_loss = parse_number<double>(cells[9], where);
+      score.inner_baseline = parse_number<double>(cells[10], where);
     }
     result.scores.push_back(score);
   }

@@ -2,6 +2,11 @@
 // separators, line ends and doubled quotes.
 #pragma once
 
+#include "esmscale/core/error.h"
+#include "esmscale/core/text.h"
+
+#include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -21,6 +26,21 @@ char separator_of(std::string_view table);
 
 // The cells of one line, without the blanks around them. A quote that does not close ends with the line.
 std::vector<std::string> cells_of(std::string_view line, char separator);
+
+// The number that the whole cell is. Error, with `where`, for another text, an infinity or NaN, and a number
+// that Number cannot hold.
+template <class Number>
+Number parse_number(std::string_view cell, const std::string& where, const char* advice = "") {
+  Number number{};
+  const auto [end, problem] = std::from_chars(cell.data(), cell.data() + cell.size(), number);
+  const bool is_number = problem == std::errc() && end == cell.data() + cell.size();
+  if (!is_number || !std::isfinite(static_cast<double>(number)))
+    throw Error({.where = where,
+                 .expected = "a finite number",
+                 .found = text("'", one_line(cell), "'"),
+                 .advice = advice});
+  return number;
+}
 
 struct CsvRow {
   size_t line = 0;  // of the file, from 1, where the row begins
