@@ -1,34 +1,37 @@
 #include "esmscale/data/dataset/manifest.h"
 
 #include "esmscale/core/checksum.h"
+#include "esmscale/core/enum_names.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
 #include "esmscale/data/alphabet.h"
 
-#include <array>
 #include <cstdint>
-#include <utility>
 
 #include <nlohmann/json.hpp>
+
+namespace esmscale {
+
+template <>
+struct EnumNames<data::FileKind> {
+  using enum data::FileKind;
+  static constexpr std::pair<data::FileKind, std::string_view> table[] = {{shard, "shard"},
+                                                                          {lengths, "lengths"},
+                                                                          {index, "index"},
+                                                                          {identifiers, "identifiers"},
+                                                                          {fingerprints, "fingerprints"},
+                                                                          {clusters, "clusters"}};
+};
+
+}  // namespace esmscale
 
 namespace esmscale::data {
 namespace {
 
-constexpr std::array<std::pair<FileKind, std::string_view>, 6> kKindNames{
-    {{FileKind::shard, "shard"},
-     {FileKind::lengths, "lengths"},
-     {FileKind::index, "index"},
-     {FileKind::identifiers, "identifiers"},
-     {FileKind::fingerprints, "fingerprints"},
-     {FileKind::clusters, "clusters"}}};
-
 Json to_json(const FileRecord& file) {
-  std::string_view kind;
-  for (const auto& [value, name] : kKindNames)
-    if (value == file.kind) kind = name;
   return {{"name", file.name},
-          {"kind", kind},
+          {"kind", enum_name(file.kind)},
           {"bytes", file.bytes},
           {"items", file.items},
           {"payload_checksum", file.payload_checksum}};
@@ -38,8 +41,7 @@ Json to_json(const FileRecord& file) {
 constexpr int64_t kMostItems = int64_t{1} << 45, kMostBytes = int64_t{1} << 55;
 
 FileKind kind_from(const JsonReader& json) {
-  for (const auto& [kind, name] : kKindNames)
-    if (name == json.text()) return kind;
+  if (const auto kind = find_enum<FileKind>(json.text())) return *kind;
   json.fail("the kind of a data set's file");
 }
 
