@@ -76,7 +76,7 @@ TEST(Shapes, ASizeBelowAnyShapeIsAnError) {
   EXPECT_THAT(error_of([] { nearest_shape(0.5, laws::ParameterCount::trainable); }),
               testing::Not(testing::HasSubstr("no error")));
   EXPECT_THAT(error_of([] { nearest_shape(183, laws::ParameterCount::kaplan); }),
-              testing::HasSubstr("ask for a larger budget (--flops, --gpu-hours)"));
+              testing::HasSubstr("give a larger budget, or a size: --parameters, or --centre for a study"));
 }
 
 }  // namespace

@@ -101,11 +101,10 @@ config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count,
   for (const Candidate& c : all)
     if (c.distance <= nearest->distance + kAsNear && (!best || c.aspect < best->aspect)) best = &c;
   if (!best)
-    throw usage_error(
-        {.where = "the wanted model",
-         .expected = "a size that an ESM-2 shape comes near",
-         .found = text(human_count(parameters), " parameters"),
-         .advice = "ask for a larger budget (--flops, --gpu-hours), or name a size with --parameters"});
+    throw usage_error({.where = "the wanted model",
+                       .expected = "a size that an ESM-2 shape comes near",
+                       .found = text(human_count(parameters), " parameters"),
+                       .advice = "give a larger budget, or a size: --parameters, or --centre for a study"});
   config::ModelConfig shape;
   shape.layers = best->layers;
   shape.width = best->heads * head_dim;
