@@ -245,6 +245,7 @@ std::string to_text(const study::Assessment& assessment) {
   Table table(placement_header(), 2);
   for (const study::ModelPlacement& p : assessment.placements) table.add(placement_cells(p));
   std::string out = one_line(assessment.sentence) + "\n\n" + table.str();
+  if (!assessment.compute_lost_from.empty()) out += assessment.compute_lost_from + "\n";
   for (const std::string& reason : assessment.left_out) out += "left out: " + one_line(reason) + "\n";
   out += "\nWhat a loss is worth downstream\n" + downstream_table(assessment);
   out += "\nWhere D comes from (repeated data is counted as seen)\n";

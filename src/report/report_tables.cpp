@@ -213,8 +213,9 @@ std::string known_models_table(const laws::Laws& laws) {
   HtmlTable table(placement_header(), 2);
   const study::Assessment assessment = study::assess(laws::law_file(laws));
   for (const study::ModelPlacement& placement : assessment.placements) table.add(placement_cells(placement));
-  return paragraph(assessment.sentence) + table.html() + "<details><summary>Where D comes from</summary>" +
-         bullets(placement_notes()) + "</details>";
+  return paragraph(assessment.sentence) + table.html() +
+         (assessment.compute_lost_from.empty() ? "" : paragraph(assessment.compute_lost_from)) +
+         "<details><summary>Where D comes from</summary>" + bullets(placement_notes()) + "</details>";
 }
 
 std::string runs_table(const laws::Laws& laws) {

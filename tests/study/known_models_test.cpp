@@ -38,6 +38,11 @@ TEST(KnownModels, ArePlacedAgainstTheLaw) {
     EXPECT_NEAR(p.nats_lost,
                 laws::known_law.loss(p.parameters, 1e12) - laws::optimum(laws::known_law, {}, p.flops).loss,
                 1e-12);
+    // On the frontier of 6ND, L − E falls as C^(−αβ/(α+β)).
+    const double a = laws::known_law.alpha, b = laws::known_law.beta;
+    const double fall = (laws::optimum(laws::known_law, {}, p.flops).loss - laws::known_law.E) *
+                        -std::expm1(-a * b / (a + b));
+    EXPECT_NEAR(p.compute_lost / std::expm1(p.nats_lost / fall), 1, 1e-9);
   }
   EXPECT_EQ(of_650m, 1);
   EXPECT_EQ(of_esm1b, 1);
@@ -61,6 +66,8 @@ TEST(KnownModels, ARefutedApproachIsLeftOut) {
   for (const ModelPlacement& p : assessment.placements) EXPECT_NE(p.law, "approach 3");
   EXPECT_THAT(assessment.left_out, Contains("approach 3: refuted: it misfits"));
   EXPECT_THAT(assessment.sentence, HasSubstr("approach 2"));
+  EXPECT_THAT(assessment.compute_lost_from,
+              HasSubstr("of approach 2 by 0.06 nats an e-fold of C, a constant"));
   laws.planning.verdicts.front().is_supported = false;
   EXPECT_THAT(assess(laws).sentence, HasSubstr("places no model"));
 }

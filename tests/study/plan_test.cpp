@@ -61,6 +61,23 @@ TEST(BudgetPlan, TheClosedFormAndWhatItCostsToMissIt) {
   }
 }
 
+// By hand (Python): L = 40·C^−0.065 falls by 0.1262 nats from 1e20 to e·1e20, and twice N_opt loses
+// 0.03·(ln 2)² nats.
+TEST(BudgetPlan, NatsBecomeComputeByTheLawsOwnSlope) {
+  laws::LawFile laws = laws::known_laws();
+  laws.approach3.reset();
+  laws.approach2 = laws::LawFile::Powers{{2e-1, 0.48}, {1 / 1.2, 0.52}, {}};
+  laws.curvature = 0.03;
+  const BudgetPlan without = plan_budget(laws, {.flops = 1e20});
+  EXPECT_NEAR(without.off_optimum[5].extra_compute, 0.271537, 1e-5);
+  EXPECT_THAT(without.off_optimum_from, HasSubstr("0.06 nats an e-fold of C, a constant"));
+  const std::vector<double> numbers{0.065, 40};
+  laws.approach2->loss = laws::frontier_loss_of(numbers);
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e20});
+  EXPECT_NEAR(plan.off_optimum[5].extra_compute, 0.121027, 1e-5);
+  EXPECT_THAT(plan.off_optimum_from, HasSubstr("0.1262 nats an e-fold of C, by the law"));
+}
+
 TEST(BudgetPlan, TheShapeIsNearAndItsCostIsSmall) {
   const BudgetPlan plan = plan_budget(laws::known_laws(), {.flops = 1e20});
   EXPECT_NEAR(plan.shape_parameters / plan.parameters.value, 1, 0.05);

@@ -56,7 +56,7 @@ void tabulate_off_optimum(BudgetPlan& plan, const laws::LawFile& laws, const Pla
   // A parabola about its minimum says nothing where the data, not the budget, sets D.
   const bool is_bound = request.max_tokens > 0 && plan.best.tokens >= 0.999 * request.max_tokens;
   if (!has_surface(plan.approach) && is_bound) return;
-  plan.off_optimum_from = penalty_source(laws, plan.approach);
+  plan.off_optimum_from = penalty_source(laws, plan.approach, plan.flops);
   if (plan.off_optimum_from.empty()) return;
   for (const double factor : {1 / 16.0, 1 / 8.0, 1 / 4.0, 1 / 2.0, 1.0, 2.0, 4.0, 8.0, 16.0}) {
     OffOptimum off{.factor = factor, .parameters = factor * plan.best.parameters};

@@ -75,7 +75,7 @@ ModelPlacement placed_by(const KnownModel& model, const laws::LawFile& laws, law
   if (!model.is_mlm) return p;
   p.nats_lost = penalty_of(laws, approach, best, p.parameters, p.tokens).lost;
   // The optimum's cost of the loss that the model has: by as many e-folds of C as the nats are worth.
-  p.compute_lost = std::expm1(p.nats_lost / kNatsPerEFold);
+  p.compute_lost = e_fold_at(laws, approach, p.flops).compute_of(p.nats_lost);
   return p;
 }
 
@@ -87,6 +87,17 @@ std::vector<laws::Approach> approaches_of(const laws::LawFile& laws) {
     if (laws.has(approach) && (!verdict || verdict->is_supported)) approaches.push_back(approach);
   }
   return approaches;
+}
+
+// How nats became compute, and for which approaches by a constant. An approach knows a loss at every C or at
+// none.
+std::string source_of_compute(const laws::LawFile& laws, const std::vector<laws::Approach>& approaches) {
+  if (approaches.empty()) return {};
+  std::string source = "compute lost: by the fall of the law's own loss from C to e·C";
+  for (const laws::Approach approach : approaches)
+    if (const EFold fold = e_fold_at(laws, approach, laws::kChengHigh); fold.is_constant)
+      source += text("; of ", laws::name_of(approach), " by ", fold.description());
+  return source;
 }
 
 std::string list_of(const std::vector<const ModelPlacement*>& placements) {
@@ -179,6 +190,7 @@ Assessment assess(const laws::LawFile& laws) {
     settle(p, cheng.coefficient_parameters * std::pow(p.flops, cheng.a), laws::kChengLow, laws::kChengHigh);
     assessment.placements.push_back(p);
   }
+  assessment.compute_lost_from = source_of_compute(laws, approaches);
   assessment.downstream = downstream_of_published();
   for (const laws::Planning::Verdict& verdict : laws.planning.verdicts)
     if (!verdict.is_supported)
@@ -219,6 +231,7 @@ Json to_json(const Assessment& assessment) {
   return {{"sentence", assessment.sentence},
           {"law", assessment.law},
           {"left_out", assessment.left_out},
+          {"compute_lost_from", assessment.compute_lost_from},
           {"downstream", json_of_downstream(assessment)},
           {"models", std::move(rows)}};
 }

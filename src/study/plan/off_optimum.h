@@ -7,9 +7,16 @@
 
 namespace esmscale::study {
 
-// Nats that an e-fold of C is worth in protein MLM (docs/laws.md): turns nats into compute where only the
-// profiles' curvature is known.
-inline constexpr double kNatsPerEFold = 0.06;
+// What turns nats into compute: the fall of the loss of the best choice from C to e·C. By the approach where
+// it knows a loss, else a constant of protein MLM (docs/laws.md).
+struct EFold {
+  double nats = 0;
+  bool is_constant = false;
+
+  double compute_of(double nats_lost) const;  // share of more FLOPs
+  std::string description() const;            // "0.1262 nats an e-fold of C, by the law at this C"
+};
+EFold e_fold_at(const laws::LawFile& laws, laws::Approach approach, double flops);
 
 struct Penalty {
   double lost = 0;           // nats above the optimum; NaN: the approach does not know it
@@ -22,7 +29,7 @@ struct Penalty {
 Penalty penalty_of(const laws::LawFile& laws, laws::Approach approach, const laws::Optimum& best,
                    double parameters, double tokens, double max_tokens = 0);
 
-// "" where the approach knows none.
-std::string penalty_source(const laws::LawFile& laws, laws::Approach approach);
+// Of penalties at C; "" where the approach knows none.
+std::string penalty_source(const laws::LawFile& laws, laws::Approach approach, double flops);
 
 }  // namespace esmscale::study

@@ -41,6 +41,7 @@ struct Assessment {
   std::string law;       // the law file, or the published law's title
   std::string sentence;  // were the ESM-2 models optimal, by the approach that the points support
   std::vector<ModelPlacement> placements;  // by model; the approach of the sentence first
+  std::string compute_lost_from;           // how nats became compute; "": none did
   std::vector<std::string> left_out;       // approaches that the points do not support, with the reason
   std::vector<Downstream> downstream;
 };
