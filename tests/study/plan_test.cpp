@@ -233,12 +233,32 @@ TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
   EXPECT_EQ(small.config.parallel.zero_stage, 0);
   double flops = 1e21;
   while (plan_budget(laws, {.flops = flops, .ranks = 1}).memory_bytes < usable) flops *= 2;
-  EXPECT_THAT(plan_budget(laws, {.flops = flops}).warnings, Contains(HasSubstr("does not fit")));
+  EXPECT_FALSE(small.fits_from);
+  const BudgetPlan large = plan_budget(laws, {.flops = flops});
+  ASSERT_TRUE(large.fits_from);
+  const int fewest = large.fits_from->ranks;
+  EXPECT_GE(fewest, 2);
+  EXPECT_THAT(large.warnings, Contains(AllOf(HasSubstr("does not fit"),
+                                             HasSubstr("fits from " + std::to_string(fewest) + " GPUs"))));
+  const BudgetPlan fitting = plan_budget(laws, {.flops = flops, .ranks = fewest});
+  EXPECT_LT(fitting.memory_bytes, usable);
+  EXPECT_EQ(fitting.config.parallel.zero_stage, large.fits_from->zero_stage);
+  EXPECT_EQ(to_json(large, laws, {.flops = flops})["fits_from"]["gpus"], fewest);
   const BudgetPlan shared = plan_budget(laws, {.flops = flops, .ranks = 64});
   EXPECT_GT(shared.config.parallel.zero_stage, 0);
   EXPECT_LT(shared.memory_bytes, usable);
   EXPECT_THAT(shared.warnings, Not(Contains(HasSubstr("does not fit"))));
   EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
+}
+
+// By hand: at 1e23 FLOPs N_opt is 31G; its fp32 weights alone are 124 GB, on each rank of any number.
+TEST(BudgetPlan, WeightsThatFitNoDeviceFitNoNumberOfThem) {
+  const laws::LawFile laws = laws::known_laws();
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e23, .ranks = 8});
+  ASSERT_TRUE(plan.fits_from);
+  EXPECT_EQ(plan.fits_from->ranks, 0);
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("does not fit on any number of them: parameters are not")));
+  EXPECT_TRUE(to_json(plan, laws, {.flops = 1e23})["fits_from"]["gpus"].is_null());
 }
 
 }  // namespace

@@ -123,14 +123,18 @@ void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
 void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
   const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
   plan.config.train.precision = device.precision;
+  const config::RunConfig largest = plan.config;
   const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
   plan.memory_bytes = fit.memory_bytes;
-  if (!fit.fits)
-    plan.warnings.push_back(text("does not fit: ", human_bytes(fit.memory_bytes), " on each of ",
-                                 request.ranks, " rank(s) at the least, and ", device.name, " has ",
-                                 human_bytes(device.memory),
-                                 request.ranks > 1 ? "; parameters are not sharded (there is no ZeRO stage 3)"
-                                                   : "; more ranks (--gpus) share gradients and moments"));
+  if (fit.fits) return;
+  plan.fits_from = fewest_ranks(largest, device.memory);
+  const auto [ranks, stage] = *plan.fits_from;
+  plan.warnings.push_back(text(
+      "does not fit: ", human_bytes(fit.memory_bytes), " on each of ", request.ranks,
+      " GPU(s) at the least, and ", device.name, " has ", human_bytes(device.memory), "; ",
+      ranks > 0
+          ? text("fits from ", ranks, " GPUs, ZeRO stage ", stage)
+          : "does not fit on any number of them: parameters are not sharded (there is no ZeRO stage 3)"));
 }
 
 }  // namespace

@@ -28,6 +28,13 @@ Json known(double value) {
   return value > 0 ? Json(value) : Json();
 }
 
+Json of_fewest_ranks(const std::optional<FewestRanks>& fewest) {
+  if (!fewest) return nullptr;
+  const bool any = fewest->ranks > 0;
+  return {{"gpus", any ? Json(fewest->ranks) : Json()},
+          {"zero_stage", any ? Json(fewest->zero_stage) : Json()}};
+}
+
 Json of_side_by_side(const std::vector<RankPlan>& plans) {
   Json rows = Json::array();
   for (const RankPlan& p : plans)
@@ -138,6 +145,7 @@ Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanReques
           {"published_lr", of_list(plan.recipe.published_lr)},
           {"published_batch_tokens", of_list(plan.recipe.published_batch)},
           {"memory_bytes", plan.memory_bytes},
+          {"fits_from", of_fewest_ranks(plan.fits_from)},
           {"times", std::move(times)},
           {"plans", of_side_by_side(plan.side_by_side)},
           {"off_optimum", std::move(off)},

@@ -38,4 +38,13 @@ DeviceFit fit_to_device(config::RunConfig& config, int ranks, double device_byte
   return fit;
 }
 
+FewestRanks fewest_ranks(const config::RunConfig& config, double device_bytes) {
+  constexpr int kMost = 4096;
+  for (int ranks = 2; ranks <= kMost; ranks *= 2) {
+    config::RunConfig copy = config;
+    if (fit_to_device(copy, ranks, device_bytes).fits) return {ranks, int(copy.parallel.zero_stage)};
+  }
+  return {};
+}
+
 }  // namespace esmscale::study

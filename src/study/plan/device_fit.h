@@ -1,7 +1,7 @@
 // The cheapest way to run a configuration that fits the memory of a device.
 #pragma once
 
-#include "esmscale/config/config.h"
+#include "esmscale/study/plan/budget_plan.h"
 
 namespace esmscale::study {
 
@@ -15,5 +15,8 @@ struct DeviceFit {
 // libraries take the rest). Where nothing fits, the settings that need least stay. device_bytes 0: unknown,
 // no change.
 DeviceFit fit_to_device(config::RunConfig& config, int ranks, double device_bytes);
+
+// The fewest of 2, 4, 8, …, 4096 ranks on which it fits in this way.
+FewestRanks fewest_ranks(const config::RunConfig& config, double device_bytes);
 
 }  // namespace esmscale::study

@@ -77,6 +77,12 @@ struct RankPlan {
   double days = 0;  // NaN: unknown
 };
 
+// The fewest devices, of powers of two, on which a plan fits; ranks 0: it fits on none of them.
+struct FewestRanks {
+  int ranks = 0;
+  int zero_stage = 0;
+};
+
 struct BudgetPlan {
   laws::Approach approach{};
   std::string approach_why;             // for it, or "as asked"
@@ -97,7 +103,8 @@ struct BudgetPlan {
   double shape_cost = 0;                          // nats lost to the shape's distance from the best N
   Recipe recipe;
   config::RunConfig config;
-  double memory_bytes = 0;  // on one rank
+  double memory_bytes = 0;                 // on one rank
+  std::optional<FewestRanks> fits_from{};  // only where it does not fit on request.ranks
   std::vector<OffOptimum> off_optimum;
   std::string off_optimum_from;
   std::vector<DeviceTime> times;       // A100 and H100
