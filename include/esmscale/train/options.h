@@ -24,8 +24,8 @@ struct TrainOptions {
   std::string resume = "auto";        // auto | never | a checkpoint
   std::filesystem::path init_from;    // weights only: a checkpoint, run or Hugging Face folder
   std::filesystem::path branch_from;  // a new run from a checkpoint's whole state
-  bool rescore =
-      false;  // accept another holdout: a finished run is scored on it, a stopped one begins a new curve
+  // Accept another holdout: a finished run is scored on it, a stopped one begins a new curve.
+  bool rescore = false;
   // train.max_tokens is that of a shipped configuration: more than the epochs hold is a note, not an error.
   bool max_tokens_from_preset = false;
   // The user named no train.micro_batch_tokens: a GPU gets the largest that fits.
