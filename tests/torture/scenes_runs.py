@@ -1,9 +1,13 @@
 """Numbers 5 to 9 and 16: one training run, and who reads or stops it."""
 
+import contextlib
+import itertools
 import json
 import signal
 import struct
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from torture.bench import LETTERS, STOPPED, Bench, require, tree_of
@@ -176,17 +180,42 @@ def a_long_step_hears_a_signal(bench: Bench) -> None:
 # Number 16
 
 
+@contextlib.contextmanager
+def pruned_in_turn(run: Path) -> Iterator[threading.Event]:
+    """The run's checkpoints one after the other: each is published, and then the one before it removed, as training
+    does it, but every few milliseconds. One is complete at any moment. The event is set after the last."""
+    kept = (run / "checkpoints").rename(run.parent / "kept")
+    steps = sorted(kept.glob("step-*"))
+    require(len(steps) > 100, f"the run kept {len(steps)} checkpoints: the scene is void")
+    folder = run / "checkpoints"
+    folder.mkdir()
+    steps[0].rename(folder / steps[0].name)
+    over = threading.Event()
+
+    def publish_each() -> None:
+        for before, step in itertools.pairwise(steps):
+            step.rename(folder / step.name)
+            (folder / before.name).rename(before)
+            if over.wait(0.03):
+                return
+        over.set()
+
+    pruner = threading.Thread(target=publish_each)
+    pruner.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        pruner.join()
+
+
 def readers_of_a_run_that_prunes(bench: Bench) -> None:
-    """A checkpoint each step, of which one is kept."""
     run = bench.folder / "pruning"
-    often = ["--set", "checkpoint.every_tokens=1", "--set", "checkpoint.keep=1", "--set", "eval.every_tokens=0"]
-    process = training(bench, run, often)
-    end = time.monotonic() + 4
-    count = 0
-    while time.monotonic() < end:
-        for verb in (["eval", "--checkpoint", str(run), "--threads", "1"], ["info", str(run)]):
+    bench.succeed(bench.train_arguments(run, ["--set", "checkpoint.every_tokens=1", "--set", "checkpoint.keep=1000"]))
+    verbs = itertools.cycle((["eval", "--checkpoint", str(run), "--threads", "1"], ["info", str(run)]))
+    with pruned_in_turn(run) as over:
+        for number, verb in enumerate(verbs):
             status, reader = bench.end(verb)
-            count += 1
-            require(status == 0, f"reader {count}, `{verb[0]}`, of a run that prunes: {reader.said()}")
-    process.send(signal.SIGTERM)
-    require(process.wait() == STOPPED, process.said())
+            require(status == 0, f"reader {number}, `{verb[0]}`, of a run that prunes: {reader.said()}")
+            if over.is_set():
+                return
