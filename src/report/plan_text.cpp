@@ -172,11 +172,15 @@ std::string to_text(const study::BudgetPlan& plan, const laws::LawFile& laws,
               " rank(s), predicted (ZeRO stage ", plan.config.parallel.zero_stage, ", micro-batch ",
               human_count(double(plan.config.train.micro_batch_tokens)), " tokens, recompute ",
               enum_name(plan.config.train.recompute), ")\n");
-  for (const study::DeviceTime& time : plan.times)
+  const study::RankPlan& first = plan.side_by_side.front();
+  const bool is_rate_known = first.tokens_per_second > 0 && !first.is_rate_by_mfu;
+  for (const study::DeviceTime& time : plan.times) {
+    if (is_rate_known) break;
     out +=
         text("  time       ", time.peak > 0 ? fixed(time.days, time.days < 10 ? 2 : 0) + " days" : "unknown",
              " of ", request.ranks, " x ", time.device, " (", scientific(time.peak, 2), " FLOP/s) at ",
              fixed(100 * request.mfu, 0), "% MFU\n");
+  }
   out += side_by_side_table(plan, request);
   out += approaches_table(plan);
   out += off_optimum_table(plan);

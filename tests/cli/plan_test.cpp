@@ -70,6 +70,36 @@ TEST_F(Plan, ABudgetInGpuHours) {
               1e-9);
 }
 
+// Oracles: the measured 120.6K tokens/s of 648.8M parameters (docs/performance.md), whose FLOPs per second
+// any larger model has; and a rate that is given, which buys D = rate · hours whatever N is.
+TEST_F(Plan, HoursBuyFlopsAtTheRateOfTheTable) {
+  const auto planned = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--laws", laws, "--gpu-hours", "100", "--json"});
+    const Outcome outcome = plan(flags);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return parse_json(outcome.out, "stdout");
+  };
+  const Json measured = planned({});
+  EXPECT_NEAR(measured["flops"].get<double>() / (100 * 3600 * 120.6e3 * 6 * 6.48806e8), 1, 1e-6);
+  EXPECT_NEAR(measured["plans"][0]["days"].get<double>() * 24, 100, 2);
+  const Json given = planned({"--device", "abacus", "--tokens-per-second", "50K"});
+  EXPECT_NEAR(given["optimum"]["tokens"]["value"].get<double>() / (100 * 3600 * 50e3), 1, 1e-6);
+}
+
+// One count of days in one output, and the job asks for 1.3 times as many, in whole hours.
+TEST_F(Plan, DaysAreThoseOfTheDeviceAsAsked) {
+  EXPECT_THAT(plan({"--laws", laws, "--flops", "1e20"}).out,
+              AllOf(HasSubstr("measured on one H200"), ::testing::Not(HasSubstr("% MFU"))));
+  EXPECT_THAT(plan({"--laws", laws, "--flops", "1e20", "--device", "a100"}).out, HasSubstr("at 40% MFU"));
+  EXPECT_THAT(plan({"--laws", laws, "--flops", "1e20", "--mfu", "0.3"}).out, HasSubstr("30% MFU, as given"));
+  const Json json = parse_json(
+      plan({"--laws", laws, "--flops", "1e19", "--gpus", "2", "--output", folder / "next", "--json"}).out,
+      "stdout");
+  const double hours = std::ceil(1.3 * 24 * json["plans"][0]["days"].get<double>());
+  ASSERT_LT(hours, 24);
+  EXPECT_THAT(read_file(folder / "next/array.sbatch"), HasSubstr(text("--time=", hours, ":00:00")));
+}
+
 // Oracle: the plan for the budget, whose loss, N and D are asked for in turn.
 TEST_F(Plan, ALossAModelOrAnAmountOfData) {
   const auto answer = [&](std::vector<std::string> flags) {

@@ -2,7 +2,6 @@
 #include "cli/checks.h"
 #include "cli/planning_flags.h"
 #include "cli/verb.h"
-#include "esmscale/accounting/device_peak.h"
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/output_set.h"
 #include "esmscale/core/text.h"
@@ -21,6 +20,7 @@ struct Options : PlanningOptions {
   std::string device = "h100";
   study::PlanRequest request;
   double gpu_hours = 0;
+  std::optional<double> mfu;
   std::vector<int> gpus;
   std::string tokens_per_second;
   bool force = false;
@@ -31,16 +31,15 @@ std::optional<laws::Approach> approach_of(const std::string& asked) {
   return laws::approach_of(asked == "kaplan" ? "kaplan.L_ND" : "approach" + asked);
 }
 
-double flops_of(const Options& options) {
+double flops_of(const Options& options, const laws::LawFile& laws, const study::PlanRequest& request) {
   if (!options.flops.empty()) return positive_number(options.flops, "--flops");
-  const accounting::DevicePeak peak = accounting::device_peak(options.device, options.config.precision);
-  if (peak.flops <= 0)
+  const double flops = study::flops_of_device_hours(laws, request, options.gpu_hours);
+  if (std::isnan(flops))
     throw usage_error({.where = "--device",
                        .expected = text("a device with a known ", enum_name(options.config.precision),
                                         " peak (a100, h100, h200, …)"),
                        .found = options.device,
-                       .advice = "give the budget with --flops"});
-  const double flops = options.gpu_hours * 3600 * peak.flops * options.request.mfu;
+                       .advice = "give the budget with --flops, or the rate with --tokens-per-second"});
   if (std::isfinite(flops)) return flops;
   throw usage_error(
       {.where = "--gpu-hours", .expected = "hours of a finite budget", .found = text(options.gpu_hours)});
@@ -50,7 +49,8 @@ void write_plan(const Options& options, const std::string& name, const study::Bu
                 const laws::LawFile& laws, const study::PlanRequest& request) {
   OutputSet files(options.output, options.force);
   files.add("configs/" + name + ".json", to_text(config::to_json(plan.config), 2) + "\n");
-  const double days = plan.times.empty() ? 1 : plan.times.front().days;
+  const double of_device = plan.side_by_side.front().days;
+  const double days = std::isfinite(of_device) ? of_device : plan.times.front().days;
   study::add_array(files, name, {name}, request.ranks, 24 * std::max(days * 1.3, 1 / 24.0));
   files.add("plan.json", to_text(study::to_json(plan, laws, request), 2) + "\n");
   files.publish();
@@ -73,9 +73,8 @@ void require_a_question(const Options& options) {
                      .found = given.empty() ? "none" : join(given, ", ")});
 }
 
-study::PlanRequest request_of(const Options& options) {
+study::PlanRequest request_of(const Options& options, const laws::LawFile& laws) {
   study::PlanRequest request = options.request;
-  if (!options.flops.empty() || options.gpu_hours > 0) request.flops = flops_of(options);
   request.loss = optional_number(options.target_loss, "--target-loss");
   request.parameters = optional_number(options.parameters, "--parameters");
   request.tokens = optional_number(options.tokens, "--tokens");
@@ -90,6 +89,9 @@ study::PlanRequest request_of(const Options& options) {
   request.max_tokens = optional_number(options.max_tokens, "--max-tokens");
   request.config = config_of(options);
   request.unique_tokens = request.config.unique_tokens;
+  request.is_mfu_given = options.mfu.has_value();
+  request.mfu = options.mfu.value_or(request.mfu);
+  if (!options.flops.empty() || options.gpu_hours > 0) request.flops = flops_of(options, laws, request);
   return request;
 }
 
@@ -97,7 +99,7 @@ int plan(const Program& program, const Options& options) {
   if (!options.output.empty()) require_no_dataset(options.output);
   require_a_question(options);
   const laws::LawFile laws = law_or_default(options);
-  const study::PlanRequest request = request_of(options);
+  const study::PlanRequest request = request_of(options, laws);
   study::BudgetPlan plan = study::plan_budget(laws, request);
   plan.config.model.name = options.name.empty() ? plan.shape.name : options.name;
   const std::string name = options.name.empty() ? "plan" : options.name;
@@ -123,16 +125,17 @@ void add_question_flags(CLI::App& verb, Options& o) {
 }
 
 void add_budget_flags(CLI::App& verb, Options& o) {
-  verb.add_option("--gpu-hours", o.gpu_hours, "The budget as hours of one device")
+  verb.add_option("--gpu-hours", o.gpu_hours,
+                  "The budget as hours of one device at the rate that the plan states")
       ->check(CLI::PositiveNumber)
       ->check(finite_number());
   verb.add_option("--device", o.device, "Device of --gpu-hours and of the memory: a100, h100, h200, …")
       ->capture_default_str();
-  verb.add_option("--mfu", o.request.mfu,
-                  "Share of the device's dense peak that training reaches, by the law's C")
+  verb.add_option("--mfu", o.mfu,
+                  "Share of the device's dense peak that training reaches, by the law's C, in place of a "
+                  "measured rate; 0.4 where there is none")
       ->check(CLI::Range(0.001, 1.0))
-      ->check(finite_number())
-      ->capture_default_str();
+      ->check(finite_number());
   verb.add_option("--max-tokens", o.max_tokens, "D is at most this: the data runs out");
   verb.add_flag("--allow-repeats", o.request.allow_repeats,
                 "Plan more than eight epochs for 1B parameters and up");

@@ -92,10 +92,8 @@ void count_epochs(BudgetPlan& plan, const PlanRequest& request) {
 
 void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request) {
   const accounting::DevicePeak device = accounting::device_peak(request.device, plan.config.train.precision);
-  TrainingRate rate = training_rate(request.device, request.config.precision,
-                                    count_as(plan.shape, laws::ParameterCount::kaplan),
-                                    flops_per_token(plan.shape, laws.basis), device.flops, request.mfu);
-  if (request.tokens_per_second > 0) rate = {request.tokens_per_second, "as given"};
+  const TrainingRate rate = rate_of(request, count_as(plan.shape, laws::ParameterCount::kaplan),
+                                    flops_per_token(plan.shape, laws.basis));
   std::vector<int> all{request.ranks};
   all.insert(all.end(), request.more_ranks.begin(), request.more_ranks.end());
   const int64_t packs = plan.config.train.batch_tokens / plan.config.train.pack_tokens;
@@ -111,6 +109,7 @@ void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
          .recompute = std::string(enum_name(config.train.recompute)),
          .tokens_per_second = rate.tokens_per_second,
          .rate_from = rate.from,
+         .is_rate_by_mfu = rate.by_mfu,
          .days = rate.tokens_per_second > 0
                      ? plan.shape_tokens / (rate.tokens_per_second * ranks) / kSecondsPerDay
                      : NAN});

@@ -1,7 +1,7 @@
 // How fast a device trains: what was measured, else what its peak and an MFU promise.
 #pragma once
 
-#include "esmscale/config/choices.h"
+#include "esmscale/study/plan/budget_plan.h"
 
 #include <string>
 
@@ -10,6 +10,7 @@ namespace esmscale::study {
 struct TrainingRate {
   double tokens_per_second = 0;  // of one device; 0: unknown
   std::string from;
+  bool by_mfu = false;  // neither measured nor given
 };
 
 // The rate of a model with N parameters (Kaplan's count): measured on one H200 in bf16 (docs/performance.md)
@@ -17,5 +18,8 @@ struct TrainingRate {
 // per second of the largest. For other devices and precisions the peak times mfu over flops_per_token.
 TrainingRate training_rate(const std::string& device, config::Precision precision, double parameters,
                            double flops_per_token, double peak, double mfu);
+
+// The rate that the request gives, by --tokens-per-second or by an MFU of its own; else training_rate().
+TrainingRate rate_of(const PlanRequest& request, double parameters, double flops_per_token);
 
 }  // namespace esmscale::study

@@ -24,6 +24,7 @@ struct PlanRequest {
   std::optional<laws::Approach> approach{};  // nullopt: the one that the points support
   bool allow_repeats = false;
   double mfu = 0.4;
+  bool is_mfu_given = false;  // then it counts in place of a measured rate
   int ranks = 1;
   std::string device = "h100";    // whose memory the configuration has to fit
   std::vector<int> more_ranks{};  // further numbers of devices to plan for, after `ranks`
@@ -74,7 +75,8 @@ struct RankPlan {
   std::string recompute;
   double tokens_per_second = 0;  // of one device; 0: unknown
   std::string rate_from;
-  double days = 0;  // NaN: unknown
+  bool is_rate_by_mfu = false;  // neither measured nor given
+  double days = 0;              // NaN: unknown
 };
 
 // The fewest devices, of powers of two, on which a plan fits; ranks 0: it fits on none of them.
@@ -122,6 +124,10 @@ double flops_per_token(const config::ModelConfig& shape, const laws::Basis& basi
 // Usage error when the law has no such approach or no answer, or when the plan would repeat its data more
 // than eight times for a model of 1B and up and this was not asked for.
 BudgetPlan plan_budget(const laws::LawFile& laws, const PlanRequest& request);
+
+// The training FLOPs of `hours` of one device at the rate that the plan states for the model which they buy.
+// NaN: the rate is unknown.
+double flops_of_device_hours(const laws::LawFile& laws, const PlanRequest& asked, double hours);
 
 Json to_json(const BudgetPlan& plan, const laws::LawFile& laws, const PlanRequest& request);
 
