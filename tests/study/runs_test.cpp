@@ -23,7 +23,7 @@ TEST_F(Runs, AFinishedRunIsAPointWithItsCurve) {
   EXPECT_EQ(p.tokens, 20000);
   EXPECT_EQ(p.loss, 2.8);
   EXPECT_EQ(p.budget, 1e12);
-  EXPECT_EQ(p.schedule, "exponential");
+  EXPECT_EQ(p.schedule, "exponential to 0.1");
   EXPECT_NEAR(p.flops / accounting::FlopCounter(small.model).training(20000, 20000 * mean_squared), 1, 1e-9);
   EXPECT_NEAR(set.basis.mean_squared_length, mean_squared, 0.01);
   EXPECT_EQ(set.basis.flop_count, laws::FlopCount::hoffmann);
@@ -74,12 +74,22 @@ TEST_F(Runs, ConstantRatesAndWsdTrunksHaveAnyHorizon) {
   wsd.schedule.decay_fraction = 0.4;
   const std::vector<fs::path> runs{write("constant", constant), write("wsd", wsd)};
   EXPECT_THAT(error_of([&] { read_runs(runs, {.loss = laws::LossKind::train}); }),
-              HasSubstr("expected one schedule for all, found constant (constant), wsd (wsd)"));
+              HasSubstr("expected one schedule for all, found constant (constant), wsd to 0.1 (wsd)"));
   const laws::PointSet set = read_runs(runs, {.loss = laws::LossKind::train, .allow_mixed = true});
   ASSERT_EQ(set.curves.size(), 2u);
   EXPECT_TRUE(set.curves[0].any_horizon && set.curves[1].any_horizon);
   EXPECT_LE(set.curves[1].samples.back().tokens, 12000);
   EXPECT_THAT(set.warnings, Contains(HasSubstr("mixed as asked: schedule")));
+}
+
+TEST_F(Runs, DecaysToAnotherFactorAreNotMixed) {
+  config::RunConfig tenth = config(32), zero = config(64);
+  tenth.schedule.name = zero.schedule.name = config::ScheduleKind::linear;
+  zero.schedule.decay_factor = 0;
+  EXPECT_THAT(error_of([&] {
+                read_runs({write("tenth", tenth), write("zero", zero)}, {});
+              }),
+              HasSubstr("expected one schedule for all, found linear to 0 (zero), linear to 0.1 (tenth)"));
 }
 
 // Oracle: the schedule that train follows: a warm-up takes a tenth of the run's 20,000 tokens at most, and a

@@ -29,6 +29,13 @@ std::vector<fs::path> runs_inside(const fs::path& folder) {
   return inside;
 }
 
+// "linear to 0.1": the share of the peak at which a run ends moves its last loss.
+std::string schedule_of(const config::RunConfig& config) {
+  const config::ScheduleConfig& schedule = config.schedule;
+  const std::string name(enum_name(schedule.name));
+  return schedule.name == config::ScheduleKind::constant ? name : text(name, " to ", schedule.decay_factor);
+}
+
 laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, laws::FlopCount flop_count) {
   laws::Point point;
   point.parameters = count_as(run.config.model, options.parameter_count);
@@ -39,7 +46,7 @@ laws::Point point_of(const FinishedRun& run, const laws::PointOptions& options, 
                                                        : number_in(run.last, "flops");
   point.budget = run.config.study.budget;
   point.run = run.name;
-  point.schedule = enum_name(run.config.schedule.name);
+  point.schedule = schedule_of(run.config);
   point.seed = run.config.train.seed;
   if (run.unique_tokens > 0 && point.tokens > run.unique_tokens) point.unique_tokens = run.unique_tokens;
   return point;
@@ -122,7 +129,7 @@ void settle_basis(laws::PointSet& set, const std::vector<FinishedRun>& runs,
       settle("alphabet", [](const FinishedRun& r) { return text(r.config.model.alphabet, " tokens"); });
   settle("masking rate", [](const FinishedRun& r) { return masking_rate_of(r.config); });
   settle("optimiser", [](const FinishedRun& r) { return optimizer_of(r.config); });
-  settle("schedule", [](const FinishedRun& r) { return std::string(enum_name(r.config.schedule.name)); });
+  settle("schedule", [](const FinishedRun& r) { return schedule_of(r.config); });
   settle("masking rate of evaluations", [](const FinishedRun& r) {
     const double rate = number_in(r.last, "eval/mlm_probability");
     return text(std::isnan(rate) ? r.config.eval.mlm_probability : rate);

@@ -20,7 +20,7 @@ struct Point {
   double flops = 0;        // C, by the count that Basis names
   double budget = 0;       // label of the IsoFLOP group; 0: none
   std::string run{};       // its name in tables and messages
-  std::string schedule{};  // its name; "" from a points file
+  std::string schedule{};  // its name and last factor, "linear to 0.1"; "" from a points file
   int64_t seed = 0;
   double unique_tokens = 0;  // what one epoch holds; 0: no token was seen twice
   double loss_error = 0;     // standard error of the loss over the holdout's sequences, nats; 0: unknown
