@@ -155,7 +155,7 @@ Json to_json(const KaplanLaw& law) {
           {"points", law.points.size()},
           {"pure", fit(law.pure)},
           {"irreducible", law.irreducible ? fit(*law.irreducible) : Json()},
-          {"better", law.better},
+          {"better", enum_name(law.better)},
           {"gain", number_or_null(law.gain)},
           {"gain_error", number_or_null(law.gain_error)}};
 }

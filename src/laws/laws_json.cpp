@@ -13,8 +13,9 @@ namespace {
 Json of_plateau(const Plateau& plateau) {
   Json comparisons = Json::object(), frontier = Json::array();
   for (const auto& c : plateau.comparisons)
-    comparisons[c.law] = {
-        {"better", c.better}, {"gain", number_or_null(c.gain)}, {"gain_error", number_or_null(c.gain_error)}};
+    comparisons[c.law] = {{"better", enum_name(c.better)},
+                          {"gain", number_or_null(c.gain)},
+                          {"gain_error", number_or_null(c.gain_error)}};
   for (const auto& row : plateau.frontier)
     frontier.push_back({{"flops", row.optimum.flops},
                         {"parameters", number_or_null(row.optimum.parameters)},

@@ -1,6 +1,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/fits/kaplan.h"
 #include "esmscale/laws/laws_json.h"
 
 #include <algorithm>
@@ -94,10 +95,11 @@ void read_approach2(const JsonReader& node, LawFile& laws) {
     if (minimum.has("flops")) widen(*laws.approach2, minimum.number("flops"));
 }
 
-// L(N, D) as it is planned from: with its floor where that predicts better and is identified.
+// L(N, D) as it is planned from.
 void read_kaplan(const JsonReader& node, LawFile& laws) {
-  const bool has_floor = node.has("irreducible") && node.text("better") == "irreducible" &&
-                         node.at("irreducible").at("intervals").has("L_inf");
+  const bool has_floor =
+      node.has("irreducible") &&
+      takes_floor(named<KaplanForm>(node, "better"), node.at("irreducible").at("intervals").has("L_inf"));
   const JsonReader fit = node.at(has_floor ? "irreducible" : "pure");
   if (!fit.has("draws")) return;
   const double n = fit.number("alpha_N"), d = fit.number("alpha_D");

@@ -148,7 +148,7 @@ std::string kaplan_table(const laws::Laws& laws) {
     table.add({law.name, text(law.points.size()), significant(law.pure.held_out_error, 3),
                law.irreducible ? significant(law.irreducible->held_out_error, 3) : "–",
                law.irreducible ? text(significant(law.gain, 2), " ± ", significant(law.gain_error, 2)) : "–",
-               law.better});
+               std::string(enum_name(law.better))});
   return table.empty() ? "" : table.html();
 }
 

@@ -51,7 +51,7 @@ TEST(Kaplan, PowerLawWithAFloorInD) {
   EXPECT_NEAR(value_of(*law->irreducible, "L_inf"), 1.7, 1e-3);
   EXPECT_NEAR(value_of(*law->irreducible, "alpha_D"), 0.3, 1e-3);
   EXPECT_NEAR(value_of(*law->irreducible, "Dc") / 5e9, 1, 0.01);
-  EXPECT_EQ(law->better, "irreducible");
+  EXPECT_EQ(law->better, KaplanForm::irreducible);
   EXPECT_GT(law->pure.held_out_error, 10 * law->irreducible->held_out_error);
 }
 
@@ -74,7 +74,7 @@ TEST(Kaplan, JointLaw) {
   const auto offset = fit_kaplan("L_ND", raised, all_of(raised), {.draws = 0, .threads = 1}, why);
   ASSERT_TRUE(offset && offset->irreducible) << why;
   EXPECT_NEAR(value_of(*offset->irreducible, "L_inf"), 1, 0.02);
-  EXPECT_EQ(offset->better, "irreducible");
+  EXPECT_EQ(offset->better, KaplanForm::irreducible);
 }
 
 // Oracle: under a pure power law the floor is one constant too many; with noise it must not win clearly.
@@ -84,7 +84,22 @@ TEST(Kaplan, AFloorThatIsNotThereDoesNotWin) {
   std::string why;
   const auto law = fit_kaplan("L_N", set, all_of(set), few_draws, why);
   ASSERT_TRUE(law) << why;
-  EXPECT_NE(law->better, "irreducible");
+  EXPECT_NE(law->better, KaplanForm::irreducible);
+}
+
+// Undecided is not for a floor, and neither is a floor without an interval.
+TEST(Kaplan, AFloorCountsWhereItIsBetterAndIdentified) {
+  KaplanLaw law;
+  EXPECT_EQ(&law.best(), &law.pure);
+  law.irreducible = KaplanFit{.estimates = {{.name = "L_inf", .has_interval = true}}};
+  for (const KaplanForm better : {KaplanForm::undecided, KaplanForm::pure}) {
+    law.better = better;
+    EXPECT_EQ(&law.best(), &law.pure);
+  }
+  law.better = KaplanForm::irreducible;
+  EXPECT_EQ(&law.best(), &*law.irreducible);
+  law.irreducible->estimates.back().has_interval = false;
+  EXPECT_EQ(&law.best(), &law.pure);
 }
 
 TEST(Kaplan, TheFrontierFeedsLOfC) {
@@ -137,7 +152,7 @@ TEST(Kaplan, OneRunHoldsNothingOut) {
   std::string why;
   const auto law = fit_kaplan("L_C", set, all_of(set), few_draws, why);
   ASSERT_TRUE(law) << why;
-  EXPECT_EQ(law->better, "undecided");
+  EXPECT_EQ(law->better, KaplanForm::undecided);
   EXPECT_TRUE(std::isnan(law->gain) && std::isnan(law->pure.held_out_error));
 }
 

@@ -70,6 +70,22 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
   for (const std::string& warning : laws.warnings) EXPECT_THAT(page, HasSubstr(escaped(warning)));
 }
 
+// What an undecided law has with a floor is not drawn as Kaplan's L(C).
+TEST(Report, KaplansLineHasItsFloorWhereTheLawDoes) {
+  laws::Laws laws = small_study();
+  const auto law = std::find_if(laws.kaplan.begin(), laws.kaplan.end(),
+                                [](const laws::KaplanLaw& l) { return l.name == "L_C"; });
+  ASSERT_NE(law, laws.kaplan.end());
+  law->better = laws::KaplanForm::undecided;
+  law->irreducible = law->pure;
+  law->irreducible->theta.push_back(0.0);
+  const std::string drawn = law_plots(laws)[0].svg(true);
+  law->irreducible->theta.back() = 0.5;
+  EXPECT_EQ(law_plots(laws)[0].svg(true), drawn);
+  law->pure.theta[0] += 0.1;
+  EXPECT_NE(law_plots(laws)[0].svg(true), drawn);
+}
+
 // The models and their ratios are those of the assessment; a law that places none is refused.
 TEST(Report, KnownModelsHaveAFigure) {
   study::Assessment assessment = study::assess(laws::law_file(small_study()));

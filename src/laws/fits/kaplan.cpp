@@ -152,7 +152,6 @@ double error_of_mean(const std::vector<double>& values, const Observations& poin
 }
 
 void compare(const Kind& kind, KaplanLaw& law, size_t runs, const BootstrapOptions& options) {
-  law.better = "undecided";
   if (members_of(law.points).size() < 2) {  // nothing can be held out
     law.pure.held_out_error = law.gain = law.gain_error = NAN;
     if (law.irreducible) law.irreducible->held_out_error = NAN;
@@ -170,8 +169,8 @@ void compare(const Kind& kind, KaplanLaw& law, size_t runs, const BootstrapOptio
   for (size_t i = 0; i < pure.size(); ++i) gains.push_back(pure[i] - offset[i]);
   law.gain = mean_of(gains);
   law.gain_error = error_of_mean(gains, law.points, runs);
-  if (law.gain > law.gain_error) law.better = "irreducible";
-  if (law.gain < -law.gain_error) law.better = "pure";
+  if (law.gain > law.gain_error) law.better = KaplanForm::irreducible;
+  if (law.gain < -law.gain_error) law.better = KaplanForm::pure;
 }
 
 void add_doubts(const Kind& kind, KaplanLaw& law, const PointSet& set) {
@@ -209,8 +208,7 @@ void add_doubts(const Kind& kind, KaplanLaw& law, const PointSet& set) {
 }  // namespace
 
 const KaplanFit& KaplanLaw::best() const {
-  return irreducible && better == "irreducible" && irreducible->estimates.back().has_interval ? *irreducible
-                                                                                              : pure;
+  return irreducible && takes_floor(better, irreducible->estimates.back().has_interval) ? *irreducible : pure;
 }
 
 ParametricLaw surface_of(const std::vector<double>& theta) {

@@ -27,11 +27,11 @@ std::vector<Plateau::OnFrontier> along_frontier(const PointSet& set, const std::
 
 std::string verdict_of(const Plateau& plateau, const std::optional<Approach3>& approach3,
                        const std::string& against_approach3) {
-  const auto votes = [&](const char* for_whom) {
+  const auto votes = [&](KaplanForm for_whom) {
     return std::count_if(plateau.comparisons.begin(), plateau.comparisons.end(),
                          [&](const auto& c) { return c.better == for_whom; });
   };
-  const auto with = votes("irreducible"), without = votes("pure");
+  const auto with = votes(KaplanForm::irreducible), without = votes(KaplanForm::pure);
   const auto laws = std::ptrdiff_t(plateau.comparisons.size());
   std::string verdict = 2 * with > laws ? "A floor predicts held-out points better"
                         : 2 * without > laws

@@ -33,7 +33,7 @@ void add_kaplan_fits(Plot& plot, const laws::Laws& laws, const char* name, Exten
   const laws::KaplanLaw* law = laws.find_kaplan(name);
   if (!law) return;
   const auto grid = log_grid(span, 1.3, kGrid);
-  const laws::KaplanFit& best = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
+  const laws::KaplanFit& best = law->best();
   plot.add_band(category(0), band_of(grid, best.draws.size(), [&](size_t draw, double x) {
                   laws::KaplanFit drawn;
                   drawn.theta = best.draws[draw];
@@ -79,7 +79,7 @@ Plot loss_against_flops(const laws::Laws& laws) {
                   !shown->is_supported, false);
   }
   if (const laws::KaplanLaw* law = laws.find_kaplan("L_C")) {
-    const laws::KaplanFit& fit = law->irreducible && law->better != "pure" ? *law->irreducible : law->pure;
+    const laws::KaplanFit& fit = law->best();
     plot.add_line("Kaplan L(C)", category(2),
                   sampled(grid, [&](double c) { return law->predict(fit, std::log(c)); }), true, false);
   }

@@ -7,6 +7,7 @@
 // Fitted by the protocol of law_form.h.
 #pragma once
 
+#include "esmscale/core/enum_names.h"
 #include "esmscale/laws/fits/bootstrap.h"
 #include "esmscale/laws/fits/frontier.h"
 #include "esmscale/laws/fits/law_form.h"
@@ -17,6 +18,15 @@
 #include <vector>
 
 namespace esmscale::laws {
+
+// Which form predicts held-out points better; undecided: the gain is within one standard error of nothing.
+enum class KaplanForm { pure, irreducible, undecided };
+
+// Whether a law counts with its floor: it predicts better with it, and the floor is identified (its estimate
+// has an interval).
+inline bool takes_floor(KaplanForm better, bool is_identified) {
+  return better == KaplanForm::irreducible && is_identified;
+}
 
 struct KaplanFit {
   std::vector<double> theta;               // of its form
@@ -36,11 +46,11 @@ struct KaplanLaw {
   // Mean squared held-out error of pure minus that of irreducible, and its standard error over runs, nats²;
   // NaN for one run.
   double gain = 0, gain_error = 0;
-  std::string better;  // pure | irreducible | undecided (the gain is within one standard error of nothing)
+  KaplanForm better = KaplanForm::undecided;
   std::vector<std::string> warnings;
 
   double predict(const KaplanFit& fit, double u, double v = 0) const;
-  // With the floor where it predicts better and is identified, else without.
+  // With the floor where takes_floor(), else without.
   const KaplanFit& best() const;
 };
 
@@ -68,3 +78,14 @@ std::optional<ParametricLaw> refit_kaplan(const KaplanLaw& joint, const PointSet
                                           const std::vector<size_t>& use, double delta = kHuberDelta);
 
 }  // namespace esmscale::laws
+
+namespace esmscale {
+
+template <>
+struct EnumNames<laws::KaplanForm> {
+  using enum laws::KaplanForm;
+  static constexpr std::pair<laws::KaplanForm, std::string_view> table[] = {
+      {pure, "pure"}, {irreducible, "irreducible"}, {undecided, "undecided"}};
+};
+
+}  // namespace esmscale

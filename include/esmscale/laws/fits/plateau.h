@@ -18,7 +18,8 @@ struct Plateau {
   };
   // Floor against pure power law, by held-out error: one line a law, e.g. "L_N".
   struct Comparison {
-    std::string law, better;
+    std::string law;
+    KaplanForm better{};
     double gain = 0, gain_error = 0;
   };
   std::vector<Comparison> comparisons;
