@@ -37,6 +37,20 @@ CountRow null_row(const Laws& laws, Approach approach, std::string why) {
   return row;
 }
 
+// Rows of approach 2 and, where the fit has it, of approach 3.
+void add_rows(std::vector<CountRow>& rows, const Laws& laws, bool has_approach3, const std::string& why) {
+  rows.push_back(laws.approach2 ? row_of(laws, Approach::two, laws.approach2->estimates)
+                                : null_row(laws, Approach::two, why));
+  if (!has_approach3) return;
+  const bool has = laws.approach3 && has_optimum(laws.approach3->law);
+  rows.push_back(has ? row_of(laws, Approach::three, laws.approach3->estimates)
+                     : null_row(laws, Approach::three, "approach 3 has no optimum under this count"));
+}
+
+bool same_counts(const Basis& a, const Basis& b) {
+  return a.flop_count == b.flop_count && a.parameter_count == b.parameter_count;
+}
+
 }  // namespace
 
 std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, const Laws& laws,
@@ -45,18 +59,18 @@ std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, c
   fewer.draws = std::min(options.draws, kMostDraws);
   std::vector<CountRow> rows;
   for (const PointSet& set : sets) {
+    if (same_counts(set.basis, laws.set.basis)) {  // the fit itself, with all of its draws
+      const auto why = laws.why.find(key_of(Approach::two));
+      add_rows(rows, laws, laws.approach3.has_value(), why == laws.why.end() ? "" : why->second);
+      continue;
+    }
     Laws of_set;
     of_set.set = set;
     of_set.use = laws.use;  // the same runs in the same order
     std::string why;
     of_set.approach2 = fit_approach2(set, of_set.use, options, why);
-    rows.push_back(of_set.approach2 ? row_of(of_set, Approach::two, of_set.approach2->estimates)
-                                    : null_row(of_set, Approach::two, why));
-    if (!laws.approach3) continue;
-    of_set.approach3 = approach3_from(*laws.approach3, set, of_set.use, fewer);
-    const bool has = of_set.approach3 && has_optimum(of_set.approach3->law);
-    rows.push_back(has ? row_of(of_set, Approach::three, of_set.approach3->estimates)
-                       : null_row(of_set, Approach::three, "approach 3 has no optimum under this count"));
+    if (laws.approach3) of_set.approach3 = approach3_from(*laws.approach3, set, of_set.use, fewer);
+    add_rows(rows, of_set, laws.approach3.has_value(), why);
   }
   return rows;
 }

@@ -163,7 +163,7 @@ TEST(DropRuns, LeavesOutByNameAndKnowsEveryName) {
 
 // Oracle: with twice the parameters in every run and C = 6ND the exponents stay and N_opt doubles.
 TEST(Sensitivity, TwiceTheCountIsTwiceTheOptimum) {
-  const BootstrapOptions options{.draws = 40, .threads = 1};
+  const BootstrapOptions options{.draws = 240, .threads = 1};  // more than another count's approach 3 has
   const Laws laws = fitted(study(1e-3), options);
   PointSet twice = laws.set;
   twice.basis.parameter_count = ParameterCount::trainable;
@@ -177,6 +177,9 @@ TEST(Sensitivity, TwiceTheCountIsTwiceTheOptimum) {
     EXPECT_NEAR(rows[i + 2].parameters.value / rows[i].parameters.value, 2, 1e-2);
     EXPECT_TRUE(rows[i].a.has_interval && rows[i].parameters.has_interval);
   }
+  // The fit's own count has the fit's own interval.
+  EXPECT_EQ(rows[1].a.ci95.low, laws.approach3->estimate("a").ci95.low);
+  EXPECT_EQ(rows[1].a.ci95.high, laws.approach3->estimate("a").ci95.high);
 }
 
 // Oracle: exact points of a law have the same constants by every loss; with one run 0.3 nats off, least

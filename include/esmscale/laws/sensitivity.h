@@ -8,7 +8,8 @@
 namespace esmscale::laws {
 
 // Approaches 2 and 3 of each set, with the draws of `options` (of approach 3 at most 200). `laws` is the fit
-// of the runs by the count that was asked for: approach 3 starts from its optima. N_opt is that at the
+// of the runs by the count that was asked for: a set of that count has its rows from the fit itself, and of
+// the others approach 3 starts from its optima. N_opt is that at the
 // highest C of a set by its own count.
 std::vector<CountRow> sensitivity_to_counts(const std::vector<PointSet>& sets, const Laws& laws,
                                             const BootstrapOptions& options);
