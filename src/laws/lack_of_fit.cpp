@@ -3,7 +3,9 @@
 #include "esmscale/core/text.h"
 #include "laws/robust.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace esmscale::laws {
 namespace {
@@ -54,7 +56,47 @@ LackOfFit measured(std::string law, std::string key, size_t constants, const std
   fit.trend_tokens = trend_in(residuals, &Point::tokens);
   fit.held_out_error = NAN;
   fit.off_line = NAN;
+  fit.aic = NAN;
   return fit;
+}
+
+double aic_of(const std::vector<Residual>& residuals, size_t constants) {
+  double squares = 0;
+  for (const Residual& r : residuals) squares += r.nats * r.nats;
+  const auto count = double(residuals.size());
+  return count * std::log(squares / count) + 2 * double(constants);
+}
+
+// Root mean square error of each budget's lowest loss by the envelope without that budget, where it is left.
+double envelope_held_out(const PointSet& set, const std::vector<size_t>& use,
+                         const std::vector<IsoflopProfile>& profiles) {
+  double squares = 0, predicted = 0;
+  for (const IsoflopProfile& profile : profiles) {
+    if (!profile.rejected.empty()) continue;
+    std::vector<size_t> rest;
+    std::copy_if(use.begin(), use.end(), std::back_inserter(rest), [&](size_t i) {
+      return std::find(profile.points.begin(), profile.points.end(), i) == profile.points.end();
+    });
+    std::string why;
+    const auto without = fit_approach1(set, rest, {.draws = 0}, why);
+    if (!without) continue;
+    double lowest = INFINITY;
+    for (const size_t i : profile.points) lowest = std::min(lowest, set.points[i].loss);
+    squares += std::pow(without->loss.at(profile.flops) - lowest, 2);
+    predicted += 1;
+  }
+  return std::sqrt(squares / predicted);  // NaN for none
+}
+
+LackOfFit of_envelope(const Approach1& fit, const PointNoise& noise) {
+  std::vector<Point> winners;
+  for (const Approach1::Winner& w : fit.envelope)
+    if (w.inside)
+      winners.push_back({.parameters = w.parameters, .tokens = w.tokens, .loss = w.loss, .flops = w.flops});
+  std::vector<Residual> residuals;
+  for (const Point& p : winners) residuals.push_back({&p, p.loss - fit.loss.at(p.flops)});
+  const size_t constants = fit.loss.floor > 0 ? 3 : 2;
+  return measured("approach 1", "approach1", constants, residuals, noise);
 }
 
 LackOfFit of_kaplan(const KaplanLaw& law, const KaplanFit& fit, bool has_floor, const PointSet& set,
@@ -69,6 +111,7 @@ LackOfFit of_kaplan(const KaplanLaw& law, const KaplanFit& fit, bool has_floor, 
                              "kaplan." + law.name + (has_floor ? ".irreducible" : ".pure"), fit.theta.size(),
                              residuals, noise);
   found.held_out_error = fit.held_out_error;
+  if (law.name == "L_ND") found.aic = aic_of(residuals, fit.theta.size());
   return found;
 }
 
@@ -98,6 +141,7 @@ PointNoise point_noise(const PointSet& set, const std::vector<IsoflopProfile>& p
 
 std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t>& use,
                                    const PointNoise& noise, const std::vector<IsoflopProfile>& profiles,
+                                   const std::optional<Approach1>& approach1,
                                    const std::optional<Approach2>& approach2,
                                    const std::optional<Approach3>& approach3,
                                    const std::vector<KaplanLaw>& kaplan) {
@@ -124,6 +168,11 @@ std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t
     }
     all.push_back(measured("approach 3", "approach3", 5, residuals, noise));
     all.back().held_out_error = approach3->held_out_error;
+    all.back().aic = aic_of(residuals, 5);
+  }
+  if (approach1) {
+    all.push_back(of_envelope(*approach1, noise));
+    all.back().held_out_error = envelope_held_out(set, use, profiles);
   }
   for (const KaplanLaw& law : kaplan) {
     all.push_back(of_kaplan(law, law.pure, false, set, noise));

@@ -111,8 +111,8 @@ Laws fit_laws(PointSet set, const BootstrapOptions& options) {
   if (laws.repeats) append(laws.warnings, laws.repeats->warnings);
   warn_of_noise(laws);
   for (const KaplanLaw& law : laws.kaplan) append(laws.warnings, law.warnings);
-  laws.lack_of_fit = lack_of_fit(laws.set, laws.use, laws.point_noise, laws.profiles, laws.approach2,
-                                 laws.approach3, laws.kaplan);
+  laws.lack_of_fit = lack_of_fit(laws.set, laws.use, laws.point_noise, laws.profiles, laws.approach1,
+                                 laws.approach2, laws.approach3, laws.kaplan);
   laws.planning = judge(laws);
   const Planning::Verdict& three = *laws.planning.of(Approach::three);
   laws.plateau = test_plateau(laws.set, laws.use, laws.approach3, laws.kaplan,

@@ -40,7 +40,8 @@ Json of_lack_of_fit(const std::vector<LackOfFit>& all) {
                      {"trend_parameters", number_or_null(fit.trend_parameters)},
                      {"trend_tokens", number_or_null(fit.trend_tokens)},
                      {"held_out_error", number_or_null(fit.held_out_error)},
-                     {"off_line", number_or_null(fit.off_line)}};
+                     {"off_line", number_or_null(fit.off_line)},
+                     {"aic", number_or_null(fit.aic)}};
   return rows;
 }
 

@@ -59,13 +59,16 @@ PaperTable constants_of(const laws::Laws& laws) {
 PaperTable comparison_of(const laws::Laws& laws) {
   PaperTable table{
       "comparison",
-      "Residuals (root mean square, nats), their ratio to the noise, held-out errors, and the minima "
-      "off their line in their errors.",
-      {"law", "points", "constants", "residual", "ratio", "held_out_error", "off_line"},
+      "Residuals (root mean square, nats), their ratio to the noise, held-out errors, the share of the "
+      "residuals' variance that follows C, N and D, the minima off their line in their errors, and Akaike's "
+      "criterion of the laws that are fitted to all points.",
+      {"law", "points", "constants", "residual", "ratio", "held_out_error", "trend_C", "trend_N", "trend_D",
+       "off_line", "AIC"},
       {}};
   for (const laws::LackOfFit& fit : laws.lack_of_fit)
     table.rows.push_back({fit.law, text(fit.points), text(fit.constants), full(fit.rms), full(fit.ratio),
-                          full(fit.held_out_error), full(fit.off_line)});
+                          full(fit.held_out_error), full(fit.trend_flops), full(fit.trend_parameters),
+                          full(fit.trend_tokens), full(fit.off_line), full(fit.aic)});
   return table;
 }
 

@@ -68,14 +68,15 @@ std::string constants_table(const laws::Laws& laws) {
 
 std::string comparison_table(const laws::Laws& laws) {
   HtmlTable table({"law", "points", "constants", "residual, nats", "times the noise", "held-out error, nats",
-                   "trend in C", "in N", "in D", "minima off their line"});
+                   "trend in C", "in N", "in D", "minima off their line", "AIC"});
   const auto share = [](double v) { return std::isfinite(v) ? fixed(100 * v, 0) + "%" : "–"; };
   for (const laws::LackOfFit& fit : laws.lack_of_fit)
     table.add({fit.law, text(fit.points), text(fit.constants), significant(fit.rms, 3),
                std::isfinite(fit.ratio) ? fixed(fit.ratio, 2) : "–",
                std::isfinite(fit.held_out_error) ? significant(fit.held_out_error, 3) : "–",
                share(fit.trend_flops), share(fit.trend_parameters), share(fit.trend_tokens),
-               std::isfinite(fit.off_line) ? text(fixed(fit.off_line, 1), " times their errors") : "–"});
+               std::isfinite(fit.off_line) ? text(fixed(fit.off_line, 1), " times their errors") : "–",
+               std::isfinite(fit.aic) ? fixed(fit.aic, 1) : "–"});
   return table.empty() ? "" : table.html();
 }
 

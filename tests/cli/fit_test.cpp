@@ -193,6 +193,8 @@ TEST(Fit, ThePointsThatItWritesFitAgain) {
   EXPECT_EQ(again["approach2"], first["approach2"]);
   EXPECT_EQ(read_file(folder / "again/points.csv"), read_file(folder / "first/points.csv"));
   EXPECT_THAT(read_file(folder / "first/tables/constants.csv"), HasSubstr("approach 3,alpha,0.3"));
+  EXPECT_THAT(read_file(folder / "first/tables/comparison.csv"),
+              HasSubstr("held_out_error,trend_C,trend_N,trend_D,off_line,AIC\napproach 2,15,9,"));
   EXPECT_THAT(read_file(folder / "first/tables/constants.tex"),
               AllOf(HasSubstr("\\begin{tabular}{lllll}"), HasSubstr("G\\_N & ")));
 }

@@ -2,6 +2,7 @@
 // and D.
 #pragma once
 
+#include "esmscale/laws/fits/approach1.h"
 #include "esmscale/laws/fits/approach2.h"
 #include "esmscale/laws/fits/approach3.h"
 #include "esmscale/laws/fits/kaplan.h"
@@ -33,11 +34,17 @@ struct LackOfFit {
   double trend_flops = 0, trend_parameters = 0, trend_tokens = 0;
   double held_out_error = 0;  // root mean square, nats; NaN: unknown
   double off_line = 0;        // Approach2::misfit; NaN for the other laws
+  // Akaike's criterion of normal residuals, n·ln(Σr²/n) + 2·constants, of the laws that are fitted to all
+  // points: only theirs can be compared. NaN for the others.
+  double aic = 0;
 };
 
-// One row for each of approaches 3 and 2 and Kaplan's laws with and without a floor that is there.
+// One row for each of the approaches and Kaplan's laws with and without a floor that is there. The points of
+// approach 1 are the values of C on its envelope that enter its laws, which are not independent; its held-out
+// error is that of each budget's lowest loss, by the envelope without that budget.
 std::vector<LackOfFit> lack_of_fit(const PointSet& set, const std::vector<size_t>& use,
                                    const PointNoise& noise, const std::vector<IsoflopProfile>& profiles,
+                                   const std::optional<Approach1>& approach1,
                                    const std::optional<Approach2>& approach2,
                                    const std::optional<Approach3>& approach3,
                                    const std::vector<KaplanLaw>& kaplan);
