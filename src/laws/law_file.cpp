@@ -103,6 +103,15 @@ std::optional<LossSurface> LawFile::surface(Approach approach) const {
   return LossSurface(approach == Approach::three ? *approach3 : *kaplan, basis.flop_ratio);
 }
 
+std::optional<LawFile::Shown> LawFile::shown() const {
+  if (const std::optional<Approach> taken = planning.taken())
+    if (const auto of_taken = surface(*taken)) return Shown{*taken, *of_taken};
+  for (const Approach approach : kPlanningOrder)
+    if (const auto first = surface(approach)) return Shown{approach, *first};
+  if (!approach3) return std::nullopt;
+  return Shown{Approach::three, LossSurface(*approach3, basis.flop_ratio)};
+}
+
 std::vector<LossSurface> LawFile::drawn_surfaces(Approach approach) const {
   std::vector<LossSurface> surfaces;
   if (!has(approach)) return surfaces;

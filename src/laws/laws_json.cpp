@@ -4,6 +4,7 @@
 #include "laws/fits_json.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -162,12 +163,15 @@ Json of_basis(const PointSet& set) {
           {"flops_over_6nd", std::move(knots)}};
 }
 
-Json of_points(const PointSet& set) {
+Json of_points(const PointSet& set, const std::optional<LawFile::Shown>& shown) {
   Json rows = Json::array();
   for (const Point& p : set.points) {
+    const double predicted = shown ? shown->surface.loss(p.parameters, p.tokens) : NAN;
     Json row{{"run", p.run},       {"parameters", p.parameters},
              {"tokens", p.tokens}, {"flops", p.flops},
              {"loss", p.loss},     {"seed", p.seed}};
+    row["predicted"] = number_or_null(predicted);
+    row["residual"] = number_or_null(p.loss - predicted);
     if (p.budget > 0) row["budget"] = p.budget;
     if (p.unique_tokens > 0) row["unique_tokens"] = p.unique_tokens;
     if (p.loss_error > 0) row["loss_error"] = p.loss_error;
@@ -190,6 +194,8 @@ Json to_json(const Laws& laws) {
   Json excluded = Json::array(), published = Json::array();
   for (const auto& e : laws.set.excluded) excluded.push_back({{"run", e.run}, {"why", e.why}});
   for (const PublishedFrontier& p : published_frontiers()) published.push_back(of_published(p));
+  const LawFile file = law_file(laws);
+  const std::optional<LawFile::Shown> shown = file.shown();
   Json json{{"format", kLawsFormat},
             {"version", version()},
             {"revision", revision()},
@@ -209,7 +215,7 @@ Json to_json(const Laws& laws) {
             {"excluded", std::move(excluded)},
             {"published", std::move(published)},
             {"planning", of_planning(laws.planning)},
-            {"budgets", of_budgets(law_file(laws).budgets)},
+            {"budgets", of_budgets(file.budgets)},
             {"point_noise",
              {{"nats", number_or_null(laws.point_noise.sigma)},
               {"scale", number_or_null(laws.point_noise.scale)},
@@ -218,7 +224,8 @@ Json to_json(const Laws& laws) {
             {"huber", of_huber(laws.huber)},
             {"leverage", of_leverage(laws)},
             {"outliers", of_outliers(laws.outliers)},
-            {"runs", of_points(laws.set)}};
+            {"predicted_by", shown ? Json(key_of(shown->approach)) : Json()},
+            {"runs", of_points(laws.set, shown)}};
   add_to_laws(json, of_lack_of_fit(laws.lack_of_fit));
   return json;
 }

@@ -182,7 +182,8 @@ void add_report(OutputSet& files, const laws::Laws& laws, const Trends& trends) 
   const std::vector<Plot> plots = law_plots(laws);
   const std::vector<Plot> of_assays = assay_plots(trends, laws.set.basis);
   // An earlier fit may have left what this one has no ground to draw.
-  for (const std::string name : {"residuals", "isoflop", "n_opt", "d_opt"})
+  for (const std::string name :
+       {"residuals", "residuals_parameters", "residuals_tokens", "isoflop", "n_opt", "d_opt"})
     if (std::none_of(plots.begin(), plots.end(), [&](const Plot& plot) { return plot.name() == name; }))
       files.remove(name + ".svg");
   for (size_t i = trends.size(); i < kDrawnAssays; ++i)

@@ -9,8 +9,7 @@
 
 namespace esmscale::report {
 
-// The approach that is planned from; where the points support none, the first in the order of planning that
-// has an optimum, else approach 3 as it is.
+// LawFile::shown(), with its name and draws.
 struct ShownLaw {
   laws::Approach approach{};
   bool is_supported = false;

@@ -40,6 +40,10 @@ TEST(Fit, WritesLawsReportAndPlots) {
   EXPECT_NEAR(written["approach3"]["alpha"].get<double>(), 0.35,
               0.01);  // six digits of each loss are printed
   EXPECT_EQ(written["approach2"]["minima"].size(), 3u);
+  // Approach 2 is planned from; a prediction and its residual are the loss.
+  EXPECT_EQ(written["predicted_by"], written["planning"]["approach"]);
+  for (const Json& point : written["runs"])
+    EXPECT_NEAR(point["predicted"].get<double>() + point["residual"].get<double>(), point["loss"], 1e-12);
   EXPECT_TRUE(written["approach1"].is_null());
   EXPECT_TRUE(written["why"].contains("approach1"));
   for (const char* file : {"report.html", "n_opt.svg", "d_opt.svg", "isoflop.svg", "loss_flops.svg"})

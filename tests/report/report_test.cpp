@@ -62,8 +62,9 @@ TEST(Report, IsOneSelfContainedPageWithItsPlots) {
   // Nothing is fetched from elsewhere: the only http address is SVG's name space.
   EXPECT_THAT(page,
               AllOf(Not(HasSubstr("src=\"http")), Not(HasSubstr("@import")), Not(HasSubstr("href=\"http"))));
-  EXPECT_THAT(names_of(law_plots(laws)), ElementsAre("loss_flops", "loss_parameters", "loss_tokens",
-                                                     "residuals", "isoflop", "n_opt", "d_opt"));
+  EXPECT_THAT(names_of(law_plots(laws)),
+              ElementsAre("loss_flops", "loss_parameters", "loss_tokens", "residuals", "residuals_parameters",
+                          "residuals_tokens", "isoflop", "n_opt", "d_opt"));
   for (const std::string& name : names_of(law_plots(laws)))
     EXPECT_EQ(markup_problem(read_file(folder / ("laws/" + name + ".svg"))), "") << name;
   for (const laws::Estimate& e : laws.approach3->estimates) EXPECT_THAT(page, HasSubstr(">" + e.name + "<"));
@@ -212,7 +213,8 @@ TEST(Report, ALawWithoutAnOptimumHasNoFrontier) {
   const laws::Laws laws = laws::fit_laws(std::move(set), {.draws = 20, .threads = 1});
   ASSERT_TRUE(laws.approach3);
   EXPECT_THAT(names_of(law_plots(laws)),
-              ElementsAre("loss_flops", "loss_parameters", "loss_tokens", "residuals", "isoflop"));
+              ElementsAre("loss_flops", "loss_parameters", "loss_tokens", "residuals", "residuals_parameters",
+                          "residuals_tokens", "isoflop"));
   const std::string page = report_page(laws);
   EXPECT_THAT(page, HasSubstr("no optimum"));
   EXPECT_THAT(page, Not(HasSubstr(">nan")));

@@ -82,6 +82,13 @@ struct LawFile {
   bool has(Approach approach) const;
   // What planning takes: the approach that is supported; where nothing was judged, the first that is there.
   std::optional<Approach> preferred() const;
+  // What tables and pictures predict losses by: the approach that planning takes; where the points support
+  // none, the first in the order of planning that has an optimum, else approach 3 as it is.
+  struct Shown {
+    Approach approach;
+    LossSurface surface;
+  };
+  std::optional<Shown> shown() const;
   // nullopt where the approach has no optimum; one surface for each draw of its constants.
   std::optional<LossSurface> surface(Approach approach) const;
   std::vector<LossSurface> drawn_surfaces(Approach approach) const;

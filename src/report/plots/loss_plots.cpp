@@ -10,6 +10,7 @@ namespace esmscale::report {
 namespace {
 
 constexpr int kGrid = 80;
+constexpr const char* kTokensLabel = "D (tokens seen)";
 
 // Points in the colours of the ramp by `shade`, one legend entry for the smallest and one for the largest.
 void add_shaded_points(Plot& plot, const laws::PointSet& set, double laws::Point::*x,
@@ -96,16 +97,17 @@ Plot loss_against_parameters(const laws::Laws& laws) {
 }
 
 Plot loss_against_tokens(const laws::Laws& laws) {
-  Plot plot("loss_tokens", "Loss against data", {"D (tokens seen)", Axis::Kind::counts},
+  Plot plot("loss_tokens", "Loss against data", {kTokensLabel, Axis::Kind::counts},
             {loss_label(laws.set.basis), Axis::Kind::linear});
   add_shaded_points(plot, laws.set, &laws::Point::tokens, &laws::Point::parameters, "N =");
   add_kaplan_fits(plot, laws, "L_D", span_of(laws.set, &laws::Point::tokens));
   return plot;
 }
 
-Plot residuals(const laws::Laws& laws, const ShownLaw& shown) {
-  Plot plot("residuals", text("What ", shown.name, " leaves over"),
-            {flops_label(laws.set.basis), Axis::Kind::powers},
+// Against C, N or D.
+Plot residuals(const laws::Laws& laws, const ShownLaw& shown, const char* name, Axis axis,
+               double laws::Point::*x) {
+  Plot plot(name, text("What ", shown.name, " leaves over"), std::move(axis),
             {"measured − predicted (nats)", Axis::Kind::linear});
   std::vector<PlotPoint> used, repeated;
   for (size_t i = 0; i < laws.set.points.size(); ++i) {
@@ -114,11 +116,10 @@ Plot residuals(const laws::Laws& laws, const ShownLaw& shown) {
     const double rest = shown.residual_of(p);
     if (!std::isfinite(rest)) continue;
     (is_used ? used : repeated)
-        .push_back({.x = p.flops, .y = rest, .title = text(title_of(p), ", residual ", fixed(rest, 4))});
+        .push_back({.x = p.*x, .y = rest, .title = text(title_of(p), ", residual ", fixed(rest, 4))});
   }
-  plot.add_line("", quiet(),
-                sampled(log_grid(span_of(laws.set, &laws::Point::flops), 1.3, 2), [](double) { return 0; }),
-                false, false);
+  plot.add_line("", quiet(), sampled(log_grid(span_of(laws.set, x), 1.3, 2), [](double) { return 0; }), false,
+                false);
   plot.add_points("points of the fit", category(0), std::move(used));
   if (!repeated.empty())
     plot.add_points("more than " + laws::epochs_text(laws.set.basis.most_epochs), category(1),
@@ -133,9 +134,16 @@ void add_loss_plots(const laws::Laws& laws, std::vector<Plot>& plots) {
   plots.push_back(loss_against_parameters(laws));
   plots.push_back(loss_against_tokens(laws));
   const std::optional<ShownLaw> shown = shown_law(laws);
-  if (shown && std::any_of(laws.set.points.begin(), laws.set.points.end(),
-                           [&](const laws::Point& p) { return std::isfinite(shown->residual_of(p)); }))
-    plots.push_back(residuals(laws, *shown));
+  if (!shown || std::none_of(laws.set.points.begin(), laws.set.points.end(),
+                             [&](const laws::Point& p) { return std::isfinite(shown->residual_of(p)); }))
+    return;
+  const laws::Basis& basis = laws.set.basis;
+  plots.push_back(
+      residuals(laws, *shown, "residuals", {flops_label(basis), Axis::Kind::powers}, &laws::Point::flops));
+  plots.push_back(residuals(laws, *shown, "residuals_parameters",
+                            {parameters_label(basis), Axis::Kind::counts}, &laws::Point::parameters));
+  plots.push_back(
+      residuals(laws, *shown, "residuals_tokens", {kTokensLabel, Axis::Kind::counts}, &laws::Point::tokens));
 }
 
 }  // namespace esmscale::report
