@@ -153,6 +153,14 @@ TEST(PointsErrors, CurvesAndPerplexitiesAreNamed) {
               AllOf(HasSubstr("11.1 to 13.4"), HasSubstr("logarithms")));
 }
 
+// nanoprot's header, as it is published.
+TEST(PointsErrors, LossesInBitsAreNamed) {
+  EXPECT_THAT(error_for("arch,scale,ratio,seed,N,D,C,bpr\nesm2,S,20,1,1e7,1e9,7e16,3.7\n"),
+              AllOf(HasSubstr("'bpr', which is in bits"), HasSubstr("times ln 2 = 0.693147")));
+  const PointSet set = parse("N,D,loss,bpr\n1e7,1e9,2.6,3.75\n2e7,1e9,2.5,3.61\n");
+  EXPECT_EQ(set.points[0].loss, 2.6);
+}
+
 TEST(PointsErrors, MissingColumn) {
   EXPECT_THAT(error_for("parameters,tokens\n1,2\n"), HasSubstr("no column 'loss'"));
 }

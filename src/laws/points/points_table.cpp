@@ -46,13 +46,16 @@ void refuse_curves(const std::string& where, const std::vector<std::string>& hea
     refuse("Weights & Biases");
 }
 
-void refuse_perplexity(const std::string& where, const std::string& column) {
+// Losses in another unit: perplexities, bits per residue or token.
+void refuse_other_losses(const std::string& where, const std::string& column) {
   const std::string name = lower_case(column);
-  if (name == "ppl" || name.find("perplexity") != name.npos)
-    throw Error({.where = where,
-                 .expected = "losses in nats",
-                 .found = text("the column '", column, "'"),
-                 .advice = "write its natural logarithm in a column 'loss'"});
+  const bool is_perplexity = name == "ppl" || name.find("perplexity") != name.npos;
+  if (!is_perplexity && name != "bpr" && name != "bpt" && !name.starts_with("bits_per_")) return;
+  throw Error({.where = where,
+               .expected = "losses in nats",
+               .found = text("the column '", column, "'", is_perplexity ? "" : ", which is in bits"),
+               .advice = is_perplexity ? "write its natural logarithm in a column 'loss'"
+                                       : "write it times ln 2 = 0.693147 in a column 'loss'"});
 }
 
 }  // namespace
@@ -63,7 +66,7 @@ PointTable::PointTable(std::string_view where, const std::vector<std::string>& h
   for (const std::string& name : header) read_column(name);
   for (size_t i = 0; i < kRequiredColumns; ++i)
     if (!has(kColumns[i])) {
-      for (const std::string& name : ignored_) refuse_perplexity(where_, name);
+      for (const std::string& name : ignored_) refuse_other_losses(where_, name);
       throw Error({.where = where_,
                    .expected = "a header line with the columns parameters, tokens and loss",
                    .found = text("no column '", kColumns[i], "' among: ", join(header, ", "))});

@@ -16,7 +16,7 @@ class PointTable {
   // `header`: the cells of the first line. Columns are parameters, tokens, loss, flops, budget, run, seed,
   // unique_tokens, in any case, or N, D, L, C. A column without a name (pandas' index) is passed over, and so
   // are other columns, which ignored() lists, unless one is nearly a name from above. Error: a column missing
-  // or twice; the exports of TensorBoard and Weights & Biases; perplexities.
+  // or twice; the exports of TensorBoard and Weights & Biases; losses only as perplexities or in bits.
   PointTable(std::string_view where, const std::vector<std::string>& header, char separator);
 
   bool has(const std::string& column) const;
