@@ -22,7 +22,7 @@ trap 'rm -rf "$work"' EXIT
 law() {
   local name=$1 file=$2 title=$3 source=$4 protocol=$5 own=$6
   shift 6
-  "$esmscale" fit --points "$points/$file" --bootstrap 200 "$@" --output "$work/$name" >/dev/null
+  "$esmscale" fit --points "$points/$file" --bootstrap 400 "$@" --output "$work/$name" >/dev/null
   esmtools published_law "$work/$name/laws.json" "$ROOT/configs/laws/$name.json" \
     --name "$name" --title "$title" --source "$source" --protocol "$protocol" --own-law "$own"
   note "configs/laws/$name.json"
