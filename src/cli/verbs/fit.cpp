@@ -223,7 +223,7 @@ void add_fit(CLI::App& app, Program& program) {
                 "N: kaplan, kaplan+head or trainable");
   add_enum_flag(*verb, "--loss", options->read.loss, "eval, eval-mask-only or train");
   verb->add_option("--most-epochs", options->read.most_epochs,
-                   "Leave out runs of more epochs of their data, except of the law of repeats")
+                   "Runs of more epochs of their data enter the law of repeats only")
       ->check(finite_number() & CLI::Range(1.0, 1e9))
       ->capture_default_str();
   verb->add_option("--drop-highest", options->read.drop_highest, "Leave out the N highest losses")
