@@ -181,29 +181,22 @@ def a_long_step_hears_a_signal(bench: Bench) -> None:
 
 
 @contextlib.contextmanager
-def pruned_in_turn(run: Path) -> Iterator[threading.Event]:
-    """The run's checkpoints one after the other: each is published, and then the one before it removed, as training
-    does it, but every few milliseconds. One is complete at any moment. The event is set after the last."""
-    kept = (run / "checkpoints").rename(run.parent / "kept")
-    steps = sorted(kept.glob("step-*"))
-    require(len(steps) > 100, f"the run kept {len(steps)} checkpoints: the scene is void")
-    folder = run / "checkpoints"
-    folder.mkdir()
-    steps[0].rename(folder / steps[0].name)
+def pruned_in_turn(checkpoints: Path) -> Iterator[None]:
+    """Two checkpoints, of which the older becomes the newest every millisecond: a run that writes one, keeps one and
+    prunes the other does the same, but slowly. One of them is complete at any moment."""
+    older, newer = sorted(checkpoints.glob("step-*"))[-2:]
     over = threading.Event()
 
-    def publish_each() -> None:
-        for before, step in itertools.pairwise(steps):
-            step.rename(folder / step.name)
-            (folder / before.name).rename(before)
-            if over.wait(0.03):
+    def renew(older: Path, newer: Path) -> None:
+        for step in itertools.count(1_000_000):
+            older, newer = newer, older.rename(checkpoints / f"step-{step:08}")
+            if over.wait(0.001):
                 return
-        over.set()
 
-    pruner = threading.Thread(target=publish_each)
+    pruner = threading.Thread(target=renew, args=(older, newer))
     pruner.start()
     try:
-        yield over
+        yield
     finally:
         over.set()
         pruner.join()
@@ -211,11 +204,9 @@ def pruned_in_turn(run: Path) -> Iterator[threading.Event]:
 
 def readers_of_a_run_that_prunes(bench: Bench) -> None:
     run = bench.folder / "pruning"
-    bench.succeed(bench.train_arguments(run, ["--set", "checkpoint.every_tokens=1", "--set", "checkpoint.keep=1000"]))
-    verbs = itertools.cycle((["eval", "--checkpoint", str(run), "--threads", "1"], ["info", str(run)]))
-    with pruned_in_turn(run) as over:
-        for number, verb in enumerate(verbs):
-            status, reader = bench.end(verb)
-            require(status == 0, f"reader {number}, `{verb[0]}`, of a run that prunes: {reader.said()}")
-            if over.is_set():
-                return
+    bench.succeed(bench.train_arguments(run, ["--set", "checkpoint.every_tokens=4000", "--set", "checkpoint.keep=2"]))
+    with pruned_in_turn(run / "checkpoints"):
+        for number in range(8):
+            for verb in (["eval", "--checkpoint", str(run), "--threads", "1"], ["info", str(run)]):
+                status, reader = bench.end(verb)
+                require(status == 0, f"reader {number}, `{verb[0]}`, of a run that prunes: {reader.said()}")
