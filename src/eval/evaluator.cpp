@@ -1,6 +1,8 @@
 #include "esmscale/eval/evaluator.h"
 
 #include "esmscale/core/error.h"
+#include "esmscale/dist/any_rank.h"
+#include "esmscale/eval/stoppable.h"
 
 #include <algorithm>
 #include <cmath>
@@ -99,6 +101,41 @@ std::vector<SequenceScore> gather(const std::vector<SequenceScore>& mine, dist::
   return all;
 }
 
+// Batches of a rank between two questions whether to stop: a question costs a few milliseconds.
+constexpr int kBatchesPerQuestion = 8;
+
+bool is_stopped_at(int number, const std::function<bool()>& stops, dist::Ranks& ranks) {
+  const int every = ranks.size() == 1 ? 1 : kBatchesPerQuestion * ranks.size();
+  return number % every == 0 && dist::is_true_of_any(ranks, "a stop of the evaluation", stops());
+}
+
+std::optional<std::vector<SequenceScore>> score_unless(const std::function<bool()>& stops,
+                                                       model::Engine& engine,
+                                                       const config::ModelConfig& model,
+                                                       const data::Dataset& holdout,
+                                                       const data::EvaluationOptions& options,
+                                                       const LetterBaseline& baseline, dist::Ranks& ranks) {
+  const data::TokenList& tokens = *options.tokens;
+  data::EvaluationBatches batches(holdout, options);
+  Scorer scorer(tokens, baseline, batches);
+  std::vector<SequenceScore> scores;
+  const at::Device device = engine.device();
+  data::PackedBatch batch;
+  for (int number = 0; batches.next(batch); ++number) {
+    if (is_stopped_at(number, stops, ranks)) return std::nullopt;
+    if (number % ranks.size() != ranks.rank()) continue;
+    const model::DeviceBatch on_device = model::to_device(batch, model, tokens, device);
+    const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
+    const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
+    scorer.add(batch, at::log_softmax(logits_MV, 1), scores);
+  }
+  return gather(scores, ranks);
+}
+
+bool never() {
+  return false;
+}
+
 }  // namespace
 
 LetterBaseline::LetterBaseline(std::span<const int64_t> letter_counts) {
@@ -120,20 +157,7 @@ double LetterBaseline::loss_at_letter(int letter, int shown) const {
 std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::ModelConfig& model,
                                          const data::Dataset& holdout, const data::EvaluationOptions& options,
                                          const LetterBaseline& baseline, dist::Ranks& ranks) {
-  const data::TokenList& tokens = *options.tokens;
-  data::EvaluationBatches batches(holdout, options);
-  Scorer scorer(tokens, baseline, batches);
-  std::vector<SequenceScore> scores;
-  const at::Device device = engine.device();
-  data::PackedBatch batch;
-  for (int number = 0; batches.next(batch); ++number) {
-    if (number % ranks.size() != ranks.rank()) continue;
-    const model::DeviceBatch on_device = model::to_device(batch, model, tokens, device);
-    const at::Tensor hidden_MD = engine.hidden(on_device).index_select(0, on_device.masked_rows_M);
-    const at::Tensor logits_MV = engine.logits(hidden_MD).to(at::kCPU).to(at::kDouble);
-    scorer.add(batch, at::log_softmax(logits_MV, 1), scores);
-  }
-  return gather(scores, ranks);
+  return *score_unless(never, engine, model, holdout, options, baseline, ranks);
 }
 
 SequenceScore& SequenceScore::operator+=(const SequenceScore& other) {
@@ -209,23 +233,32 @@ double error_of_mean(const std::vector<double>& losses) {
 Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, const data::Dataset& holdout,
                     const EvaluateOptions& options, std::span<const int64_t> letter_counts,
                     dist::Ranks& ranks) {
+  return *evaluate_unless(never, engine, model, holdout, options, letter_counts, ranks);
+}
+
+std::optional<Evaluation> evaluate_unless(const std::function<bool()>& stops, model::Engine& engine,
+                                          const config::ModelConfig& model, const data::Dataset& holdout,
+                                          const EvaluateOptions& options,
+                                          std::span<const int64_t> letter_counts, dist::Ranks& ranks) {
   const LetterBaseline baseline(letter_counts);
-  const auto pass = [&](data::MaskPattern pattern, std::vector<SequenceScore>& scores) {
+  const auto pass = [&](data::MaskPattern pattern,
+                        std::vector<SequenceScore>& scores) -> std::optional<PatternResult> {
     std::vector<double> losses;
     for (int64_t draw = 0; draw < options.draws; ++draw) {
-      const std::vector<SequenceScore> of_draw =
-          score_holdout(engine, model, holdout,
-                        {.pattern = pattern,
-                         .mlm_probability = options.mlm_probability,
-                         .max_sequences = options.max_sequences,
-                         .tokens = &data::TokenList::of(model.alphabet),
-                         .draw = draw},
-                        baseline, ranks);
-      losses.push_back(summarise(of_draw).loss.value);
+      std::optional<std::vector<SequenceScore>> of_draw =
+          score_unless(stops, engine, model, holdout,
+                       {.pattern = pattern,
+                        .mlm_probability = options.mlm_probability,
+                        .max_sequences = options.max_sequences,
+                        .tokens = &data::TokenList::of(model.alphabet),
+                        .draw = draw},
+                       baseline, ranks);
+      if (!of_draw) return std::nullopt;
+      losses.push_back(summarise(*of_draw).loss.value);
       if (draw == 0)
-        scores = of_draw;
+        scores = std::move(*of_draw);
       else
-        add_draw(scores, of_draw);
+        add_draw(scores, *of_draw);
     }
     PatternResult result = summarise(scores);
     result.mask_error = error_of_mean(losses);
@@ -234,9 +267,11 @@ Evaluation evaluate(model::Engine& engine, const config::ModelConfig& model, con
   Evaluation evaluation;
   if (options.only != data::MaskPattern::mask_only) {
     evaluation.bert = pass(data::MaskPattern::bert, evaluation.bert_scores);
+    if (!evaluation.bert) return std::nullopt;
   }
   if (options.only != data::MaskPattern::bert) {
     evaluation.mask_only = pass(data::MaskPattern::mask_only, evaluation.mask_only_scores);
+    if (!evaluation.mask_only) return std::nullopt;
   }
   return evaluation;
 }

@@ -1,6 +1,7 @@
 #include "esmscale/eval/evaluator.h"
 
 #include "esmscale/core/text.h"
+#include "esmscale/eval/stoppable.h"
 #include "eval/scores.h"
 #include "support/batches.h"
 #include "support/protein_set.h"
@@ -208,6 +209,30 @@ TEST(Draws, MeanAndTheErrorOfTheMasks) {
   EXPECT_NEAR(three.bert->loss.value, loss / masked, 1e-12);
   EXPECT_NEAR(three.bert->mask_error, std::sqrt(squares / 2 / 3), 1e-12);
   EXPECT_LT(three.bert->loss.error, one.bert->loss.error);
+}
+
+// Whenever the stop comes: at a batch of the first pattern, of a later draw, or of the second pattern.
+TEST(Evaluate, EndsBetweenTwoBatchesWhenItIsAskedTo) {
+  const model::Weights weights = letters_only_model();
+  const auto engine = model::make_engine(weights, {.engine = config::EngineKind::plain});
+  const auto& counts = holdout().dataset().manifest().residue_counts;
+  dist::Ranks alone;
+  const auto stopped_at = [&](int64_t question, int64_t& asked) {
+    return evaluate_unless([&] { return ++asked == question; }, *engine, weights.config, holdout().dataset(),
+                           {.draws = 2}, counts, alone);
+  };
+  int64_t all = 0;
+  const std::optional<Evaluation> whole = stopped_at(-1, all);
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_EQ(
+      whole->bert->loss.value,
+      evaluate(*engine, weights.config, holdout().dataset(), {.draws = 2}, counts, alone).bert->loss.value);
+  EXPECT_EQ(all % 4, 0) << "two draws of two patterns";
+  for (int64_t question = 1; question <= all; ++question) {
+    int64_t asked = 0;
+    EXPECT_FALSE(stopped_at(question, asked).has_value());
+    EXPECT_EQ(asked, question) << "no batch after the stop";
+  }
 }
 
 }  // namespace
