@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -48,7 +49,7 @@ void Profile::begin_step() {
 
 void Profile::finish() {
   if (recording_) write();
-  if (steps_ > 0 && begun_ <= kStepsBefore)
+  if (std::exchange(steps_, 0) > 0 && begun_ <= kStepsBefore)
     log_warning("--profile: the run ended before step ", kStepsBefore + 1, " of this session; no trace");
 }
 

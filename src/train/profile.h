@@ -21,7 +21,7 @@ class Profile {
   Profile& operator=(const Profile&) = delete;
 
   void begin_step();  // before the step waits for its batch
-  void finish();      // the run ends: writes the trace
+  void finish();      // the run ends: writes the trace; a second call does nothing
 
  private:
   void catch_up() const;

@@ -22,7 +22,7 @@ class StopWatcher {
   // `logs`: log at once, from a thread of its own, that the signal came, what the run waits for and how long.
   StopWatcher(const StopSignal& signal, bool logs);
 
-  // The current work, for the log line: "step 12", "the evaluation", "the checkpoint".
+  // The current work, for the log line: "step 12", "a batch of the evaluation".
   void begin(std::string work);
   // The same for a step of `micro_batches`, whose time is estimated from those that are done.
   void begin_step(int64_t step, size_t micro_batches);

@@ -3,6 +3,7 @@
 #include "esmscale/core/error.h"
 #include "esmscale/core/files/files.h"
 #include "esmscale/core/log.h"
+#include "esmscale/dist/any_rank.h"
 #include "esmscale/model/span.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/process/device.h"
@@ -65,10 +66,7 @@ bool Trainer::Impl::was_finished() {
 }
 
 bool Trainer::Impl::is_stopped_before_start() {
-  const std::vector<std::string> said =
-      ranks_.exchange("stop before the first step", stop_.is_raised() ? "stop" : "");
-  if (std::all_of(said.begin(), said.end(), [](const std::string& word) { return word.empty(); }))
-    return false;
+  if (!dist::is_true_of_any(ranks_, "stop before the first step", stop_.is_raised())) return false;
   log_warning("stopped by ", reason_to_stop(), " before the first step; run the same command again");
   return true;
 }
@@ -83,6 +81,7 @@ int Trainer::Impl::train() {
   if (ranks_.is_first()) recorder_.open();
   data::Loader loader(run_.inputs.train, run_.loader_options(), info_.data);
   Profile profile(run_.options.profile_steps, run_.folder.trace(ranks_.rank()), run_.device);
+  if (is_evaluation_due() && !evaluate_holdout(/*finished=*/false)) return end_early(profile);
   while (!run_.is_finished()) {
     profile.begin_step();
     std::optional<data::GlobalBatch> batch = next_batch(loader);
@@ -92,7 +91,7 @@ int Trainer::Impl::train() {
     step(std::move(*batch));
     if (crosses(tokens_before, info_.tokens, config_.eval.every_tokens) && !run_.is_finished()) {
       if (agreed_.stop) checkpoint();  // who asked may not wait for the evaluation
-      evaluate_holdout(/*finished=*/false);
+      if (!evaluate_holdout(/*finished=*/false)) agreed_.stop = true;
     }
     if (agreed_.checkpoint || crosses(tokens_before, info_.tokens, config_.checkpoint.every_tokens))
       checkpoint();
@@ -100,7 +99,7 @@ int Trainer::Impl::train() {
   }
   profile.finish();
   last_checkpoint();  // before an evaluation that may be long
-  evaluate_holdout(/*finished=*/true);
+  if (!evaluate_holdout(/*finished=*/true)) return end_early(profile);
   note_end("finished");
   return 0;
 }
@@ -115,6 +114,7 @@ void Trainer::Impl::note_end(const std::string& why) const {
 }
 
 int Trainer::Impl::end_early(Profile& profile) {
+  ended_early_ = true;
   last_checkpoint();
   flush_metrics();
   profile.finish();
@@ -138,7 +138,7 @@ std::string Trainer::Impl::reason_to_stop() const {
 TrainSummary Trainer::Impl::summary() const {
   return {.run = run_.folder.path(),
           .checkpoint = run_.folder.checkpoint(info_.step),
-          .is_finished = run_.is_finished(),
+          .is_finished = run_.is_finished() && !ended_early_,
           .step = info_.step,
           .tokens = info_.tokens,
           .sequences = info_.sequences,

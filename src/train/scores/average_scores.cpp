@@ -3,6 +3,7 @@
 #include "esmscale/core/log.h"
 #include "esmscale/core/text.h"
 #include "esmscale/eval/report.h"
+#include "esmscale/eval/stoppable.h"
 
 #include <nlohmann/json.hpp>
 
@@ -28,36 +29,38 @@ class Lent {
   at::Tensor weights_, kept_;
 };
 
-eval::EvaluationReport score(Run& run) {
+std::optional<eval::EvaluationReport> score(Run& run, const std::function<bool()>& stops) {
   const config::RunConfig& config = run.options.config;
-  const eval::Evaluation evaluation =
-      eval::evaluate(*run.machinery->engine, config.model, *run.inputs.holdout,
-                     {.mlm_probability = config.eval.mlm_probability, .draws = config.eval.draws},
-                     run.info().letter_counts, run.ranks);
-  return {.bert = evaluation.bert,
-          .mask_only = evaluation.mask_only,
-          .checkpoint = run.folder.checkpoint(run.info().step),
-          .step = run.info().step,
-          .mlm_probability = config.eval.mlm_probability,
-          .draws = config.eval.draws,
-          .precision = std::string(enum_name(config.train.precision)),
-          .holdout_hash = run.inputs.holdout->manifest().hash,
-          .holdout_label = run.info().holdout_label};
+  const std::optional<eval::Evaluation> evaluation =
+      eval::evaluate_unless(stops, *run.machinery->engine, config.model, *run.inputs.holdout,
+                            {.mlm_probability = config.eval.mlm_probability, .draws = config.eval.draws},
+                            run.info().letter_counts, run.ranks);
+  if (!evaluation) return std::nullopt;
+  return eval::EvaluationReport{.bert = evaluation->bert,
+                                .mask_only = evaluation->mask_only,
+                                .checkpoint = run.folder.checkpoint(run.info().step),
+                                .step = run.info().step,
+                                .mlm_probability = config.eval.mlm_probability,
+                                .draws = config.eval.draws,
+                                .precision = std::string(enum_name(config.train.precision)),
+                                .holdout_hash = run.inputs.holdout->manifest().hash,
+                                .holdout_label = run.info().holdout_label};
 }
 
 }  // namespace
 
-Json score_averages(Run& run) {
+std::optional<Json> score_averages(Run& run, const std::function<bool()>& stops) {
   Json line = Json::object();
   if (!run.inputs.holdout) return line;
   for (const optim::WeightSet average : run.state.averages->kept()) {
     const Lent lent(run, average);
-    const eval::EvaluationReport report = score(run);
-    const Json keys = eval::to_json(report);
+    const std::optional<eval::EvaluationReport> report = score(run, stops);
+    if (!report) return std::nullopt;
+    const Json keys = eval::to_json(*report);
     for (const auto& [key, value] : keys.items()) line[text("eval_", enum_name(average), "/", key)] = value;
     if (run.ranks.is_first())
       log_info("the average '", enum_name(average), "' of the weights: holdout loss ",
-               eval::to_text(report.bert->loss), " nats");
+               eval::to_text(report->bert->loss), " nats");
   }
   return line;
 }

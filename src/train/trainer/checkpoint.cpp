@@ -22,14 +22,12 @@ bool Trainer::Impl::checkpoint() {
 }
 
 void Trainer::Impl::last_checkpoint() {
-  const auto is_stopped = [this] { return stop_.is_raised(); };
-  while (!checkpoint()) checkpoints_.wait_for_room(is_stopped);
+  while (!checkpoint()) checkpoints_.wait_for_room(is_stopped_);
 }
 
 // The lines of metrics that wait for room.
 void Trainer::Impl::flush_metrics() {
-  if (ranks_.is_first())
-    checkpoints_.write_at_last([this] { recorder_.flush(); }, [this] { return stop_.is_raised(); });
+  if (ranks_.is_first()) checkpoints_.write_at_last([this] { recorder_.flush(); }, is_stopped_);
 }
 
 }  // namespace esmscale::train

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,14 +56,22 @@ struct Trainer::Impl {
   void count_bad_step(int64_t step, double loss);
   bool is_time_for_checkpoint() const;
 
-  void evaluate_holdout(bool finished);
-  void score_holdout();
+  // An evaluation that this start did not make, by the metrics of the starts before.
+  bool is_evaluation_due();
+  int64_t tokens_of_last_evaluation() const;
+  // False on all ranks when a stop signal of one ended it: nothing of it is recorded.
+  bool evaluate_holdout(bool finished);
+  bool score_holdout();
+  bool score_all_assays();
+  std::optional<Json> scores(bool finished);
+  void keep_best(bool finished);
   bool checkpoint();
   void last_checkpoint();
   void flush_metrics();
 
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   const StopSignal stop_;  // before the run: a signal while the run is opened is not lost
+  const std::function<bool()> is_stopped_ = [this] { return stop_.is_raised(); };
   StopWatcher watcher_;
   const std::unique_ptr<Run> opened_;
   Run& run_;
@@ -79,6 +88,7 @@ struct Trainer::Impl {
   int64_t training_peak_ = 0;  // bytes of tensors before the last evaluation
   double checkpoint_time_ = 0;
   bool is_recorded_ = false;
+  bool ended_early_ = false;
   StopRequests agreed_;  // of any rank, at the step that was finished last
 };
 
