@@ -14,7 +14,15 @@
 
 namespace esmscale::downstream {
 
+void require_mappable(const std::string& where, int64_t residues) {
+  if (residues <= kLongestMap) return;
+  throw Error({.where = where,
+               .expected = text("at most ", kLongestMap, " residues, for a map of all pairs"),
+               .found = text(residues)});
+}
+
 KnownContacts read_contact_list(const std::filesystem::path& file, int64_t length) {
+  require_mappable(file.string(), length);
   const auto n = static_cast<size_t>(length);
   KnownContacts known{
       .length = length, .is_contact = std::vector<uint8_t>(n * n), .is_resolved = std::vector<uint8_t>(n, 1)};

@@ -166,6 +166,11 @@ int64_t disagreements(const std::map<int64_t, Residue>& chain, std::span<const u
 // The shift of residue numbers under which the chain is part of the sequence.
 int64_t shift_of(const std::map<int64_t, Residue>& chain, std::span<const uint8_t> sequence,
                  const std::string& file) {
+  if (chain.size() > sequence.size())
+    throw Error({.where = file,
+                 .expected = text("at most the ", sequence.size(), " residues of the sequence"),
+                 .found = text("a chain of ", chain.size()),
+                 .advice = "name another --chain, or give the sequence of this structure"});
   int64_t best = 1, fewest = INT64_MAX;
   const int64_t first = chain.begin()->first;
   for (int64_t position = 0; position < static_cast<int64_t>(sequence.size()); ++position)
@@ -191,6 +196,7 @@ bool touch(const Residue& a, const Residue& b) {
 
 KnownContacts contacts_of_structure(const std::filesystem::path& file, const std::string& chain,
                                     std::span<const uint8_t> residues) {
+  require_mappable(file.string(), static_cast<int64_t>(residues.size()));
   const std::string content = read_file(file);
   const bool is_mmcif = file.extension() == ".cif" || file.extension() == ".mmcif";
   const auto atoms = is_mmcif ? read_mmcif(content, file.string()) : read_pdb(content, file.string());

@@ -197,6 +197,25 @@ TEST(ContactList, PairsAndWhatIsWrong) {
   }
 }
 
+// Sizes of arrays are a sequence's length squared: 100 GB here.
+TEST(KnownContacts, ALengthIsBoundedBeforeItIsAllocated) {
+  const TemporaryFolder temporary;
+  write_file(temporary / "list", "1 300000\n");
+  EXPECT_THAT(error_of([&] { read_contact_list(temporary / "list", 300'000); }),
+              AllOf(HasSubstr("list"), HasSubstr("at most 20000 residues"), HasSubstr("300000")));
+  write_file(temporary / "x.pdb", pdb());
+  const std::vector<uint8_t> sequence(300'000);
+  EXPECT_THAT(error_of([&] { contacts_of_structure(temporary / "x.pdb", "", sequence); }),
+              AllOf(HasSubstr("x.pdb"), HasSubstr("at most 20000 residues"), HasSubstr("300000")));
+}
+
+TEST(Structure, AChainLongerThanTheSequenceIsRefusedAtOnce) {
+  const TemporaryFolder temporary;
+  write_file(temporary / "x.pdb", pdb());
+  EXPECT_THAT(error_of([&] { contacts_of_structure(temporary / "x.pdb", "", codes("MGT")); }),
+              AllOf(HasSubstr("x.pdb"), HasSubstr("at most the 3 residues"), HasSubstr("a chain of 4")));
+}
+
 // By hand: ten residues, three contacts six or more apart; the map puts two of them first, then others.
 TEST(Precision, CountsTheFirstPairs) {
   KnownContacts known{

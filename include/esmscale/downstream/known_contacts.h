@@ -11,6 +11,11 @@
 
 namespace esmscale::downstream {
 
+// A map has a byte or a number for each pair of residues: 400 MB at this length.
+inline constexpr int64_t kLongestMap = 20'000;
+// Error that names the file if a protein of this length is longer.
+void require_mappable(const std::string& where, int64_t residues);
+
 // Positions count from 0 in the protein's sequence.
 struct KnownContacts {
   int64_t length = 0;
@@ -21,12 +26,13 @@ struct KnownContacts {
 // PDB or mmCIF (ending in .cif), its first model: residues whose Cβ atoms (Cα of glycine) are less than 8 Å
 // apart. `chain` "": the first one. Residue numbers of the file may be shifted against the sequence, by one
 // number for all. Error: no such chain or atoms, letters that do not agree with the sequence (the first of
-// them by the best shift is named), a line that is not right.
+// them by the best shift is named), a chain longer than the sequence, a line that is not right, a sequence
+// that is too long for a map.
 KnownContacts contacts_of_structure(const std::filesystem::path& file, const std::string& chain,
                                     std::span<const uint8_t> residues);
 
 // One contact a line: two residue numbers from 1, with blanks or a comma between; `#` begins a comment. Every
-// residue counts as resolved.
+// residue counts as resolved. Error: a line that is not right, a length that is too long for a map.
 KnownContacts read_contact_list(const std::filesystem::path& file, int64_t length);
 
 // Precision of the map's first `top` pairs among those at least `separation` apart: the part that are

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -35,6 +36,7 @@ std::vector<data::FastaRecord> read_proteins(const Options& options) {
   data::FastaCounts counts;
   data::FastaReader reader(options.input, counts);
   std::vector<data::FastaRecord> proteins;
+  std::unordered_set<std::string> names;
   for (data::FastaRecord record; reader.next(record); proteins.push_back(record)) {
     const std::string& name = record.identifier;
     if (name.find('/') != name.npos || name.starts_with("."))
@@ -42,11 +44,12 @@ std::vector<data::FastaRecord> read_proteins(const Options& options) {
                    .expected = "identifiers that can name files",
                    .found = name,
                    .advice = "rename it"});
-    for (const data::FastaRecord& other : proteins)
-      if (other.identifier == name)
-        throw Error({.where = options.input, .expected = "each identifier once", .found = name + " twice"});
+    if (!names.insert(name).second)
+      throw Error({.where = options.input, .expected = "each identifier once", .found = name + " twice"});
     if (record.residues.size() < 2)
       throw Error({.where = options.input, .expected = "at least two residues in " + name, .found = "fewer"});
+    downstream::require_mappable(text(options.input, ", ", name),
+                                 static_cast<int64_t>(record.residues.size()));
   }
   if (proteins.empty()) throw Error({.where = options.input, .expected = "a protein", .found = "none"});
   if (proteins.size() > 1 && (!options.structure.empty() || !options.contact_list.empty()))
