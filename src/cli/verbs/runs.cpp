@@ -15,7 +15,7 @@ namespace {
 Json to_json(const study::RunView& run) {
   const auto whole = [](double value) { return std::isfinite(value) ? Json(int64_t(value)) : Json(); };
   return {{"path", run.path.string()},
-          {"state", run.state},
+          {"state", enum_name(run.state)},
           {"step", whole(run.step)},
           {"tokens", whole(run.tokens)},
           {"planned_tokens", whole(run.planned_tokens)},
@@ -36,7 +36,7 @@ void print_table(std::ostream& out, const std::vector<study::RunView>& runs) {
   };
   Table table({"run", "state", "step", "tokens", "done", "loss", "tokens/s", "left"}, 2);
   for (const study::RunView& run : runs)
-    table.add({run.path.string(), run.state, or_dash(run.step, fixed(run.step, 0)),
+    table.add({run.path.string(), std::string(enum_name(run.state)), or_dash(run.step, fixed(run.step, 0)),
                or_dash(run.tokens, human_count(run.tokens)),
                or_dash(run.tokens / run.planned_tokens, share_done(run)),
                or_dash(run.loss, fixed(run.loss, 4)),
