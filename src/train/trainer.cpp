@@ -108,8 +108,8 @@ void Trainer::Impl::note_end(const std::string& why) const {
   if (!is_recorded_ || !ranks_.is_first()) return;
   try {
     run_.folder.note_end(why);
-  } catch (const NoRoom& full) {
-    log_warning("the end is not recorded: ", full.what());
+  } catch (const std::exception& problem) {
+    log_warning("the end is not recorded: ", problem.what());
   }
 }
 
@@ -167,11 +167,7 @@ int Trainer::run() {
   try {
     return impl_->train();
   } catch (const std::exception& problem) {
-    try {
-      impl_->note_end(text("an error: ", first_line(problem.what())));
-    } catch (const std::exception& note) {
-      log_warning("the end is not recorded: ", note.what());
-    }
+    impl_->note_end(text("an error: ", first_line(problem.what())));
     throw;
   }
 }

@@ -41,6 +41,16 @@ TEST(Trainer, FinishesAndSaysSo) {
       << "nothing is written twice";
 }
 
+// The record of starts is for people: a run that has trained does not fail for it.
+TEST(Trainer, AnEndThatCannotBeRecordedIsAWarning) {
+  const Bench bench;
+  TrainOptions options = bench.options("run");
+  const fs::path record = run::RunFolder(options.run).environment();
+  options.after_step = [record](const model::Weights&, int64_t) { write_file(record, "no list"); };
+  EXPECT_EQ(Trainer(options).run(), 0);
+  EXPECT_TRUE(run::ends_run(run::read_metrics(run::RunFolder(options.run).metrics()).back()));
+}
+
 // Oracle: the run that was never stopped. Bit for bit, because a checkpoint is the whole state.
 class Resume : public testing::TestWithParam<config::OptimizerKind> {};
 INSTANTIATE_TEST_SUITE_P(Optimizers, Resume,

@@ -37,7 +37,8 @@ struct Trainer::Impl {
   Impl(TrainOptions given, dist::Ranks& all);
 
   int train();
-  // Records why this start ended, once it has been recorded.
+  // Records why this start ended, once it has been recorded. A record that fails is a warning: what was
+  // trained is written.
   void note_end(const std::string& why) const;
   TrainSummary summary() const;
 
