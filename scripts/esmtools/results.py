@@ -34,6 +34,15 @@ def read_metrics(path: Path) -> list[Json]:
     return records
 
 
+def has_ended(run: Path, records: Sequence[Json]) -> bool:
+    """By the rule of the program: the last record says so, and the checkpoint of its step is there. A copy of a run may
+    have no checkpoints; it has no lock either."""
+    if not records or records[-1].get("finished") is not True:
+        return False
+    steps = [int(file.parent.name[len("step-") :]) for file in run.glob("checkpoints/step-*/checkpoint.json")]
+    return max(steps) >= records[-1]["step"] if steps else not (run / "lock").exists()
+
+
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from esmtools.results import Json, fail, read_json, read_metrics
+from esmtools.results import Json, fail, has_ended, read_json, read_metrics
 
 NOT_METRICS = ("step", "time")
 
@@ -71,5 +71,5 @@ def read_run(folder: Path) -> TrackedRun:
         folder,
         flat(read_json(folder / "config.json")) | flat({"environment": starts[-1]} if starts else {}),
         steps_of(lines),
-        any(line.get("finished") is True for line in lines),
+        has_ended(folder, lines),
     )

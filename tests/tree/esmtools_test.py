@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from esmtools import commands, json_value, results, test_summary, tidy
+from esmtools.study import cpu
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,24 @@ class Results(unittest.TestCase):
             metrics.write_text('{"st\n{"step": 1}\n')
             with self.assertRaisesRegex(SystemExit, "metrics.jsonl:1"):
                 results.read_metrics(metrics)
+
+    def test_a_run_has_ended_when_its_line_and_its_checkpoint_are_there(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            run, last = Path(folder), {"step": 20, "finished": True}
+            self.assertFalse(results.has_ended(run, []))
+            self.assertFalse(results.has_ended(run, [last, {"step": 30}]))
+            self.assertTrue(results.has_ended(run, [last]), "a copy without checkpoints")
+            (run / "lock").touch()
+            self.assertFalse(results.has_ended(run, [last]))
+            (run / "metrics.jsonl").write_text(json.dumps(last) + "\n")
+            with self.assertRaisesRegex(SystemExit, "with its checkpoint, found step 20"):
+                cpu.final_record(run)
+            for step, ended in ((10, False), (20, True)):
+                checkpoint = run / "checkpoints" / f"step-{step:08}"
+                checkpoint.mkdir(parents=True)
+                self.assertFalse(results.has_ended(run, [last]), "no checkpoint.json yet")
+                (checkpoint / "checkpoint.json").touch()
+                self.assertEqual(results.has_ended(run, [last]), ended)
 
     def test_values_have_paths(self) -> None:
         content = {"jobs": ["7", "8"], "done": 4}

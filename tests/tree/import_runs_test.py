@@ -61,6 +61,8 @@ class ImportRuns(unittest.TestCase):
         self.assertEqual(run.steps[1].metrics, {"tokens": 200, "train/loss": 2.75, "train/mfu": 0.25, "eval/loss": 2.8})
         self.assertTrue(run.is_finished)
         self.assertEqual(run.id, tracked_run.read_run(self.run_folder).id)
+        (self.run_folder / "lock").touch()
+        self.assertFalse(tracked_run.read_run(self.run_folder).is_finished, "its checkpoint is not there")
         with self.assertRaisesRegex(SystemExit, "expected a run folder"):
             tracked_run.read_run(self.folder)
 

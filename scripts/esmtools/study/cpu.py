@@ -7,7 +7,7 @@ from pathlib import Path
 
 from esmtools.commands import run_commands
 from esmtools.processes import json_of, set_options
-from esmtools.results import Json, fail, read_json, read_metrics, write_json
+from esmtools.results import Json, fail, has_ended, read_json, read_metrics, write_json
 
 SEEDS = (1, 2)
 SCHEDULES = ("exponential", "constant")
@@ -16,10 +16,11 @@ DECAY = 0.2  # last part of the schedule wsd; the default of schedule.decay_frac
 
 
 def final_record(run: Path) -> Json:
-    record = (read_metrics(run / "metrics.jsonl") or [{}])[-1]
-    if not record.get("finished"):
-        fail(f"{run}: expected a finished run, found step {record.get('step', 0)}; run the script again")
-    return record
+    records = read_metrics(run / "metrics.jsonl")
+    if not has_ended(run, records):
+        step = records[-1]["step"] if records else 0
+        fail(f"{run}: expected a finished run with its checkpoint, found step {step}; run the script again")
+    return records[-1]
 
 
 def final_loss(run: Path) -> float:
