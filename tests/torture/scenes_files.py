@@ -125,6 +125,25 @@ def pipes_without_a_writer_do_not_hang(bench: Bench) -> None:
         require_refusal(process, process.wait(QUICK), f"a pipe as {name}")
 
 
+def devices_are_refused(bench: Bench) -> None:
+    """They have no end, so whoever reads one whole never comes back."""
+    configured = bench.train_arguments(bench.folder / "device-config", ["--dry-run"])
+    prepared = ["prepare", "--output", str(bench.folder / "device-set"), "--input"]
+    readers = {
+        "fit --points": ["fit", "--output", str(bench.folder / "device-laws"), "--points", "DEVICE"],
+        "plan --laws": ["plan", "--flops", "1e18", "--laws", "DEVICE"],
+        "train --config": ["DEVICE" if word == str(bench.config) else word for word in configured],
+        "prepare --input": [*prepared, "DEVICE"],
+        "prepare --exclude": [*prepared, str(bench.folder / "in.fasta"), "--exclude", "DEVICE"],
+        "prepare --clusters": [*prepared, str(bench.folder / "in.fasta"), "--clusters", "DEVICE"],
+    }
+    for number, (what, arguments) in enumerate(readers.items()):
+        device = ("/dev/zero", "/dev/urandom")[number % 2]
+        words = [device if word == "DEVICE" else word for word in arguments]
+        said = refused(bench, words, f"{what} {device}", ["prlimit", f"--data={3 << 30}"])
+        require("no memory left" not in said, f"{what} {device} is read until memory ends: {said}")
+
+
 # Number 13
 
 
@@ -147,6 +166,16 @@ def sizes_are_bounded_before_they_are_allocated(bench: Bench) -> None:
     arguments = ["fasta", str(set_), "--output", str(set_.parent / "huge.fasta")]
     said = refused(bench, arguments, "an index that announces 4.2 GB", ["prlimit", f"--data={3 << 30}"])
     require("memory" not in said and "alloc" not in said, f"4.2 GB are allocated for a set of 40 KB: {said}")
+
+
+def an_exclusion_keeps_to_its_memory(bench: Bench) -> None:
+    """22 MB of identifiers, which take three times that in memory, where `prepare` may hold 32 MB."""
+    names = bench.folder / "excluded"
+    names.write_text("p1\n" + "".join(f"UniRef50_A0A{n:09}\n" for n in range(1_000_000)))
+    arguments = ["prepare", "--input", str(bench.folder / "in.fasta"), "--output", str(bench.folder / "less")]
+    more = ["--exclude", str(names), "--memory", "32M"]
+    said = refused(bench, [*arguments, *more], "an exclusion beyond --memory", ["prlimit", f"--as={16 << 30}"])
+    require("--memory" in said, f"an exclusion beyond --memory is refused for another reason: {said}")
 
 
 def integers_of_a_manifest_are_checked(bench: Bench) -> None:

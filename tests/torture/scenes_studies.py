@@ -7,7 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from torture.bench import Bench, Process, require, require_no_frames
+from torture.bench import STOPPED, Bench, Process, require, require_no_frames
 from torture.kills import run_names, wait_for_end_of
 from torture.scenes import (
     ENDLESS,
@@ -161,6 +161,21 @@ def a_killed_rank_is_one_error(bench: Bench) -> None:
     os.kill(later.children()[1], signal.SIGKILL)
     require_one_error_after_kill(later, "in training")
     require_one_error_after_kill(early, "while they connect, without a log")
+
+
+def require_early_stop(bench: Bench, rank: int) -> None:
+    process = two_ranks(bench, bench.folder / f"stopped-early-{rank}", [])
+    require(comes(process, lambda: len(process.children()) == 2), f"no two ranks: {process.said()}")
+    os.kill(process.children()[rank], signal.SIGTERM)
+    status = process.wait(QUICK)
+    require(status == STOPPED, f"exit code {status} after SIGTERM to rank {rank}: {process.said()}")
+    require("error: " not in process.said(), f"SIGTERM to rank {rank} is an error: {process.said()}")
+
+
+def a_rank_may_be_stopped_early(bench: Bench) -> None:
+    """The signal comes to one rank, mostly before it has a handler: the run is stopped, and has not failed."""
+    for rank in (0, 1):
+        require_early_stop(bench, rank)
 
 
 def ranks_end_while_they_connect(bench: Bench) -> None:
