@@ -17,7 +17,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 study::RunView run(const std::string& name, double lr) {
-  study::RunView view{.name = name, .path = "runs/" + name, .state = study::ViewState::finished, .step = 300, .tokens = 3e5};
+  study::RunView view{
+      .name = name, .path = "runs/" + name, .state = study::ViewState::finished, .step = 300, .tokens = 3e5};
   view.config.optimizer.lr = lr;
   view.start = {{"revision", "abc"}};
   for (int step = 1; step <= 300; ++step)
