@@ -71,7 +71,6 @@ void add_eval(CLI::App& app, Program& program) {
           "--weights", add_weights,
           "trained, or an average that the run kept: ema or last (average.*); one for all, or one for "
           "each --checkpoint; default: trained")
-      ->check(CLI::IsMember(enum_names<optim::WeightSet>()))
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->trigger_on_parse();
   verb->add_option("--holdout", options->holdout, "Holdout; default: the run's own")->expected(0, 1);
