@@ -31,7 +31,7 @@ std::vector<Arguments> writing_verbs(const SmallRun& small) {
            "--output"},
           {"fasta", small.train_set.folder(), "--output"},
           {"fit", "--points", small.path("points.csv"), "--log-level", "error", "--output"},
-          {"plan", "--flops", "1e18", "--log-level", "error", "--output"},
+          {"plan", "--flops", "1e20", "--log-level", "error", "--output"},
           {"prepare", "--input", small.path("in.fasta"), "--log-level", "error", "--output"},
           small.eval({"--checkpoint", trained, "--per-sequence"})};
 }

@@ -53,7 +53,7 @@ Arguments fit(const Inputs& inputs, const std::string& output) {
 const std::vector<Case> kCases{
     {"plan",
      [](const Inputs&, const std::string& output) {
-       return Arguments{"plan", "--flops", "1e18", "--log-level", "error", "--output", output};
+       return Arguments{"plan", "--flops", "1e20", "--log-level", "error", "--output", output};
      },
      "out",
      {"out/plan.json", "out/array.sbatch", "out/configs/plan.json"}},

@@ -137,7 +137,7 @@ TEST(Structure, CbetaAtomsOfAChain) {
               HasSubstr("atoms of chain B"));
   write_file(temporary / "z.pdb", "ATOM      1  CA  MET A  11       x.000   0.000   0.000\n");
   EXPECT_THAT(error_of([&] { contacts_of_structure(temporary / "z.pdb", "", codes("M")); }),
-              AllOf(HasSubstr("line 1"), HasSubstr("a number")));
+              AllOf(HasSubstr("line 1"), HasSubstr("a finite number")));
 }
 
 // The columns, and rows of name, residue, number and x.
@@ -173,7 +173,8 @@ TEST(Structure, NumbersThatCannotBeAreNamed) {
     return error_of([&] { contacts_of_structure(temporary / "x.cif", "", codes("MG")); });
   };
   for (const char* x : {"nan", "inf", "-inf", "1e999", "1.0x"})
-    EXPECT_THAT(refusal(mmcif({{"CA", "MET", "1", x}})), AllOf(HasSubstr("line 11"), HasSubstr("a number")))
+    EXPECT_THAT(refusal(mmcif({{"CA", "MET", "1", x}})),
+                AllOf(HasSubstr("line 11"), HasSubstr("a finite number")))
         << x;
   // Numbers of which differences overflow.
   for (const char* number : {"-9223372036854775808", "9223372036854775807", "1000000001"})

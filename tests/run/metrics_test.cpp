@@ -46,7 +46,7 @@ TEST(Metrics, NotFiniteIsNull) {
 TEST(Metrics, WriterAppendsAfterALineCutShort) {
   const TemporaryFolder run;
   write_file(run / "metrics.jsonl", "{\"step\":1}\n{\"step\":2,\"train/lo");
-  MetricsWriter(run.path(), false).write(2, 12.5, {});
+  MetricsWriter(run.path(), false).write(2, 12.5, Json::object());
   EXPECT_EQ(read_file(run / "metrics.jsonl"), "{\"step\":1}\n{\"step\":2,\"time\":12.5}\n");
 }
 

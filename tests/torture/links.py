@@ -53,7 +53,7 @@ def cases_of(bench: Bench, output: Path) -> list[Case]:
         Case("prepare", prepare),
         Case("prepare --force", [*prepare, "--force"], prepared),
         Case("fit", ["fit", "--points", str(points), "--bootstrap", "0", "--output", str(output), force]),
-        Case("plan", ["plan", "--flops", "1e18", "--output", str(output), force]),
+        Case("plan", ["plan", "--flops", "1e20", "--output", str(output), force]),
         Case("assess", ["assess", "--output", file, force]),
         Case("study plan", ["study", "plan", str(output), "--isoflop", "1e18", "--models", "4"]),
         Case("study run", study_arguments(bench, output), planned),
