@@ -1,6 +1,7 @@
 #include "esmscale/accounting/memory.h"
 
 #include "accounting/activations.h"
+#include "esmscale/config/engine_choice.h"
 #include "esmscale/config/hidden_matrices.h"
 
 #include <algorithm>
@@ -15,6 +16,17 @@ double fp8_weights(const config::RunConfig& config) {
   const auto width = static_cast<double>(config.model.width),
              inner = static_cast<double>(config.model.ffn_dim());
   return 2 * static_cast<double>(config.model.layers - 2) * width * (4 * width + 2 * inner);
+}
+
+// fp32 and, for products, bf16; where the fp32 weights are sharded, those of matrices are whole in bf16 only.
+double weight_bytes(const config::RunConfig& config, const std::vector<config::Parameter>& table, int ranks,
+                    int64_t updated) {
+  const auto parameters = static_cast<double>(config::total_size(table));
+  if (!is_bf16(config)) return kFloat * parameters;
+  const int64_t floats = config::shards_master_weights(config, ranks)
+                             ? updated + config::size_of_vectors(table)
+                             : config::total_size(table);
+  return static_cast<double>(kFloat * floats) + 2 * parameters + fp8_weights(config);
 }
 
 // The most that gradients take on one rank. Stage 1 has the whole and a buffer for what it owns; stage 2
@@ -91,7 +103,6 @@ config::DeviceKind usual_device(const config::RunConfig& config) {
 
 MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, config::DeviceKind device) {
   const std::vector<config::Parameter> table = config::parameter_table(config.model);
-  const auto parameters = static_cast<double>(config::total_size(table));
   const config::ShardLayout layout(table, ranks);
   const int64_t stage = ranks > 1 ? config.parallel.zero_stage : 0;
   const std::vector<config::FlatRange> ranges = layout.updated(/*rank=*/0, static_cast<int>(stage));
@@ -101,7 +112,7 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
 
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
-      .parameters = kFloat * parameters + (is_bf16(config) ? 2 * parameters : 0) + fp8_weights(config),
+      .parameters = weight_bytes(config, table, ranks, updated),
       .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
       .moments = moments(config, updated, matrices),
       .averages = averages(config.average, updated),

@@ -74,25 +74,6 @@ std::vector<optim::WeightSet> averages_in(const SafetensorsFile& file,
   return averages;
 }
 
-Checkpoint load_set(const fs::path& folder, dist::Ranks& ranks, optim::WeightSet set) {
-  const Json json = read_metadata(folder);
-  Checkpoint checkpoint{.info = info_from_json(json, folder / run::kCheckpointMetadata), .weights = {}};
-  verify_blocks(folder / kTensorFile, {json, (folder / run::kCheckpointMetadata).string()}, ranks);
-
-  const SafetensorsFile file(folder / kTensorFile);
-  require_room(file, checkpoint.info.config.model);
-  checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
-  const model::Weights& weights = checkpoint.weights;
-  checkpoint.averages = averages_in(file, weights.table);
-  if (set != optim::WeightSet::trained && !holds(checkpoint.averages, set))
-    refuse_average(folder, set, checkpoint.averages);
-  for (size_t p = 0; p < weights.table.size(); ++p)
-    read_tensor(file, optim::tensor_group(set) + weights.table[p].name, weights.all[p]);
-  read_tensor(file, "inv_freq", weights.inv_freq);
-  checkpoint.has_moments = file.find(optim::kFirstMoment + weights.table.front().name) != nullptr;
-  return checkpoint;
-}
-
 }  // namespace
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights,
@@ -138,34 +119,70 @@ void rewrite_info(const fs::path& folder, const CheckpointInfo& info) {
   write_metadata(folder, info, there.at("bytes"), there.at("blocks"));
 }
 
-void restore(optim::Optimizer& optimizer, const fs::path& folder, const CheckpointInfo& info,
-             const std::vector<config::Parameter>& table) {
+CheckpointContents check_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
+  const Json json = read_metadata(folder);
+  CheckpointContents contents{.info = info_from_json(json, folder / run::kCheckpointMetadata)};
+  verify_blocks(folder / kTensorFile, {json, (folder / run::kCheckpointMetadata).string()}, ranks);
+  const SafetensorsFile file(folder / kTensorFile);
+  require_room(file, contents.info.config.model);
+  const std::vector<config::Parameter> table = config::parameter_table(contents.info.config.model);
+  contents.averages = averages_in(file, table);
+  contents.has_moments = file.find(optim::kFirstMoment + table.front().name) != nullptr;
+  return contents;
+}
+
+int64_t restore(const model::Weights& weights, std::span<const config::FlatRange> ranges,
+                const fs::path& folder) {
+  const SafetensorsFile file(folder / kTensorFile);
+  int64_t bytes = read_part(file, {"inv_freq", 0, weights.inv_freq}, weights.inv_freq.sizes());
+  for (const config::FlatRange& range : ranges)
+    for (const auto& [row, shared] : config::rows_in(weights.table, range)) {
+      const config::Parameter& parameter = weights.table[row];
+      bytes += read_part(
+          file, {parameter.name, shared.begin - parameter.offset, weights.masters.of(shared)}, parameter.shape);
+    }
+  return bytes;
+}
+
+int64_t restore(optim::Optimizer& optimizer, const fs::path& folder, const CheckpointInfo& info,
+                const std::vector<config::Parameter>& table) {
   const SafetensorsFile file(folder / kTensorFile);
   std::unordered_map<std::string, std::vector<int64_t>> shapes;
   for (const optim::StateTensor& tensor : optim::state_tensors(info.config.optimizer, table))
     shapes[tensor.name] = tensor.shape;
-  for (const optim::StatePart& part : optimizer.state()) read_part(file, part, shapes.at(part.name));
+  int64_t bytes = 0;
+  for (const optim::StatePart& part : optimizer.state()) bytes += read_part(file, part, shapes.at(part.name));
   optimizer.set_updates(info.updates);
+  return bytes;
 }
 
-void restore(optim::Averages& averages, const fs::path& folder, const std::vector<config::Parameter>& table) {
+int64_t restore(optim::Averages& averages, const fs::path& folder,
+                const std::vector<config::Parameter>& table) {
   const SafetensorsFile file(folder / kTensorFile);
   std::unordered_map<std::string, std::vector<int64_t>> shapes;
+  int64_t bytes = 0;
   for (const optim::WeightSet set : averages_in(file, table)) {
     if (!holds(averages.kept(), set)) continue;
     for (const config::Parameter& parameter : table)
       shapes[optim::tensor_group(set) + parameter.name] = parameter.shape;
-    for (const optim::StatePart& part : averages.state_of(set)) read_part(file, part, shapes.at(part.name));
+    for (const optim::StatePart& part : averages.state_of(set))
+      bytes += read_part(file, part, shapes.at(part.name));
   }
+  return bytes;
 }
 
 Checkpoint load_checkpoint(const fs::path& folder, optim::WeightSet set) {
   dist::Ranks alone;
-  return load_set(folder, alone, set);
-}
-
-Checkpoint load_checkpoint(const fs::path& folder, dist::Ranks& ranks) {
-  return load_set(folder, ranks, optim::WeightSet::trained);
+  Checkpoint checkpoint{check_checkpoint(folder, alone), {}};
+  if (set != optim::WeightSet::trained && !holds(checkpoint.averages, set))
+    refuse_average(folder, set, checkpoint.averages);
+  const SafetensorsFile file(folder / kTensorFile);
+  checkpoint.weights = model::make_weights(checkpoint.info.config.model, at::kCPU);
+  const model::Weights& weights = checkpoint.weights;
+  for (size_t p = 0; p < weights.table.size(); ++p)
+    read_tensor(file, optim::tensor_group(set) + weights.table[p].name, weights.all[p]);
+  read_tensor(file, "inv_freq", weights.inv_freq);
+  return checkpoint;
 }
 
 void refuse_average(const fs::path& path, optim::WeightSet wanted, std::span<const optim::WeightSet> there) {

@@ -24,13 +24,19 @@ std::span<const std::byte> bytes_of_tensor(const at::Tensor& flat) {
   return {static_cast<const std::byte*>(flat.const_data_ptr()), flat.nbytes()};
 }
 
-// This rank's share of the weights, in the table's order at the beginning of the data section.
-void write_weights(OutputFile& file, uint64_t data_offset, const model::Weights& weights,
-                   const dist::Ranks& ranks) {
+std::vector<config::FlatRange> share_of(const model::Weights& weights, const dist::Ranks& ranks) {
+  if (weights.has_sharded_masters()) return weights.masters.ranges();
   const int64_t size = weights.flat.numel(), n = ranks.size();
   const int64_t begin = size * ranks.rank() / n, end = size * (ranks.rank() + 1) / n;
-  file.write_at(data_offset + sizeof(float) * static_cast<uint64_t>(begin),
-                bytes_of_tensor(weights.flat.narrow(0, begin, end - begin).cpu()));
+  return {{begin, end - begin}};
+}
+
+// The weights are in the table's order at the beginning of the data section.
+void write_weights(OutputFile& file, uint64_t data_offset, const model::Weights& weights,
+                   const dist::Ranks& ranks) {
+  for (const config::FlatRange& range : share_of(weights, ranks))
+    file.write_at(data_offset + sizeof(float) * static_cast<uint64_t>(range.begin),
+                  bytes_of_tensor(weights.masters.of(range).cpu()));
 }
 
 // Where the file is damaged, found by looking at blocks rank, rank + ranks, …; "" when they are whole.
@@ -128,12 +134,13 @@ void read_tensor(const SafetensorsFile& file, const std::string& name, const at:
   std::memcpy(into.mutable_data_ptr(), bytes.data(), bytes.size());
 }
 
-void read_part(const SafetensorsFile& file, const optim::StatePart& part, at::IntArrayRef shape) {
+int64_t read_part(const SafetensorsFile& file, const optim::StatePart& part, at::IntArrayRef shape) {
   const auto bytes = bytes_of_entry(file, part.name, shape);
   const at::Tensor host = at::empty({part.values.numel()}, at::kFloat);
   std::memcpy(host.mutable_data_ptr(), bytes.data() + sizeof(float) * static_cast<size_t>(part.begin),
               host.nbytes());
   part.values.copy_(host);
+  return static_cast<int64_t>(host.nbytes());
 }
 
 }  // namespace esmscale::checkpoint

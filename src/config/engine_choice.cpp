@@ -7,6 +7,11 @@ Precision precision_on(Precision asked, DeviceKind device, bool has_bf16) {
   return device == DeviceKind::gpu && has_bf16 ? Precision::bf16 : Precision::fp32;
 }
 
+bool shards_master_weights(const RunConfig& config, int ranks) {
+  return ranks > 1 && config.parallel.master_weights == MasterWeights::sharded &&
+         has_short_activations(config.train.precision);
+}
+
 bool fits_gpu_kernels(const ModelConfig& model, Precision precision) {
   const int64_t element_bytes = has_short_activations(precision) ? 2 : 4;
   return model.head_dim() % 8 == 0 && model.width % 8 == 0 && model.ffn_dim() % 8 == 0 &&

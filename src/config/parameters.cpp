@@ -67,4 +67,11 @@ int64_t total_size(const std::vector<Parameter>& table) {
   return table.empty() ? 0 : table.back().offset + table.back().size();
 }
 
+int64_t size_of_vectors(const std::vector<Parameter>& table) {
+  int64_t size = 0;
+  for (const Parameter& parameter : table)
+    if (parameter.kind != ParameterKind::matrix) size += parameter.size();
+  return size;
+}
+
 }  // namespace esmscale::config

@@ -39,7 +39,7 @@ int64_t Gradients::room_of(size_t bucket) const {
 at::Tensor Gradients::floats(int64_t count) {
   alive_floats_ += count;
   peak_floats_ = std::max(peak_floats_, alive_floats_);
-  return at::zeros({count}, weights_.flat.options());
+  return at::zeros({count}, weights_.flat.options().dtype(at::kFloat));
 }
 
 void Gradients::zero() {

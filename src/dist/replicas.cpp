@@ -35,7 +35,7 @@ std::string usual(const std::vector<std::string>& all) {
 }  // namespace
 
 std::string checksum_of_bits(const at::Tensor& flat) {
-  const at::Tensor bits = flat.view(at::kInt);
+  const at::Tensor bits = flat.view(flat.element_size() == 2 ? at::kShort : at::kInt);
   const int64_t rows = bits.numel() / kColumns, whole = rows * kColumns;
   const at::Tensor table = bits.narrow(0, 0, whole).view({rows, kColumns});
   const at::Tensor rest = bits.narrow(0, whole, bits.numel() - whole).to(at::kLong);
@@ -48,13 +48,11 @@ std::string checksum_of_bits(const at::Tensor& flat) {
   return text(flat.numel(), ":", part[0], ":", part[1], ":", part[2]);
 }
 
-void broadcast_weights(const at::Tensor& flat, Group& group) {
-  group.broadcast(flat, 0).wait();
-}
-
-void require_equal_replicas(const at::Tensor& flat, Ranks& ranks, std::string_view when) {
+void require_equal_replicas(const std::vector<at::Tensor>& weights, Ranks& ranks, std::string_view when) {
   if (ranks.size() == 1) return;
-  const std::vector<std::string> all = ranks.exchange(text("checksums ", when), checksum_of_bits(flat));
+  std::vector<std::string> own;
+  for (const at::Tensor& part : weights) own.push_back(checksum_of_bits(part));
+  const std::vector<std::string> all = ranks.exchange(text("checksums ", when), join(own, " "));
   const std::string expected = usual(all);
   std::vector<std::string> others;
   for (size_t rank = 0; rank < all.size(); ++rank)

@@ -40,12 +40,17 @@ void require_engine(const EngineOptions& options, const config::ModelConfig& mod
                        .expected = "fp32 on a CPU",
                        .found = std::string(enum_name(options.precision)),
                        .advice = "use a GPU, or begin a run with --set train.precision=fp32"});
-  if (options.recompute == config::Recompute::blocks &&
-      !config::is_fused(options.engine, model, options.precision, device))
+  const bool is_plain = !config::is_fused(options.engine, model, options.precision, device);
+  if (options.recompute == config::Recompute::blocks && is_plain)
     throw usage_error({.where = "train.recompute",
                        .expected = "none or outputs with the plain engine",
                        .found = std::string(enum_name(options.recompute)),
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
+  if (options.has_sharded_masters && is_plain)
+    throw usage_error({.where = "parallel.master_weights",
+                       .expected = "whole with the plain engine",
+                       .found = "sharded",
+                       .advice = "use widths that are multiples of 8 with train.engine=fused"});
   require_fp8(options, model, device);
 }
 

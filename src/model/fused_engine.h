@@ -85,7 +85,7 @@ class FusedEngine final : public Engine {
   const Weights& weights_;
   std::unique_ptr<FusedOps> ops_;
   Recompute recompute_;
-  Weights matrices_;  // in the products' type: the weights themselves, or views of a copy of all of them
+  Weights matrices_;  // in the products' type: views of the flat weights, or of a copy of them
   bool with_fp8_, frozen_ = false;
   std::vector<Fp8Block> fp8_;  // with_fp8: of the blocks after the first, without the last
 };

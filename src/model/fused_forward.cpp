@@ -11,11 +11,10 @@ namespace {
 
 Weights in_type(const Weights& weights, at::ScalarType type) {
   if (type == at::kFloat) return weights;
-  const at::Tensor flat = at::empty_like(weights.flat, weights.flat.options().dtype(type));
-  std::vector<at::Tensor> views;
-  for (const config::Parameter& parameter : weights.table)
-    views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
-  Weights copy = with_tensors(weights, std::move(views));
+  const at::Tensor flat = weights.flat.scalar_type() == type
+                              ? weights.flat
+                              : at::empty_like(weights.flat, weights.flat.options().dtype(type));
+  Weights copy = with_tensors(weights, views_of(weights, flat));
   copy.flat = flat;
   return copy;
 }
@@ -37,7 +36,7 @@ void FusedEngine::freeze_weights(bool frozen) {
 
 void FusedEngine::read_weights() {
   if (ops_->type() == at::kFloat || frozen_) return;
-  matrices_.flat.copy_(weights_.flat);
+  if (!weights_.has_sharded_masters()) matrices_.flat.copy_(weights_.flat);
   if (!with_fp8_) return;
   fp8_.clear();
   for (size_t i = 1; i + 1 < matrices_.blocks.size(); ++i) fp8_.push_back(quantise(matrices_.blocks[i]));

@@ -87,7 +87,28 @@ at::Tensor log_frequencies(const data::TokenList& tokens, std::span<const int64_
   return bias;
 }
 
+// Without tensors except inv_freq.
+Weights names_of(const config::ModelConfig& model, const at::Device& device) {
+  Weights names;
+  names.config = model;
+  names.table = config::parameter_table(model);
+  names.rows = config::parameter_index(model);
+  names.inv_freq = rotary_frequencies(model.head_dim()).to(device);
+  return names;
+}
+
+at::Tensor empty_flat(const Weights& names, at::ScalarType type, const at::Device& device) {
+  return at::empty({config::total_size(names.table)}, at::TensorOptions().dtype(type).device(device));
+}
+
 }  // namespace
+
+std::vector<at::Tensor> views_of(const Weights& names, const at::Tensor& flat) {
+  std::vector<at::Tensor> views;
+  for (const config::Parameter& parameter : names.table)
+    views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
+  return views;
+}
 
 Weights with_tensors(const Weights& like, std::vector<at::Tensor> all) {
   const auto norm = [&](const config::LayerRows& rows) {
@@ -99,6 +120,8 @@ Weights with_tensors(const Weights& like, std::vector<at::Tensor> all) {
                 .table = like.table,
                 .rows = rows,
                 .flat = {},
+                .masters = {},
+                .vectors = {},
                 .all = {},
                 .inv_freq = like.inv_freq,
                 .embedding_VD = all[rows.embedding],
@@ -119,25 +142,58 @@ Weights with_tensors(const Weights& like, std::vector<at::Tensor> all) {
 }
 
 Weights make_weights(const config::ModelConfig& model, const at::Device& device) {
-  Weights weights;
-  weights.config = model;
-  weights.table = config::parameter_table(model);
-  weights.rows = config::parameter_index(model);
-  weights.inv_freq = rotary_frequencies(model.head_dim()).to(device);
-  const at::Tensor flat =
-      at::empty({config::total_size(weights.table)}, at::TensorOptions().dtype(at::kFloat).device(device));
-  std::vector<at::Tensor> views;
-  for (const config::Parameter& parameter : weights.table)
-    views.push_back(flat.narrow(0, parameter.offset, parameter.size()).view(parameter.shape));
-  Weights named = with_tensors(weights, std::move(views));
-  named.flat = flat;
-  return named;
+  const Weights names = names_of(model, device);
+  const at::Tensor flat = empty_flat(names, at::kFloat, device);
+  Weights weights = with_tensors(names, views_of(names, flat));
+  weights.flat = flat;
+  weights.masters = MasterWeights(flat);
+  return weights;
+}
+
+Weights make_sharded_weights(const config::ModelConfig& model, const at::Device& device,
+                             std::vector<config::FlatRange> ranges) {
+  const Weights names = names_of(model, device);
+  const at::Tensor flat = empty_flat(names, at::kBFloat16, device);
+  std::vector<at::Tensor> all = views_of(names, flat);
+  const at::Tensor vectors =
+      at::empty({config::size_of_vectors(names.table)}, flat.options().dtype(at::kFloat));
+  int64_t begin = 0;
+  for (size_t p = 0; p < all.size(); ++p) {
+    const config::Parameter& parameter = names.table[p];
+    if (parameter.kind == config::ParameterKind::matrix) continue;
+    all[p] = vectors.narrow(0, begin, parameter.size()).view(parameter.shape);
+    begin += parameter.size();
+  }
+  Weights weights = with_tensors(names, std::move(all));
+  weights.flat = flat;
+  weights.masters = MasterWeights(std::move(ranges), device);
+  weights.vectors = vectors;
+  return weights;
+}
+
+std::vector<at::Tensor> Weights::replicated() const {
+  if (!has_sharded_masters()) return {flat};
+  return {flat, vectors};
+}
+
+void set_parameter(const Weights& weights, size_t row, const at::Tensor& values) {
+  weights.all[row].copy_(values);
+  if (!weights.has_sharded_masters()) return;
+  const config::FlatRange whole{weights.table[row].offset, weights.table[row].size()};
+  weights.flat.narrow(0, whole.begin, whole.size).copy_(values.flatten());
+  for (const config::FlatRange& range : weights.masters.ranges())
+    if (const config::FlatRange shared = config::intersection(whole, range); shared.size > 0)
+      weights.masters.of(shared).copy_(values.flatten().narrow(0, shared.begin - whole.begin, shared.size));
+}
+
+void assign(const Weights& weights, const Weights& from) {
+  for (size_t p = 0; p < weights.table.size(); ++p) set_parameter(weights, p, from.all[p]);
+  weights.inv_freq.copy_(from.inv_freq);
 }
 
 Weights copy_of(const Weights& weights, const at::Device& device) {
   Weights copy = make_weights(weights.config, device);
-  copy.flat.copy_(weights.flat);
-  copy.inv_freq.copy_(weights.inv_freq);
+  assign(copy, weights);
   return copy;
 }
 
@@ -145,10 +201,11 @@ void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter
   for (size_t p = 0; p < weights.table.size(); ++p) {
     const at::Tensor values = at::empty(weights.table[p].shape, at::kFloat);
     fill_parameter(weights, values, seed, p);
-    weights.all[p].copy_(values);
+    set_parameter(weights, p, values);
   }
   if (weights.config.init.decoder_bias == config::DecoderBias::frequencies)
-    weights.head_bias_V.copy_(log_frequencies(data::TokenList::of(weights.config.alphabet), letter_counts));
+    set_parameter(weights, weights.rows.head_bias,
+                  log_frequencies(data::TokenList::of(weights.config.alphabet), letter_counts));
 }
 
 }  // namespace esmscale::model

@@ -18,15 +18,15 @@ void add_joined(std::vector<PackedPart>& parts, const PackedPart& part) {
 }  // namespace
 
 Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights)
-    : Adam(config, weights, {{0, weights.flat.numel()}}) {}
+    : Adam(config, weights, weights.masters.ranges()) {}
 
 Adam::Adam(const config::OptimizerConfig& config, const model::Weights& weights,
            std::vector<config::FlatRange> ranges, Updates what)
     : config_(config),
-      weights_(weights.flat),
+      weights_(weights.masters),
       table_(weights.table),
       ranges_(std::move(ranges)),
-      updates_(at::zeros({}, weights_.options())) {
+      updates_(at::zeros({}, weights.flat.options().dtype(at::kFloat))) {
   for (const config::FlatRange& range : ranges_) shards_.push_back(shard_of(range, what));
 }
 
@@ -40,8 +40,8 @@ Adam::Shard Adam::shard_of(const config::FlatRange& range, Updates what) const {
     add_joined(shard.groups[parameter.decays() ? 0 : 1].parts, shard.parts.back());
     size += row.range.size;
   }
-  shard.first = at::zeros({size}, weights_.options());
-  shard.second = at::zeros({size}, weights_.options());
+  shard.first = at::zeros({size}, updates_.options());
+  shard.second = at::zeros({size}, updates_.options());
   return shard;
 }
 
@@ -61,7 +61,7 @@ void Adam::step(const Shard& shard, double lr, const at::Tensor& gradient, const
     std::vector<at::Tensor> weights, gradients, first, second;
     for (const PackedPart& part : group.parts) {
       const auto [begin, size] = part.range;
-      weights.push_back(weights_.narrow(0, begin, size));
+      weights.push_back(weights_.of(part.range));
       gradients.push_back(gradient.narrow(0, begin - shard.range.begin, size));
       first.push_back(shard.first.narrow(0, part.at, size));
       second.push_back(shard.second.narrow(0, part.at, size));

@@ -29,13 +29,12 @@ Averages::Averages(const config::AverageConfig& config, int64_t planned_tokens, 
                    std::vector<config::FlatRange> ranges)
     : config_(config),
       last_begin_(std::llround((1 - config.last_fraction) * static_cast<double>(planned_tokens))),
-      weights_(weights.flat),
+      weights_(weights.masters),
       table_(weights.table),
       ranges_(std::move(ranges)) {
   for (const WeightSet set : averages_of(config)) {
     Average& average = averages_.emplace_back(Average{.set = set, .values = {}});
-    for (const config::FlatRange& range : ranges_)
-      average.values.push_back(weights_.narrow(0, range.begin, range.size).clone());
+    for (const config::FlatRange& range : ranges_) average.values.push_back(weights_.of(range).clone());
   }
 }
 
@@ -52,13 +51,11 @@ std::optional<double> Averages::rate(WeightSet average, int64_t before, int64_t 
 void Averages::update(int64_t before, int64_t after) {
   for (Average& average : averages_)
     if (const std::optional<double> alpha = rate(average.set, before, after))
-      for (size_t i = 0; i < ranges_.size(); ++i)
-        average.values[i].lerp_(weights_.narrow(0, ranges_[i].begin, ranges_[i].size), *alpha);
+      for (size_t i = 0; i < ranges_.size(); ++i) average.values[i].lerp_(weights_.of(ranges_[i]), *alpha);
 }
 
 void Averages::copy_weights(Average& average) {
-  for (size_t i = 0; i < ranges_.size(); ++i)
-    average.values[i].copy_(weights_.narrow(0, ranges_[i].begin, ranges_[i].size));
+  for (size_t i = 0; i < ranges_.size(); ++i) average.values[i].copy_(weights_.of(ranges_[i]));
 }
 
 // An average that has not begun is not kept up to date in each step.
@@ -101,8 +98,7 @@ std::vector<StatePart> Averages::state_of(WeightSet set) {
 void Averages::write_to_weights(WeightSet set, int64_t tokens) {
   Average& average = find(set);
   catch_up(average, tokens);
-  for (size_t i = 0; i < ranges_.size(); ++i)
-    weights_.narrow(0, ranges_[i].begin, ranges_[i].size).copy_(average.values[i]);
+  for (size_t i = 0; i < ranges_.size(); ++i) weights_.of(ranges_[i]).copy_(average.values[i]);
 }
 
 std::vector<WeightSet> Averages::kept() const {

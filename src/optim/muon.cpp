@@ -44,12 +44,12 @@ void normalise_rows(const at::Tensor& matrices_NRC, const at::Tensor& squares_NR
 Muon::Muon(const config::OptimizerConfig& config, const model::Weights& weights,
            const config::ShardLayout& layout, int zero_stage, dist::Group& group)
     : config_(config),
-      weights_(weights.flat),
+      weights_(weights.masters),
       table_(weights.table),
       ranges_(layout.updated(group.rank(), group.size() > 1 ? zero_stage : 0)),
       holds_all_(zero_stage == 0 || group.size() == 1),
       exchange_(exchange_for(weights, layout, zero_stage, group)),
-      momentum_(at::zeros({exchange_.packed_size()}, weights_.options())),
+      momentum_(at::zeros({exchange_.packed_size()}, weights.flat.options().dtype(at::kFloat))),
       rest_(config, weights, ranges_, Adam::Updates::all_but_matrices) {
   make_stacks();
 }
@@ -66,7 +66,7 @@ void Muon::make_stacks() {
   }
   if (!normalises_rows()) return;
   for (Stack& stack : stacks_)
-    stack.squares = at::zeros({static_cast<int64_t>(stack.count), stack.shape.rows}, weights_.options());
+    stack.squares = at::zeros({static_cast<int64_t>(stack.count), stack.shape.rows}, momentum_.options());
 }
 
 at::Tensor Muon::Stack::of(const at::Tensor& whole) const {
@@ -126,7 +126,7 @@ void Muon::apply(double rate, const at::Tensor& directions, const at::Tensor& fo
   directions.mul_(is_applied);
   std::vector<at::Tensor> weights, changes;
   for (const PackedPart& part : exchange_.packed()) {
-    weights.push_back(weights_.narrow(0, part.range.begin, part.range.size));
+    weights.push_back(weights_.of(part.range));
     changes.push_back(directions.narrow(0, part.at, part.range.size));
   }
   if (config_.matrix_weight_decay > 0)

@@ -56,11 +56,16 @@ std::string cost_lines(const study::BudgetPlan& plan, const study::PlanRequest& 
   return out;
 }
 
+std::string stage_text(const study::RankPlan& plan) {
+  return text(plan.zero_stage,
+              plan.master_weights == config::MasterWeights::sharded ? ", masters sharded" : "");
+}
+
 std::string side_by_side_table(const study::BudgetPlan& plan, const study::PlanRequest& request) {
   if (plan.side_by_side.empty()) return "";
   Table table({"GPUs", "days", "ZeRO", "micro-batch", "recompute", "memory on each", "fits"}, 0);
   for (const study::RankPlan& p : plan.side_by_side)
-    table.add({text(p.ranks), std::isfinite(p.days) ? significant(p.days, 3) : "unknown", text(p.zero_stage),
+    table.add({text(p.ranks), std::isfinite(p.days) ? significant(p.days, 3) : "unknown", stage_text(p),
                human_count(double(p.micro_batch_tokens)), p.recompute, human_bytes(p.memory_bytes),
                p.fits ? "yes" : "no"});
   const study::RankPlan& first = plan.side_by_side.front();

@@ -33,7 +33,7 @@ void Checkpoints::save() {
 
 void Checkpoints::write_checkpoint() {
   checkpoint::CheckpointInfo& info = run_.info();
-  dist::require_equal_replicas(run_.state.weights.flat, run_.ranks, text("at step ", info.step));
+  dist::require_equal_replicas(run_.state.weights.replicated(), run_.ranks, text("at step ", info.step));
   info.updates = run_.state.optimizer->updates();
   const std::vector<config::FlatRange> mine = run_.machinery->gradients.layout().owned(run_.ranks.rank());
   std::vector<optim::StatePart> own = run_.state.optimizer->state(mine);

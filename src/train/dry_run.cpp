@@ -54,7 +54,7 @@ DryRun dry_run(const TrainOptions& given, int ranks, config::DeviceKind device) 
   settle_precision(options, folder, device, result.warnings);
   settle_micro_batch(options, folder, ranks, device, gpu_memory_bytes());
   planned.train.micro_batch_tokens = options.config.train.micro_batch_tokens;
-  model::require_engine(engine_options(options.config.train), options.config.model, device);
+  model::require_engine(engine_options(options.config, ranks), options.config.model, device);
   if (options.config.data.train.empty()) {
     if (!options.config.data.holdout.empty()) data::Dataset(options.config.data.holdout);
     read_assays(options.config.eval.assays, options.config.data.max_seq_len, result.warnings);

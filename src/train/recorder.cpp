@@ -11,10 +11,15 @@
 
 namespace esmscale::train {
 
-double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks) {
-  const double times = stage == 2 ? static_cast<double>(micro_batches) + 1 : 2;
-  const double words = times * parameters + (stage > 0 ? 2 * matrices / ranks : 0);
-  return sizeof(float) * words * (ranks - 1) / ranks;
+double least_bytes(const model::Weights& weights, double matrices, int stage, size_t micro_batches,
+                   int ranks) {
+  const double reductions = stage == 2 ? static_cast<double>(micro_batches) : 1;
+  const auto gradient = sizeof(float) * static_cast<double>(weights.flat.numel());
+  // The other half of an all-reduce, or the weights after the update; an all-reduce of vectors.
+  double gathered = static_cast<double>(weights.flat.nbytes());
+  if (weights.has_sharded_masters()) gathered += 2 * static_cast<double>(weights.vectors.nbytes());
+  const double moved = stage > 0 ? sizeof(float) * 2 * matrices / ranks : 0;
+  return (reductions * gradient + gathered + moved) * (ranks - 1) / ranks;
 }
 
 Recorder::Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,

@@ -7,6 +7,7 @@
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/progress.h"
 #include "esmscale/eval/report.h"
+#include "esmscale/model/weights.h"
 #include "esmscale/run/metrics.h"
 #include "esmscale/run/run_folder.h"
 #include "esmscale/run/throughput.h"
@@ -22,13 +23,14 @@ namespace esmscale::train {
 // The communication of one step of one rank.
 struct StepTraffic {
   dist::Traffic sent;
-  double least_bytes = 0;  // the least possible: words × 4 (docs/parallel.md)
+  double least_bytes = 0;  // the least possible (docs/parallel.md)
 };
 
 // The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
-// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. At stages 1 and 2 the `matrices` numbers that muon
-// updates also travel to their owners and back, 2·matrices/n·(n−1)/n words of the mean rank.
-double least_bytes(double parameters, double matrices, int stage, size_t micro_batches, int ranks);
+// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. Weights with sharded masters are gathered in bf16, half
+// a word each, and their vectors are reduced. At stages 1 and 2 the `matrices` numbers that muon updates also
+// travel to their owners and back, 2·matrices/n·(n−1)/n words of the mean rank.
+double least_bytes(const model::Weights& weights, double matrices, int stage, size_t micro_batches, int ranks);
 
 class Recorder {
  public:

@@ -2,7 +2,6 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/log.h"
-#include "esmscale/dist/replicas.h"
 #include "esmscale/run/environment.h"
 #include "esmscale/train/process/device.h"
 #include "esmscale/train/process/process_setup.h"
@@ -52,10 +51,10 @@ void log_all(const std::vector<std::string>& warnings) {
 }  // namespace
 
 Machinery::Machinery(const TrainingState& state, const config::RunConfig& config, dist::Group& group)
-    : engine(model::make_engine(state.weights, engine_options(config.train))),
+    : engine(model::make_engine(state.weights, engine_options(config, group.size()))),
       gradients(state.weights, group, config::ShardLayout(state.weights.table, group.size()),
                 config.parallel.zero_stage),
-      exchange(state.weights.flat, group, gradients.layout()) {}
+      exchange(state.weights, group, gradients.layout()) {}
 
 data::LoaderOptions Run::loader_options() const {
   data::LoaderOptions loading =
@@ -65,8 +64,12 @@ data::LoaderOptions Run::loader_options() const {
   return loading;
 }
 
-model::EngineOptions engine_options(const config::TrainConfig& train) {
-  return {.engine = train.engine, .precision = train.precision, .recompute = train.recompute};
+model::EngineOptions engine_options(const config::RunConfig& config, int ranks) {
+  const config::TrainConfig& train = config.train;
+  return {.engine = train.engine,
+          .precision = train.precision,
+          .recompute = train.recompute,
+          .has_sharded_masters = config::shards_master_weights(config, ranks)};
 }
 
 void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings) {
@@ -101,7 +104,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   // NCCL is reproducible only if it is asked for before the group is made.
   if (options.config.train.deterministic && device.is_cuda()) make_deterministic();
   // What cannot be computed there is refused before anything large is made.
-  model::require_engine(engine_options(options.config.train), options.config.model, kind_of(device));
+  model::require_engine(engine_options(options.config, ranks.size()), options.config.model, kind_of(device));
   if (ranks.size() > 1 && device.is_cuda()) require_own_gpu(device, ranks);
   dist::Group& group = ranks.group(device);
   adopt_origin(options, folder, warnings);
@@ -122,7 +125,6 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks) {
   warnings.insert(warnings.end(), beginning.warnings.begin(), beginning.warnings.end());
   if (ranks.is_first()) log_all(warnings);
   TrainingState state = begin_training(options, from, folder, inputs.train, plan.tokens, device, ranks);
-  if (ranks.size() > 1) dist::broadcast_weights(state.weights.flat, group);
   if (ranks.is_first())
     tidy_run(folder, state, options,
              {.is_resumed = !from.empty(),

@@ -59,7 +59,7 @@ std::unique_ptr<Run> open_run(TrainOptions options, dist::Ranks& ranks);
 // run.
 void record_start(const Run& run);
 
-model::EngineOptions engine_options(const config::TrainConfig& train);
+model::EngineOptions engine_options(const config::RunConfig& config, int ranks);
 
 // The model of --init-from decides the alphabet. A run that resumes has it in its own folder, and does not
 // need its origin.

@@ -163,6 +163,24 @@ TEST(PredictMemory, ZeroStages) {
   EXPECT_EQ(stage(2, 8).activations, stage(0, 1).activations);
 }
 
+// By hand: 2 bytes a parameter on every rank and 16 on the rank that updates it, for 64 ranks 2.25, and fp32
+// vectors, of which 48 blocks of width 5,120 have 13 each. A card of 80 GB holds it with the blocks' inputs.
+TEST(PredictMemory, ShardedMastersOf15B) {
+  config::RunConfig config = run_of(esm2(48, 5120, 40, 33), 2048, "fused");
+  config.train.precision = config::Precision::bf16;
+  config.train.recompute = config::Recompute::blocks;
+  config.parallel.zero_stage = 2;
+  const auto P = static_cast<double>(count_parameters(config.model).trainable);
+  EXPECT_GT(predict(config, 64).total(), 85e9);
+  config.parallel.master_weights = config::MasterWeights::sharded;
+  const MemoryPrediction memory = predict(config, 64);
+  EXPECT_NEAR(memory.parameters, 2 * P + 4 * P / 64 + 4.0 * 48 * 13 * 5120, 1e-3 * P);
+  EXPECT_LT(memory.total(), 0.9 * 80e9);
+  config.parallel.zero_stage = 1;
+  EXPECT_EQ(predict(config, 64).parameters, memory.parameters);
+  EXPECT_EQ(predict(config, 1).parameters, 6 * P) << "one rank has nothing to share out";
+}
+
 // Oracle: four packs a batch and two a micro-batch: on two ranks a micro-batch each, on three one rank still
 // has two packs, on four each has one.
 TEST(PredictMemory, ARankHasItsPacksOfABatch) {

@@ -1,6 +1,7 @@
 // One file that many ranks write and read: the same bytes as from one.
 #include "esmscale/checkpoint/checkpoint.h"
 #include "esmscale/core/files/files.h"
+#include "esmscale/dist/weight_exchange.h"
 #include "support/batches.h"
 #include "support/error_of.h"
 #include "support/ranks_in_threads.h"
@@ -79,12 +80,30 @@ TEST_P(CheckpointOfRanks, EachReadsBackWhatItUpdates) {
   save_by(4, 2, state, folder / "four");
   for (const int count : {1, 3})
     dist::with_ranks(count, [&](dist::Ranks& ranks) {
-      const Checkpoint loaded = load_checkpoint(folder / "four", ranks);
-      EXPECT_TRUE(loaded.weights.flat.equal(state.weights.flat));
+      const CheckpointContents contents = check_checkpoint(folder / "four", ranks);
       const auto optimizer = state.empty_optimizer(ranks, 1);
-      restore(*optimizer, folder / "four", loaded.info, loaded.weights.table);
+      restore(*optimizer, folder / "four", contents.info, state.weights.table);
       EXPECT_EQ(optimizer->updates(), 9);
       optim::expect_same_state(optimizer->state(), state.optimizer(ranks, 1)->state());
+    });
+}
+
+// So the ranks of a node do not hold the file many times. Oracle: four bytes a number.
+TEST_P(CheckpointOfRanks, EachReadsOnlyItsShareOfTheWeights) {
+  const State state(GetParam());
+  const TemporaryFolder folder;
+  save_by(1, 0, state, folder / "one");
+  const int64_t frequencies = 4 * state.weights.inv_freq.numel();
+  for (const int count : {1, 4})
+    dist::with_ranks(count, [&](dist::Ranks& ranks) {
+      const config::ShardLayout layout(state.weights.table, ranks.size(), kBucketFloats);
+      const model::Weights weights = model::make_weights(state.weights.config, at::kCPU);
+      int64_t own = 0;
+      for (const config::FlatRange& range : layout.owned(ranks.rank())) own += 4 * range.size;
+      EXPECT_EQ(restore(weights, layout.owned(ranks.rank()), folder / "one"), own + frequencies);
+      if (ranks.size() > 1) EXPECT_LT(own, state.weights.flat.numel() * 4 / 3);
+      dist::WeightExchange(weights, ranks.group(at::kCPU), layout).gather_all();
+      EXPECT_TRUE(weights.flat.equal(state.weights.flat));
     });
 }
 
@@ -97,7 +116,7 @@ TEST_P(CheckpointOfRanks, DamageIsToldToAll) {
       .seekp(5000)
       .put('x');
   dist::with_ranks(3, [&](dist::Ranks& ranks) {
-    EXPECT_THAT(error_of([&] { load_checkpoint(folder / "one", ranks); }), HasSubstr("checksum"));
+    EXPECT_THAT(error_of([&] { check_checkpoint(folder / "one", ranks); }), HasSubstr("checksum"));
   });
 }
 

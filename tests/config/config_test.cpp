@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string violations_of(const Json& document, const std::vector<std::string>& settings = {}) {
   try {
@@ -153,6 +154,12 @@ TEST(Config, Contradictions) {
               HasSubstr("optimizer.matrix_weight_decay"));
   EXPECT_THAT(violations_of({{"schedule", {{"name", "exponential"}, {"decay_factor", 0}}}}),
               HasSubstr("never reached by an exponential decay"));
+  EXPECT_THAT(violations_of({{"parallel", {{"master_weights", "sharded"}}}}),
+              AllOf(HasSubstr("parallel.zero_stage = 1 or 2"), HasSubstr("fp32 has no second copy")));
+  EXPECT_THAT(violations_of({{"parallel", {{"master_weights", "sharded"}, {"zero_stage", 1}}},
+                             {"train", {{"precision", "auto"}}},
+                             {"log", {{"layer_norms_every", 5}}}}),
+              AllOf(HasSubstr("log.layer_norms_every"), Not(HasSubstr("precision"))));
 }
 
 TEST(Config, SettingsTakeSizes) {

@@ -82,7 +82,7 @@ TEST(WeightExchange, BringsEveryRankWhatTheOthersUpdated) {
   with_ranks(3, [](Ranks& ranks) {
     const model::Weights weights = model::make_weights(model::model_of(2, 16, 2), at::kCPU);
     const config::ShardLayout layout(weights.table, 3, 700);
-    WeightExchange exchange(weights.flat, ranks.group(at::kCPU), layout);
+    WeightExchange exchange(weights, ranks.group(at::kCPU), layout);
     for (const float step : {10.0F, 20.0F}) {
       weights.flat.fill_(-1);
       const std::vector<config::FlatRange> mine = layout.owned(ranks.rank());

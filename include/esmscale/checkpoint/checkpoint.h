@@ -48,8 +48,8 @@ struct CheckpointInfo : RunPosition {
   std::string origin;  // imported models: their config.json and what else export must give back
 };
 
-// Written under another name and renamed; free disk is checked first. All ranks call it at the same step with
-// all weights: each writes its share of them and `mine` into the one file and checks its share of the bytes,
+// Written under another name and renamed; free disk is checked first. All ranks call it at the same step: each
+// writes a share of the weights (its shard of the masters, where they are sharded) and `mine` into the one file and checks its share of the bytes,
 // and rank 0 publishes. The ranks' states together cover once what info.config.optimizer remembers and the
 // averages of info.config.average; if rank 0's is empty, the checkpoint holds weights only. When the disk is
 // full for one rank, all get a NoRoom, and nothing is left of the attempt.
@@ -63,25 +63,33 @@ void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& 
 // Replaces the checkpoint.json of an existing checkpoint; its tensors stay.
 void rewrite_info(const std::filesystem::path& folder, const CheckpointInfo& info);
 
-struct Checkpoint {
+struct CheckpointContents {
   CheckpointInfo info;
-  model::Weights weights;                  // on the CPU
   bool has_moments = false;                // training can resume from it
   std::vector<optim::WeightSet> averages;  // those that it holds in addition to the weights
 };
 // Every byte is checked against its checksum, each rank a share of them. Errors name what is damaged,
 // missing, newer or of another kind; all ranks get the same one.
-Checkpoint load_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
-// One process. `set`: which of its weights; a usage error when it has no such average.
+CheckpointContents check_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
+
+// One rank's part of a checkpoint that check_checkpoint has checked. No rank reads what another one owns, so
+// that many ranks of a node do not hold the file many times. Each returns the bytes that it has read.
+//   weights: those ranges of the master weights, and inv_freq; the other weights stay as they are
+//   optimizer: the state of the parameters that this rank updates
+//   averages: those that the checkpoint holds; others stay as they are
+int64_t restore(const model::Weights& weights, std::span<const config::FlatRange> ranges,
+                const std::filesystem::path& folder);
+int64_t restore(optim::Optimizer& optimizer, const std::filesystem::path& folder, const CheckpointInfo& info,
+                const std::vector<config::Parameter>& table);
+int64_t restore(optim::Averages& averages, const std::filesystem::path& folder,
+                const std::vector<config::Parameter>& table);
+
+struct Checkpoint : CheckpointContents {
+  model::Weights weights;  // whole, on the CPU
+};
+// One process: checked and read. `set`: which of its weights; a usage error when it has no such average.
 Checkpoint load_checkpoint(const std::filesystem::path& folder,
                            optim::WeightSet set = optim::WeightSet::trained);
-// Reads the optimiser's state of the parameters that this rank updates: no rank holds the moments of another.
-// load_checkpoint has checked the file.
-void restore(optim::Optimizer& optimizer, const std::filesystem::path& folder, const CheckpointInfo& info,
-             const std::vector<config::Parameter>& table);
-// The averages that the checkpoint holds; others stay as they are.
-void restore(optim::Averages& averages, const std::filesystem::path& folder,
-             const std::vector<config::Parameter>& table);
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 // The usage error for an average that a model does not have.

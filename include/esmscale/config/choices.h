@@ -21,6 +21,9 @@ enum class EngineKind { automatic, plain, fused };
 // What the fused engine computes again in backward: nothing; outputs of LayerNorm and GELU; all of a block
 // except its input.
 enum class Recompute { none, outputs, blocks };
+// Where several ranks keep the fp32 weights that the optimiser updates, when products take bf16: whole on every
+// rank, or on each rank those that it updates.
+enum class MasterWeights { whole, sharded };
 enum class OptimizerKind { adam, adamw, muon, normuon };
 enum class ScheduleKind { exponential, constant, linear, cosine, wsd };
 enum class InitScheme { xavier, hf };
@@ -49,6 +52,13 @@ struct EnumNames<config::Recompute> {
   using enum config::Recompute;
   static constexpr std::pair<config::Recompute, std::string_view> table[] = {
       {none, "none"}, {outputs, "outputs"}, {blocks, "blocks"}};
+};
+
+template <>
+struct EnumNames<config::MasterWeights> {
+  using enum config::MasterWeights;
+  static constexpr std::pair<config::MasterWeights, std::string_view> table[] = {{whole, "whole"},
+                                                                                 {sharded, "sharded"}};
 };
 
 template <>

@@ -98,6 +98,7 @@ struct RunConfig {
   ScheduleConfig schedule;
   struct Parallel {
     int64_t zero_stage = 0;
+    MasterWeights master_weights = MasterWeights::whole;
     double heartbeat_seconds = 30, collective_timeout_seconds = 600;
   } parallel;
   struct Eval {

@@ -16,6 +16,10 @@ constexpr bool has_short_activations(Precision precision) {
   return precision == Precision::bf16 || precision == Precision::fp8;
 }
 
+// True if each rank holds only the fp32 weights that it updates, and all weights in bf16
+// (parallel.master_weights). The precision is resolved.
+bool shards_master_weights(const RunConfig& config, int ranks);
+
 // The widest row that the fused engine's kernels for a GPU take.
 inline constexpr int64_t kWidestGpuRowBytes = 10'240;
 

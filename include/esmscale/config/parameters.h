@@ -53,5 +53,6 @@ struct ParameterIndex {
 ParameterIndex parameter_index(const ModelConfig& model);
 
 int64_t total_size(const std::vector<Parameter>& table);
+int64_t size_of_vectors(const std::vector<Parameter>& table);  // of all parameters except matrices
 
 }  // namespace esmscale::config

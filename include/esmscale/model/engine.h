@@ -17,6 +17,7 @@ struct EngineOptions {
   config::EngineKind engine = config::EngineKind::automatic;
   config::Precision precision = config::Precision::fp32;
   config::Recompute recompute = config::Recompute::outputs;
+  bool has_sharded_masters = false;  // as the weights have
 };
 
 class Engine {
@@ -56,7 +57,7 @@ class WeightCastScope {
 };
 
 // Usage error for options that the engine cannot serve: any precision except fp32 (`automatic` too) on a CPU,
-// recomputation of blocks by the plain engine, and fp8 without the fused engine, three blocks and widths that
+// recomputation of blocks or sharded masters with the plain engine, and fp8 without the fused engine, three blocks and widths that
 // are multiples of 16. No weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device);

@@ -67,7 +67,7 @@ class Averages {
 
   config::AverageConfig config_;
   int64_t last_begin_;
-  at::Tensor weights_;  // [P]
+  model::MasterWeights weights_;
   std::vector<config::Parameter> table_;
   std::vector<config::FlatRange> ranges_;
   std::vector<Average> averages_;

@@ -105,6 +105,7 @@ void lay_side_by_side(BudgetPlan& plan, const laws::LawFile& laws, const PlanReq
          .fits = fit.fits,
          .memory_bytes = fit.memory_bytes,
          .zero_stage = int(config.parallel.zero_stage),
+         .master_weights = config.parallel.master_weights,
          .micro_batch_tokens = config.train.micro_batch_tokens,
          .recompute = std::string(enum_name(config.train.recompute)),
          .tokens_per_second = rate.tokens_per_second,
@@ -125,15 +126,22 @@ void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
   const config::RunConfig largest = plan.config;
   const DeviceFit fit = fit_to_device(plan.config, request.ranks, device.memory);
   plan.memory_bytes = fit.memory_bytes;
-  if (fit.fits) return;
+  if (fit.fits) {
+    if (plan.config.parallel.master_weights == config::MasterWeights::sharded)
+      plan.warnings.emplace_back(
+          "it fits with parallel.master_weights = sharded, which is tested on CPUs: no GPU has run it");
+    return;
+  }
   plan.fits_from = fewest_ranks(largest, device.memory);
-  const auto [ranks, stage] = *plan.fits_from;
+  const auto [ranks, stage, masters] = *plan.fits_from;
   plan.warnings.push_back(text(
       "does not fit: ", human_bytes(fit.memory_bytes), " on each of ", request.ranks,
       " GPU(s) at the least, and ", device.name, " has ", human_bytes(device.memory), "; ",
       ranks > 0
-          ? text("fits from ", ranks, " GPUs, ZeRO stage ", stage)
-          : "does not fit on any number of them: parameters are not sharded (there is no ZeRO stage 3)"));
+          ? text("fits from ", ranks, " GPUs, ZeRO stage ", stage,
+                 masters == config::MasterWeights::sharded ? " with parallel.master_weights = sharded" : "")
+          : "does not fit on any number of them: the weights in bf16 are not sharded (there is no ZeRO stage "
+            "3)"));
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ Json of_fewest_ranks(const std::optional<FewestRanks>& fewest) {
   if (!fewest) return nullptr;
   const bool any = fewest->ranks > 0;
   return {{"gpus", any ? Json(fewest->ranks) : Json()},
-          {"zero_stage", any ? Json(fewest->zero_stage) : Json()}};
+          {"zero_stage", any ? Json(fewest->zero_stage) : Json()},
+          {"master_weights", any ? Json(enum_name(fewest->master_weights)) : Json()}};
 }
 
 Json of_side_by_side(const std::vector<RankPlan>& plans) {
@@ -42,6 +43,7 @@ Json of_side_by_side(const std::vector<RankPlan>& plans) {
                     {"fits", p.fits},
                     {"memory_bytes", p.memory_bytes},
                     {"zero_stage", p.zero_stage},
+                    {"master_weights", enum_name(p.master_weights)},
                     {"micro_batch_tokens", p.micro_batch_tokens},
                     {"recompute", p.recompute},
                     {"tokens_per_second", known(p.tokens_per_second)},

@@ -13,20 +13,21 @@ namespace {
 // While it lives, the weights of all ranks are an average.
 class Lent {
  public:
-  Lent(Run& run, optim::WeightSet average) : weights_(run.state.weights.flat), kept_(weights_.clone()) {
+  Lent(Run& run, optim::WeightSet average) : tensors_(run.state.weights.replicated()) {
+    if (run.state.weights.has_sharded_masters())
+      for (const at::Tensor& shard : run.state.weights.masters.values()) tensors_.push_back(shard);
+    for (const at::Tensor& tensor : tensors_) kept_.push_back(tensor.clone());
     run.state.averages->write_to_weights(average, run.info().tokens);
-    const dist::Gradients& gradients = run.machinery->gradients;
-    if (gradients.stage() == 0) return;
-    for (size_t bucket = 0; bucket < gradients.layout().buckets().size(); ++bucket)
-      run.machinery->exchange.launch(bucket);
-    run.machinery->exchange.finish();
+    if (run.machinery->gradients.stage() > 0) run.machinery->exchange.gather_all();
   }
-  ~Lent() { weights_.copy_(kept_); }
+  ~Lent() {
+    for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].copy_(kept_[i]);
+  }
   Lent(const Lent&) = delete;
   Lent& operator=(const Lent&) = delete;
 
  private:
-  at::Tensor weights_, kept_;
+  std::vector<at::Tensor> tensors_, kept_;
 };
 
 std::optional<eval::EvaluationReport> score(Run& run, const std::function<bool()>& stops) {

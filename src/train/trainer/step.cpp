@@ -59,8 +59,8 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   const StepTraffic traffic{
       .sent = run_.group.traffic() - before,
       .least_bytes =
-          least_bytes(static_cast<double>(run_.state.weights.flat.numel()), matrix_numbers(config_),
-                      run_.machinery->gradients.stage(), batch.micro_batches.size(), ranks_.size())};
+          least_bytes(run_.state.weights, matrix_numbers(config_), run_.machinery->gradients.stage(),
+                      batch.micro_batches.size(), ranks_.size())};
 
   const accounting::FlopCounter flops(config_.model);
   const auto tokens = static_cast<double>(batch.tokens);
@@ -88,7 +88,7 @@ void Trainer::Impl::compare_replicas() {
   if (run_.options.after_step) run_.options.after_step(run_.state.weights, info_.step);
   ++steps_here_;
   if (steps_here_ == 1 || steps_here_ == 2 || steps_here_ == 10)
-    dist::require_equal_replicas(run_.state.weights.flat, ranks_, text("at step ", info_.step));
+    dist::require_equal_replicas(run_.state.weights.replicated(), ranks_, text("at step ", info_.step));
 }
 
 void Trainer::Impl::finish_step(std::optional<StepInFlight>& step) {

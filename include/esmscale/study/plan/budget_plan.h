@@ -71,6 +71,7 @@ struct RankPlan {
   bool fits = true;
   double memory_bytes = 0;  // on one rank
   int zero_stage = 0;
+  config::MasterWeights master_weights = config::MasterWeights::whole;
   int64_t micro_batch_tokens = 0;
   std::string recompute;
   double tokens_per_second = 0;  // of one device; 0: unknown
@@ -83,6 +84,7 @@ struct RankPlan {
 struct FewestRanks {
   int ranks = 0;
   int zero_stage = 0;
+  config::MasterWeights master_weights = config::MasterWeights::whole;
 };
 
 struct BudgetPlan {
