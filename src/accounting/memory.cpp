@@ -31,17 +31,19 @@ double weight_bytes(const config::RunConfig& config, const std::vector<config::P
 
 // The most that gradients take on one rank. Stage 1 has the whole and a buffer for what it owns; stage 2
 // has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
-// two buckets that fill or leave, each with what comes back of it.
-int64_t gradient_floats(const config::ShardLayout& layout, int64_t stage) {
+// two buckets that fill or leave, each with what comes back of it. Two that are reduced in bf16 have copies.
+int64_t gradient_floats(const config::ShardLayout& layout, const config::RunConfig::Parallel& parallel) {
   int64_t whole = 0, owned = 0, largest = 0;
   for (const config::Bucket& bucket : layout.buckets()) {
     whole += bucket.chunk * layout.ranks();
     owned += bucket.chunk;
     largest = std::max(largest, bucket.chunk * (layout.ranks() + 1));
   }
-  if (stage == 0) return whole;
-  if (stage == 1) return whole + owned;
-  return std::min(whole, layout.buckets().front().chunk * layout.ranks() + 2 * largest) + owned;
+  const int64_t copies = parallel.reduce == config::ReduceType::bf16 && layout.ranks() > 1 ? largest : 0;
+  const int64_t stage = layout.ranks() > 1 ? parallel.zero_stage : 0;
+  if (stage == 0) return whole + copies;
+  if (stage == 1) return whole + owned + copies;
+  return std::min(whole, layout.buckets().front().chunk * layout.ranks() + 2 * largest) + owned + copies;
 }
 
 // Floats of the hidden matrices that a rank updates parts of, and what its updates compute with.
@@ -113,7 +115,7 @@ MemoryPrediction predict_memory(const config::RunConfig& config, int ranks, conf
   const Shapes shapes(config, ranks, device);
   MemoryPrediction memory{
       .parameters = weight_bytes(config, table, ranks, updated),
-      .gradients = static_cast<double>(kFloat * gradient_floats(layout, stage)),
+      .gradients = static_cast<double>(kFloat * gradient_floats(layout, config.parallel)),
       .moments = moments(config, updated, matrices),
       .averages = averages(config.average, updated),
       .workspace = workspace_bytes(config, device, shapes),

@@ -199,9 +199,14 @@ std::vector<Field> fields(RunConfig& c) {
       field("parallel.zero_stage", &c.parallel.zero_stage,
             "ZeRO stage: 0 shards nothing, 1 the optimizer state, 2 also the gradients")
           .within(0, 2),
-      field("parallel.master_weights", &c.parallel.master_weights,
-            "The fp32 weights of runs in bf16 or fp8 at stages 1 and 2: whole on every rank, or sharded, where "
-            "a rank holds those that it updates and all weights in bf16"),
+      field(
+          "parallel.master_weights", &c.parallel.master_weights,
+          "The fp32 weights of runs in bf16 or fp8 at stages 1 and 2: whole on every rank, or sharded, where "
+          "a rank holds those that it updates and all weights in bf16"),
+      field(
+          "parallel.reduce", &c.parallel.reduce,
+          "Type in which gradients travel between ranks: bf16 halves the bytes and rounds each sum to 8 bits")
+          .identity(),
       field("parallel.heartbeat_seconds", &c.parallel.heartbeat_seconds,
             "End the run when a rank has been silent for this long")
           .unit("s")

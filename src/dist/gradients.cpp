@@ -18,17 +18,19 @@ Group& one_process() {
 Gradients::Gradients(const model::Weights& weights)
     : Gradients(weights, one_process(), config::ShardLayout(weights.table, 1), 0) {}
 
-Gradients::Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage)
+Gradients::Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage,
+                     config::ReduceType travels_in)
     : weights_(weights),
       group_(group),
       layout_(std::move(layout)),
       stage_(group.size() > 1 ? zero_stage : 0),
+      travel_type_(travels_in == config::ReduceType::bf16 ? at::kBFloat16 : at::kFloat),
       whole_(layout_.buckets().size()),
       chunk_(layout_.buckets().size()),
       waiting_(layout_.buckets().size()) {
   for (size_t b = 0; b < whole_.size(); ++b) {
-    if (stage_ > 0) chunk_[b] = floats(layout_.buckets()[b].chunk);
-    if (stage_ < 2) whole_[b] = floats(room_of(b));
+    if (stage_ > 0) chunk_[b] = zeros(layout_.buckets()[b].chunk, at::kFloat);
+    if (stage_ < 2) whole_[b] = zeros(room_of(b), at::kFloat);
   }
 }
 
@@ -36,10 +38,11 @@ int64_t Gradients::room_of(size_t bucket) const {
   return layout_.buckets()[bucket].chunk * layout_.ranks();
 }
 
-at::Tensor Gradients::floats(int64_t count) {
-  alive_floats_ += count;
-  peak_floats_ = std::max(peak_floats_, alive_floats_);
-  return at::zeros({count}, weights_.flat.options().dtype(at::kFloat));
+at::Tensor Gradients::zeros(int64_t count, at::ScalarType type) {
+  const at::Tensor made = at::zeros({count}, weights_.flat.options().dtype(type));
+  alive_bytes_ += made.nbytes();
+  peak_bytes_ = std::max(peak_bytes_, alive_bytes_);
+  return made;
 }
 
 void Gradients::zero() {
@@ -47,6 +50,8 @@ void Gradients::zero() {
 }
 
 void Gradients::begin_micro_batch(bool is_last) {
+  is_last_ = is_last;
+  for (InFlight& one : in_flight_) one.is_of_before = true;
   launches_now_ = group_.size() > 1 && (stage_ == 2 || is_last);
   next_ = whole_.size();
   for (size_t b = 0; b < waiting_.size(); ++b)
@@ -62,10 +67,16 @@ at::Tensor Gradients::buffer(size_t p) {
       .view(parameter.shape);
 }
 
+bool Gradients::is_in_flight_from_before(size_t bucket) const {
+  return std::any_of(in_flight_.begin(), in_flight_.end(),
+                     [&](const InFlight& one) { return one.bucket == bucket && one.is_of_before; });
+}
+
 void Gradients::make_room(size_t bucket) {
+  while (is_in_flight_from_before(bucket)) complete_oldest();
   if (whole_[bucket].defined()) return;
   while (in_flight_.size() > 1) complete_oldest();
-  whole_[bucket] = floats(room_of(bucket));
+  whole_[bucket] = zeros(room_of(bucket), at::kFloat);
 }
 
 void Gradients::ready(size_t p) {
@@ -80,11 +91,14 @@ void Gradients::launch_in_order() {
 
 void Gradients::launch(size_t bucket) {
   make_room(bucket);
-  InFlight reduction{.bucket = bucket, .whole = whole_[bucket]};
+  const bool is_copied = travel_type_ != at::kFloat;
+  while (is_copied && in_flight_.size() > 1) complete_oldest();
+  InFlight reduction{.bucket = bucket, .whole = whole_[bucket].to(travel_type_)};
   if (stage_ == 0) {
     reduction.pending = group_.all_reduce(reduction.whole);
   } else {
-    reduction.chunk = stage_ == 1 ? chunk_[bucket] : floats(layout_.buckets()[bucket].chunk);
+    const bool is_own_buffer = stage_ == 2 || is_copied;
+    reduction.chunk = is_own_buffer ? zeros(layout_.buckets()[bucket].chunk, travel_type_) : chunk_[bucket];
     reduction.pending = group_.reduce_scatter(reduction.chunk, reduction.whole);
   }
   in_flight_.push_back(std::move(reduction));
@@ -93,19 +107,24 @@ void Gradients::launch(size_t bucket) {
 void Gradients::complete_oldest() {
   InFlight& oldest = in_flight_.front();
   oldest.pending.wait();
+  if (stage_ == 0) whole_[oldest.bucket].copy_(oldest.whole);
+  if (stage_ == 1) chunk_[oldest.bucket].copy_(oldest.chunk);
   if (stage_ == 2) {
     chunk_[oldest.bucket] += oldest.chunk;
-    alive_floats_ -= oldest.chunk.numel() + oldest.whole.numel();
+    alive_bytes_ -= whole_[oldest.bucket].nbytes();
     whole_[oldest.bucket].reset();
   }
+  if (oldest.chunk.defined() && !oldest.chunk.is_same(chunk_[oldest.bucket]))
+    alive_bytes_ -= oldest.chunk.nbytes();
   in_flight_.pop_front();
 }
 
+// What a micro-batch of stage 2 has launched may still be on its way in the next one.
 void Gradients::end_micro_batch() {
   if (!launches_now_) return;
   std::fill(waiting_.begin(), waiting_.end(), 0);
   launch_in_order();
-  while (!in_flight_.empty()) complete_oldest();
+  while (is_last_ && !in_flight_.empty()) complete_oldest();
 }
 
 std::vector<config::FlatRange> Gradients::ranges() const {

@@ -11,15 +11,16 @@
 
 namespace esmscale::train {
 
-double least_bytes(const model::Weights& weights, double matrices, int stage, size_t micro_batches,
-                   int ranks) {
-  const double reductions = stage == 2 ? static_cast<double>(micro_batches) : 1;
-  const auto gradient = sizeof(float) * static_cast<double>(weights.flat.numel());
-  // The other half of an all-reduce, or the weights after the update; an all-reduce of vectors.
-  double gathered = static_cast<double>(weights.flat.nbytes());
-  if (weights.has_sharded_masters()) gathered += 2 * static_cast<double>(weights.vectors.nbytes());
-  const double moved = stage > 0 ? sizeof(float) * 2 * matrices / ranks : 0;
-  return (reductions * gradient + gathered + moved) * (ranks - 1) / ranks;
+double least_bytes(const model::Weights& weights, const config::RunConfig::Parallel& parallel,
+                   double matrices, size_t micro_batches, int ranks) {
+  const double reductions = parallel.zero_stage == 2 ? static_cast<double>(micro_batches) : 1;
+  const double word = parallel.reduce == config::ReduceType::bf16 ? 2 : sizeof(float);
+  const double gradient = word * static_cast<double>(weights.flat.numel());
+  double second = gradient;  // the other half of an all-reduce
+  if (parallel.zero_stage > 0)
+    second = static_cast<double>(weights.flat.nbytes()) + sizeof(float) * 2 * matrices / ranks;
+  if (weights.has_sharded_masters()) second += 2 * static_cast<double>(weights.vectors.nbytes());
+  return (reductions * gradient + second) * (ranks - 1) / ranks;
 }
 
 Recorder::Recorder(const config::RunConfig& config, const run::RunFolder& run, const RunPlan& plan,

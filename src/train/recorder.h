@@ -27,10 +27,12 @@ struct StepTraffic {
 };
 
 // The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
-// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. Weights with sharded masters are gathered in bf16, half
-// a word each, and their vectors are reduced. At stages 1 and 2 the `matrices` numbers that muon updates also
-// travel to their owners and back, 2·matrices/n·(n−1)/n words of the mean rank.
-double least_bytes(const model::Weights& weights, double matrices, int stage, size_t micro_batches, int ranks);
+// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. Gradients that are reduced in bf16 take half a word
+// each, and so do weights with sharded masters, whose vectors are reduced in addition. At stages 1 and 2 the
+// `matrices` numbers that muon updates also travel to their owners and back, 2·matrices/n·(n−1)/n words of
+// the mean rank.
+double least_bytes(const model::Weights& weights, const config::RunConfig::Parallel& parallel,
+                   double matrices, size_t micro_batches, int ranks);
 
 class Recorder {
  public:

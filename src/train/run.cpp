@@ -53,7 +53,7 @@ void log_all(const std::vector<std::string>& warnings) {
 Machinery::Machinery(const TrainingState& state, const config::RunConfig& config, dist::Group& group)
     : engine(model::make_engine(state.weights, engine_options(config, group.size()))),
       gradients(state.weights, group, config::ShardLayout(state.weights.table, group.size()),
-                config.parallel.zero_stage),
+                config.parallel.zero_stage, config.parallel.reduce),
       exchange(state.weights, group, gradients.layout()) {}
 
 data::LoaderOptions Run::loader_options() const {

@@ -45,12 +45,26 @@ INSTANTIATE_TEST_SUITE_P(Stages, SlowRanks,
                          testing::Combine(testing::Values(2, 3), testing::Values(0, 1, 2),
                                           testing::Values("plain", "fused")));
 
+// By rounding to 8 bits, as in gradients_test.cpp.
+TEST(SlowGradients, MayTravelInBf16) {
+  const Case one;
+  for (const int stage : {0, 1, 2})
+    with_slow_ranks(2, [&](Group& group) {
+      Gradients gradients(one.weights, group, config::ShardLayout(one.weights.table, 2, 700), stage,
+                          config::ReduceType::bf16);
+      for (int step = 0; step < 2; ++step) {
+        add_gradients(one.weights, "fused", group, gradients);
+        EXPECT_LE(distance_to_one_process(gradients, one.whole.flat()), 8.0 / 512) << "stage " << stage;
+      }
+    });
+}
+
 // Every rank writes its number into what it owns, and gets the others'.
-void exchange_weights(Group& group, const at::Tensor& flat, const config::ShardLayout& layout) {
-  WeightExchange exchange(flat, group, layout);
+void exchange_weights(Group& group, const model::Weights& weights, const config::ShardLayout& layout) {
+  WeightExchange exchange(weights, group, layout);
   const std::vector<config::FlatRange> mine = layout.owned(group.rank());
   for (size_t b = 0; b < mine.size(); ++b) {
-    flat.narrow(0, mine[b].begin, mine[b].size).fill_(static_cast<float>(group.rank()));
+    weights.masters.of(mine[b]).fill_(static_cast<float>(group.rank()));
     exchange.launch(b);
   }
   exchange.finish();
@@ -68,8 +82,26 @@ TEST(SlowWeights, ReachEveryRank) {
     const model::Weights weights = model::make_weights(model::model_of(2, 16, 2), at::kCPU);
     const config::ShardLayout layout(weights.table, 3, 700);
     weights.flat.fill_(-1);
-    exchange_weights(group, weights.flat, layout);
+    exchange_weights(group, weights, layout);
     EXPECT_TRUE(holds_ranks(weights.flat, layout, 3));
+  });
+}
+
+TEST(SlowWeights, ReachEveryRankFromShards) {
+  with_slow_ranks(3, [](Group& group) {
+    const config::ModelConfig model = model::model_of(2, 16, 2);
+    const config::ShardLayout layout(config::parameter_table(model), 3, 700);
+    const model::Weights weights = model::make_sharded_weights(model, at::kCPU, layout.owned(group.rank()));
+    exchange_weights(group, weights, layout);
+    EXPECT_TRUE(holds_ranks(weights.flat, layout, 3));
+    for (size_t p = 0; p < weights.table.size(); ++p) {
+      const config::Parameter& parameter = weights.table[p];
+      EXPECT_TRUE(weights.all[p]
+                      .flatten()
+                      .to(at::kFloat)
+                      .equal(weights.flat.narrow(0, parameter.offset, parameter.size()).to(at::kFloat)))
+          << parameter.name;
+    }
   });
 }
 
@@ -93,7 +125,7 @@ TEST(Mistakes, WeightsThatNobodyWaitedFor) {
                   [](Group& group) {
                     const model::Weights weights = model::make_weights(model::model_of(2, 16, 2), at::kCPU);
                     const config::ShardLayout layout(weights.table, 2, 700);
-                    exchange_weights(group, weights.flat, layout);
+                    exchange_weights(group, weights, layout);
                     EXPECT_FALSE(holds_ranks(weights.flat, layout, 2));
                   },
                   {.forgets = Collective::all_gather});

@@ -21,9 +21,11 @@ enum class EngineKind { automatic, plain, fused };
 // What the fused engine computes again in backward: nothing; outputs of LayerNorm and GELU; all of a block
 // except its input.
 enum class Recompute { none, outputs, blocks };
-// Where several ranks keep the fp32 weights that the optimiser updates, when products take bf16: whole on every
-// rank, or on each rank those that it updates.
+// Where several ranks keep the fp32 weights that the optimiser updates, when products take bf16: whole on
+// every rank, or on each rank those that it updates.
 enum class MasterWeights { whole, sharded };
+// The type in which gradients travel between ranks. They are summed over micro-batches in fp32.
+enum class ReduceType { fp32, bf16 };
 enum class OptimizerKind { adam, adamw, muon, normuon };
 enum class ScheduleKind { exponential, constant, linear, cosine, wsd };
 enum class InitScheme { xavier, hf };
@@ -59,6 +61,12 @@ struct EnumNames<config::MasterWeights> {
   using enum config::MasterWeights;
   static constexpr std::pair<config::MasterWeights, std::string_view> table[] = {{whole, "whole"},
                                                                                  {sharded, "sharded"}};
+};
+
+template <>
+struct EnumNames<config::ReduceType> {
+  using enum config::ReduceType;
+  static constexpr std::pair<config::ReduceType, std::string_view> table[] = {{fp32, "fp32"}, {bf16, "bf16"}};
 };
 
 template <>

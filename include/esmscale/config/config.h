@@ -99,6 +99,7 @@ struct RunConfig {
   struct Parallel {
     int64_t zero_stage = 0;
     MasterWeights master_weights = MasterWeights::whole;
+    ReduceType reduce = ReduceType::fp32;
     double heartbeat_seconds = 30, collective_timeout_seconds = 600;
   } parallel;
   struct Eval {

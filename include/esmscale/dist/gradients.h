@@ -22,8 +22,10 @@ namespace esmscale::dist {
 class Gradients final : public model::GradientSink {
  public:
   explicit Gradients(const model::Weights& weights);  // one process
-  // `weights` and `group` must outlive it. A group of one makes every stage 0.
-  Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage);
+  // `weights` and `group` must outlive it. A group of one makes every stage 0. `travels_in`: the type in
+  // which sums over micro-batches are reduced over the ranks.
+  Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage,
+            config::ReduceType travels_in = config::ReduceType::fp32);
 
   // A step: zero, then for every micro-batch begin_micro_batch, the engine, end_micro_batch. After the last
   // one updated_shard() is complete (on CUDA for work on the same stream).
@@ -45,7 +47,7 @@ class Gradients final : public model::GradientSink {
 
   const config::ShardLayout& layout() const { return layout_; }
   int stage() const { return stage_; }
-  int64_t peak_floats() const { return peak_floats_; }  // the most that its buffers have held
+  size_t peak_bytes() const { return peak_bytes_; }  // the most that its buffers have held
   // Name of the first parameter of updated_shard() whose gradient is not finite, or "" (waits for the
   // device).
   std::string first_non_finite() const;
@@ -53,14 +55,16 @@ class Gradients final : public model::GradientSink {
  private:
   struct InFlight {
     size_t bucket;
-    at::Tensor whole, chunk;
+    at::Tensor whole, chunk;  // as they travel
     Pending pending;
+    bool is_of_before = false;  // of the micro-batch before
   };
 
   int64_t room_of(size_t bucket) const;  // floats, padding included
-  at::Tensor floats(int64_t count);      // zeros
-  void make_room(size_t bucket);         // stage 2: a bucket exists while it is needed
-  void launch_in_order();                // every rank launches its buckets in one order, the last first
+  at::Tensor zeros(int64_t count, at::ScalarType type);
+  void make_room(size_t bucket);  // stage 2: a bucket exists while it is needed
+  bool is_in_flight_from_before(size_t bucket) const;
+  void launch_in_order();  // every rank launches its buckets in one order, the last first
   void launch(size_t bucket);
   void complete_oldest();
 
@@ -68,13 +72,14 @@ class Gradients final : public model::GradientSink {
   Group& group_;
   config::ShardLayout layout_;
   int stage_;
+  at::ScalarType travel_type_;
   std::vector<at::Tensor> whole_;  // by bucket: this rank's gradient, [ranks · chunk]
   std::vector<at::Tensor> chunk_;  // by bucket: all ranks' gradient of what this rank owns; stages 1 and 2
   std::vector<size_t> waiting_;    // by bucket: parameters that are not ready
   size_t next_ = 0;                // buckets from here on are launched
-  bool launches_now_ = false;
+  bool launches_now_ = false, is_last_ = false;
   std::deque<InFlight> in_flight_;
-  int64_t alive_floats_ = 0, peak_floats_ = 0;
+  size_t alive_bytes_ = 0, peak_bytes_ = 0;
 };
 
 }  // namespace esmscale::dist

@@ -11,12 +11,12 @@
 
 namespace esmscale::dist {
 
-// A checksum of the bits of a contiguous fp32 or bf16 tensor, of any device: two reads of it, and one wait for
-// the device. One flipped bit changes it, and so do two values that change places.
+// A checksum of the bits of a contiguous fp32 or bf16 tensor, of any device: two reads of it, and one wait
+// for the device. One flipped bit changes it, and so do two values that change places.
 std::string checksum_of_bits(const at::Tensor& flat);
 
-// All ranks call it. Error that names the ranks whose `weights` are not those of most ranks (of rank 0 where no
-// value has a majority). Costs a checksum of each tensor and an exchange of 48 characters for it.
+// All ranks call it. Error that names the ranks whose `weights` are not those of most ranks (of rank 0 where
+// no value has a majority). Costs a checksum of each tensor and an exchange of 48 characters for it.
 void require_equal_replicas(const std::vector<at::Tensor>& weights, Ranks& ranks, std::string_view when);
 
 }  // namespace esmscale::dist

@@ -58,9 +58,8 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
   }
   const StepTraffic traffic{
       .sent = run_.group.traffic() - before,
-      .least_bytes =
-          least_bytes(run_.state.weights, matrix_numbers(config_), run_.machinery->gradients.stage(),
-                      batch.micro_batches.size(), ranks_.size())};
+      .least_bytes = least_bytes(run_.state.weights, config_.parallel, matrix_numbers(config_),
+                                 batch.micro_batches.size(), ranks_.size())};
 
   const accounting::FlopCounter flops(config_.model);
   const auto tokens = static_cast<double>(batch.tokens);

@@ -163,6 +163,12 @@ TEST_F(Curve, CommunicationIsCountedBesideTheLeast) {
   }
   finish("alone", {});
   EXPECT_FALSE(steps("alone").at(1).contains("train/communication_bytes"));
+  // Half the words of an all-reduce, of gradients that are rounded by up to 2^-8 of the largest: the first
+  // step has the same loss, the later ones are near.
+  finish("short", ranks(2, 0) + Arguments{"--set", "parallel.reduce=bf16"});
+  EXPECT_EQ(steps("short").at(1)["train/communication_least_bytes"].get<double>(), 2 * parameters);
+  EXPECT_LT(steps("short").at(1)["train/communication_bytes"].get<double>(), 2 * 1.05 * parameters);
+  expect_same_curve(steps("alone"), steps("short"), 0.05);
 }
 
 }  // namespace
