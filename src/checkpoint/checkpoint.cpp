@@ -2,16 +2,14 @@
 
 #include "checkpoint/info.h"
 #include "checkpoint/tensor_file.h"
+#include "esmscale/checkpoint/writer.h"
 #include "esmscale/core/error.h"
-#include "esmscale/core/files/files.h"
 #include "esmscale/core/json_reader.h"
 #include "esmscale/core/safetensors.h"
 #include "esmscale/core/text.h"
 #include "esmscale/run/run_folder.h"
 
 #include <algorithm>
-#include <functional>
-#include <string_view>
 #include <unordered_map>
 
 #include <nlohmann/json.hpp>
@@ -21,30 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Weights, what the optimiser remembers, inv_freq.
-std::vector<TensorEntry> entries_of(const model::Weights& weights,
-                                    const std::vector<optim::StateTensor>& state) {
-  std::vector<TensorEntry> entries;
-  for (const config::Parameter& parameter : weights.table)
-    entries.push_back({.name = parameter.name, .dtype = "F32", .shape = parameter.shape});
-  for (const optim::StateTensor& tensor : state)
-    entries.push_back({.name = tensor.name, .dtype = "F32", .shape = tensor.shape});
-  entries.push_back({.name = "inv_freq", .dtype = "F32", .shape = {weights.inv_freq.numel()}});
-  return entries;
-}
-
-// Every rank does its part; where the disk is full for one of them, all get a NoRoom.
-void do_together(dist::Ranks& ranks, std::string_view topic, const std::function<void()>& part) {
-  std::string mine;
-  try {
-    part();
-  } catch (const NoRoom& full) {
-    mine = full.what();
-  }
-  for (const std::string& problem : ranks.exchange(topic, mine))
-    if (!problem.empty()) throw NoRoom({.where = problem, .expected = "", .found = ""});
-}
-
 Json read_metadata(const fs::path& folder) {
   const fs::path file = folder / run::kCheckpointMetadata;
   if (!fs::is_regular_file(file))
@@ -52,14 +26,6 @@ Json read_metadata(const fs::path& folder) {
                  .expected = "a checkpoint (checkpoint.json and tensors.safetensors)",
                  .found = "none"});
   return read_checked_json(file);
-}
-
-void write_metadata(const fs::path& folder, const CheckpointInfo& info, const Json& bytes,
-                    const Json& blocks) {
-  Json json = info_to_json(info);
-  json["bytes"] = bytes;
-  json["blocks"] = blocks;
-  write_checked_json(folder / run::kCheckpointMetadata, json);
 }
 
 bool holds(std::span<const optim::WeightSet> sets, optim::WeightSet set) {
@@ -78,35 +44,14 @@ std::vector<optim::WeightSet> averages_in(const SafetensorsFile& file,
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights,
                      std::span<const optim::StatePart> mine, dist::Ranks& ranks) {
-  std::vector<optim::StateTensor> state;
-  if (ranks.from_first("checkpoint", mine.empty() ? "weights" : "training") == "training") {
-    state = optim::state_tensors(info.config.optimizer, weights.table);
-    const std::vector<optim::StateTensor> averages =
-        optim::average_tensors(info.config.average, weights.table);
-    state.insert(state.end(), averages.begin(), averages.end());
-  }
-  std::vector<TensorEntry> entries = entries_of(weights, state);
-  const std::string header = safetensors_header(entries, {{"format", "esmscale"}});
-  const uint64_t bytes = header.size() + entries.back().end;
-  std::optional<AtomicOutput> output;  // rank 0's
-  const fs::path file = AtomicOutput::path_of(folder) / kTensorFile;
-  do_together(ranks, "checkpoint: the file is there", [&] {
-    if (!ranks.is_first()) return;
-    require_free_space(folder, bytes + (1 << 20));
-    output.emplace(folder);
-    make_own_folder(output->path());
-    begin_tensor_file(file, header, bytes);
-  });
-  do_together(ranks, "checkpoint: all have written",
-              [&] { write_tensors(file, header.size(), entries, weights, mine, ranks); });
-
-  const std::string sums = join(block_checksums(MappedFile(file).bytes(), ranks.rank(), ranks.size()), " ");
-  const std::vector<std::string> by_rank = ranks.exchange("checkpoint: checksums", sums);
-  do_together(ranks, "checkpoint: published", [&] {
-    if (!ranks.is_first()) return;
-    write_metadata(output->path(), info, bytes, interleave(by_rank));
-    output->publish();
-  });
+  std::vector<optim::StatePart> parts = share_of_weights(weights, ranks);
+  parts.insert(parts.end(), mine.begin(), mine.end());
+  CheckpointWriter writer(folder, info, std::move(parts), ranks);
+  writer.begin();
+  writer.write();
+  writer.confirm();
+  writer.checksum();
+  writer.publish();
 }
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights) {
@@ -138,8 +83,8 @@ int64_t restore(const model::Weights& weights, std::span<const config::FlatRange
   for (const config::FlatRange& range : ranges)
     for (const auto& [row, shared] : config::rows_in(weights.table, range)) {
       const config::Parameter& parameter = weights.table[row];
-      bytes += read_part(
-          file, {parameter.name, shared.begin - parameter.offset, weights.masters.of(shared)}, parameter.shape);
+      bytes += read_part(file, {parameter.name, shared.begin - parameter.offset, weights.masters.of(shared)},
+                         parameter.shape);
     }
   return bytes;
 }

@@ -2,6 +2,7 @@
 #include "checkpoint/info.h"
 
 #include "esmscale/core/json_reader.h"
+#include "esmscale/run/run_folder.h"
 
 #include <nlohmann/json.hpp>
 
@@ -83,6 +84,14 @@ CheckpointInfo info_from_json(const Json& json, const std::filesystem::path& fil
   for_each_field(info, Reader{reader});
   if (reader.has("holdout_loss")) info.holdout_loss = reader.number("holdout_loss");
   return info;
+}
+
+void write_metadata(const std::filesystem::path& folder, const CheckpointInfo& info, const Json& bytes,
+                    const Json& blocks) {
+  Json json = info_to_json(info);
+  json["bytes"] = bytes;
+  json["blocks"] = blocks;
+  write_checked_json(folder / run::kCheckpointMetadata, json);
 }
 
 }  // namespace esmscale::checkpoint

@@ -24,21 +24,6 @@ std::span<const std::byte> bytes_of_tensor(const at::Tensor& flat) {
   return {static_cast<const std::byte*>(flat.const_data_ptr()), flat.nbytes()};
 }
 
-std::vector<config::FlatRange> share_of(const model::Weights& weights, const dist::Ranks& ranks) {
-  if (weights.has_sharded_masters()) return weights.masters.ranges();
-  const int64_t size = weights.flat.numel(), n = ranks.size();
-  const int64_t begin = size * ranks.rank() / n, end = size * (ranks.rank() + 1) / n;
-  return {{begin, end - begin}};
-}
-
-// The weights are in the table's order at the beginning of the data section.
-void write_weights(OutputFile& file, uint64_t data_offset, const model::Weights& weights,
-                   const dist::Ranks& ranks) {
-  for (const config::FlatRange& range : share_of(weights, ranks))
-    file.write_at(data_offset + sizeof(float) * static_cast<uint64_t>(range.begin),
-                  bytes_of_tensor(weights.masters.of(range).cpu()));
-}
-
 // Where the file is damaged, found by looking at blocks rank, rank + ranks, …; "" when they are whole.
 std::string damage_in(const MappedFile& file, const std::vector<std::string>& stored,
                       const dist::Ranks& ranks) {
@@ -87,16 +72,13 @@ void begin_tensor_file(const fs::path& path, std::string_view header, uint64_t b
 }
 
 void write_tensors(const fs::path& path, uint64_t data_offset, const std::vector<TensorEntry>& entries,
-                   const model::Weights& weights, std::span<const optim::StatePart> state,
-                   const dist::Ranks& ranks) {
+                   std::span<const optim::StatePart> parts) {
   std::unordered_map<std::string_view, uint64_t> begins;
   for (const TensorEntry& entry : entries) begins[entry.name] = data_offset + entry.begin;
   OutputFile file(path, OutputFile::Begin::in_place);
-  write_weights(file, data_offset, weights, ranks);
-  for (const optim::StatePart& part : state)
+  for (const optim::StatePart& part : parts)
     file.write_at(begins.at(part.name) + sizeof(float) * static_cast<uint64_t>(part.begin),
                   bytes_of_tensor(part.values.cpu()));
-  if (ranks.is_first()) file.write_at(begins.at("inv_freq"), bytes_of_tensor(weights.inv_freq.cpu()));
   file.close();
 }
 

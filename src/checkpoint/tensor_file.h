@@ -29,11 +29,9 @@ std::vector<std::string> interleave(const std::vector<std::string>& by_rank);
 // The file with its safetensors header, as long as it will be. NoRoom when the disk is full.
 void begin_tensor_file(const std::filesystem::path& path, std::string_view header, uint64_t bytes);
 
-// This rank's share of the weights and of the state, into a file that begin_tensor_file has made; data_offset:
-// bytes of the header. Rank 0 writes inv_freq too.
+// Parts of these tensors, into a file that begin_tensor_file has made; data_offset: bytes of the header.
 void write_tensors(const std::filesystem::path& path, uint64_t data_offset,
-                   const std::vector<TensorEntry>& entries, const model::Weights& weights,
-                   std::span<const optim::StatePart> state, const dist::Ranks& ranks);
+                   const std::vector<TensorEntry>& entries, std::span<const optim::StatePart> parts);
 
 // All ranks together: Error on each of them when the length or a block is not as checkpoint.json has it.
 void verify_blocks(const std::filesystem::path& path, const JsonReader& metadata, dist::Ranks& ranks);
@@ -41,8 +39,8 @@ void verify_blocks(const std::filesystem::path& path, const JsonReader& metadata
 // Error when the file is too small for the model: memory is taken only for weights that may be there.
 void require_room(const SafetensorsFile& file, const config::ModelConfig& model);
 
-// Error when the file has no such F32 tensor of this shape. `into`: on the CPU; `part`: on any device. The bytes
-// of the part are returned.
+// Error when the file has no such F32 tensor of this shape. `into`: on the CPU; `part`: on any device. The
+// bytes of the part are returned.
 void read_tensor(const SafetensorsFile& file, const std::string& name, const at::Tensor& into);
 int64_t read_part(const SafetensorsFile& file, const optim::StatePart& part, at::IntArrayRef shape);
 

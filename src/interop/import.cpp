@@ -207,7 +207,7 @@ checkpoint::Checkpoint import_hugging_face(const fs::path& folder) {
   const TensorSet tensors(folder);
   FolderReader reader(tensors, config.model);
   reader.check();
-  return {.info = info_of(folder, config, reader.contact_head()), .weights = reader.weights(rows)};
+  return {{.info = info_of(folder, config, reader.contact_head())}, reader.weights(rows)};
 }
 
 }  // namespace esmscale::interop

@@ -48,11 +48,12 @@ struct CheckpointInfo : RunPosition {
   std::string origin;  // imported models: their config.json and what else export must give back
 };
 
-// Written under another name and renamed; free disk is checked first. All ranks call it at the same step: each
-// writes a share of the weights (its shard of the masters, where they are sharded) and `mine` into the one file and checks its share of the bytes,
-// and rank 0 publishes. The ranks' states together cover once what info.config.optimizer remembers and the
-// averages of info.config.average; if rank 0's is empty, the checkpoint holds weights only. When the disk is
-// full for one rank, all get a NoRoom, and nothing is left of the attempt.
+// Written under another name and renamed; free disk is checked first. All ranks call it at the same step:
+// each writes a share of the weights (its shard of the masters, where they are sharded) and `mine` into the
+// one file and checks its share of the bytes, and rank 0 publishes. The ranks' states together cover once
+// what info.config.optimizer remembers and the averages of info.config.average; if rank 0's has no
+// moments, the checkpoint holds weights only. When the disk is full for one rank, all get a NoRoom, and
+// nothing is left of the attempt.
 void save_checkpoint(const std::filesystem::path& folder, const CheckpointInfo& info,
                      const model::Weights& weights, std::span<const optim::StatePart> mine,
                      dist::Ranks& ranks);
