@@ -245,6 +245,8 @@ std::vector<Field> fields(RunConfig& c) {
           "once")
           .unit("min")
           .within(0, 1e6),
+      field("checkpoint.in_background", &c.checkpoint.in_background,
+            "Copy what a regular checkpoint holds to the host's memory, and train on while threads write it"),
       field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),

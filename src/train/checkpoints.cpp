@@ -21,28 +21,102 @@ Checkpoints::Checkpoints(Run& run) : run_(run), disk_(run.options.config.checkpo
 }
 
 void Checkpoints::save() {
+  wait();
   if (is_current()) return;
   try {
     write_checkpoint();
-    disk_.relieve();
   } catch (const NoRoom& full) {
-    disk_.refuse();
-    bear(full, run_.ranks.from_first("a full disk", disk_.is_over() ? "over" : "") == "over");
+    refuse(full);
   }
 }
 
-void Checkpoints::write_checkpoint() {
+void Checkpoints::refuse(const NoRoom& full) {
+  background_.reset();
+  disk_.refuse();
+  bear(full, run_.ranks.from_first("a full disk", disk_.is_over() ? "over" : "") == "over");
+}
+
+// Views of this rank's share of the present state.
+std::vector<optim::StatePart> Checkpoints::own_parts() {
   checkpoint::CheckpointInfo& info = run_.info();
   dist::require_equal_replicas(run_.state.weights.replicated(), run_.ranks, text("at step ", info.step));
   info.updates = run_.state.optimizer->updates();
   const std::vector<config::FlatRange> mine = run_.machinery->gradients.layout().owned(run_.ranks.rank());
-  std::vector<optim::StatePart> own = run_.state.optimizer->state(mine);
-  const std::vector<optim::StatePart> averages = run_.state.averages->state(mine, info.tokens);
-  own.insert(own.end(), averages.begin(), averages.end());
-  checkpoint::save_checkpoint(run_.folder.checkpoint(info.step), info, run_.state.weights, own, run_.ranks);
-  newest_ = info.step;
-  if (is_before_decay(info.tokens)) before_decay_ = info.step;
+  std::vector<optim::StatePart> parts = checkpoint::share_of_weights(run_.state.weights, run_.ranks);
+  for (const auto& more : {run_.state.optimizer->state(mine), run_.state.averages->state(mine, info.tokens)})
+    parts.insert(parts.end(), more.begin(), more.end());
+  return parts;
+}
+
+void Checkpoints::write_checkpoint() {
+  std::vector<optim::StatePart> parts = own_parts();
+  const checkpoint::CheckpointInfo& info = run_.info();
+  checkpoint::CheckpointWriter writer(run_.folder.checkpoint(info.step), info, std::move(parts), run_.ranks);
+  writer.begin();
+  writer.write();
+  writer.confirm();
+  writer.checksum();
+  writer.publish();
+  note_written(info);
+}
+
+void Checkpoints::note_written(const checkpoint::RunPosition& position) {
+  disk_.relieve();
+  newest_ = position.step;
+  if (is_before_decay(position.tokens)) before_decay_ = position.step;
   if (run_.ranks.is_first()) prune();
+}
+
+void Checkpoints::save_in_background() {
+  wait();
+  if (is_current()) return;
+  std::vector<optim::StatePart> parts = own_parts();
+  for (optim::StatePart& part : parts)
+    part.values = part.values.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const checkpoint::CheckpointInfo& info = run_.info();
+  background_.reset(
+      new Background{info, {run_.folder.checkpoint(info.step), info, std::move(parts), run_.ranks}});
+  try {
+    background_->writer.begin();
+    launch(&checkpoint::CheckpointWriter::write);
+  } catch (const NoRoom& full) {
+    refuse(full);
+  }
+}
+
+void Checkpoints::launch(void (checkpoint::CheckpointWriter::*part)() noexcept) {
+  part_ = std::async(std::launch::async, [this, part] {
+    (background_->writer.*part)();
+    ++written_;
+  });
+}
+
+void Checkpoints::advance(int64_t written_by_all) {
+  if (background_ && written_by_all == (agreed_ + 1) * run_.ranks.size()) complete_part();
+}
+
+void Checkpoints::wait() {
+  while (background_) complete_part();
+}
+
+void Checkpoints::complete_part() {
+  part_.get();
+  ++agreed_;
+  try {
+    if (!background_->is_confirmed) {
+      background_->writer.confirm();
+      background_->is_confirmed = true;
+      launch(&checkpoint::CheckpointWriter::checksum);
+      return;
+    }
+    background_->writer.publish();
+    const checkpoint::RunPosition position = background_->position;
+    background_.reset();
+    note_written(position);
+    log_debug("the checkpoint of step ", position.step, " is published at step ", run_.info().step);
+  } catch (const NoRoom& full) {
+    refuse(full);
+  }
 }
 
 void Checkpoints::rewrite_info() const {

@@ -1,12 +1,16 @@
 // The checkpoints of a run that is open: written, kept and removed, also while the disk is full.
 #pragma once
 
+#include "esmscale/checkpoint/writer.h"
 #include "esmscale/core/files/files.h"
 #include "train/full_disk.h"
 #include "train/run.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
+#include <memory>
 
 namespace esmscale::train {
 
@@ -22,7 +26,16 @@ class Checkpoints {
   // stay, the one of the best holdout loss, and for wsd the last one before the decay, where branches begin.
   // Nothing when it is current. All ranks call it. A full disk is tolerated for checkpoint.retry_minutes:
   // a warning reports it, training continues, and it is tried again. An Error when that time is over.
+  // One in the background is waited for first.
   void save();
+  // The same, where a thread of each rank writes a copy of the state while training continues
+  // (checkpoint.in_background). It takes two parts, and the ranks agree after each: advance() is called with
+  // the sum of written() over all ranks, at the same step by all of them.
+  void save_in_background();
+  int64_t written() const { return written_; }  // parts that this rank's thread has written so far
+  void advance(int64_t written_by_all);
+  void wait();  // for the one in the background; all ranks call it
+
   // The current one gets the run's present information; its tensors stay.
   void rewrite_info() const;
 
@@ -38,7 +51,12 @@ class Checkpoints {
 
  private:
   bool is_before_decay(int64_t tokens) const;
+  std::vector<optim::StatePart> own_parts();
   void write_checkpoint();
+  void note_written(const checkpoint::RunPosition& position);
+  void refuse(const NoRoom& full);  // tolerates it; or Error
+  void launch(void (checkpoint::CheckpointWriter::*part)() noexcept);
+  void complete_part();
   void bear(const NoRoom& full, bool is_over) const;
   void prune() const;
 
@@ -46,6 +64,17 @@ class Checkpoints {
   FullDisk disk_;
   int64_t newest_ = -1;        // steps; −1: none
   int64_t before_decay_ = -1;  // rank 0's
+
+  // One that is written in the background.
+  struct Background {
+    checkpoint::RunPosition position;
+    checkpoint::CheckpointWriter writer;
+    bool is_confirmed = false;
+  };
+  std::unique_ptr<Background> background_;
+  std::atomic<int64_t> written_ = 0;
+  int64_t agreed_ = 0;      // parts that all ranks have written
+  std::future<void> part_;  // last: it ends before what it writes from
 };
 
 }  // namespace esmscale::train

@@ -15,7 +15,7 @@ namespace esmscale::train {
 namespace {
 
 // Places in the flat tensor of sums that all ranks reduce, and of the outcome that follows them.
-enum StepSum : int64_t { kLoss, kMasked, kSquaredNorm, kStops, kCheckpoints, kStepSums };
+enum StepSum : int64_t { kLoss, kMasked, kSquaredNorm, kStops, kCheckpoints, kWritten, kStepSums };
 enum StepOutcome : int64_t { kGradNorm = kStepSums, kSkipped };
 
 struct BackwardSums {
@@ -48,7 +48,8 @@ at::Tensor sums_of(const BackwardSums& sums, const dist::Gradients& gradients, S
                    const at::TensorOptions& scalar) {
   const auto on_device = [&](double value) { return at::full({}, value, scalar); };
   return at::stack({sums.loss, on_device(sums.masked), optim::squared_norm(gradients.disjoint_shard()),
-                    on_device(requests.stop), on_device(requests.checkpoint)});
+                    on_device(requests.stop), on_device(requests.checkpoint),
+                    on_device(static_cast<double>(requests.written))});
 }
 
 }  // namespace
@@ -74,7 +75,9 @@ StepResult::Values StepResult::wait() {
           .grad_norm = values[kGradNorm],
           .masked = static_cast<int64_t>(masked),
           .skipped = values[kSkipped] != 0,
-          .requests = {.stop = values[kStops] > 0, .checkpoint = values[kCheckpoints] > 0}};
+          .requests = {.stop = values[kStops] > 0,
+                       .checkpoint = values[kCheckpoints] > 0,
+                       .written = static_cast<int64_t>(values[kWritten])}};
 }
 
 std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch,

@@ -86,15 +86,16 @@ int Trainer::Impl::train() {
     profile.begin_step();
     std::optional<data::GlobalBatch> batch = next_batch(loader);
     if (!batch) break;
-    if (checkpoints_.begins_decay(batch->tokens)) checkpoint();
+    if (checkpoints_.begins_decay(batch->tokens)) regular_checkpoint();
     const int64_t tokens_before = info_.tokens;
     step(std::move(*batch));
     if (crosses(tokens_before, info_.tokens, config_.eval.every_tokens) && !run_.is_finished()) {
       if (agreed_.stop) checkpoint();  // who asked may not wait for the evaluation
       if (!evaluate_holdout(/*finished=*/false)) agreed_.stop = true;
     }
+    checkpoints_.advance(agreed_.written);
     if (agreed_.checkpoint || crosses(tokens_before, info_.tokens, config_.checkpoint.every_tokens))
-      checkpoint();
+      regular_checkpoint();
     if (agreed_.stop) return end_early(profile);
   }
   profile.finish();

@@ -113,6 +113,7 @@ struct RunConfig {
     double every_minutes = 15;
     int64_t keep = 2;
     double retry_minutes = 10;
+    bool in_background = false;
   } checkpoint;
   struct Log {
     int64_t every_steps = 10;

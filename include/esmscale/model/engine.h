@@ -57,8 +57,8 @@ class WeightCastScope {
 };
 
 // Usage error for options that the engine cannot serve: any precision except fp32 (`automatic` too) on a CPU,
-// recomputation of blocks or sharded masters with the plain engine, and fp8 without the fused engine, three blocks and widths that
-// are multiples of 16. No weights are needed for the check.
+// recomputation of blocks or sharded masters with the plain engine, and fp8 without the fused engine, three
+// blocks and widths that are multiples of 16. No weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device);
 

@@ -14,8 +14,8 @@ class MasterWeights {
   MasterWeights() = default;
   // The whole flat buffer, [P] fp32: a view of it.
   explicit MasterWeights(const at::Tensor& flat);
-  // These ranges only, uninitialised, in memory of their own. They are in order and do not overlap; some may be
-  // empty.
+  // These ranges only, uninitialised, in memory of their own. They are in order and do not overlap; some may
+  // be empty.
   MasterWeights(std::vector<config::FlatRange> ranges, const at::Device& device);
 
   // Views, [size] fp32. `range` lies within one of ranges().

@@ -1,7 +1,6 @@
-// An ESM-2's parameters as tensors: one flat buffer in the table's order, and named views of it. The buffer is
-// fp32, or, on a rank that holds only its shard of the fp32 weights, bf16.
-// Shape suffixes everywhere: T rows of a packed batch, D width, H heads, K head_dim, F FFN width, M masked
-// positions, V tokens.
+// An ESM-2's parameters as tensors: one flat buffer in the table's order, and named views of it. The buffer
+// is fp32, or, on a rank that holds only its shard of the fp32 weights, bf16. Shape suffixes everywhere: T
+// rows of a packed batch, D width, H heads, K head_dim, F FFN width, M masked positions, V tokens.
 #pragma once
 
 #include "esmscale/config/parameters.h"
@@ -39,7 +38,7 @@ struct Weights {
   config::ParameterIndex rows;  // of the table, by layer
   at::Tensor flat;              // [P] fp32, or bf16 with sharded masters
   MasterWeights masters;        // what an optimiser updates: in flat, or this rank's shard
-  at::Tensor vectors;           // [S] fp32 with sharded masters: all parameters except matrices; else undefined
+  at::Tensor vectors;  // [S] fp32 with sharded masters: all parameters except matrices; else undefined
   std::vector<at::Tensor> all;  // by table index: views of flat; with sharded masters those of vectors first
   at::Tensor inv_freq;          // [K/2] fp32: rotary frequencies (a buffer, not a parameter)
 
@@ -58,8 +57,8 @@ struct Weights {
 // Uninitialised weights on a device ("cpu", "cuda:0"), inv_freq by the fp32 formula 10000^(−2i/K).
 Weights make_weights(const config::ModelConfig& model, const at::Device& device);
 
-// The same with sharded masters: these ranges of the flat weights. The fused engine reads matrices in bf16, and
-// embedding, biases and norms in fp32.
+// The same with sharded masters: these ranges of the flat weights. The fused engine reads matrices in bf16,
+// and embedding, biases and norms in fp32.
 Weights make_sharded_weights(const config::ModelConfig& model, const at::Device& device,
                              std::vector<config::FlatRange> ranges);
 

@@ -10,15 +10,26 @@ bool Trainer::Impl::is_time_for_checkpoint() const {
 
 // False when the disk has no room for it: training continues, and it is tried again.
 bool Trainer::Impl::checkpoint() {
+  save([this] { checkpoints_.save(); });
+  return checkpoints_.is_current();
+}
+
+void Trainer::Impl::regular_checkpoint() {
+  if (config_.checkpoint.in_background)
+    save([this] { checkpoints_.save_in_background(); });
+  else
+    checkpoint();
+}
+
+void Trainer::Impl::save(const std::function<void()>& write) {
   finish_step(in_flight_);
   watcher_.begin("the checkpoint");
   agreed_.checkpoint = false;  // a step that a GPU had under way may have asked for this one, too
-  if (checkpoints_.is_current()) return true;
+  if (checkpoints_.is_current()) return;
   const double begin = recorder_.now();
-  checkpoints_.save();
+  write();
   checkpoint_time_ = recorder_.now();
   recorder_.leave_out(recorder_.now() - begin);
-  return checkpoints_.is_current();
 }
 
 void Trainer::Impl::last_checkpoint() {

@@ -117,6 +117,7 @@ bool Trainer::Impl::evaluate_holdout(bool finished) {
 }
 
 void Trainer::Impl::keep_best(bool finished) {
+  checkpoints_.wait();
   const bool has_checkpoint = checkpoints_.is_current();
   const std::optional<double> loss = info_.holdout_loss;
   const bool is_best = loss && (info_.best_step < 0 || *loss < info_.best_holdout_loss);

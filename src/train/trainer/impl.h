@@ -67,6 +67,8 @@ struct Trainer::Impl {
   std::optional<Json> scores(bool finished);
   void keep_best(bool finished);
   bool checkpoint();
+  void regular_checkpoint();
+  void save(const std::function<void()>& write);
   void last_checkpoint();
   void flush_metrics();
 

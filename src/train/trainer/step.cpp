@@ -33,7 +33,8 @@ StepParts Trainer::Impl::step_parts() {
           .requests =
               [this] {
                 return StopRequests{.stop = stop_.is_raised() || is_out_of_time(),
-                                    .checkpoint = is_time_for_checkpoint()};
+                                    .checkpoint = is_time_for_checkpoint(),
+                                    .written = checkpoints_.written()};
               },
           .abandons =
               [this](size_t micro_batch) {
