@@ -54,8 +54,11 @@ BACKWARD_SHARE = 2 / 3  # of the compute: twice the forward pass
 BUCKET_OF_RANK, BUCKET_LEAST, BUCKET_MOST = 4 << 20, 25 << 20, 160 << 20  # config/shard_layout.h
 ADAM_BYTES = 28  # a parameter: reads gradient, weight, two moments, writes the last three; fp32
 
+WORD, SHORT_WORD = 4, 2  # bytes of a number that travels: fp32; bf16 of parallel.reduce and parallel.master_weights
+
 BATCHES = {"esm2": 2**21, "half": 2**19}  # tokens of a global batch: ESM-2's, and that of our configurations
 COUNTS = [2**k for k in range(11)]
+SHORT_COUNTS = [8, 16, 32, 64, 128, 256]  # of the tables in bf16
 
 
 def bandwidth(system: str, gpus: int) -> float:
@@ -71,27 +74,27 @@ def buckets(model: Model, gpus: int) -> int:
     return math.ceil(size / bucket)
 
 
-def one_way(model: Model, gpus: int) -> float:
-    """Seconds of one reduce-scatter or all-gather of fp32 numbers, all buckets of the model."""
+def one_way(model: Model, gpus: int, word: int = WORD) -> float:
+    """Seconds of one reduce-scatter or all-gather, all buckets of the model."""
     if gpus == 1:
         return 0.0
     between = max(0, math.ceil(gpus / GPUS_OF_NODE) - 1)
     latency = START + RING_HOPS[0] * (gpus - 1 - between) + RING_HOPS[1] * between
-    moved = 4 * model.parameters * (gpus - 1) / gpus
+    moved = word * model.parameters * (gpus - 1) / gpus
     return moved / bandwidth(model.system, gpus) + latency * buckets(model, gpus)
 
 
-def both_ways(model: Model, gpus: int) -> float:
+def both_ways(model: Model, gpus: int, word: int = WORD) -> float:
     """Seconds of an all-reduce, all buckets: by rings, or by trees where that is faster."""
     if gpus == 1:
         return 0.0
     nodes = math.ceil(gpus / GPUS_OF_NODE)
     latency = START + 2 * (TREE_HOPS[0] * (min(gpus, GPUS_OF_NODE) - 1) + TREE_HOPS[1] * math.log2(nodes))
-    tree = 8 * model.parameters / (TREE_SHARE * bandwidth(model.system, gpus)) + latency * buckets(model, gpus)
-    return min(2 * one_way(model, gpus), tree)
+    tree = 2 * word * model.parameters / (TREE_SHARE * bandwidth(model.system, gpus)) + latency * buckets(model, gpus)
+    return min(2 * one_way(model, gpus, word), tree)
 
 
-def step(model: Model, gpus: int, stage: int, batch: int) -> tuple[float, float]:
+def step(model: Model, gpus: int, stage: int, batch: int, word: int = WORD) -> tuple[float, float]:
     """Seconds of compute (with the update) and of communication that nothing hides."""
     tokens = batch / gpus
     micro_batches = max(1, math.ceil(tokens / MICRO_BATCH))
@@ -101,15 +104,15 @@ def step(model: Model, gpus: int, stage: int, batch: int) -> tuple[float, float]
     if gpus > 1:
         update += UPDATE_OF_BUCKET * buckets(model, gpus)
     window = BACKWARD_SHARE * compute / micro_batches
-    once = one_way(model, gpus)
-    times, gradients = (micro_batches if stage == 2 else 1), (both_ways(model, gpus) if stage == 0 else once)
+    once = one_way(model, gpus, word)
+    times, gradients = (micro_batches if stage == 2 else 1), (both_ways(model, gpus, word) if stage == 0 else once)
     compute += times * COLLECTIVE_CORES * min(gradients, window)
     exposed = times * max(0.0, gradients - window) + (0 if stage == 0 else once)  # nothing hides the weights' way
     return compute + update, exposed
 
 
-def efficiency(model: Model, gpus: int, stage: int, batch: int) -> float:
-    return sum(step(model, 1, stage, batch)) / gpus / sum(step(model, gpus, stage, batch))
+def efficiency(model: Model, gpus: int, stage: int, batch: int, word: int = WORD) -> float:
+    return sum(step(model, 1, stage, batch)) / gpus / sum(step(model, gpus, stage, batch, word))
 
 
 def hiding_tokens(model: Model, gpus: int, stage: int) -> float:
@@ -122,13 +125,13 @@ def title(model: Model) -> str:
     return f"{model.name} on {model.system}"
 
 
-def step_table(stage: int, batch: int) -> str:
+def step_table(stage: int, batch: int, counts: Sequence[int] = COUNTS, word: int = WORD) -> str:
     rows = []
-    for gpus in COUNTS:
+    for gpus in counts:
         row = [str(gpus), f"{batch // gpus:,}"]
         for model in MODELS:
-            compute, exposed = step(model, gpus, stage, batch)
-            share = efficiency(model, gpus, stage, batch)
+            compute, exposed = step(model, gpus, stage, batch, word)
+            share = efficiency(model, gpus, stage, batch, word)
             row.append(f"{1e3 * (compute + exposed):,.0f} ({1e3 * exposed:.0f}), {100 * share:.0f}%")
         rows.append(row)
     return markdown_table(["GPUs", "tokens per GPU", *map(title, MODELS)], rows)
@@ -165,6 +168,8 @@ def account(shown: Sequence[Curve]) -> str:
 def page(text: str) -> str:
     """The text with each part between <!-- NAME --> and <!-- end --> made new."""
     tables = {f"stage {stage} {name}": step_table(stage, batch) for stage in (0, 2) for name, batch in BATCHES.items()}
+    for stage in (0, 2):
+        tables[f"stage {stage} half bf16"] = step_table(stage, BATCHES["half"], SHORT_COUNTS, SHORT_WORD)
     for name, content in {**tables, "hiding": hiding_table()}.items():
         begin = text.index(f"<!-- {name} -->") + len(f"<!-- {name} -->")
         text = text[:begin] + "\n" + content + "\n" + text[text.index("<!-- end -->", begin) :]
