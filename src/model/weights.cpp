@@ -146,7 +146,7 @@ Weights make_weights(const config::ModelConfig& model, const at::Device& device)
   const at::Tensor flat = empty_flat(names, at::kFloat, device);
   Weights weights = with_tensors(names, views_of(names, flat));
   weights.flat = flat;
-  weights.masters = MasterWeights(flat);
+  weights.masters = Masters(flat);
   return weights;
 }
 
@@ -166,7 +166,7 @@ Weights make_sharded_weights(const config::ModelConfig& model, const at::Device&
   }
   Weights weights = with_tensors(names, std::move(all));
   weights.flat = flat;
-  weights.masters = MasterWeights(std::move(ranges), device);
+  weights.masters = Masters(std::move(ranges), device);
   weights.vectors = vectors;
   return weights;
 }

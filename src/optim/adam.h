@@ -45,7 +45,7 @@ class Adam final : public Optimizer {
   void step(const Shard& shard, double lr, const at::Tensor& gradient, const GradientScale& scale);
 
   config::OptimizerConfig config_;
-  model::MasterWeights weights_;
+  model::Masters weights_;
   std::vector<config::Parameter> table_;
   std::vector<config::FlatRange> ranges_;
   std::vector<Shard> shards_;  // by range

@@ -49,7 +49,7 @@ class Muon final : public Optimizer {
   void append_rows(std::vector<StatePart>& state, std::span<const config::FlatRange> within) const;
 
   config::OptimizerConfig config_;
-  model::MasterWeights weights_;
+  model::Masters weights_;
   std::vector<config::Parameter> table_;
   std::vector<config::FlatRange> ranges_;
   bool holds_all_;  // one rank or stage 0

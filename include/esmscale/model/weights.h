@@ -4,7 +4,7 @@
 #pragma once
 
 #include "esmscale/config/parameters.h"
-#include "esmscale/model/master_weights.h"
+#include "esmscale/model/masters.h"
 
 #include <array>
 #include <cstdint>
@@ -37,7 +37,7 @@ struct Weights {
   std::vector<config::Parameter> table;
   config::ParameterIndex rows;  // of the table, by layer
   at::Tensor flat;              // [P] fp32, or bf16 with sharded masters
-  MasterWeights masters;        // what an optimiser updates: in flat, or this rank's shard
+  Masters masters;              // what an optimiser updates: in flat, or this rank's shard
   at::Tensor vectors;  // [S] fp32 with sharded masters: all parameters except matrices; else undefined
   std::vector<at::Tensor> all;  // by table index: views of flat; with sharded masters those of vectors first
   at::Tensor inv_freq;          // [K/2] fp32: rotary frequencies (a buffer, not a parameter)

@@ -67,7 +67,7 @@ class Averages {
 
   config::AverageConfig config_;
   int64_t last_begin_;
-  model::MasterWeights weights_;
+  model::Masters weights_;
   std::vector<config::Parameter> table_;
   std::vector<config::FlatRange> ranges_;
   std::vector<Average> averages_;

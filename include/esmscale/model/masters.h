@@ -9,14 +9,14 @@
 
 namespace esmscale::model {
 
-class MasterWeights {
+class Masters {
  public:
-  MasterWeights() = default;
+  Masters() = default;
   // The whole flat buffer, [P] fp32: a view of it.
-  explicit MasterWeights(const at::Tensor& flat);
+  explicit Masters(const at::Tensor& flat);
   // These ranges only, uninitialised, in memory of their own. They are in order and do not overlap; some may
   // be empty.
-  MasterWeights(std::vector<config::FlatRange> ranges, const at::Device& device);
+  Masters(std::vector<config::FlatRange> ranges, const at::Device& device);
 
   // Views, [size] fp32. `range` lies within one of ranges().
   at::Tensor of(const config::FlatRange& range) const;

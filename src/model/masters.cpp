@@ -1,4 +1,4 @@
-#include "esmscale/model/master_weights.h"
+#include "esmscale/model/masters.h"
 
 #include <algorithm>
 
@@ -6,15 +6,15 @@
 
 namespace esmscale::model {
 
-MasterWeights::MasterWeights(const at::Tensor& flat) : ranges_{{0, flat.numel()}}, values_{flat} {}
+Masters::Masters(const at::Tensor& flat) : ranges_{{0, flat.numel()}}, values_{flat} {}
 
-MasterWeights::MasterWeights(std::vector<config::FlatRange> ranges, const at::Device& device)
+Masters::Masters(std::vector<config::FlatRange> ranges, const at::Device& device)
     : ranges_(std::move(ranges)) {
   for (const config::FlatRange& range : ranges_)
     values_.push_back(at::empty({range.size}, at::TensorOptions().dtype(at::kFloat).device(device)));
 }
 
-at::Tensor MasterWeights::of(const config::FlatRange& range) const {
+at::Tensor Masters::of(const config::FlatRange& range) const {
   // The last one that does not begin after it; empty ranges at the same place come first.
   const auto next = std::upper_bound(ranges_.begin(), ranges_.end(), range.begin,
                                      [](int64_t begin, const auto& one) { return begin < one.begin; });
