@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from torture.bench import Bench, Process, losses_of, partial_files, require, require_one_error, tree_of
-from torture.kills import require_equal_runs, undisturbed_run
+from torture.kills import require_equal_runs, train_arguments, undisturbed_run
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def wait_for_checkpoint(process: Process, run: Path) -> None:
 def begin_full_run(bench: Bench, disk: Path, ranks: list[str], minutes: float) -> tuple[Process, Path, list[str]]:
     """A run whose disk fills up after its first checkpoint."""
     run = disk / "run"
-    arguments = bench.train_arguments(run, [*ranks, "--set", f"checkpoint.retry_minutes={minutes}"])
+    arguments = train_arguments(bench, run, [*ranks, "--set", f"checkpoint.retry_minutes={minutes}"])
     process = bench.start(arguments)
     wait_for_checkpoint(process, run)
     return process, fill(disk), arguments

@@ -58,6 +58,12 @@ def undisturbed_run(bench: Bench, name: str, more: list[str]) -> tuple[Path, flo
     return run, time.monotonic() - begin
 
 
+def train_arguments(bench: Bench, run: Path, more: list[str]) -> list[str]:
+    """Some starts write their checkpoints in the background."""
+    in_background = json.dumps(bench.random.random() < 0.5)
+    return bench.train_arguments(run, [*more, "--set", f"checkpoint.in_background={in_background}"])
+
+
 def train(bench: Bench, kills: int) -> int:
     """One process."""
     undisturbed, seconds = undisturbed_run(bench, "undisturbed", [])
@@ -65,9 +71,9 @@ def train(bench: Bench, kills: int) -> int:
     while done < kills:
         with bench.new_folder("train") as run:
             for _ in range(min(KILLS_OF_ONE, kills - done)):
-                send_and_wait(bench, bench.start(bench.train_arguments(run, [])), seconds)
+                send_and_wait(bench, bench.start(train_arguments(bench, run, [])), seconds)
                 done += 1
-            bench.succeed(bench.train_arguments(run, []))
+            bench.succeed(train_arguments(bench, run, []))
             require_equal_runs(run, undisturbed)
             shutil.rmtree(run)
     return done
@@ -116,9 +122,9 @@ def ranks(bench: Bench, kills: int) -> int:
     while done < kills:
         with bench.new_folder("ranks") as run:
             for _ in range(min(KILLS_OF_ONE, kills - done)):
-                attack_ranks(bench, bench.start(bench.train_arguments(run, more)), seconds)
+                attack_ranks(bench, bench.start(train_arguments(bench, run, more)), seconds)
                 done += 1
-            bench.succeed(bench.train_arguments(run, more))
+            bench.succeed(train_arguments(bench, run, more))
             require_equal_runs(run, undisturbed)
             shutil.rmtree(run)
     return done
