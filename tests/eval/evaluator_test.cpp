@@ -5,6 +5,7 @@
 #include "eval/scores.h"
 #include "support/batches.h"
 #include "support/protein_set.h"
+#include "support/ranks_in_threads.h"
 
 #include <algorithm>
 #include <cmath>
@@ -233,6 +234,28 @@ TEST(Evaluate, EndsBetweenTwoBatchesWhenItIsAskedTo) {
     EXPECT_FALSE(stopped_at(question, asked).has_value());
     EXPECT_EQ(asked, question) << "no batch after the stop";
   }
+}
+
+// Rank 1 alone is asked to stop, at each of its questions in turn.
+TEST(Evaluate, EndsOnAllRanksWhenOneIsAskedTo) {
+  const model::Weights weights = letters_only_model();
+  const auto& counts = holdout().dataset().manifest().residue_counts;
+  dist::with_ranks(2, [&](dist::Ranks& ranks) {
+    const auto engine = model::make_engine(weights, {.engine = config::EngineKind::plain});
+    const auto is_whole = [&](int64_t question, int64_t& asked) {
+      return evaluate_unless([&] { return ++asked == question && ranks.rank() == 1; }, *engine,
+                             weights.config, holdout().dataset(), {.draws = 2}, counts, ranks)
+          .has_value();
+    };
+    int64_t all = 0;
+    EXPECT_TRUE(is_whole(-1, all));
+    EXPECT_GE(all, 4) << "two draws of two patterns";
+    for (int64_t question = 1; question <= all; ++question) {
+      int64_t asked = 0;
+      EXPECT_FALSE(is_whole(question, asked));
+      EXPECT_EQ(asked, question);
+    }
+  });
 }
 
 }  // namespace
