@@ -2,6 +2,7 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/laws/fits/repeats.h"
 #include "esmscale/laws/laws_json.h"
 
 #include <algorithm>
@@ -26,7 +27,11 @@ void require_same_basis(const LawFile& first, const LawFile& second, bool allow_
   check("parameter count", enum_name(first.basis.parameter_count), enum_name(second.basis.parameter_count));
   check("loss", enum_name(first.basis.loss), enum_name(second.basis.loss));
   const bool counts_differ = !expected.empty();
-  if (!allow_mixed) check("holdout", first.basis.holdout, second.basis.holdout);
+  if (!allow_mixed) {
+    check("holdout", first.basis.holdout, second.basis.holdout);
+    check("points of", "at most " + epochs_text(first.basis.most_epochs),
+          "at most " + epochs_text(second.basis.most_epochs));
+  }
   if (expected.empty()) return;
   throw usage_error(
       {.where = second.path,

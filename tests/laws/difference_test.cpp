@@ -118,6 +118,17 @@ TEST(LawDifference, NamesEveryCountThatDiffers) {
   EXPECT_THAT(mixed.warnings, Contains(HasSubstr("holdouts differ")));
 }
 
+// Points that saw their data again have another loss than those of one epoch.
+TEST(LawDifference, NamesOtherEpochs) {
+  const LawFile first = fitted(known_law, 1, "a.json");
+  LawFile second = first;
+  second.basis.most_epochs = 4;
+  EXPECT_THAT(
+      error_of([&] { difference_of(first, second, 1e20, false); }),
+      AllOf(HasSubstr("at most one epoch"), HasSubstr("at most 4 epochs"), HasSubstr("--allow-mixed")));
+  EXPECT_EQ(row_of(difference_of(first, second, 1e20, true), Approach::two).exponent.change, 0);
+}
+
 TEST(LawDifference, TheBudgetIsOneOfBoth) {
   const LawFile first = fitted(known_law, 1, "a.json");
   LawFile second = first;
