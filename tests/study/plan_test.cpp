@@ -251,14 +251,28 @@ TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
   EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
 }
 
-// By hand: at 1e23 FLOPs N_opt is 31G; its fp32 weights alone are 124 GB, on each rank of any number.
+// By hand: at 1e23 FLOPs N_opt is 31G. Its fp32 weights are 124 GB, too many for each rank; in bf16 they are 62.
+TEST(BudgetPlan, WeightsThatFitInBf16OnlyAreShardedInFp32) {
+  const laws::LawFile laws = laws::known_laws();
+  const BudgetPlan small = plan_budget(laws, {.flops = 1e23, .ranks = 8});
+  ASSERT_TRUE(small.fits_from);
+  EXPECT_EQ(small.fits_from->ranks, 64);
+  EXPECT_EQ(small.fits_from->zero_stage, 2);
+  EXPECT_THAT(small.warnings, Contains(HasSubstr("fits from 64 GPUs, ZeRO stage 2 with")));
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e23, .ranks = 64});
+  EXPECT_EQ(plan.config.parallel.master_weights, config::MasterWeights::sharded);
+  EXPECT_TRUE(plan.side_by_side.front().fits);
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("no GPU has run it")));
+}
+
+// By hand: at 1e24 FLOPs N_opt is 98G; its weights in bf16 alone are 196 GB, on each rank of any number.
 TEST(BudgetPlan, WeightsThatFitNoDeviceFitNoNumberOfThem) {
   const laws::LawFile laws = laws::known_laws();
-  const BudgetPlan plan = plan_budget(laws, {.flops = 1e23, .ranks = 8});
+  const BudgetPlan plan = plan_budget(laws, {.flops = 1e24, .ranks = 8});
   ASSERT_TRUE(plan.fits_from);
   EXPECT_EQ(plan.fits_from->ranks, 0);
-  EXPECT_THAT(plan.warnings, Contains(HasSubstr("does not fit on any number of them: parameters are not")));
-  EXPECT_TRUE(to_json(plan, laws, {.flops = 1e23})["fits_from"]["gpus"].is_null());
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("does not fit on any number of them: the weights in bf16")));
+  EXPECT_TRUE(to_json(plan, laws, {.flops = 1e24})["fits_from"]["gpus"].is_null());
 }
 
 }  // namespace
