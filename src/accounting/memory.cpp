@@ -31,7 +31,8 @@ double weight_bytes(const config::RunConfig& config, const std::vector<config::P
 
 // The most that gradients take on one rank. Stage 1 has the whole and a buffer for what it owns; stage 2
 // has that buffer, the embedding's bucket, which the tied decoder touches first and the embedding last, and
-// two buckets that fill or leave, each with what comes back of it. Two that are reduced in bf16 have copies.
+// two buckets that fill or leave, each with what comes back of it. With
+// parallel.reduce=bf16 the two buckets in flight also have bf16 copies.
 int64_t gradient_floats(const config::ShardLayout& layout, const config::RunConfig::Parallel& parallel) {
   int64_t whole = 0, owned = 0, largest = 0;
   for (const config::Bucket& bucket : layout.buckets()) {

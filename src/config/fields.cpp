@@ -199,13 +199,13 @@ std::vector<Field> fields(RunConfig& c) {
       field("parallel.zero_stage", &c.parallel.zero_stage,
             "ZeRO stage: 0 shards nothing, 1 the optimizer state, 2 also the gradients")
           .within(0, 2),
-      field(
-          "parallel.master_weights", &c.parallel.master_weights,
-          "The fp32 weights of runs in bf16 or fp8 at stages 1 and 2: whole on every rank, or sharded, where "
-          "a rank holds those that it updates and all weights in bf16"),
-      field(
-          "parallel.reduce", &c.parallel.reduce,
-          "Type in which gradients travel between ranks: bf16 halves the bytes and rounds each sum to 8 bits")
+      field("parallel.master_weights", &c.parallel.master_weights,
+            "fp32 weights on each rank: whole (all of them) or sharded (those that it updates, and all "
+            "weights in "
+            "bf16; needs bf16 or fp8 and ZeRO stage 1 or 2)"),
+      field("parallel.reduce", &c.parallel.reduce,
+            "Type in which gradients travel between ranks: bf16 halves the bytes and rounds each sum to 8 "
+            "significant bits")
           .identity(),
       field("parallel.heartbeat_seconds", &c.parallel.heartbeat_seconds,
             "End the run when a rank has been silent for this long")
@@ -246,14 +246,15 @@ std::vector<Field> fields(RunConfig& c) {
           .unit("min")
           .within(0, 1e6),
       field("checkpoint.in_background", &c.checkpoint.in_background,
-            "Copy what a regular checkpoint holds to the host's memory, and train on while threads write it"),
+            "Copy the state of a regular checkpoint to host memory, and continue training while threads "
+            "write the "
+            "copy"),
       field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),
       field("log.layer_norms_every", &c.log.layer_norms_every,
             "Write the norms of each layer's weights and updates, and its largest attention logit, every N "
-            "steps; "
-            "0 means never")
+            "steps; 0 means never. Needs parallel.master_weights = whole")
           .unit("steps")
           .within(0, 1e9),
       field("log.tensorboard", &c.log.tensorboard, "Also write TensorBoard event files"),

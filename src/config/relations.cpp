@@ -49,7 +49,7 @@ void check_relations(const RunConfig& c, Violations& violations) {
           "parallel.master_weights = sharded needs parallel.zero_stage = 1 or 2");
   require(!shards || t.precision == Precision::automatic || has_short_activations(t.precision),
           text("parallel.master_weights = sharded needs train.precision = bf16 or fp8; ",
-               enum_name(t.precision), " has no second copy of the weights"));
+               enum_name(t.precision), " training has no bf16 copy of the weights"));
   require(!shards || c.log.layer_norms_every == 0,
           "log.layer_norms_every > 0 needs parallel.master_weights = whole");
 }

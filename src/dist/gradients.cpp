@@ -51,7 +51,7 @@ void Gradients::zero() {
 
 void Gradients::begin_micro_batch(bool is_last) {
   is_last_ = is_last;
-  for (InFlight& one : in_flight_) one.is_of_before = true;
+  for (InFlight& one : in_flight_) one.is_from_previous = true;
   launches_now_ = group_.size() > 1 && (stage_ == 2 || is_last);
   next_ = whole_.size();
   for (size_t b = 0; b < waiting_.size(); ++b)
@@ -67,13 +67,13 @@ at::Tensor Gradients::buffer(size_t p) {
       .view(parameter.shape);
 }
 
-bool Gradients::is_in_flight_from_before(size_t bucket) const {
+bool Gradients::is_in_flight_from_previous(size_t bucket) const {
   return std::any_of(in_flight_.begin(), in_flight_.end(),
-                     [&](const InFlight& one) { return one.bucket == bucket && one.is_of_before; });
+                     [&](const InFlight& one) { return one.bucket == bucket && one.is_from_previous; });
 }
 
 void Gradients::make_room(size_t bucket) {
-  while (is_in_flight_from_before(bucket)) complete_oldest();
+  while (is_in_flight_from_previous(bucket)) complete_oldest();
   if (whole_[bucket].defined()) return;
   while (in_flight_.size() > 1) complete_oldest();
   whole_[bucket] = zeros(room_of(bucket), at::kFloat);
@@ -119,7 +119,7 @@ void Gradients::complete_oldest() {
   in_flight_.pop_front();
 }
 
-// What a micro-batch of stage 2 has launched may still be on its way in the next one.
+// At stage 2 the reductions of one micro-batch may still be in flight during the next one.
 void Gradients::end_micro_batch() {
   if (!launches_now_) return;
   std::fill(waiting_.begin(), waiting_.end(), 0);

@@ -43,7 +43,7 @@ void WeightExchange::complete_oldest() {
   in_flight_.pop_front();
 }
 
-// In fp32: a sum in which every number but one is zero.
+// An all-reduce in fp32: for each element all ranks except its owner contribute zero.
 void WeightExchange::exchange_vectors() {
   const at::Tensor sum = at::zeros_like(weights_.vectors);
   for (const auto& [range, at] : own_vectors_)

@@ -39,7 +39,7 @@ void require_same_basis(const LawFile& first, const LawFile& second, bool allow_
        .found = join(found, ", "),
        .advice = counts_differ
                      ? "fit the points again with the same --flop-count, --parameter-count and --loss"
-                     : "--allow-mixed compares a and N_opt nevertheless"});
+                     : "--allow-mixed compares them nevertheless, without losses on different holdouts"});
 }
 
 double shared_middle(const LawFile& first, const LawFile& second) {
@@ -133,6 +133,10 @@ void add_warnings(LawDifference& difference, const LawFile& first, const LawFile
   if (first.basis.holdout != second.basis.holdout)
     difference.warnings.push_back(
         "the holdouts differ, as --allow-mixed permits: the losses are not compared");
+  if (first.basis.most_epochs != second.basis.most_epochs)
+    difference.warnings.push_back(text("the first fit has points of at most ",
+                                       epochs_text(first.basis.most_epochs), ", the second of at most ",
+                                       epochs_text(second.basis.most_epochs)));
 }
 
 Json change_json(const Change& change, const char* name) {

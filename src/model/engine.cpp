@@ -47,10 +47,12 @@ void require_engine(const EngineOptions& options, const config::ModelConfig& mod
                        .found = std::string(enum_name(options.recompute)),
                        .advice = "use --set train.engine=fused, or a smaller train.micro_batch_tokens"});
   if (options.has_sharded_masters && is_plain)
-    throw usage_error({.where = "parallel.master_weights",
-                       .expected = "whole with the plain engine",
-                       .found = "sharded",
-                       .advice = "use widths that are multiples of 8 with train.engine=fused"});
+    throw usage_error(
+        {.where = "parallel.master_weights",
+         .expected = "whole with the plain engine",
+         .found = "sharded",
+         .advice = "use --set parallel.master_weights=whole, or --set train.engine=fused and a width that "
+                   "is a multiple of 8"});
   require_fp8(options, model, device);
 }
 

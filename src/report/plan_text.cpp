@@ -58,7 +58,7 @@ std::string cost_lines(const study::BudgetPlan& plan, const study::PlanRequest& 
 
 std::string stage_text(const study::RankPlan& plan) {
   return text(plan.zero_stage,
-              plan.master_weights == config::MasterWeights::sharded ? ", masters sharded" : "");
+              plan.master_weights == config::MasterWeights::sharded ? ", sharded weights" : "");
 }
 
 std::string side_by_side_table(const study::BudgetPlan& plan, const study::PlanRequest& request) {

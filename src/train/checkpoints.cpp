@@ -87,12 +87,12 @@ void Checkpoints::save_in_background() {
 void Checkpoints::launch(void (checkpoint::CheckpointWriter::*part)() noexcept) {
   part_ = std::async(std::launch::async, [this, part] {
     (background_->writer.*part)();
-    ++written_;
+    ++parts_done_;
   });
 }
 
-void Checkpoints::advance(int64_t written_by_all) {
-  if (background_ && written_by_all == (agreed_ + 1) * run_.ranks.size()) complete_part();
+void Checkpoints::advance(int64_t parts_done_by_all) {
+  if (background_ && parts_done_by_all == (agreed_ + 1) * run_.ranks.size()) complete_part();
 }
 
 void Checkpoints::wait() {

@@ -26,14 +26,14 @@ class Checkpoints {
   // stay, the one of the best holdout loss, and for wsd the last one before the decay, where branches begin.
   // Nothing when it is current. All ranks call it. A full disk is tolerated for checkpoint.retry_minutes:
   // a warning reports it, training continues, and it is tried again. An Error when that time is over.
-  // One in the background is waited for first.
+  // Waits first for a checkpoint in the background.
   void save();
   // The same, where a thread of each rank writes a copy of the state while training continues
-  // (checkpoint.in_background). It takes two parts, and the ranks agree after each: advance() is called with
-  // the sum of written() over all ranks, at the same step by all of them.
+  // (checkpoint.in_background). The thread does two parts (write, checksum), and the ranks agree after each:
+  // all ranks call advance() at the same step with the sum of parts_done() over all ranks.
   void save_in_background();
-  int64_t written() const { return written_; }  // parts that this rank's thread has written so far
-  void advance(int64_t written_by_all);
+  int64_t parts_done() const { return parts_done_; }  // by this rank's thread so far
+  void advance(int64_t parts_done_by_all);
   void wait();  // for the one in the background; all ranks call it
 
   // The current one gets the run's present information; its tensors stay.
@@ -72,9 +72,9 @@ class Checkpoints {
     bool is_confirmed = false;
   };
   std::unique_ptr<Background> background_;
-  std::atomic<int64_t> written_ = 0;
-  int64_t agreed_ = 0;      // parts that all ranks have written
-  std::future<void> part_;  // last: it ends before what it writes from
+  std::atomic<int64_t> parts_done_ = 0;
+  int64_t agreed_ = 0;      // parts that all ranks have done
+  std::future<void> part_;  // the last member: its destructor waits before the others are destroyed
 };
 
 }  // namespace esmscale::train

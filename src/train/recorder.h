@@ -26,11 +26,11 @@ struct StepTraffic {
   double least_bytes = 0;  // the least possible (docs/parallel.md)
 };
 
-// The fewest bytes that m micro-batches of P parameters cost one of n ranks (ring algorithms, fp32): stages 0
-// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. Gradients that are reduced in bf16 take half a word
-// each, and so do weights with sharded masters, whose vectors are reduced in addition. At stages 1 and 2 the
-// `matrices` numbers that muon updates also travel to their owners and back, 2·matrices/n·(n−1)/n words of
-// the mean rank.
+// The fewest bytes that m micro-batches of P parameters cost one of n ranks with ring algorithms: stages 0
+// and 1 send 2·P·(n−1)/n words, stage 2 (m+1)·P·(n−1)/n. A gradient that is reduced in bf16 is half a word.
+// With sharded masters a weight is half a word, and the vectors (embedding, biases, norms) are all-reduced in
+// fp32 as well. At stages 1 and 2 the `matrices` numbers that muon updates also travel to their owners and
+// back, 2·matrices/n·(n−1)/n words of the mean rank.
 double least_bytes(const model::Weights& weights, const config::RunConfig::Parallel& parallel,
                    double matrices, size_t micro_batches, int ranks);
 

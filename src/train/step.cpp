@@ -15,7 +15,7 @@ namespace esmscale::train {
 namespace {
 
 // Places in the flat tensor of sums that all ranks reduce, and of the outcome that follows them.
-enum StepSum : int64_t { kLoss, kMasked, kSquaredNorm, kStops, kCheckpoints, kWritten, kStepSums };
+enum StepSum : int64_t { kLoss, kMasked, kSquaredNorm, kStops, kCheckpoints, kPartsDone, kStepSums };
 enum StepOutcome : int64_t { kGradNorm = kStepSums, kSkipped };
 
 struct BackwardSums {
@@ -49,7 +49,7 @@ at::Tensor sums_of(const BackwardSums& sums, const dist::Gradients& gradients, S
   const auto on_device = [&](double value) { return at::full({}, value, scalar); };
   return at::stack({sums.loss, on_device(sums.masked), optim::squared_norm(gradients.disjoint_shard()),
                     on_device(requests.stop), on_device(requests.checkpoint),
-                    on_device(static_cast<double>(requests.written))});
+                    on_device(static_cast<double>(requests.parts_done))});
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ StepResult::Values StepResult::wait() {
           .skipped = values[kSkipped] != 0,
           .requests = {.stop = values[kStops] > 0,
                        .checkpoint = values[kCheckpoints] > 0,
-                       .written = static_cast<int64_t>(values[kWritten])}};
+                       .parts_done = static_cast<int64_t>(values[kPartsDone])}};
 }
 
 std::optional<StepResult> train_step(const StepParts& parts, const data::GlobalBatch& batch,

@@ -17,7 +17,7 @@ namespace esmscale::train {
 // Requests of one rank that all ranks follow at the same step: they travel with the sums.
 struct StopRequests {
   bool stop = false, checkpoint = false;
-  int64_t written = 0;  // parts of checkpoints that its thread has written (Checkpoints::written())
+  int64_t parts_done = 0;  // of checkpoints in the background (Checkpoints::parts_done())
 };
 
 // The result of a step on its way to the host: read late, it does not make a GPU wait. The same on all ranks.
@@ -31,7 +31,7 @@ class StepResult {
     double loss, grad_norm;  // nats, NaN without masked positions; ‖its gradient‖ before clipping
     int64_t masked;
     bool skipped;           // not finite, or nothing masked: nothing was updated
-    StopRequests requests;  // of any rank; `written`: the sum over all ranks
+    StopRequests requests;  // of any rank; `parts_done`: the sum over all ranks
   };
   Values wait();
 

@@ -93,7 +93,7 @@ int Trainer::Impl::train() {
       if (agreed_.stop) checkpoint();  // who asked may not wait for the evaluation
       if (!evaluate_holdout(/*finished=*/false)) agreed_.stop = true;
     }
-    checkpoints_.advance(agreed_.written);
+    checkpoints_.advance(agreed_.parts_done);
     if (agreed_.checkpoint || crosses(tokens_before, info_.tokens, config_.checkpoint.every_tokens))
       regular_checkpoint();
     if (agreed_.stop) return end_early(profile);

@@ -155,7 +155,7 @@ TEST(Config, Contradictions) {
   EXPECT_THAT(violations_of({{"schedule", {{"name", "exponential"}, {"decay_factor", 0}}}}),
               HasSubstr("never reached by an exponential decay"));
   EXPECT_THAT(violations_of({{"parallel", {{"master_weights", "sharded"}}}}),
-              AllOf(HasSubstr("parallel.zero_stage = 1 or 2"), HasSubstr("fp32 has no second copy")));
+              AllOf(HasSubstr("parallel.zero_stage = 1 or 2"), HasSubstr("fp32 training has no bf16 copy")));
   EXPECT_THAT(violations_of({{"parallel", {{"master_weights", "sharded"}, {"zero_stage", 1}}},
                              {"train", {{"precision", "auto"}}},
                              {"log", {{"layer_norms_every", 5}}}}),

@@ -236,7 +236,7 @@ TEST(Evaluate, EndsBetweenTwoBatchesWhenItIsAskedTo) {
   }
 }
 
-// Rank 1 alone is asked to stop, at each of its questions in turn.
+// Only rank 1 gets the request to stop, at each check in turn. Oracle: both ranks end at that check.
 TEST(Evaluate, EndsOnAllRanksWhenOneIsAskedTo) {
   const model::Weights weights = letters_only_model();
   const auto& counts = holdout().dataset().manifest().residue_counts;

@@ -126,7 +126,9 @@ TEST(LawDifference, NamesOtherEpochs) {
   EXPECT_THAT(
       error_of([&] { difference_of(first, second, 1e20, false); }),
       AllOf(HasSubstr("at most one epoch"), HasSubstr("at most 4 epochs"), HasSubstr("--allow-mixed")));
-  EXPECT_EQ(row_of(difference_of(first, second, 1e20, true), Approach::two).exponent.change, 0);
+  const LawDifference mixed = difference_of(first, second, 1e20, true);
+  EXPECT_EQ(row_of(mixed, Approach::two).exponent.change, 0);
+  EXPECT_THAT(mixed.warnings, Contains(HasSubstr("the second of at most 4 epochs")));
 }
 
 TEST(LawDifference, TheBudgetIsOneOfBoth) {

@@ -251,7 +251,7 @@ TEST(BudgetPlan, TheConfigurationFitsTheDevice) {
   EXPECT_NEAR(shared.times[1].days, flops / (shared.times[1].peak * 0.4 * 64) / 86400, 1e-9);
 }
 
-// By hand: at 1e23 FLOPs N_opt is 31G. Its fp32 weights are 124 GB, too many for each rank; in bf16 they are 62.
+// By hand: at 1e23 FLOPs N_opt is 31G. Its fp32 weights are 124 GB, too much for one rank; in bf16 62 GB.
 TEST(BudgetPlan, WeightsThatFitInBf16OnlyAreShardedInFp32) {
   const laws::LawFile laws = laws::known_laws();
   const BudgetPlan small = plan_budget(laws, {.flops = 1e23, .ranks = 8});

@@ -61,7 +61,7 @@ TEST_P(BackgroundCheckpoint, HoldsWhatItsStepHad) {
 }
 
 // The ranks agree twice on it, each time with the sums of a step.
-TEST_P(BackgroundCheckpoint, IsThereSomeStepsLater) {
+TEST_P(BackgroundCheckpoint, AppearsSomeStepsLater) {
   for (const bool in_background : {false, true}) {
     const std::string name = in_background ? "background" : "plain";
     std::map<int64_t, int64_t> seen;  // the newest checkpoint after each step
@@ -76,7 +76,7 @@ TEST_P(BackgroundCheckpoint, IsThereSomeStepsLater) {
 }
 
 // Each start is stopped after one step, with a checkpoint under way.
-TEST_F(BackgroundCheckpointOfOne, OfAStopIsWaitedFor) {
+TEST_F(BackgroundCheckpointOfOne, AStopWaitsForIt) {
   finished_summary(bench.options("whole", config(true)));
   TrainOptions options = bench.options("stopped", config(true));
   options.max_minutes = 1e-9;

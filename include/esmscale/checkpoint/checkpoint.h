@@ -73,10 +73,10 @@ struct CheckpointContents {
 // missing, newer or of another kind; all ranks get the same one.
 CheckpointContents check_checkpoint(const std::filesystem::path& folder, dist::Ranks& ranks);
 
-// One rank's part of a checkpoint that check_checkpoint has checked. No rank reads what another one owns, so
-// that many ranks of a node do not hold the file many times. Each returns the bytes that it has read.
+// One rank's part of a checkpoint that check_checkpoint has checked: many ranks of a node do not read the
+// whole file. Each returns the bytes that it has read.
 //   weights: those ranges of the master weights, and inv_freq; the other weights stay as they are
-//   optimizer: the state of the parameters that this rank updates
+//   optimizer: the state of the parameters that this rank updates, at stage 0 all of it
 //   averages: those that the checkpoint holds; others stay as they are
 int64_t restore(const model::Weights& weights, std::span<const config::FlatRange> ranges,
                 const std::filesystem::path& folder);

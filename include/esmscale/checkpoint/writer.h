@@ -17,14 +17,14 @@ namespace esmscale::checkpoint {
 
 class CheckpointWriter {
  public:
-  // `parts`: this rank's share, as save_checkpoint() has it; only write() reads them. `ranks` must outlive
-  // it. What has not been published when it goes is removed.
+  // `parts`: this rank's share of the weights (share_of_weights()) and of the state; only write() reads them.
+  // `ranks` must outlive it. The destructor removes what was not published.
   CheckpointWriter(std::filesystem::path folder, CheckpointInfo info, std::vector<optim::StatePart> parts,
                    dist::Ranks& ranks);
 
   // In this order. All ranks call begin(), confirm() and publish() at the same step: NoRoom on each of them
-  // when the disk is full for one. write() and checksum() are a rank's own, on any thread, and throw nothing:
-  // the next call does.
+  // when the disk is full for one. Each rank calls write() and checksum() by itself, on any thread. They do
+  // not throw; the next confirm() or publish() throws their failure.
   void begin();
   void write() noexcept;
   void confirm();
@@ -42,7 +42,7 @@ class CheckpointWriter {
   std::string header_;
   std::optional<AtomicOutput> output_;  // rank 0's
   std::string sums_;
-  std::exception_ptr failure_;  // of what no other rank has heard of
+  std::exception_ptr failure_;  // of write() or checksum(), until the next call throws it
 };
 
 // This rank's share of the weights: where they are sharded its own masters, else one of equal parts, and on

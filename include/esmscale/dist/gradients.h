@@ -23,7 +23,7 @@ class Gradients final : public model::GradientSink {
  public:
   explicit Gradients(const model::Weights& weights);  // one process
   // `weights` and `group` must outlive it. A group of one makes every stage 0. `travels_in`: the type in
-  // which sums over micro-batches are reduced over the ranks.
+  // which gradients are reduced over the ranks; sums over micro-batches are fp32.
   Gradients(const model::Weights& weights, Group& group, config::ShardLayout layout, int zero_stage,
             config::ReduceType travels_in = config::ReduceType::fp32);
 
@@ -57,13 +57,13 @@ class Gradients final : public model::GradientSink {
     size_t bucket;
     at::Tensor whole, chunk;  // as they travel
     Pending pending;
-    bool is_of_before = false;  // of the micro-batch before
+    bool is_from_previous = false;  // micro-batch
   };
 
   int64_t room_of(size_t bucket) const;  // floats, padding included
   at::Tensor zeros(int64_t count, at::ScalarType type);
   void make_room(size_t bucket);  // stage 2: a bucket exists while it is needed
-  bool is_in_flight_from_before(size_t bucket) const;
+  bool is_in_flight_from_previous(size_t bucket) const;
   void launch_in_order();  // every rank launches its buckets in one order, the last first
   void launch(size_t bucket);
   void complete_oldest();

@@ -33,8 +33,8 @@ struct LawDifference {
 
 // The exponent is that about C: the slope of ln N_opt over a decade. flops 0: the middle of the budgets that
 // both fits have; usage error where they have none. Usage error that names every count that differs: flop
-// count, parameter count, loss, holdout. With allow_mixed the holdouts may differ, and the losses are not
-// compared then.
+// count, parameter count, loss, holdout, most epochs. With allow_mixed the last two may differ; losses on
+// different holdouts are not compared.
 LawDifference difference_of(const LawFile& first, const LawFile& second, double flops, bool allow_mixed);
 
 Json to_json(const LawDifference& difference);

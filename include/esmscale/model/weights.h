@@ -50,7 +50,7 @@ struct Weights {
   at::Tensor head_bias_V;
 
   bool has_sharded_masters() const { return vectors.defined(); }
-  // What every rank holds alike: flat, and vectors where there are any.
+  // The tensors that are equal on all ranks: flat, and vectors where there are any.
   std::vector<at::Tensor> replicated() const;
 };
 

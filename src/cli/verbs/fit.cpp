@@ -230,8 +230,10 @@ void add_fit(CLI::App& app, Program& program) {
       ->check(whole_number());
   verb->add_option("--drop", options->drop, "Leave out the run of this name (repeatable)")
       ->allow_extra_args(false);
-  verb->add_flag("--allow-mixed", options->read.allow_mixed,
-                 "Fit runs of several data sets, holdouts or alphabets together");
+  verb->add_flag(
+      "--allow-mixed", options->read.allow_mixed,
+      "Fit runs of several data sets, holdouts or alphabets together; with --compare: fits of other "
+      "holdouts or --most-epochs");
   verb->add_option("--bootstrap", options->bootstrap.draws, "Draws for the intervals; 0: none")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();

@@ -129,7 +129,7 @@ void fit_memory(BudgetPlan& plan, const PlanRequest& request) {
   if (fit.fits) {
     if (plan.config.parallel.master_weights == config::MasterWeights::sharded)
       plan.warnings.emplace_back(
-          "it fits with parallel.master_weights = sharded, which is tested on CPUs: no GPU has run it");
+          "fits only with parallel.master_weights = sharded, which is tested on CPUs; no GPU has run it");
     return;
   }
   plan.fits_from = fewest_ranks(largest, device.memory);

@@ -11,9 +11,9 @@ struct DeviceFit {
 };
 
 // Sets the smallest ZeRO stage (0 to 2; above 0 with several ranks only), then the least recomputation, then
-// the largest micro-batch, and only if none of them fits sharded master weights, with which the predicted
-// memory stays below nine tenths of `device_bytes` (the libraries take the rest). Where nothing fits, the
-// settings that need least stay. device_bytes 0: unknown, no change.
+// the largest micro-batch with which the predicted memory stays below nine tenths of `device_bytes` (the
+// libraries take the rest). If none fits, it sets sharded master weights and searches again at stages 1
+// and 2. Where nothing fits, the settings that need least stay. device_bytes 0: unknown, no change.
 DeviceFit fit_to_device(config::RunConfig& config, int ranks, double device_bytes);
 
 // The fewest of 2, 4, 8, …, 4096 ranks on which it fits in this way.

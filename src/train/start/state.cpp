@@ -20,7 +20,7 @@ struct Setting {
   dist::Ranks& ranks;
 };
 
-// Without values, as this rank is to hold them.
+// Uninitialised, whole or sharded as the configuration specifies.
 model::Weights make_weights(const config::ModelConfig& model, const Setting& setting) {
   const dist::Ranks& ranks = setting.ranks;
   if (!config::shards_master_weights(setting.options.config, ranks.size()))

@@ -34,7 +34,7 @@ StepParts Trainer::Impl::step_parts() {
               [this] {
                 return StopRequests{.stop = stop_.is_raised() || is_out_of_time(),
                                     .checkpoint = is_time_for_checkpoint(),
-                                    .written = checkpoints_.written()};
+                                    .parts_done = checkpoints_.parts_done()};
               },
           .abandons =
               [this](size_t micro_batch) {
