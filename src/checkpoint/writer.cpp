@@ -111,6 +111,7 @@ void CheckpointWriter::write() noexcept {
 
 void CheckpointWriter::confirm() {
   do_together(ranks_, "checkpoint: all have written", [&] { rethrow(failure_); });
+  parts_.clear();  // copies of the state, perhaps
 }
 
 void CheckpointWriter::checksum() noexcept {

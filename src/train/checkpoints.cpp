@@ -68,6 +68,7 @@ void Checkpoints::note_written(const checkpoint::RunPosition& position) {
 }
 
 void Checkpoints::save_in_background() {
+  if (background_ && background_->position.step == run_.info().step) return;
   wait();
   if (is_current()) return;
   std::vector<optim::StatePart> parts = own_parts();

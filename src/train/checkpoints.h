@@ -40,7 +40,7 @@ class Checkpoints {
   void rewrite_info() const;
 
   // There was no room for the last one, and it is time to try again.
-  bool is_due_again() const { return disk_.is_due(); }
+  bool is_due_again() const { return !background_ && disk_.is_due(); }
   // Until the next try. Once `hurries` holds, only a few seconds are left for tries.
   void wait_for_room(const std::function<bool()>& hurries) { disk_.pause(hurries); }
   // One rank's: writes something else of the run, as often as a full disk asks for.

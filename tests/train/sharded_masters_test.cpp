@@ -9,8 +9,11 @@
 #include "esmscale/optim/averages.h"
 #include "support/batches.h"
 #include "support/error_of.h"
+#include "support/protein_set.h"
 #include "support/ranks_in_threads.h"
+#include "support/same_state.h"
 #include "support/temporary.h"
+#include "train/start/decide.h"
 #include "train/step.h"
 
 #include <gmock/gmock.h>
@@ -187,6 +190,32 @@ TEST_P(ShardedMasters, HaveTheSameCheckpointsAndResumeFromEither) {
         resumed.begin_from(folder / from);
         EXPECT_EQ(resumed.steps(2), expected) << from;
       });
+}
+
+// The beginning of a run, as the trainer has it: fresh, from other weights, and from a checkpoint.
+TEST_P(ShardedMasters, BeginAsWholeOnesDo) {
+  const data::ProteinSet proteins(data::ProteinSet::random(20, 30));
+  const TemporaryFolder folder;
+  const run::RunFolder run(folder / "run");
+  dist::with_ranks(kRanks, [&](dist::Ranks& ranks) {
+    Rank whole(of(MasterWeights::whole), ranks);
+    whole.begin();
+    whole.steps(2);
+    whole.save(folder / "checkpoint");
+    const auto begin = [&](MasterWeights masters, const std::string& origin, const std::string& resume) {
+      TrainOptions options{.config = of(masters)};
+      if (!origin.empty()) options.init_from = folder / origin;
+      return begin_training(options, resume.empty() ? "" : folder / resume, run, proteins.dataset(),
+                            10 * kStepTokens, at::kCPU, ranks);
+    };
+    for (const auto& [origin, resume] : {std::pair{"", ""}, {"checkpoint", ""}, {"", "checkpoint"}}) {
+      const TrainingState expected = begin(MasterWeights::whole, origin, resume),
+                          sharded = begin(MasterWeights::sharded, origin, resume);
+      EXPECT_TRUE(sharded.weights.has_sharded_masters());
+      expect_same_weights(sharded.weights, expected.weights);
+      optim::expect_same_state(sharded.optimizer->state(), expected.optimizer->state());
+    }
+  });
 }
 
 // Oracle: the tensors themselves.

@@ -149,6 +149,8 @@ void require_one_run(dist::Ranks& ranks, const config::RunConfig& config, const 
       {"program", text(version(), " (", revision(), ")")}, {"data set", train.manifest().hash}};
   Json keys = config::identity(config);
   keys["parallel.zero_stage"] = config.parallel.zero_stage;
+  keys["parallel.master_weights"] = enum_name(config.parallel.master_weights);
+  keys["checkpoint.in_background"] = config.checkpoint.in_background;
   keys["train.micro_batch_tokens"] = config.train.micro_batch_tokens;
   for (const auto& [key, value] : keys.items()) settings.emplace_back(key, esmscale::to_text(value));
   ranks.require_agreements(settings);

@@ -41,6 +41,13 @@ void settle_precision(TrainOptions& options, const run::RunFolder& run, config::
                        .expected = "bf16 or less on this GPU: e4m3 needs compute capability 8.9",
                        .found = "fp8",
                        .advice = "use --set train.precision=bf16"});
+  config::MasterWeights& masters = options.config.parallel.master_weights;
+  if (masters == config::MasterWeights::sharded &&
+      !config::has_short_activations(options.config.train.precision)) {
+    masters = config::MasterWeights::whole;
+    warnings.push_back(text("train.precision=auto is ", enum_name(options.config.train.precision),
+                            " here, so parallel.master_weights=sharded has no effect"));
+  }
   if (is_fast_in_bf16 && options.config.train.precision == Precision::fp32)
     warnings.push_back(text("train.precision is fp32 on a GPU: bf16 was 14 times as fast for 8M on an H200 ",
                             "(docs/performance.md); a new run takes it with train.precision=auto or bf16"));

@@ -14,7 +14,8 @@ namespace esmscale::train {
 // checkpoint to resume from, or the one to branch from. A run that begins keeps `auto`.
 config::RunConfig with_recorded_precision(const TrainOptions& options, const run::RunFolder& run);
 
-// Replaces `auto` by what was recorded, or by what the device has. Warns of fp32 where bf16 is much faster.
+// Replaces `auto` by what was recorded, or by what the device has, and sharded master weights by whole ones
+// where that is fp32. Warns of fp32 where bf16 is much faster.
 void settle_precision(TrainOptions& options, const run::RunFolder& run, config::DeviceKind device,
                       std::vector<std::string>& warnings);
 

@@ -98,6 +98,7 @@ bool Trainer::Impl::evaluate_holdout(bool finished) {
   const std::optional<Json> averages = scores(finished);
   reset_peak_tensor_bytes(run_.device);  // evaluation has its own batches: the prediction is of training
   if (averages && !finished) recorder_.evaluation(info_, last_evaluation_, last_assays_, finished, *averages);
+  checkpoints_.wait();
   recorder_.leave_out(recorder_.now() - begin);
   if (!averages) {
     info_.holdout_loss.reset();
@@ -117,7 +118,6 @@ bool Trainer::Impl::evaluate_holdout(bool finished) {
 }
 
 void Trainer::Impl::keep_best(bool finished) {
-  checkpoints_.wait();
   const bool has_checkpoint = checkpoints_.is_current();
   const std::optional<double> loss = info_.holdout_loss;
   const bool is_best = loss && (info_.best_step < 0 || *loss < info_.best_holdout_loss);

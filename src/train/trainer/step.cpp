@@ -83,7 +83,7 @@ void Trainer::Impl::step(data::GlobalBatch batch) {
 }
 
 // A fault of hardware, library or order of streams shows in the first steps of a start; a later one is found
-// before a checkpoint is written (Checkpoints::save).
+// before a checkpoint is written (Checkpoints::own_parts).
 void Trainer::Impl::compare_replicas() {
   if (run_.options.after_step) run_.options.after_step(run_.state.weights, info_.step);
   ++steps_here_;
@@ -126,7 +126,7 @@ void Trainer::Impl::count_bad_step(int64_t step, double loss) {
                                   " non-finite steps in a row"),
                  .found = what + (layer_norms_.worst().empty() ? "" : "; " + layer_norms_.worst()),
                  .advice = text("lower the learning rate, or lengthen schedule.warmup_tokens",
-                                config_.log.layer_norms_every > 0
+                                config_.log.layer_norms_every > 0 || run_.state.weights.has_sharded_masters()
                                     ? ""
                                     : ", or set log.layer_norms_every=10 to see which layer grows first",
                                 checkpoints_.has_any() ? "; the last checkpoint is good" : "")});

@@ -136,6 +136,16 @@ TEST_F(Curve, AStopOnTheSameRanksChangesNothing) {
   }
 }
 
+// The record is of what the run is: it can be read and resumed.
+TEST_F(Curve, ShardedMasterWeightsHaveNoEffectInFp32) {
+  const Arguments sharded{"--set", "train.precision=auto", "--set", "parallel.master_weights=sharded"};
+  finish("alone", {});
+  for (int start = 0; start < 2; ++start) finish("sharded", ranks(2, 1) + sharded);
+  EXPECT_EQ(run::RunFolder(small.path("sharded")).read_config().parallel.master_weights,
+            config::MasterWeights::whole);
+  expect_same_curve(steps("alone"), steps("sharded"), 1e-4);
+}
+
 // A signal to one rank alone stops all at the same step.
 TEST_F(Curve, AnyRankMayBeSignalled) {
   for (const size_t rank : {0u, 2u}) {
