@@ -201,8 +201,7 @@ std::vector<Field> fields(RunConfig& c) {
           .within(0, 2),
       field("parallel.master_weights", &c.parallel.master_weights,
             "fp32 weights on each rank: whole (all of them) or sharded (those that it updates, and all "
-            "weights in "
-            "bf16; needs bf16 or fp8 and ZeRO stage 1 or 2)"),
+            "weights in bf16; needs bf16 or fp8 and ZeRO stage 1 or 2)"),
       field("parallel.reduce", &c.parallel.reduce,
             "Type in which gradients travel between ranks: bf16 halves the bytes and rounds each sum to 8 "
             "significant bits")
@@ -247,8 +246,7 @@ std::vector<Field> fields(RunConfig& c) {
           .within(0, 1e6),
       field("checkpoint.in_background", &c.checkpoint.in_background,
             "Copy the state of a regular checkpoint to host memory, and continue training while threads "
-            "write the "
-            "copy"),
+            "write the copy"),
       field("log.every_steps", &c.log.every_steps, "Write a line of metrics every N steps")
           .unit("steps")
           .within(1, 1e9),
