@@ -4,6 +4,7 @@
 #include "esmscale/core/files/files.h"
 
 #include <cerrno>
+#include <mutex>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -68,6 +69,8 @@ void log_as_rank(int rank, const std::filesystem::path& folder) {
                  .expected = "a log file of its own",
                  .found = "a link",
                  .advice = "remove the link"});
+  static std::mutex one_at_a_time;  // a test's ranks are threads of one process
+  const std::lock_guard lock(one_at_a_time);
   try {
     logger().sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string()));
   } catch (const spdlog::spdlog_ex&) {
