@@ -89,7 +89,7 @@ TEST_P(CheckpointOfRanks, EachReadsBackWhatItUpdates) {
     });
 }
 
-// So the ranks of a node do not hold the file many times. Oracle: four bytes a number.
+// So the ranks of a node do not read the whole weights many times. Oracle: four bytes a number.
 TEST_P(CheckpointOfRanks, EachReadsOnlyItsShareOfTheWeights) {
   const State state(GetParam());
   const TemporaryFolder folder;
@@ -108,8 +108,8 @@ TEST_P(CheckpointOfRanks, EachReadsOnlyItsShareOfTheWeights) {
     });
 }
 
-// Oracle: nothing is left. The write of one rank fails on its thread; the step in which the ranks agree
-// throws.
+// The file vanishes before it is written: write() throws nothing, the next agreement does, and nothing is
+// left.
 TEST_P(CheckpointOfRanks, AFailedWriteIsReportedByTheNextAgreement) {
   const State state(GetParam());
   const TemporaryFolder folder;

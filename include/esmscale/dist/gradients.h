@@ -47,9 +47,8 @@ class Gradients final : public model::GradientSink {
 
   const config::ShardLayout& layout() const { return layout_; }
   int stage() const { return stage_; }
-  size_t peak_bytes() const {
-    return peak_bytes_;
-  }  // the most that its buffers have held, without bf16 copies
+  // The most that its buffers have held, without bf16 copies.
+  size_t peak_bytes() const { return peak_bytes_; }
   // Name of the first parameter of updated_shard() whose gradient is not finite, or "" (waits for the
   // device).
   std::string first_non_finite() const;
