@@ -46,12 +46,7 @@ void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const m
                      std::span<const optim::StatePart> mine, dist::Ranks& ranks) {
   std::vector<optim::StatePart> parts = share_of_weights(weights, ranks);
   parts.insert(parts.end(), mine.begin(), mine.end());
-  CheckpointWriter writer(folder, info, std::move(parts), ranks);
-  writer.begin();
-  writer.write();
-  writer.confirm();
-  writer.checksum();
-  writer.publish();
+  CheckpointWriter(folder, info, std::move(parts), ranks).save();
 }
 
 void save_checkpoint(const fs::path& folder, const CheckpointInfo& info, const model::Weights& weights) {

@@ -129,4 +129,12 @@ void CheckpointWriter::publish() {
   });
 }
 
+void CheckpointWriter::save() {
+  begin();
+  write();
+  confirm();
+  checksum();
+  publish();
+}
+
 }  // namespace esmscale::checkpoint

@@ -51,12 +51,7 @@ std::vector<optim::StatePart> Checkpoints::own_parts() {
 void Checkpoints::write_checkpoint() {
   std::vector<optim::StatePart> parts = own_parts();
   const checkpoint::CheckpointInfo& info = run_.info();
-  checkpoint::CheckpointWriter writer(run_.folder.checkpoint(info.step), info, std::move(parts), run_.ranks);
-  writer.begin();
-  writer.write();
-  writer.confirm();
-  writer.checksum();
-  writer.publish();
+  checkpoint::CheckpointWriter(run_.folder.checkpoint(info.step), info, std::move(parts), run_.ranks).save();
   note_written(info);
 }
 

@@ -31,6 +31,8 @@ class CheckpointWriter {
   void checksum() noexcept;
   void publish();
 
+  void save();  // all five, on this thread
+
  private:
   std::filesystem::path file() const;
 
