@@ -55,7 +55,8 @@ Assay read_assay(const std::filesystem::path& file, std::vector<uint8_t> target,
 // the first row's sequence with its substitutions undone. Error when neither is there.
 std::vector<uint8_t> find_target(const std::filesystem::path& file, const AssayOptions& options = {});
 
-// The only record of a FASTA file, or the residues themselves.
+// The only record of the FASTA file of this name; where there is none, the residues themselves. Usage error
+// (--sequence) when it is neither.
 std::vector<uint8_t> target_from(const std::string& fasta_or_residues);
 
 // The table with columns added, which must not be there yet; values[c][i] is that of row i, in full

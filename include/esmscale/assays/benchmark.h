@@ -38,7 +38,8 @@ struct GroupMean {
 // Assays of one protein are averaged first, then the proteins of a group. The average of all is the mean of
 // the selection types, and so is its bootstrap, whose samples are drawn within each type. Assays without a
 // depth or a taxon are in no group of that kind; figures of NaN count for nothing. The error of a
-// group of one protein is NaN, and so is that of all where a selection type has only one.
+// group of one protein is NaN, and so is that of all where a selection type has only one. results[i] is of
+// entries[i].
 struct BenchmarkAverages {
   GroupMean all;
   std::map<std::string, GroupMean> by_selection_type, by_depth, by_taxon;

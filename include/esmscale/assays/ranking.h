@@ -7,13 +7,16 @@
 
 namespace esmscale::assays {
 
+// Both sides of what follows have one finite number for each variant; this is not checked.
+
 // Spearman's rank correlation; equal values share the mean of their ranks. NaN where one side has no
 // variance.
 double spearman(std::span<const double> a, std::span<const double> b);
 
 // Normalised discounted cumulative gain of the tenth of the variants that `predicted` puts first: the gain of
 // a variant is its measurement, scaled to [0, 1] over the assay, and the variant at rank r counts 1/log2(r +
-// 1). Equal predictions keep the file's order. NaN below ten variants, where a tenth is empty.
+// 1). Equal predictions keep the file's order. NaN below ten variants, where a tenth
+// is empty, and where all measurements are equal.
 double ndcg(std::span<const double> measured, std::span<const double> predicted);
 
 // Area under the ROC curve: the probability that a fit variant is ranked above an unfit one, ties counted

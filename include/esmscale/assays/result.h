@@ -39,6 +39,7 @@ struct AssayComparison {
   std::vector<AssayResult> results;
   std::vector<Comparison::Pair> pairs;  // empty where nothing was measured
 };
+// predictions[m][i]: model m's score of variant i; the caller has checked that all are finite.
 AssayComparison assess(const Assay& assay, const std::string& method,
                        std::span<const std::vector<double>> predictions, const BootstrapDraws& bootstrap);
 

@@ -91,6 +91,7 @@ struct Checkpoint : CheckpointContents {
 // One process: checked and read. `set`: which of its weights; a usage error when it has no such average.
 Checkpoint load_checkpoint(const std::filesystem::path& folder,
                            optim::WeightSet set = optim::WeightSet::trained);
+// Reads checkpoint.json only: tensors are neither read nor checked.
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& folder);
 
 // The usage error for an average that a model does not have.

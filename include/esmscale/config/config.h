@@ -156,7 +156,9 @@ std::vector<std::filesystem::path> shipped_configs();
 // A script for SLURM by its name (train.sbatch, study.sbatch), next to the sources or in the installation.
 std::filesystem::path shipped_script(const std::string& name);
 
-// Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several.
+// Fills what follows from other fields (ffn, pack_tokens, micro_batch_tokens) and checks what needs several:
+// contradictions are one usage error that lists them all. micro_batch_tokens 0 becomes about 8,192 rows,
+// whatever the device.
 void resolve(RunConfig& config);
 
 // The keys that a resumed run must agree on, and a checksum of them.

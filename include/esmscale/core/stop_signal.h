@@ -17,6 +17,7 @@ inline constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGH
 // kStopSignals without a SIGHUP that is ignored now.
 std::vector<int> stop_signals_in_use();
 
+// One at a time: the state is the process's. The constructor forgets a signal that came before it.
 class StopSignal {
  public:
   StopSignal();   // installs the handlers

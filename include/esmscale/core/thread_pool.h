@@ -16,13 +16,14 @@ namespace esmscale {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);
-  ~ThreadPool();  // finishes the tasks that were given
+  explicit ThreadPool(int threads);  // at least one
+  ~ThreadPool();                     // finishes the tasks that were given
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(threads_.size()); }
 
+  // Waits while the queue is full, so a task must not call it.
   template <class Task, class Result = std::invoke_result_t<Task>>
   std::future<Result> run(Task task) {
     auto packaged = std::make_shared<std::packaged_task<Result()>>(std::move(task));

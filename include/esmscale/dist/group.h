@@ -1,5 +1,5 @@
 // The one seam for communication of tensors: collectives over one c10d::Backend (NCCL on GPUs, Gloo on CPUs).
-// A group of one does nothing, at no cost.
+// A group of one sends nothing: reduce_scatter and all_gather copy, all_reduce leaves its tensor as it is.
 #pragma once
 
 #include "esmscale/core/error.h"

@@ -33,8 +33,9 @@ struct SequenceScore {
 // The frequency-only predictor: P(true letter | what is shown) from letter counts.
 class LetterBaseline {
  public:
-  explicit LetterBaseline(
-      std::span<const int64_t> letter_counts);  // by letter code; a letter never seen counts once
+  // Of the 20 standard letters, by letter code: at least 20 counts, more are ignored; a letter never seen
+  // counts once. `letter` and `shown` below are codes of them.
+  explicit LetterBaseline(std::span<const int64_t> letter_counts);
 
   double loss_at_mask(int letter) const { return -log_p_[static_cast<size_t>(letter)]; }
   // BERT's pattern where a letter is shown: P(t | s) ∝ ½ p(s) [t = s] + ½ p(t) / 20.
@@ -44,7 +45,9 @@ class LetterBaseline {
   std::array<double, 20> p_{}, log_p_{};
 };
 
-// One pass over the holdout, by sequence. Ranks take its batches in turn, and each gets all scores.
+// One pass over the holdout, by sequence. All ranks call it: they take its batches in turn, and each gets all
+// scores. options.tokens is set, to the model's list; with several ranks options.rank and options.ranks
+// stay 0 and 1.
 std::vector<SequenceScore> score_holdout(model::Engine& engine, const config::ModelConfig& model,
                                          const data::Dataset& holdout, const data::EvaluationOptions& options,
                                          const LetterBaseline& baseline, dist::Ranks& ranks);
@@ -67,7 +70,8 @@ struct PatternResult {
   double mask_error = std::numeric_limits<double>::quiet_NaN();
 };
 PatternResult summarise(std::span<const SequenceScore> scores);
-// a − b, paired by sequence; both must come from the same holdout and pattern.
+// a − b, paired by sequence. Error unless both have the same sequences in the same order, with as many masked
+// positions in each.
 LossEstimate paired_difference(std::span<const SequenceScore> a, std::span<const SequenceScore> b);
 
 struct Evaluation {

@@ -29,7 +29,7 @@ struct ScoringOptions {
   int64_t batch_rows = 0;
 };
 
-// Calls `take` for every record, in order.
+// Calls `take` for every record, in order. `engine` was made from `weights`. Nothing is cropped.
 void score_records(model::Engine& engine, const model::Weights& weights,
                    std::span<const data::FastaRecord> records, const ScoringOptions& options,
                    const std::function<void(const data::FastaRecord&, const SequenceScores&)>& take);

@@ -40,9 +40,9 @@ struct Planning {
   };
   std::vector<Verdict> verdicts;  // of all four in kPlanningOrder; empty: nothing was judged
 
-  std::optional<Approach> taken() const;  // the first that is supported
-  const Verdict* of(Approach approach) const;
-  std::string reasons() const;  // against each that is not supported, on one line
+  std::optional<Approach> taken() const;       // the first that is supported
+  const Verdict* of(Approach approach) const;  // null: not judged
+  std::string reasons() const;                 // against each that is not supported, on one line
 };
 
 struct LawFile {
@@ -89,7 +89,8 @@ struct LawFile {
     LossSurface surface;
   };
   std::optional<Shown> shown() const;
-  // nullopt where the approach has no optimum; one surface for each draw of its constants.
+  // nullopt where the approach has no optimum; one surface for each draw of its constants, none where the
+  // file has no such approach.
   std::optional<LossSurface> surface(Approach approach) const;
   std::vector<LossSurface> drawn_surfaces(Approach approach) const;
   // NaN where the approach has none; its loss NaN where it does not know it. D at most max_tokens, when that

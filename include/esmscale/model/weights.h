@@ -78,7 +78,8 @@ std::vector<at::Tensor> views_of(const Weights& names, const at::Tensor& flat);
 Weights with_tensors(const Weights& like, std::vector<at::Tensor> all);
 
 // Fills the weights (science.md, section 2: `xavier` [ours] or `hf`): a pure function of the seed, whatever
-// the device and the number of threads. letter_counts: by letter code, for decoder_bias = frequencies.
+// the device and the number of threads. letter_counts: by letter code, at least the 20
+// standard letters, for decoder_bias = frequencies; else it may be empty.
 void initialise(Weights& weights, uint64_t seed, std::span<const int64_t> letter_counts);
 
 }  // namespace esmscale::model

@@ -19,6 +19,8 @@ struct GradientScale {
 // masked positions. max_norm 0: no clipping.
 GradientScale gradient_scale(const at::Tensor& squared_norm, const at::Tensor& loss_sum,
                              const at::Tensor& masked, double max_norm);
+// Σ g² of flat fp32 parts, of this rank only: an fp64 scalar on the device, the same for any number of
+// threads.
 at::Tensor squared_norm(std::span<const at::Tensor> gradient);
 
 }  // namespace esmscale::optim

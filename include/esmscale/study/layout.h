@@ -62,8 +62,8 @@ double expected_size(const StudyRequest& request, double budget);
 // Error for sizes that no shape comes near.
 StudyLayout lay_out_study(const StudyRequest& request);
 
-// DIR/study.json, DIR/configs/NAME.json one a run, and add_array's files. The folder must be empty or
-// absent.
+// DIR/study.json, DIR/configs/NAME.json one a run, and add_array's files. Error unless the folder is
+// empty or absent.
 void write_study(const std::filesystem::path& folder, const StudyLayout& layout);
 
 // A SLURM array over DIR/configs/NAME.json, one task a run: the shipped study.sbatch as DIR/array.sbatch with

@@ -12,7 +12,8 @@ namespace esmscale::study {
 int run_study(const Study& study, const StudyOptions& options);
 
 // Chooses by best_of_sweep(), writes the choice into state.json and the configurations. Made once, it stays,
-// and is reconsidered when a trial that it lacked is done.
+// and is reconsidered when a trial that it lacked is done. Returns a reference into
+// `record`.
 const LearningRateChoice& choose_learning_rate(const Study& study, StudyRecord& record);
 
 // After trials have been trained again: chooses anew as long as no main run has trained. Later the choice
@@ -20,7 +21,8 @@ const LearningRateChoice& choose_learning_rate(const Study& study, StudyRecord& 
 void reconsider_learning_rate(const Study& study, StudyRecord& record);
 
 // Submits what is not done with `sbatch`: the sweep's tasks, after them the choice of the learning rate,
-// after it the others. The numbers of the jobs go to state.json.
+// after it the others. The numbers of the jobs go to state.json. Usage error without a holdout or, where a
+// run needs it, data.
 void submit_study(const Study& study, const StudyOptions& options);
 
 }  // namespace esmscale::study

@@ -32,7 +32,7 @@ struct RunPlan {
   std::vector<std::string> notes;        // changes to the configuration that fit it to the run
 };
 
-// data.sequences, or all of the set. Throws when it has fewer.
+// data.sequences, or all of one epoch; usage error when an epoch has fewer.
 int64_t sequences_used(const config::RunConfig& config, const data::Dataset& train);
 
 // Real tokens of the whole run: its epochs, or train.max_tokens if that is less.

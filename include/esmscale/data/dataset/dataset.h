@@ -83,7 +83,7 @@ class Dataset {
 // Reads sequences; one per thread. Keeps the few frames it decoded last, so neighbours cost nothing.
 class SequenceReader {
  public:
-  explicit SequenceReader(const Dataset& dataset);
+  explicit SequenceReader(const Dataset& dataset);  // which must outlive it
   ~SequenceReader();
 
   // Letter codes of one sequence; valid until the next call. An Error names shard and frame when a checksum

@@ -81,6 +81,7 @@ std::unique_ptr<RecordReader> open_sequences(const std::string& path, FastaCount
 class FastaWriter {
  public:
   virtual ~FastaWriter() = default;
+  // residues: letter codes 0 to 24, no kMaskLetter.
   void add(std::string_view identifier, std::span<const uint8_t> residues);
   // Writes what is left; nothing is published before it.
   void finish();

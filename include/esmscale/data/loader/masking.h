@@ -49,7 +49,8 @@ class Masker {
 
   void set_probability(double mlm_probability);  // from the next window on; a usage error as above
 
-  // A window of at most `longest` residues, masked; valid until the next call.
+  // A window of at most `longest` residues, masked; valid until the next call, its letters as long as
+  // `residues`.
   MaskedWindow window(int64_t epoch, int64_t sequence, std::span<const uint8_t> residues, int64_t longest);
 
   // Chooses k = ⌊p·n + u⌋ of the window's n standard letters, so at most ⌈p·n⌉; ascending places, valid until

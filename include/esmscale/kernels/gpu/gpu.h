@@ -4,7 +4,8 @@
 //
 // Every kernel is written once (src/kernels/gpu/programs/*.h) for a GPU and for the host. The host is slow
 // and serves tests. Rows are row-major; T is the type of activations, parameters and sums are fp32, and all
-// arithmetic is fp32. Widths are multiples of 8, arrays 16-byte aligned.
+// arithmetic is fp32. Widths are multiples of 8, arrays 16-byte aligned. A pointer is null only where its
+// comment says so.
 #pragma once
 
 #include "esmscale/kernels/bfloat16.h"
@@ -219,7 +220,8 @@ struct Place {
 template <class T>
 int64_t norm_backward_blocks_at_once(int64_t width, Place place);
 
-// T is float or BFloat16. A width that the kernel does not take and a launch that CUDA refuses are Errors.
+// T is float or BFloat16. Usage error for a width or head_dim that the kernel does not
+// take; Error for a launch that CUDA refuses, and for a GPU in a build without CUDA.
 template <class T>
 void run(const Embed<T>& work, Place place);
 template <class T>

@@ -18,7 +18,7 @@ struct Interval {
 struct BootstrapOptions {
   int64_t draws = 1000;
   uint64_t seed = 1;
-  int threads = 0;  // changes no number
+  int threads = 0;  // 0: all cores; changes no number
 };
 
 // A fitted number with its 80% and 95% percentile intervals.
@@ -37,7 +37,8 @@ std::vector<double> run_weights(uint64_t seed, uint64_t draw, size_t runs);
 // Runs drawn with replacement, as counts: for laws that take a best over runs, where a weight means nothing.
 std::vector<double> run_counts(uint64_t seed, uint64_t draw, size_t runs);
 
-// One value per name, or empty where the draw cannot be fitted.
+// One value per name, or empty where the draw cannot be fitted. Several threads call the function at once: it
+// depends on the draw alone. The result has one entry a draw, in order.
 using DrawValues = std::vector<double>;
 using DrawFunction = std::function<DrawValues(uint64_t draw)>;
 std::vector<DrawValues> bootstrap(const BootstrapOptions& options, const DrawFunction& values_of);
@@ -49,7 +50,8 @@ size_t set_intervals(std::vector<Estimate>& estimates, const std::vector<DrawVal
 // The interval, widened where it does not hold the value.
 Interval holding(Interval interval, double value);
 
-// The central `level` of the values, linear between order statistics.
+// The central `level` (0.95) of the values, linear between order statistics. There is at least one value, and
+// none is NaN.
 Interval central_interval(std::vector<double> values, double level);
 
 }  // namespace esmscale::laws
