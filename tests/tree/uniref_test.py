@@ -11,9 +11,10 @@ import random
 import shutil
 import sys
 import unittest
+from pathlib import Path
 from typing import Any
 
-from uniref_fixture import FULL_DISK, Scripts, copy_of, failing_mmseqs, fasta, names_in, protein
+from uniref_fixture import FULL_DISK, Scripts, copy_of, failing_mmseqs, fasta, names_in, protein, quick_mmseqs
 
 SKIPPED = 77  # what ctest takes for a skipped test
 
@@ -151,6 +152,14 @@ class Holdout(Scripts):
     def names(self, name: str) -> list[str]:
         return names_in(self.esmscale("fasta", self.output / name))
 
+    def check_candidates_drawn_until_there_are_enough(self, output: Path, size: int) -> None:
+        drawn = (output / "drawn.txt").read_text().split()
+        train, held = (names_in(self.esmscale("fasta", output / name)) for name in ("train", "holdout"))
+        self.assertEqual(len(train), 261 - len(drawn))
+        self.assertGreater(len(drawn), size + size // 4 + 20, "one round was enough, and should not have been")
+        self.assertEqual(len(held), size)
+        self.assertTrue(set(train).isdisjoint(drawn))
+
     def test_neighbours_are_purged_and_the_report_and_a_shortfall_are_said(self) -> None:
         self.assertIn("shortfall: 20 sequences instead of 40", self.holdout("--size", 40, "--train", 200))
         self.assertEqual(self.names("train"), [f"t{i}" for i in range(200)])
@@ -177,14 +186,7 @@ class Holdout(Scripts):
         self.assertEqual(sum(count for _, count in random_report["histogram"]) + random_report["without_neighbour"], 40)
         self.assertEqual(len((self.output / "drawn.txt").read_text().split()), 61)
 
-    def test_candidates_are_drawn_until_there_are_enough(self) -> None:
-        self.assertNotIn("shortfall", self.holdout("--size", 15))
-        drawn = len((self.output / "drawn.txt").read_text().split())
-        self.assertEqual(self.info(self.output / "train")["sequences"], 261 - drawn)
-        self.assertGreater(drawn, 15 + 15 // 4 + 20, "one round was enough, and should not have been")
-        self.assertEqual(len(self.names("holdout")), 15)
-        self.assertTrue(set(self.names("train")).isdisjoint((self.output / "drawn.txt").read_text().split()))
-
+    # One split for what its end shows, as a search takes seconds.
     def test_a_failure_half_way_keeps_the_searches_that_are_done(self) -> None:
         path = self.programs_with("mmseqs", failing_mmseqs("*all.fasta*"))  # the search of candidates among themselves
         said = self.holdout("--size", 5, "--train", 200, path=path, status=1)
@@ -198,20 +200,7 @@ class Holdout(Scripts):
         # And what is finished is kept.
         path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*"))
         self.assertIn("is there", self.holdout("--size", 5, "--train", 200, path=path))
-
-    def test_candidates_of_a_round_that_was_cut_off_are_not_taken_for_searched(self) -> None:
-        self.run_script("holdout.sh", self.dataset, "--output", self.folder / "whole", "--threads", 1, "--size", 15)
-        path = self.programs_with(
-            "mmseqs", failing_mmseqs("*easy-search*candidates-1*")
-        )  # the first round begins at 223
-        self.holdout("--size", 15, path=path, status=1)
-        self.assertTrue(list((self.output / ".search").glob("candidates-1*.fasta")))
-        self.holdout("--size", 15)
-        self.assertEqual((self.output / "report.json").read_text(), (self.folder / "whole/report.json").read_text())
-        self.assertEqual(self.names("holdout"), names_in(self.esmscale("fasta", self.folder / "whole/holdout")))
-
-    def test_a_data_set_that_cannot_be_read_to_its_end_replaces_nothing(self) -> None:
-        self.holdout("--size", 5, "--train", 200)
+        # A data set that cannot be read to its end replaces nothing.
         before = self.info(self.output / "train")
         (self.output / "report.json").unlink()
         self.programs_with(
@@ -220,6 +209,22 @@ class Holdout(Scripts):
         failing = self.folder / "with-esmscale/esmscale"
         self.holdout("--size", 5, "--train", 200, ESMSCALE=str(failing), status=1)
         self.assertEqual(self.info(self.output / "train"), before)
+
+    # Two rounds: a third of the candidates is accepted.
+    def test_candidates_of_a_round_that_was_cut_off_are_not_taken_for_searched(self) -> None:
+        whole = self.folder / "whole"
+        path = self.programs_with("mmseqs", quick_mmseqs())
+        said = self.run_script("holdout.sh", self.dataset, "--output", whole, "--threads", 1, "--size", 15, path=path)
+        self.assertNotIn("shortfall", said)
+        self.check_candidates_drawn_until_there_are_enough(whole, 15)
+        path = self.programs_with(
+            "mmseqs", failing_mmseqs("*easy-search*candidates-1*")
+        )  # the first round begins at 223
+        self.holdout("--size", 15, path=path, status=1)
+        self.assertTrue(list((self.output / ".search").glob("candidates-1*.fasta")))
+        self.holdout("--size", 15, path=self.programs_with("mmseqs", quick_mmseqs()))
+        self.assertEqual((self.output / "report.json").read_text(), (whole / "report.json").read_text())
+        self.assertEqual(self.names("holdout"), names_in(self.esmscale("fasta", whole / "holdout")))
 
     def test_what_has_no_room_is_not_begun(self) -> None:
         self.assertIn("of disk, and", self.holdout("--size", 20, path=self.programs_with("df", FULL_DISK), status=1))
