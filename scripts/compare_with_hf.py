@@ -212,19 +212,14 @@ def check_export(model: Any, folder: Path) -> Any:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("--model", required=True)
-    arguments = parser.parse_args()
+def compare(name: str, build: Path) -> list[str]:
+    """Prints the table of one model; returns what is above its tolerance."""
     torch.manual_seed(1)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        theirs, alphabet = reference_model(arguments.model, folder)
+        theirs, alphabet = reference_model(name, folder)
         model, _ = esm.load_model(theirs)
-        comparison = Comparison(arguments.build, folder)
+        comparison = Comparison(build, folder)
         sequences = sequences_for_comparison()
         with torch.no_grad():
             logits, _, _ = esm.forward(model, sequences)
@@ -253,10 +248,21 @@ def main() -> None:
 
     print(
         f"esmscale and transformers {transformers.__version__} (torch {torch.__version__}, CPU, fp32): "
-        f"{arguments.model}\n\n{comparison.table()}"
+        f"{name}\n\n{comparison.table()}\n"
     )
-    if comparison.failed():
-        fail("above tolerance: " + "; ".join(comparison.failed()))
+    return [f"{name}: {what}" for what in comparison.failed()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--models", required=True, help="separated by commas")
+    arguments = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    failed = [what for name in arguments.models.split(",") for what in compare(name, arguments.build)]
+    if failed:
+        fail("above tolerance: " + "; ".join(failed))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Compares esmscale with Hugging Face's transformers, both ways, and prints one table: the largest differences of
+# Compares esmscale with Hugging Face's transformers, both ways, and prints a table: the largest differences of
 # logits, loss and gradients. Exit status 1 when one is above its tolerance.
 #
-#   scripts/compare_with_hf.sh [--model MODEL] [--build DIR] [--if-possible]
+#   scripts/compare_with_hf.sh [--models MODEL,…] [--build DIR] [--if-possible]
 #
-#   --model MODEL     tiny, tiny-29 (29 tokens), 5M, 8M, 35M, 150M with random weights, or a Hugging Face
+#   --models MODEL,…  each is tiny, tiny-29 (29 tokens), 5M, 8M, 35M, 150M with random weights, or a Hugging Face
 #                     folder; default: 8M
 #   --build DIR       where esmscale is built; default: build/release
 #   --if-possible     status 77 instead of an error when transformers cannot be had here without fetching torch
@@ -17,8 +17,8 @@ source "$scripts/lib/libtorch.sh"
 source "$scripts/lib/packages.sh"
 source "$scripts/lib/reference.sh"
 
-model=8M build=$ROOT/build/release if_possible=''
-take_arguments "model build" if-possible "" "$@"
+models=8M build=$ROOT/build/release if_possible=''
+take_arguments "models build" if-possible "" "$@"
 
 for program in esmscale golden_probe; do
   [ -x "$build/$program" ] || fail "there is no $build/$program" "Build it first: scripts/setup.sh --build release"
@@ -28,4 +28,4 @@ if ! setup_reference "${if_possible:+--small}"; then
   note "skipped: no transformers here, and it cannot be had without fetching torch"
   exit 77
 fi
-reference_python "$scripts/compare_with_hf.py" --build "$build" --model "$model"
+reference_python "$scripts/compare_with_hf.py" --build "$build" --models "$models"

@@ -1,4 +1,4 @@
-"""Exit status 0 if the module that is named can be imported, 1 if not."""
+"""Exit status 0 if the modules that are named can be imported, 1 if not."""
 
 import importlib
 import sys
@@ -6,10 +6,11 @@ import sys
 from esmtools.commands import run_command
 
 
-def can_import(module: str) -> None:
-    """End with status 0 if MODULE can be imported, 1 if not."""
+def can_import(*modules: str) -> None:
+    """End with status 0 if every module of MODULES can be imported, 1 if not."""
     try:
-        importlib.import_module(module)
+        for module in modules:
+            importlib.import_module(module)
     except Exception:  # a library that lacks another one may raise anything
         sys.exit(1)
 

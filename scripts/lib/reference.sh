@@ -11,7 +11,7 @@ exec_reference_python() {
   PYTHONPATH=$ROOT/scripts:$REFERENCE:$DEPS/libtorch HF_HUB_OFFLINE=1 exec python3 -W ignore "$@"
 }
 
-can_import() { reference_python -m esmtools.can_import "$1" >/dev/null 2>&1; }
+can_import() { reference_python -m esmtools.can_import "$@" >/dev/null 2>&1; } # MODULE…
 
 has_python_header() {
   [ -e "$(python3 -m sysconfig | sed -n 's/^\tinclude = "\(.*\)"$/\1/p')/Python.h" ]
@@ -19,6 +19,8 @@ has_python_header() {
 
 # setup_reference [--small]: --small leaves it (status 1) when that would mean fetching torch, 4 GB.
 setup_reference() {
+  # One process, as an import takes seconds.
+  ! can_import torch transformers || return 0
   exec 9>"$DEPS/.lock"
   flock 9
   if ! can_import transformers; then
