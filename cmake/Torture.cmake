@@ -7,4 +7,5 @@ if(ESMSCALE_TESTS AND NOT ESMSCALE_SANITIZER)
     add_test(NAME torture.${attack} COMMAND ${Python3_EXECUTABLE} -m torture $<TARGET_FILE:esmscale> ${attack})
     set_tests_properties(torture.${attack} PROPERTIES TIMEOUT 600 ENVIRONMENT PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/tests)
   endforeach()
+  set_tests_properties(torture.findings PROPERTIES COST 100)  # long tests start first
 endif()

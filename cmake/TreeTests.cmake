@@ -19,6 +19,7 @@ if(ESMSCALE_TESTS)
       $<TARGET_FILE:esmscale> ${part})
     set_tests_properties(tree.uniref_${name} PROPERTIES SKIP_RETURN_CODE 77)
   endforeach()
+  set_tests_properties(tree.uniref_holdout PROPERTIES COST 100)  # long tests start first
   add_test(NAME tree.study_cpu_adds_up COMMAND ${Python3_EXECUTABLE} ${tree_tests}/study_cpu_test.py)
   add_test(NAME tree.recipe_study_adds_up COMMAND ${Python3_EXECUTABLE} ${tree_tests}/recipe_study_test.py)
   add_test(NAME tree.uniref_studies COMMAND ${Python3_EXECUTABLE} ${tree_tests}/uniref_study_test.py
