@@ -84,6 +84,7 @@ std::vector<GroupResult> results_by_group(std::span<const SequenceScore> scores,
 std::vector<GroupDifference> differences_by_group(std::span<const SequenceScore> a,
                                                   std::span<const SequenceScore> b,
                                                   std::span<const std::string> group_of) {
+  paired_difference(a, b);  // requires the same sequences
   const auto groups_a = by_group(a, group_of), groups_b = by_group(b, group_of);
   std::vector<GroupDifference> results;
   for (const auto& [group, members] : groups_a) {

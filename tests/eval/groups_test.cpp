@@ -47,6 +47,17 @@ TEST(Groups, AnErrorNeedsTenSequencesOrTenGroups) {
   EXPECT_TRUE(std::isnan(difference_over_groups(scores, others, group_of).error));
 }
 
+TEST(Groups, PairsAreOfTheSameSequences) {
+  const std::vector<SequenceScore> scores = random_scores(4);
+  const std::span<const SequenceScore> fewer = std::span(scores).first(3);
+  const std::vector<std::string> group_of{"a", "a", "a", "b"};  // the last one has a group of its own
+  EXPECT_EQ(differences_by_group(scores, scores, group_of).size(), 2u);
+  const auto same = HasSubstr("the same masked positions for both models");
+  EXPECT_THAT(error_of([&] { differences_by_group(scores, fewer, group_of); }), same);
+  EXPECT_THAT(error_of([&] { differences_by_group(fewer, scores, group_of); }), same);
+  EXPECT_THAT(error_of([&] { difference_over_groups(scores, fewer, group_of); }), same);
+}
+
 TEST(Groups, OfOneSequenceEachGiveTheErrorBySequence) {
   const std::vector<SequenceScore> scores = random_scores(30);
   std::vector<std::string> group_of;

@@ -37,8 +37,9 @@ class ThreadPool {
   std::vector<std::thread> threads_;
 };
 
-// Hands results to `take`, on the caller's thread, in the order of push(). At most `limit` are pending, which
-// bounds the memory they hold. An exception of a task comes out of push() or finish().
+// Hands results to `take`, on the caller's thread, in the order of push(). Fewer than `limit` (at least 1)
+// are pending after push(), which bounds the memory they hold. An exception of a task comes out of push() or
+// finish().
 template <class Result>
 class OrderedResults {
  public:

@@ -33,7 +33,8 @@ struct GroupResult {
 std::vector<GroupResult> results_by_group(std::span<const SequenceScore> scores,
                                           std::span<const std::string> group_of);
 
-// a − b, paired by sequence within each group; of two models on one holdout.
+// a − b, paired by sequence within each group; of two models on one holdout. Below, a and b are of the same
+// sequences in one order, with the same masks, else an Error.
 struct GroupDifference {
   std::string group;
   int64_t sequences;

@@ -22,7 +22,7 @@ void reconsider_learning_rate(const Study& study, StudyRecord& record);
 
 // Submits what is not done with `sbatch`: the sweep's tasks, after them the choice of the learning rate,
 // after it the others. The numbers of the jobs go to state.json. Usage error without a holdout or, where a
-// run needs it, data.
+// run needs it, data. Holds DIR/lock and the study's lease until the jobs are submitted.
 void submit_study(const Study& study, const StudyOptions& options);
 
 }  // namespace esmscale::study

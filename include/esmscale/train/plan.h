@@ -44,6 +44,7 @@ RunPlan plan_run(const config::RunConfig& config, const data::Dataset& train, in
                  config::DeviceKind device);
 // Without data: the tokens are train.max_tokens, and every sequence fills its crop.
 RunPlan plan_without_data(const config::RunConfig& config, int ranks, config::DeviceKind device);
+// What the loader of one rank is given: options that `config` (resolved) sets. fixed_shapes: on a GPU.
 data::LoaderOptions loader_options(const config::RunConfig& config, int rank, int ranks, int threads,
                                    bool fixed_shapes);
 

@@ -36,6 +36,7 @@ struct Approach3 {
   std::vector<Draw> draws;  // those that could be fitted
   std::vector<std::string> warnings;
 
+  // name: E, A, B, alpha, beta, a, b, G_N or G_D; std::logic_error for another.
   const Estimate& estimate(const std::string& name) const;
   bool is_floor_at_bound(const PointSet& set, const std::vector<size_t>& use) const;
   std::string floor_text() const;  // "E = 1.817 (95%: 1.771 to 1.871)", "E < 1.71 (95%, by profile)"

@@ -66,8 +66,8 @@ struct FrontierSample {
 };
 std::vector<FrontierSample> loss_frontier(const PointSet& set, const std::vector<size_t>& use);
 
-// name is one of the four. nullopt and a reason when there are fewer than three points for a law in one
-// variable, six for L_ND.
+// name: L_N, L_D, L_C or L_ND; std::logic_error for another. nullopt and a reason when there are fewer than
+// three points for a law in one variable, six for L_ND.
 std::optional<KaplanLaw> fit_kaplan(const std::string& name, const PointSet& set,
                                     const std::vector<size_t>& use, const BootstrapOptions& options,
                                     std::string& why);

@@ -43,7 +43,7 @@ struct ArmsRequest {
 };
 
 // DIR/study.json with a row for each combination and seed, and DIR/configs/base.json. Usage error for a
-// combination that no configuration can have; the folder must be empty or absent.
+// combination that no configuration can have, Error for a folder that holds anything.
 void write_arms(const std::filesystem::path& folder, const ArmsRequest& request);
 
 // Runs for another question, in a study that is there.
