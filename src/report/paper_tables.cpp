@@ -192,13 +192,15 @@ std::string csv_of(const PaperTable& table) {
 
 std::string latex_of(const PaperTable& table) {
   const auto cell = [](const std::string& value) { return latex(short_number(value)); };
-  std::string out = text("% Needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{",
-                         latex(table.caption), "}\n\\label{tab:", table.name, "}\n\\begin{tabular}{",
-                         std::string(table.header.size(), 'l'), "}\n\\toprule\n");
+  // A table that is wider than the line is scaled down to it.
+  std::string out = text("% Needs \\usepackage{booktabs,graphicx}\n\\begin{table}\n\\centering\n\\caption{",
+                         latex(table.caption), "}\n\\label{tab:", table.name, "}\n",
+                         "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n",
+                         "\\begin{tabular}{", std::string(table.header.size(), 'l'), "}\n\\toprule\n");
   out += joined(table.header, " & ", cell) + " \\\\\n\\midrule\n";
   for (const auto& row : table.short_rows.empty() ? table.rows : table.short_rows)
     out += joined(row, " & ", cell) + " \\\\\n";
-  return out + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
+  return out + "\\bottomrule\n\\end{tabular}}\n\\end{table}\n";
 }
 
 std::string points_csv_of(const laws::PointSet& set) {

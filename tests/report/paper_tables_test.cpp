@@ -21,8 +21,8 @@ TEST(PaperTables, CsvQuotesAndKeepsAllDigits) {
 TEST(PaperTables, LatexEscapesAndShortens) {
   EXPECT_THAT(latex_of(table),
               AllOf(HasSubstr("\\caption{50\\% of A\\_1 \\& B}"), HasSubstr("\\label{tab:odd}"),
-                    HasSubstr("\\begin{tabular}{ll}"), HasSubstr("a,\"b\"\\_c & 3.142 \\\\\n"),
-                    HasSubstr("d\\^{}2 &  \\\\\n")));
+                    HasSubstr("\\linewidth"), HasSubstr("\\begin{tabular}{ll}"),
+                    HasSubstr("a,\"b\"\\_c & 3.142 \\\\\n"), HasSubstr("d\\^{}2 &  \\\\\n")));
 }
 
 // LaTeX has no pages for every run.

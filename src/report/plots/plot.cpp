@@ -113,6 +113,11 @@ struct Plot::Frame {
     return out;
   }
 
+  // Nothing for a path without points, which Inkscape calls malformed.
+  static std::string draw_path(const Series& s, const std::string& d) {
+    return d.empty() ? "" : text("<path class=\"", s.css(), "\" d=\"", d, "\"/>");
+  }
+
   std::string draw_band(const Series& s) const {
     std::string forth, back;
     for (const PlotPoint& p : s.points) {
@@ -120,7 +125,7 @@ struct Plot::Frame {
       forth += text(forth.empty() ? "M" : "L", number(at_x(p.x)), " ", number(at_y(p.high)));
       back = text("L", number(at_x(p.x)), " ", number(at_y(p.low))) + back;
     }
-    return text("<path class=\"", s.css(), "\" d=\"", forth, back, "Z\"/>");
+    return draw_path(s, forth.empty() ? "" : forth + back + "Z");
   }
 
   std::string draw_points(const Series& s) const {
@@ -138,7 +143,7 @@ struct Plot::Frame {
   std::string draw(const Series& s) const {
     if (s.shape == Shape::band) return draw_band(s);
     if (!s.is_line()) return draw_points(s);
-    return text("<path class=\"", s.css(), "\" d=\"", path(s.points), "\"/>");
+    return draw_path(s, path(s.points));
   }
 
   // Entries from the left, wrapping; returns the picture's height.

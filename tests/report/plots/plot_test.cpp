@@ -98,5 +98,14 @@ TEST(Plot, WhatCannotBeShownIsPassedOver) {
   EXPECT_EQ(circles, 2u);
 }
 
+// Inkscape calls a path without points malformed.
+TEST(Plot, NothingIsDrawnOfALineOrABandThatCannotBeShown) {
+  Plot plot("empty", "", {"C", Axis::Kind::powers}, {"loss", Axis::Kind::linear});
+  plot.add_points("runs", category(0), {{.x = 1e18, .y = 2.5}});
+  plot.add_line("", category(1), {{.x = 0, .y = 2.6}, {.x = 1e20, .y = NAN}}, true);
+  plot.add_band(category(1), {{.x = 1e18, .y = 0, .title = {}, .low = NAN, .high = 2.7}});
+  EXPECT_THAT(plot.svg(true), AllOf(Not(HasSubstr(" d=\"\"")), Not(HasSubstr(" d=\"Z"))));
+}
+
 }  // namespace
 }  // namespace esmscale::report
