@@ -4,6 +4,7 @@
 #include "esmscale/core/violations.h"
 
 #include <algorithm>
+#include <set>
 
 namespace esmscale::cli {
 namespace {
@@ -41,12 +42,13 @@ std::string left_over(const CLI::App& verb) {
 }
 
 void find_unknown_flags(const CLI::App& verb, const std::vector<std::string>& arguments, Violations& wrong) {
-  const std::vector<std::string> flags = flags_of(verb);
+  const std::vector<std::string> known = flags_of(verb);
+  std::set<std::string> unknown;
   for (const std::string& argument : arguments) {
     const std::string flag = argument.substr(0, argument.find('='));
     if (flag.starts_with("--") && flag.size() > 2 &&
-        std::find(flags.begin(), flags.end(), flag) == flags.end())
-      wrong.add(with_hint("unknown flag " + flag, flag, flags));
+        std::find(known.begin(), known.end(), flag) == known.end() && unknown.insert(flag).second)
+      wrong.add(with_hint("unknown flag " + flag, flag, known));
   }
 }
 
@@ -64,10 +66,12 @@ void find_wrong_values(const CLI::App& verb, Violations& wrong) {
   }
 }
 
-// Errors that concern more than one argument's own value, or its type.
+// Errors that concern more than one argument's own value, or its type. CLI11 names an error of the first kind
+// by the verb, so only the code tells.
 bool is_of_several(const CLI::ParseError& problem) {
-  const std::string name = problem.get_name();
-  return name != "ExtrasError" && name != "RequiredError" && name != "ValidationError";
+  const auto code = static_cast<CLI::ExitCodes>(problem.get_exit_code());
+  return code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError &&
+         code != CLI::ExitCodes::ValidationError;
 }
 
 }  // namespace

@@ -42,6 +42,9 @@ TEST(Program, AllThatIsWrongIsListedAtOnce) {
               AllOf(HasSubstr("unexpected 'quickstart'"), HasSubstr("--config is required")));
   EXPECT_THAT(refusal_of(2, {"study", "rnu", "x"}),
               AllOf(HasSubstr("unknown action 'rnu'"), HasSubstr("did you mean 'run'?")));
+  EXPECT_THAT(refusal_of(2, {"count-flops", "--set", "model.layers=1", "--set", "model.width=64"}),
+              HasSubstr("count-flops: unknown flag --set; see"))
+      << "once, and nothing of its values";
   EXPECT_THAT(run({"prepare", "--help"}).out, HasSubstr("esmscale prepare [OPTIONS]"));
 }
 
