@@ -147,6 +147,11 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
 }
 
 // What forward leaves for backward, of one micro-batch.
+// The fused engine on a CPU: activations stay fp32, and each product rounds its factors.
+bool rounds_factors(const config::RunConfig& config, config::DeviceKind device) {
+  return is_bf16(config) && device == config::DeviceKind::cpu && !is_plain(config, device);
+}
+
 Tensors activations(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
   const bool recompute = config.train.recompute == config::Recompute::blocks;
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
@@ -190,7 +195,7 @@ Shapes::Shapes(const config::RunConfig& config, int ranks, config::DeviceKind de
       H(static_cast<double>(config.model.heads)),
       K(static_cast<double>(config.model.head_dim())),
       V(static_cast<double>(config.model.alphabet)),
-      compute(is_bf16(config) ? 2 : kFloat),
+      compute(is_bf16(config) && !rounds_factors(config, device) ? 2 : kFloat),
       efficient_attention(has_efficient_attention(config, device)) {}
 
 double activation_bytes(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
@@ -199,14 +204,17 @@ double activation_bytes(const config::RunConfig& config, config::DeviceKind devi
 
 // Backward takes most in the last block, when the saved tensors of all blocks are still there. Its FFN holds
 // the gradients of the residual and of the FFN's activation, the activation if it is computed again, and a
-// LayerNorm's output or gradient. LibTorch's attention holds the gradients of the residual, of its output
+// LayerNorm's output or gradient; products that round their factors hold these and their result in bf16.
+// LibTorch's attention holds the gradients of the residual, of its output
 // and, twice, of q, k and v. A last block of masked rows takes most when it holds the gradients of keys and
 // values, the LayerNorm's output that they come from, and its gradient. If the block before it takes more,
 // that one counts.
 double workspace_bytes(const config::RunConfig& config, config::DeviceKind device, const Shapes& s) {
   if (is_plain(config, device)) return plain_workspace(s);
   const auto compute = static_cast<double>(s.compute);
-  const double operand = config.train.precision == config::Precision::fp8 ? s.T * s.F : 0;
+  const double operand = config.train.precision == config::Precision::fp8 ? s.T * s.F
+                         : rounds_factors(config, device)                 ? s.T * (s.D + s.F) * 2
+                                                                          : 0;
   const double ffn = s.T * (2 * s.D + (keeps_outputs(config) ? 1 : 2) * s.F) * compute + operand;
   if (s.efficient_attention) return std::max(ffn, s.T * 8 * s.D * compute + attention_sums(s));
   if (!prunes_last_block(config, device) || config.train.recompute == config::Recompute::blocks) return ffn;

@@ -20,10 +20,16 @@ void add_weights_flag(CLI::App& verb, optim::WeightSet& weights) {
                 "trained, or an average that the run kept: ema or last (average.*)");
 }
 
+void add_precision_flag(CLI::App& verb, config::Precision& precision) {
+  add_enum_flag(
+      verb, "--precision", precision,
+      "Precision of matrix products: fp32, bf16 (GPU, or CPU with AVX512_BF16 or AMX) or tf32 (GPU)",
+      {"fp32", "tf32", "bf16"});
+}
+
 void add_model_flags(CLI::App& verb, ModelFlags& flags) {
   add_device_flag(verb, flags.device);
-  add_enum_flag(verb, "--precision", flags.precision,
-                "Precision of matrix products: fp32, tf32 or bf16 (GPU)", {"fp32", "tf32", "bf16"});
+  add_precision_flag(verb, flags.precision);
   verb.add_option("--batch-rows", flags.batch_rows,
                   text("Rows of one forward pass; default: ", kCpuRows, " on a CPU, ", kGpuRows, " on a GPU"))
       ->check(whole_number());

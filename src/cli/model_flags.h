@@ -14,6 +14,9 @@ namespace esmscale::cli {
 // --weights: which weights of a checkpoint.
 void add_weights_flag(CLI::App& verb, optim::WeightSet& weights);
 
+// --precision of matrix products.
+void add_precision_flag(CLI::App& verb, config::Precision& precision);
+
 struct ModelFlags {
   train::DeviceChoice device = train::DeviceChoice::automatic;
   config::Precision precision = config::Precision::fp32;

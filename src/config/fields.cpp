@@ -97,13 +97,15 @@ std::vector<Field> fields(RunConfig& c) {
       field("train.seed", &c.train.seed, "Seed for the initial weights, the data order, crops and masks")
           .within(0, 4294967295.0)
           .identity(),
-      field(
-          "train.precision", &c.train.precision,
-          "Arithmetic of matrix products; the master weights are always fp32. auto is bf16 on a GPU that "
-          "has it, "
-          "else fp32, and a run keeps what it began with. fp8 (GPUs of compute capability 8.9 and more) has "
-          "never been run on a GPU")
+      field("train.precision", &c.train.precision,
+            "Arithmetic of matrix products; the master weights are always fp32. auto is bf16 on a GPU that "
+            "has it, "
+            "else fp32, and a run keeps what it began with. A CPU computes in fp32 or bf16. fp8 (GPUs of "
+            "compute capability 8.9 and more) has "
+            "never been run on a GPU")
           .identity(),
+      field("train.allow_slow_bf16", &c.train.allow_slow_bf16,
+            "Allow bf16 on a CPU without AVX512_BF16 or AMX, where it is slower than fp32"),
       field(
           "train.engine", &c.train.engine,
           "How a step is computed: plain (autograd), fused (hand-written kernels), or auto (fused where its "

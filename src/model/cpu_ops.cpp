@@ -13,6 +13,7 @@
 #include <optional>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/mm.h>
 
 namespace esmscale::model {
 namespace {
@@ -70,7 +71,8 @@ void add_partials(const at::Tensor& partials, const at::Tensor& total) {
 
 class CpuOps final : public FusedOps {
  public:
-  explicit CpuOps(const Weights& weights) : FusedOps(at::kFloat, at::kCPU), weights_(weights) {}
+  CpuOps(const Weights& weights, at::ScalarType product_type)
+      : FusedOps(at::kFloat, product_type, at::kCPU), weights_(weights) {}
 
   void embed(const DeviceBatch& batch, const at::Tensor& table_VD, const at::Tensor& x_TD) override {
     const Span span("embedding");
@@ -236,7 +238,10 @@ class CpuOps final : public FusedOps {
   }
 
   void add_product(const at::Tensor& gradient, const at::Tensor& dy, const at::Tensor& x) override {
-    gradient.addmm_(dy.t(), x);
+    if (product_type() == at::kFloat)
+      gradient.addmm_(dy.t(), x);
+    else
+      gradient.add_(at::mm(dy.to(product_type()).t(), x.to(product_type())));
   }
 
  private:
@@ -284,8 +289,8 @@ class CpuOps final : public FusedOps {
 
 }  // namespace
 
-std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights) {
-  return std::make_unique<CpuOps>(weights);
+std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights, at::ScalarType product_type) {
+  return std::make_unique<CpuOps>(weights, product_type);
 }
 
 }  // namespace esmscale::model

@@ -2,7 +2,9 @@
 
 #include "esmscale/core/error.h"
 #include "esmscale/core/text.h"
+#include "esmscale/kernels/cpu/isa.h"
 #include "esmscale/kernels/gpu/gpu.h"
+#include "model/cpu_precision.h"
 #include "model/fused_engine.h"
 #include "model/plain_engine.h"
 
@@ -33,13 +35,23 @@ static_assert(kernels::gpu::kLargestWidth<float> * sizeof(float) == config::kWid
 
 }  // namespace
 
-void require_engine(const EngineOptions& options, const config::ModelConfig& model,
-                    config::DeviceKind device) {
-  if (options.precision != config::Precision::fp32 && device == config::DeviceKind::cpu)
-    throw usage_error({.where = "train.precision",
-                       .expected = "fp32 on a CPU",
+void require_cpu_precision(const EngineOptions& options, bool has_bf16_products) {
+  if (options.precision == config::Precision::fp32) return;
+  if (options.precision != config::Precision::bf16)
+    throw usage_error({.where = "precision",
+                       .expected = "fp32 or bf16 on a CPU",
                        .found = std::string(enum_name(options.precision)),
                        .advice = "use a GPU, or begin a run with --set train.precision=fp32"});
+  if (!has_bf16_products && !options.allow_slow_bf16)
+    throw usage_error({.where = "precision bf16",
+                       .expected = "a GPU, or a CPU with AVX512_BF16 or AMX",
+                       .found = "a CPU without them, where bf16 is slower than fp32",
+                       .advice = "use fp32, or train with --set train.allow_slow_bf16=true"});
+}
+
+void require_engine(const EngineOptions& options, const config::ModelConfig& model,
+                    config::DeviceKind device) {
+  if (device == config::DeviceKind::cpu) require_cpu_precision(options, kernels::cpu::has_bf16_products());
   const bool is_plain = !config::is_fused(options.engine, model, options.precision, device);
   if (options.recompute == config::Recompute::blocks && is_plain)
     throw usage_error({.where = "train.recompute",
@@ -63,7 +75,8 @@ std::unique_ptr<Engine> make_engine(const Weights& weights, const EngineOptions&
   if (!config::is_fused(options.engine, weights.config, options.precision, device))
     return std::make_unique<PlainEngine>(weights, apply_precision(options));
   if (device == config::DeviceKind::gpu) return make_engine_of_gpu_kernels(weights, options);
-  return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights), options.recompute);
+  return std::make_unique<FusedEngine>(weights, make_cpu_ops(weights, apply_precision(options)),
+                                       options.recompute);
 }
 
 std::unique_ptr<Engine> make_engine_of_gpu_kernels(const Weights& weights, const EngineOptions& options) {

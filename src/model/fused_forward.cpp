@@ -26,7 +26,7 @@ FusedEngine::FusedEngine(const Weights& weights, std::unique_ptr<FusedOps> ops, 
     : weights_(weights),
       ops_(std::move(ops)),
       recompute_(recompute),
-      matrices_(in_type(weights, ops_->type())),
+      matrices_(in_type(weights, ops_->product_type())),
       with_fp8_(with_fp8) {}
 
 void FusedEngine::freeze_weights(bool frozen) {
@@ -35,7 +35,7 @@ void FusedEngine::freeze_weights(bool frozen) {
 }
 
 void FusedEngine::read_weights() {
-  if (ops_->type() == at::kFloat || frozen_) return;
+  if (ops_->product_type() == at::kFloat || frozen_) return;
   if (!weights_.has_sharded_masters()) matrices_.flat.copy_(weights_.flat);
   if (!with_fp8_) return;
   fp8_.clear();

@@ -1,6 +1,6 @@
 // What the fused engine does between matrix products, each in one pass over the rows: the seam between the
 // engine, which is the same everywhere, and the device.
-//   cpu_ops     vector code of the kernels room, on fp32
+//   cpu_ops   vector code of the kernels room, on fp32; products may be of bf16
 //   gpu_ops   kernels written for GPUs (kernels/gpu/gpu.h), on fp32 or bf16
 // Row arrays are [rows, width] in `type()`; parameters, their gradients, statistics and losses are fp32 or
 // wider. Gradients of parameters are added to what the tensors hold.
@@ -48,11 +48,12 @@ struct AttentionState {
 
 class FusedOps {
  public:
-  FusedOps(at::ScalarType type, at::Device device)
-      : options_(at::TensorOptions().dtype(type).device(device)) {}
+  FusedOps(at::ScalarType type, at::ScalarType product_type, at::Device device)
+      : options_(at::TensorOptions().dtype(type).device(device)), product_type_(product_type) {}
   virtual ~FusedOps() = default;
 
   at::ScalarType type() const { return options_.dtype().toScalarType(); }
+  at::ScalarType product_type() const { return product_type_; }  // what matrix products round both factors to
   at::Tensor make(at::IntArrayRef shape) const { return at::empty(shape, options_); }  // uninitialised
   at::Tensor make_fp32(at::IntArrayRef shape) const { return at::empty(shape, options_.dtype(at::kFloat)); }
 
@@ -112,10 +113,11 @@ class FusedOps {
 
  private:
   at::TensorOptions options_;
+  at::ScalarType product_type_;
 };
 
 // `weights` must outlive them.
-std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights);
+std::unique_ptr<FusedOps> make_cpu_ops(const Weights& weights, at::ScalarType product_type);
 std::unique_ptr<FusedOps> make_gpu_ops(const Weights& weights, at::ScalarType type);
 
 }  // namespace esmscale::model

@@ -18,7 +18,7 @@ template <class T>
 class GpuOps final : public FusedOps {
  public:
   GpuOps(const Weights& weights, at::ScalarType type)
-      : FusedOps(type, weights.flat.device()),
+      : FusedOps(type, type, weights.flat.device()),
         flat_(weights.flat),
         attention_(weights),
         norm_blocks_at_once_(

@@ -9,11 +9,21 @@
 
 namespace esmscale::model {
 
-// A weight in the type of activations, and in e4m3 where the products by it are to be of e4m3.
+// A weight in the type of products, and in e4m3 where the products by it are to be of e4m3. The type is that
+// of activations, except for bf16 on a CPU: activations stay fp32 and are rounded for each product, and the
+// result is of bf16 too before it is widened.
 struct Matrix {
   at::Tensor weight;
   const Fp8Matrix* fp8 = nullptr;
 };
+
+// x W into y, by way of the weight's type where that of x and y is another.
+inline void multiply_into(at::Tensor& y, const at::Tensor& x, const at::Tensor& weight) {
+  if (x.scalar_type() == weight.scalar_type())
+    at::mm_out(y, x, weight);
+  else
+    y.copy_(at::mm(x.to(weight.scalar_type()), weight));
+}
 
 // x Wᵀ into y, which is made where it is not yet.
 inline void project_into(at::Tensor& y, const at::Tensor& x, const Matrix& matrix) {
@@ -21,7 +31,7 @@ inline void project_into(at::Tensor& y, const at::Tensor& x, const Matrix& matri
   if (matrix.fp8)
     multiply_into(y, quantise_rows(x), matrix.fp8->rows);
   else
-    at::mm_out(y, x, matrix.weight.t());
+    multiply_into(y, x, matrix.weight.t());
 }
 inline at::Tensor project(const at::Tensor& x, const Matrix& matrix) {
   at::Tensor y;
@@ -35,7 +45,7 @@ inline at::Tensor project_back(const at::Tensor& dy, const Matrix& matrix) {
   if (matrix.fp8)
     multiply_into(dx, quantise_rows(dy), matrix.fp8->columns);
   else
-    at::mm_out(dx, dy, matrix.weight);
+    multiply_into(dx, dy, matrix.weight);
   return dx;
 }
 

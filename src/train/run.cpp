@@ -69,7 +69,8 @@ model::EngineOptions engine_options(const config::RunConfig& config, int ranks) 
   return {.engine = train.engine,
           .precision = train.precision,
           .recompute = train.recompute,
-          .has_sharded_masters = config::shards_master_weights(config, ranks)};
+          .has_sharded_masters = config::shards_master_weights(config, ranks),
+          .allow_slow_bf16 = train.allow_slow_bf16};
 }
 
 void adopt_origin(TrainOptions& options, const run::RunFolder& folder, std::vector<std::string>& warnings) {

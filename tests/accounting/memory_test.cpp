@@ -102,6 +102,19 @@ TEST(PredictMemory, Fp8AddsItsCopiesToBf16) {
   EXPECT_DOUBLE_EQ(fp8.total() - bf16.total(), 2.0 * 2 * 12 * 320 * 320 + 2048.0 * 4 * 320);
 }
 
+// Two bytes more for every weight, and room for the factors and the result of a product in bf16.
+TEST(PredictMemory, Bf16OnACpuKeepsActivationsInFp32) {
+  const auto predicted = [](config::Precision precision) {
+    config::RunConfig config = run_of(esm2(4, 320, 20, 29), 2048, "fused");
+    config.train.precision = precision;
+    return predict_memory(config, 1, config::DeviceKind::cpu);
+  };
+  const MemoryPrediction fp32 = predicted(config::Precision::fp32), bf16 = predicted(config::Precision::bf16);
+  EXPECT_DOUBLE_EQ(bf16.parameters, 1.5 * fp32.parameters);
+  EXPECT_DOUBLE_EQ(bf16.activations, fp32.activations);
+  EXPECT_DOUBLE_EQ(bf16.workspace - fp32.workspace, 2.0 * 2048 * 5 * 320);
+}
+
 // Oracle: `auto` is the plain engine where the kernels for a GPU do not take a model's heads (of 20 numbers
 // here), and the fused one on a CPU, which takes them all.
 TEST(PredictMemory, AutoIsTheEngineThatWillRun) {

@@ -163,7 +163,7 @@ TEST(Engines, WhatTheDeviceOrTheEngineLacksIsRefused) {
   const Weights weights = random_weights(model_of(1, 16, 1), 5);
   for (const auto engine : {config::EngineKind::plain, config::EngineKind::fused})
     EXPECT_THAT(
-        error_of([&] { make_engine(weights, {.engine = engine, .precision = config::Precision::bf16}); }),
+        error_of([&] { make_engine(weights, {.engine = engine, .precision = config::Precision::tf32}); }),
         ::testing::HasSubstr("train.precision"));
   EXPECT_THAT(error_of([&] {
                 make_engine(weights,

@@ -65,7 +65,7 @@ TEST(Fp8Engine, RefusesWhatItCannotCompute) {
   using enum config::EngineKind;
   using enum config::DeviceKind;
   EXPECT_EQ(refused(3, 64, automatic, gpu), "no error");
-  EXPECT_THAT(refused(3, 64, automatic, cpu), HasSubstr("fp32 on a CPU"));
+  EXPECT_THAT(refused(3, 64, automatic, cpu), HasSubstr("fp32 or bf16 on a CPU"));
   for (const std::string& error :
        {refused(2, 64, automatic, gpu), refused(3, 40, automatic, gpu), refused(3, 64, plain, gpu)})
     EXPECT_THAT(error, HasSubstr("three blocks or more"));

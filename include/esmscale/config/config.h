@@ -50,6 +50,7 @@ struct TrainConfig {
   int64_t max_tokens = 0;  // 0: all epochs
   int64_t seed = 1;
   Precision precision = Precision::fp32;
+  bool allow_slow_bf16 = false;  // on a CPU without instructions for it
   EngineKind engine = EngineKind::automatic;
   double grad_clip = 1.0;  // 0: none
   Recompute recompute = Recompute::outputs;

@@ -18,6 +18,7 @@ struct EngineOptions {
   config::Precision precision = config::Precision::fp32;
   config::Recompute recompute = config::Recompute::outputs;
   bool has_sharded_masters = false;  // as the weights have
+  bool allow_slow_bf16 = false;      // on a CPU without instructions for it
 };
 
 class Engine {
@@ -56,9 +57,10 @@ class WeightCastScope {
   Engine& engine_;
 };
 
-// Usage error for options that the engine cannot serve: any precision except fp32 (`automatic` too) on a CPU,
-// recomputation of blocks or sharded masters with the plain engine, and fp8 without the fused engine, three
-// blocks and widths that are multiples of 16. No weights are needed for the check.
+// Usage error for options that the engine cannot serve: a precision except fp32 and bf16 (`automatic` too) on
+// a CPU, bf16 on one without instructions for it (unless allow_slow_bf16), recomputation of blocks or sharded
+// masters with the plain engine, and fp8 without the fused engine, three blocks and widths that are multiples
+// of 16. No weights are needed for the check.
 void require_engine(const EngineOptions& options, const config::ModelConfig& model,
                     config::DeviceKind device);
 

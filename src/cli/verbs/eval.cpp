@@ -93,6 +93,7 @@ void add_eval(CLI::App& app, Program& program) {
   verb->add_option("--max-sequences", options->max_sequences, "Score the first N sequences; 0: all")
       ->check(whole_number());
   add_device_flag(*verb, options->device);
+  add_precision_flag(*verb, options->precision);
   verb->add_flag("--allow-longer", options->allow_longer,
                  "Score windows longer than the model was trained on");
   verb->callback([&program, options] {

@@ -82,7 +82,7 @@ Scored score(const EvalOptions& options, size_t index, interop::LoadedModel load
 
   const at::Device device = train::choose_device(options.device);
   const model::Weights weights = model::copy_of(model.weights, device);
-  const auto engine = model::make_engine(weights, {});
+  const auto engine = model::make_engine(weights, {.precision = options.precision});
   const eval::EvaluateOptions how{.only = options.pattern,
                                   .mlm_probability = options.mlm_probability,
                                   .max_sequences = options.max_sequences,
@@ -96,7 +96,7 @@ Scored score(const EvalOptions& options, size_t index, interop::LoadedModel load
                    .step = model.info.step,
                    .mlm_probability = how.mlm_probability,
                    .draws = how.draws,
-                   .precision = "fp32",
+                   .precision = std::string(enum_name(options.precision)),
                    .holdout_hash = holdout.manifest().hash,
                    .holdout_label = eval::holdout_label(holdout, model.info.dataset_hash,
                                                         model.info.config.data.max_seq_len),

@@ -21,6 +21,7 @@ struct EvalOptions {
   std::vector<optim::WeightSet> weights;
   std::optional<std::string> holdout;
   train::DeviceChoice device = train::DeviceChoice::automatic;
+  config::Precision precision = config::Precision::fp32;
   std::optional<data::MaskPattern> pattern;  // both when absent
   std::string per_sequence, groups, group_column = "group";
   double mlm_probability = 0.15;

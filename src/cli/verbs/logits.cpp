@@ -27,6 +27,7 @@ struct Options {
   train::DeviceChoice device = train::DeviceChoice::automatic;
   optim::WeightSet weights = optim::WeightSet::trained;
   config::EngineKind engine = config::EngineKind::automatic;
+  config::Precision precision = config::Precision::fp32;
   bool embeddings = false, drops_gaps = false, renames = false, force = false;
   int64_t batch_rows = -1;  // −1: chosen for the device
 };
@@ -107,7 +108,7 @@ void write(OutputFile& file, const at::Tensor& values) {
 
 void write_scores(const Options& options, const model::Weights& weights,
                   const std::vector<data::FastaRecord>& records, const interop::ScoringOptions& scoring) {
-  const auto engine = model::make_engine(weights, {.engine = options.engine});
+  const auto engine = model::make_engine(weights, {.engine = options.engine, .precision = options.precision});
   std::vector<TensorEntry> entries = entries_of(records, weights.config, options.embeddings);
   const Json tokens = data::TokenList::of(weights.config.alphabet).names();
   const std::string header = safetensors_header(entries, {{"tokens", to_text(tokens)}});
@@ -177,6 +178,7 @@ void add_logits(CLI::App& app, Program& program) {
   add_force_flag(*verb, options->force);
   add_device_flag(*verb, options->device);
   add_enum_flag(*verb, "--engine", options->engine, "auto, fused or plain (the reference)");
+  add_precision_flag(*verb, options->precision);
   verb->callback([&program, options] {
     program.action = [&program, options] { return write_logits(program, *options); };
   });

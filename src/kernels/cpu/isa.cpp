@@ -10,6 +10,10 @@
 #include <new>
 #include <string>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace esmscale::kernels::cpu {
 namespace {
 
@@ -105,6 +109,19 @@ float* thread_scratch(int64_t floats) {
     capacity = floats;
   }
   return memory.get();
+}
+
+bool has_bf16_products() {
+#if defined(__x86_64__)
+  // Leaf 7, by Intel's manual: AMX_BF16 is bit 22 of EDX, AVX512_BF16 bit 5 of EAX in its first sub-leaf.
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  const unsigned leaves = a;
+  if ((d >> 22 & 1) != 0) return true;
+  return leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace esmscale::kernels::cpu

@@ -1,5 +1,6 @@
 #include "cli/small_run.h"
 #include "esmscale/checkpoint/checkpoint.h"
+#include "esmscale/kernels/cpu/isa.h"
 
 #include <cmath>
 #include <filesystem>
@@ -112,6 +113,21 @@ TEST(Eval, SeveralDrawsOfMasks) {
   EXPECT_EQ(last["eval/precision"], "fp32");
   EXPECT_TRUE(last["eval/mask_error_mask_only"].is_number());
   EXPECT_THAT(refusal_of(2, small.eval({"--checkpoint", run_folder, "--draws", "0"})), HasSubstr("--draws"));
+}
+
+// Tolerance: a loss of logits that are rounded to 2^-8 a dozen times.
+TEST(Eval, InBf16WhereTheProcessorHasIt) {
+  const SmallRun small;
+  const Arguments given{"--checkpoint", small.trained("run")};
+  const Arguments bf16 = small.eval(given + Arguments{"--precision", "bf16"});
+  if (!kernels::cpu::has_bf16_products()) {
+    EXPECT_THAT(refusal_of(2, bf16), HasSubstr("AVX512_BF16 or AMX"));
+    return;
+  }
+  const Json exact = json_of(small.eval(given)), rounded = json_of(bf16);
+  EXPECT_EQ(rounded["precision"], "bf16");
+  EXPECT_NEAR(rounded["loss"].get<double>(), exact["loss"].get<double>(), 0.01);
+  EXPECT_NE(rounded["loss"], exact["loss"]);
 }
 
 TEST(Eval, OnePatternOrSomeSequences) {

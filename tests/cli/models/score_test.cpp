@@ -110,7 +110,8 @@ TEST_F(Score, WhatIsWrongIsSaid) {
   EXPECT_THAT(refusal(2, {}), HasSubstr("scan.fasta"));
   EXPECT_THAT(refusal(2, {"--sequence", "MKTAYI", "--method", "guess"}), HasSubstr("wildtype-marginals"));
   EXPECT_THAT(refusal(1, {"--sequence", "MKKAYI", "--measured-column", "fitness"}), HasSubstr("'fitness'"));
-  EXPECT_THAT(refusal(2, {"--sequence", "MKKAYI", "--precision", "bf16"}), HasSubstr("fp32 on a CPU"));
+  EXPECT_THAT(refusal(2, {"--sequence", "MKKAYI", "--precision", "tf32"}),
+              HasSubstr("fp32 or bf16 on a CPU"));
   EXPECT_THAT(
       refusal(2, {"--sequence", "MKKAYI", "--score-column", "DMS_score", "--output", temporary_ / "x"}),
       HasSubstr("no column 'DMS_score' yet"));

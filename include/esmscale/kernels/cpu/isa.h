@@ -26,4 +26,8 @@ std::vector<Isa> supported_isas();
 Isa active_isa();
 void select_isa(Isa isa);
 
+// True if the processor multiplies bf16 (AVX512_BF16 or AMX), so that LibTorch's products of bf16 are faster
+// than those of fp32. Elsewhere they are emulated.
+bool has_bf16_products();
+
 }  // namespace esmscale::kernels::cpu
