@@ -4,8 +4,9 @@
 # shows that it works.
 #
 #   benchmarks/cpu_training.sh [--quick] [--models 8M,35M] [--batches 1,8] [--rounds 3] [--seconds 25] [--threads 2]
-#                              [--step-tokens 4096] [--set KEY=VALUE]… [--build DIR] [--data DIR]
+#                              [--step-tokens 4096] [--bf16] [--set KEY=VALUE]… [--build DIR] [--data DIR]
 #
+#   --bf16            both programs in bf16 too, Hugging Face's by autocast
 #   --set KEY=VALUE   a configuration field of ours, such as train.engine=plain
 #   --build DIR       where esmscale is built; default: build/release
 #   --data DIR        a prepared data set; default: data/quickstart/train, which scripts/quickstart.sh makes

@@ -1,7 +1,8 @@
 """esmscale against Hugging Face's EsmForMaskedLM on the CPU, in turn, in one run; benchmarks/cpu_training.sh calls it.
 
-Both train the same shapes in fp32 on the same proteins in the same order, with the same tokens per update. Each
-measurement is a fresh process; its start and first update are not timed. Tokens are real: residues, START and END.
+Both train the same shapes on the same proteins in the same order, with the same tokens per update, in fp32 and, if
+asked, in bf16 (the peer by autocast). Each measurement is a fresh process; its start and first update are not timed.
+Tokens are real: residues, START and END.
 """
 
 import argparse
@@ -19,9 +20,20 @@ from esmtools.processes import json_of, set_options
 from esmtools.results import Json, markdown_table
 
 TARGETS = {"8M": 2.0, "35M": 1.5}  # times the peer at its best batch; 3 for models below 2M parameters
+BF16_TARGETS = {"fp32": 3.5, "bf16": 2.0}  # of ours in bf16, by the precision of the peer
 TARGET_SHARE = 0.6  # of the machine's matrix products, for the FLOPs executed
 HEAD = ["model", "program", "real tokens/s", "range", "peak memory, MiB", "esmscale is faster by"]
-OURS = "esmscale"
+
+
+class Program(NamedTuple):
+    batch: str  # sequences in a batch of the peer; "": ours
+    precision: str
+
+    def __str__(self) -> str:
+        return f"Hugging Face, batch {self.batch}, {self.precision}" if self.batch else f"esmscale, {self.precision}"
+
+
+OURS = Program("", "fp32")
 
 
 class Speed(NamedTuple):
@@ -31,7 +43,7 @@ class Speed(NamedTuple):
     gflops: float = 0.0  # of esmscale
 
 
-Speeds = dict[str, list[Speed]]  # of each round; programs are "esmscale" and batches of the peer
+Speeds = dict[Program, list[Speed]]  # of each round
 
 
 class Benchmark:
@@ -59,16 +71,18 @@ class Benchmark:
         result: Json = json_of([*self.training_command(model), "--dry-run", "--json"])
         return result
 
-    def measure_esmscale(self, model: str, folder: Path) -> Speed:
+    def measure_esmscale(self, model: str, precision: str, folder: Path) -> Speed:
         command = [*self.training_command(model), "--device", "cpu", "--threads", str(self.options.threads)]
+        command += set_options([f"train.precision={precision}"])
         records, _ = runs.train_for(command, folder / "run", self.options.seconds)
         gflops = median(record["train/gflops_per_second"] for record in records)
         return Speed(runs.tokens_per_second(records), records[-1]["memory_bytes"], gflops=gflops)
 
-    def measure_peer(self, config: Json, batch: str, folder: Path) -> Speed:
+    def measure_peer(self, config: Json, program: Program, folder: Path) -> Speed:
         options, sequences = self.options, folder / "sequences.txt"
         runs.write_sequences(options.esmscale, options.data, self.peer_sequences, sequences)
-        given = ["--shape", runs.peer_shape(config), "--sequences", str(sequences), "--batch", batch]
+        given = ["--shape", runs.peer_shape(config), "--sequences", str(sequences), "--batch", program.batch]
+        given += ["--precision", program.precision]
         timing = ["--step-tokens", str(options.step_tokens), "--seconds", str(options.seconds)]
         result = json_of([sys.executable, *runs.PEER, *given, *timing, "--threads", str(options.threads)])
         self.peer_versions = result.pop("versions")
@@ -76,12 +90,13 @@ class Benchmark:
 
     def measure(self, model: str) -> Speeds:
         config = self.dry_run(model)["config"]
-        speeds: Speeds = {program: [] for program in [OURS, *self.options.batches]}
+        precisions = ["fp32", "bf16"] if self.options.bf16 else ["fp32"]
+        speeds: Speeds = {Program(batch, each): [] for batch in ["", *self.options.batches] for each in precisions}
         for number in range(self.options.rounds):
             for program, measured in speeds.items():
                 with tempfile.TemporaryDirectory() as folder:
-                    if program == OURS:
-                        speed = self.measure_esmscale(model, Path(folder))
+                    if not program.batch:
+                        speed = self.measure_esmscale(model, program.precision, Path(folder))
                     else:
                         speed = self.measure_peer(config, program, Path(folder))
                 measured.append(speed)
@@ -114,23 +129,36 @@ def product_gflops(threads: int) -> float:
     return 1e-9 * flops / median(seconds[1:])
 
 
-def table_row(model: str, program: str, measured: list[Speed], speed_of_ours: float) -> list[str]:
+def table_row(model: str, program: Program, measured: list[Speed], speed_of_ours: float) -> list[str]:
     rates = [speed.tokens_per_second for speed in measured]
     memory = f"{median(speed.peak_bytes for speed in measured) / 2**20:.0f}"
-    if program != OURS:
+    if program.batch:
         before = median(speed.bytes_before_model for speed in measured) / 2**20
         memory += f" ({before:.0f} before the model)"
-        program = f"Hugging Face, batch {program}"
     speed_range = f"{min(rates):.0f} to {max(rates):.0f}"
-    return [model, program, f"{median(rates):.0f}", speed_range, memory, f"{speed_of_ours / median(rates):.2f}"]
+    return [model, str(program), f"{median(rates):.0f}", speed_range, memory, f"{speed_of_ours / median(rates):.2f}"]
+
+
+def print_ratio(model: str, speeds: Speeds, ours: Program, precision: str, target: float | None) -> None:
+    """`ours` against the peer at its best batch in a precision."""
+    rate = median_rate(speeds[ours])
+    peers = {
+        program: median_rate(measured)
+        for program, measured in speeds.items()
+        if program.batch and program.precision == precision
+    }
+    peer, best = max(peers.items(), key=lambda peer: peer[1])
+    verdict = "" if target is None else f" (target {target}×: {'reached' if rate >= target * best else 'missed'})"
+    print(f"- {model}: {ours} is {rate / best:.2f}× {peer}, its best{verdict}")
 
 
 def print_targets(model: str, speeds: Speeds, target: float | None, peak_gflops: float) -> None:
-    ours = median_rate(speeds[OURS])
-    peers = {program: median_rate(measured) for program, measured in speeds.items() if program != OURS}
-    batch, best = max(peers.items(), key=lambda peer: peer[1])
-    verdict = "" if target is None else f" (target {target}×: {'reached' if ours >= target * best else 'missed'})"
-    print(f"- {model}: {ours / best:.2f}× Hugging Face at its best batch, {batch}{verdict}")
+    print_ratio(model, speeds, OURS, "fp32", target)
+    in_bf16 = Program("", "bf16")
+    if in_bf16 in speeds:
+        print(f"- {model}: {in_bf16} is {median_rate(speeds[in_bf16]) / median_rate(speeds[OURS]):.2f}× {OURS}")
+        for precision, bf16_target in BF16_TARGETS.items():
+            print_ratio(model, speeds, in_bf16, precision, bf16_target)
     share = median(speed.gflops for speed in speeds[OURS]) / peak_gflops
     verdict = "reached" if share >= TARGET_SHARE else "missed"
     print(
@@ -142,7 +170,7 @@ def print_targets(model: str, speeds: Speeds, target: float | None, peak_gflops:
 def print_report(benchmark: Benchmark, load: float, results: dict[str, Speeds]) -> None:
     options = benchmark.options
     print(
-        f"Training on the CPU, fp32, {options.threads} threads, {options.step_tokens} tokens per update, median of "
+        f"Training on the CPU, {options.threads} threads, {options.step_tokens} tokens per update, median of "
         f"{options.rounds} measurements of {options.seconds:g} s\n"
     )
     rows = [
@@ -166,6 +194,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", default=25.0, type=float)
     parser.add_argument("--rounds", default=3, type=int)
     parser.add_argument("--step-tokens", default=4096, type=int)
+    parser.add_argument("--bf16", action="store_true", help="both programs in bf16 too")
     parser.add_argument("--quick", action="store_true", help="does it work? 8M, one round of a few seconds")
     options = parser.parse_args()
     if options.quick:
