@@ -133,6 +133,7 @@ int write_logits(const Program& program, const Options& options) {
   note_changes(read);
   const at::Device device = train::choose_device(options.device);
   const interop::LoadedModel model = interop::load_model(options.checkpoint, options.weights);
+  interop::require_numbers(model.weights, model.path);
   note_long_ones(records, model.info.config.data.max_seq_len);
   const model::Weights weights = model::copy_of(model.weights, device);
   const interop::ScoringOptions scoring{

@@ -56,6 +56,12 @@ std::string identity_differences(const config::RunConfig& stored, const config::
     if (!a.contains(key) || a[key] != value)
       differences.push_back(text(key, ": the run has ", a.contains(key) ? esmscale::to_text(a[key]) : "none",
                                  ", asked for is ", esmscale::to_text(value)));
+  constexpr size_t kNamed = 6;
+  if (differences.size() > kNamed) {
+    const size_t more = differences.size() - kNamed;
+    differences.resize(kNamed);
+    differences.push_back(text("and ", more, " more"));
+  }
   return join(differences, "; ");
 }
 
@@ -82,13 +88,20 @@ bool may_raise_tokens(const config::RunConfig& stored, const config::RunConfig& 
 
 void require_same_identity(const config::RunConfig& stored, const config::RunConfig& asked,
                            bool raises_tokens, const fs::path& where) {
-  config::RunConfig comparable = stored;
-  if (raises_tokens) comparable.train.max_tokens = asked.train.max_tokens;
-  if (const std::string differences = identity_differences(comparable, asked); !differences.empty())
-    throw usage_error({.where = where.string(),
-                       .expected = "the configuration it was begun with",
-                       .found = differences,
-                       .advice = "change it back, or give another --output"});
+  config::RunConfig other_tokens = stored;
+  other_tokens.train.max_tokens = asked.train.max_tokens;
+  const std::string differences = identity_differences(raises_tokens ? other_tokens : stored, asked);
+  if (differences.empty()) return;
+  const bool is_longer = asked.train.max_tokens == 0 || asked.train.max_tokens > stored.train.max_tokens;
+  const bool is_only_longer = is_longer && identity_differences(other_tokens, asked).empty();
+  throw usage_error({.where = where.string(),
+                     .expected = "the configuration it was begun with",
+                     .found = differences,
+                     .advice = is_only_longer
+                                   ? text("the steps so far would have had other learning rates (warm-up or "
+                                          "decay): give another --output and --branch-from ",
+                                          where.string(), ", or its last checkpoint before the decay")
+                                   : "change it back, or give another --output"});
 }
 
 void require_same_data(const checkpoint::CheckpointInfo& info, const data::Dataset& train,

@@ -67,6 +67,12 @@ TrainingState restored(const fs::path& folder, checkpoint::CheckpointContents ch
   return state;
 }
 
+model::Weights origin_of(const TrainOptions& options) {
+  interop::LoadedModel origin = interop::load_model(options.init_from);
+  interop::require_numbers(origin.weights, origin.path);
+  return std::move(origin.weights);
+}
+
 TrainingState fresh(const Setting& setting, const data::Dataset& train) {
   const TrainOptions& options = setting.options;
   checkpoint::CheckpointInfo info;
@@ -74,7 +80,7 @@ TrainingState fresh(const Setting& setting, const data::Dataset& train) {
   info.letter_counts = train.manifest().residue_counts;
   if (!options.init_from.empty()) {
     info.parent = options.init_from.string();
-    const model::Weights origin = interop::load_model(options.init_from).weights;
+    const model::Weights origin = origin_of(options);
     model::Weights weights = make_weights(origin.config, setting);
     model::assign(weights, origin);
     return new_state(std::move(info), std::move(weights), setting);
@@ -115,7 +121,7 @@ void require_good_state(const TrainOptions& options, const fs::path& resume_from
   if (!whole.empty())
     require_moments(whole, checkpoint::check_checkpoint(whole, alone));
   else if (!options.init_from.empty())
-    interop::load_model(options.init_from);
+    origin_of(options);
 }
 
 TrainingState begin_training(const TrainOptions& options, const fs::path& resume_from,

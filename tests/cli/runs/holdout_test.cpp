@@ -147,6 +147,14 @@ TEST_F(Holdout, WeightsThatAreNoNumbersAreAnError) {
   checkpoint::save_checkpoint(small.path("nan"), checkpoint.info, checkpoint.weights);
   EXPECT_THAT(refusal_of(1, small.eval({"--checkpoint", small.path("nan")})),
               AllOf(HasSubstr("NaN in"), HasSubstr("norm")));
+  write_file(small.path("one.fasta"), ">a\nMKTAYI\n");
+  EXPECT_THAT(refusal_of(1, {"logits", "--checkpoint", small.path("nan"), "--input", small.path("one.fasta"),
+                             "--output", small.path("logits")}),
+              HasSubstr("NaN in"));
+  for (const Arguments& more : {Arguments{}, Arguments{"--dry-run"}})
+    EXPECT_THAT(refusal_of(1, small.train("from nan", Arguments{"--init-from", small.path("nan")} + more)),
+                HasSubstr("NaN in"));
+  EXPECT_FALSE(fs::exists(small.path("from nan")));
   ASSERT_EQ(run({"export", small.path("nan"), "--output", small.path("hf"), "--log-level", "error"}).status,
             0);
   EXPECT_THAT(refusal_of(1, {"import", small.path("hf"), "--output", small.path("imported")}),

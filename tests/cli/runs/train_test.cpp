@@ -197,6 +197,11 @@ TEST(Train, ARunOfAnotherIdentityIsRefusedByName) {
   EXPECT_THAT(refusal_of(2, small.train("run", {"--set", "train.seed=7", "--set", "optimizer.lr=0.02"})),
               AllOf(HasSubstr("train.seed: the run has 1, asked for is 7"), HasSubstr("optimizer.lr")));
   EXPECT_THAT(refusal_of(1, small.train("run", {"--resume", "never"})), HasSubstr("--output"));
+  small.trained("short", {"--set", "train.max_tokens=1000"});
+  EXPECT_THAT(refusal_of(2, small.train("short", {"--set", "train.max_tokens=1200"})),
+              AllOf(HasSubstr("the run has 1000"), HasSubstr("--branch-from")));
+  EXPECT_THAT(refusal_of(2, small.train("short", {"--set", "train.max_tokens=800"})),
+              HasSubstr("change it back"));
   EXPECT_EQ(json_of(small.train("run", {"--set", "log.every_steps=3"}))["finished"], true)
       << "free to change";
 }
