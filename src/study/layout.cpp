@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -43,12 +44,15 @@ void check(const StudyRequest& request) {
   wrong.require(!request.budgets.empty(), "no budgets");
   for (const double budget : request.budgets)
     wrong.require(budget > 0 && std::isfinite(budget), text("budget ", budget));
+  std::set<std::string> names;
+  for (const double budget : request.budgets)  // names of runs have two digits
+    wrong.require(names.insert(scientific(budget, 1)).second, text("two budgets of ", scientific(budget, 1)));
   wrong.require(request.models >= kFewestModels, text(request.models, " models"));
   wrong.require(request.spread > 1, text("a spread of ", request.spread));
   wrong.require(!request.trunks || request.rate_exponent == 0,
                 "a learning rate by budget for trunks, which several budgets share");
   wrong.refuse({.where = "esmscale study plan",
-                .expected = text("budgets above zero, ", kFewestModels,
+                .expected = text("budgets above zero that differ in two digits, ", kFewestModels,
                                  " models or more, a spread above 1; trunks with one rate for all budgets"),
                 .found = ""});
 }

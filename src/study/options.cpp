@@ -102,6 +102,7 @@ void merge_options(const Study& study, const StudyOptions& options, StudyRecord&
 void require_enough_data(const Study& study, const StudyRecord& record) {
   EpochTokens epoch_tokens;
   std::vector<std::string> beyond;
+  bool lacks_data = false;
   for (const StudyEntry& run : study.runs) {
     if (status_of(study, run, record).state == RunState::done) continue;
     try {
@@ -109,13 +110,20 @@ void require_enough_data(const Study& study, const StudyRecord& record) {
       const int64_t epochs = config.train.epochs, most = config.train.max_tokens;
       if (most == 0) continue;
       const bool is_own = record.data.empty() || run.sets("data.train");
-      const int64_t epoch = epoch_tokens.of(is_own ? config.data.train : record.data, config);
+      const std::string& folder = is_own ? config.data.train : record.data;
+      lacks_data = lacks_data || folder.empty();
+      if (folder.empty()) continue;
+      const int64_t epoch = epoch_tokens.of(folder, config);
       if (most > epochs * epoch)
         beyond.push_back(text(run.name, " (max_tokens ", human_count(double(most)), "; ", epochs,
                               epochs == 1 ? " epoch of " : " epochs of ", human_count(double(epoch)), ")"));
     } catch (const Error&) {  // `train` reports what is wrong
     }
   }
+  if (lacks_data)
+    throw usage_error({.where = study.folder.string(),
+                       .expected = "--data DIR, the training set of its runs",
+                       .found = "none"});
   if (beyond.empty()) return;
   constexpr size_t kNamed = 3;
   const std::string more = beyond.size() > kNamed ? text(" and ", beyond.size() - kNamed, " more") : "";

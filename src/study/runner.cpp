@@ -38,6 +38,9 @@ class Runner {
     complete_configurations(study);
     merge_options(study, options, record_);
     require_enough_data(study, record_);
+    if (record_.holdout.empty() &&
+        config::load_config(study.config(study.runs.front()), record_.settings).data.holdout.empty())
+      log_warning("no --holdout: the runs will have no holdout loss, which `fit` needs");
     record_.running.clear();  // what an earlier runner started has its own lock while it lives
     write_record(study_, record_);
   }

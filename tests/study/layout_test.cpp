@@ -208,12 +208,14 @@ TEST(StudyLayout, SizesLieOnOneGrid) {
 }
 
 TEST(StudyLayout, WrongRequests) {
-  StudyRequest none = request(), few = request(), flat = request();
+  StudyRequest none = request(), few = request(), flat = request(), twice = request();
   none.budgets = {};
+  twice.budgets = {1e18, 3e18, 1.04e18};
   few.models = 3;
   flat.spread = 1;
   EXPECT_THAT(error_of([&] { lay_out_study(none); }), HasSubstr("no budgets"));
   EXPECT_THAT(error_of([&] { lay_out_study(few); }), HasSubstr("3 models"));
+  EXPECT_THAT(error_of([&] { lay_out_study(twice); }), HasSubstr("two budgets of 1.0e+18"));
   EXPECT_THAT(error_of([&] { lay_out_study(flat); }), HasSubstr("a spread of 1"));
 }
 

@@ -104,7 +104,8 @@ config::ModelConfig nearest_shape(double parameters, laws::ParameterCount count,
     throw usage_error({.where = "the wanted model",
                        .expected = "a size that an ESM-2 shape comes near",
                        .found = text(human_count(parameters), " parameters"),
-                       .advice = "give a larger budget, or a size: --parameters, or --centre for a study"});
+                       .advice = text("give a ", parameters < 1e9 ? "larger" : "smaller",
+                                      " budget, or a size: --parameters, or --centre for a study")});
   config::ModelConfig shape;
   shape.layers = best->layers;
   shape.width = best->heads * head_dim;

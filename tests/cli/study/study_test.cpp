@@ -235,6 +235,15 @@ TEST_F(StudyVerb, RunsBeyondTheirDataAreRefusedByName) {
   EXPECT_EQ(status()["done"], 4);
 }
 
+TEST_F(StudyVerb, WhatItsRunsNeedIsAskedFor) {
+  plan("1e9", {"--no-lr-sweep"});
+  EXPECT_EQ(WEXITSTATUS(std::system(bare_command("run --device cpu").c_str())), 2);
+  EXPECT_THAT(said(), HasSubstr("expected --data DIR, the training set of its runs"));
+  const std::string data = "run --threads 1 --device cpu --data " + train_set.folder().string();
+  EXPECT_EQ(WEXITSTATUS(std::system(bare_command(data).c_str())), 0) << said();
+  EXPECT_THAT(said(), HasSubstr("no --holdout: the runs will have no holdout loss"));
+}
+
 // "finished" in the metrics is not enough: of the two runs one has lost its checkpoint.
 TEST_F(StudyVerb, ARunWithoutItsCheckpointIsNotDone) {
   plan("1e9", {"--no-lr-sweep"});
