@@ -27,8 +27,8 @@ class CpuBf16 : public ::testing::Test {
   const DeviceBatch batch_ = to_device(pack(tokens_, mixed_sequences()), model_, tokens_, at::kCPU);
 };
 
-// Oracle: the plain engine in fp32. The bounds are those of bf16 by the GPU's kernels (fused_engine_test.cpp),
-// which round more often. 1e-4: it was not fp32.
+// Oracle: the plain engine in fp32. The bounds are those of bf16 by the GPU's kernels
+// (fused_engine_test.cpp), which round more often. 1e-4: it was not fp32.
 TEST_F(CpuBf16, IsOffByRoundingOnly) {
   CollectedGradients exact(weights_), rounded(weights_);
   const auto plain = engine_named("plain", weights_);
@@ -46,8 +46,9 @@ TEST_F(CpuBf16, IsOffByRoundingOnly) {
 // Oracle: autograd on rounded activations, which is off by as much in its own way.
 TEST_F(CpuBf16, AgreesWithThePlainEngine) {
   CollectedGradients plain(weights_), fused(weights_);
-  const double loss =
-      make_engine(weights_, in_bf16(config::EngineKind::plain))->forward_backward(batch_, plain).item<double>();
+  const double loss = make_engine(weights_, in_bf16(config::EngineKind::plain))
+                          ->forward_backward(batch_, plain)
+                          .item<double>();
   const auto engine = make_engine(weights_, in_bf16(config::EngineKind::fused));
   EXPECT_NEAR(engine->forward_backward(batch_, fused).item<double>(), loss, 0.02 * loss);
   EXPECT_LT(distance(fused.sums, plain.sums), 0.03);
@@ -64,7 +65,8 @@ TEST_F(CpuBf16, WhatIsMadeAgainGivesTheSameBits) {
     const auto engine = make_engine(weights_, in_bf16(config::EngineKind::fused, recompute));
     EXPECT_TRUE(engine->forward_backward(batch_, again).equal(loss));
     for (size_t p = 0; p < weights_.table.size(); ++p)
-      EXPECT_TRUE(again.sums[p].equal(kept.sums[p])) << enum_name(recompute) << ", " << weights_.table[p].name;
+      EXPECT_TRUE(again.sums[p].equal(kept.sums[p]))
+          << enum_name(recompute) << ", " << weights_.table[p].name;
   }
 }
 
