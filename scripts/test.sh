@@ -10,8 +10,8 @@ say "Running the tests"
 junit=build/release/tests.xml
 rm -f "$junit"
 status=0
-# The whole output of every test is kept, for the summary. Three tests at a time on two cores, as some wait for others.
-ctest --test-dir build/release --output-on-failure --parallel 3 --output-junit "$ROOT/$junit" \
+# The whole output of every test is kept, for the summary.
+ctest --test-dir build/release --output-on-failure --parallel 2 --output-junit "$ROOT/$junit" \
   --test-output-size-passed 100000000 --test-output-size-failed 100000000 "$@" || status=$?
 [ ! -f "$junit" ] || esmtools test_summary "$junit"
 exit $status

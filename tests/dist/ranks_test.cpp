@@ -111,7 +111,7 @@ TEST(Ranks, NobodyAtTheMeetingPoint) {
 TEST(Ranks, AMissingRankIsAnError) {
   const MeetingPoint meeting;
   EXPECT_THAT(error_of([&] {
-                Ranks(meeting.place(0, 2), {.heartbeat_seconds = 5, .collective_timeout_seconds = 1});
+                Ranks(meeting.place(0, 2), {.heartbeat_seconds = 5, .collective_timeout_seconds = 4});
               }),
               AllOf(HasSubstr("arrival"), HasSubstr("all 2 ranks; heard from 1")));
 }
