@@ -146,12 +146,12 @@ Tensors outside_blocks(const Shapes& s, double final_rows) {
   };
 }
 
-// What forward leaves for backward, of one micro-batch.
 // The fused engine on a CPU: activations stay fp32, and each product rounds its factors.
 bool rounds_factors(const config::RunConfig& config, config::DeviceKind device) {
   return is_bf16(config) && device == config::DeviceKind::cpu && !is_plain(config, device);
 }
 
+// What forward leaves for backward, of one micro-batch.
 Tensors activations(const config::RunConfig& config, config::DeviceKind device, const Shapes& shapes) {
   const bool recompute = config.train.recompute == config::Recompute::blocks;
   Tensors tensors = is_plain(config, device) ? plain_block(shapes, device) : kept_block(config, shapes);
