@@ -66,8 +66,8 @@ void find_wrong_values(const CLI::App& verb, Violations& wrong) {
   }
 }
 
-// Errors that concern more than one argument's own value, or its type. CLI11 names an error of the first kind
-// by the verb, so only the code tells.
+// Errors that concern more than one argument's own value, or its type. CLI11 gives an error of
+// the first kind the name of the verb, so the exit code decides.
 bool is_of_several(const CLI::ParseError& problem) {
   const auto code = static_cast<CLI::ExitCodes>(problem.get_exit_code());
   return code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError &&

@@ -217,9 +217,8 @@ class Holdout(Scripts):
         said = self.run_script("holdout.sh", self.dataset, "--output", whole, "--threads", 1, "--size", 15, path=path)
         self.assertNotIn("shortfall", said)
         self.check_candidates_drawn_until_there_are_enough(whole, 15)
-        path = self.programs_with(
-            "mmseqs", failing_mmseqs("*easy-search*candidates-1*")
-        )  # the first round begins at 223
+        # The first round begins at 223.
+        path = self.programs_with("mmseqs", failing_mmseqs("*easy-search*candidates-1*"))
         self.holdout("--size", 15, path=path, status=1)
         self.assertTrue(list((self.output / ".search").glob("candidates-1*.fasta")))
         self.holdout("--size", 15, path=self.programs_with("mmseqs", quick_mmseqs()))
